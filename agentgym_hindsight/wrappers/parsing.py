@@ -58,6 +58,8 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         ``<think>`` and ``</think>``, and with any Chinese character (U+4E00 to U+9FFF).
     ``react-2022``
         The first line that is not blank, without a leading ``>`` and ``act:``; a line ``think: …`` is a thought.
+    ``brief``
+        As the first, but thinking is optional: only the action's tags are asked for.
     ``plain``
         The whole response, stripped.
 
@@ -85,7 +87,9 @@ def format_response(action: str, parser: str = "verl-agent-2025") -> str:
     """
     if parser not in PARSERS:
         raise UnknownNameError("parser", parser, PARSERS)
-    return f"<think></think><action>{action}</action>" if parser == "verl-agent-2025" else action
+    if parser == "verl-agent-2025":
+        return f"<think></think><action>{action}</action>"
+    return f"<action>{action}</action>" if parser == "brief" else action
 
 
 def action_spans(response: str) -> tuple[tuple[int, int], ...]:
@@ -150,6 +154,13 @@ def _called(response: str) -> tuple[tuple[int, int], ...]:
 
 
 def _parse_verl_agent(response: str, world: str) -> ParsedAction:
+    parsed = _parse_brief(response, world)
+    if parsed.span is not None and ("<think>" not in response or "</think>" not in response):
+        return parsed._replace(valid=False, reason="no <think>…</think>")
+    return parsed
+
+
+def _parse_brief(response: str, world: str) -> ParsedAction:
     opened, closed = _OPEN.search(response), _CLOSE.search(response)
     if opened is None or closed is None:
         tail = _TAILS.get(world, _TAIL)
@@ -157,11 +168,7 @@ def _parse_verl_agent(response: str, world: str) -> ParsedAction:
         return ParsedAction(response.lower()[-tail:], None, False, f"no {missing} tag")
     start, end = opened.end(), closed.start()
     end = max(start, end)  # "</action>" first: nothing stands between them
-    reason = ""
-    if "<think>" not in response or "</think>" not in response:
-        reason = "no <think>…</think>"
-    elif _CHINESE.search(response):
-        reason = "Chinese characters"
+    reason = "Chinese characters" if _CHINESE.search(response) else ""
     return ParsedAction(response[start:end].strip().lower(), (start, end), not reason, reason)
 
 
@@ -192,5 +199,6 @@ def _parse_plain(response: str, world: str) -> ParsedAction:
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "verl-agent-2025": _parse_verl_agent,
     "react-2022": _parse_react,
+    "brief": _parse_brief,
     "plain": _parse_plain,
 }

@@ -1,0 +1,76 @@
+"""A prompt of few tokens, for small models: what was done, what is seen, what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
+
+__all__ = ["Brief"]
+
+_BANNER = "-= "
+_GOAL = "Your task is to: "
+
+
+class Brief(Protocol):
+    """Task, the last ``history`` actions (6) with the reply where one was refused, observation, and what can be done.
+
+    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3, fridge 1``. The
+    answer is ``<action>…</action>``, and thinking before it is allowed.
+
+    >>> print(Brief().render(PromptState("find the mug", "A room.", ("go to desk 1", "go to desk 2", "look"))))
+    Task: find the mug
+    Now: A room.
+    Can: look; go to: desk 1 2
+    """
+
+    name = "brief"
+    parser = "brief"
+    own_history: ClassVar[int | None] = 6
+
+    def render(self, state: PromptState) -> str:
+        _, turns = self.recent(state)
+        lines = [f"Task: {state.goal}"] if state.goal else []
+        if turns:
+            lines.append(f"Done: {'; '.join(action for _, action in turns)}")
+        lines.append(f"Now: {_shown(state)}")
+        can = _can(state)
+        if can:
+            lines.append(f"Can: {can}")
+        return self.examples() + "\n".join(lines)
+
+
+def _shown(state: PromptState) -> str:
+    """The observation without the engine's banner and the task, which stands above already."""
+    observation = state.observation
+    if observation.startswith(_BANNER):
+        observation = "\n".join(observation.split("\n\n")[1:]) or observation
+    head, found, tail = observation.partition(_GOAL)
+    if found and state.goal and state.goal in tail:
+        observation = head
+    return observation.strip()
+
+
+def _can(state: PromptState) -> str:
+    actions = [action for action in state.admissible_actions if action != "help"]
+    if state.search_bar and not any(action.startswith("search[") for action in actions):
+        actions.insert(0, "search[<your query>]")
+    plain: list[str] = []
+    numbered: dict[str, dict[str, list[str]]] = {}
+    for action in actions:
+        words = action.split(" ")
+        if len(words) > 2 and words[-1].isdigit() and "[" not in action:
+            numbered.setdefault(" ".join(words[:-2]), {}).setdefault(words[-2], []).append(words[-1])
+        else:
+            plain.append(action)
+    grouped = (f"{head}: {_things(things)}" for head, things in numbered.items())
+    return "; ".join([*plain, *grouped])
+
+
+def _things(things: dict[str, list[str]]) -> str:
+    return ", ".join(f"{name} {' '.join(_in_order(numbers))}" for name, numbers in things.items())
+
+
+def _in_order(numbers: Iterable[str]) -> list[str]:
+    return sorted(numbers, key=int)
