@@ -1,19 +1,27 @@
-"""Policy × vector env × panel -> trajectories. Finished episodes leave the batch; broken ones are data."""
+"""Policy × vector env × panel -> episodes. Finished episodes leave the batch; broken ones are data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
-from agentgym_hindsight.baselines.policies.base import Policy, TurnView
+from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 
-__all__ = ["Assignment", "assignments", "rollout"]
+__all__ = ["Assignment", "Episode", "assignments", "play", "rollout"]
 
 #: A task and which of its siblings.
 Assignment = tuple[Task, int]
+
+
+class Episode(NamedTuple):
+    """A rollout, and what the policy answered at each of its steps (with tokens, where it knows them)."""
+
+    trajectory: Trajectory
+    replies: tuple[Reply, ...]
 
 
 def assignments(
@@ -33,7 +41,19 @@ def rollout(
     seed: int = 0,
     on_turns: Callable[[int], object] | None = None,
 ) -> Iterator[Trajectory]:
-    """Play ``todo`` in waves as wide as ``venv`` and give the trajectories, wave by wave, in the order of ``todo``.
+    """The trajectories of :func:`play`, for those who need no tokens."""
+    return (episode.trajectory for episode in play(venv, policy, todo, seed=seed, on_turns=on_turns))
+
+
+def play(
+    venv: HindsightVectorEnv,
+    policy: Policy,
+    todo: Sequence[Assignment],
+    *,
+    seed: int = 0,
+    on_turns: Callable[[int], object] | None = None,
+) -> Iterator[Episode]:
+    """Play ``todo`` in waves as wide as ``venv`` and give the episodes, wave by wave, in the order of ``todo``.
 
     ``on_turns`` is told how many turns were just played (for a progress display). The generator can be dropped at any
     point: what it has given is complete. ``seed`` goes to the envs and into every trajectory.
@@ -45,6 +65,7 @@ def rollout(
     for start in range(0, len(todo), venv.num_envs):
         wave = todo[start : start + venv.num_envs]
         observations, infos = venv.reset(seed=seed, tasks=[task for task, _ in wave])
+        replies: list[list[Reply]] = [[] for _ in wave]
         step = 0
         while venv.active.any():
             turns = {
@@ -59,10 +80,14 @@ def rollout(
                 )
             actions: list[str | None] = [None] * venv.num_envs
             for slot, answer in zip(turns, answers, strict=True):
-                actions[slot] = answer
+                reply = Reply(answer) if isinstance(answer, str) else answer
+                replies[slot].append(reply)
+                actions[slot] = reply.text
             observations, _, _, _, infos = venv.step(actions)
             step += 1
             if on_turns is not None:
                 on_turns(len(turns))
-        for (_, sibling), trajectory in zip(wave, venv.trajectories(), strict=False):
-            yield trajectory.replace(seed=seed, sibling=sibling, policy=policy.name)
+        for slot, trajectory in enumerate(venv.trajectories()):
+            played = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
+            # The turn on which an env broke has an answer, and no step.
+            yield Episode(played, tuple(replies[slot][: len(played.steps)]))

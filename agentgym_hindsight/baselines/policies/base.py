@@ -1,4 +1,4 @@
-"""What a policy is: texts in, texts out, a batch at a time."""
+"""What a policy is: prompts in, replies out, a batch at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Policy", "TurnView"]
+__all__ = ["Policy", "Reply", "TurnView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,27 @@ class TurnView:
     info: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered, with the very tokens it read and wrote: a trainer never tokenizes a reply again.
+
+    ``logprobs`` are those of ``response_ids`` under the distribution they were drawn from (temperature included).
+    ``finished`` is False where the token limit cut the reply. A policy without tokens leaves them empty.
+
+    >>> Reply("look").response_ids
+    ()
+    """
+
+    text: str
+    prompt_ids: tuple[int, ...] = ()
+    response_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finished: bool = True
+
+
 class Policy(Protocol):
-    """Anything that answers a batch of turns with a batch of texts, in the same order."""
+    """Anything that answers a batch of turns, in the same order: by texts, or by :class:`Reply` where it knows more."""
 
     @property
     def name(self) -> str: ...
-    def act(self, turns: Sequence[TurnView]) -> Sequence[str]: ...
+    def act(self, turns: Sequence[TurnView]) -> Sequence[str | Reply]: ...

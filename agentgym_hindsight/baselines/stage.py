@@ -1,0 +1,105 @@
+"""Where a policy acts: an env with the prompt, parser and reward of a protocol around it. One value for training, tests
+and evaluation, so that none of them plays something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.registration import ENVS
+from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
+from agentgym_hindsight.vector import HindsightVectorEnv
+from agentgym_hindsight.wrappers import PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+
+__all__ = ["Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An env id, its arguments, and how a turn is put to a model.
+
+    * ``env``, ``settings``: the id and the env's own arguments (``data``, ``difficulty``, ``max_steps`` …).
+    * ``protocol``, ``history``: the prompt of a turn; ``None`` turns of history is the protocol's own.
+    * ``reward``: ``"10-won"`` as the papers have it, or ``"native"``.
+    * ``workers``: worker processes for the envs; 0 plays in this one.
+
+    >>> import agentgym_hindsight
+    >>> stage = Stage(settings={"data": "embedded", "max_steps": 9})
+    >>> panel = stage.panel("valid_unseen", 3, seed=0)
+    >>> len(panel), panel.name
+    (3, 'valid_unseen[3]@0')
+    """
+
+    env: str = ENVS[0].id
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = "verl-agent-2025"
+    history: int | None = None
+    reward: str = "10-won"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.env not in gym.registry and ":" not in self.env:
+            raise UnknownNameError("environment id", self.env, [entry.id for entry in ENVS])
+        if self.protocol not in PROTOCOLS:
+            raise UnknownNameError("prompt protocol", self.protocol, PROTOCOLS)
+        if "split" in self.settings:
+            raise UsageError(
+                "Expected settings without 'split', got one; splits belong to training and evaluation: "
+                "try train_split or split."
+            )
+
+    @property
+    def parser(self) -> str:
+        """Who reads the replies: see ``wrappers.parsing``."""
+        return PROTOCOLS[self.protocol].parser
+
+    @property
+    def wrappers(self) -> tuple[Callable[..., Any], ...]:
+        """From the env outwards. Penalties for invalid actions are the advantages' affair and stay outside."""
+        return (
+            partial(PromptProtocol, protocol=self.protocol, history=self.history),
+            ActionParser,
+            partial(RewardProtocol, protocol=self.reward),
+        )
+
+    def make(self, split: str | None = None, **more: Any) -> Any:
+        """One wrapped env."""
+        env = gym.make(self.env, **self._arguments(split), **more)
+        for wrap in self.wrappers:
+            env = wrap(env)
+        return env
+
+    def vector(self, num_envs: int, split: str | None = None, **more: Any) -> HindsightVectorEnv:
+        """Many of them, side by side."""
+        return HindsightVectorEnv(
+            self.env, num_envs, workers=self.workers, wrappers=self.wrappers, **self._arguments(split), **more
+        )
+
+    def backend(self) -> str:
+        """What is really played, such as ``native/embedded``: figures of embedded worlds are not the benchmark's."""
+        env = gym.make(self.env, **self._arguments(None))
+        name = str(env.unwrapped.backend.name)  # type: ignore[attr-defined]
+        env.close()
+        return name
+
+    def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
+        """The first ``n`` tasks of a seeded walk over a split (0: all of them, in order)."""
+        env = gym.make(self.env, **self._arguments(split))
+        try:
+            backend = env.unwrapped.backend  # type: ignore[attr-defined]
+            size = backend.count(split)
+            if not 0 <= n <= size:
+                raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")
+            order: Any = SeededOrder(size, seed) if n else range(size)
+            tasks: list[Task] = [backend.task(split, order[place]) for place in range(n or size)]
+        finally:
+            env.close()
+        return TaskPanel(tasks, name=f"{split}[{n}]@{seed}" if n else split)
+
+    def _arguments(self, split: str | None) -> dict[str, Any]:
+        return {**self.settings, **({} if split is None else {"split": split})}
