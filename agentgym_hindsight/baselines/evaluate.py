@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval, wilson
+from agentgym_hindsight.errors import SchemaError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["CategoryResult", "Evaluation", "evaluate", "wilson"]
-
-
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion: honest for small n and near 0 and 1.
-
-    >>> low, high = wilson(8, 10)
-    >>> round(low, 4), round(high, 4)
-    (0.4902, 0.9433)
-    """
-    if trials < 0 or not 0 <= successes <= trials:
-        raise UsageError(f"Expected 0 ≤ successes ≤ trials, got {successes} of {trials}.")
-    if trials == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, scale = successes / trials, 1 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / scale
-    half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    # At the ends rounding would leave 1e-17 of doubt where there is none.
-    return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
+__all__ = ["CategoryResult", "Evaluation", "SeedSummary", "evaluate", "over_seeds", "wilson"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +46,73 @@ class Evaluation:
     @property
     def macro(self) -> float:
         return sum(result.success for result in self.categories) / len(self.categories) if self.categories else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; ``macro`` is there for whoever reads the file, and worked out anew when it is read back.
+
+        >>> found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
+        >>> Evaluation.from_dict(found.as_dict()) == found
+        True
+        """
+        return {
+            "micro": asdict(self.micro),
+            "macro": self.macro,
+            "categories": [asdict(result) for result in self.categories],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
+        """The inverse of :meth:`as_dict`; keys this release does not know are passed over."""
+        try:
+            return cls(tuple(_row(row) for row in document["categories"]), _row(document["micro"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SchemaError(
+                f"Expected an evaluation as Evaluation.as_dict gives it, got {error!r}; try evaluating anew."
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSummary:
+    """Several evaluations that differ in their seeds alone: means with the half-widths of their 95 % t-intervals."""
+
+    seeds: int
+    micro: MeanInterval
+    macro: MeanInterval
+    score: MeanInterval
+    turns: MeanInterval
+    invalid: MeanInterval
+
+
+def over_seeds(evaluations: Sequence[Evaluation]) -> SeedSummary:
+    """Mean ± half-width over seeds; of a single seed the half-width is infinite.
+
+    >>> won, lost = (evaluate([Trajectory("1f", won=won)]) for won in (True, False))
+    >>> over_seeds([won, lost, won]).micro.mean
+    0.6666666666666666
+    """
+    if not evaluations:
+        raise UsageError("Expected one evaluation or more, got none; try evaluate(trajectories) for each seed.")
+    rows = [evaluation.micro for evaluation in evaluations]
+    return SeedSummary(
+        len(rows),
+        t_interval(row.success for row in rows),
+        t_interval(evaluation.macro for evaluation in evaluations),
+        t_interval(row.score for row in rows),
+        t_interval(row.turns for row in rows),
+        t_interval(row.invalid for row in rows),
+    )
+
+
+def _row(document: Mapping[str, Any]) -> CategoryResult:
+    return CategoryResult(
+        str(document["name"]),
+        int(document["rollouts"]),
+        int(document["won"]),
+        float(document["score"]),
+        float(document["turns"]),
+        float(document["invalid"]),
+        int(document["broken"]),
+    )
 
 
 def _result(name: str, rollouts: list[Trajectory]) -> CategoryResult:

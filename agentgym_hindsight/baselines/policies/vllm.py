@@ -1,0 +1,252 @@
+"""Models that vLLM runs: the engine a TRL trainer keeps in step with its weights, and one of its own for evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from importlib import import_module
+from typing import Any, Protocol
+
+from agentgym_hindsight.baselines.policies.base import Reply, TurnView
+from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.tasks import seeded_int
+
+__all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_tokens", "open_vllm"]
+
+
+class Encoder(Protocol):
+    """Prompts to tokens and back: :class:`agentgym_hindsight.baselines.chat.PromptEncoder`."""
+
+    def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+class Generation(Protocol):
+    """What is asked of ``trl.generation.vllm_generation.VLLMGeneration``.
+
+    ``generate`` returns the prompts, the replies, their log-probabilities (a list a token, the sampled one alone with
+    ``logprobs=0``) and whose they are.
+    """
+
+    def generate(
+        self, prompts: list[list[int]], images: None, num_generations: int
+    ) -> tuple[Any, Sequence[Sequence[int]], Sequence[Sequence[Sequence[float | None]]] | None, Any]: ...
+
+
+class VLLMPolicy:
+    """Plays with the engine of a TRL trainer, in colocate and in server mode.
+
+    With a server shared by several processes (and with tensor parallelism, or an engine that sleeps between calls)
+    ``generate`` is a collective: every process must call it equally often with equally many prompts, while episodes end
+    when they please. So each call first agrees on the largest batch and fills up with one-token dummies; and a process
+    whose rollouts are over calls :meth:`drain`, which keeps taking part until nobody plays any more::
+
+        played = list(rollout(venv, policy, mine))
+        policy.drain()
+
+    * ``generation``: TRL's, made with ``logprobs=0``. Its weights are the trainer's affair (``sync_weights``).
+    * ``tokenizer``: tells which tokens end a reply.
+    * ``encoder``: how prompts become tokens; a :class:`~agentgym_hindsight.baselines.chat.PromptEncoder` by default.
+    * ``gather``: one list a process -> their sum, on every process; ``accelerate``'s by default.
+
+    ``missing_logprobs`` counts tokens whose log-probability the engine could not tell; they are NaN in the reply.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        tokenizer: Any,
+        encoder: Encoder | None = None,
+        *,
+        gather: Callable[[list[int]], list[int]] | None = None,
+        name: str = "vllm",
+    ) -> None:
+        if getattr(generation, "logprobs", 0) != 0:
+            raise UsageError(
+                "Expected a generation that returns the sampled token's log-probability alone, got "
+                f"logprobs={getattr(generation, 'logprobs', None)}; try VLLMGeneration(..., logprobs=0)."
+            )
+        self.generation, self.name = generation, name
+        self.encoder = encoder or _encoder(tokenizer)
+        self.end_ids = end_tokens(tokenizer, getattr(generation, "model", None))
+        self.missing_logprobs = 0
+        self._collective = _is_collective(generation)
+        self._gather = gather or (_gather_object() if self._collective else None)
+
+    def act(self, turns: Sequence[TurnView]) -> list[Reply]:
+        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        _, ids, logprobs = self._generate([list(prompt) for prompt in prompts])
+        return [
+            self._reply(prompt, tuple(reply), said) for prompt, reply, said in zip(prompts, ids, logprobs, strict=True)
+        ]
+
+    def drain(self) -> int:
+        """Keep the other processes company until none of them plays; how many calls that took. Alone: none."""
+        calls = 0
+        while self._collective and self._generate([])[0]:
+            calls += 1
+        return calls
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _generate(
+        self, prompts: list[list[int]]
+    ) -> tuple[int, Sequence[Sequence[int]], Sequence[Sequence[Sequence[float | None]]]]:
+        """The widest batch of all processes, and the replies to one's own prompts."""
+        mine = width = len(prompts)
+        if self._collective and self._gather is not None:
+            width = max(self._gather([mine]))
+        if width == 0:
+            return 0, [], []
+        filled = [*prompts, *([self._dummy] for _ in range(width - mine))]
+        _, ids, logprobs, _ = self.generation.generate(prompts=filled, images=None, num_generations=1)
+        if logprobs is None:
+            raise UsageError(
+                "Expected log-probabilities with the replies, got none; try VLLMGeneration(..., logprobs=0)."
+            )
+        return width, ids[:mine], logprobs[:mine]
+
+    @property
+    def _dummy(self) -> int:
+        return min(self.end_ids, default=0)  # any token of the vocabulary will do
+
+    def _reply(self, prompt: tuple[int, ...], ids: tuple[int, ...], said: Sequence[Sequence[float | None]]) -> Reply:
+        logprobs = tuple(_number(token[0] if token else None) for token in said)
+        if len(logprobs) != len(ids):
+            raise UsageError(
+                f"Expected a log-probability for each of {len(ids)} tokens, got {len(logprobs)}; try logprobs=0."
+            )
+        self.missing_logprobs += sum(map(math.isnan, logprobs))
+        finished = bool(ids) and ids[-1] in self.end_ids
+        return Reply(self.encoder.decode(ids[:-1] if finished else ids), prompt, ids, logprobs, finished)
+
+
+class VLLMEnginePolicy:
+    """Plays with a plain ``vllm.LLM``; :func:`open_vllm` makes it.
+
+    Each request has a seed of its own, drawn from ``seed``, the task, the sibling and the turn, so that the batch does
+    not matter (beyond what the kernels' rounding makes of it). ``temperature`` and ``seed`` may be changed between
+    batches: an engine takes minutes to load.
+    """
+
+    def __init__(
+        self,
+        llm: Any,
+        encoder: Encoder,
+        sampling: Callable[..., Any],
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = 512,
+        seed: int = 0,
+        name: str = "vllm",
+    ) -> None:
+        if temperature < 0 or max_tokens < 1:
+            raise UsageError(f"Expected temperature ≥ 0 and max_tokens ≥ 1, got {temperature} and {max_tokens}.")
+        self.llm, self.encoder, self.name = llm, encoder, name
+        self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
+        self._sampling = sampling
+
+    def act(self, turns: Sequence[TurnView]) -> list[Reply]:
+        if not turns:
+            return []
+        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        outputs = self.llm.generate(
+            [{"prompt_token_ids": list(prompt)} for prompt in prompts],
+            sampling_params=[self._parameters(turn) for turn in turns],
+            use_tqdm=False,
+        )
+        return [self._reply(prompt, output.outputs[0]) for prompt, output in zip(prompts, outputs, strict=True)]
+
+    def _parameters(self, turn: TurnView) -> Any:
+        seed = seeded_int("vllm", self.seed, turn.task_id, turn.sibling, turn.step) % 2**31
+        return self._sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=seed, logprobs=0)
+
+    def _reply(self, prompt: tuple[int, ...], output: Any) -> Reply:
+        ids = tuple(output.token_ids)
+        said = (at.get(token) for token, at in zip(ids, output.logprobs, strict=True))
+        logprobs = tuple(_number(None if found is None else found.logprob) for found in said)
+        text = self.encoder.decode(ids)
+        return Reply(text, prompt, ids, logprobs, output.finish_reason != "length")
+
+
+def open_vllm(
+    model: str,
+    *,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    seed: int = 0,
+    gpu_memory_utilization: float = 0.9,
+    max_model_length: int | None = None,
+    max_prompt_tokens: int = 2048,
+    **engine: Any,
+) -> VLLMEnginePolicy:
+    """A model in a vLLM engine of its own; needs the extra ``[vllm]`` and a GPU.
+
+    ``engine`` goes to ``vllm.LLM``. Prompts are shortened to ``max_prompt_tokens`` as for every local model.
+    """
+    try:
+        vllm: Any = import_module("vllm")
+    except ImportError as error:
+        if error.name not in (None, "vllm"):
+            raise  # it is installed and broken: its own error says more
+        raise MissingExtraError("vllm", "vllm", f"Playing {model!r} with vLLM") from None
+    length = max_model_length or max_prompt_tokens + max_tokens
+    llm = vllm.LLM(
+        model=model,
+        gpu_memory_utilization=gpu_memory_utilization,
+        max_model_len=length,
+        seed=seed,
+        # Log-probabilities of the distribution the tokens are drawn from, temperature included.
+        logprobs_mode="processed_logprobs",
+        **engine,
+    )
+    encoder = _encoder(llm.get_tokenizer(), max_prompt_tokens)
+    return VLLMEnginePolicy(
+        llm,
+        encoder,
+        vllm.SamplingParams,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        name=f"vllm:{model}",
+    )
+
+
+def end_tokens(tokenizer: Any, model: Any = None) -> frozenset[int]:
+    """The tokens that end a reply: the tokenizer's, and those of the model's generation config.
+
+    >>> from types import SimpleNamespace
+    >>> sorted(end_tokens(SimpleNamespace(eos_token_id=7), SimpleNamespace(generation_config=None)))
+    [7]
+    """
+    said = [tokenizer.eos_token_id, getattr(getattr(model, "generation_config", None), "eos_token_id", None)]
+    return frozenset(
+        token for ids in said if ids is not None for token in (ids if isinstance(ids, Collection) else (ids,))
+    )
+
+
+def _number(logprob: float | None) -> float:
+    return math.nan if logprob is None else float(logprob)
+
+
+def _is_collective(generation: Any) -> bool:
+    """Whether processes must call ``generate`` together."""
+    if getattr(getattr(generation, "accelerator", None), "num_processes", 1) < 2:
+        return False
+    # A sleeping engine gets its weights back inside of generate; gathering sharded ones is a collective too.
+    return (
+        getattr(generation, "mode", "colocate") == "server"
+        or getattr(generation, "tensor_parallel_size", 1) > 1
+        or bool(getattr(generation, "enable_sleep_mode", False))
+    )
+
+
+def _gather_object() -> Callable[[list[int]], list[int]]:
+    gather: Callable[[list[int]], list[int]] = import_module("accelerate.utils").gather_object
+    return gather
+
+
+def _encoder(tokenizer: Any, max_tokens: int = 2048) -> Encoder:
+    from agentgym_hindsight.baselines.chat import PromptEncoder
+
+    return PromptEncoder(tokenizer, max_tokens)

@@ -1,0 +1,204 @@
+"""Policies of vLLM, with stand-ins for its engines: vLLM itself needs a GPU."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agentgym_hindsight.baselines.policies import Reply, TurnView
+from agentgym_hindsight.baselines.policies import vllm as module
+from agentgym_hindsight.baselines.policies.vllm import VLLMEnginePolicy, VLLMPolicy, end_tokens, open_vllm
+from agentgym_hindsight.errors import MissingExtraError, UsageError
+
+END = 9
+TOKENIZER = SimpleNamespace(eos_token_id=END)
+
+
+class Letters:
+    """A token is a letter's code."""
+
+    def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        return [tuple(map(ord, prompt)) for prompt in prompts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+class Echo:
+    """TRL's generation as far as a policy sees it: repeats the prompt and ends; "…" is cut at the limit."""
+
+    logprobs: int | None = 0
+    mode = "colocate"
+
+    def __init__(self, processes: int = 1, **more: Any) -> None:
+        self.accelerator = SimpleNamespace(num_processes=processes)
+        self.calls: list[list[list[int]]] = []
+        self.said: float | None = -0.5
+        vars(self).update(more)
+
+    def generate(self, prompts: list[list[int]], images: None, num_generations: int) -> Any:
+        assert (images, num_generations) == (None, 1)
+        self.calls.append(prompts)
+        ids = [prompt if prompt[-1:] == [ord("…")] else [*prompt, END] for prompt in prompts]
+        logprobs = [[[-0.1] for _ in reply[:-1]] + [[self.said]] for reply in ids]
+        return prompts, ids, logprobs, None
+
+
+def turns(*prompts: str) -> list[TurnView]:
+    return [TurnView(f"task{number}", 0, 0, prompt, {}) for number, prompt in enumerate(prompts)]
+
+
+def test_replies_carry_their_tokens() -> None:
+    generation = Echo()
+    policy = VLLMPolicy(generation, TOKENIZER, Letters())
+    whole, cut = policy.act(turns("ab", "a…"))
+    assert whole == Reply("ab", (97, 98), (97, 98, END), (-0.1, -0.1, -0.5))
+    assert cut == Reply("a…", (97, 0x2026), (97, 0x2026), (-0.1, -0.5), finished=False)
+    assert policy.act([]) == []
+    assert policy.drain() == 0
+    assert len(generation.calls) == 1
+    assert policy.missing_logprobs == 0
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_logprobs_the_engine_cannot_tell_are_counted(nothing: float | None) -> None:
+    policy = VLLMPolicy(Echo(said=nothing), TOKENIZER, Letters())
+    (reply,) = policy.act(turns("a"))
+    assert reply.logprobs[0] == -0.1
+    assert math.isnan(reply.logprobs[1])
+    assert policy.missing_logprobs == 1
+
+
+class Together:
+    """Gathers over threads in the place of processes, and checks that all of them come."""
+
+    def __init__(self, processes: int) -> None:
+        self.barrier = threading.Barrier(processes, timeout=10)
+        self.given: list[int] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, mine: list[int]) -> list[int]:
+        with self.lock:
+            self.given = [*self.given, *mine]
+        self.barrier.wait()
+        everybody = self.given
+        if self.barrier.wait() == 0:
+            self.given = []
+        self.barrier.wait()
+        return everybody
+
+
+@pytest.mark.parametrize("kind", [{"mode": "server"}, {"tensor_parallel_size": 3}, {"enable_sleep_mode": True}])
+def test_processes_generate_together_until_the_last_is_done(kind: dict[str, Any]) -> None:
+    batches = [[["a", "b", "c"], ["d"]], [["e"], ["f", "g"], ["h"], ["i"]], []]  # of each of three processes
+    gather = Together(3)
+    generations = [Echo(3, **kind) for _ in batches]
+
+    def process(number: int) -> tuple[list[list[str]], int]:
+        policy = VLLMPolicy(generations[number], TOKENIZER, Letters(), gather=gather)
+        said = [[reply.text for reply in policy.act(turns(*batch))] for batch in batches[number]]
+        return said, policy.drain()
+
+    with ThreadPoolExecutor(3) as pool:
+        played = list(pool.map(process, range(3)))
+    assert [said for said, _ in played] == batches, "nobody gets a neighbour's replies"
+    assert [drained for _, drained in played] == [2, 0, 4]
+    widths = [[len(prompts) for prompts in generation.calls] for generation in generations]
+    assert widths == [[3, 2, 1, 1]] * 3, "equally many calls of equally many prompts"
+    assert generations[2].calls[1] == [[END], [END]]
+
+
+def test_colocated_engines_need_nobody() -> None:
+    def never(mine: list[int]) -> list[int]:
+        raise AssertionError("no collective here")
+
+    policy = VLLMPolicy(Echo(4), TOKENIZER, Letters(), gather=never)
+    assert [reply.text for reply in policy.act(turns("a"))] == ["a"]
+    assert policy.drain() == 0
+
+
+@pytest.mark.parametrize("logprobs", [None, 5])
+def test_a_generation_of_other_logprobs_is_refused(logprobs: int | None) -> None:
+    with pytest.raises(UsageError, match="logprobs=0"):
+        VLLMPolicy(Echo(logprobs=logprobs), TOKENIZER, Letters())
+
+
+def test_logprobs_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = Echo()
+    policy = VLLMPolicy(generation, TOKENIZER, Letters())
+    for answer, says in ((([], [[97]], None, None), "got none"), (([], [[97, END]], [[[-1.0]]], None), "of 2 tokens")):
+        monkeypatch.setattr(generation, "generate", lambda answer=answer, **_: answer)
+        with pytest.raises(UsageError, match=says):
+            policy.act(turns("a"))
+
+
+def test_every_declared_end_ends() -> None:
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[7, 8]))
+    assert end_tokens(TOKENIZER, model) == {7, 8, END}
+    assert end_tokens(SimpleNamespace(eos_token_id=None)) == frozenset()
+
+
+class Engine:
+    """``vllm.LLM`` as far as a policy sees it: says the seed's last digit."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.sampled: list[dict[str, Any]] = []
+
+    def get_tokenizer(self) -> Any:
+        return TOKENIZER
+
+    def generate(self, prompts: list[dict[str, Any]], sampling_params: list[Any], use_tqdm: bool) -> list[Any]:
+        assert not use_tqdm
+        self.sampled += sampling_params
+        outputs = []
+        for prompt, params in zip(prompts, sampling_params, strict=True):
+            ids = [prompt["prompt_token_ids"][0], 48 + params["seed"] % 10]
+            at = [{token: SimpleNamespace(logprob=-1.0), 1: SimpleNamespace(logprob=-0.1)} for token in ids]
+            outputs.append(
+                SimpleNamespace(outputs=[SimpleNamespace(token_ids=ids, logprobs=at, finish_reason="length")])
+            )
+        return outputs
+
+
+def test_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = ModuleType("vllm")
+    vars(fake).update(LLM=Engine, SamplingParams=dict)
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    monkeypatch.setattr(module, "_encoder", lambda tokenizer, max_tokens: Letters())
+    policy = open_vllm("some/model", temperature=0.4, max_tokens=5, seed=1, max_prompt_tokens=30, dtype="float16")
+    assert policy.name == "vllm:some/model"
+    assert policy.llm.options == {
+        "model": "some/model",
+        "gpu_memory_utilization": 0.9,
+        "max_model_len": 35,
+        "seed": 1,
+        "logprobs_mode": "processed_logprobs",
+        "dtype": "float16",
+    }
+    assert policy.act([]) == []
+    together = policy.act(turns("a", "b"))
+    assert together[0].text[0] == "a"
+    assert together[0].logprobs == (-1.0, -1.0)
+    assert not together[0].finished
+    assert policy.act(turns("a", "b")[1:]) == together[1:], "who else is in the batch does not matter"
+    assert policy.llm.sampled[0] | {"seed": 0} == {"temperature": 0.4, "max_tokens": 5, "seed": 0, "logprobs": 0}
+    policy.temperature, policy.seed = 0.0, 2
+    policy.act(turns("a"))
+    assert policy.llm.sampled[-1]["temperature"] == 0.0
+    assert policy.llm.sampled[-1]["seed"] != policy.llm.sampled[0]["seed"]
+    with pytest.raises(UsageError, match="max_tokens"):
+        VLLMEnginePolicy(None, Letters(), dict, max_tokens=0)
+
+
+def test_without_vllm_the_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(MissingExtraError, match=r"agentgym-hindsight\[vllm\]"):
+        open_vllm("some/model")

@@ -1,0 +1,200 @@
+"""``agh eval``, as a person runs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
+from agentgym_hindsight.baselines.policies import Reply, TurnView
+from agentgym_hindsight.cli import eval_command
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.tasks import TaskPanel
+from tests.hindsight.test_judge import said, serving
+from tests.wrappers.stack import say
+
+EMBEDDED = ["--set", "data=embedded", "--tasks", "6"]
+CORRIDOR = ["--env", "tests.wrappers.stack:WrappedCorridor-v0", "--split", "valid"]
+
+
+def agh_eval(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    eval_command.arguments(parser)
+    return eval_command.run(parser.parse_args([str(word) for word in words]))
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "eval.jsonl").read_text().splitlines()]
+
+
+class Walker:
+    """In the place of a model: goes east, or west when it is hot."""
+
+    name = "walker"
+
+    def __init__(self) -> None:
+        self.temperature, self.seed = -1.0, -1
+        self.played: list[tuple[float, int]] = []
+
+    def act(self, turns: Sequence[TurnView]) -> list[Reply]:
+        self.played.append((self.temperature, self.seed))
+        return [Reply(say("west" if self.temperature > 0.5 else "east")) for _ in turns]
+
+
+def test_a_scripted_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert agh_eval(*EMBEDDED, "--out", tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert "100.0%  [61.0%, 100.0%]  n=6" in printed
+    assert "mean of categories (macro)" in printed
+    assert "score" in printed
+    played = read_jsonl(tmp_path / "rollouts-expert-seed0.jsonl").trajectories
+    panel = TaskPanel.load(tmp_path / "panel.json")
+    assert [trajectory.task_id for trajectory in played] == list(panel.ids)
+    assert played[0].steps[0].response.startswith("<think></think><action>")
+    (line,) = lines_of(tmp_path)
+    assert Evaluation.from_dict(line.pop("evaluation")) == evaluate(played)
+    assert line == {
+        "update": 0,
+        "turns": 0,
+        "label": "expert",
+        "temperature": 0.0,
+        "panel": panel.fingerprint,
+        "split": "valid_unseen",
+        "seed": 0,
+        "policy": "expert",
+    }
+
+
+def test_several_seeds_have_a_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*CORRIDOR, "--policy", "random", "--seeds", "3", "--set", "max_steps=9", "--out", tmp_path]
+    assert agh_eval(*words) == 0
+    printed = capsys.readouterr().out
+    assert "random (3 seeds)" in printed
+    assert " ± " in printed
+    lines = lines_of(tmp_path)
+    assert [line["seed"] for line in lines] == [0, 1, 2]
+    assert len({json.dumps(line["evaluation"]) for line in lines}) > 1
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*EMBEDDED, "--policy", "random", "--seeds", "2", "--out", tmp_path]
+    assert agh_eval(*words) == 0
+    file = tmp_path / "rollouts-random-seed1.jsonl"
+    whole, said = file.read_bytes(), capsys.readouterr().out
+    lines = whole.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # as a crash leaves it
+    kept = (tmp_path / "eval.jsonl").read_bytes()
+    assert agh_eval(*words) == 0
+    assert file.read_bytes() == whole
+    assert capsys.readouterr().out == said
+    assert sorted((tmp_path / "eval.jsonl").read_bytes().splitlines()) == sorted(kept.splitlines())
+    with pytest.raises(UsageError, match="--fresh"):
+        agh_eval(*words, "--protocol", "plain")
+    with pytest.raises(UsageError, match="--fresh"):
+        agh_eval(*words, "--tasks", "3")
+    assert agh_eval(*words, "--tasks", "3", "--fresh") == 0
+    assert len(lines_of(tmp_path)) == 4, "another panel's evaluations are kept beside"
+
+
+def test_a_local_model_is_loaded_once_and_turned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
+
+    loaded: list[tuple[str, dict[str, Any]]] = []
+    walker = Walker()
+
+    def load(path: str, **options: Any) -> Walker:
+        loaded.append((path, options))
+        return walker
+
+    monkeypatch.setattr(TransformersPolicy, "load", load)
+    run = tmp_path / "run"
+    (run / "policy").mkdir(parents=True)
+    (run / "metrics.jsonl").write_text('{"update": 0, "turns": 10}\n{"update": 1, "turns": 25}\n')
+    words = [*CORRIDOR, "--policy", run / "policy", "--seeds", "2", "--temperature", "0", "0.7", "--out", tmp_path]
+    assert agh_eval(*words, "--max-new-tokens", "64") == 0
+    assert loaded == [(str(run / "policy"), {"temperature": 0.0, "seed": 0, "max_new_tokens": 64})]
+    assert list(dict.fromkeys(walker.played)) == [(0.0, 0), (0.0, 1), (0.7, 0), (0.7, 1)]
+    lines = lines_of(tmp_path)
+    assert [(line["label"], line["temperature"], line["seed"]) for line in lines] == [
+        ("greedy", 0.0, 0),
+        ("greedy", 0.0, 1),
+        ("T=0.7", 0.7, 0),
+        ("T=0.7", 0.7, 1),
+    ]
+    assert {(line["update"], line["turns"]) for line in lines} == {(2, 25)}
+    assert [Evaluation.from_dict(line["evaluation"]).micro.success for line in lines] == [1.0, 1.0, 0.0, 0.0]
+    assert "T=0.7 (2 seeds)" in capsys.readouterr().out
+    assert agh_eval(*words, "--max-new-tokens", "64") == 0
+    assert len(loaded) == 1, "where nothing is left to play nothing is loaded"
+    (run / "policy" / "model.safetensors").write_bytes(b"trained on")
+    with pytest.raises(UsageError, match="--fresh"):
+        agh_eval(*words, "--max-new-tokens", "64")
+
+
+def test_models_are_tried_greedily_and_warm_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walker = Walker()
+    opened: list[str] = []
+    monkeypatch.setattr(
+        "agentgym_hindsight.baselines.policies.vllm.open_vllm",
+        lambda model, **options: (opened.append(model), walker)[1],
+    )
+    assert agh_eval(*CORRIDOR, "--policy", "vllm:some/model", "--out", tmp_path) == 0
+    assert opened == ["some/model"]
+    assert [line["label"] for line in lines_of(tmp_path)] == ["greedy", "T=0.4"]
+    assert {line["update"] for line in lines_of(tmp_path)} == {0}
+
+
+def test_a_model_behind_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(lambda body: (400, {}, b"no") if body["seed"] % 5 == 0 else said(say("east"))) as stub:
+        words = [*CORRIDOR, "--policy", f"endpoint:{stub.url}#player", "--temperature", "0.2", "--out", tmp_path]
+        assert agh_eval(*words) == 0
+    assert {body["model"] for body in stub.bodies} == {"player"}
+    assert {body["temperature"] for body in stub.bodies} == {0.2}
+    assert {body["max_tokens"] for body in stub.bodies} == {512}
+    assert "got no answer" in capsys.readouterr().err
+    assert [line["label"] for line in lines_of(tmp_path)] == ["T=0.2"]
+
+
+def test_a_panel_from_a_file(tmp_path: Path) -> None:
+    assert agh_eval(*EMBEDDED, "--out", tmp_path / "a") == 0
+    manifest = tmp_path / "a" / "panel.json"
+    assert agh_eval("--set", "data=embedded", "--panel", manifest, "--out", tmp_path / "b") == 0
+    assert lines_of(tmp_path / "a") == lines_of(tmp_path / "b")
+    manifest.write_text(manifest.read_text().replace('"backend": "embedded"', '"backend": "official"'))
+    with pytest.raises(UsageError, match="one of official"):
+        agh_eval("--set", "data=embedded", "--panel", manifest, "--out", tmp_path / "c")
+
+
+def test_a_damaged_record_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "eval.jsonl").write_text('{"update": 3, "label": "greedy"}\n{"upda\n')
+    assert agh_eval(*EMBEDDED, "--out", tmp_path) == 0
+    assert "cannot be read" in capsys.readouterr().err
+    assert [line["update"] for line in lines_of(tmp_path)] == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--policy", "exprt:0.2"], "did you mean 'expert"),
+        (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
+        (["--policy", "expert", "--temperature", "0.4"], "with a scripted policy"),
+        (["--policy", "vllm:x", "--temperature", "-1"], "from 0 up"),
+        (["--seeds", "0"], "--seeds"),
+        (["--num-envs", "0"], "--num-envs"),
+        (["--tasks", "9999"], "1 to 240"),
+    ],
+)
+def test_mistakes_are_answered_with_a_cure(words: list[str], says: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, UnknownNameError), match=says):
+        agh_eval(*EMBEDDED, *words, "--out", tmp_path / "out")
