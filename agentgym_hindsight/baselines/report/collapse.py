@@ -1,0 +1,88 @@
+"""Signs that a run collapsed, each as one plain sentence with its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agentgym_hindsight.baselines.report.folders import Run, number
+from agentgym_hindsight.baselines.report.lines import Line, evaluated, kinds_of
+from agentgym_hindsight.baselines.report.statistics import mean
+
+__all__ = ["CollapseWarning", "collapse_warnings"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollapseWarning:
+    """What looks wrong in which run."""
+
+    line: str
+    seed: str
+    sign: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.line}, seed {self.seed}: {self.sentence}"
+
+
+def collapse_warnings(line: Line) -> tuple[CollapseWarning, ...]:
+    """Every sign in every seed of a line. Shares are means of the last five updates: one odd batch is no collapse."""
+    return tuple(
+        CollapseWarning(line.name, run.seed, sign, sentence) for run in line.runs for sign, sentence in _signs(run)
+    )
+
+
+def _signs(run: Run) -> Iterator[tuple[str, str]]:
+    if (share := _tail(run, "groups_without_variance")) is not None and share > 0.6:
+        yield "groups", f"{share:.0%} of the groups of the last five updates had no variance, so they taught nothing."
+    entropy = run.tail("entropy", len(run.metrics))
+    if len(entropy) > 1 and entropy[-1] < 0.1 * entropy[0]:
+        yield (
+            "entropy",
+            f"entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}, less than a tenth of where it began.",
+        )
+    elif entropy and entropy[-1] < 0.02:
+        yield "entropy", f"entropy is {entropy[-1]:.3g}, below 0.02: the policy hardly varies its replies."
+    if (share := _tail(run, "repetition")) is not None and share > 0.5:
+        yield "repetition", f"{share:.0%} of the steps of the last five updates repeat the action before."
+    yield from _falls(run)
+    if (share := _tail(run, "invalid")) is not None and share > 0.3:
+        yield "invalid", f"{share:.0%} of the actions of the last five updates were invalid."
+    taught = [row for row in run.metrics if (number(row, "lambda") or 0.0) > 0]
+    context = [value for row in taught if (value := number(row, "context_available")) is not None]
+    if context and mean(context) < 0.5:
+        yield (
+            "context",
+            f"only {mean(context):.0%} of the rows had a teacher's context although λ was above 0: "
+            "for the others hindsight changed nothing.",
+        )
+
+
+def _tail(run: Run, key: str) -> float | None:
+    values = run.tail(key)
+    return mean(values) if values else None
+
+
+def _falls(run: Run) -> Iterator[tuple[str, str]]:
+    watched = False
+    for kind in kinds_of([run]):
+        points = [(update, result.micro.success, result.micro.rollouts) for update, _, result in evaluated(run, kind)]
+        watched |= len(points) > 1
+        best, last = max(points, key=lambda point: point[1]), points[-1]
+        if best[1] - last[1] > 0.1 + 1e-9:
+            yield (
+                "success",
+                f"success ({' '.join(filter(None, (kind[1], kind[0])))}) ended at {last[1]:.1%}, "
+                f"{100 * (best[1] - last[1]):.0f} points below its best of {best[1]:.1%} after {best[0]} updates "
+                f"({last[2]} games).",
+            )
+    if watched:
+        return  # held-out games say it better than training batches
+    success = run.tail("success", len(run.metrics))
+    means = [mean(success[end - 5 : end]) for end in range(5, len(success) + 1)]
+    if means and max(means) - means[-1] > 0.1 + 1e-9:
+        yield (
+            "success",
+            f"success in training ended at {means[-1]:.1%}, {100 * (max(means) - means[-1]):.0f} points below its best "
+            f"of {max(means):.1%} (means of five updates).",
+        )

@@ -1,0 +1,115 @@
+"""A line over time as SVG: mean over seeds, a band of its 95 % interval, dashed where seeds are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from agentgym_hindsight.baselines.report.markup import Html, tag
+from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
+from agentgym_hindsight.baselines.report.statistics import Estimate
+
+__all__ = ["PALETTE", "Point", "Trace", "colour_class", "curve_chart"]
+
+#: How many colours the style sheet has; more lines than that begin again.
+PALETTE = 8
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 46, 12, 10, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place on a curve and how many seeds speak there."""
+
+    x: float
+    y: Estimate
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One curve."""
+
+    name: str
+    colour: int
+    points: tuple[Point, ...]
+
+
+def colour_class(colour: int) -> str:
+    """The style sheet's class of a line's colour."""
+    return f"c{colour % PALETTE}"
+
+
+def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = False) -> Html:
+    """The curves over one axis. With ``share`` the other begins at 0 and ends at a round share."""
+    points = [point for trace in traces for point in trace.points]
+    means = span(point.y.value for point in points)
+    low, high = (0.0, _roof(means[1])) if share else _with_bands(points, means)
+    x_low, x_high = span(point.x for point in points)
+    x, y = Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
+    write = percent if share else figure
+    grid: list[Html] = []
+    for value in ticks(low, high, 5):
+        grid.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
+        grid.append(tag("text", write(value), x=_LEFT - 6, y=y(value) + 4, class_="tick end"))
+    grid += [
+        tag("text", figure(value), x=x(value), y=_HEIGHT - _BOTTOM + 16, class_="tick mid")
+        for value in ticks(x_low, x_high, 5)
+        if value == int(value)  # no half updates
+    ]
+    grid.append(tag("text", x_label, x=_WIDTH - _RIGHT, y=_HEIGHT - 3, class_="tick end"))
+    ends = "; ".join(f"{trace.name} ends at {write(trace.points[-1].y.value)}" for trace in traces if trace.points)
+    return tag(
+        "svg",
+        tag("title", f"{name} over {x_label}: {ends}"),
+        *grid,
+        *(_band(trace, x, y) for trace in traces),
+        *(_trace(trace, x, y) for trace in traces),
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        role="img",
+        class_="curve",
+        data_x=f"{x_low:.9g} {x_high:.9g} {_LEFT} {_WIDTH - _RIGHT}",
+        data_y=f"{low:.9g} {high:.9g} {_HEIGHT - _BOTTOM} {_TOP}",
+        data_share="1" if share else None,
+    )
+
+
+def _roof(highest: float) -> float:
+    return next((roof for roof in (0.05, 0.1, 0.2, 0.5) if highest <= 0.9 * roof), 1.0)
+
+
+def _with_bands(points: Sequence[Point], means: tuple[float, float]) -> tuple[float, float]:
+    # Of two seeds the band is easily ten times as wide as anything the curves do: it may be cut off, they may not.
+    room = means[1] - means[0]
+    ends = [end for point in points for end in (point.y.low, point.y.high) if end is not None]
+    low, high = span([*means, *ends])
+    return max(low, means[0] - room / 2), min(high, means[1] + room / 2)
+
+
+def _band(trace: Trace, x: Scale, y: Scale) -> Html:
+    shapes = []
+    for spread, run in groupby(trace.points, key=lambda point: point.y.low is not None):
+        if spread:
+            members = list(run)
+            upper = [f"{x(point.x):.1f},{y(point.y.high or 0.0):.1f}" for point in members]
+            lower = [f"{x(point.x):.1f},{y(point.y.low or 0.0):.1f}" for point in reversed(members)]
+            shapes.append(tag("polygon", points=" ".join([*upper, *lower])))
+    return tag("g", *shapes, class_=f"band {colour_class(trace.colour)}")
+
+
+def _trace(trace: Trace, x: Scale, y: Scale) -> Html:
+    most = max((point.seeds for point in trace.points), default=0)
+    shapes: list[Html] = []
+    # Each piece begins at the last point of the one before, so that the curve does not break.
+    start = 0
+    while start < len(trace.points) - 1:
+        whole, end = trace.points[start + 1].seeds == most, start + 1
+        while end + 1 < len(trace.points) and (trace.points[end + 1].seeds == most) is whole:
+            end += 1
+        piece = trace.points[start : end + 1]
+        places = " ".join(f"{x(point.x):.1f},{y(point.y.value):.1f}" for point in piece)
+        shapes.append(tag("polyline", points=places, class_=None if whole else "thin"))
+        start = end
+    if len(trace.points) <= 16:
+        shapes += [tag("circle", cx=x(point.x), cy=y(point.y.value), r=2.6) for point in trace.points]
+    return tag("g", *shapes, class_=f"trace {colour_class(trace.colour)}", data_name=trace.name)

@@ -1,0 +1,65 @@
+"""HTML and SVG as values: every text is escaped unless it is markup already, no rollout writes into the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+__all__ = ["Html", "clean", "join", "tag"]
+
+# What no page and no terminal should get: control characters but tab and newline, lone surrogates, and the marks that
+# turn the direction of what follows (they could make a figure read backwards).
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_EMPTY = frozenset({"br", "meta", "link", "hr"})
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def clean(value: object) -> str:
+    """A text without what neither pages nor terminals should get.
+
+    >>> clean("a" + chr(27) + "[31mred")
+    'a\ufffd[31mred'
+    """
+    return _UNFIT.sub("\ufffd", str(value).replace("\r\n", "\n"))
+
+
+def join(parts: Iterable[object], between: str = "") -> Html:
+    """Parts one after the other, escaped where they are plain text.
+
+    >>> join(["<", Html("<br>")])
+    '&lt;<br>'
+    """
+    return Html(between.join(part if isinstance(part, Html) else escape(_plain(part)) for part in parts))
+
+
+def tag(name: str, *children: object, **attributes: object) -> Html:
+    """One element. ``class_`` is ``class``, ``data_x`` is ``data-x``; ``None`` and ``False`` leave an attribute out.
+
+    >>> tag("td", "a < b", class_="n", hidden=None)
+    '<td class="n">a &lt; b</td>'
+    >>> tag("line", x1=1.0, y1=2.25678)
+    '<line x1="1" y1="2.26"></line>'
+    """
+    written = "".join(
+        f" {_attribute(key)}" if value is True else f' {_attribute(key)}="{escape(_plain(value))}"'
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    end = "" if name in _EMPTY else f"</{name}>"
+    return Html(f"<{name}{written}>{join(children)}{end}")
+
+
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):  # coordinates: a hundredth of a pixel is more than anyone sees
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return clean(value)

@@ -1,0 +1,184 @@
+"""The sections of the page that show the machine at work: token weights, gaps by source, time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
+from agentgym_hindsight.baselines.report.folders import Run, number
+from agentgym_hindsight.baselines.report.lines import Line
+from agentgym_hindsight.baselines.report.markup import Html, join, tag
+from agentgym_hindsight.baselines.report.scales import figure
+from agentgym_hindsight.baselines.report.sections import card, legend, section
+from agentgym_hindsight.baselines.report.statistics import Estimate, mean, values_of
+
+__all__ = ["grpo_beside", "step_seconds", "time", "weights"]
+
+_PARTS = ("rollout", "teacher", "update")
+
+
+def weights(lines: Sequence[Line]) -> Html:
+    """Histograms of token weights at three times, and the gap by source."""
+    cards = [card(line.name, _pools(line), join(charts)) for line in lines if (charts := _histograms(line))]
+    told = [line for line in lines if any(map(_gap_of, line.runs))]
+    gaps = _gaps(told)
+    return section(
+        "weights",
+        "Token weights and gaps",
+        *([tag("div", *cards, class_="grid-of-cards")] if cards else []),
+        *([tag("h3", "Gap by source, last five updates"), legend(told), gaps] if gaps else []),
+        note="Share of tokens by weight at the first, the middle and the last update; heights are logarithmic, the "
+        "line marks 1.",
+    )
+
+
+def _pools(line: Line) -> str:
+    return f"{len(line.runs)} seeds together" if len(line.runs) > 1 else f"seed {line.first.seed}"
+
+
+def _histograms(line: Line) -> list[Html]:
+    updates = sorted({int(row["update"]) for run in line.runs for row in run.metrics if _counts(row)})
+    chosen = dict.fromkeys([updates[0], updates[len(updates) // 2], updates[-1]]) if updates else {}
+    charts = []
+    for update in chosen:
+        found = [told for run in line.runs for row in run.metrics if row["update"] == update and (told := _counts(row))]
+        # Seeds are added up where their bins are the same; another seed's bins would need guesses.
+        edges = found[0][0]
+        alike = [counts for other, counts in found if other == edges]
+        summed = [sum(column) for column in zip(*alike, strict=True)]
+        shares = [count / sum(summed) for count in summed]
+        name = f"{line.name}: token weights at update {update}"
+        charts.append(
+            tag(
+                "div",
+                tag("p", f"update {update}, {figure(sum(summed))} tokens", class_="soft"),
+                histogram(name, edges, shares, 1.0),
+            )
+        )
+    return charts
+
+
+def _counts(row: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
+    told = row.get("weights")
+    if not isinstance(told, Mapping):
+        return None
+    edges, counts = _listed(told.get("edges")), _listed(told.get("counts"))
+    rising = all(low < high for low, high in pairwise(edges))
+    if len(edges) != len(counts) + 1 or not counts or not rising or min(counts) < 0 or sum(counts) <= 0:
+        return None
+    return edges, counts
+
+
+def _listed(values: object) -> list[float]:
+    told = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
+    found = [value for value in told if value is not None]
+    return found if len(found) == len(told) else []
+
+
+def _gaps(lines: Sequence[Line]) -> Html:
+    bars: dict[str, dict[int, Bar]] = {}
+    for line in lines:
+        means: dict[str, list[float]] = {}
+        sizes: dict[str, list[float]] = {}
+        rows: dict[str, float] = {}
+        for run in line.runs:
+            for source, (signed, size, count) in _gap_of(run).items():
+                means.setdefault(source, []).append(signed)
+                sizes.setdefault(source, []).append(size)
+                rows[source] = rows.get(source, 0.0) + count
+        for source, found in means.items():
+            note = f"|{figure(mean(sizes[source]))}|, {figure(rows[source])}"
+            bars.setdefault(source, {})[line.colour] = Bar(line.name, line.colour, values_of(found), note)
+    if not bars:
+        return Html("")
+    ends = [end for group in bars.values() for bar in group.values() for end in _ends(bar.value)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    groups = [(source, list(group.values())) for source, group in sorted(bars.items())]
+    chart = bar_chart("Gap by source", groups, low, high if high > low else low + 1.0, figure)
+    return tag("div", card("Signed mean", "Then |mean of absolute values| and rows.", chart), class_="grid-of-cards")
+
+
+def _ends(value: Estimate) -> tuple[float, ...]:
+    return (value.value,) if value.low is None or value.high is None else (value.value, value.low, value.high)
+
+
+def _gap_of(run: Run) -> dict[str, tuple[float, float, float]]:
+    """By source: signed mean, absolute mean, rows; over the last five updates that tell, weighted by rows."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for row in [row for row in run.metrics if isinstance(row.get("gap_by_source"), Mapping)][-5:]:
+        for source, told in row["gap_by_source"].items():
+            if isinstance(told, Mapping) and (signed := number(told, "mean")) is not None:
+                count = max(0.0, number(told, "rows") or 0.0)
+                found.setdefault(str(source), []).append((signed, number(told, "abs") or 0.0, count))
+    result = {}
+    for source, told in found.items():
+        rows = sum(count for _, _, count in told)
+        if rows > 0:
+            result[source] = (sum(s * n for s, _, n in told) / rows, sum(a * n for _, a, n in told) / rows, rows)
+    return result
+
+
+def step_seconds(line: Line) -> tuple[float, float, float] | None:
+    """Seconds an update for rollout, teacher and update; the first update, which warms up, is left out."""
+    runs = []
+    for run in line.runs:
+        rows = [row for row in run.metrics if any(number(row, f"seconds_{part}") is not None for part in _PARTS)]
+        rows = rows[1:] or rows
+        if rows:
+            runs.append([mean([number(row, f"seconds_{part}") or 0.0 for row in rows]) for part in _PARTS])
+    if not runs:
+        return None
+    rollout, teacher, update = (mean(column) for column in zip(*runs, strict=True))
+    return rollout, teacher, update
+
+
+def grpo_beside(line: Line, lines: Sequence[Line]) -> Line | None:
+    """The GRPO line of the same world and model, to compare speed with."""
+    own = (line.first.env, line.first.backend, line.first.model)
+    rivals = [other for other in lines if other.recipe.casefold() == "grpo"]
+    return next((o for o in rivals if (o.first.env, o.first.backend, o.first.model) == own), None)
+
+
+def time(lines: Sequence[Line]) -> Html:
+    """Where the time goes, and what it takes."""
+    stacks, rows = [], []
+    for line in lines:
+        seconds = step_seconds(line)
+        if seconds is None:
+            continue
+        rival = grpo_beside(line, lines)
+        base = step_seconds(rival) if rival is not None and rival is not line else None
+        ratio = f"{sum(seconds) / sum(base):.2f}× GRPO" if base and sum(base) > 0 else ""
+        stacks.append(Stack(line.name, seconds, ratio))
+        memory = [max(values) for run in line.runs if (values := run.tail("memory_mb", len(run.metrics)))]
+        told = (
+            *(figure(part) for part in seconds),
+            figure(sum(seconds)),
+            ratio.removesuffix(" GRPO") or "–",
+            _mean_of(line, "rollout_tokens_per_second"),
+            _mean_of(line, "teacher_tokens"),
+            f"{max(memory):,.0f}".replace(",", "\u202f") if memory else "–",
+        )
+        rows.append(tag("tr", tag("th", line.name, scope="row"), *(tag("td", text) for text in told)))
+    if not stacks:
+        return Html("")
+    head = ("", *_PARTS, "total", "÷ GRPO", "tokens/s in rollouts", "teacher tokens an update", "memory, MB (peak)")
+    key = [tag("li", tag("i", class_=f"dot p{place}"), part) for place, part in enumerate(_PARTS)]
+    table = tag("table", tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))), tag("tbody", *rows))
+    chart = card("Seconds an update", "", stack_chart("Seconds an update", _PARTS, stacks, "s"))
+    return section(
+        "time",
+        "Time and memory",
+        tag("ul", *key, class_="legend"),
+        tag("div", chart, class_="grid-of-cards"),
+        tag("div", table, class_="wide", tabindex="0"),
+        note="Mean seconds an update without the first, which warms up. The ratio compares with GRPO on the same world "
+        "and model.",
+    )
+
+
+def _mean_of(line: Line, key: str) -> str:
+    values = [value for run in line.runs for value in run.tail(key, len(run.metrics))]
+    return figure(mean(values)) if values else "–"

@@ -1,0 +1,120 @@
+"""Sample rollouts as they were played, every token in the colour of its weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from agentgym_hindsight.baselines.report.folders import Run, number
+from agentgym_hindsight.baselines.report.markup import Html, clean, join, tag
+from agentgym_hindsight.baselines.report.scales import figure
+
+__all__ = ["chosen_samples", "rollout_html", "token_html"]
+
+#: Shades a side; the style sheet has as many.
+_SHADES = 5
+_MOST_TEXT = 20_000
+
+
+def chosen_samples(run: Run, most: int = 4) -> list[Mapping[str, Any]]:
+    """A few of a run: of the last and of the first update a rollout that won and one that did not."""
+    updates = sorted({int(sample["update"]) for sample in run.samples})
+    chosen: list[Mapping[str, Any]] = []
+    for update in dict.fromkeys([*updates[-1:], *updates[:1]]):
+        for won in (True, False):
+            found = (s for s in run.samples if s["update"] == update and bool(s.get("won")) is won)
+            chosen += [sample for sample in (next(found, None),) if sample is not None]
+    return chosen[:most]
+
+
+def rollout_html(sample: Mapping[str, Any]) -> Html:
+    """One rollout, folded; its turns in order."""
+    steps = [step for step in sample["steps"] if isinstance(step, Mapping)]
+    weights = [value for step in steps for value in _numbers(step.get("weights")) if value is not None]
+    # The palest weight that can be seen differs from 1 by a twentieth of the strongest in this rollout.
+    widest = max([abs(value - 1.0) for value in weights], default=0.0)
+    won = bool(sample.get("won"))
+    facts = [f"update {sample['update']}", f"{len(steps)} turns"]
+    if (total := number(sample, "return")) is not None:
+        facts.append(f"return {figure(total)}")
+    if sample.get("sibling") is not None:
+        facts.append(f"sibling {clean(sample['sibling'])}")
+    scale = f"Strongest colour: a weight {figure(widest)} away from 1." if widest > 0 else "All weights are 1."
+    return tag(
+        "details",
+        tag(
+            "summary",
+            tag("span", "won" if won else "lost", class_=f"chip {'good' if won else 'bad'}"),
+            tag("b", _short(sample.get("goal") or "no goal told", 300)),
+            tag("span", " · ".join(facts), class_="soft"),
+        ),
+        tag("p", f"Task {clean(sample.get('task_id', '?'))}. {scale}", class_="soft"),
+        tag("ol", *(_turn(step, widest) for step in steps), class_="turns"),
+        class_="rollout",
+    )
+
+
+def _turn(step: Mapping[str, Any], widest: float) -> Html:
+    advantage = number(step, "advantage")
+    tokens = step.get("tokens")
+    valid = step.get("action_valid", True)
+    parts: list[Html] = [
+        tag(
+            "p",
+            "advantage ",
+            tag("b", "not told" if advantage is None else figure(advantage)),
+            "" if valid else tag("span", "invalid action", class_="chip bad"),
+            class_="soft",
+        ),
+        _folded("Prompt", step.get("prompt")),
+        tag(
+            "pre",
+            token_html(tokens if isinstance(tokens, list) else [], step.get("weights"), step.get("gaps"), widest),
+            class_="response",
+        ),
+    ]
+    if step.get("feedback"):
+        parts.append(tag("p", tag("b", "Feedback "), _short(step["feedback"], 2000), class_="feedback"))
+    if step.get("context"):
+        parts.append(_folded("Teacher's context", step["context"]))
+    return tag("li", *parts)
+
+
+def _folded(name: str, value: object) -> Html:
+    if not value:
+        return Html("")
+    return tag("details", tag("summary", name), tag("pre", _short(value, _MOST_TEXT)), class_="fold")
+
+
+def token_html(tokens: Sequence[object], weights: object, gaps: object, widest: float) -> Html:
+    """The response, coloured: below 1 one hue, above 1 another; tokens of weight 1 and no gap stay plain.
+
+    >>> token_html(["take", " mug"], [1.0, 1.5], [0.0, 0.7], 0.5)
+    'take<span class="w up5" title="weight 1.5, gap 0.7"> mug</span>'
+    """
+    # Lists of unequal length come from a broken writer: what is there is shown.
+    told = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
+    return join(_token(clean(token), weight, gap, widest) for token, weight, gap in told)
+
+
+def _token(token: str, weight: float | None, gap: float | None, widest: float) -> object:
+    if (weight is None or weight == 1.0) and not gap:
+        return token
+    away = 0.0 if weight is None else weight - 1.0
+    shade = min(_SHADES, round(_SHADES * abs(away) / widest)) if widest > 0 else 0
+    title = f"weight {'unknown' if weight is None else figure(weight)}"
+    if gap is not None:
+        title += f", gap {figure(gap)}"
+    return tag("span", token, class_=f"w {'up' if away > 0 else 'down'}{shade}" if shade else "w", title=title)
+
+
+def _numbers(values: object) -> list[float | None]:
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping):
+        return []
+    return [number({"value": value}, "value") for value in values]
+
+
+def _short(value: object, most: int) -> str:
+    text = clean(value)
+    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most} more characters)"

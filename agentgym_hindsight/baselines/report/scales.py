@@ -1,0 +1,80 @@
+"""From figures to pixels, with round numbers at the axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+__all__ = ["Scale", "figure", "percent", "span", "ticks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A straight axis; what lies outside is drawn at its end.
+
+    >>> Scale(0, 10, 100, 0)(2.5)
+    75.0
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (min(self.high, max(self.low, value)) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+
+def span(values: Iterable[float]) -> tuple[float, float]:
+    """Lowest and highest, never the same.
+
+    >>> span([2.0]), span([])
+    ((1.0, 3.0), (0.0, 1.0))
+    """
+    listed = list(values)
+    if not listed:
+        return 0.0, 1.0
+    low, high = min(listed), max(listed)
+    if low == high:
+        room = abs(low) / 2 or 1.0
+        return low - room, high + room
+    return low, high
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """At most about ``most`` round numbers inside a span.
+
+    >>> ticks(0, 1), ticks(3, 17, 4)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [5.0, 10.0, 15.0])
+    """
+    rough = (high - low) / most
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    # Rounded to the step: 3 × 0.1 should be labelled 0.3.
+    return [round(place * step, 12) for place in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
+def figure(value: float) -> str:
+    """A number short enough for an axis.
+
+    >>> figure(0.0), figure(1234567), figure(25000), figure(0.0123), figure(-3.5)
+    ('0', '1.23M', '25k', '0.0123', '−3.5')
+    """
+    sign, size = ("−" if value < 0 else ""), abs(value)
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if size >= unit:
+            return f"{sign}{size / (1e3 if name == 'k' else unit):.3g}{name}"
+    if size >= 100:
+        return f"{sign}{size:.0f}"
+    return f"{sign}{size:.3g}" if size >= 1e-3 or size == 0 else f"{sign}{size:.1e}"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage.
+
+    >>> percent(0.1234), percent(1.0)
+    ('12.3%', '100%')
+    """
+    return f"{100 * value:.1f}".removesuffix(".0").replace("-", "−") + "%"

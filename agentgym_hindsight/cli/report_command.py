@@ -1,0 +1,50 @@
+"""``agh report``: runs as one self-contained page, and their headline in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from agentgym_hindsight.baselines.report import Report, write_report
+from agentgym_hindsight.baselines.report.markup import clean
+from agentgym_hindsight.baselines.report.tables import COLUMNS, cells
+from agentgym_hindsight.cli.shared import console, output
+
+#: A terminal is narrow: the page has the rest.
+_SHOWN = ("before", "after RL", "change", "invalid %", "games × seeds", "env turns")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold them")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page (default: %(default)s)")
+    parser.add_argument("--title", default="Training report", help="its title (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    report = write_report(options.runs, options.out, options.title)
+    for problem in report.problems:
+        console.print(Text(f"left out: {clean(problem)}"), soft_wrap=True)
+    results = output()
+    results.print(_table(report))
+    for note in report.notes:
+        results.print(Text(clean(note)), soft_wrap=True)
+    for warning in report.warnings:
+        results.print(Text(f"! {clean(warning)}"), soft_wrap=True)
+    results.print(Text(f"Written to {report.out}"), soft_wrap=True)
+    return 0
+
+
+def _table(report: Report) -> Table:
+    table = Table()
+    table.add_column("recipe")
+    table.add_column("evaluation")
+    for name in _SHOWN:
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        told = dict(zip(COLUMNS, cells(row), strict=True))
+        named = (row.line.name, " ".join(filter(None, (row.label, row.split))))
+        table.add_row(*(Text(clean(text)) for text in (*named, *(told[name] for name in _SHOWN))))
+    return table

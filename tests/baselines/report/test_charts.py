@@ -1,0 +1,108 @@
+"""SVG that is well formed and says what it should, whatever the figures are."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
+from agentgym_hindsight.baselines.report.curves import Point, Trace, curve_chart
+from agentgym_hindsight.baselines.report.folders import read_runs
+from agentgym_hindsight.baselines.report.lines import group_runs
+from agentgym_hindsight.baselines.report.mechanics import grpo_beside, step_seconds
+from agentgym_hindsight.baselines.report.rollouts import token_html
+from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
+from agentgym_hindsight.baselines.report.statistics import Estimate
+
+
+def trace(*values: float, seeds: int = 1) -> Trace:
+    return Trace("a & b", 0, tuple(Point(float(x), Estimate(y), seeds) for x, y in enumerate(values)))
+
+
+def within(svg: str) -> ElementTree.Element:
+    root = ElementTree.fromstring(svg)
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    for shape in root.iter():
+        for name in ("x", "x1", "x2", "cx"):
+            assert -1 <= float(shape.attrib.get(name, 0)) <= width + 1
+        for name in ("y", "y1", "y2", "cy"):
+            assert -1 <= float(shape.attrib.get(name, 0)) <= height + 1
+    assert "nan" not in svg
+    assert "inf" not in svg
+    return root
+
+
+@pytest.mark.parametrize("values", [(1.0,), (2.0, 2.0), (0.0, 0.0), (-1e9, 1e9), (1e-9, 2e-9), (0.1, 0.5, 0.3)])
+@pytest.mark.parametrize("share", [False, True])
+def test_curves_draw_anything(values: tuple[float, ...], share: bool) -> None:
+    within(curve_chart("x < y", [trace(*values)], "updates", share))
+
+
+def test_a_curve_says_where_it_ends() -> None:
+    root = within(curve_chart("Success", [trace(0.1, 0.5)], "updates", True))
+    assert root.find("title") is not None
+    assert root.findtext("title") == "Success over updates: a & b ends at 50%"
+
+
+def test_a_curve_is_dashed_where_seeds_are_missing() -> None:
+    points = tuple(Point(float(x), Estimate(0.5, 0.4, 0.6), seeds) for x, seeds in enumerate((3, 3, 2, 2)))
+    root = within(curve_chart("Success", [Trace("a", 1, points)], "updates", True))
+    lines = list(root.iter("polyline"))
+    assert [line.attrib.get("class") for line in lines] == [None, "thin"]
+    assert lines[0].attrib["points"].split()[-1] == lines[1].attrib["points"].split()[0]
+    assert len(list(root.iter("polygon"))) == 1
+
+
+def test_a_wide_band_does_not_flatten_the_curve() -> None:
+    points = (Point(0.0, Estimate(1.0, -99.0, 101.0), 2), Point(1.0, Estimate(2.0, -98.0, 102.0), 2))
+    root = within(curve_chart("Return", [Trace("a", 0, points)], "updates"))
+    heights = [float(circle.attrib["cy"]) for circle in root.iter("circle")]
+    assert max(heights) - min(heights) > 60
+
+
+def test_bars_of_both_signs_and_stacks() -> None:
+    bars = [Bar("a", 0, Estimate(-0.5, -0.6, -0.4), "n=3"), Bar("b", 1, Estimate(0.25))]
+    root = within(bar_chart("Gap", [("future <", bars)], -0.6, 0.25, figure))
+    assert [title.text for title in root.iter("title")][1] == "a, future <: −0.5 [−0.6, −0.4] n=3"
+    within(stack_chart("Time", ("x", "y"), [Stack("a", (1.0, 0.0)), Stack("b", (0.0, 0.0))], "s"))
+    within(stack_chart("Time", ("x", "y"), [], "s"))
+
+
+def test_a_histogram_colours_both_sides_of_its_mark() -> None:
+    root = within(histogram("weights", [0.5, 0.9, 1.1, 1.5], [0.2, 0.0, 0.8], 1.0))
+    assert [group.attrib["class"] for group in root.iter("g")] == ["bin down", "bin up"]
+
+
+def test_scales() -> None:
+    assert Scale(0, 1, 0, 10)(7.0) == 10.0
+    assert span([3.0, 1.0]) == (1.0, 3.0)
+    assert ticks(0.0, 0.3, 3) == [0.0, 0.1, 0.2, 0.3]
+    assert [figure(v) for v in (0.0001, 123.4, 9999, 1e6, 2e9)] == ["1.0e-04", "123", "9999", "1M", "2G"]
+    assert percent(-0.05) == "−5%"
+
+
+def test_tokens_are_coloured_by_their_weight() -> None:
+    html = token_html(["<a>", "b", "c", "d"], [0.5, 1.0, 1.25, float("nan")], [-1, 0, 0.5, 2], 0.5)
+    assert '<span class="w down5" title="weight 0.5, gap −1">&lt;a&gt;</span>b' in html
+    assert 'class="w up2" title="weight 1.25, gap 0.5"' in html
+    assert 'title="weight unknown, gap 2"' in html
+
+
+@pytest.mark.parametrize("weights", [None, "abc", 3, {}, [], [1.5, 1.5, 1.5]])
+def test_tokens_without_fitting_weights_are_shown_all_the_same(weights: object) -> None:
+    html = token_html(["a", "b"], weights, None, 0.5)
+    assert "a" in html
+    assert "b" in html
+
+
+def test_time_is_compared_with_grpo_of_the_same_world(runs: Path) -> None:
+    lines = group_runs(read_runs([runs])[0])
+    grpo, serl = lines[0], lines[1]
+    assert grpo_beside(serl, lines) is grpo
+    assert grpo_beside(serl, lines[1:]) is None
+    seconds = step_seconds(grpo)
+    assert seconds is not None
+    assert seconds[0] == pytest.approx(38, abs=1)  # the first update, with its 40 s of warming up, is left out
+    assert seconds[1] == 0.0

@@ -1,0 +1,122 @@
+"""Which runs are one line, and what their headline is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentgym_hindsight.baselines.report.folders import read_runs
+from agentgym_hindsight.baselines.report.headline import headline
+from agentgym_hindsight.baselines.report.lines import Line, evaluated, group_runs, kinds_of
+from agentgym_hindsight.baselines.report.series import evaluation_traces, metric_traces
+from agentgym_hindsight.baselines.report.statistics import t_interval
+from agentgym_hindsight.baselines.report.tables import cells
+from tests.baselines.report.faked import evaluation, fake_run, measured, write_lines
+
+
+def lines_of(*folders: Path) -> tuple[Line, ...]:
+    return group_runs(read_runs(folders)[0])
+
+
+def test_seeds_are_one_line_and_settings_are_not(runs: Path) -> None:
+    lines = lines_of(runs)
+    assert {line.name: [run.seed for run in line.runs] for line in lines} == {
+        "grpo": ["0", "1", "2"],
+        "serl": ["0", "1", "2"],
+        "serl · clip=0.8": ["0"],
+    }
+    assert [line.colour for line in lines] == [0, 1, 2]
+
+
+def test_colours_do_not_depend_on_where_runs_lie(runs: Path) -> None:
+    one, other = lines_of(runs), lines_of(runs / "wide", runs / "deeper", *sorted(runs.glob("serl-*"))[::-1])
+    assert [(line.name, line.colour) for line in one] == [(line.name, line.colour) for line in other]
+
+
+def test_worlds_and_models_are_never_mixed(tmp_path: Path) -> None:
+    fake_run(tmp_path / "a", updates=1)
+    fake_run(tmp_path / "b", updates=1, seed=1, backend="genuine/official")
+    fake_run(tmp_path / "c", updates=1, seed=1, model="other")
+    names = [line.name for line in lines_of(tmp_path)]
+    assert len(names) == len(set(names)) == 3
+    assert any("backend=genuine/official" in name for name in names)
+
+
+def test_headline_over_seeds_worked_by_hand(tmp_path: Path) -> None:
+    ends = (0.5, 0.6, 0.7)
+    for seed, end in enumerate(ends):
+        folder = fake_run(tmp_path / str(seed), seed=seed, updates=2)
+        write_lines(folder / "eval.jsonl", [measured(0, 0, 0.2), measured(2, 900, end), measured(1, 400, 0.9)])
+    (row,) = headline(lines_of(tmp_path))
+    won = [evaluation(end)["micro"]["won"] / 140 for end in ends]
+    middle, half = t_interval(won)
+    assert row.after is not None
+    assert row.after.success.value == pytest.approx(middle)
+    assert row.after.success.low == pytest.approx(middle - half)
+    assert (row.after.games, row.after.seeds, row.after.updates) == (140, 3, (2, 2))
+    assert row.before is not None
+    assert row.before.success.low == pytest.approx(row.before.success.value)
+    assert row.change is not None
+    assert row.change.value == pytest.approx(middle - row.before.success.value)
+    assert cells(row)[7] == "140 × 3"
+
+
+def test_headline_without_a_warm_start_or_without_rl(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "a", updates=2)
+    write_lines(folder / "eval.jsonl", [measured(2, 5, 0.5)])
+    (row,) = headline(lines_of(folder))
+    assert row.before is None
+    assert row.change is None
+    assert cells(row)[:3] == ("–", "50.0% [41.8, 58.2]", "–")
+    write_lines(folder / "eval.jsonl", [measured(0, 0, 0.5)])
+    (row,) = headline(lines_of(folder))
+    assert row.after is None
+    assert cells(row)[0].startswith("50.0%")
+    (folder / "eval.jsonl").unlink()
+    (row,) = headline(lines_of(folder))
+    assert row.label == "not evaluated"
+    assert set(cells(row)[:9]) == {"–"}
+
+
+def test_labels_and_splits_stay_apart_and_greedy_comes_first(runs: Path, tmp_path: Path) -> None:
+    rows = headline(lines_of(runs))
+    assert [(row.label, row.line.name) for row in rows][:4] == [
+        ("greedy", "grpo"),
+        ("greedy", "serl"),
+        ("greedy", "serl · clip=0.8"),
+        ("T=0.4", "grpo"),
+    ]
+    folder = fake_run(tmp_path / "a", updates=1)
+    write_lines(folder / "eval.jsonl", [measured(0, 0, 0.5), measured(0, 0, 0.3, split="valid_seen")])
+    assert [row.split for row in headline(lines_of(folder))] == ["valid_seen", "valid_unseen"]
+
+
+def test_repeats_with_other_seeds_count_together(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "a", updates=1)
+    write_lines(folder / "eval.jsonl", [measured(0, 0, 0.5, seed=1), measured(0, 0, 0.3, seed=2)])
+    (line,) = lines_of(folder)
+    ((_, _, result),) = evaluated(line.first, kinds_of(line.runs)[0])
+    halves = [evaluation(share) for share in (0.5, 0.3)]
+    assert result.micro.rollouts == 280
+    assert result.micro.won == sum(half["micro"]["won"] for half in halves)
+    turns = [half["micro"]["turns"] for half in halves]
+    invalid = [half["micro"]["invalid"] for half in halves]
+    assert result.micro.turns == pytest.approx(sum(turns) / 2)
+    assert result.micro.invalid == pytest.approx(sum(map(float.__mul__, turns, invalid)) / sum(turns))
+    assert [row.rollouts for row in result.categories] == [70] * 4
+
+
+def test_curves_match_seeds_by_update(tmp_path: Path) -> None:
+    for seed, (losses, turns) in enumerate((((1.0, 2.0), (100, 200)), ((3.0,), (140,)))):
+        folder = fake_run(tmp_path / str(seed), seed=seed, updates=1)
+        rows = zip(losses, turns, strict=True)
+        write_lines(folder / "metrics.jsonl", [{"update": k, "turns": t, "loss": v} for k, (v, t) in enumerate(rows)])
+    (trace,) = metric_traces(lines_of(tmp_path), "loss", "turns")
+    first, second = trace.points
+    assert (first.x, first.y.value, first.seeds) == (120.0, 2.0, 2)
+    assert first.y.low == pytest.approx(2.0 - 12.706205, abs=1e-5)
+    assert (second.x, second.y.value, second.y.low, second.seeds) == (200.0, 2.0, None, 1)
+    assert metric_traces(lines_of(tmp_path), "gap", "turns") == []
+    (evaluations,) = evaluation_traces(lines_of(tmp_path), ("valid_unseen", "greedy"), "update")
+    assert evaluations.points[0].x == 0.0
