@@ -1,0 +1,194 @@
+"""An env as TRL's own trainer wants it: a class for ``GRPOTrainer(environment_factory=…)`` and a dataset of tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UsageError
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.tasks import SeededOrder, Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["INSTRUCTION", "TRLEnvironment", "to_trl_environment", "trl_dataset", "trl_reward"]
+
+#: How a dataset's rows begin; the task's first observation is put after it.
+INSTRUCTION = (
+    "You act in a world by calling the tool `act`, one action a call, and read in its answer what came of it. "
+    "Go on until you are told that the episode is over.\n\n"
+)
+
+
+class TRLEnvironment:
+    """One rollout after another, in the shape TRL asks for. Made by :func:`to_trl_environment`, for each rollout one.
+
+    TRL offers every public method to the model as a tool, except ``reset`` and ``get_reward``: there is one,
+    :meth:`act`. What else is of interest is a property.
+    """
+
+    # Of one subclass all instances play the same.
+    _stage: ClassVar[Stage]
+    _split: ClassVar[str]
+    _seed: ClassVar[int]
+
+    def __init__(self) -> None:
+        self._env: Any = self._stage.make(self._split)
+        self._resets = 0
+        self._over = False
+        self._trajectory: Trajectory | None = None
+
+    def reset(self, task_id: str | None = None, **row: Any) -> str:
+        """Start a task and return its first observation, which TRL puts at the end of the prompt.
+
+        ``task_id`` and the rest come from the dataset's row. TRL repeats a row for every rollout of its group, so
+        that siblings play one task. Without an id this is the next task of the walk that the seed gives: the k-th
+        reset of every instance starts the same task, so that siblings play one task then too, as does the whole batch.
+        """
+        self._trajectory, self._over = Trajectory(task_id or "", env_id=self._stage.env, split=self._split), False
+        try:
+            if self._env is None:  # the last one broke
+                self._env = self._stage.make(self._split)
+            options = {"task_id": task_id} if task_id else {"task": self._next()}
+            observation, _ = self._env.reset(seed=self._seed, options=options)
+            self._trajectory = self._env.unwrapped.trajectory()
+        except UsageError:  # an id that does not exist is a mistake of the caller
+            raise
+        except Exception as error:
+            return self._broken(error)
+        return str(observation)
+
+    def act(self, action: str) -> str:
+        """
+        Do one action in the world.
+
+        Args:
+            action: What to do now, for example one of the admissible actions.
+
+        Returns:
+            What came of it.
+        """
+        if self._trajectory is None:
+            raise ResetNeededError("Expected reset() first, got act() before it; try environment.reset().")
+        if not isinstance(action, str):  # by the model: TRL tells it what is said here, and the episode goes on
+            raise UsageError(f"Expected the action as text, got {type(action).__name__}; try a string.")
+        if self._over:
+            return f"{self._verdict()} Nothing more can be done: do not call this tool again."
+        try:
+            observation, _, terminated, truncated, _ = self._env.step(action)
+            self._trajectory = self._env.unwrapped.trajectory()
+        except Exception as error:  # a bad rollout is data: it ends, and the batch goes on
+            return self._broken(error)
+        self._over = terminated or truncated
+        return f"{observation}\n\n{self._verdict()}" if self._over else str(observation)
+
+    def get_reward(self) -> float | None:
+        """The rewards of the episode so far, added up. None for a broken rollout, which TRL leaves out of its group."""
+        trajectory = self.trajectory
+        return None if trajectory.broken else trajectory.total_reward
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended."""
+        return self._over
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The episode so far, as plain data: what hindsight is made from."""
+        if self._trajectory is None:
+            raise ResetNeededError("Expected an episode to tell of, got none; try environment.reset().")
+        return self._trajectory
+
+    def _next(self) -> Task:
+        backend = self._env.unwrapped.backend
+        order = SeededOrder(backend.count(self._split), self._seed)
+        task: Task = backend.task(self._split, order[self._resets])
+        self._resets += 1
+        return task
+
+    def _broken(self, error: Exception) -> str:
+        self._trajectory = self.trajectory.replace(broken=f"{type(error).__name__}: {error}", truncated=True)
+        # Made anew at the next reset: nobody knows in what state this one is.
+        with suppress(Exception):
+            self._env.close()
+        self._over, self._env = True, None
+        return self._verdict()
+
+    def _verdict(self) -> str:
+        trajectory = self.trajectory
+        if trajectory.broken:
+            return "The episode is over: the environment broke down."
+        if trajectory.won:
+            return "The episode is over: the task is done."
+        return "The episode is over: " + ("no turns are left." if trajectory.truncated else "the task is not done.")
+
+
+def to_trl_environment(
+    env_id: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    protocol: str = "plain",
+    reward: str = "10-won",
+    split: str = "train",
+    seed: int = 0,
+) -> type[TRLEnvironment]:
+    """A class for ``GRPOTrainer(environment_factory=…)``: the model acts by tool calls, the env gives the reward.
+
+    * ``settings``: the env's own arguments.
+    * ``protocol``: how a turn is told, in a tool's answers too. ``act`` takes what the protocol's parser reads: with
+      ``"plain"`` the bare action.
+    * ``reward``: ``"10-won"`` as the papers have it, or ``"native"``.
+    * ``split``, ``seed``: the walk over tasks where a row of the dataset names none; see :func:`trl_dataset`.
+
+    >>> import agentgym_hindsight
+    >>> kind = to_trl_environment("ALFWorld-Hindsight-v0", settings={"data": "embedded", "max_steps": 1})
+    >>> environment = kind()
+    >>> environment.reset().startswith("Task: ")
+    True
+    >>> print(environment.act("look").splitlines()[-1])
+    The episode is over: no turns are left.
+    >>> environment.get_reward(), kind.__name__
+    (0.0, 'ALFWorld_Hindsight_v0')
+    """
+    stage = Stage(env=env_id, settings=dict(settings or {}), protocol=protocol, reward=reward)
+    # TRL logs the reward under the class's name.
+    name = re.sub(r"\W", "_", env_id.rpartition(":")[2])
+    return type(name, (TRLEnvironment,), {"_stage": stage, "_split": split, "_seed": seed, "__module__": __name__})
+
+
+def trl_dataset(
+    env_id: str,
+    split: str = "train",
+    n: int = 0,
+    seed: int = 0,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    instruction: str = INSTRUCTION,
+) -> Dataset:
+    """The first ``n`` tasks of a seeded walk over a split (0: all of them) as a dataset that ``GRPOTrainer`` takes.
+
+    Columns: ``prompt``, a chat of one message with the ``instruction``, and ``task_id``, which reaches
+    :meth:`TRLEnvironment.reset`. ``settings`` have to be those of the environment, or its ids are others.
+    """
+    if find_spec("datasets") is None:
+        raise MissingExtraError("datasets", "train", "A dataset of tasks")
+    from datasets import Dataset
+
+    panel = Stage(env=env_id, settings=dict(settings or {})).panel(split, n, seed)
+    prompt = [{"role": "user", "content": instruction}]
+    return Dataset.from_list([{"prompt": prompt, "task_id": task.id} for task in panel])
+
+
+def trl_reward(environments: Sequence[TRLEnvironment], **_: Any) -> list[float | None]:
+    """A reward function of 1 for a won task and 0 for any other, for ``reward_funcs``.
+
+    It is added to the environment's own reward. To *see* the success rate only, give it the weight 0:
+    ``GRPOConfig(reward_weights=[0.0])``. A reward of your own can read ``environment.trajectory`` likewise.
+    """
+    rollouts = [environment.trajectory for environment in environments]
+    return [None if rollout.broken else float(rollout.won) for rollout in rollouts]
