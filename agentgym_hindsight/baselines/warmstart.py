@@ -1,0 +1,158 @@
+"""Warm start: a tiny policy learns the format and the rudiments from expert play, by TRL's SFTTrainer.
+
+The expert's rollouts are disturbed by random detours, and every state on the way is labelled with what the expert would
+do there: the policy sees how to recover, not only the expert's own road.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from agentgym_hindsight.baselines.chat import PromptEncoder
+from agentgym_hindsight.baselines.extras import require_train
+from agentgym_hindsight.baselines.policies.base import TurnView
+from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
+from agentgym_hindsight.baselines.rollout import assignments, rollout
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.tasks import Task
+from agentgym_hindsight.wrappers import format_response
+
+__all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A turn's prompt and the response that holds the expert's action."""
+
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """How much expert play, and how long it is studied.
+
+    * ``tasks``: how many training tasks are played once; ``noise``: how often a random detour is taken.
+    * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
+    """
+
+    tasks: int = 1200
+    noise: float = 0.3
+    epochs: float = 1.2
+    batch: int = 32
+    learning_rate: float = 3e-3
+
+
+class _Recorder:
+    """The expert with detours, in the parser's format, that notes what it would have done in every state."""
+
+    name = "expert-play"
+
+    def __init__(self, parser: str, seed: int, noise: float) -> None:
+        self._policy, self._parser = ExpertPolicy(seed, noise), parser
+        self.examples: list[Example] = []
+
+    def act(self, turns: Sequence[TurnView]) -> list[str]:
+        for turn in turns:
+            advised: str = turn.info["expert_action"]
+            if advised:
+                self.examples.append(Example(turn.observation, format_response(advised, self._parser)))
+        return [format_response(action, self._parser) for action in self._policy.act(turns)]
+
+
+def expert_play(
+    stage: Stage, tasks: Sequence[Task], *, seed: int = 0, noise: float = 0.3, num_envs: int = 64
+) -> Iterator[list[Example]]:
+    """Examples from one disturbed expert rollout a task, in pieces (one a wave), for a progress display.
+
+    >>> stage = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
+    >>> import agentgym_hindsight
+    >>> (examples,) = expert_play(stage, stage.panel("train", 2), noise=0.0)
+    >>> examples[0].response.startswith("<action>go to ")
+    True
+    """
+    recorder = _Recorder(stage.parser, seed, noise)
+    with closing(stage.vector(min(num_envs, max(1, len(tasks))), "train", expert=True)) as venv:
+        for start in range(0, len(tasks), venv.num_envs):
+            before = len(recorder.examples)
+            for _ in rollout(venv, recorder, assignments(tasks[start : start + venv.num_envs]), seed=seed):
+                pass
+            yield recorder.examples[before:]
+
+
+def fine_tune(
+    model: Any,
+    encoder: PromptEncoder,
+    examples: Sequence[Example],
+    plan: WarmStart,
+    *,
+    seed: int = 0,
+    on_step: Callable[[float], object] | None = None,
+) -> float:
+    """Fit the model to the examples; returns the mean loss. The model is changed in place.
+
+    ``on_step`` is told the loss after every optimizer step.
+    """
+    require_train("a warm start")
+    import datasets
+    import torch
+    from transformers import PrinterCallback, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    class Tell(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            if on_step is not None and logs and "loss" in logs:
+                on_step(float(logs["loss"]))
+
+    if not examples:
+        raise UsageError("Expected expert play to learn from, got none; try an env whose expert knows a way.")
+    end = encoder.tokenizer.eos_token
+    rows = {
+        "prompt": [encoder.text(example.prompt) for example in examples],
+        "completion": [example.response + end for example in examples],
+    }
+    cuda = torch.cuda.is_available()
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SFTConfig(
+            output_dir=folder,
+            num_train_epochs=plan.epochs,
+            per_device_train_batch_size=plan.batch,
+            learning_rate=plan.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=10,
+            weight_decay=0.0,
+            max_length=encoder.max_tokens + 64,
+            completion_only_loss=True,
+            seed=seed,
+            data_seed=seed,
+            use_cpu=not cuda,
+            bf16=False,  # tiny policies: float32 is exact and no slower
+            gradient_checkpointing=False,
+            dataloader_pin_memory=False,
+            save_strategy="no",
+            report_to="none",
+            logging_steps=1,
+            disable_tqdm=True,
+        )
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=datasets.Dataset.from_dict(rows),
+            processing_class=encoder.tokenizer,
+            callbacks=[Tell()],
+        )
+        trainer.remove_callback(PrinterCallback)
+        try:
+            loss = float(trainer.train().training_loss)
+        finally:
+            if bars:
+                datasets.enable_progress_bars()
+    model.eval()
+    return loss
