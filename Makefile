@@ -55,11 +55,11 @@ $(VENV)/.venv:
 	@touch $@
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/.venv
-	$(PIP) --editable .
+	$(PIP) --editable '.[train]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.venv
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,train,peft]'
 	@touch $@ $(VENV)/.base
 
 # The genuine engine compiles a planner and needs cmake < 4, which comes from PyPI where the machine has none.

@@ -1,0 +1,156 @@
+"""A run's settings from a recipe, a YAML file and single values by dotted name: the last word wins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.baselines.extras import require_train
+from agentgym_hindsight.baselines.plan import Plan
+from agentgym_hindsight.baselines.recipes import recipe
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.baselines.training import Examination, Training
+from agentgym_hindsight.baselines.warmstart import WarmStart
+from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+
+__all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
+
+#: What a tiny policy takes in place of the paper's settings: short prompts, fewer and shorter episodes, faster steps.
+TINY: dict[str, Any] = {
+    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "easy", "max_steps": 15}},
+    "plan": {
+        "updates": 40,
+        "tasks": 6,
+        "siblings": 8,
+        "learning_rate": 1e-3,
+        "prompt_tokens": 384,
+        "response_tokens": 16,
+        "context_tokens": 160,
+        "save_every": 10,
+        "keep": 1,
+    },
+    "examination": {"tasks": 0, "every": 10, "temperatures": [0.0, 0.4]},
+}
+#: Beside the above, for envs that have no such arguments.
+_ALFWORLD = "ALFWorld"
+
+_PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "examination": Examination, "warm": WarmStart}
+_PLAIN = ("model", "template", "train_tasks", "samples_every", "peft", "judge")
+
+
+def configure(name: str, given: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> Training:
+    """The run of a recipe: defaults, then ``given`` (a configuration file), then ``NAME=VALUE`` texts.
+
+    The paper's numbers are the defaults; a tiny model takes :data:`TINY` first.
+
+    >>> run = configure("serl", settings=["plan.updates=3", "method.what=success|immediate", "method.penalty=0"])
+    >>> run.plan.updates, str(run.method.what), run.method.credit.penalty, run.stage.protocol
+    (3, 'success|immediate', 0, 'brief')
+    """
+    tree = _merged({}, {key: value for key, value in (given or {}).items() if key != "recipe"})
+    for text in settings:
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
+        _put(tree, path.split("."), _value(value))
+    model = str(tree.get("model", "tiny:S"))
+    if model.startswith("tiny:"):
+        preset = json.loads(json.dumps(TINY))
+        if _ALFWORLD not in str(tree.get("stage", {}).get("env", _ALFWORLD)):
+            preset["stage"]["settings"] = {"max_steps": TINY["stage"]["settings"]["max_steps"]}
+        tree = _merged(preset, tree)
+    known = {*_PARTS, *_PLAIN, "method"}
+    for key in tree:
+        if key not in known:
+            raise UnknownNameError("setting", key, known)
+    parts = {key: _build(kind, tree.get(key, {}), key) for key, kind in _PARTS.items()}
+    method = _mapping(tree.get("method", {}), "method")
+    plain = {key: tree[key] for key in _PLAIN if key in tree}
+    return Training(method=recipe(name).changed(**method), **parts, **{**plain, "model": model})
+
+
+def load_configuration(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of settings."""
+    require_train("reading a configuration file")
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingDataError(
+            f"Expected a configuration file at {path}, found nothing; try configs/serl_alfworld_7b.yaml."
+        )
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DamagedDataError(f"Expected YAML in {path}, got: {str(error).splitlines()[0]}.") from error
+    if not isinstance(document, dict):
+        raise DamagedDataError(f"Expected settings by name in {path}, got {type(document).__name__}; try recipe: serl.")
+    return document
+
+
+def dump_configuration(name: str, training: Training) -> str:
+    """The whole configuration as YAML that :func:`load_configuration` reads."""
+    require_train("writing a configuration")
+    import yaml
+
+    plain = json.loads(json.dumps(training.as_dict(), default=list))
+    plain["plan"]["seed"] = training.plan.seed
+    text: str = yaml.safe_dump({"recipe": name, **plain}, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def _build(kind: type, values: Any, name: str) -> Any:
+    assert is_dataclass(kind)
+    known = {each.name: each for each in fields(kind)}
+    values = _mapping(values, name)
+    for key, value in values.items():
+        if key not in known:
+            raise UnknownNameError(f"setting of {name}", key, known)
+        default = known[key].default
+        if default is not MISSING and default is not None and not isinstance(value, _like(default)):
+            raise UsageError(f"Expected {name}.{key} as {type(default).__name__} (such as {default!r}), got {value!r}.")
+        if isinstance(default, tuple):
+            values[key] = tuple(value)
+        elif isinstance(default, float):
+            values[key] = float(value)
+    return kind(**values)
+
+
+def _like(default: Any) -> tuple[type, ...]:
+    if isinstance(default, bool):
+        return (bool,)
+    if isinstance(default, float):
+        return (float, int)
+    return (list, tuple) if isinstance(default, tuple) else (type(default),)
+
+
+def _mapping(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"Expected settings by name for {name}, got {value!r}; try {name}.NAME=VALUE.")
+    return dict(value)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise UsageError(f"Expected {key} to hold settings, got {tree!r}; try another name.")
+    tree[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

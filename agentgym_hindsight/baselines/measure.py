@@ -1,0 +1,183 @@
+"""What happened in an update, as numbers: for logs, curves and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from agentgym_hindsight.baselines import signals
+from agentgym_hindsight.baselines.batch import TrainingRow
+from agentgym_hindsight.baselines.method import Method
+from agentgym_hindsight.baselines.rollout import Episode
+
+__all__ = ["Measured", "measure"]
+
+#: Token weights are counted in bins of a fortieth between these.
+_LOW, _HIGH, _BINS = 0.5, 1.5, 40
+
+
+@dataclass(slots=True)
+class Measured:
+    """``record`` goes to metrics.jsonl; episodes and rows of this process are there to draw samples from."""
+
+    record: dict[str, Any]
+    episodes: Sequence[Episode] = field(default=(), repr=False)
+    rows: Sequence[TrainingRow] = field(default=(), repr=False)
+    lam: float = 0.0
+
+
+def measure(
+    episodes: Sequence[Episode],
+    rows: Sequence[TrainingRow],
+    method: Method,
+    lam: float,
+    gather: Callable[[list[Any]], list[Any]] = lambda values: values,
+) -> Measured:
+    """Sums over the processes' episodes and rows, then shares and means."""
+    sums: dict[str, Any] = {}
+    for part in gather([_sums(episodes, rows, method, lam)]):
+        for key, value in part.items():
+            if isinstance(value, list):
+                sums[key] = [a + b for a, b in zip(sums.get(key, [0.0] * len(value)), value, strict=True)]
+            else:
+                sums[key] = sums.get(key, 0.0) + value
+    return Measured(_record(sums, lam, method.has_teacher), episodes, rows, lam)
+
+
+def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Method, lam: float) -> dict[str, Any]:
+    whole = [episode.trajectory for episode in episodes if not episode.trajectory.broken]
+    steps = [step for trajectory in whole for step in trajectory.steps]
+    repeats = sum(
+        now.action == before.action and now.anchor == before.anchor
+        for trajectory in whole
+        for before, now in zip(trajectory.steps, trajectory.steps[1:], strict=False)
+    )
+    returns: dict[str, set[float]] = {}
+    for trajectory in whole:
+        returns.setdefault(trajectory.task_id, set()).add(trajectory.total_reward)
+    sums: dict[str, Any] = {
+        "episodes": len(episodes),
+        "broken": len(episodes) - len(whole),
+        "whole": len(whole),
+        "won": sum(trajectory.won for trajectory in whole),
+        "score": sum(trajectory.score for trajectory in whole),
+        "return": sum(trajectory.total_reward for trajectory in whole),
+        "truncated": sum(trajectory.truncated for trajectory in whole),
+        "steps": len(steps),
+        "invalid": sum(not step.action_valid for step in steps),
+        "repeats": repeats,
+        "groups": len(returns),
+        "flat": sum(len(values) == 1 for values in returns.values()),
+        "rows": len(rows),
+        "tokens": sum(len(row.response_ids) for row in rows),
+        "prompt_tokens": sum(len(row.prompt_ids) for row in rows),
+        "advantage_abs": sum(abs(row.advantage) for row in rows),
+        "chosen": sum(sum(row.chosen) for row in rows),
+        "parse_failures": sum(not any(row.chosen) for row in rows) if method.has_teacher else 0,
+        "contexts": sum(row.context is not None for row in rows),
+        "teacher_tokens": sum(len(row.teacher_ids) + len(row.response_ids) for row in rows if row.teacher_ids),
+        "logprob": -sum(sum(row.logprobs) for row in rows),
+    }
+    for source in sorted({name for row in rows if row.context is not None for name in row.context.sources}):
+        sums[f"source:{source}:rows"] = 0.0
+    histogram = torch.zeros(_BINS)
+    for row in rows:
+        if row.teacher_logps is None:
+            continue
+        gaps, weights, factors = token_weights(row, method, lam)
+        chosen = torch.tensor(row.chosen)
+        gaps, weights, factors = gaps[chosen], weights[chosen], factors[chosen]
+        edge = method.how.clip - 1e-6
+        clipped = (weights - 1).abs() >= edge
+        for key, value in (
+            ("weighed", float(len(gaps))),
+            ("clipped", float(clipped.sum())),
+            ("gap", float(gaps.sum())),
+            ("gap_abs", float(gaps.abs().sum())),
+            ("factor", float(factors.sum())),
+        ):
+            sums[key] = sums.get(key, 0.0) + value
+        histogram += torch.histc(factors.clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH)
+        assert row.context is not None
+        for source in row.context.sources:
+            for key, value in (("rows", 1.0), ("tokens", float(len(gaps))), ("gap", float(gaps.sum())),
+                               ("abs", float(gaps.abs().sum()))):  # fmt: skip
+                name = f"source:{source}:{key}"
+                sums[name] = sums.get(name, 0.0) + value
+    sums["weights"] = histogram.tolist()
+    return sums
+
+
+def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gap, w and Â/A of every token of one row (T); the student's side is what the tokens were drawn with."""
+    width = len(row.response_ids)
+    if row.teacher_logps is None:
+        return torch.zeros(width), torch.ones(width), torch.ones(width)
+    gaps = signals.gap(row.teacher_logps, torch.tensor(row.logprobs))
+    mask = torch.tensor([row.chosen])
+    advantage = torch.tensor([row.advantage])
+    weights = signals.weights(advantage, gaps[None], mask, clip=method.how.clip)[0]
+    blended = signals.reweight(advantage, gaps[None], mask, lam, clip=method.how.clip, mean_one=method.how.mean_one)[0]
+    return gaps, weights, blended / row.advantage
+
+
+def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, Any]:
+    def share(part: str, whole: str) -> float:
+        return sums.get(part, 0.0) / sums[whole] if sums.get(whole) else 0.0
+
+    record: dict[str, Any] = {
+        "success": share("won", "whole"),
+        "score": share("score", "whole"),
+        "return": share("return", "whole"),
+        "episodes": sums["episodes"],
+        "broken": sums["broken"],
+        "truncated": share("truncated", "whole"),
+        "episode_turns": share("steps", "whole"),
+        "invalid": share("invalid", "steps"),
+        "repetition": share("repeats", "steps"),
+        "rows": sums["rows"],
+        "response_tokens": sums["tokens"],
+        "prompt_tokens": sums["prompt_tokens"],
+        "rollout_tokens": sums["tokens"] + sums["prompt_tokens"],
+        "groups_without_variance": share("flat", "groups"),
+        "advantage_abs": share("advantage_abs", "rows"),
+        "surprise": share("logprob", "tokens"),
+    }
+    if has_teacher:
+        record.update(
+            {
+                "lambda": lam,
+                "context_available": share("contexts", "rows"),
+                "action_tokens": share("chosen", "tokens"),
+                "parse_failures": share("parse_failures", "rows"),
+                "teacher_tokens": sums["teacher_tokens"],
+            }
+        )
+    if sums.get("weighed"):
+        width = (_HIGH - _LOW) / _BINS
+        record.update(
+            {
+                "clipped": share("clipped", "weighed"),
+                "gap": share("gap", "weighed"),
+                "gap_abs": share("gap_abs", "weighed"),
+                "weight_mean": share("factor", "weighed"),
+                "weights": {
+                    "edges": [round(_LOW + i * width, 6) for i in range(_BINS + 1)],
+                    "counts": sums["weights"],
+                },
+                "gap_by_source": {
+                    name: {
+                        "mean": share(f"source:{name}:gap", f"source:{name}:tokens"),
+                        "abs": share(f"source:{name}:abs", f"source:{name}:tokens"),
+                        "rows": sums[f"source:{name}:rows"],
+                    }
+                    for name in sorted(
+                        {key.split(":", 1)[1].rpartition(":")[0] for key in sums if key[:7] == "source:"}
+                    )
+                },
+            }
+        )
+    return record

@@ -1,0 +1,57 @@
+"""Rows of many lengths as a few rectangles: micro-batches by a budget of tokens, padding included. None is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["pack", "pad_left", "pad_right"]
+
+T = TypeVar("T")
+
+
+def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) -> list[list[T]]:
+    """Batches of items of similar length, each at most ``budget`` tokens as a rectangle (one item may exceed it).
+
+    ``size`` gives an item's lengths left and right of the seam between prompt and response: a rectangle is as wide as
+    the longest of either side. The order depends on the items alone.
+
+    >>> pack([5, 1, 4, 1], budget=8, size=lambda n: (n, 0))
+    [[1, 1], [4], [5]]
+    """
+    order = sorted(range(len(items)), key=lambda i: (sum(size(items[i])), i))
+    batches: list[list[T]] = []
+    left = right = 0
+    for i in order:
+        mine = size(items[i])
+        wide = max(left, mine[0]) + max(right, mine[1])
+        if batches and wide * (len(batches[-1]) + 1) <= budget:
+            batches[-1].append(items[i])
+            left, right = max(left, mine[0]), max(right, mine[1])
+        else:
+            batches.append([items[i]])
+            left, right = mine
+    return batches
+
+
+def pad_left(rows: Sequence[Sequence[int]], value: int) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) and their mask, the padding first: prompts end where responses begin."""
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), value, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids[index, width - len(row) :] = torch.tensor(row, dtype=torch.long)
+        mask[index, width - len(row) :] = 1
+    return ids, mask
+
+
+def pad_right(rows: Sequence[Any], value: float, dtype: torch.dtype) -> Tensor:
+    """Values (B, T) of rows of many lengths, the padding last."""
+    width = max(map(len, rows))
+    padded = torch.full((len(rows), width), value, dtype=dtype)
+    for index, row in enumerate(rows):
+        padded[index, : len(row)] = torch.as_tensor(row, dtype=dtype)
+    return padded

@@ -1,0 +1,125 @@
+"""Where a run begins: a given model, or a tiny one made from nothing and warmed up once for all rivals of a seed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from agentgym_hindsight.baselines.chat import PromptEncoder
+from agentgym_hindsight.baselines.evaluate import Evaluation
+from agentgym_hindsight.baselines.plan import Plan
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.baselines.warmstart import WarmStart, expert_play, fine_tune
+from agentgym_hindsight.errors import MissingDataError
+from agentgym_hindsight.tasks import content_hash
+
+__all__ = ["Start", "open_start", "start_folder"]
+
+
+class _News(Protocol):
+    def stage(self, name: str, total: int) -> None: ...
+    def advance(self, note: str = "") -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+class Start:
+    """The folder a policy came from, which remembers what it was worth before training: rivals need not ask again."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def recall(self, key: Mapping[str, Any]) -> Evaluation | None:
+        """The evaluation noted under this key."""
+        path = self._path(key)
+        if path is None or not path.exists():
+            return None
+        return Evaluation.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def remember(self, key: Mapping[str, Any], evaluation: Evaluation) -> None:
+        """Note an evaluation for the next run from here."""
+        path = self._path(key)
+        if path is not None:
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps(evaluation.as_dict()), encoding="utf-8")
+            part.replace(path)
+
+    def _path(self, key: Mapping[str, Any]) -> Path | None:
+        if self.folder is None:
+            return None
+        name = content_hash(json.dumps(key, sort_keys=True, default=str))
+        return self.folder / f"evaluation-{name}.json"
+
+
+def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Path | None = None) -> Path:
+    """Where the warmed-up tiny policy of these settings lies: the same for every method of the seed."""
+    settings = {"model": model, "stage": asdict(stage), "warm": asdict(warm), "tokens": plan.prompt_tokens}
+    name = content_hash(json.dumps(settings, sort_keys=True, default=str))
+    return (root or Path("runs") / "starts") / f"{model.replace(':', '-')}-{name}-seed{plan.seed}"
+
+
+def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _News) -> tuple[Any, Any, Start]:
+    """Model, tokenizer and their :class:`Start`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if model.startswith("tiny:"):
+        folder = start_folder(model, stage, warm, plan)
+        if not (folder / "config.json").exists():
+            _make(model.removeprefix("tiny:"), folder, stage, warm, plan, news)
+        source, own = str(folder), Start(folder)
+    else:
+        source, own = model, Start(Path(model) if Path(model).is_dir() else None)
+    kind = torch.float32 if not torch.cuda.is_available() or model.startswith("tiny:") else torch.bfloat16
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
+    except OSError as error:
+        raise MissingDataError(
+            f"Expected a model and its tokenizer at {source!r}, got: {str(error).splitlines()[0]} "
+            "Try tiny:S, a folder, or a name your machine can download."
+        ) from error
+    return loaded, tokenizer, own
+
+
+def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, news: _News) -> None:
+    from agentgym_hindsight.baselines.tiny import make_model, make_tokenizer
+
+    tasks = stage.panel("train", warm.tasks, plan.seed)
+    waves = -(-warm.tasks // 64)
+    news.stage("expert play", waves)
+    examples = []
+    for wave in expert_play(stage, list(tasks), seed=plan.seed, noise=warm.noise):
+        examples += wave
+        news.advance(f"{len(examples)} examples")
+    texts = (text for example in examples[:3000] for text in (example.prompt, example.response))
+    tokenizer = make_tokenizer(texts)
+    encoder = PromptEncoder(tokenizer, plan.prompt_tokens)
+    model = make_model(tokenizer, size, seed=plan.seed)
+    steps = max(1, round(len(examples) * warm.epochs / warm.batch))
+    news.stage("warm start", steps)
+    loss = fine_tune(
+        model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: news.advance(f"loss {loss:.2f}")
+    )
+    news.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+    try:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        (part / "warmstart.json").write_text(
+            json.dumps({"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}), encoding="utf-8"
+        )
+        part.chmod(0o755)
+        try:
+            part.rename(folder)
+        except OSError:  # somebody else made the same one meanwhile
+            shutil.rmtree(part)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

@@ -1,0 +1,312 @@
+"""One training run from its configuration to its folder: policy, warm start, updates, evaluations, checkpoints."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from agentgym_hindsight.baselines.chat import PromptEncoder
+from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
+from agentgym_hindsight.baselines.evaluation import evaluate_policy
+from agentgym_hindsight.baselines.extras import require_train
+from agentgym_hindsight.baselines.method import Method
+from agentgym_hindsight.baselines.plan import Plan
+from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.baselines.samples import draw_samples
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.baselines.start import open_start
+from agentgym_hindsight.baselines.warmstart import WarmStart
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.tasks import TaskPanel
+
+__all__ = ["Examination", "Observer", "Stopped", "Training", "train"]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """When and on what a policy is evaluated: a fixed panel of a split that training never plays.
+
+    * ``tasks``: how many (0: the whole split), drawn by ``seed`` alone, so that all runs meet the same.
+    * ``every``: updates between evaluations; 0: before the first and after the last alone.
+    * ``temperatures``: 0 is greedy; the papers validate at 0.4.
+    """
+
+    split: str = "valid_unseen"
+    tasks: int = 128
+    every: int = 0
+    temperatures: tuple[float, ...] = (0.0, 0.4)
+    seed: int = 0
+    envs: int = 64
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that decides a run.
+
+    * ``model``: ``tiny:S``, ``tiny:M``, ``tiny:L`` (made from nothing, and warmed up as ``warm`` says), a folder, or a
+      name that transformers can load. ``template`` goes to its chat template.
+    * ``train_tasks``: how many tasks of the training split are walked through (0: all), in an order of the seed's.
+    * ``samples_every``: updates between kept sample rollouts.
+    * ``peft``: arguments of a LoraConfig, to train adapters alone.
+    """
+
+    method: Method
+    stage: Stage
+    plan: Plan
+    examination: Examination = field(default_factory=Examination)
+    model: str = "tiny:S"
+    template: Mapping[str, Any] = field(default_factory=dict)
+    warm: WarmStart = field(default_factory=WarmStart)
+    train_tasks: int = 0
+    samples_every: int = 10
+    peft: Mapping[str, Any] | None = None
+    judge: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting as plain data (for run.json and configuration files)."""
+        plain = asdict(replace(self, method=_NO_METHOD))
+        plain["method"] = dict(self.method.as_dict())
+        plain["plan"].pop("seed")  # a run's seed stands apart: runs that differ in it alone are one line of a report
+        return plain
+
+
+class Observer(Protocol):
+    """Who is told how a run gets on; all of it is optional news."""
+
+    def stage(self, name: str, total: int) -> None: ...
+    def advance(self, note: str = "") -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+class _Silent:
+    def stage(self, name: str, total: int) -> None:
+        """No news."""
+
+    def advance(self, note: str = "") -> None:
+        """No news."""
+
+    def say(self, text: str) -> None:
+        """No news."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was asked to stop, finished its update and saved itself."""
+
+
+def train(
+    run: Training, out: str | Path, *, command: str = "", observer: Observer | None = None, fresh: bool = False
+) -> Path:
+    """Carry out a run, or go on with one that was stopped or killed; returns its folder.
+
+    Ctrl-C ends it after the update that is being made, with a checkpoint; a second one at once. Whatever the reason,
+    the same call goes on from the last checkpoint, to the same weights on a CPU.
+    """
+    require_train("training")
+    from accelerate import PartialState
+
+    from agentgym_hindsight.baselines import trainer as trainers
+
+    state = PartialState(cpu=_on_cpu())
+    news: Observer = observer or _Silent()
+    folder = Path(out)
+    if fresh and state.is_main_process and (folder / "run.json").exists():
+        shutil.rmtree(folder)
+    state.wait_for_everyone()
+    log = RunLog(folder, state.is_main_process)
+    with state.main_process_first():
+        model, tokenizer, start = open_start(run.model, run.stage, run.warm, run.plan, news)
+    log.begin(_about(run, command, _parameters(model)))
+    encoder = PromptEncoder(tokenizer, run.plan.prompt_tokens, run.template)
+    if (folder / "policy").exists() and _updates_logged(log) >= run.plan.updates:
+        news.say(f"{folder} is complete already.")
+        return folder
+    panel = run.stage.panel(run.examination.split, run.examination.tasks, run.examination.seed)
+    tasks = run.stage.panel("train", run.train_tasks, run.plan.seed) if run.train_tasks else _walk(run)
+    stop = _StopFlag()
+
+    def updated(record: dict[str, Any], measured: Any) -> None:
+        log.metrics(record)
+        update = int(record["update"])
+        if run.samples_every and (update % run.samples_every == 0 or update + 1 == run.plan.updates):
+            for sample in draw_samples(measured, run.method, encoder, update):
+                log.sample(sample)
+        note = f"success {record['success']:.0%}, turns {record['episode_turns']:.1f}"
+        if record.get("lambda") is not None:
+            note += f", λ {record['lambda']:.2f}"
+        news.advance(note)
+
+    trainer = trainers.HindsightTrainer(
+        model,
+        run.method,
+        run.stage,
+        run.plan,
+        encoder=encoder,
+        tasks=tasks,
+        output_dir=folder,
+        on_update=updated,
+        judge=_judge(run.judge),
+        peft_config=_lora(run.peft),
+    )
+    trainer.add_callback(trainers.StopCallback(stop, run.plan.mini_batches))
+    trainer.add_callback(trainers.EvaluationCallback(trainer, run.examination.every, lambda: examine()))
+
+    def examine() -> None:
+        done = trainer.updates_done
+        if any(line["update"] == done for line in log.read("eval")):
+            return
+        for temperature in run.examination.temperatures:
+            key = {"panel": panel.fingerprint, "temperature": temperature, "stage": asdict(run.stage),
+                   "tokens": [run.plan.prompt_tokens, run.plan.response_tokens], "seed": run.plan.seed}  # fmt: skip
+            found = start.recall(key) if done == 0 and not run.peft else None
+            if found is None:
+                found = _examine(trainer, run, panel, temperature)
+                if done == 0 and state.is_main_process and not run.peft:
+                    start.remember(key, found)
+            log.evaluation(
+                {
+                    "update": done,
+                    "turns": trainer.turns_played,
+                    "label": "greedy" if temperature == 0 else f"T={temperature:g}",
+                    "temperature": temperature,
+                    "panel": panel.fingerprint,
+                    "split": run.examination.split,
+                    "seed": run.examination.seed,
+                    "evaluation": found.as_dict(),
+                }
+            )
+
+    resume = trainers.last_checkpoint(folder)
+    done = 0 if resume is None else trainers.updates_in(resume, run.plan)
+    if resume is not None:
+        news.say(f"going on after {done} of {run.plan.updates} updates")
+    log.cut(done)
+    news.stage(run.method.name, run.plan.updates)
+    for _ in range(done):
+        news.advance()
+    try:
+        with stop.listening(news):
+            trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+        if stop.asked and trainer.updates_done < run.plan.updates:
+            raise Stopped(f"stopped after {trainer.updates_done} updates; the same command goes on from there")
+        trainer.save_model(str(folder / "policy"))
+        if state.is_main_process:
+            tokenizer.save_pretrained(folder / "policy")
+    finally:
+        trainer.close()
+    return folder
+
+
+def _examine(trainer: Any, run: Training, panel: TaskPanel, temperature: float) -> Evaluation:
+    """The panel played by all processes together, each a part of it."""
+    accelerator = trainer.accelerator
+    mine = list(panel)[accelerator.process_index :: accelerator.num_processes]
+    played: list[Any] = []
+    stage = run.stage
+    with trainer.player(temperature, seed=f"eval:{run.examination.seed}") as policy:
+        if mine:
+            _, played = evaluate_policy(policy, stage, mine, num_envs=run.examination.envs, seed=run.examination.seed)
+        trainer.drain(policy)
+    return evaluate(trainer.gather(played))
+
+
+def _walk(run: Training) -> TaskPanel:
+    """All training tasks in an order of the run's seed."""
+    whole = run.stage.panel("train")
+    return run.stage.panel("train", len(whole), run.plan.seed)
+
+
+def _about(run: Training, command: str, parameters: int) -> dict[str, Any]:
+    import torch
+    import transformers
+    import trl
+
+    return {
+        "recipe": run.method.name,
+        "env": run.stage.env,
+        "backend": run.stage.backend(),
+        "seed": run.plan.seed,
+        "model": {"name": run.model, "parameters": parameters},
+        "settings": run.as_dict(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "trl": trl.__version__,
+        },
+        "command": command or " ".join(sys.argv),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _updates_logged(log: RunLog) -> int:
+    return max((int(line["update"]) + 1 for line in log.read("metrics")), default=0)
+
+
+def _parameters(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def _on_cpu() -> bool:
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def _lora(arguments: Mapping[str, Any] | None) -> Any:
+    if arguments is None:
+        return None
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        from agentgym_hindsight.errors import MissingExtraError
+
+        raise MissingExtraError("peft", "peft", "Training adapters") from error
+    return LoraConfig(**{"task_type": "CAUSAL_LM", **arguments})
+
+
+def _judge(arguments: Mapping[str, Any] | None) -> Any:
+    if arguments is None:
+        return None
+    from agentgym_hindsight.hindsight import JudgeClient
+
+    return JudgeClient(**arguments)
+
+
+class _StopFlag:
+    """Ctrl-C, remembered until the update is complete."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def listening(self, news: Observer) -> Iterator[None]:
+        def ask(signum: int, frame: Any) -> None:
+            if self.asked:
+                raise KeyboardInterrupt
+            self.asked = True
+            news.say("stopping when this update is complete; once more to stop at once")
+
+        try:
+            before = signal.signal(signal.SIGINT, ask)
+        except ValueError:  # not the main thread: whoever runs us listens
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _no_credit(rows: Any) -> Any:
+    raise UsageError("Expected a method with a credit, got a placeholder.")
+
+
+_NO_METHOD = Method("", _no_credit)
