@@ -75,9 +75,16 @@ class PromptEncoder:
         self.cut += 1
         room = self.max_tokens - self.overhead
         budget = Budget(room, self.count, "middle")
-        while True:
+        while room > 0:
             ids = self._ids([self.text(budget.cut(prompt, room))])[0]
             excess = len(ids) - self.max_tokens
-            if excess <= 0 or room <= 1:
-                return ids[-self.max_tokens :]
-            room = max(1, room - excess)  # pieces and their sum differ by a token or two at the seams
+            if excess <= 0:
+                return ids
+            room -= excess  # pieces and their sum differ by a token or two at the seams
+        # Not even the marker has room: as much of the prompt as fits, without one.
+        low, high = 0, len(prompt)
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = len(self._ids([self.text(prompt[:middle])])[0]) <= self.max_tokens
+            low, high = (middle, high) if fits else (low, middle)
+        return self._ids([self.text(prompt[:low])])[0]

@@ -17,7 +17,7 @@ when      ``"0.5->0/50"``                          the coefficient λ over polic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from agentgym_hindsight.baselines.schedules import Constant, Schedule, parse_schedule
@@ -35,6 +35,7 @@ __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
 _PARTS = ("action", "response")
 _TURNS = ("all", "failed", "won", "invalid")
+_WHERE = ("step", "anchor")
 
 
 class Credit(Protocol):
@@ -109,7 +110,8 @@ class Reweight:
         return cls(clip, len(rest) == 2)
 
     def __str__(self) -> str:
-        return f"reweight:{self.clip:g}{':mean' if self.mean_one else ''}"
+        # repr keeps every digit: the text is a faithful copy.
+        return f"reweight:{float(self.clip)!r}{':mean' if self.mean_one else ''}"
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,9 @@ class Method:
     details: bool = False
 
     def __post_init__(self) -> None:
+        self._check_kinds()
+        if self.where not in _WHERE:
+            raise UnknownNameError("place of a context", self.where, _WHERE)
         if self.anchor not in ANCHOR_KINDS:
             raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
         for name, value in (("entropy", self.entropy), ("kl", self.kl), ("aux_kl", self.aux_kl)):
@@ -159,6 +164,27 @@ class Method:
         if self.what is not None and self.what.where != self.where:
             # "where" is a value of its own; a spec such as "immediate@anchor" sets it.
             object.__setattr__(self, "what", ContextSpec(self.what.alternatives, self.where))
+
+    def _check_kinds(self) -> None:
+        # Configuration files and command lines bring whatever was written in them.
+        values: tuple[tuple[str, type, str], ...] = (
+            ("who", TeacherSpec, "sync:10"),
+            ("tokens", Tokens, "action"),
+            ("how", Reweight, "reweight:0.2"),
+        )
+        for name, kind, example in values:
+            if not isinstance(getattr(self, name), kind):
+                raise UsageError(f"Expected {name} as text, got {getattr(self, name)!r}; try {example}.")
+        if self.what is not None and not isinstance(self.what, ContextSpec):
+            raise UsageError(f"Expected what as text, got {self.what!r}; try success|immediate, or nothing for none.")
+        if not callable(self.when):
+            raise UsageError(f"Expected when as a schedule, got {self.when!r}; try 0.5->0/50.")
+        for name in ("clip", "dual_clip", "entropy", "kl", "aux_kl"):
+            value = getattr(self, name)
+            if not _is_number(value) and not (name == "dual_clip" and value is None):
+                raise UsageError(f"Expected {name} as a number, got {value!r}; try the default.")
+        if not isinstance(self.details, bool):
+            raise UsageError(f"Expected details as true or false, got {self.details!r}; try true.")
 
     @property
     def has_teacher(self) -> bool:
@@ -183,10 +209,14 @@ class Method:
             if isinstance(mine.get(name), (str, int, float)):
                 mine[name] = read(str(mine[name]))
         if credit:
-            known = {each.name for each in fields(self.credit)}  # type: ignore[arg-type]  # credits are dataclasses
-            for name in credit:
+            known = {each.name: each.default for each in fields(self.credit)}  # type: ignore[arg-type]  # dataclasses
+            for name, value in credit.items():
                 if name not in known:
-                    raise UnknownNameError(f"value of {self.name}", name, own - {"name", "credit"} | known)
+                    raise UnknownNameError(f"value of {self.name}", name, own - {"name", "credit"} | known.keys())
+                like = known[name]
+                kinds = (int, float) if isinstance(like, float) else (type(like),)
+                if like is not MISSING and type(value) not in kinds:
+                    raise UsageError(f"Expected {name} as {type(like).__name__}, got {value!r}; try {like!r}.")
             mine["credit"] = replace(self.credit, **credit)  # type: ignore[type-var]
         return replace(self, **mine)
 
@@ -202,3 +232,7 @@ class Method:
             elif each.name != "name":
                 plain[each.name] = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
         return plain
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -16,6 +16,8 @@ class Plan:
     """Defaults are SERL's on ALFWorld: 16 tasks of 8 siblings an update, 150 updates.
 
     * ``updates``, ``tasks``, ``siblings``: policy updates; tasks an update; rollouts of each task.
+    * ``turns``: stop once so many env turns were played, whatever the updates; 0: no such bound. For rivals on equal
+      terms: a policy that wins early plays fewer turns an update.
     * ``mini_batches``: optimizer steps an update. 1 is exactly on-policy; the release makes about ten of 256 rows.
     * ``learning_rate``, ``warmup``, ``grad_clip``, ``weight_decay``: of AdamW, constant after the warm-up.
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: of a turn.
@@ -31,6 +33,7 @@ class Plan:
     updates: int = 150
     tasks: int = 16
     siblings: int = 8
+    turns: int = 0
     mini_batches: int = 1
     learning_rate: float = 1e-6
     warmup: int = 0

@@ -39,6 +39,8 @@ class RunLog:
         if path.exists():
             try:
                 theirs = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(theirs, dict):
+                    raise ValueError(f"a {type(theirs).__name__}")
             except ValueError as error:
                 raise DamagedDataError(
                     f"Expected a run's description in {path}, got {error}; try another --out."
@@ -69,7 +71,8 @@ class RunLog:
         """The whole lines of a file; one that a crash cut off is left out."""
         path = self.folder / f"{name}.jsonl"
         lines = []
-        for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        # Not splitlines: texts of envs and models may hold other separators of lines, which JSON leaves as they are.
+        for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
             try:
                 lines.append(json.loads(text))
             except ValueError:
@@ -103,7 +106,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     if isinstance(value, float):
-        return round(value, 8) if math.isfinite(value) else None
+        return float(f"{value:.10g}") if math.isfinite(value) else None
     return value
 
 

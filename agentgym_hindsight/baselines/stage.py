@@ -14,7 +14,7 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
-from agentgym_hindsight.wrappers import PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+from agentgym_hindsight.wrappers import PROTOCOLS, REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
 
 __all__ = ["Stage"]
 
@@ -47,6 +47,14 @@ class Stage:
             raise UnknownNameError("environment id", self.env, [entry.id for entry in ENVS])
         if self.protocol not in PROTOCOLS:
             raise UnknownNameError("prompt protocol", self.protocol, PROTOCOLS)
+        if self.reward not in REWARD_PROTOCOLS:
+            raise UnknownNameError("reward protocol", self.reward, REWARD_PROTOCOLS)
+        if self.history is not None and (type(self.history) is not int or self.history < 0):
+            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try nothing for the protocol's own.")
+        if self.workers < 0:
+            raise UsageError(f"Expected workers ≥ 0, got {self.workers}; try 0 to play in this process.")
+        if not isinstance(self.settings, Mapping):
+            raise UsageError(f"Expected settings by name, got {self.settings!r}; try {{'max_steps': 50}}.")
         if "split" in self.settings:
             raise UsageError(
                 "Expected settings without 'split', got one; splits belong to training and evaluation: "

@@ -21,7 +21,7 @@ __all__ = ["SIZES", "TinySize", "make_model", "make_tokenizer"]
 
 @dataclass(frozen=True, slots=True)
 class TinySize:
-    """The shape of a tiny Qwen3: about 0.2, 0.9 and 4 million parameters for S, M and L with 1,024 tokens."""
+    """The shape of a tiny Qwen3: about 0.2, 1.0 and 5.4 million parameters for S, M and L with 1,024 tokens."""
 
     hidden: int
     layers: int

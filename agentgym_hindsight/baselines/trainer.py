@@ -16,6 +16,7 @@ A < 0 TRL's −min(min(ρ, δ)·A, clip(ρ)·A) equals max(−Aρ, −A·clip(ρ
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -97,19 +98,21 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         "logging_steps": plan.mini_batches,
         "save_strategy": "steps" if plan.save_every else "no",
         "save_steps": max(1, plan.save_every) * plan.mini_batches,
-        "save_total_limit": plan.keep or None,
         "save_only_model": False,
         "report_to": "none",
         "disable_tqdm": True,
         # TRL's defaults are those of a GPU.
         "use_cpu": not cuda,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
-        "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
     }
     if plan.vllm:
         values["vllm_mode"] = plan.vllm
         values["vllm_max_model_length"] = plan.prompt_tokens + plan.response_tokens
+    # transformers 5.24 gave it another name and warns of the old one, which TRL's own default still has.
+    new = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
+    if "gradient_checkpointing" not in plan.trl:
+        values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
@@ -157,6 +160,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         arguments = args or trl_arguments(plan, method, output_dir, processes)
         if arguments.save_strategy == "steps" and arguments.save_steps % plan.mini_batches:
             raise UsageError("Expected checkpoints between updates only; try save_steps as a multiple of mini_batches.")
+        if len(tasks) < plan.tasks:  # a reply follows from seed, update, task and sibling: it would be played twice
+            raise UsageError(
+                f"Expected at least {plan.tasks} tasks, as many as an update plays, got {len(tasks)}; "
+                "try a larger panel or a smaller plan.tasks."
+            )
         if method.what is not None and method.what.needs_judge and judge is None:
             raise UsageError(f"Expected a judge for context {str(method.what)!r}, got none; try judge=JudgeClient(…).")
         self.method, self.stage, self.plan, self.encoder, self.tasks, self.judge = (
@@ -168,6 +176,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._on_update, self._on_turns = on_update, on_turns
         self._mini: list[list[TrainingRow]] = []
         self._scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None
+        self._chosen = 1.0
         self._measured: Measured | None = None
         self._seconds: dict[str, float] = {}
         self._teacher_state: dict[str, Any] | None = None
@@ -193,6 +202,12 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def updates_done(self) -> int:
         """Policy updates so far: the one counter from which λ, the tasks and all random numbers follow."""
         return int(self.state.global_step) // self.plan.mini_batches
+
+    @property
+    def budget_is_spent(self) -> bool:
+        """Every update, or every env turn, of the plan has been made."""
+        turns = self.plan.turns
+        return self.updates_done >= self.plan.updates or (turns > 0 and self.turns_played >= turns)
 
     def tasks_of(self, update: int) -> list[Task]:
         """What an update plays on all processes together."""
@@ -343,8 +358,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         rows: list[TrainingRow] = self._prepare_inputs(inputs)
         started = time.perf_counter()
         tokens = self._total(sum(len(row.response_ids) for row in rows))
+        self._chosen = max(1.0, self._total(sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)))
         batches = self._aligned(
-            pack(rows, self.plan.token_budget, lambda row: (len(row.prompt_ids), len(row.response_ids)))
+            # A step without a single row is still a step: of one empty batch.
+            pack(rows, self.plan.token_budget, lambda row: (len(row.prompt_ids), len(row.response_ids))) or [[]]
         )
         chunks = [self._collate(batch) for batch in batches]
         if self.plan.mini_batches > 1 or self.plan.vllm:
@@ -386,7 +403,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             )
         self._scored = scored
         try:
-            loss: Tensor = super()._compute_loss(model, inputs)
+            with self._uneven_gathers():
+                loss: Tensor = super()._compute_loss(model, inputs)
         finally:
             self._scored = None
         tokens = inputs["completion_mask"]
@@ -412,7 +430,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             teacher = self._logits(model, told, told_mask, width)
         student = self._logits(model, ids, mask, width)
         divergence = signals.divergence(teacher, student, alpha=0.0)
-        mean: Tensor = (divergence * inputs["chosen"]).sum() * self.accelerator.num_processes / inputs["chosen_total"]
+        mean: Tensor = (divergence * inputs["chosen"]).sum() * self.accelerator.num_processes / self._chosen
         return mean
 
     def _logits(self, model: Any, ids: Tensor, mask: Tensor, width: int) -> Tensor:
@@ -427,6 +445,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             # All rows of the update at once, before anything has changed.
             self._score_pending([row for part in self._mini for row in part])
         for batch, chunk in zip(batches, chunks, strict=True):
+            if not batch:  # nothing was played, and the masked token stands for it
+                chunk["old_per_token_logps"] = torch.zeros_like(chunk["advantages"])[None]
+                chunk["importance_sampling_ratio"] = torch.ones_like(chunk["old_per_token_logps"])
+                continue
             old = pad_right([row.old_logps for row in batch if row.old_logps is not None], 0.0, torch.float32)
             chunk["old_per_token_logps"] = old.to(self.accelerator.device)
             if self.plan.vllm and self.vllm_importance_sampling_correction:
@@ -477,7 +499,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 "prompt_ids": one, "prompt_mask": torch.ones_like(one), "completion_ids": one, "completion_mask": zero,
                 "advantages": nothing[0], "chosen": zero.bool(), "lam": 0.0,
             }  # fmt: skip
-            if self.method.kl and self.beta:
+            if self.beta:
                 empty["ref_per_token_logps"] = nothing
             return empty
         prompts, prompt_mask = pad_left([row.teacher_ids if teacher else row.prompt_ids for row in batch], self._pad)
@@ -505,7 +527,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 if self.method.aux_kl:
                     ids = [row.teacher_ids or row.prompt_ids for row in batch]
                     inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(ids, self._pad)
-                    inputs["chosen_total"] = self._chosen_total()
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
             if self.beta:
                 inputs["ref_per_token_logps"] = self._reference(inputs)
@@ -524,19 +545,26 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         logps: Tensor = scored[0]
         return logps
 
-    def _chosen_total(self) -> Tensor:
-        rows = self._mini[int(self.state.global_step) % self.plan.mini_batches]
-        mine = sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)
-        return torch.tensor(max(1.0, float(mine)), device=self.accelerator.device)
-
     # -- many processes -----------------------------------------------------------------------------------------
 
     def _aligned(self, batches: list[list[TrainingRow]]) -> list[list[TrainingRow]]:
         """As many batches on every process, empty ones last: gathers and sharded weights wait for each other."""
-        if self.accelerator.num_processes == 1:
-            return batches or [[]]
-        most = max(1, *self.gather([len(batches)]))
+        most = max(self.gather([len(batches)]))
         return batches + [[] for _ in range(most - len(batches))]
+
+    @contextmanager
+    def _uneven_gathers(self) -> Iterator[None]:
+        """TRL's logs gather a number a row and take for granted that every process has as many rows; ours have not."""
+        if self.accelerator.num_processes == 1:
+            yield
+            return
+        accelerator, gather = self.accelerator, self.accelerator.gather
+        # NaN is what a row without tokens has there already, and is left out.
+        accelerator.gather = lambda each: gather(accelerator.pad_across_processes(each, pad_index=float("nan")))
+        try:
+            yield
+        finally:
+            del accelerator.gather
 
     def gather(self, values: list[Any]) -> list[Any]:
         """The values of all processes, in the processes' order."""
@@ -598,6 +626,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         }
         torch.save(state, folder / f"{STATE_FILE}.part")
         (folder / f"{STATE_FILE}.part").rename(folder / STATE_FILE)
+        # Ours to do, and here: TRL would delete the old ones while the new one is not whole yet.
+        if self.plan.keep:
+            for old in _checkpoints(folder.parent)[: -self.plan.keep]:
+                shutil.rmtree(old, ignore_errors=True)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
@@ -627,6 +659,8 @@ class _AfterUpdate(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step % self.trainer.plan.mini_batches == 0:
             self.trainer.after_update()
+            if self.trainer.budget_is_spent:
+                control.should_training_stop = True
 
 
 class StopCallback(TrainerCallback):  # type: ignore[misc]
@@ -653,14 +687,18 @@ class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         done, rest = divmod(state.global_step, self.trainer.plan.mini_batches)
-        if rest == 0 and (done == self.trainer.plan.updates or (self.every and done % self.every == 0)):
+        if rest == 0 and (self.trainer.budget_is_spent or (self.every and done % self.every == 0)):
             self.examine()
 
 
 def last_checkpoint(folder: str | Path) -> Path | None:
     """The newest checkpoint that is whole; what a crash cut off is passed over."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if (path / STATE_FILE).exists()]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return next((path for path in reversed(_checkpoints(folder)) if (path / STATE_FILE).exists()), None)
+
+
+def _checkpoints(folder: str | Path) -> list[Path]:
+    """All of them, the newest last."""
+    return sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def updates_in(checkpoint: str | Path, plan: Plan) -> int:

@@ -19,6 +19,7 @@ from agentgym_hindsight.baselines.evaluation import evaluate_policy
 from agentgym_hindsight.baselines.extras import require_train
 from agentgym_hindsight.baselines.method import Method
 from agentgym_hindsight.baselines.plan import Plan
+from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.baselines.samples import draw_samples
 from agentgym_hindsight.baselines.stage import Stage
@@ -110,13 +111,17 @@ def train(
     the same call goes on from the last checkpoint, to the same weights on a CPU.
     """
     require_train("training")
+    with quiet_libraries():
+        return _train(run, Path(out), command, observer or _Silent(), fresh)
+
+
+def _train(run: Training, folder: Path, command: str, news: Observer, fresh: bool) -> Path:
     from accelerate import PartialState
+    from transformers import PrinterCallback
 
     from agentgym_hindsight.baselines import trainer as trainers
 
     state = PartialState(cpu=_on_cpu())
-    news: Observer = observer or _Silent()
-    folder = Path(out)
     if fresh and state.is_main_process and (folder / "run.json").exists():
         shutil.rmtree(folder)
     state.wait_for_everyone()
@@ -125,7 +130,7 @@ def train(
         model, tokenizer, start = open_start(run.model, run.stage, run.warm, run.plan, news)
     log.begin(_about(run, command, _parameters(model)))
     encoder = PromptEncoder(tokenizer, run.plan.prompt_tokens, run.template)
-    if (folder / "policy").exists() and _updates_logged(log) >= run.plan.updates:
+    if (folder / "policy" / "config.json").exists() or (folder / "policy" / "adapter_config.json").exists():
         news.say(f"{folder} is complete already.")
         return folder
     panel = run.stage.panel(run.examination.split, run.examination.tasks, run.examination.seed)
@@ -155,6 +160,7 @@ def train(
         judge=_judge(run.judge),
         peft_config=_lora(run.peft),
     )
+    trainer.remove_callback(PrinterCallback)  # metrics.jsonl has it all, and the progress bar has the screen
     trainer.add_callback(trainers.StopCallback(stop, run.plan.mini_batches))
     trainer.add_callback(trainers.EvaluationCallback(trainer, run.examination.every, lambda: examine()))
 
@@ -194,7 +200,7 @@ def train(
     try:
         with stop.listening(news):
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        if stop.asked and trainer.updates_done < run.plan.updates:
+        if stop.asked and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command goes on from there")
         trainer.save_model(str(folder / "policy"))
         if state.is_main_process:
@@ -244,10 +250,6 @@ def _about(run: Training, command: str, parameters: int) -> dict[str, Any]:
         "command": command or " ".join(sys.argv),
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def _updates_logged(log: RunLog) -> int:
-    return max((int(line["update"]) + 1 for line in log.read("metrics")), default=0)
 
 
 def _parameters(model: Any) -> int:

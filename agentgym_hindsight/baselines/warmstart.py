@@ -1,7 +1,8 @@
 """Warm start: a tiny policy learns the format and the rudiments from expert play, by TRL's SFTTrainer.
 
-The expert's rollouts are disturbed by random detours, and every state on the way is labelled with what the expert would
-do there: the policy sees how to recover, not only the expert's own road.
+The expert's rollouts are disturbed by random detours, and every state on the way is labelled with what the expert
+would do there: the policy sees how to recover, not only the expert's own road. Some of the detours are commands that
+were legal elsewhere and are mostly refused here: a policy that never saw "Nothing happens." cannot go on from it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.extras import require_train
 from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
+from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.tasks import Task
+from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.wrappers import format_response
 
 __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
+
+
+_PRECISION = 1 << 32
+_STRAYS = 5000  # commands that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Example:
 class WarmStart:
     """How much expert play, and how long it is studied.
 
-    * ``tasks``: how many training tasks are played once; ``noise``: how often a random detour is taken.
+    * ``tasks``: how many training tasks are played once; ``noise``: how often a random legal detour is taken, and half
+      as often a command from elsewhere.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
 
@@ -54,15 +61,24 @@ class _Recorder:
     name = "expert-play"
 
     def __init__(self, parser: str, seed: int, noise: float) -> None:
-        self._policy, self._parser = ExpertPolicy(seed, noise), parser
+        self._legal, self._parser = ExpertPolicy(seed, noise), parser
+        self._seed, self._noise = seed, noise
+        self._strays: dict[str, None] = {}  # commands seen so far, in the order of their first sight
         self.examples: list[Example] = []
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        for turn in turns:
+        known = list(self._strays)
+        actions = self._legal.act(turns)
+        for place, turn in enumerate(turns):
             advised: str = turn.info["expert_action"]
             if advised:
                 self.examples.append(Example(turn.observation, format_response(advised, self._parser)))
-        return [format_response(action, self._parser) for action in self._policy.act(turns)]
+            drawn = seeded_int("stray", self._seed, turn.task_id, turn.sibling, turn.step)
+            if known and drawn % _PRECISION < self._noise / 2 * _PRECISION:
+                actions[place] = known[drawn // _PRECISION % len(known)]
+            if len(known) < _STRAYS:
+                self._strays.update(dict.fromkeys(turn.info["admissible_actions"]))
+        return [format_response(action, self._parser) for action in actions]
 
 
 def expert_play(
@@ -99,8 +115,8 @@ def fine_tune(
     ``on_step`` is told the loss after every optimizer step.
     """
     require_train("a warm start")
-    import datasets
     import torch
+    from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
@@ -117,9 +133,8 @@ def fine_tune(
         "completion": [example.response + end for example in examples],
     }
     cuda = torch.cuda.is_available()
-    bars = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory() as folder:
+    checkpointing = "activation_checkpointing" if "activation_checkpointing" in SFTConfig.__dataclass_fields__ else ""
+    with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,
             num_train_epochs=plan.epochs,
@@ -134,7 +149,7 @@ def fine_tune(
             data_seed=seed,
             use_cpu=not cuda,
             bf16=False,  # tiny policies: float32 is exact and no slower
-            gradient_checkpointing=False,
+            **{checkpointing or "gradient_checkpointing": False},  # renamed in transformers 5
             dataloader_pin_memory=False,
             save_strategy="no",
             report_to="none",
@@ -144,15 +159,11 @@ def fine_tune(
         trainer = SFTTrainer(
             model=model,
             args=arguments,
-            train_dataset=datasets.Dataset.from_dict(rows),
+            train_dataset=Dataset.from_dict(rows),
             processing_class=encoder.tokenizer,
             callbacks=[Tell()],
         )
         trainer.remove_callback(PrinterCallback)
-        try:
-            loss = float(trainer.train().training_loss)
-        finally:
-            if bars:
-                datasets.enable_progress_bars()
+        loss = float(trainer.train().training_loss)
     model.eval()
     return loss

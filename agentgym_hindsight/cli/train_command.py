@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "method.statistics=trajectories, examination.tasks=200, warm.noise=0.2, plan.trl.report_to=tensorboard",
     )
     parser.add_argument("--fresh", action="store_true", help="begin --out anew")
+    parser.add_argument("--start-only", action="store_true", help="make the tiny policy's warm start and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")
     methods = parser.add_argument_group("the six values of a method (default: the recipe's)")
     for name, text in _METHOD.items():
@@ -68,6 +69,12 @@ def run(options: argparse.Namespace) -> int:
         from agentgym_hindsight.baselines.configuration import dump_configuration
 
         print(dump_configuration(name, training), end="")
+        return 0
+    if options.start_only:
+        from agentgym_hindsight.baselines.start import open_start
+
+        with TrainingProgress() as news:
+            open_start(training.model, training.stage, training.warm, training.plan, news)
         return 0
     out = Path(options.out or f"runs/{name}-seed{training.plan.seed}")
     with TrainingProgress() as news:

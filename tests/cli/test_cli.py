@@ -136,7 +136,7 @@ def test_bench(words: list[str], shows: str, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agh("demo", "--tasks", "12", "--out", tmp_path) == 0
+    assert agh("demo", "--scripted", "--tasks", "12", "--out", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "100.0%" in printed
     assert "turns/s" in printed

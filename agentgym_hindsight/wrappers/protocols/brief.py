@@ -11,12 +11,16 @@ __all__ = ["Brief"]
 
 _BANNER = "-= "
 _GOAL = "Your task is to: "
+_SHORT = 3  # words; a reply as short as "Nothing happens." tells nothing of where the agent stands
 
 
 class Brief(Protocol):
-    """Task, the last ``history`` actions (6) with the reply where one was refused, observation, and what can be done.
+    """Task, the last ``history`` actions (6), observation, and what can be done.
 
-    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3, fridge 1``. The
+    A reply of a word or three ("Nothing happens.") stands beside its action; where it is the newest one, what was seen
+    before it is shown again: the agent would not know where it stands.
+
+    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3 fridge 1``. The
     answer is ``<action>…</action>``, and thinking before it is allowed.
 
     >>> print(Brief().render(PromptState("find the mug", "A room.", ("go to desk 1", "go to desk 2", "look"))))
@@ -30,24 +34,36 @@ class Brief(Protocol):
     own_history: ClassVar[int | None] = 6
 
     def render(self, state: PromptState) -> str:
-        _, turns = self.recent(state)
+        start, _ = self.recent(state)
         lines = [f"Task: {state.goal}"] if state.goal else []
-        if turns:
-            lines.append(f"Done: {'; '.join(action for _, action in turns)}")
-        lines.append(f"Now: {_shown(state)}")
+        replies = [observation for observation, _ in state.history[1:]] + [state.observation]
+        done = [_done(action, reply) for (_, action), reply in zip(state.history, replies, strict=False)][start:]
+        if done:
+            lines.append(f"Done: {'; '.join(done)}")
+        if _is_short(state.observation):
+            seen = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
+            lines += [f"Before: {_shown(seen, state.goal)}"] if seen else []
+        lines.append(f"Now: {_shown(state.observation, state.goal)}")
         can = _can(state)
         if can:
             lines.append(f"Can: {can}")
         return self.examples() + "\n".join(lines)
 
 
-def _shown(state: PromptState) -> str:
+def _is_short(reply: str) -> bool:
+    return len(reply.split(None, _SHORT)) <= _SHORT
+
+
+def _done(action: str, reply: str) -> str:
+    return f"{action} ({reply.strip()})" if _is_short(reply) else action
+
+
+def _shown(observation: str, goal: str) -> str:
     """The observation without the engine's banner and the task, which stands above already."""
-    observation = state.observation
     if observation.startswith(_BANNER):
         observation = "\n".join(observation.split("\n\n")[1:]) or observation
     head, found, tail = observation.partition(_GOAL)
-    if found and state.goal and state.goal in tail:
+    if found and goal and goal in tail:
         observation = head
     return observation.strip()
 
@@ -69,7 +85,7 @@ def _can(state: PromptState) -> str:
 
 
 def _things(things: dict[str, list[str]]) -> str:
-    return ", ".join(f"{name} {' '.join(_in_order(numbers))}" for name, numbers in things.items())
+    return " ".join(f"{name} {' '.join(_in_order(numbers))}" for name, numbers in things.items())
 
 
 def _in_order(numbers: Iterable[str]) -> list[str]:

@@ -1,0 +1,277 @@
+"""``agh compare``: rivals on equal terms, every entry on every seed; resumable; one table with intervals."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from rich.table import Table
+
+from agentgym_hindsight.baselines.evaluate import Evaluation, SeedSummary, over_seeds
+from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.recipes import RECIPES
+from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.cli.benchmarks import machine
+from agentgym_hindsight.cli.shared import console, output, progress_bar
+from agentgym_hindsight.errors import HindsightError, UnknownNameError, UsageError
+
+#: Sets of entries by name. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
+SETS: Mapping[str, Sequence[str]] = {
+    "rivals": ("grpo", "rloo", "gigpo", "hgpo", "rlsd", "serl"),
+    "sources": (
+        "serl:what=immediate",
+        "serl:what=next",
+        "serl:what=current",
+        "serl:what=future",
+        "serl:what=success",
+        "serl:what=success+immediate",
+        "serl:what=success+future",
+        "serl:what=immediate,where=anchor",
+        "serl:what=next,where=anchor",
+        "serl:what=future,where=anchor",
+        "serl:what=success,where=anchor",
+        "serl:what=success+immediate,where=anchor",
+        "serl:what=success+future,where=anchor",
+    ),
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "entries",
+        nargs="+",
+        help=f"{', '.join(SETS)}, or entries such as grpo, serl, serl:what=success+immediate,where=anchor",
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 … N-1 of every entry (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=12000, help="env turns of every run (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side (default: the cores)")
+    parser.add_argument("--out", default="runs/compare", help="folder of the runs (default: %(default)s)")
+    parser.add_argument("--config", help="a YAML file that all entries start from")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as in agh train, for all")
+    parser.add_argument("--markdown", help="also write the table to this file")
+    parser.add_argument("--title", default="Rivals on equal terms")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the comparison."""
+
+    name: str
+    recipe: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Entry:
+        """Read ``"serl:what=success+immediate,where=anchor"``."""
+        recipe, _, values = text.partition(":")
+        if recipe not in RECIPES:
+            raise UnknownNameError("recipe", recipe, RECIPES)
+        pairs = tuple(pair for pair in values.split(",") if pair)
+        for pair in pairs:
+            if "=" not in pair:
+                raise UsageError(f"Expected RECIPE:NAME=VALUE, got {text!r}; try serl:what=next.")
+        return cls(text, recipe, pairs)
+
+    @property
+    def folder(self) -> str:
+        """A name that file systems like."""
+        return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
+
+
+def run(options: argparse.Namespace) -> int:
+    entries = [Entry.parse(text) for name in options.entries for text in SETS.get(name, (name,))]
+    if options.seeds < 1 or options.jobs < 1:
+        raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}.")
+    out = Path(options.out)
+    jobs = [(entry, seed) for seed in range(options.seeds) for entry in entries]
+    failed: list[str] = []
+    # Rivals of a seed share their warm start: the first of them makes it while the other seeds' make theirs.
+    starts = {seed: Lock() for seed in range(options.seeds)}
+    with progress_bar() as bar:
+        line = bar.add_task("runs", total=len(jobs), note="")
+
+        def work(job: tuple[Entry, int]) -> None:
+            entry, seed = job
+            bar.update(line, note=f"{entry.name}, seed {seed}")
+            with starts[seed]:
+                _make_start(entry, seed, options)
+            problem = _train(entry, seed, out, options)
+            if problem:
+                failed.append(problem)
+                bar.console.print(problem, soft_wrap=True)
+            bar.advance(line)
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(work, _interleaved(jobs, options.jobs)))
+    rows = list(_rows(entries, out, options.seeds))
+    _show(rows, options)
+    if options.markdown:
+        _write(rows, options)
+    return 1 if failed else 0
+
+
+def _interleaved(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry, int]]:
+    """Seeds in turn, so that neighbours seldom wait for one warm start."""
+    by_seed: dict[int, list[tuple[Entry, int]]] = {}
+    for job in jobs:
+        by_seed.setdefault(job[1], []).append(job)
+    mixed: list[tuple[Entry, int]] = []
+    seeds = list(by_seed)
+    for start in range(0, len(seeds), width):
+        group = [by_seed[seed] for seed in seeds[start : start + width]]
+        mixed += [job for same in zip(*group, strict=True) for job in same]
+    return mixed
+
+
+def _settings(entry: Entry, seed: int, options: argparse.Namespace) -> list[str]:
+    values = [f"method.{pair}" for pair in entry.values]
+    return [f"plan.seed={seed}", f"plan.turns={options.turns}", "plan.updates=100000", *options.set, *values]
+
+
+def _command(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> list[str]:
+    command = [sys.executable, "-m", "agentgym_hindsight", "train", entry.recipe]
+    command += ["--out", str(out / f"{entry.folder}-seed{seed}")]
+    if options.config:
+        command += ["--config", options.config]
+    return command + [word for text in _settings(entry, seed, options) for word in ("--set", text)]
+
+
+def _make_start(entry: Entry, seed: int, options: argparse.Namespace) -> None:
+    """Make the seed's warm start, if it is not there, before its rivals all do."""
+    from agentgym_hindsight.baselines.configuration import configure, load_configuration
+    from agentgym_hindsight.baselines.start import start_folder
+
+    given = load_configuration(options.config) if options.config else {}
+    training = configure(entry.recipe, given, _settings(entry, seed, options))
+    folder = start_folder(training.model, training.stage, training.warm, training.plan)
+    if training.model.startswith("tiny:") and not (folder / "config.json").exists():
+        words = [sys.executable, "-m", "agentgym_hindsight", "train", entry.recipe, "--start-only"]
+        words += ["--config", options.config] if options.config else []
+        words += [word for text in _settings(entry, seed, options) for word in ("--set", text)]
+        done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise HindsightError(f"The warm start of seed {seed} failed: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> str:
+    """Run or finish one; what went wrong, or nothing."""
+    words = _command(entry, seed, out, options)
+    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    log = out / f"{entry.folder}-seed{seed}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    return f"{entry.name}, seed {seed}: exit {done.returncode}; see {log}"
+
+
+def _environment() -> dict[str, str]:
+    # Runs side by side share the cores: a thread each, or they get in each other's way.
+    return {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one entry came to under one way of decoding."""
+
+    name: str
+    label: str
+    summary: SeedSummary
+    #: Success less the first entry's, seed by seed: rivals of a seed share their start and their tasks.
+    against_first: MeanInterval | None
+    updates: float
+    turns: float
+
+
+def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
+    """The warm start first, then the entries, by label."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in entries:
+        for seed in range(seeds):
+            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("eval")
+            last = max((line["update"] for line in lines), default=0)
+            for line in lines:
+                if line["update"] == 0:
+                    found.setdefault((_START, line["label"]), []).append({**line, "run": seed})
+                if line["update"] == last and last > 0:
+                    found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
+    first: dict[str, dict[int, float]] = {}
+    for (name, label), lines in found.items():
+        # Every rival of a seed began at the same warm start: it counts once.
+        unique = list({line["run"]: line for line in lines}.values())
+        evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
+        count = len(unique)
+        successes = {line["run"]: each.micro.success for line, each in zip(unique, evaluations, strict=True)}
+        if name == entries[0].name:
+            first[label] = successes
+        theirs = first.get(label, {}) if name not in (entries[0].name, _START) else {}
+        differences = [value - theirs[seed] for seed, value in successes.items() if seed in theirs]
+        yield Row(
+            name,
+            label,
+            over_seeds(evaluations),
+            t_interval(differences) if differences else None,
+            sum(line["update"] for line in unique) / count,
+            sum(line["turns"] for line in unique) / count,
+        )
+
+
+_START = "warm start"
+_HEAD = ("method", "decoding", "seeds", "success", "− first", "macro", "turns", "invalid", "updates", "env turns")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    summary = row.summary
+    return (
+        row.name,
+        row.label,
+        str(summary.seeds),
+        _percent(summary.micro),
+        "" if row.against_first is None else _percent(row.against_first, sign=True),
+        _percent(summary.macro),
+        f"{summary.turns.mean:.1f}",
+        _percent(summary.invalid),
+        f"{row.updates:.1f}",
+        f"{row.turns:,.0f}",
+    )
+
+
+def _percent(value: MeanInterval, sign: bool = False) -> str:
+    half = f" ± {100 * value.half:.1f}" if value.half != float("inf") else ""
+    return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
+
+
+def _sorted(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.label)
+
+
+def _show(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    table = Table(*_HEAD, title=options.title, title_justify="left")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in _sorted(rows):
+        table.add_row(*_cells(row))
+    out = output()
+    out.print(table)
+    out.print(f"next: agh report {options.out}", soft_wrap=True)
+
+
+def _write(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    words = " ".join(options.entries)
+    extra = "".join(f" --set {text}" for text in options.set)
+    command = f"agh compare {words} --seeds {options.seeds} --turns {options.turns}{extra}"
+    lines = [f"# {options.title}", "", f"`{command}` — {machine()}.", ""]
+    lines += [f"| {' | '.join(_HEAD)} |", f"| {' | '.join(['---', '---'] + ['---:'] * (len(_HEAD) - 2))} |"]
+    for row in _sorted(rows):
+        cells = [cell.replace("|", "\\|") for cell in _cells(row)]
+        lines.append(f"| {' | '.join(cells)} |")
+    Path(options.markdown).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    console.print(f"written: {options.markdown}", soft_wrap=True)
