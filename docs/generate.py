@@ -69,6 +69,9 @@ def env_pages() -> Iterator[tuple[Path, str]]:
 
 # -- the reference --------------------------------------------------------------------------------------------------
 
+#: Rooms of the baselines that nobody outside should build on; a new room is public unless it is named here.
+INSIDE = {"batch", "extras", "measure", "packing", "quiet", "samples", "start"}
+
 
 def reference_page() -> tuple[Path, str]:
     modules = [
@@ -96,9 +99,10 @@ def reference_page() -> tuple[Path, str]:
 
 
 def _children(module: str) -> list[str]:
-    """The public modules of a package, packages among them as one."""
+    """The public modules of a package, packages among them as one; the policies that need an extra by themselves."""
     folder = _path(module).parent
-    names = {path.stem if path.is_file() else path.name for path in folder.iterdir() if _is_module(path)}
+    names = {path.stem if path.is_file() else path.name for path in folder.iterdir() if _is_module(path)} - INSIDE
+    names |= {f"policies.{name}" for name in ("endpoint", "hf", "vllm")}
     return [f"{module}.{name}" for name in sorted(names) if _exported(f"{module}.{name}")]
 
 

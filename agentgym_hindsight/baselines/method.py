@@ -202,8 +202,9 @@ class Method:
         if isinstance(mine.get("what"), str):
             text = mine["what"]
             mine["what"] = ContextSpec.parse(text) if text else None
-            if "@" in text:
-                mine.setdefault("where", mine["what"].where)
+            if "@" in text and mine.setdefault("where", mine["what"].where) != mine["what"].where:
+                # One of the two may come from a file: neither is dropped in silence.
+                raise UsageError(f"Expected one place, got what={text!r} and where={mine['where']!r}; try both alike.")
         readers = {"who": TeacherSpec.parse, "tokens": Tokens.parse, "how": Reweight.parse, "when": parse_schedule}
         for name, read in readers.items():
             if isinstance(mine.get(name), (str, int, float)):
