@@ -67,7 +67,9 @@ def make_rows(
     """Every turn of every whole episode, with its credit; and with its teacher's prompt where λ > 0 and it matters.
 
     A teacher is asked only where its word could change something: a context exists, a chosen token exists, and the
-    advantage is not 0. ``judgements`` holds the judge's texts, one list a group, one text a member.
+    advantage is not 0 (or the method has a KL term to the teacher).
+
+    ``judgements`` holds the judge's texts, one list a group, one text a member.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
@@ -148,7 +150,8 @@ def _add_contexts(
     prompts: list[str] = []
     for row, context in zip(rows, contexts, strict=True):
         row.context = context
-        if context is not None and any(row.chosen) and row.advantage != 0.0:
+        # Without an advantage there is nothing to weigh; the paper's KL term asks all the same.
+        if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
             asked.append(row)
             prompts.append(context.prompt(row.step.prompt, limit))
     for row, ids in zip(asked, encoder.encode_all(prompts), strict=True):

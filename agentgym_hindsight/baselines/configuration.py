@@ -23,12 +23,11 @@ TINY: dict[str, Any] = {
     "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "easy", "max_steps": 15}},
     "plan": {
         "updates": 40,
-        "tasks": 6,
+        "tasks": 4,
         "siblings": 8,
         "learning_rate": 1e-3,
-        "prompt_tokens": 384,
+        "prompt_tokens": 640,
         "response_tokens": 16,
-        "context_tokens": 160,
         "save_every": 10,
         "keep": 1,
     },
@@ -38,7 +37,14 @@ TINY: dict[str, Any] = {
 _ALFWORLD = "ALFWorld"
 
 _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "examination": Examination, "warm": WarmStart}
-_PLAIN = ("model", "template", "train_tasks", "samples_every", "peft", "judge")
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "template": (dict,),
+    "train_tasks": (int,),
+    "samples_every": (int,),
+    "peft": (dict, type(None)),
+    "judge": (dict, type(None)),
+}
 
 
 def configure(name: str, given: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> Training:
@@ -56,10 +62,12 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
         _put(tree, path.split("."), _value(value))
-    model = str(tree.get("model", "tiny:S"))
+    model = tree.get("model", "tiny:S")
+    if not isinstance(model, str):
+        raise UsageError(f"Expected model as a name, got {model!r}; try tiny:S.")
     if model.startswith("tiny:"):
         preset = json.loads(json.dumps(TINY))
-        if _ALFWORLD not in str(tree.get("stage", {}).get("env", _ALFWORLD)):
+        if _ALFWORLD not in str(_mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)):
             preset["stage"]["settings"] = {"max_steps": TINY["stage"]["settings"]["max_steps"]}
         tree = _merged(preset, tree)
     known = {*_PARTS, *_PLAIN, "method"}
@@ -69,6 +77,10 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
     parts = {key: _build(kind, tree.get(key, {}), key) for key, kind in _PARTS.items()}
     method = _mapping(tree.get("method", {}), "method")
     plain = {key: tree[key] for key in _PLAIN if key in tree}
+    for key, value in plain.items():
+        if not isinstance(value, _PLAIN[key]):
+            kinds = " or ".join(kind.__name__ for kind in _PLAIN[key])
+            raise UsageError(f"Expected {key} as {kinds}, got {value!r}; try leaving it out.")
     return Training(method=recipe(name).changed(**method), **parts, **{**plain, "model": model})
 
 
@@ -110,13 +122,24 @@ def _build(kind: type, values: Any, name: str) -> Any:
         if key not in known:
             raise UnknownNameError(f"setting of {name}", key, known)
         default = known[key].default
+        if isinstance(default, float) and isinstance(value, str):
+            value = _number(value)  # YAML reads 1e-6, without a point, as text
         if default is not MISSING and default is not None and not isinstance(value, _like(default)):
             raise UsageError(f"Expected {name}.{key} as {type(default).__name__} (such as {default!r}), got {value!r}.")
         if isinstance(default, tuple):
             values[key] = tuple(value)
         elif isinstance(default, float):
             values[key] = float(value)
+        elif default is MISSING:  # a mapping of its own factory
+            values[key] = _mapping(value, f"{name}.{key}")
     return kind(**values)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _like(default: Any) -> tuple[type, ...]:
@@ -137,7 +160,10 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        # Mappings are copied all the way down: single values are put into them, and what was given is not ours.
+        merged[key] = (
+            _merged(below if isinstance(below, Mapping) else {}, value) if isinstance(value, Mapping) else value
+        )
     return merged
 
 

@@ -138,7 +138,8 @@ def _sample_batch(
 
 def _cache_name(model: Any) -> str:
     """What a model calls its KV cache: renamed in transformers 5."""
-    return "cache" if "cache" in inspect.signature(type(model).forward).parameters else "past_key_values"
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # adapters pass names on
+    return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
 
 
 def _draw(logits: torch.Tensor, numbers: torch.Tensor | None, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -121,7 +121,7 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
     advantage = torch.tensor([row.advantage])
     weights = signals.weights(advantage, gaps[None], mask, clip=method.how.clip)[0]
     blended = signals.reweight(advantage, gaps[None], mask, lam, clip=method.how.clip, mean_one=method.how.mean_one)[0]
-    return gaps, weights, blended / row.advantage
+    return gaps, weights, blended / row.advantage if row.advantage else torch.ones(width)
 
 
 def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Plan:
     * ``token_budget``: tokens computed at once in training (padding included); ``play_budget`` in playing.
     * ``references``: successes of earlier updates stand in where no sibling won (ours).
     * ``envs``: rollouts side by side; 0: all of an update.
-    * ``save_every``, ``keep``: updates between checkpoints, and how many are kept; 0: none but the last.
+    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped), and how many are kept (0: all).
     * ``vllm``: ``""`` plays with the model itself, ``"colocate"`` and ``"server"`` with vLLM, through TRL.
     * ``trl``: any further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
     """
@@ -57,6 +57,13 @@ class Plan:
         for name in ("updates", "tasks", "mini_batches", "prompt_tokens", "response_tokens", "token_budget"):
             if getattr(self, name) < 1:
                 raise UsageError(f"Expected {name} ≥ 1, got {getattr(self, name)}; try the default.")
+        for name in ("turns", "warmup", "grad_clip", "weight_decay", "context_tokens", "envs", "save_every", "keep"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"Expected {name} ≥ 0, got {getattr(self, name)}; try the default.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"Expected a learning rate above 0, got {self.learning_rate}; try 1e-6.")
+        if self.play_budget < 1:
+            raise UsageError(f"Expected play_budget ≥ 1, got {self.play_budget}; try the default.")
         if self.siblings < 2:
             raise UsageError(
                 f"Expected at least two siblings, got {self.siblings}; a lone rollout has no group: try 8."

@@ -32,9 +32,21 @@ class RunLog:
     def __init__(self, folder: Path, active: bool = True) -> None:
         self.folder, self.active = folder, active
 
+    def check(self, about: Mapping[str, Any]) -> None:
+        """Refuse a folder that holds another run; ``model`` is not compared yet, as nobody has opened it."""
+        self._compare(about, _FREE | {"model"})
+
     def begin(self, about: Mapping[str, Any]) -> None:
         """Note what is run; a folder that holds another run is refused."""
-        document = json.loads(json.dumps({"schema": _SCHEMA, "version": _VERSION, **about}, default=str))
+        document = self._compare(about, _FREE)
+        if self.active:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.folder / "run.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def _compare(self, about: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(
+            json.dumps({"schema": _SCHEMA, "version": _VERSION, **about}, default=str)
+        )
         path = self.folder / "run.json"
         if path.exists():
             try:
@@ -46,7 +58,7 @@ class RunLog:
                     f"Expected a run's description in {path}, got {error}; try another --out."
                 ) from None
             differing = [
-                key for key in sorted((theirs.keys() | document.keys()) - _FREE) if theirs.get(key) != document.get(key)
+                key for key in sorted((theirs.keys() | document.keys()) - free) if theirs.get(key) != document.get(key)
             ]
             if differing:
                 key = differing[0]
@@ -54,9 +66,7 @@ class RunLog:
                     f"Expected the run that {self.folder} holds, got another {key}: "
                     f"{_difference(theirs, document, key)}; try another --out, or --fresh to begin anew."
                 )
-        if self.active:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        return document
 
     def metrics(self, record: Mapping[str, Any]) -> None:
         self._append("metrics", record)

@@ -88,6 +88,19 @@ class Stage:
             self.env, num_envs, workers=self.workers, wrappers=self.wrappers, **self._arguments(split), **more
         )
 
+    @property
+    def held_out(self) -> str:
+        """The split that policies are tried on."""
+        env = gym.make(self.env, **self._arguments(None))
+        splits = env.unwrapped.splits  # type: ignore[attr-defined]
+        env.close()
+        found = next((split for split in ("valid_unseen", "test") if split in splits), None)
+        if found is None:
+            raise UsageError(
+                f"Expected a held-out split in {self.env}, got {', '.join(splits)}; try --set examination.split=NAME."
+            )
+        return found
+
     def backend(self) -> str:
         """What is really played, such as ``native/embedded``: figures of embedded worlds are not the benchmark's."""
         env = gym.make(self.env, **self._arguments(None))

@@ -15,8 +15,9 @@ from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.evaluate import Evaluation
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.baselines.tiny import SIZES
 from agentgym_hindsight.baselines.warmstart import WarmStart, expert_play, fine_tune
-from agentgym_hindsight.errors import MissingDataError
+from agentgym_hindsight.errors import MissingDataError, UnknownNameError
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["Start", "open_start", "start_folder"]
@@ -52,7 +53,10 @@ class Start:
     def _path(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
             return None
-        name = content_hash(json.dumps(key, sort_keys=True, default=str))
+        # A folder that was trained into since is worth something else now.
+        files = sorted(self.folder.glob("*.safetensors"))
+        weights = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+        name = content_hash(json.dumps([key, weights], sort_keys=True, default=str))
         return self.folder / f"evaluation-{name}.json"
 
 
@@ -69,6 +73,8 @@ def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _New
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if model.startswith("tiny:"):
+        if (size := model.removeprefix("tiny:")) not in SIZES:  # said before anything is played
+            raise UnknownNameError("size of a tiny policy", size, SIZES)
         folder = start_folder(model, stage, warm, plan)
         if not (folder / "config.json").exists():
             _make(model.removeprefix("tiny:"), folder, stage, warm, plan, news)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
@@ -34,6 +35,10 @@ class TeacherSpec:
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise UnknownNameError("teacher", self.kind, _KINDS)
+        if not isfinite(self.value):
+            raise UsageError(f"Expected a finite number, got {self.kind}:{self.value:g}; try sync:10 or ema:0.05.")
+        if self.kind in ("current", "frozen") and self.value:
+            raise UsageError(f"Expected {self.kind} without a number, got {self.kind}:{self.value:g}; try {self.kind}.")
         if self.kind == "sync" and (self.value < 1 or self.value != int(self.value)):
             raise UsageError(f"Expected sync:n with n ≥ 1 updates, got sync:{self.value:g}; try sync:10.")
         if self.kind == "ema" and not 0 < self.value <= 1:
@@ -50,7 +55,9 @@ class TeacherSpec:
         return cls(kind, number)  # type: ignore[arg-type]  # checked above
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.value:g}" if self.kind in ("sync", "ema") else self.kind
+        # repr keeps every digit: the text is a faithful copy.
+        value = repr(float(self.value)).removesuffix(".0")
+        return f"{self.kind}:{value}" if self.kind in ("sync", "ema") else self.kind
 
 
 class Teacher:

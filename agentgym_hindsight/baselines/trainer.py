@@ -61,6 +61,11 @@ STATE_FILE = "hindsight.pt"
 
 Inputs = dict[str, Any]
 
+#: What an update is made of: another value would break the count of updates, and with it everything that follows.
+_OURS = frozenset(
+    {"gradient_accumulation_steps", "logging_steps", "steps_per_generation", "max_steps", "num_iterations"}
+)
+
 
 def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> GRPOConfig:
     """TRL's own arguments for a plan and a method. ``plan.trl`` has the last word."""
@@ -105,6 +110,7 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         "use_cpu": not cuda,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
         "dataloader_pin_memory": cuda,
+        "ddp_find_unused_parameters": False,  # every row's pass uses every weight: looking for others costs a pass
     }
     if plan.vllm:
         values["vllm_mode"] = plan.vllm
@@ -113,6 +119,9 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
     new = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
     if "gradient_checkpointing" not in plan.trl:
         values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
+    ours = sorted(plan.trl.keys() & _OURS)
+    if ours:
+        raise UsageError(f"Expected TRL's {', '.join(ours)} to follow from the plan, got it in plan.trl; see Plan.")
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
@@ -176,9 +185,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._on_update, self._on_turns = on_update, on_turns
         self._mini: list[list[TrainingRow]] = []
         self._scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None
-        self._chosen = 1.0
+        self._chosen = 0.0
         self._measured: Measured | None = None
         self._seconds: dict[str, float] = {}
+        self._entropy = torch.zeros(2, dtype=torch.float64)  # sum over tokens, tokens
         self._teacher_state: dict[str, Any] | None = None
         placeholder = Dataset.from_dict({"prompt": [""] * plan.tasks * plan.mini_batches})
         super().__init__(
@@ -358,7 +368,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         rows: list[TrainingRow] = self._prepare_inputs(inputs)
         started = time.perf_counter()
         tokens = self._total(sum(len(row.response_ids) for row in rows))
-        self._chosen = max(1.0, self._total(sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)))
+        self._chosen = self._total(sum(sum(row.chosen) for row in rows if row.teacher_logps is not None))
         batches = self._aligned(
             # A step without a single row is still a step: of one empty batch.
             pack(rows, self.plan.token_budget, lambda row: (len(row.prompt_ids), len(row.response_ids))) or [[]]
@@ -408,17 +418,30 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         finally:
             self._scored = None
         tokens = inputs["completion_mask"]
+        self._entropy += torch.stack([(entropies.detach() * tokens).sum(), tokens.sum()]).double().cpu()
         share = self.accelerator.num_processes * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share
-        if self.method.aux_kl and inputs["chosen"].any():
+        if self.method.aux_kl and self._chosen:  # on every process or on none: wrapped models wait for each other
             loss = loss + inputs["lam"] * self.method.aux_kl * self._teacher_kl(model, ids, mask, inputs)
         return loss
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss asks for what this step has computed already
             return self._scored
-        return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        if self.accelerator.device.type != "cpu" or kwargs.get("compute_aux_loss"):
+            return super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        return self._score_on_cpu(*args, **kwargs)
+
+    def _score_on_cpu(
+        self, model: Any, ids: Tensor, mask: Tensor, width: int, compute_entropy: bool = False, **_: Any
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """The same numbers. Without Triton TRL projects every prompt token onto the vocabulary too, twice as long."""
+        scores = torch.log_softmax(self._logits(model, ids, mask, width), -1)
+        chosen = scores.gather(-1, ids[:, -width:].unsqueeze(-1)).squeeze(-1)
+        entropies = -(scores.exp() * scores).sum(-1) if compute_entropy else None
+        keep = mask[:, -width:].bool()
+        return chosen.where(keep, 0.0), None if entropies is None else entropies.where(keep, 0.0), None
 
     def _teacher_kl(self, model: Any, ids: Tensor, mask: Tensor, inputs: Inputs) -> Tensor:
         """Mean over the step's chosen tokens of KL(teacher ‖ policy) over the whole vocabulary: the paper's Eq. 14."""
@@ -498,6 +521,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             empty: Inputs = {
                 "prompt_ids": one, "prompt_mask": torch.ones_like(one), "completion_ids": one, "completion_mask": zero,
                 "advantages": nothing[0], "chosen": zero.bool(), "lam": 0.0,
+                "teacher_ids": one, "teacher_mask": torch.ones_like(one),
             }  # fmt: skip
             if self.beta:
                 empty["ref_per_token_logps"] = nothing
@@ -524,9 +548,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                     for row in batch
                 ]
                 inputs["teacher_logps"] = pad_right(told, 0.0, torch.float32)
-                if self.method.aux_kl:
-                    ids = [row.teacher_ids or row.prompt_ids for row in batch]
-                    inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(ids, self._pad)
+            if self.method.aux_kl:
+                ids = [row.teacher_ids or row.prompt_ids for row in batch]
+                inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(ids, self._pad)
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
             if self.beta:
                 inputs["ref_per_token_logps"] = self._reference(inputs)
@@ -588,7 +612,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             assert measured is not None
             seconds = {f"seconds_{name}": value for name, value in self._seconds.items()}
             self.seconds_played += sum(self._seconds.values())
+            # TRL takes the mean of its micro-batches' means, which depends on how rows were packed.
+            entropy = sum(torch.tensor(self.gather([self._entropy.tolist()]), dtype=torch.float64))
+            self._entropy.zero_()
             measured.record.update(
+                entropy=float(entropy[0] / entropy[1].clamp(min=1)),  # type: ignore[index]
                 update=self.updates_done - 1,
                 turns=self.turns_played,
                 seconds=self.seconds_played,
@@ -600,7 +628,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         super().log(logs, start_time)
         if finished:
             assert self._measured is not None
-            for key in ("loss", "grad_norm", "entropy", "learning_rate", "clip_ratio/region_mean"):
+            for key in ("loss", "grad_norm", "learning_rate", "kl", "clip_ratio/region_mean"):
                 if logs.get(key) is not None:
                     self._measured.record[key.replace("clip_ratio/region_mean", "ratio_clipped")] = logs[key]
             if self.accelerator.is_main_process and self._on_update is not None:
@@ -666,11 +694,15 @@ class _AfterUpdate(TrainerCallback):  # type: ignore[misc]  # transformers is un
 class StopCallback(TrainerCallback):  # type: ignore[misc]
     """Ends training with a checkpoint, between two updates, once ``flag.asked`` is true."""
 
-    def __init__(self, flag: Any, mini_batches: int = 1) -> None:
-        self.flag, self.mini_batches = flag, mini_batches
+    def __init__(self, trainer: HindsightTrainer, flag: Any) -> None:
+        self.trainer, self.flag = trainer, flag
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if self.flag.asked and state.global_step % self.mini_batches == 0:
+        if state.global_step % self.trainer.plan.mini_batches:
+            return control
+        # All processes stop at the same update, whichever of them was asked.
+        if any(self.trainer.gather([self.flag.asked])):
+            self.flag.asked = True
             control.should_training_stop = control.should_save = True
         return control
 

@@ -35,17 +35,26 @@ __all__ = ["Examination", "Observer", "Stopped", "Training", "train"]
 class Examination:
     """When and on what a policy is evaluated: a fixed panel of a split that training never plays.
 
+    * ``split``: "" takes the env's own held-out one.
     * ``tasks``: how many (0: the whole split), drawn by ``seed`` alone, so that all runs meet the same.
     * ``every``: updates between evaluations; 0: before the first and after the last alone.
     * ``temperatures``: 0 is greedy; the papers validate at 0.4.
     """
 
-    split: str = "valid_unseen"
+    split: str = ""
     tasks: int = 128
     every: int = 0
     temperatures: tuple[float, ...] = (0.0, 0.4)
     seed: int = 0
     envs: int = 64
+
+    def __post_init__(self) -> None:
+        if self.tasks < 0 or self.every < 0 or self.envs < 1:
+            raise UsageError(
+                f"Expected tasks ≥ 0, every ≥ 0 and envs ≥ 1 of an examination, got {self}; try 128, 0, 64."
+            )
+        if not self.temperatures or not all(0 <= value < float("inf") for value in self.temperatures):
+            raise UsageError(f"Expected temperatures from 0 up, got {self.temperatures}; try [0, 0.4].")
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,16 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
         shutil.rmtree(folder)
     state.wait_for_everyone()
     log = RunLog(folder, state.is_main_process)
+    # What can be refused is refused before minutes are spent on a warm start.
+    judge = _judge(run.judge)
+    if judge is None and run.method.what is not None and run.method.what.needs_judge:
+        raise UsageError(
+            f"Expected a judge for the context {str(run.method.what)!r}, got none; "
+            "try --set judge.base_url=http://127.0.0.1:8000/v1 --set judge.model=NAME."
+        )
+    split = run.examination.split or run.stage.held_out
+    panel = run.stage.panel(split, run.examination.tasks, run.examination.seed)
+    log.check(_about(run, command, 0))
     with state.main_process_first():
         model, tokenizer, start = open_start(run.model, run.stage, run.warm, run.plan, news)
     log.begin(_about(run, command, _parameters(model)))
@@ -133,7 +152,6 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
     if (folder / "policy" / "config.json").exists() or (folder / "policy" / "adapter_config.json").exists():
         news.say(f"{folder} is complete already.")
         return folder
-    panel = run.stage.panel(run.examination.split, run.examination.tasks, run.examination.seed)
     tasks = run.stage.panel("train", run.train_tasks, run.plan.seed) if run.train_tasks else _walk(run)
     stop = _StopFlag()
 
@@ -157,11 +175,11 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
         tasks=tasks,
         output_dir=folder,
         on_update=updated,
-        judge=_judge(run.judge),
+        judge=judge,
         peft_config=_lora(run.peft),
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl has it all, and the progress bar has the screen
-    trainer.add_callback(trainers.StopCallback(stop, run.plan.mini_batches))
+    trainer.add_callback(trainers.StopCallback(trainer, stop))
     trainer.add_callback(trainers.EvaluationCallback(trainer, run.examination.every, lambda: examine()))
 
     def examine() -> None:
@@ -183,7 +201,7 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
                     "label": "greedy" if temperature == 0 else f"T={temperature:g}",
                     "temperature": temperature,
                     "panel": panel.fingerprint,
-                    "split": run.examination.split,
+                    "split": split,
                     "seed": run.examination.seed,
                     "evaluation": found.as_dict(),
                 }

@@ -28,7 +28,6 @@ __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 
 _PRECISION = 1 << 32
-_STRAYS = 5000  # commands that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,15 @@ class WarmStart:
 
     tasks: int = 1200
     noise: float = 0.3
-    epochs: float = 1.2
-    batch: int = 32
-    learning_rate: float = 3e-3
+    epochs: float = 2.4
+    batch: int = 16
+    learning_rate: float = 4e-3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise <= 1:
+            raise UsageError(f"Expected noise between 0 and 1, got {self.noise}; try 0.3.")
+        if self.tasks < 0 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
+            raise UsageError(f"Expected positive numbers for a warm start, got {self}; try the defaults.")
 
 
 class _Recorder:
@@ -63,21 +68,26 @@ class _Recorder:
     def __init__(self, parser: str, seed: int, noise: float) -> None:
         self._legal, self._parser = ExpertPolicy(seed, noise), parser
         self._seed, self._noise = seed, noise
-        self._strays: dict[str, None] = {}  # commands seen so far, in the order of their first sight
+        # Commands that a rollout has seen, in the order of their first sight: its own alone, neighbours do not matter.
+        self._strays: dict[tuple[str, int], dict[str, None]] = {}
         self.examples: list[Example] = []
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        known = list(self._strays)
-        actions = self._legal.act(turns)
+        # Where nothing is listed (a search page) there is no legal detour to draw: the expert goes its way.
+        actions = [
+            self._legal.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
+            for turn in turns
+        ]
         for place, turn in enumerate(turns):
+            seen = self._strays.setdefault((turn.task_id, turn.sibling), {})
+            known = list(seen)
             advised: str = turn.info["expert_action"]
             if advised:
                 self.examples.append(Example(turn.observation, format_response(advised, self._parser)))
             drawn = seeded_int("stray", self._seed, turn.task_id, turn.sibling, turn.step)
             if known and drawn % _PRECISION < self._noise / 2 * _PRECISION:
                 actions[place] = known[drawn // _PRECISION % len(known)]
-            if len(known) < _STRAYS:
-                self._strays.update(dict.fromkeys(turn.info["admissible_actions"]))
+            seen.update(dict.fromkeys(turn.info["admissible_actions"]))
         return [format_response(action, self._parser) for action in actions]
 
 
@@ -120,6 +130,20 @@ def fine_tune(
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
+    class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
+        """Without Triton TRL projects every position onto the vocabulary; this one those that are learnt alone."""
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if return_outputs or inputs["input_ids"].is_cuda:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            targets = inputs["labels"][:, 1:]
+            learnt = targets != -100
+            hidden = model.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            logits = model.lm_head(hidden.last_hidden_state[:, :-1][learnt])
+            return torch.nn.functional.cross_entropy(logits.float(), targets[learnt])
+
     class Tell(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             if on_step is not None and logs and "loss" in logs:
@@ -128,12 +152,21 @@ def fine_tune(
     if not examples:
         raise UsageError("Expected expert play to learn from, got none; try an env whose expert knows a way.")
     end = encoder.tokenizer.eos_token
+    # As tokens: a prompt that is too long is studied as it is played, without its middle. (SFTTrainer would cut the
+    # right end of a text, which is all there is to learn.)
+    prompts = encoder.encode_all([example.prompt for example in examples])
+    replies = encoder.tokenizer([example.response + end for example in examples], add_special_tokens=False)["input_ids"]
     rows = {
-        "prompt": [encoder.text(example.prompt) for example in examples],
-        "completion": [example.response + end for example in examples],
+        "input_ids": [[*prompt, *reply] for prompt, reply in zip(prompts, replies, strict=True)],
+        "completion_mask": [[0] * len(p) + [1] * len(r) for p, r in zip(prompts, replies, strict=True)],
     }
     cuda = torch.cuda.is_available()
-    checkpointing = "activation_checkpointing" if "activation_checkpointing" in SFTConfig.__dataclass_fields__ else ""
+    known = SFTConfig.__dataclass_fields__
+    # Renamed in transformers 5. Batches of like lengths: a third of a mixed one would be padding.
+    checkpointing = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
+    grouping: dict[str, Any] = {"group_by_length": True}
+    if "train_sampling_strategy" in known:
+        grouping = {"train_sampling_strategy": "group_by_length"}
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,
@@ -143,20 +176,21 @@ def fine_tune(
             lr_scheduler_type="cosine",
             warmup_steps=10,
             weight_decay=0.0,
-            max_length=encoder.max_tokens + 64,
+            max_length=None,
             completion_only_loss=True,
             seed=seed,
             data_seed=seed,
             use_cpu=not cuda,
             bf16=False,  # tiny policies: float32 is exact and no slower
-            **{checkpointing or "gradient_checkpointing": False},  # renamed in transformers 5
+            **{checkpointing: False},
+            **grouping,
             dataloader_pin_memory=False,
             save_strategy="no",
             report_to="none",
             logging_steps=1,
             disable_tqdm=True,
         )
-        trainer = SFTTrainer(
+        trainer = CompletionTrainer(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_dict(rows),

@@ -35,6 +35,7 @@ from agentgym_hindsight.cli.shared import (
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.storage import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel, content_hash
 from agentgym_hindsight.wrappers import PROTOCOLS
 
@@ -52,19 +53,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", help="a manifest made by `agh data panel`, instead of --split and --tasks")
     parser.add_argument("--tasks", type=int, default=0, help="how many tasks of the split (default: all)")
     parser.add_argument(
-        "--protocol", default="verl-agent-2025", choices=PROTOCOLS, help="the prompt of a turn (default: %(default)s)"
+        "--protocol", choices=PROTOCOLS, help="the prompt of a turn (default: the training run's, else verl-agent-2025)"
     )
     parser.add_argument("--history", type=int, help="turns of history in a prompt (default: the protocol's own)")
     parser.add_argument("--temperature", type=float, nargs="+", help="of models (default: 0 0.4); 0 is greedy")
     parser.add_argument("--seeds", type=int, default=1, help="how often all of it is played (default: %(default)s)")
     parser.add_argument("--num-envs", type=int, default=64, help="rollouts side by side (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this one")
-    parser.add_argument("--max-new-tokens", type=int, default=512, help="a reply's length (default: %(default)s)")
+    parser.add_argument("--max-prompt-tokens", type=int, help="a prompt's length (default: the run's, else 2048)")
+    parser.add_argument("--max-new-tokens", type=int, help="a reply's length (default: the run's, else 512)")
     parser.add_argument("--out", help="folder for eval.jsonl, rollouts and panel; what it holds is not played again")
     parser.add_argument("--fresh", action="store_true", help="play anew what --out already holds")
 
 
 def run(options: argparse.Namespace) -> int:
+    _as_trained(options)
     for name, value, least in (
         ("--num-envs", options.num_envs, 1),
         ("--workers", options.workers, 0),
@@ -119,6 +122,22 @@ def run(options: argparse.Namespace) -> int:
     if broken:
         console.print(f"{len(broken)} broken; the first: {broken[0]}", soft_wrap=True)
     return 1 if len(broken) == total else 0
+
+
+def _as_trained(options: argparse.Namespace) -> None:
+    """What was left open is as in the training run that RUN/policy came from: it is to be asked as it was taught."""
+    about = Path(options.policy).parent / "run.json"
+    trained: dict[str, Any] = {}
+    if about.is_file():
+        trained = json.loads(about.read_text(encoding="utf-8"))["settings"]
+    stage, plan = trained.get("stage", {}), trained.get("plan", {})
+    if stage and options.env == ENVS[0].id:
+        options.env = stage["env"]
+    options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
+    options.protocol = options.protocol or stage.get("protocol", "verl-agent-2025")
+    options.history = stage.get("history") if options.history is None else options.history
+    options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
+    options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
 
 
 # -- what is played ---------------------------------------------------------------------------------------------------
@@ -208,7 +227,11 @@ def _opened(options: argparse.Namespace) -> Iterator[Opened]:
 
         yield _turned(
             lambda: TransformersPolicy.load(
-                options.policy, temperature=0.0, seed=0, max_new_tokens=options.max_new_tokens
+                options.policy,
+                temperature=0.0,
+                seed=0,
+                max_new_tokens=options.max_new_tokens,
+                max_prompt_tokens=options.max_prompt_tokens,
             )
         )
 
