@@ -1,0 +1,158 @@
+"""The prompt of few tokens: nothing that decides is lost, and everything is told once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import agentgym_hindsight  # noqa: F401  # registers the ids
+from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.wrappers import parse_response
+from agentgym_hindsight.wrappers.protocols import PromptState, make_protocol
+
+BRIEF = make_protocol("brief")
+ROOM, DESK = "You are in a room.", "You arrive at desk 1. On it is a mug 1."
+
+
+def lines(state: PromptState, history: int | None = None) -> list[str]:
+    return make_protocol("brief", history=history).render(state).splitlines()
+
+
+def test_the_parts_in_order() -> None:
+    state = PromptState(
+        "put a mug in shelf 1.",
+        "You see a desk 1.",
+        ("go to desk 1", "look", "help"),
+        (("You are in a room.", "look"), ("There are four walls.", "go to door 1")),
+    )
+    assert lines(state) == [
+        "Task: put a mug in shelf 1.",
+        "Done: look; go to door 1",
+        "Now: You see a desk 1.",
+        "Can: look; go to: desk 1",
+    ]
+    assert lines(state, history=1)[1] == "Done: go to door 1"
+    assert lines(state, history=0)[1] == "Now: You see a desk 1."
+
+
+def test_the_last_six_actions() -> None:
+    state = PromptState("g", ROOM, (), tuple((ROOM, f"a{n}") for n in range(9)))
+    assert lines(state) == ["Task: g", "Done: a3; a4; a5; a6; a7; a8", f"Now: {ROOM}"]
+
+
+def test_a_short_reply_stands_beside_its_action() -> None:
+    history = ((ROOM, "eat"), ("Nothing happens.", "look"), (ROOM, "go to desk 1"))
+    assert lines(PromptState("g", "On the desk 1, you see nothing.", (), history))[1:] == [
+        "Done: eat (Nothing happens.); look; go to desk 1",
+        "Now: On the desk 1, you see nothing.",
+    ]
+    assert lines(PromptState("g", "A lamp shines here.", (), history), history=2)[1] == "Done: look; go to desk 1"
+    cut = PromptState("g", ROOM, (), ((ROOM, "a"), ("Nothing happens.", "b"), ("Nothing happens.", "c")))
+    assert lines(cut, history=2)[1] == "Done: b (Nothing happens.); c", "replies belong to their own actions"
+
+
+def test_after_a_short_reply_the_place_is_shown_again() -> None:
+    history = ((ROOM, "go to desk 1"), (DESK, "eat"), ("Nothing happens.", "sing"))
+    assert lines(PromptState("g", "Nothing happens.", ("look",), history)) == [
+        "Task: g",
+        "Done: go to desk 1; eat (Nothing happens.); sing (Nothing happens.)",
+        f"Before: {DESK}",
+        "Now: Nothing happens.",
+        "Can: look",
+    ]
+    first = PromptState("find it.", "Nothing happens.", (), ((f"{ROOM}\n\nYour task is to: find it.", "eat"),))
+    assert f"Before: {ROOM}" in lines(first), "without the task, which stands above"
+    assert lines(PromptState("", "Nothing happens.")) == ["Now: Nothing happens."], "there was nothing before"
+
+
+def test_no_empty_parts() -> None:
+    assert BRIEF.render(PromptState("", "A room.")) == "Now: A room."
+    assert BRIEF.render(PromptState("g", "A room.", ("help",))) == "Task: g\nNow: A room."
+
+
+def test_the_first_observation_names_no_task_twice() -> None:
+    banner = "-= Welcome to TextWorld, ALFRED! =-"
+    first = f"{banner}\n\nYou are in a room. You see a desk 1.\n\nYour task is to: find the mug."
+    prompt = BRIEF.render(PromptState("find the mug.", first, ("look",)))
+    assert prompt == "Task: find the mug.\nNow: You are in a room. You see a desk 1.\nCan: look"
+    assert lines(PromptState("find the mug.", banner))[1] == f"Now: {banner}", "a banner alone is better than nothing"
+    other = "A note says: Your task is to: eat."
+    assert lines(PromptState("find the mug.", other))[1] == f"Now: {other}", "another task is part of the world"
+
+
+def expand(can: str) -> set[str]:
+    """The actions that a ``Can:`` line speaks of, read as a person would."""
+    found = set()
+    for part in can.removeprefix("Can: ").split("; "):
+        head, colon, things = part.partition(": ")
+        if not colon:
+            found.add(part)
+            continue
+        name = ""
+        for word in things.replace(",", "").split():
+            if word.isdigit():
+                found.add(f"{head} {name} {word}")
+            else:
+                name = word
+    return found
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_every_action_of_the_house_can_be_read_from_the_line(index: int) -> None:
+    """Along an expert's way: what is listed in few words is what is admissible, no more and no less."""
+    stage = Stage(settings={"data": "embedded", "difficulty": "standard", "max_steps": 20}, protocol="brief")
+    env = stage.make("train", expert=True)
+    prompt, info = env.reset(options={"task": stage.panel("train", 3, seed=1)[index]})
+    over, turns = False, 0
+    while not over:
+        (can,) = [line for line in prompt.splitlines() if line.startswith("Can: ")]
+        assert expand(can) == {*info["admissible_actions"]} - {"help"}
+        prompt, _, terminated, truncated, info = env.step(f"<action>{info['expert_action']}</action>")
+        over, turns = terminated or truncated, turns + 1
+    env.close()
+    assert turns > 2
+    assert info["won"]
+
+
+def test_numbers_in_order_and_names_apart() -> None:
+    (can,) = lines(
+        PromptState("", "o", ("go to desk 10", "go to shelf 1", "go to desk 2", "look", "take mug 1 from desk 2"))
+    )[1:]
+    assert expand(can) == {"go to desk 10", "go to shelf 1", "go to desk 2", "look", "take mug 1 from desk 2"}
+    assert "desk 2 10" in can
+    assert can.startswith("Can: look; ")
+
+
+def test_a_shop() -> None:
+    bar = PromptState("buy a mug", "WebShop", (), search_bar=True)
+    assert lines(bar)[-1] == "Can: search[<your query>]"
+    clicks = PromptState("buy a mug", "Results", ("click[back to search]", "click[item 1]", "click[size 10]"))
+    assert lines(clicks)[-1] == "Can: click[back to search]; click[item 1]; click[size 10]", "buttons stay as they are"
+    both = PromptState("", "o", ("search[red mug]",), search_bar=True)
+    assert lines(both)[-1] == "Can: search[red mug]"
+
+
+def test_demonstrations_stand_first() -> None:
+    protocol = make_protocol("brief", demonstrations=["Task: a\n<action>look</action>"])
+    assert protocol.render(PromptState("b", "o")) == "Task: a\n<action>look</action>\n\nTask: b\nNow: o"
+
+
+def test_its_reader() -> None:
+    assert BRIEF.parser == "brief"
+    assert parse_response("<action> Look </action>", "brief").text == "look"
+    assert parse_response("<think>Hm.</think><action>look</action>", "brief").valid
+    assert not parse_response("look", "brief").valid
+
+
+def test_it_is_brief() -> None:
+    """Along the same road less than half of what verl-agent's prompt has."""
+    sizes = {}
+    for protocol in ("brief", "verl-agent-2025"):
+        env = Stage(settings={"data": "embedded", "difficulty": "easy", "max_steps": 8}, protocol=protocol).make()
+        prompt, _ = env.reset(seed=3)
+        for _ in range(4):
+            prompt, *_ = env.step("<think></think><action>look</action>")
+        sizes[protocol] = len(re.findall(r"\w+|\W", prompt))
+        env.close()
+    assert sizes["brief"] < 0.5 * sizes["verl-agent-2025"], sizes
