@@ -97,10 +97,12 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ne
     from agentgym_hindsight.baselines.tiny import make_model, make_tokenizer
 
     tasks = stage.panel("train", warm.tasks, plan.seed)
-    waves = -(-warm.tasks // 64)
+    waves = -(-warm.tasks // max(1, 64 // warm.siblings))
     news.stage("expert play", waves)
     examples = []
-    for wave in expert_play(stage, list(tasks), seed=plan.seed, noise=warm.noise):
+    for wave in expert_play(
+        stage, list(tasks), seed=plan.seed, noise=warm.noise, siblings=warm.siblings, hindsight=warm.hindsight
+    ):
         examples += wave
         news.advance(f"{len(examples)} examples")
     texts = (text for example in examples[:3000] for text in (example.prompt, example.response))

@@ -3,6 +3,9 @@
 The expert's rollouts are disturbed by random detours, and every state on the way is labelled with what the expert
 would do there: the policy sees how to recover, not only the expert's own road. Some of the detours are commands that
 were legal elsewhere and are mostly refused here: a policy that never saw "Nothing happens." cannot go on from it.
+
+A share of the states is shown a second time as a teacher sees them, with hindsight in the prompt. A large model reads
+such a context by nature; one made from nothing would take its titles for noise, and all of SERL with them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.context import ContextOptions, compose
+from agentgym_hindsight.hindsight.trajectory import Group, group_by_task
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.wrappers import format_response
 
@@ -28,6 +33,18 @@ __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 
 _PRECISION = 1 << 32
+#: What the contexts of a warm start are made of, a task each; whatever a recipe may ask a teacher with is among them.
+_CONTEXTS = (
+    "immediate",
+    "next",
+    "future",
+    "success",
+    "success+immediate",
+    "success+future",
+    "current",
+    "immediate@anchor",
+    "success+immediate@anchor",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +59,25 @@ class Example:
 class WarmStart:
     """How much expert play, and how long it is studied.
 
-    * ``tasks``: how many training tasks are played once; ``noise``: how often a random legal detour is taken, and half
-      as often a command from elsewhere.
+    * ``tasks``, ``siblings``: how many training tasks are played, and how often each; ``noise``: how often a random
+      legal detour is taken, and half as often a command from elsewhere.
+    * ``hindsight``: the share of states that are shown a second time with a teacher's context.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
 
-    tasks: int = 1200
+    tasks: int = 600
+    siblings: int = 2
     noise: float = 0.3
-    epochs: float = 2.4
+    hindsight: float = 0.3
+    epochs: float = 2.0
     batch: int = 16
     learning_rate: float = 4e-3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise <= 1:
-            raise UsageError(f"Expected noise between 0 and 1, got {self.noise}; try 0.3.")
-        if self.tasks < 0 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
+        for name in ("noise", "hindsight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"Expected {name} between 0 and 1, got {getattr(self, name)}; try 0.3.")
+        if self.tasks < 0 or self.siblings < 1 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
             raise UsageError(f"Expected positive numbers for a warm start, got {self}; try the defaults.")
 
 
@@ -70,7 +91,7 @@ class _Recorder:
         self._seed, self._noise = seed, noise
         # Commands that a rollout has seen, in the order of their first sight: its own alone, neighbours do not matter.
         self._strays: dict[tuple[str, int], dict[str, None]] = {}
-        self.examples: list[Example] = []
+        self.advice: dict[tuple[str, int, int], str] = {}
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
         # Where nothing is listed (a search page) there is no legal detour to draw: the expert goes its way.
@@ -83,7 +104,7 @@ class _Recorder:
             known = list(seen)
             advised: str = turn.info["expert_action"]
             if advised:
-                self.examples.append(Example(turn.observation, format_response(advised, self._parser)))
+                self.advice[turn.task_id, turn.sibling, turn.step] = format_response(advised, self._parser)
             drawn = seeded_int("stray", self._seed, turn.task_id, turn.sibling, turn.step)
             if known and drawn % _PRECISION < self._noise / 2 * _PRECISION:
                 actions[place] = known[drawn // _PRECISION % len(known)]
@@ -92,9 +113,16 @@ class _Recorder:
 
 
 def expert_play(
-    stage: Stage, tasks: Sequence[Task], *, seed: int = 0, noise: float = 0.3, num_envs: int = 64
+    stage: Stage,
+    tasks: Sequence[Task],
+    *,
+    seed: int = 0,
+    noise: float = 0.3,
+    siblings: int = 1,
+    hindsight: float = 0.0,
+    num_envs: int = 64,
 ) -> Iterator[list[Example]]:
-    """Examples from one disturbed expert rollout a task, in pieces (one a wave), for a progress display.
+    """Examples from disturbed expert rollouts, in pieces (one a wave), for a progress display.
 
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
     >>> import agentgym_hindsight
@@ -103,12 +131,31 @@ def expert_play(
     True
     """
     recorder = _Recorder(stage.parser, seed, noise)
-    with closing(stage.vector(min(num_envs, max(1, len(tasks))), "train", expert=True)) as venv:
-        for start in range(0, len(tasks), venv.num_envs):
-            before = len(recorder.examples)
-            for _ in rollout(venv, recorder, assignments(tasks[start : start + venv.num_envs]), seed=seed):
-                pass
-            yield recorder.examples[before:]
+    wave = max(1, num_envs // siblings)  # tasks, their siblings always together
+    with closing(stage.vector(min(wave, max(1, len(tasks))) * siblings, "train", expert=True)) as venv:
+        for start in range(0, len(tasks), wave):
+            played = rollout(venv, recorder, assignments(tasks[start : start + wave], siblings), seed=seed)
+            whole = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
+            examples = [
+                example for group in group_by_task(whole) for example in _examples(group, recorder, seed, hindsight)
+            ]
+            yield examples
+            recorder.advice.clear()
+
+
+def _examples(group: Group, recorder: _Recorder, seed: int, hindsight: float) -> Iterator[Example]:
+    drawn = seeded_int("context", seed, group.task_id)
+    contexts = compose(_CONTEXTS[drawn % len(_CONTEXTS)], group, options=ContextOptions(anchor="observation"))
+    for trajectory, told in zip(group, contexts, strict=True):
+        for step, context in zip(trajectory.steps, told, strict=True):
+            key = (trajectory.task_id, trajectory.sibling, step.index)
+            response = recorder.advice.get(key)
+            if response is None:
+                continue
+            yield Example(step.prompt, response)
+            chance = seeded_int("hindsight", seed, *key) % _PRECISION
+            if context is not None and chance < hindsight * _PRECISION:
+                yield Example(context.prompt(step.prompt), response)
 
 
 def fine_tune(

@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, option) is not None:
             settings.append(f"{path}={getattr(options, option)}")
     name = options.recipe or given.get("recipe")
+    if options.recipe and given.get("recipe", name) != name:
+        given.pop("method", None)  # a rival on the file's terms: the file's method is another one's
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
     training = configure(name, given, [*settings, *options.set])

@@ -122,7 +122,7 @@ def test_the_papers_numbers_are_the_defaults_and_tiny_models_have_their_own() ->
     assert big.plan == Plan()
     assert big.stage.protocol == "verl-agent-2025"
     tiny = configure("serl")
-    assert (tiny.model, tiny.stage.protocol, tiny.plan.prompt_tokens) == ("tiny:S", "brief", 384)
+    assert (tiny.model, tiny.stage.protocol, tiny.plan.prompt_tokens) == ("tiny:S", "brief", 640)
     assert configure("serl", settings=["model=tiny:L"]).plan == tiny.plan
 
 
