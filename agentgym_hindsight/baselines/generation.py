@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from agentgym_hindsight.baselines.packing import pad_left
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.tasks import seeded_int
 
@@ -91,13 +92,7 @@ def _sample_batch(
     from transformers import DynamicCache
 
     device = model.device
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        mask[row, width - len(prompt) :] = 1
-    ids, mask = ids.to(device), mask.to(device)
+    ids, mask = (tensor.to(device) for tensor in pad_left(prompts, pad))
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     draws = None if numbers is None else torch.from_numpy(numbers).to(device)
     stops = torch.tensor(sorted(stop), device=device)
@@ -173,13 +168,8 @@ def sample_with_generate(
     size = max(1, batch_tokens // (width + max_new_tokens))
     for start in range(0, len(prompts), size):
         batch = prompts[start : start + size]
-        width = max(map(len, batch))
-        ids = torch.full((len(batch), width), pad, dtype=torch.long)
-        for row, prompt in enumerate(batch):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(batch):
-            mask[row, width - len(prompt) :] = 1
+        ids, mask = pad_left(batch, pad)
+        width = ids.size(1)
         with torch.random.fork_rng():
             torch.manual_seed(seeded_int("generate", seed, start) % 2**63)
             output = model.generate(

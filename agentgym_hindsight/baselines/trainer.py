@@ -348,18 +348,28 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _ask_teacher(self, asked: list[TrainingRow]) -> None:
         """The teacher's log-probabilities of the student's very tokens, after the teacher's prompt."""
         assert self.teacher is not None
-        batches = pack(asked, self.plan.token_budget, lambda row: (len(row.teacher_ids), len(row.response_ids)))
-        with self.teacher.acting(), torch.no_grad():
-            for batch in self._aligned(batches):
-                inputs = self._collate(batch, teacher=True)
+        with self.teacher.acting():
+            for row, logps in self._scores(asked, teacher=True):
+                row.teacher_logps = logps
+
+    def _scores(self, rows: list[TrainingRow], teacher: bool = False) -> Iterator[tuple[TrainingRow, Tensor]]:
+        """Every row with the model's log-probabilities (T) of its response, after its own or the teacher's prompt."""
+        batches = pack(
+            rows,
+            self.plan.token_budget,
+            lambda row: (len(row.teacher_ids if teacher else row.prompt_ids), len(row.response_ids)),
+        )
+        for batch in self._aligned(batches):
+            inputs = self._collate(batch, bare=True, teacher=teacher)
+            with torch.no_grad():
                 logps, _, _ = self._get_per_token_logps_and_entropies(
                     self.model,
                     torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
                     torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1),
                     inputs["completion_ids"].size(1),
                 )
-                for row, line in zip(batch, logps.float().cpu(), strict=False):
-                    row.teacher_logps = line[: len(row.response_ids)]
+            for row, line in zip(batch, logps.float().cpu(), strict=False):
+                yield row, line[: len(row.response_ids)]
 
     # -- one optimizer step -------------------------------------------------------------------------------------
 
@@ -466,7 +476,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """π_old where it is not π: at later mini-batches, and where vLLM's sampler differs from the trainer's model."""
         if int(self.state.global_step) % self.plan.mini_batches == 0:
             # All rows of the update at once, before anything has changed.
-            self._score_pending([row for part in self._mini for row in part])
+            for row, logps in self._scores([row for part in self._mini for row in part]):
+                row.old_logps = logps
         for batch, chunk in zip(batches, chunks, strict=True):
             if not batch:  # nothing was played, and the masked token stands for it
                 chunk["old_per_token_logps"] = torch.zeros_like(chunk["advantages"])[None]
@@ -477,20 +488,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             if self.plan.vllm and self.vllm_importance_sampling_correction:
                 sampled = pad_right([row.logprobs for row in batch], 0.0, torch.float32).to(self.accelerator.device)
                 chunk["importance_sampling_ratio"] = self._correction(chunk, sampled)
-
-    def _score_pending(self, pending: list[TrainingRow]) -> None:
-        batches = pack(pending, self.plan.token_budget, lambda row: (len(row.prompt_ids), len(row.response_ids)))
-        with torch.no_grad():
-            for batch in self._aligned(batches):
-                inputs = self._collate(batch)
-                logps, _, _ = self._get_per_token_logps_and_entropies(
-                    self.model,
-                    torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
-                    torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1),
-                    inputs["completion_ids"].size(1),
-                )
-                for row, line in zip(batch, logps.float().cpu(), strict=False):
-                    row.old_logps = line[: len(row.response_ids)]
 
     def _correction(self, chunk: Inputs, sampled: Tensor) -> Tensor:
         """TRL's truncated or masked importance ratio between the trainer's model and vLLM's."""
@@ -511,8 +508,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         masked: Tensor = ratio.masked_fill(outside, 0.0)
         return masked
 
-    def _collate(self, batch: list[TrainingRow], teacher: bool = False) -> Inputs:
-        """Rows as tensors. An empty batch is one fully masked token: other processes still wait for this one."""
+    def _collate(self, batch: list[TrainingRow], bare: bool = False, teacher: bool = False) -> Inputs:
+        """Rows as tensors; ``bare`` are those that a mere scoring needs.
+
+        An empty batch is one fully masked token: other processes still wait for this one.
+        """
         device = self.accelerator.device
         if not batch:
             one = torch.full((1, 1), self._pad, dtype=torch.long, device=device)
@@ -535,7 +535,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             "completion_mask": pad_right([[1] * len(row.response_ids) for row in batch], 0, torch.long),
             "advantages": torch.tensor([row.advantage for row in batch]),
         }
-        if not teacher:
+        if not bare:
             taught = [row.teacher_logps is not None for row in batch]
             inputs["chosen"] = pad_right(
                 [row.chosen if there else [False] * len(row.chosen) for row, there in zip(batch, taught, strict=True)],

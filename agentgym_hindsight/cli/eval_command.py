@@ -21,7 +21,7 @@ from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.stage import Stage
-from agentgym_hindsight.cli.rollout_command import _kept
+from agentgym_hindsight.cli.kept import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,
@@ -259,7 +259,7 @@ def _play(
     options: argparse.Namespace,
 ) -> list[Trajectory]:
     """The panel's rollouts, in its order; those the file holds already are not played again."""
-    kept = _kept(file, terms, fresh=options.fresh)
+    kept = kept_rollouts(file, terms, fresh=options.fresh)
     seed, turns = terms["seed"], 0
     if len(kept) == len(panel):  # the same terms, hence the same panel
         return [kept[task.id, 0] for task in panel]

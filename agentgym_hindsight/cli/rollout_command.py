@@ -13,6 +13,7 @@ from agentgym_hindsight.baselines.evaluate import evaluate
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
+from agentgym_hindsight.cli.kept import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,
@@ -24,7 +25,7 @@ from agentgym_hindsight.cli.shared import (
     result_table,
 )
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import read_jsonl, write_jsonl
+from agentgym_hindsight.hindsight.storage import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     name = f"{policy.name.replace(':', '-').replace('/', '-')}-{panel.fingerprint}-seed{options.seed}.jsonl"
     out = Path(options.out) if options.out else Path("runs") / name
     wanted = assignments(panel, options.siblings)
-    kept = _kept(out, terms, fresh=options.fresh)
+    kept = kept_rollouts(out, terms, fresh=options.fresh)
     todo = assignments(panel, options.siblings, done=kept.keys())
     played = [kept[task.id, number] for task, number in wanted if (task.id, number) in kept]
     if played:
@@ -116,24 +117,3 @@ def _play(
         for trajectory in rollout(venv, policy, todo, seed=options.seed, on_turns=count):
             yield trajectory
             bar.advance(line)
-
-
-def _kept(out: Path, terms: dict[str, Any], *, fresh: bool) -> dict[tuple[str, int], Trajectory]:
-    """What an earlier run on the same terms left in ``out``; broken rollouts are played again."""
-    if fresh or not out.exists():
-        out.unlink(missing_ok=True)
-        return {}
-    found = read_jsonl(out)
-    for problem in found.problems:
-        console.print(f"{out}, line {problem.line_number}: {problem.cause}; it will be played again.", soft_wrap=True)
-    whole = [trajectory for trajectory in found.trajectories if not trajectory.broken]
-    for trajectory in whole:
-        theirs = trajectory.extra.get("run")
-        if theirs != terms:
-            raise UsageError(
-                f"Expected rollouts of {terms} in {out}, got {theirs or 'rollouts of another origin'}; "
-                "try another --out, or --fresh to begin anew."
-            )
-    if len(whole) < len(found.trajectories) or found.problems:
-        write_jsonl(out, whole)
-    return {(trajectory.task_id, trajectory.sibling): trajectory for trajectory in whole}

@@ -25,7 +25,7 @@ from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_refe
 from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
 
-__all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
+__all__ = ["JudgeClient", "JudgeUsage", "Judgement", "answer_text", "retry_after"]
 
 _LONGEST_WAIT = 60.0  # a server may ask for an hour; a training step cannot wait so long
 
@@ -213,7 +213,7 @@ class JudgeClient:
             raise _Again(f"{type(error).__name__} ({error})") from error
         status = response.status_code
         if status in (408, 409, 425, 429) or status >= 500:
-            raise _Again(f"status {status}", _retry_after(response.headers.get("Retry-After", "")))
+            raise _Again(f"status {status}", retry_after(response.headers.get("Retry-After", "")))
         if status >= 300:
             cure = f"the key in ${self.api_key_env}" if status in (401, 403) else "the address and the model's name"
             said = response.text[:200]
@@ -223,7 +223,7 @@ class JudgeClient:
         try:
             document = response.json()
             choice = document["choices"][0]
-            text, finish = _text(choice["message"].get("content")), choice.get("finish_reason") or ""
+            text, finish = answer_text(choice["message"].get("content")), choice.get("finish_reason") or ""
             if not isinstance(text, str):
                 raise TypeError(f"content is {type(text).__name__}")
             usage = document.get("usage") or {}
@@ -247,7 +247,7 @@ class JudgeClient:
             self._usage = replace(self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()})
 
 
-def _retry_after(value: str) -> float:
+def retry_after(value: str) -> float:
     """Seconds from a ``Retry-After`` header, which holds a number of them or a date."""
     try:
         return max(float(value), 0.0)
@@ -261,7 +261,7 @@ def _retry_after(value: str) -> float:
     return max((date.replace(tzinfo=date.tzinfo or timezone.utc) - now).total_seconds(), 0.0)
 
 
-def _text(content: Any) -> Any:
+def answer_text(content: Any) -> Any:
     """The answer's text: some servers give it as a list of parts."""
     if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
         return "".join(part.get("text") or "" for part in content)

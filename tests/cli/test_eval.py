@@ -120,7 +120,9 @@ def test_a_local_model_is_loaded_once_and_turned(
     (run / "metrics.jsonl").write_text('{"update": 0, "turns": 10}\n{"update": 1, "turns": 25}\n')
     words = [*CORRIDOR, "--policy", run / "policy", "--seeds", "2", "--temperature", "0", "0.7", "--out", tmp_path]
     assert agh_eval(*words, "--max-new-tokens", "64") == 0
-    assert loaded == [(str(run / "policy"), {"temperature": 0.0, "seed": 0, "max_new_tokens": 64})]
+    assert loaded == [
+        (str(run / "policy"), {"temperature": 0.0, "seed": 0, "max_new_tokens": 64, "max_prompt_tokens": 2048})
+    ]
     assert list(dict.fromkeys(walker.played)) == [(0.0, 0), (0.0, 1), (0.7, 0), (0.7, 1)]
     lines = lines_of(tmp_path)
     assert [(line["label"], line["temperature"], line["seed"]) for line in lines] == [

@@ -16,7 +16,7 @@ import pytest
 
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.context import compose
-from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage, _retry_after
+from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage, retry_after
 from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_reference, useful_answer
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
@@ -145,11 +145,11 @@ def test_pauses_double() -> None:
 
 
 def test_retry_after_header() -> None:
-    assert _retry_after("2.5") == 2.5
-    assert _retry_after("-3") == 0.0
-    assert _retry_after("") == _retry_after("soon") == 0.0
-    assert 50 < _retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
-    assert _retry_after(formatdate(0, usegmt=True)) == 0.0
+    assert retry_after("2.5") == 2.5
+    assert retry_after("-3") == 0.0
+    assert retry_after("") == retry_after("soon") == 0.0
+    assert 50 < retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert retry_after(formatdate(0, usegmt=True)) == 0.0
 
 
 def test_a_server_that_stays_broken_gives_no_context() -> None:

@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.errors import BackendError, UsageError
 
 # The judge talks to the same servers: what a message and a Retry-After look like is known there.
-from agentgym_hindsight.hindsight.judge import _retry_after, _text
+from agentgym_hindsight.hindsight.judge import answer_text, retry_after
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["EndpointPolicy"]
@@ -183,12 +183,12 @@ class EndpointPolicy:
             raise _Again(f"{type(error).__name__} ({error})") from error
         status = response.status_code
         if status in (408, 409, 425, 429) or status >= 500:
-            raise _Again(f"status {status}", _retry_after(response.headers.get("Retry-After", "")))
+            raise _Again(f"status {status}", retry_after(response.headers.get("Retry-After", "")))
         if status >= 300:
             raise _Refused(f"status {status} ({response.text[:200]})")
         try:
             choice = response.json()["choices"][0]
-            text, finish = _text(choice["message"].get("content")), choice.get("finish_reason")
+            text, finish = answer_text(choice["message"].get("content")), choice.get("finish_reason")
             if not isinstance(text, str):
                 raise TypeError(f"content is {type(text).__name__}")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
