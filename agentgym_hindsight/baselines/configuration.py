@@ -19,11 +19,14 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 
 #: What a tiny policy takes in place of the paper's settings: short prompts, fewer and shorter episodes, faster steps.
+#: No penalty: in a group without a win the deviation it is divided by is its own, however small it is, and a policy
+#: that seldom wins learns to do nothing wrong and nothing at all. Few training tasks, met again and again: minutes are
+#: enough to learn from those, not from a thousand met once.
 TINY: dict[str, Any] = {
     "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "easy", "max_steps": 15}},
     "plan": {
         "updates": 40,
-        "tasks": 4,
+        "tasks": 6,
         "siblings": 8,
         "learning_rate": 1e-3,
         "prompt_tokens": 640,
@@ -31,7 +34,9 @@ TINY: dict[str, Any] = {
         "save_every": 10,
         "keep": 1,
     },
-    "examination": {"tasks": 0, "every": 10, "temperatures": [0.0, 0.4]},
+    "method": {"penalty": 0.0},
+    "train_tasks": 48,
+    "examination": {"tasks": 0, "every": 0, "temperatures": [0.0, 0.4]},
 }
 #: Beside the above, for envs that have no such arguments.
 _ALFWORLD = "ALFWorld"
