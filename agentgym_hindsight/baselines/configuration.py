@@ -28,7 +28,7 @@ TINY: dict[str, Any] = {
         "updates": 40,
         "tasks": 6,
         "siblings": 8,
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-4,
         "prompt_tokens": 640,
         "response_tokens": 16,
         "save_every": 10,
