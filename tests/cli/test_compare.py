@@ -1,0 +1,103 @@
+"""``agh compare``: entries, their commands, and the table made of what their runs left behind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+
+from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
+from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.cli import compare_command
+from agentgym_hindsight.cli.compare_command import SETS, Entry
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+
+
+def options(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    compare_command.arguments(parser)
+    return parser.parse_args(words)
+
+
+def evaluation(won: int) -> dict[str, Any]:
+    row = CategoryResult("all", 100, won, won / 100, 9.0, 0.1, 0)
+    return Evaluation((row,), row).as_dict()
+
+
+def leave_run(folder: Path, before: int, after: int) -> None:
+    """What a training run leaves: the panel before and after."""
+    log = RunLog(folder)
+    log.begin({"recipe": "any"})
+    for update, won in ((0, before), (7, after)):
+        line = {"update": update, "turns": 100 * update, "label": "greedy", "evaluation": evaluation(won)}
+        log.evaluation(line)
+
+
+def test_entries() -> None:
+    entry = Entry.parse("serl:what=success+immediate,where=anchor")
+    assert (entry.recipe, entry.values) == ("serl", ("what=success+immediate", "where=anchor"))
+    assert set(entry.folder) <= set("abcdefghijklmnopqrstuvwxyz=+-_.")
+    assert len({Entry.parse(text).folder for text in SETS["sources"]}) == len(SETS["sources"])
+    with pytest.raises(UnknownNameError, match="did you mean 'serl'"):
+        Entry.parse("serll")
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        Entry.parse("serl:next")
+
+
+def test_every_entry_of_the_sets_is_a_run() -> None:
+    from agentgym_hindsight.baselines.configuration import configure
+
+    for names in SETS.values():
+        for entry in map(Entry.parse, names):
+            settings = compare_command._settings(entry, 3, options(entry.name, "--turns", "500"))
+            run = configure(entry.recipe, settings=settings)
+            assert (run.plan.seed, run.plan.turns, run.method.name) == (3, 500, entry.recipe)
+
+
+def test_neighbours_are_of_different_seeds() -> None:
+    entries = [Entry.parse("grpo"), Entry.parse("serl")]
+    jobs = [(entry, seed) for seed in range(3) for entry in entries]
+    mixed = compare_command._interleaved(jobs, 2)
+    assert sorted((entry.name, seed) for entry, seed in mixed) == sorted((entry.name, seed) for entry, seed in jobs)
+    assert [seed for _, seed in mixed[:4]] == [0, 1, 0, 1]
+
+
+def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, (grpo, serl) in enumerate(((40, 50), (42, 50), (44, 56))):
+        leave_run(tmp_path / f"grpo-seed{seed}", 30 + seed, grpo)
+        leave_run(tmp_path / f"serl-seed{seed}", 30 + seed, serl)
+    monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
+    monkeypatch.setattr(compare_command, "_train", lambda *_: "")
+    page = tmp_path / "rivals.md"
+    words = ("grpo", "serl", "--seeds", "3", "--jobs", "1", "--out", str(tmp_path), "--markdown", str(page))
+    assert compare_command.run(options(*words)) == 0
+    lines = {line.split("|")[1].strip(): line for line in page.read_text(encoding="utf-8").splitlines() if "|" in line}
+    assert "31.0 ± 2.5 %" in lines["warm start"], "a warm start counts once a seed"
+    assert "42.0 ± 5.0 %" in lines["grpo"]
+    # Seed by seed: +10, +8, +12; t with two degrees of freedom is 4.303, and 4.303 · 2 / √3 = 4.97.
+    assert "+10.0 ± 5.0 %" in lines["serl"]
+    assert "agh compare grpo serl --seeds 3" in page.read_text(encoding="utf-8")
+    assert "52.0" in capsys.readouterr().out
+
+
+def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_run(tmp_path / "grpo-seed0", 30, 40)
+    monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
+    monkeypatch.setattr(compare_command, "_train", lambda entry, *_: f"{entry.name}: exit 1")
+    assert compare_command.run(options("grpo", "--seeds", "1", "--out", str(tmp_path))) == 1
+
+
+@pytest.mark.slow  # two trainings of a process each
+def test_a_whole_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["warm.tasks=8", "warm.epochs=0.2", "plan.tasks=2", "plan.siblings=2", "examination.tasks=6"]
+    words = ["grpo", "rloo", "--seeds", "1", "--turns", "60", "--out", "runs", "--jobs", "2"]
+    assert compare_command.run(options(*words, *(word for text in small for word in ("--set", text)))) == 0
+    for name in ("grpo", "rloo"):
+        lines = [json.loads(line) for line in Path("runs", f"{name}-seed0", "metrics.jsonl").read_text().splitlines()]
+        assert lines[-1]["turns"] >= 60 > (lines[-2]["turns"] if len(lines) > 1 else 0)
