@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ TITLES = {
     "alfworld": "ALFWorld: speed",
     "webshop": "WebShop: speed",
     "webshop-search": "WebShop: search",
+    "training-speed": "Training: speed",
 }
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
@@ -31,6 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shop.add_argument("--products", type=int, help="products in the embedded shop (default: 1000; search: 100000)")
     shop.add_argument("--episodes", type=int, default=2000, help="webshop: episodes played (default: %(default)s)")
     shop.add_argument("--workers", type=int, default=4, help="webshop-search: workers sharing an index (default: 4)")
+    training = parser.add_argument_group("training-speed")
+    training.add_argument("--model", default="tiny:S", help="as for agh train (default: %(default)s)")
+    training.add_argument("--warm-tasks", type=int, default=300, help="expert rollouts of a tiny policy's warm start")
+    training.add_argument("--updates", type=int, default=2, help="updates played (default: %(default)s)")
+    training.add_argument("--repeats", type=int, default=3, help="how often each is timed (default: %(default)s)")
+    training.add_argument("--large", action="store_true", help="sampling and memory of size L too")
+    training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="a server to sample from as well")
+    training.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings as of agh train")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,7 +77,33 @@ def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tup
 
         rows = bench_webshop.measure(options.products, options.episodes, options.seed, note)
         return rows, f"--products {options.products} --episodes {options.episodes}"
+    if options.env == "training-speed":
+        return _training(options, note)
     from agentgym_hindsight.cli import bench_webshop_search
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
     return rows, f"--products {options.products} --workers {options.workers}"
+
+
+def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
+    from agentgym_hindsight.baselines.configuration import configure
+    from agentgym_hindsight.baselines.extras import require_train
+
+    require_train("measuring training")
+    from agentgym_hindsight.cli import bench_training_speed
+
+    chosen = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
+    settings = [*(f"{name}={value}" for name, value in chosen.items()), *options.set]
+    # Another model is measured by itself: the tiny ones would wear its tokenizer, and say nothing of it.
+    sizes = ("S", "M") if options.model.startswith("tiny:") else ()
+    rows = bench_training_speed.measure(
+        configure("grpo", settings=settings),
+        updates=options.updates,
+        repeats=options.repeats,
+        sizes=(*sizes, "L") if options.large else sizes,
+        endpoint=options.endpoint,
+        note=note,
+    )
+    told = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--updates", options.updates, "--repeats"]
+    more = ["--large"] * options.large + [word for setting in options.set for word in ("--set", setting)]
+    return rows, shlex.join(map(str, [*told, options.repeats, *more]))
