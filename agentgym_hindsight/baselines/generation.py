@@ -1,9 +1,8 @@
 """Sampling many short replies from one model: a loop over the KV cache that drops finished rows.
 
-Why not ``model.generate``: at the sizes that run on a CPU it spends most of its time outside of the model, and it draws
-from one global stream, so that a rollout depends on its neighbours. Here every row brings its own uniform numbers: the
-same (seed, task, sibling, turn) gives the same reply in any batch, on any number of processes. ``docs/benchmarks``
-holds the speed beside ``generate``.
+Why not ``model.generate``: it draws from one global stream, so that a rollout depends on its neighbours. Here every row
+brings its own uniform numbers: the same (seed, task, sibling, turn) gives the same reply in any batch, on any number of
+processes, and after a resume. In speed the two are about equal (docs/benchmarks/training-speed.md).
 """
 
 from __future__ import annotations

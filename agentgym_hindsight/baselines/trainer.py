@@ -241,8 +241,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         with self.player(self.plan.temperature, seed=f"{self.plan.seed}:{update}") as policy:
             episodes = self._play(update, policy)
         self._seconds = {"rollout": time.perf_counter() - started}
+        started = time.perf_counter()  # making contexts is part of what a teacher costs
         rows = self._rows(episodes, lam)
-        started = time.perf_counter()
         asked = [row for row in rows if row.teacher_ids]
         if lam > 0:
             self._ask_teacher(asked)

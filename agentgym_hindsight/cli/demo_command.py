@@ -41,10 +41,11 @@ def _trained(options: argparse.Namespace) -> int:
     from agentgym_hindsight.baselines.configuration import configure
     from agentgym_hindsight.baselines.report import write_report
     from agentgym_hindsight.baselines.training import Stopped, train
-    from agentgym_hindsight.cli.train_command import TrainingProgress, show
+    from agentgym_hindsight.cli.train_command import TrainingProgress, show, use_few_threads
 
     given = {"plan.seed": options.seed, "plan.updates": options.updates, "examination.tasks": options.tasks}
     training = configure("serl", settings=[f"{name}={value}" for name, value in given.items() if value is not None])
+    use_few_threads(training)
     folder = Path(options.out) / f"serl-seed{options.seed}"
     console.print(
         "A tiny policy is made from nothing, shown expert play on generated houses (not the benchmark's games), "

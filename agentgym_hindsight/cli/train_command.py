@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from agentgym_hindsight.baselines.configuration import configure, load_configura
 from agentgym_hindsight.baselines.evaluate import Evaluation
 from agentgym_hindsight.baselines.recipes import RECIPES
 from agentgym_hindsight.baselines.runlog import RunLog
-from agentgym_hindsight.baselines.training import Stopped, train
+from agentgym_hindsight.baselines.training import Stopped, Training, train
 from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
 from agentgym_hindsight.errors import UsageError
 
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
         with TrainingProgress() as news:
             open_start(training.model, training.stage, training.warm, training.plan, news)
         return 0
+    use_few_threads(training)
     out = Path(options.out or f"runs/{name}-seed{training.plan.seed}")
     with TrainingProgress() as news:
         try:
@@ -90,6 +92,14 @@ def run(options: argparse.Namespace) -> int:
     if not news.quiet:
         show(folder)
     return 0
+
+
+def use_few_threads(training: Training) -> None:
+    """One thread for the smallest policy: a second gains it nothing, and two that wait for a busy core cost twice."""
+    if training.model == "tiny:S" and "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def show(folder: Path) -> None:
@@ -111,8 +121,6 @@ class TrainingProgress:
     """A bar a stage, with time left; messages above it. Only the first process speaks."""
 
     def __init__(self) -> None:
-        import os
-
         self.quiet = os.environ.get("RANK", "0") != "0"
         self._bar: Progress = progress_bar()
         self._line: TaskID | None = None
