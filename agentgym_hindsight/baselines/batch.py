@@ -146,13 +146,14 @@ def _add_contexts(
             judgements=None if judgements is None else judgements[index],
         )
         contexts += [context for member in composed for context in member]
-    asked: list[TrainingRow] = []
-    prompts: list[str] = []
+    asked: list[tuple[TrainingRow, TeacherContext]] = []
     for row, context in zip(rows, contexts, strict=True):
         row.context = context
         # Without an advantage there is nothing to weigh; the paper's KL term asks all the same.
         if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
-            asked.append(row)
-            prompts.append(context.prompt(row.step.prompt, limit))
-    for row, ids in zip(asked, encoder.encode_all(prompts), strict=True):
-        row.teacher_ids = ids
+            asked.append((row, context))
+    # Most prompts fit: they are tokenized once, and only those that do not are cut, which counts them again and again.
+    whole = encoder.tokens([context.prompt(row.step.prompt) for row, context in asked])
+    for (row, context), ids in zip(asked, whole, strict=True):
+        fits = len(ids) <= encoder.max_tokens
+        row.teacher_ids = ids if fits else encoder.encode(context.prompt(row.step.prompt, limit))

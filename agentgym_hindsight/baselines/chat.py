@@ -57,6 +57,10 @@ class PromptEncoder:
             for ids, prompt in zip(encoded, prompts, strict=True)
         ]
 
+    def tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Many prompts' tokens, however many: for callers that know how to shorten a text themselves."""
+        return self._ids([self.text(prompt) for prompt in prompts]) if prompts else []
+
     def count(self, text: str) -> int:
         """How many tokens a piece of text has (for context budgets)."""
         return self._count(text)
