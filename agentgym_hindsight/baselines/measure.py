@@ -140,6 +140,7 @@ def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, An
         "repetition": share("repeats", "steps"),
         "rows": sums["rows"],
         "response_tokens": sums["tokens"],
+        "response_length": share("tokens", "rows"),
         "prompt_tokens": sums["prompt_tokens"],
         "rollout_tokens": sums["tokens"] + sums["prompt_tokens"],
         "groups_without_variance": share("flat", "groups"),

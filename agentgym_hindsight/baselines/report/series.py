@@ -46,7 +46,7 @@ METRICS = (
     Metric("episode_turns", "Turns an episode", "Fewer is better where the task is the same."),
     Metric("invalid", "Invalid actions", "Share of actions in training the env refused.", True),
     Metric("repetition", "Repeated actions", "Share of steps that repeat the action before.", True),
-    Metric("response_tokens", "Tokens a response", "Longer thinking, or rambling."),
+    Metric("response_length", "Tokens a response", "Longer thinking, or rambling."),
 )
 
 
