@@ -5,29 +5,21 @@ A call that fails gives no context and is counted; it never ends a batch. Same r
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import httpx
-
-from agentgym_hindsight.errors import JudgeError, UsageError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.chat_server import Answer, Busy, ChatServer, Refused
 from agentgym_hindsight.hindsight.judge_cache import AnswerCache, request_key
 from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_reference, useful_answer
 from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
 
-__all__ = ["JudgeClient", "JudgeUsage", "Judgement", "answer_text", "retry_after"]
-
-_LONGEST_WAIT = 60.0  # a server may ask for an hour; a training step cannot wait so long
+__all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +48,6 @@ class JudgeUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
-
-
-class _Again(Exception):
-    """The request may succeed if repeated, after ``wait`` seconds if the server named a time."""
-
-    def __init__(self, cause: str, wait: float = 0.0) -> None:
-        super().__init__(cause)
-        self.wait = wait
 
 
 class JudgeClient:
@@ -99,20 +83,20 @@ class JudgeClient:
         options: ContextOptions | None = None,
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise UsageError(f"Expected the judge's address, got {base_url!r}; try 'http://localhost:8000/v1'.")
-        for name, value, least in (
-            ("max_tokens", max_tokens, 1),
-            ("retries", retries, 0),
-            ("concurrency", concurrency, 1),
-        ):
-            if value < least:
-                raise UsageError(f"Expected {name} ≥ {least}, got {value}.")
-        if timeout <= 0 or backoff < 0:
-            raise UsageError(f"Expected timeout > 0 and backoff ≥ 0, got {timeout} and {backoff}; try 180 and 1.")
-        self.base_url, self.model, self.api_key_env = base_url.rstrip("/"), model, api_key_env
+        if max_tokens < 1:
+            raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}.")
+        self._connection: dict[str, Any] = {
+            "api_key_env": api_key_env,
+            "timeout_s": timeout,
+            "retries": retries,
+            "backoff_s": backoff,
+            "concurrency": concurrency,
+            "seconds": lambda seconds: self._count(calls=1, seconds=seconds),
+        }
+        self.base_url, self.model = base_url, model
         self.temperature, self.max_tokens, self.retry_max_tokens = temperature, max_tokens, retry_max_tokens
-        self.timeout, self.retries, self.backoff, self.concurrency = timeout, retries, backoff, concurrency
+        with closing(self._server()) as server:  # a wrong address is said now, not at the first rollout
+            self._host = server.host
         self.options = options or ContextOptions()
         self.extra_body = dict(extra_body or {})
         self.cache = AnswerCache(cache)
@@ -120,7 +104,7 @@ class JudgeClient:
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"JudgeClient({self.model!r} at {httpx.URL(self.base_url).host})"  # an address may hold a password
+        return f"JudgeClient({self.model!r} at {self._host})"
 
     @property
     def usage(self) -> JudgeUsage:
@@ -162,76 +146,33 @@ class JudgeClient:
                     self.cache.put(key, judgement.text)
         return [known[key] for key in keys]
 
+    def _server(self) -> ChatServer:
+        return ChatServer(self.base_url, self.model, **self._connection)
+
     def _ask_fresh(self, bodies: Sequence[dict[str, Any]]) -> list[Judgement]:
-        key = os.environ.get(self.api_key_env, "").strip()
-        workers = min(self.concurrency, len(bodies))
-        limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        with httpx.Client(headers=headers, timeout=self.timeout, limits=limits) as http:
-            pool = ThreadPoolExecutor(workers, thread_name_prefix="judge")
-            try:
-                return list(pool.map(lambda body: self._ask(http, body, key), bodies))
-            finally:
-                pool.shutdown(cancel_futures=True)  # an interrupt does not wait for calls that have not begun
+        with closing(self._server()) as server:
+            return server.map(lambda body: self._ask(server, body), bodies)
 
-    def _ask(self, http: httpx.Client, body: dict[str, Any], key: str) -> Judgement:
+    def _ask(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
         try:
-            text, finish = self._request(http, body)
-            if finish == "length" and self.retry_max_tokens > body["max_tokens"]:
-                text, _ = self._request(http, {**body, "max_tokens": self.retry_max_tokens})
-        except Exception as error:  # whatever it is: one rollout goes without a context, the batch goes on
+            answer = self._request(server, body)
+            if answer.finish == "length" and self.retry_max_tokens > body["max_tokens"]:
+                answer = self._request(server, {**body, "max_tokens": self.retry_max_tokens})
+        except (Busy, Refused) as error:  # one rollout goes without a context, the batch goes on
             self._count(failures=1)
-            cause = str(error) or type(error).__name__
-            return Judgement(None, error=cause.replace(key, "***") if key else cause)  # servers quote bad keys
-        answer = useful_answer(text)
-        self._count(**{"empty" if answer is None else "answers": 1})
-        return Judgement(answer)
+            cure = "more retries, a longer timeout or less concurrency"
+            if isinstance(error, Refused):
+                key = f"the key in ${server.api_key_env}"
+                cure = f"checking {key if error.status in (401, 403) else 'the address and the model name'}"
+            return Judgement(None, error=f"Expected an answer from {self.model!r}, got {error}; try {cure}.")
+        text = useful_answer(answer.text)
+        self._count(**{"empty" if text is None else "answers": 1})
+        return Judgement(text)
 
-    def _request(self, http: httpx.Client, body: Mapping[str, Any]) -> tuple[str, str]:
-        """The answer's text and why it ended, however many attempts that takes."""
-        for attempt in range(self.retries + 1):
-            started = time.monotonic()
-            try:
-                return self._once(http, body)
-            except _Again as again:
-                if attempt == self.retries:
-                    raise JudgeError(
-                        f"Expected an answer from {self.model!r}, got {again} at each of {attempt + 1} attempts; "
-                        "try more retries, a longer timeout or less concurrency."
-                    ) from again
-                wait = min(max(self.backoff * 2**attempt, again.wait), _LONGEST_WAIT)
-            finally:
-                self._count(calls=1, seconds=time.monotonic() - started)
-            time.sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _once(self, http: httpx.Client, body: Mapping[str, Any]) -> tuple[str, str]:
-        try:
-            # Escaped here: a rollout may hold a lone surrogate, which httpx's own JSON could not encode.
-            response = http.post(f"{self.base_url}/chat/completions", content=json.dumps(body).encode("ascii"))
-        except httpx.TransportError as error:
-            raise _Again(f"{type(error).__name__} ({error})") from error
-        status = response.status_code
-        if status in (408, 409, 425, 429) or status >= 500:
-            raise _Again(f"status {status}", retry_after(response.headers.get("Retry-After", "")))
-        if status >= 300:
-            cure = f"the key in ${self.api_key_env}" if status in (401, 403) else "the address and the model's name"
-            said = response.text[:200]
-            raise JudgeError(
-                f"Expected an answer from {self.model!r}, got status {status} ({said}); try checking {cure}."
-            )
-        try:
-            document = response.json()
-            choice = document["choices"][0]
-            text, finish = answer_text(choice["message"].get("content")), choice.get("finish_reason") or ""
-            if not isinstance(text, str):
-                raise TypeError(f"content is {type(text).__name__}")
-            usage = document.get("usage") or {}
-            spent = {name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")}
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _Again(f"no chat completion ({error!r})") from error
-        self._count(**spent)
-        return text, finish
+    def _request(self, server: ChatServer, body: Mapping[str, Any]) -> Answer:
+        answer = server.ask(body)
+        self._count(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
+        return answer
 
     def _body(self, messages: list[dict[str, str]]) -> dict[str, Any]:
         return {
@@ -245,24 +186,3 @@ class JudgeClient:
     def _count(self, **more: float) -> None:
         with self._lock:
             self._usage = replace(self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()})
-
-
-def retry_after(value: str) -> float:
-    """Seconds from a ``Retry-After`` header, which holds a number of them or a date."""
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        date = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return 0.0
-    now = datetime.now(timezone.utc)
-    return max((date.replace(tzinfo=date.tzinfo or timezone.utc) - now).total_seconds(), 0.0)
-
-
-def answer_text(content: Any) -> Any:
-    """The answer's text: some servers give it as a list of parts."""
-    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
-        return "".join(part.get("text") or "" for part in content)
-    return content or ""

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.chat_server import retry_after
 from agentgym_hindsight.hindsight.context import compose
-from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage, retry_after
+from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage
 from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_reference, useful_answer
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory

@@ -1,0 +1,173 @@
+"""An OpenAI-compatible server as judges and policies ask it: many chat completions side by side, repeated while it is
+busy, with a key that is read when it is needed and kept nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["Answer", "Busy", "ChatServer", "Refused", "retry_after"]
+
+T = TypeVar("T")
+
+_LONGEST_WAIT = 60.0  # a server may ask for an hour; a training step cannot wait so long
+
+
+class Answer(NamedTuple):
+    """A chat completion. ``finish`` says why it ended: ``"length"`` where it was cut."""
+
+    text: str
+    finish: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Busy(Exception):
+    """No answer now; the request may succeed if repeated, after ``wait`` seconds if the server named a time."""
+
+    def __init__(self, cause: str, wait: float = 0.0) -> None:
+        super().__init__(cause)
+        self.wait = wait
+
+
+class Refused(Exception):
+    """The server will not answer this request however often it is asked; the others it may."""
+
+    def __init__(self, cause: str, status: int = 0) -> None:
+        super().__init__(cause)
+        self.status = status
+
+
+class ChatServer:
+    """One model of one server. ``seconds`` is told how long each attempt took."""
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key_env: str,
+        timeout_s: float,
+        retries: int,
+        backoff_s: float,
+        concurrency: int,
+        seconds: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise UsageError(f"Expected the server's address, got {base_url!r}; try 'http://localhost:8000/v1'.")
+        if not model:
+            raise UsageError("Expected the model's name, got ''; try one the server lists at /v1/models.")
+        for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
+            if value < least:
+                raise UsageError(f"Expected {name} ≥ {least}, got {value}.")
+        if timeout_s <= 0 or backoff_s < 0:
+            raise UsageError(
+                f"Expected a timeout > 0 and a pause ≥ 0 seconds, got {timeout_s} and {backoff_s}; try 120 and 1."
+            )
+        self.base_url, self.model, self.api_key_env = base_url.rstrip("/"), model, api_key_env
+        self.retries, self.backoff_s, self.concurrency = retries, backoff_s, concurrency
+        self._seconds = seconds
+        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        self._http = httpx.Client(timeout=timeout_s, limits=limits, headers={"Content-Type": "application/json"})
+
+    @property
+    def host(self) -> str:
+        """Where it is: the address itself may hold a password."""
+        return httpx.URL(self.base_url).host
+
+    def close(self) -> None:
+        """Close the connections; closing twice does no harm."""
+        self._http.close()
+
+    def map(self, work: Callable[[T], Any], items: Sequence[T]) -> list[Any]:
+        """``work`` for every item, ``concurrency`` at once, in the items' order."""
+        if self._http.is_closed:
+            raise UsageError("Expected an open connection, got a closed one; try making it anew.")
+        if not items:
+            return []
+        pool = ThreadPoolExecutor(min(self.concurrency, len(items)), thread_name_prefix="chat")
+        try:
+            return list(pool.map(work, items))
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for requests that have not begun
+
+    def ask(self, body: Mapping[str, Any]) -> Answer:
+        """One completion, however many attempts that takes; :class:`Busy` or :class:`Refused` where there is none."""
+        key = os.environ.get(self.api_key_env, "").strip()
+        for attempt in range(self.retries + 1):
+            started = time.monotonic()
+            try:
+                return self._once(body, key)
+            except Busy as busy:
+                if attempt == self.retries:
+                    cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
+                    raise Busy(_without(key, cause)) from None
+                wait = min(max(self.backoff_s * 2**attempt, busy.wait), _LONGEST_WAIT)
+            except Refused as refused:
+                raise Refused(_without(key, str(refused)), refused.status) from None
+            except Exception as error:  # whatever it is, it is this request's alone
+                raise Refused(_without(key, f"{type(error).__name__} ({error})")) from None
+            finally:
+                self._seconds(time.monotonic() - started)
+            time.sleep(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _once(self, body: Mapping[str, Any], key: str) -> Answer:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            # Escaped here: an observation may hold a lone surrogate, which httpx's own JSON could not encode.
+            content = json.dumps(body).encode("ascii")
+            response = self._http.post(f"{self.base_url}/chat/completions", content=content, headers=headers)
+        except httpx.TransportError as error:
+            raise Busy(f"{type(error).__name__} ({error})") from error
+        status = response.status_code
+        if status in (408, 409, 425, 429) or status >= 500:
+            raise Busy(f"status {status}", retry_after(response.headers.get("Retry-After", "")))
+        if status >= 300:
+            raise Refused(f"status {status} ({response.text[:200]})", status)
+        try:
+            document = response.json()
+            choice = document["choices"][0]
+            text, finish = _answer_text(choice["message"].get("content")), choice.get("finish_reason") or ""
+            if not isinstance(text, str):
+                raise TypeError(f"content is {type(text).__name__}")
+            usage = document.get("usage") or {}
+            spent = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise Busy(f"no chat completion ({error!r})") from error
+        return Answer(text, finish, *spent)
+
+
+def _without(key: str, cause: str) -> str:
+    return cause.replace(key, "***") if key else cause  # servers quote bad keys
+
+
+def retry_after(value: str) -> float:
+    """Seconds from a ``Retry-After`` header, which holds a number of them or a date."""
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        date = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return 0.0
+    now = datetime.now(timezone.utc)
+    return max((date.replace(tzinfo=date.tzinfo or timezone.utc) - now).total_seconds(), 0.0)
+
+
+def _answer_text(content: Any) -> Any:
+    """The answer's text: some servers give it as a list of parts."""
+    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
+        return "".join(part.get("text") or "" for part in content)
+    return content or ""
