@@ -1,0 +1,175 @@
+"""Takes away what a process does not need: namespaces and an empty root for all workers, resource limits for each."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+import tempfile
+
+if sys.platform != "win32":
+    import resource
+
+__all__ = [
+    "close_all_but",
+    "die_with_parent",
+    "drop_rights",
+    "enter_namespaces",
+    "limit_resources",
+    "mapped_memory",
+    "unreadable",
+]
+
+NOBODY = 65534
+_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
+    0x00020000,
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+_SPACES = _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET | _NEWCGROUP
+_RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+_DETACH = 2
+_PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
+_SIGKILL = 9
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _call(name: str, *arguments: object) -> None:
+    """A function of the C library that answers 0, or an OSError."""
+    if getattr(_libc, name)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc is not None:
+        _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+
+
+def die_with_parent() -> None:
+    _prctl(_PDEATHSIG, _SIGKILL)
+
+
+def unreadable() -> None:
+    """No other process of this user may look into this one or trace it."""
+    _prctl(_DUMPABLE, 0)
+
+
+def enter_namespaces(keep: int) -> bool:
+    """No network, no files, no other processes to be seen. True if all of it holds; ``keep`` is a descriptor.
+
+    Root of the machine does without a user namespace, which some distributions restrict; everybody else needs one. A
+    pid namespace only holds for children, so the zygote goes on in a child, which is the namespace's init: when it
+    dies the kernel kills every worker. The process that stays behind only waits for it.
+    """
+    if _libc is None:
+        return False
+    try:
+        _unshare()
+    except OSError:
+        return False
+    if child := os.fork():
+        os.close(keep)
+        drop_rights()
+        os.waitpid(child, 0)
+        os._exit(0)
+    try:
+        _empty_root()
+    except OSError:
+        return False
+    return True
+
+
+def _unshare() -> None:
+    user, group = os.geteuid(), os.getegid()
+    if user == 0:
+        with contextlib.suppress(OSError):
+            _call("unshare", _SPACES)
+            return
+        drop_rights()  # else the workers would be the machine's root, whom some limits spare
+        user, group = os.geteuid(), os.getegid()
+    _call("unshare", _SPACES | _NEWUSER)
+    for file, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{NOBODY} {user} 1"),
+        ("gid_map", f"{NOBODY} {group} 1"),
+    ):
+        with open(f"/proc/self/{file}", "w") as into:
+            into.write(text)
+
+
+def _empty_root() -> None:
+    """An empty read-only file system in the place of everything."""
+    _call("mount", b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None)
+    place = os.fsencode(tempfile.gettempdir())
+    flags = _NOSUID | _NODEV | _NOEXEC
+    _call("mount", b"none", place, b"tmpfs", ctypes.c_ulong(flags), b"size=4k,nr_inodes=2,mode=555")
+    os.chdir(place)
+    # The old root ends up under the new one, on the same place, and is taken off there.
+    if _libc is not None and _libc.syscall(ctypes.c_long(_PIVOT_ROOT[os.uname().machine]), b".", b".") != 0:
+        raise OSError(ctypes.get_errno(), "pivot_root")
+    _call("umount2", b".", _DETACH)
+    os.chdir("/")
+    _call("mount", None, b"/", None, ctypes.c_ulong(_REMOUNT | _BIND | _RDONLY | flags), None)
+    if os.listdir("/"):
+        raise OSError("the new root is not empty")
+
+
+def drop_rights() -> None:
+    """Nobody rather than root, and no capabilities, also not those of a user namespace."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # a container may not even allow this; then the next walls have to hold
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        _prctl(_DUMPABLE, 1)  # a change of user makes /proc/self unwritable, which a user namespace's maps need
+    if _libc is not None:
+        header = struct.pack("Ii", 0x20080522, 0)
+        _libc.capset(header, bytes(24))
+        _prctl(_NO_NEW_PRIVS, 1)
+
+
+def mapped_memory() -> int:
+    """Bytes mapped by this process; asked while /proc can still be read."""
+    if _libc is None:
+        return 0
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def limit_resources(memory: int, cpu_seconds: int) -> None:
+    """Hard limits, for the whole life of the process; ``memory`` in bytes, all that is mapped counted."""
+    wanted = {
+        "RLIMIT_AS": memory,
+        "RLIMIT_DATA": memory,
+        "RLIMIT_CPU": cpu_seconds,
+        "RLIMIT_STACK": 8 << 20,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_MEMLOCK": 0,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_NPROC": 0,
+        "RLIMIT_NOFILE": 0,  # no new descriptor: no file, no socket, no pipe. Those that are open stay open
+    }
+    for name, value in wanted.items():
+        kind = getattr(resource, name, None)
+        if kind is None:
+            continue
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses some; its mode says that it is weaker
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+
+
+def close_all_but(keep: int) -> None:
+    limit = max(keep + 1, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+    os.closerange(0, keep)
+    os.closerange(keep + 1, limit)

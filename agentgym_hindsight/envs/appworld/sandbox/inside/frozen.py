@@ -1,0 +1,37 @@
+"""The world's date in place of the machine's, so that the same code prints the same text on any day."""
+
+from __future__ import annotations
+
+import ctypes
+import datetime
+import gc
+import time
+from typing import Any
+
+__all__ = ["freeze"]
+
+
+def freeze(now: str) -> None:
+    """``now`` in ISO format is what every calendar clock of this process says from here on; stopwatches go on.
+
+    The methods are put into the type itself: a subclass in its place would show in every ``repr`` and ``isinstance``.
+    Python protects built-in types from that, which does not matter in an interpreter made to be thrown away.
+    """
+    stamp = datetime.datetime.fromisoformat(now).replace(tzinfo=datetime.timezone.utc).timestamp()
+    real = {name: getattr(time, name) for name in ("localtime", "gmtime", "ctime")}
+
+    def at_now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:
+        return cls.fromtimestamp(stamp, tz)  # local time is UTC here
+
+    kind = datetime.datetime
+    (methods,) = (each for each in gc.get_referents(kind.__dict__) if isinstance(each, dict))
+    methods.update(now=classmethod(at_now), utcnow=classmethod(lambda cls: cls.fromtimestamp(stamp)))
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))
+
+    time.time = lambda: stamp
+    time.time_ns = lambda: int(stamp) * 10**9
+    for name, function in real.items():
+        setattr(time, name, lambda seconds=None, function=function: function(stamp if seconds is None else seconds))
+    strftime, asctime = time.strftime, time.asctime
+    time.strftime = lambda form, when=None: strftime(form, time.gmtime() if when is None else when)
+    time.asctime = lambda when=None: asctime(time.gmtime() if when is None else when)

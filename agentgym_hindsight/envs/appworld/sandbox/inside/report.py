@@ -1,0 +1,168 @@
+"""What the host is told about a turn: what was printed, how it failed, which variables are alive. All of it bounded."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from types import ModuleType, TracebackType
+
+__all__ = ["Output", "clean", "cut", "describe", "describe_syntax", "shape"]
+
+_FIRST, _LAST = 3, 6  # frames shown of a long traceback
+_COUNTED = frozenset(map(id, (str, bytes, bytearray, list, tuple, dict, set, frozenset)))
+_NAME = type.__dict__["__name__"].__get__
+_VARIABLES, _SHAPE_CHARS = 200, 4_000
+
+
+def cut(text: str, limit: int) -> str:
+    """``text`` with its middle left out where it is too long, saying so.
+
+    >>> cut("abcdefghij" * 10, 40)
+    'abcdefghijabcdefghijabcdefghij\\n… 60 characters left out …\\nabcdefghij'
+    """
+    if len(text) <= limit:
+        return text
+    head = limit * 3 // 4
+    tail = limit - head
+    return f"{text[:head]}\n… {len(text) - limit} characters left out …\n{text[-tail:] if tail else ''}"
+
+
+def clean(text: str) -> str:
+    """``text`` as UTF-8 can hold it: lone surrogates become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Output:
+    """``sys.stdout`` of the agent: keeps the beginning and the end, however much is written."""
+
+    encoding, errors, newlines, closed = "utf-8", "replace", None, False
+
+    def __init__(self, limit: int) -> None:
+        self._head_room = limit * 3 // 4
+        self._tail_room = limit - self._head_room
+        self._head: list[str] = []
+        self._tail = ""
+        self._length = 0
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        length, taken = len(text), self._head_room
+        self._length += length
+        if taken:
+            self._head.append(text[:taken])
+            self._head_room -= min(taken, length)
+        if length > taken:
+            rest = text[max(taken, length - self._tail_room) :]
+            self._tail = (self._tail + rest)[-self._tail_room :]
+        return length
+
+    def text(self) -> str:
+        head = "".join(self._head)
+        missing = self._length - len(head) - len(self._tail)
+        return f"{head}\n… {missing} characters left out …\n{self._tail}" if missing > 0 else head + self._tail
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def describe(error: BaseException, sources: Mapping[str, str], limit: int, said: str = "") -> str:
+    """The traceback as far as it lies in the agent's own code; ``said`` replaces the last line."""
+    parts = [_one(error, sources, limit, said)]
+    while len(parts) < 3:
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None or said:
+            break
+        link = "which was the cause of:" if error.__cause__ is not None else "and while this was handled:"
+        parts.append(f"{_one(cause, sources, limit, '')}\n\n{link}")
+        error = cause
+    return cut("\n\n".join(reversed(parts)), limit)
+
+
+def describe_syntax(error: Exception, limit: int) -> str:
+    """A syntax error with the line and the caret."""
+    try:
+        return cut("".join(traceback.format_exception_only(type(error), error)).rstrip(), limit)
+    except Exception:
+        return _said(error, limit)
+
+
+def _one(error: BaseException, sources: Mapping[str, str], limit: int, said: str) -> str:
+    frames = _frames(error.__traceback__, sources)
+    head = ["Traceback (most recent call last):"] if frames else []
+    return "\n".join([*head, *frames, said or _said(error, limit)])
+
+
+def _frames(trace: TracebackType | None, sources: Mapping[str, str]) -> list[str]:
+    first: list[tuple[str, int, str]] = []
+    last: deque[tuple[str, int, str]] = deque(maxlen=_LAST)
+    count = 0
+    while trace is not None:  # there may be a million of them
+        code = trace.tb_frame.f_code
+        if code.co_filename in sources:
+            count += 1
+            (first if count <= _FIRST else last).append((code.co_filename, trace.tb_lineno or 0, code.co_name))
+        trace = trace.tb_next
+    left_out = count - len(first) - len(last)
+    between = [f"  … {left_out} more frames …"] if left_out else []
+    return [_frame(*each, sources) for each in first] + between + [_frame(*each, sources) for each in last]
+
+
+def _frame(file: str, number: int, function: str, sources: Mapping[str, str]) -> str:
+    lines = sources[file].splitlines()
+    text = f"\n    {cut(lines[number - 1].strip(), 300)}" if 0 < number <= len(lines) else ""
+    return f'  File "{file}", line {number}, in {function}{text}'
+
+
+def _said(error: BaseException, limit: int) -> str:
+    """``Name: text``; the text is made by the agent's code, which may do anything, even leave."""
+    try:
+        name = type_name(type(error))
+        text = "".join(str(error))
+    except BaseException:
+        return "An exception whose text cannot be shown."
+    return f"{name}: {cut(text, limit)}" if text else name
+
+
+def type_name(kind: type) -> str:
+    """The name of a type, past whatever its metaclass says."""
+    return str(_NAME(kind))
+
+
+def shape(variables: Mapping[str, object]) -> str:
+    """Canonical text of the live variables' shape, by built-in means alone: no code of the agent's runs.
+
+    >>> shape({"n": 3, "names": ["Ann", "Bo"], "_hidden": 1, "word": "abc"})
+    'n:int names:list[2] word:str[3]'
+    """
+    found = []
+    for name in sorted(key for key in list(variables) if type(key) is str and not key.startswith("_")):
+        value = variables[name]
+        kind = type(value)
+        if name == "apis" or kind is ModuleType:
+            continue
+        size = f"[{len(value)}]" if id(kind) in _COUNTED else ""  # type: ignore[arg-type]
+        found.append(f"{name}:{type_name(kind)}{size}")
+        if len(found) == _VARIABLES:
+            break
+    return cut(" ".join(found), _SHAPE_CHARS)
