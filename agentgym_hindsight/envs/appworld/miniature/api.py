@@ -1,0 +1,196 @@
+"""The frame in which apps are written: an API is a typed function, and its documentation and checks come from it.
+
+    notes = App("notes", "Write down and find again.", Table("notes_notes", …))
+
+    @notes.read([NOTE], paged=True)
+    def show_notes(call: Call, tag: str | None = None) -> list[Row]:
+        '''Your notes, newest first.
+
+        tag: only notes with this tag
+        '''
+
+``read`` APIs cannot write. ``paged`` ones return everything and are cut into pages here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
+
+from agentgym_hindsight.envs.appworld.failures import ApiFailure
+from agentgym_hindsight.envs.appworld.miniature.checking import Kind, Rule, kind_of, near, quoted, shown
+from agentgym_hindsight.envs.appworld.miniature.database import Database
+from agentgym_hindsight.envs.appworld.miniature.glossary import meaning
+from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+
+__all__ = ["Api", "App", "Call", "Parameter", "Shape", "matches", "newest", "view"]
+
+#: What an API returns: a type, (type, None), [shape] or {name: shape}.
+Shape = Any
+F = TypeVar("F", bound=Callable[..., Any])
+
+_REQUIRED = inspect.Parameter.empty
+_TOKEN = Annotated[str, Rule("at most 200 characters", lambda value: len(value) <= 200)]
+_PAGE_INDEX = Annotated[int, Rule("0 or more", lambda value: value >= 0)]
+_PAGE_LIMIT = Annotated[int, Rule("1 to 20", lambda value: 1 <= value <= 20)]
+
+
+class Call(NamedTuple):
+    """What an API function works with: the data, and for whom it works ("" where no login is needed)."""
+
+    db: Database
+    user: str
+    app: str
+
+    def own(self, table: str, what: str, key: int, owner: str = "owner") -> Row:
+        """The caller's row with that id; 404 where there is none, 403 where it is another's."""
+        row = self.db.find(table, id=key)
+        if row is None:
+            raise ApiFailure(404, f"There is no {what} with {what.replace(' ', '_')}_id {key}.")
+        if row[owner] != self.user:
+            raise ApiFailure(403, f"The {what} {key} is not yours.")
+        return row
+
+    def person(self, email: str) -> Row:
+        """Who has that address; 404 where nobody has."""
+        found = self.db.find("system_people", email=email)
+        if found is None:
+            raise ApiFailure(404, f"Nobody in Hamlet has the email address {quoted(email)}.")
+        return found
+
+
+class Parameter(NamedTuple):
+    """A parameter of an API."""
+
+    name: str
+    kind: Kind
+    default: Any
+    description: str
+
+    @property
+    def required(self) -> bool:
+        return self.default is _REQUIRED
+
+
+class Api:
+    """An API: a function, its parameters and what is said about them."""
+
+    def __init__(
+        self, app: str, function: Callable[..., Any], returns: Shape, *, writes: bool, paged: bool, login: bool
+    ) -> None:
+        self.app, self.name, self.function, self.returns = app, function.__name__, function, returns
+        self.writes, self.paged, self.login = writes, paged, login
+        self.description, said = _read_doc(inspect.getdoc(function) or "")
+        hints = get_type_hints(function, include_extras=True)
+        found: list[Parameter] = []
+        if login:
+            found.append(Parameter("access_token", kind_of(_TOKEN), _REQUIRED, f"what apis.{app}.login returned"))
+        for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            found.append(Parameter(name, kind_of(hints[name]), parameter.default, said.pop(name, "") or meaning(name)))
+        if paged:
+            found.append(Parameter("page_index", kind_of(_PAGE_INDEX), 0, "which page, counted from 0"))
+            found.append(Parameter("page_limit", kind_of(_PAGE_LIMIT), 5, "how many results a page has"))
+        if said:
+            raise TypeError(f"{app}.{self.name} describes parameters it does not have: {', '.join(said)}.")
+        self.parameters = {parameter.name: parameter for parameter in found}
+
+    def know(self, arguments: object) -> dict[str, Any]:
+        """The arguments, all of known names."""
+        if type(arguments) is not dict or not all(type(name) is str for name in arguments):
+            raise ApiFailure(422, f"Expected named arguments, got {shown(arguments)}.")
+        for name in arguments:
+            if name not in self.parameters:
+                takes = ", ".join(self.parameters) or "no parameters"
+                hint = near(name, list(self.parameters))
+                raise ApiFailure(
+                    422, f"{self.app}.{self.name} has no parameter {quoted(name)}.{hint} It takes: {takes}."
+                )
+        return arguments
+
+    def token(self, arguments: Mapping[str, Any]) -> str:
+        """The access token among the arguments."""
+        if "access_token" not in arguments or arguments["access_token"] is None:
+            raise ApiFailure(401, f"No access_token was given; get one from apis.{self.app}.login(username, password).")
+        token = self.parameters["access_token"].kind.check("access_token", arguments["access_token"])
+        return str(token)
+
+    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments for the function, each checked, defaults filled in."""
+        missing = [p.name for p in self.parameters.values() if p.required and p.name not in arguments]
+        if missing:
+            raise ApiFailure(422, f"{self.app}.{self.name} needs {' and '.join(missing)}, which was not given.")
+        return {
+            name: parameter.kind.check(name, arguments[name]) if name in arguments else parameter.default
+            for name, parameter in self.parameters.items()
+            if name != "access_token"
+        }
+
+    def run(self, call: Call, checked: dict[str, Any]) -> Any:
+        """Call the function and cut out the page that was asked for."""
+        if not self.paged:
+            return self.function(call, **checked)
+        index, limit = checked.pop("page_index"), checked.pop("page_limit")
+        return self.function(call, **checked)[index * limit : (index + 1) * limit]
+
+
+class App:
+    """An app: its tables and its APIs by name."""
+
+    def __init__(self, name: str, description: str, *tables: Table) -> None:
+        self.name, self.description, self.tables = name, description, tables
+        self.apis: dict[str, Api] = {}
+
+    def read(self, returns: Shape, *, paged: bool = False, login: bool = True) -> Callable[[F], F]:
+        """Register a function as an API that changes nothing."""
+        return self._register(returns, writes=False, paged=paged, login=login)
+
+    def write(self, returns: Shape, *, login: bool = True) -> Callable[[F], F]:
+        """Register a function as an API that changes data."""
+        return self._register(returns, writes=True, paged=False, login=login)
+
+    def _register(self, returns: Shape, *, writes: bool, paged: bool, login: bool) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            api = Api(self.name, function, returns, writes=writes, paged=paged, login=login)
+            self.apis[api.name] = api
+            return function
+
+        return register
+
+
+def _read_doc(doc: str) -> tuple[str, dict[str, str]]:
+    """The description, and what is said of each parameter: lines "name: text" after a blank line."""
+    description, _, rest = doc.partition("\n\n")
+    said: dict[str, str] = {}
+    for line in rest.splitlines():
+        named = re.fullmatch(r"(\w+): (.+)", line)
+        if named:
+            said[named[1]] = named[2]
+        elif line.strip():
+            said[next(reversed(said))] += " " + line.strip()
+    return " ".join(description.split()), said
+
+
+def view(row: Row, shape: Mapping[str, Shape], **more: Any) -> Row:
+    """Of a row what the shape names; ``more`` gives what the row calls otherwise.
+
+    >>> view({"id": 3, "title": "Tea", "owner": "ann"}, {"note_id": int, "title": str}, note_id=3)
+    {'note_id': 3, 'title': 'Tea'}
+    """
+    return {name: more[name] if name in more else row[name] for name in shape}
+
+
+def matches(query: str, *texts: str) -> bool:
+    """Whether every word of the query occurs in one of the texts, in any case.
+
+    >>> matches("dinner ana", "Dinner on Friday", "with Ana"), matches("lunch", "Dinner")
+    (True, False)
+    """
+    whole = "\n".join(texts).casefold()
+    return all(word in whole for word in query.casefold().split())
+
+
+def newest(rows: Sequence[Row], by: str) -> list[Row]:
+    """The rows, latest first."""
+    return sorted(rows, key=lambda row: (row[by], row["id"]), reverse=True)

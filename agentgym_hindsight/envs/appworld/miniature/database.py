@@ -1,0 +1,277 @@
+"""One world's data: SQLite in memory, a snapshot to go back to, and an exact account of what changed since.
+
+An episode is one open transaction. Going back to the snapshot is its rollback, which costs what was written and not
+what is stored. Every write passes through :meth:`Database.insert`, :meth:`~Database.update` or
+:meth:`~Database.delete`, which note each row's first and last state; a row that is as it was leaves the account. The
+key of the state is a sum of hashes, one a changed row: it does not depend on the order of the writes and is always
+at hand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Any
+
+from agentgym_hindsight.envs.appworld.miniature.delta import Delta
+from agentgym_hindsight.envs.appworld.miniature.tables import Raw, Row, Schema, Table
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+
+__all__ = ["Database", "Frozen", "FullError", "Key"]
+
+#: What names a row: its id, its natural key, or the row itself.
+Key = int | str | tuple[Any, ...] | Row
+
+#: Bytes of changed rows a world takes in one episode: far above what honest work needs, far below what hurts a host.
+CAPACITY = 4_000_000
+_MODULUS = 2**128
+
+
+class FullError(Exception):
+    """An episode has written more than a world takes."""
+
+
+class Frozen:
+    """The data of a world at rest: immutable, shared by any number of databases."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._data: bytes | sqlite3.Connection
+        if hasattr(connection, "serialize"):
+            self._data = connection.serialize()
+        else:  # Python 3.10
+            self._data = sqlite3.connect(":memory:", check_same_thread=False)
+            connection.backup(self._data)
+
+    def __del__(self) -> None:
+        if not isinstance(self._data, bytes):
+            self._data.close()
+
+    def thaw(self) -> sqlite3.Connection:
+        """A database of its own with this data."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if isinstance(self._data, bytes):
+            connection.deserialize(self._data)  # type: ignore[attr-defined,unused-ignore]  # Python 3.11
+        else:
+            self._data.backup(connection)
+        return connection
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        if isinstance(self._data, bytes):
+            return len(self._data)
+        pages, size = (self._data.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+        return int(pages * size)
+
+
+class Database:
+    """Rows by table. Until :meth:`seal` everything written is part of the snapshot."""
+
+    def __init__(self, schema: Schema, frozen: Frozen | None = None) -> None:
+        self.schema = schema
+        if frozen is None:
+            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA page_size = 1024")  # many small tables
+            for table in schema.values():
+                self._connection.execute(table.create_sql)
+        else:
+            self._connection = frozen.thaw()
+        self.now = ""
+        self.read_only = False
+        self._sealed = False
+        self._changes: dict[tuple[str, Raw], tuple[Raw | None, Raw | None]] = {}
+        self._sum = 0
+        self._volume = 0
+        self._highest: dict[str, int] = {}
+        self._connection.execute("BEGIN")
+
+    # -- the snapshot -------------------------------------------------------------------------------------------
+
+    def seal(self) -> None:
+        """Make what is stored now the snapshot."""
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN")
+        self._sealed = True
+        self._highest.clear()
+        self._forget()
+
+    def reset(self) -> None:
+        """Go back to the snapshot."""
+        self._connection.execute("ROLLBACK")
+        self._connection.execute("BEGIN")
+        self._forget()
+
+    def freeze(self) -> Frozen:
+        """The snapshot as a value. Only where nothing changed since."""
+        if not self._sealed or self._changes:
+            raise UsageError("Expected a sealed world without changes to take a snapshot of; try reset() first.")
+        self._connection.execute("COMMIT")  # no transaction may be open
+        frozen = Frozen(self._connection)
+        self._connection.execute("BEGIN")
+        return frozen
+
+    def _forget(self) -> None:
+        self._changes.clear()
+        self._sum = self._volume = 0
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._connection.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):  # a world that is only dropped is no leak; Python 3.13 would warn of one
+            self._connection.close()
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def rows(self, name: str, /, **where: Any) -> list[Row]:
+        """The rows whose columns equal the given values, in the order of their keys."""
+        table = self.table(name)
+        if where:
+            for column in where:
+                table.know(column)
+            test = " AND ".join(f"{column} IS ?" for column in where)  # IS: None finds NULL
+            sql = f"{table.select_sql} WHERE {test}{table.order_sql}"
+            values = [table.encoded(column, value) for column, value in where.items()]
+        else:
+            sql, values = table.select_sql + table.order_sql, []
+        return [table.decode(raw) for raw in self._connection.execute(sql, values)]
+
+    def find(self, name: str, /, **where: Any) -> Row | None:
+        """The first such row, or None."""
+        return next(iter(self.rows(name, **where)), None)
+
+    def row(self, name: str, /, **where: Any) -> Row:
+        """The one such row; an error where there is none or more."""
+        found = self.rows(name, **where)
+        if len(found) != 1:
+            raise UsageError(f"Expected one row in {name} with {where}, got {len(found)}; try rows() or find().")
+        return found[0]
+
+    def table(self, name: str) -> Table:
+        """The table of that name."""
+        try:
+            return self.schema[name]
+        except KeyError:
+            raise UnknownNameError("table", name, self.schema) from None
+
+    def dump(self) -> str:
+        """All that is stored, as SQL text: equal dumps are equal worlds."""
+        return "\n".join(self._connection.iterdump())
+
+    def intact(self) -> bool:
+        """Whether SQLite finds its own structures in order."""
+        return bool(self._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)])
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def insert(self, name: str, /, **values: Any) -> int:
+        """Add a row; its id (0 where the table has a natural key).
+
+        A new id is one more than the highest that is stored or was in the snapshot: it depends on the state alone.
+        """
+        table = self.table(name)
+        row = table.complete(values, self.now)
+        if table.numbered and "id" not in row:
+            row["id"] = self._next_id(table)
+        raw = table.encode(row)
+        self._write(table, table.key_of(raw), None, raw)
+        return int(row["id"]) if table.numbered else 0
+
+    def update(self, name: str, key: Key, /, **values: Any) -> None:
+        """Change columns of the row with that key."""
+        table = self.table(name)
+        place, before = self._stored(table, key)
+        for column in values:
+            table.know(column)
+        after = table.encode({**table.decode(before), **values})
+        if table.key_of(after) != place:
+            raise UsageError(f"Expected the key of {name} to stay, got {values}; try delete and insert.")
+        if after != before:
+            self._write(table, place, before, after)
+
+    def delete(self, name: str, key: Key, /) -> None:
+        """Remove the row with that key."""
+        table = self.table(name)
+        place, before = self._stored(table, key)
+        self._write(table, place, before, None)
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """All that is written inside, or nothing of it where an exception leaves."""
+        kept = self._changes.copy(), self._sum, self._volume
+        self._connection.execute("SAVEPOINT call")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO call")
+            self._changes, self._sum, self._volume = kept
+            raise
+        finally:
+            self._connection.execute("RELEASE call")
+
+    def _next_id(self, table: Table) -> int:
+        stored = self._highest_id(table)
+        # asked before the first row of an episode is added or removed: then it is the snapshot's
+        return max(self._highest.setdefault(table.name, stored), stored) + 1 if self._sealed else stored + 1
+
+    def _highest_id(self, table: Table) -> int:
+        return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}").fetchone()[0])
+
+    def _stored(self, table: Table, key: Key) -> tuple[Raw, Raw]:
+        if isinstance(key, dict):
+            place: Raw = tuple(table.encoded(column, key[column]) for column in table.key)
+        else:
+            place = key if isinstance(key, tuple) else (key,)
+        raw = self._connection.execute(table.one_sql, place).fetchone()
+        if raw is None:
+            raise UsageError(f"Expected a row of {table.name} with key {place}, got none; try rows({table.name!r}).")
+        return place, raw
+
+    def _write(self, table: Table, place: Raw, before: Raw | None, after: Raw | None) -> None:
+        if self.read_only:
+            raise RuntimeError(f"An API that only reads wrote to {table.name}.")
+        if self._sealed and after is None and table.numbered:
+            self._highest.setdefault(table.name, self._highest_id(table))
+        if after is None:
+            self._connection.execute(table.delete_sql, place)
+        elif before is None:
+            self._connection.execute(table.insert_sql, after)
+        else:
+            self._connection.execute(table.replace_sql, (*after, *place))
+        if self._sealed:
+            self._note((table.name, place), before, after)
+
+    # -- the account --------------------------------------------------------------------------------------------
+
+    def _note(self, where: tuple[str, Raw], before: Raw | None, after: Raw | None) -> None:
+        known = self._changes.pop(where, None)
+        if known is not None:
+            self._count(where, known, -1)
+            before = known[0]
+        if before != after:
+            self._changes[where] = before, after
+            self._count(where, (before, after), 1)
+        if self._volume > CAPACITY:
+            raise FullError
+
+    def _count(self, where: tuple[str, Raw], entry: tuple[Raw | None, Raw | None], sign: int) -> None:
+        text = repr((where, entry)).encode("utf-8", "surrogatepass")
+        self._sum = (self._sum + sign * int.from_bytes(blake2b(text, digest_size=16).digest(), "big")) % _MODULUS
+        self._volume += sign * len(text)
+
+    def delta(self, *, system: bool = False) -> Delta:
+        """What changed since the snapshot; ``system=True`` also in sessions and the like."""
+        entries = sorted(
+            ((*where, *entry) for where, entry in self._changes.items() if system or not self.schema[where[0]].system),
+            key=lambda entry: entry[:2],
+        )
+        return Delta(tuple(entries), self.schema)
+
+    def delta_key(self) -> str:
+        """A name for all that changed: equal for equal states, whatever led there."""
+        return f"{self._sum:032x}"

@@ -1,0 +1,77 @@
+"""Hamlet: all apps put together, and the tables of their world."""
+
+from __future__ import annotations
+
+from agentgym_hindsight.envs.appworld.miniature.accounts import SESSIONS
+from agentgym_hindsight.envs.appworld.miniature.api import App
+from agentgym_hindsight.envs.appworld.miniature.apps import (
+    api_docs,
+    calendar,
+    files,
+    mail,
+    music,
+    notes,
+    orders,
+    payments,
+    phone,
+    playlists,
+    requests,
+    reviews,
+    shop,
+    supervisor,
+)
+from agentgym_hindsight.envs.appworld.miniature.tables import Table
+
+__all__ = ["APPS", "LOGIN_APPS", "NAMES", "SCHEMA", "WORLD_NAME"]
+
+#: What results of this world are filed under.
+WORLD_NAME = "miniature/hamlet"
+
+# some apps are spread over two or three modules
+_MODULES = (
+    supervisor,
+    api_docs,
+    mail,
+    phone,
+    notes,
+    payments,
+    requests,
+    calendar,
+    shop,
+    orders,
+    reviews,
+    files,
+    music,
+    playlists,
+)
+
+APPS: dict[str, App] = {module.APP.name: module.APP for module in _MODULES}
+api_docs.publish(APPS)
+
+#: Apps with accounts: those one has to log into.
+LOGIN_APPS: tuple[str, ...] = tuple(name for name, app in APPS.items() if "login" in app.apis)
+
+#: Every API by app.
+NAMES: dict[str, tuple[str, ...]] = {name: tuple(app.apis) for name, app in APPS.items()}
+
+_SYSTEM = (
+    Table("system_world", system=True, id=int, seed=int, now=str, supervisor=str, instruction=(str, "")),
+    Table(
+        "system_people",
+        key=("email",),
+        system=True,
+        email=str,
+        first_name=str,
+        last_name=str,
+        phone_number=str,
+        birthday=str,
+        street=str,
+        registered_on=str,
+        relationships=(list, []),  # what they are to the supervisor
+    ),
+    SESSIONS,
+)
+
+SCHEMA: dict[str, Table] = {
+    table.name: table for table in (*_SYSTEM, *(table for app in APPS.values() for table in app.tables))
+}

@@ -1,0 +1,119 @@
+"""What a table is: columns with Python types, a key, defaults; and how its rows travel to SQLite and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+
+__all__ = ["NOW", "Raw", "Row", "Schema", "Table"]
+
+Row = dict[str, Any]
+Raw = tuple[Any, ...]  # a row as SQLite holds it, in the order of the columns
+
+#: As a default: the world's own time.
+NOW = object()
+
+_SQL_TYPES = {int: "INTEGER", str: "TEXT", float: "REAL", bool: "INTEGER", list: "TEXT"}
+_LARGEST = 2**63
+
+
+class Table:
+    """A table and the SQL it needs. A column is a type, or a type and its default.
+
+    ``list`` columns are stored as JSON. Tables of things have the key ``id``, which is given out by the database;
+    tables of links have a natural key, so that the order in which links are made leaves no trace.
+    ``system`` tables (people, sessions) belong to the world rather than to an app and stand outside its changes.
+
+    >>> notes = Table("notes_notes", id=int, owner=str, tags=(list, []))
+    >>> notes.encode({"id": 1, "owner": "ann@hamlet.example", "tags": ["home"]})
+    (1, 'ann@hamlet.example', '["home"]')
+    >>> notes.decode((1, "ann@hamlet.example", '["home"]'))["tags"]
+    ['home']
+    """
+
+    def __init__(self, name: str, /, *, key: tuple[str, ...] = ("id",), system: bool = False, **columns: Any) -> None:
+        self.name, self.key, self.system = name, key, system
+        self.types: dict[str, Any] = {}
+        self.defaults: dict[str, Any] = {}
+        self.nullable: set[str] = set()
+        for column, spec in columns.items():
+            self.types[column], *default = spec if isinstance(spec, tuple) else (spec,)
+            if default:
+                self.defaults[column] = default[0]
+                if default[0] is None:
+                    self.nullable.add(column)
+        self.columns = tuple(self.types)
+        self.numbered = key == ("id",)
+        self._places = tuple(self.columns.index(column) for column in key)
+        self._decoders = [(place, kind) for place, kind in enumerate(self.types.values()) if kind in (bool, list)]
+        declared = ", ".join(f"{column} {_SQL_TYPES[kind]}" for column, kind in self.types.items())
+        here = " AND ".join(f"{column} = ?" for column in key)
+        ending = "" if self.numbered else " WITHOUT ROWID"
+        self.create_sql = f"CREATE TABLE {name} ({declared}, PRIMARY KEY ({', '.join(key)})){ending}"
+        if self.numbered:  # an alias of the rowid: no index to keep
+            self.create_sql = f"CREATE TABLE {name} ({declared.replace('id INTEGER', 'id INTEGER PRIMARY KEY', 1)})"
+        self.insert_sql = f"INSERT INTO {name} VALUES ({', '.join('?' * len(self.columns))})"
+        self.select_sql = f"SELECT * FROM {name}"
+        self.order_sql = f" ORDER BY {', '.join(key)}"
+        self.one_sql = f"{self.select_sql} WHERE {here}"
+        self.delete_sql = f"DELETE FROM {name} WHERE {here}"
+        self.replace_sql = f"UPDATE {name} SET {', '.join(f'{c} = ?' for c in self.columns)} WHERE {here}"
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, {', '.join(self.columns)})"
+
+    def complete(self, values: Mapping[str, Any], now: str) -> Row:
+        """The values with defaults filled in, in the order of the columns; all but a missing ``id`` must be there."""
+        for column in values:
+            self.know(column)
+        row: Row = {}
+        for column in self.columns:
+            if column in values:
+                row[column] = values[column]
+            elif column in self.defaults:
+                default = self.defaults[column]
+                row[column] = now if default is NOW else default
+            elif not (self.numbered and column == "id"):
+                raise UsageError(f"Expected a value for {self.name}.{column}, got none; try {column}=….")
+        return row
+
+    def know(self, column: str) -> None:
+        """An error that proposes the nearest name where there is no such column."""
+        if column not in self.types:
+            raise UnknownNameError(f"column of {self.name}", column, self.columns)
+
+    def encode(self, row: Mapping[str, Any]) -> Raw:
+        """The row as SQLite holds it."""
+        return tuple(self.encoded(column, row[column]) for column in self.columns)
+
+    def encoded(self, column: str, value: Any) -> Any:
+        """One value as SQLite holds it; equal values have equal forms."""
+        kind = self.types[column]
+        if value is None and column in self.nullable:
+            return None
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is not kind or (kind is int and not -_LARGEST <= value < _LARGEST):
+            raise UsageError(f"Expected {kind.__name__} for {self.name}.{column}, got {value!r}; try another value.")
+        if kind is list:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return int(value) if kind is bool else value
+
+    def decode(self, raw: Raw) -> Row:
+        """The row as Python sees it."""
+        row = dict(zip(self.columns, raw, strict=True))
+        for place, kind in self._decoders:
+            value = raw[place]
+            if value is not None:
+                row[self.columns[place]] = bool(value) if kind is bool else json.loads(value)
+        return row
+
+    def key_of(self, raw: Raw) -> Raw:
+        """The key of an encoded row."""
+        return tuple(raw[place] for place in self._places)
+
+
+Schema = Mapping[str, Table]
