@@ -1,0 +1,91 @@
+"""The tasks of Hamlet by split, place and id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, SPLITS, Made, make, templates
+from agentgym_hindsight.envs.manifests import cached_rows
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.tasks import Task, content_hash
+
+__all__ = ["MiniatureLibrary"]
+
+
+#: Ids met so far in this process, and where they are.
+_PLACES: dict[str, tuple[str, int]] = {}
+
+
+class MiniatureLibrary:
+    """All tasks, or those of some ``templates`` or of one ``difficulty`` (1 to 3)."""
+
+    name = "miniature/hamlet"
+
+    def __init__(self, templates: Iterable[str] | None = None, difficulty: int | None = None) -> None:
+        known = _names()
+        if isinstance(templates, str):
+            raise UsageError(f"Expected a list of templates, got {templates!r}; try templates=[{templates!r}].")
+        for name in (wanted := known if templates is None else list(templates)):
+            if name not in known:
+                raise UnknownNameError("task template", name, known)
+        if difficulty not in (None, 1, 2, 3):
+            raise UsageError(f"Expected difficulty as 1, 2, 3 or None, got {difficulty!r}.")
+        self._templates = {
+            split: [name for name in sorted(wanted) if known[name] in ((split, difficulty or known[name][1]),)]
+            for split in SPLITS
+        }
+
+    def count(self, split: str) -> int:
+        if split not in SPLITS:
+            raise UnknownNameError("split of the miniature world", split, SPLITS)
+        return len(self._templates[split]) * PER_TEMPLATE[split]
+
+    def task(self, split: str, index: int) -> Task:
+        if not 0 <= index < self.count(split):
+            raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
+        number, place = divmod(index, len(self._templates[split]))  # every prefix is balanced over the templates
+        return self._task(make(self._templates[split][place], number))
+
+    def find(self, task_id: str) -> Task:
+        if task_id not in _PLACES:
+            rows = cached_rows("appworld-hamlet", _edition(), _list)
+            _PLACES.update((row[0], (row[1], int(row[2]))) for row in rows)
+        if task_id not in _PLACES:
+            raise UnknownNameError("task id of the miniature world (`agh data list` names them)", task_id, ())
+        return self._task(make(*_PLACES[task_id]))
+
+    def made(self, task: Task) -> Made:
+        """The task with its world and its goal."""
+        *world, name, number = task.locator.split("/")
+        if "/".join(world) != self.name or not number.isdecimal():
+            raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try another backend.")
+        found = make(name, int(number))
+        if found.id != task.id:
+            raise UsageError(f"Expected task {task.id} at {task.locator}, got {found.id}: it is of another release.")
+        return found
+
+    def _task(self, made: Made) -> Task:
+        kind = made.template
+        _PLACES[made.id] = kind.name, made.number
+        locator = f"{self.name}/{kind.name}/{made.number}"
+        return Task(made.id, "appworld", kind.split, kind.name, made.job.instruction, locator, self.name)
+
+
+def _names() -> dict[str, tuple[str, int]]:
+    return {each.name: (each.split, each.difficulty) for each in templates()}
+
+
+def _list() -> list[list[str]]:
+    """Every task's id and place: some seconds, and kept from then on."""
+    return [
+        [make(each.name, number).id, each.name, str(number)]
+        for each in templates()
+        for number in range(PER_TEMPLATE[each.split])
+    ]
+
+
+def _edition() -> str:
+    """Of the code that makes worlds and tasks: another one makes other tasks."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return content_hash(*(file.read_bytes() for file in files))

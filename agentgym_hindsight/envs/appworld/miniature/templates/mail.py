@@ -1,0 +1,158 @@
+"""Tasks about mail, some with a look at the contacts: whose mail is it?"""
+
+from __future__ import annotations
+
+from agentgym_hindsight.envs.appworld.miniature.goals import Goal
+from agentgym_hindsight.envs.appworld.miniature.people import Person
+from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import (
+    DONE,
+    answer,
+    besides,
+    contact,
+    instead,
+    login,
+)
+from agentgym_hindsight.envs.appworld.miniature.templates.planting import namesake, past, put_mail
+from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
+from agentgym_hindsight.envs.appworld.miniature.world import World
+
+__all__ = ["archive_labelled", "count_unread_of_circle", "star_mail_of_person"]
+
+_SUBJECTS = listed(
+    "The blue bicycle, Keys, Saturday, A question, Old chairs, The concert, Rain again, Your umbrella, Plums, Train "
+    "times, The leaking tap, Curtains, Two tickets, That book, A favour, Moving boxes, The boat, Pictures"
+)
+_BODIES = (
+    "Shall we talk about it on the phone?",
+    "It can wait until next week.",
+    "I have thought about it again and would rather keep it.",
+    "Do you still want it?",
+    "Let me know what you think.",
+)
+_LABELS = listed("garden club, insurance, choir, reading circle, repairs, lottery, volunteers, allotment, swap shop")
+
+
+def _write(world: World, draws: Draws, sender: Person, **more: object) -> int:
+    return put_mail(world, sender, draws.pick(_SUBJECTS), draws.pick(_BODIES), past(world, draws), **more)  # type: ignore[arg-type]
+
+
+@template("train", 2)
+def star_mail_of_person(world: World, draws: Draws) -> Job:
+    """Star all that somebody sent to the inbox: more than a page, some of it in the archive, and a namesake."""
+    person = draws.pick([each for each in world.people if each.relationships])
+    other, me = namesake(world, draws, person), world.supervisor.email
+    for place in range(6 + draws.below(4)):
+        _write(world, draws, person)
+        if place < 2:
+            _write(world, draws, person, folder="archive")
+            _write(world, draws, other)
+    goal = Goal().allows("mail_emails", "read")
+    for row in world.rows("mail_emails", owner=me, folder="inbox", sender=person.email, starred=False):
+        goal.changes("mail_emails", {"id": row["id"]}, f"“{row['subject']}” is starred.", loose=("read",), starred=True)
+    solution = (
+        login("phone", "mail", every=True),
+        f"{contact(person.name)}\nemails = every(apis.mail.show_emails, access_token=mail_token, folder='inbox')",
+        "for email in emails:\n"
+        "    if email['sender'] == person['email']:\n"
+        "        apis.mail.star_email(access_token=mail_token, email_id=email['email_id'])",
+        DONE,
+    )
+    return Job(
+        f"Put a star on every email from {person.name} in my inbox. Leave other folders as they are.",
+        solution,
+        goal,
+        {
+            "first page only": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "wrong person": instead(solution, repr(person.name), repr(other.name)),
+            "all folders": instead(solution, "show_emails, access_token=mail_token, folder='inbox'", _ANYWHERE),
+            "by first name": instead(solution, "== person['email']", f".startswith('{person.first_name.lower()}.')"),
+            "marks as read": instead(solution, "star_email", "mark_email_read"),
+        },
+    )
+
+
+_ANYWHERE = "search_emails, access_token=mail_token"
+
+
+@template("dev", 2)
+def archive_labelled(world: World, draws: Draws) -> Job:
+    """Archive what has a label, but for starred ones: more than a page."""
+    (label, other), me = draws.sample(_LABELS, 2), world.supervisor.email
+    senders = draws.sample([each for each in world.people if each.email != me], 4)
+    plain = 6 + draws.below(4)
+    for place in range(plain + 2):
+        _write(world, draws, draws.pick(senders), labels=[label], starred=place >= plain, read=draws.chance(0.5))
+    for _ in range(2):
+        _write(world, draws, draws.pick(senders), labels=[other])
+        _write(world, draws, draws.pick(senders), labels=[label], folder="trash")
+    goal = Goal().allows("mail_emails", "read")
+    for row in world.rows("mail_emails", owner=me, folder="inbox", starred=False):
+        if label in row["labels"]:
+            told = f"“{row['subject']}” is in the archive."
+            goal.changes("mail_emails", {"id": row["id"]}, told, loose=("read",), folder="archive")
+    solution = (
+        login("mail", every=True),
+        f"emails = every(apis.mail.show_emails, access_token=mail_token, label={label!r}, starred=False)",
+        "for email in emails:\n"
+        "    apis.mail.move_email(access_token=mail_token, email_id=email['email_id'], folder='archive')",
+        DONE,
+    )
+    more = instead(solution, repr(label), repr(other))
+    return Job(
+        f"Move all emails with the label '{label}' from my inbox to the archive, except those with a star.",
+        solution,
+        goal,
+        {
+            "first page only": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "forgot the condition": instead(solution, ", starred=False", ""),
+            "to the trash": instead(solution, "folder='archive'", "folder='trash'"),
+            "the other label": more,
+            "collateral: the other label too": besides(besides(solution, more[1]), more[2]),
+        },
+    )
+
+
+@template("test", 2)
+def count_unread_of_circle(world: World, draws: Draws) -> Job:
+    """How many unread emails in the inbox are from people of one kind of relationship."""
+    kind, many = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
+    circle, me = world.related(kind), world.supervisor.email
+    others = [each for each in world.people if each not in circle and each.email != me]
+    for place in range(6 + draws.below(6)):
+        _write(world, draws, draws.pick(circle), read=False)
+        if place < 3:
+            _write(world, draws, draws.pick(circle))
+            _write(world, draws, draws.pick(circle), read=False, folder="archive")
+            _write(world, draws, draws.pick(others), read=False)
+    addresses = {person.email for person in circle}
+    inbox = world.rows("mail_emails", owner=me, folder="inbox", read=False)
+    solution = (
+        login("phone", "mail", every=True),
+        f"circle = every(apis.phone.show_contacts, access_token=phone_token, relationship={kind!r})\n"
+        "addresses = {person['email'] for person in circle}\nprint(addresses)",
+        "emails = every(apis.mail.show_emails, access_token=mail_token, folder='inbox', read=False)\n"
+        "count = len([email for email in emails if email['sender'] in addresses])",
+        answer("count"),
+    )
+    return Job(
+        f"How many unread emails in my inbox are from my {many}?",
+        solution,
+        Goal(answer=sum(row["sender"] in addresses for row in inbox)),
+        {
+            "answer from the first page": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "answer counts read ones": instead(solution, ", read=False", ""),
+            "answer counts everybody's": instead(solution, " if email['sender'] in addresses", ""),
+            "answer counts the archive": instead(
+                solution,
+                "len([",
+                "len([email for email in every(apis.mail.show_emails, access_token=mail_token, "
+                "folder='archive', read=False) if email['sender'] in addresses]) + len([",
+            ),
+            "collateral: marks them as read": besides(
+                solution,
+                "for email in emails:\n"
+                "    apis.mail.mark_email_read(access_token=mail_token, email_id=email['email_id'])",
+            ),
+        },
+    )

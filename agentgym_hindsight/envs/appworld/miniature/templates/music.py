@@ -1,0 +1,176 @@
+"""Tasks in the music app: songs, the player, playlists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentgym_hindsight.envs.appworld.miniature.api import matches
+from agentgym_hindsight.envs.appworld.miniature.goals import Goal
+from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
+from agentgym_hindsight.envs.appworld.miniature.templates.planting import past
+from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
+from agentgym_hindsight.envs.appworld.miniature.world import World
+
+__all__ = ["PLAYLISTS", "expects_playlist", "findable_songs", "new_playlist"]
+
+PLAYLISTS = listed(
+    "Rainy Monday, Sunday kitchen, Night bus, Long walks, Spring cleaning, Late shift, Campfire, Blue hour, "
+    "First snow, Old friends"
+)
+
+
+def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
+    """Songs whose titles lead to no other song, neither by artist nor by album."""
+    rows = world.rows("music_songs")
+    artists = {row["id"]: row["name"] for row in world.rows("music_artists")}
+    albums = {row["id"]: row["title"] for row in world.rows("music_albums")}
+    texts = [(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
+    alone = [row for row in rows if sum(matches(row["title"], *text) for text in texts) == 1]
+    return draws.sample(alone, count)
+
+
+def expects_playlist(goal: Goal, world: World, title: str, songs: Sequence[Row], *, public: bool) -> Goal:
+    """A new playlist of the supervisor's with these songs in this order."""
+    last = max(row["id"] for row in world.rows("music_playlists"))
+    owner = world.supervisor.email
+    goal.adds("music_playlists", f"There is a playlist “{title}”.", owner=owner, title=title, public=public)
+    for position, song in enumerate(songs):
+        told = f"“{song['title']}” is song {position + 1} of it."
+        where = {"position": position, "song_id": song["id"]}
+        goal.adds("music_playlist_songs", told, playlist_id=lambda key: key > last, **where)
+    return goal
+
+
+def new_playlist(title: str, *, public: bool = False) -> str:
+    """Code that makes a playlist of ``songs``."""
+    return (
+        "new = apis.music.create_playlist(access_token=music_token, "
+        f"title={title!r}{', public=True' if public else ''})['playlist_id']\n"
+        "for song in songs:\n"
+        "    apis.music.add_song_to_playlist(access_token=music_token, playlist_id=new, song_id=song['song_id'])"
+    )
+
+
+@template("train", 1)
+def ask_artist(world: World, draws: Draws) -> Job:
+    """Who recorded a song."""
+    song = findable_songs(world, draws, 1)[0]
+    world.update("music_songs", song["id"], plays=100 + draws.below(90_000))  # no two tasks are alike
+    artist = world.row("music_artists", id=song["artist_id"])["name"]
+    solution = f"songs = apis.music.search_songs(query={song['title']!r})", answer("songs[0]['artist']")
+    other = f"[row['name'] for row in apis.music.search_artists() if row['name'] != {artist!r}][0]"
+    play = "apis.music.play_song(access_token=music_token, song_id=songs[0]['song_id'])"
+    return Job(
+        draws.pick((f"Who recorded the song “{song['title']}”?", f"Which artist is the song “{song['title']}” by?")),
+        solution,
+        Goal(artist),
+        {
+            "wrong answer: the album": instead(solution, "['artist']", "['album']"),
+            "wrong answer: the genre": instead(solution, "['artist']", "['genre']"),
+            "wrong answer: somebody else": instead(solution, "songs[0]['artist']", other),
+            "collateral change": besides(solution, f"{login('music')}\n{play}"),
+        },
+    )
+
+
+@template("train", 1)
+def play_at_volume(world: World, draws: Draws) -> Job:
+    """Play a song so loud."""
+    me, (song, other) = world.supervisor.email, findable_songs(world, draws, 2)
+    volume = draws.pick([volume for volume in range(5, 100) if volume != 50])
+    world.update("music_players", me, song_id=None, playing=False, volume=50)
+    play = (
+        f"song = apis.music.search_songs(query={song['title']!r})[0]\n"
+        "apis.music.play_song(access_token=music_token, song_id=song['song_id'])"
+    )
+    solution = login("music"), play, f"apis.music.set_volume(access_token=music_token, volume={volume})", DONE
+    add = "apis.music.add_to_queue(access_token=music_token, song_id=song['song_id'])"
+    told = f"“{song['title']}” is playing at volume {volume}."
+    return Job(
+        f"Play the song “{song['title']}” and set the volume to {volume}.",
+        solution,
+        Goal().changes("music_players", {"user": me}, told, song_id=song["id"], playing=True, volume=volume),
+        {
+            "wrong volume": instead(solution, f"volume={volume}", f"volume={volume + 1}"),
+            "wrong song": instead(solution, song["title"], other["title"]),
+            "plays nothing": instead(solution, play, "pass"),
+            "only queued": instead(solution, "play_song", "add_to_queue"),
+            "collateral change": besides(solution, add),
+        },
+    )
+
+
+@template("dev", 1)
+def ask_longest_song(world: World, draws: Draws) -> Job:
+    """The longest song of a playlist: it is neither the first nor the most played one."""
+    songs = draws.sample(world.rows("music_songs"), 7)
+    longest = draws.pick(songs[1:])
+    for song, seconds in zip(songs, draws.sample(range(130, 400), 7), strict=True):
+        world.update("music_songs", song["id"], seconds=seconds)
+    world.update("music_songs", longest["id"], seconds=430 + draws.below(60), plays=draws.below(90))
+    title, other = draws.sample(PLAYLISTS, 2)
+    for name, members in ((title, songs), (other, [song for song in songs if song != longest])):
+        at = past(world, draws, 200)
+        number = world.insert("music_playlists", owner=world.supervisor.email, title=name, created_at=at)
+        for position, song in enumerate(members):
+            world.insert("music_playlist_songs", playlist_id=number, position=position, song_id=song["id"])
+    solution = (
+        login("music"),
+        f"playlist = apis.music.show_playlists(access_token=music_token, query={title!r})[0]\n"
+        "found = apis.music.show_playlist(access_token=music_token, playlist_id=playlist['playlist_id'])",
+        "longest = max(found['songs'], key=lambda song: song['seconds'])",
+        answer("longest['title']"),
+    )
+    play = "apis.music.play_song(access_token=music_token, song_id=longest['song_id'])"
+    return Job(
+        f"Which song of my playlist “{title}” is the longest? Answer with its title.",
+        solution,
+        Goal(longest["title"]),
+        {
+            "wrong answer: the first": instead(solution, "longest['title']", "found['songs'][0]['title']"),
+            "wrong answer: the shortest": instead(solution, "max(", "min("),
+            "wrong answer: the most played": instead(solution, "song['seconds']", "song['plays']"),
+            "wrong answer: another playlist": instead(solution, title, other),
+            "collateral change": besides(solution, play),
+        },
+    )
+
+
+@template("test", 3)
+def gather_liked_songs(world: World, draws: Draws) -> Job:
+    """A playlist of all liked songs of a genre, in order of length."""
+    me, rows = world.supervisor.email, world.rows("music_songs")
+    genres = [row["genre"] for row in rows]
+    genre, title = draws.pick(sorted({name for name in genres if genres.count(name) >= 6})), draws.pick(PLAYLISTS)
+    mine = draws.sample([row for row in rows if row["genre"] == genre], 6)  # more than a page holds
+    others = draws.sample([row for row in rows if row["genre"] != genre], 7)
+    for like in world.rows("music_likes", user=me):
+        world.delete("music_likes", like)
+    for song, seconds in zip((*mine, *others), draws.sample(range(130, 400), 13), strict=True):
+        world.update("music_songs", song["id"], seconds=seconds)
+        world.insert("music_likes", user=me, song_id=song["id"])
+    lengths = {row["id"]: row["seconds"] for row in world.rows("music_songs")}
+    ordered = sorted(mine, key=lambda song: lengths[song["id"]], reverse=True)
+    solution = (
+        login("music", every=True),
+        "liked = every(apis.music.show_liked_songs, access_token=music_token)\n"
+        f"songs = [song for song in liked if song['genre'] == {genre!r}]\n"
+        "songs.sort(key=lambda song: song['seconds'], reverse=True)",
+        new_playlist(title),
+        DONE,
+    )
+    unlike = "apis.music.unlike_song(access_token=music_token, song_id=songs[0]['song_id'])"
+    return Job(
+        f"Make a private playlist called “{title}” of all {genre} songs that I like, the longest first.",
+        solution,
+        expects_playlist(Goal(), world, title, ordered, public=False),
+        {
+            "first page only": instead(solution, "every(apis.music.show_liked_songs, ", "apis.music.show_liked_songs("),
+            "forgot the genre": instead(solution, f" if song['genre'] == {genre!r}", ""),
+            "the shortest first": instead(solution, ", reverse=True", ""),
+            "public": instead(solution, f"title={title!r}", f"title={title!r}, public=True"),
+            "collateral change": besides(solution, unlike),
+        },
+    )

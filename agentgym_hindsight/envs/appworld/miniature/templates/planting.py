@@ -1,0 +1,134 @@
+"""What templates plant in a world: people, emails, notes, events, and the days they are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from agentgym_hindsight.envs.appworld.miniature.people import CITY, Person
+from agentgym_hindsight.envs.appworld.miniature.tasks import Draws
+from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
+from agentgym_hindsight.envs.appworld.miniature.world import World
+
+__all__ = ["cents", "clock", "day", "moment", "namesake", "past", "put_event", "put_mail", "put_note"]
+
+_LAST = listed("Alder Bright Crane Dorn Everly Flint Gale Harrow Ives Kestrel Lorne Moss North Pike Rowan Sparrow")
+
+
+def day(world: World, offset: int) -> str:
+    """The date so many days from today."""
+    return (datetime.fromisoformat(world.now) + timedelta(days=offset)).date().isoformat()
+
+
+def moment(world: World, offset: int, at: str, minutes: int = 0) -> str:
+    """The time of day so many days from today; a number of minutes later, if any."""
+    return (datetime.fromisoformat(f"{day(world, offset)}T{at}:00") + timedelta(minutes=minutes)).isoformat()
+
+
+def past(world: World, draws: Draws, days: int = 30) -> str:
+    """Some time of the last so many days."""
+    return moment(world, -1 - draws.below(days), clock(draws, 7, 22, 1))
+
+
+def clock(draws: Draws, earliest: int, latest: int, step: int = 5) -> str:
+    """A time of day from one hour to another, as 07:35."""
+    return f"{earliest + draws.below(latest - earliest):02}:{step * draws.below(60 // step):02}"
+
+
+def cents(draws: Draws, low: int, high: int) -> float:
+    """An amount of money."""
+    return (100 * low + draws.below(100 * (high - low) + 1)) / 100
+
+
+def namesake(world: World, draws: Draws, person: Person) -> Person:
+    """One more person, a contact, with the same first name."""
+    taken = {row["last_name"] for row in world.rows("system_people")}
+    last = draws.pick([name for name in _LAST if name not in taken])
+    numbers = {row["phone_number"] for row in world.rows("system_people")}
+    number = draws.pick(
+        [f"{5_560_000 + 37 * place}" for place in range(200) if f"{5_560_000 + 37 * place}" not in numbers]
+    )
+    other = person._replace(
+        email=f"{person.first_name}.{last}@hamlet.example".lower(),
+        last_name=last,
+        phone_number=number,
+        street=f"{90 + draws.below(9)} Bellflower Street",
+        relationships=("friend",),
+    )
+    world.insert("system_people", **{**other._asdict(), "relationships": list(other.relationships)})
+    world.insert(
+        "phone_contacts",
+        owner=world.supervisor.email,
+        name=other.name,
+        phone_number=number,
+        email=other.email,
+        relationships=list(other.relationships),
+        birthday=other.birthday,
+        address=f"{other.street}, {CITY}",
+    )
+    world.insert("payments_accounts", user=other.email, balance=cents(draws, 20, 900))
+    world.insert("music_players", user=other.email)
+    return other
+
+
+def put_mail(
+    world: World,
+    sender: Person,
+    subject: str,
+    body: str,
+    sent_at: str,
+    *,
+    folder: str = "inbox",
+    read: bool = True,
+    starred: bool = False,
+    labels: Iterable[str] = (),
+    to: Sequence[Person] = (),
+) -> int:
+    """An email in the supervisor's mailbox, in a thread of its own; its id."""
+    me = world.supervisor
+    return world.insert(
+        "mail_emails",
+        owner=me.email,
+        thread=1 + max(row["thread"] for row in world.rows("mail_emails")),
+        folder=folder,
+        sender=sender.email,
+        recipients=[person.email for person in to or (me,)],
+        subject=subject,
+        body=body,
+        sent_at=sent_at,
+        read=read,
+        starred=starred,
+        labels=sorted(labels),
+    )
+
+
+def put_note(world: World, title: str, content: str, created_at: str, *, tags: Iterable[str] = ()) -> int:
+    """A note of the supervisor's; its id."""
+    owner = world.supervisor.email
+    return world.insert(
+        "notes_notes", owner=owner, title=title, content=content, tags=sorted(tags), created_at=created_at
+    )
+
+
+def put_event(
+    world: World,
+    organizer: Person,
+    title: str,
+    starts_at: str,
+    minutes: int,
+    *guests: tuple[Person, str],
+    location: str = "",
+) -> int:
+    """An event with guests and what they answered ("invited", "accepted", "declined"); its id."""
+    ends_at = (datetime.fromisoformat(starts_at) + timedelta(minutes=minutes)).isoformat()
+    number = world.insert(
+        "calendar_events",
+        organizer=organizer.email,
+        title=title,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        location=location,
+    )
+    for guest, status in guests:
+        world.insert("calendar_attendees", event_id=number, email=guest.email, status=status)
+    return number
