@@ -1,4 +1,4 @@
-"""``agh data``: panels, games, references."""
+"""``agh data``: panels, games, references, installations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.cli import data_appworld
 from agentgym_hindsight.cli.shared import add_env_arguments, console, make_env, panel_of, progress_bar, task_line
 from agentgym_hindsight.errors import UsageError
 
@@ -29,9 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(references)
     check = verbs.add_parser("check", help="read every official game and name those that cannot be used")
     check.add_argument("folder", nargs="?", help="where the games are (default: $ALFWORLD_DATA or ~/.cache/alfworld)")
+    data_appworld.arguments(verbs.add_parser("install", help="install the genuine AppWorld in a place of its own"))
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.verb == "install":
+        return data_appworld.run(options)
     if options.verb == "check":
         return _check(options.folder)
     env = make_env(options)

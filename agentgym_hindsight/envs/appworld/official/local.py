@@ -1,0 +1,107 @@
+"""The genuine environment in this very process, where the ``appworld`` package imports here.
+
+One world at a time, and the whole process's clock stands still while it is open (``time``, ``monotonic``,
+``perf_counter`` alike): fit for looking at tasks, not for training. Servers are the default for that reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.envs.appworld.official.changes import Changes, read_changes
+from agentgym_hindsight.envs.appworld.official.client import opening_of
+from agentgym_hindsight.envs.appworld.official.reading import Verdict, read_verdict
+from agentgym_hindsight.envs.appworld.official.world import Opening, World
+from agentgym_hindsight.errors import BackendError, MissingExtraError
+
+__all__ = ["LocalSlot", "LocalWorld"]
+
+_EXPERIMENT = "agentgym-hindsight-in-process"
+
+
+class LocalWorld:
+    """:class:`World` over the package's own class."""
+
+    def __init__(self, root: Path, *, seconds: int = 100) -> None:
+        os.environ["APPWORLD_ROOT"] = str(root)
+        try:
+            self._package: Any = importlib.import_module("appworld")
+        except ImportError as error:
+            raise MissingExtraError("appworld", "appworld", "AppWorld in this process") from error
+        self._package.update_root(str(root))
+        self._root, self._seconds = root, seconds
+        self._world: Any = None
+
+    @property
+    def version(self) -> str:
+        return str(self._package.__version__)
+
+    def initialize(self, task_id: str) -> Opening:
+        self.close()
+        try:
+            self._world = self._package.AppWorld(task_id, experiment_name=_EXPERIMENT, timeout_seconds=self._seconds)
+        except Exception as error:
+            raise BackendError(f"Expected AppWorld to open {task_id}, got {error}; try another task.") from error
+        task = self._world.task
+        person = {name: task.supervisor[name] for name in ("first_name", "last_name", "email", "phone_number")}
+        return opening_of({"instruction": task.instruction, "supervisor": person, "datetime": task.datetime})
+
+    def execute(self, code: str) -> str:
+        return str(self._open.execute(code))
+
+    def task_completed(self) -> bool:
+        return bool(self._open.task_completed())
+
+    def evaluate(self) -> Verdict:
+        return read_verdict(self._open.evaluate(suppress_errors=True).to_dict())
+
+    def save_state(self, state_id: str) -> str:
+        return str(self._open.save_state(state_id))
+
+    def close(self) -> None:
+        world, self._world = self._world, None
+        if world is not None:
+            world.close()
+
+    def changes(self) -> Changes | None:
+        return read_changes(Path(self._open.output_db_home_path_on_disk))
+
+    @property
+    def _open(self) -> Any:
+        if self._world is None:
+            raise BackendError("Expected a task's world, got none; try initialize(task_id) first.")
+        return self._world
+
+
+class LocalSlot:
+    """The one slot a process has."""
+
+    def __init__(self, root: Path, *, seconds: int = 100) -> None:
+        self._root, self._seconds = root, seconds
+        self._world: LocalWorld | None = None
+
+    @property
+    def warm(self) -> bool:
+        return self._world is not None
+
+    def reserve(self) -> bool:
+        return True
+
+    def open(self) -> World:
+        if self._world is None:
+            self._world = LocalWorld(self._root, seconds=self._seconds)
+        return self._world
+
+    def discard(self) -> None:
+        world, self._world = self._world, None
+        if world is not None:
+            world.close()
+
+    def release(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        self._world = None

@@ -1,0 +1,118 @@
+"""From an env's settings to worlds: which of the three ways, one shared pool a process and setting."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter
+from agentgym_hindsight.envs.appworld.official.local import LocalSlot
+from agentgym_hindsight.envs.appworld.official.pool import Pool
+from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot, UrlSlot
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["Source", "open_source", "servers_that_fit"]
+
+_GIGABYTES_A_SERVER = 0.8
+_sources: dict[tuple[Any, ...], Source] = {}
+
+
+class Source:
+    """Where worlds come from: ``managed`` servers, servers at ``urls``, or ``in-process``.
+
+    It counts the backends that use it; when the last one leaves, its servers end.
+    """
+
+    def __init__(self, kind: str, root: Path, pool: Pool, version: Callable[[], str]) -> None:
+        self.kind, self.root, self.pool = kind, root, pool
+        self._ask_version = version
+        self._version = ""
+        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+
+    @property
+    def version(self) -> str:
+        """Of the package."""
+        if not self._version:
+            self._version = self._ask_version()
+        return self._version
+
+    def join(self, user: object) -> None:
+        """Somebody begins to use the worlds."""
+        self._users.add(user)
+
+    def leave(self, user: object) -> None:
+        """Somebody is done; closing twice does no harm, and starting again works."""
+        self._users.discard(user)
+        if not self._users:
+            self.pool.close()
+
+
+def open_source(
+    root: str | os.PathLike[str] | None = None,
+    urls: Sequence[str] | None = None,
+    servers: int | None = None,
+    *,
+    in_process: bool = False,
+    seconds: int = 100,
+    starting: float = 300.0,
+    wait: float = 300.0,
+) -> Source:
+    """The source for these settings; equal settings share one."""
+    if servers is not None and (isinstance(servers, bool) or not isinstance(servers, int) or servers < 1):
+        raise UsageError(f"Expected servers as a whole number ≥ 1, got {servers!r}; try servers=2.")
+    if isinstance(urls, str):
+        raise UsageError(f"Expected a list of URLs, got {urls!r}; try urls=[{urls!r}].")
+    if in_process and (urls or servers):
+        raise UsageError("Expected one way to reach AppWorld, got in_process with urls or servers; try only one.")
+    folder = find_data(root)
+    asked = () if in_process or servers else tuple(os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split())
+    addresses = tuple(dict.fromkeys(urls or asked))
+    key = (str(folder), addresses, servers, in_process, seconds, starting, wait, os.environ.get("APPWORLD_PYTHON"))
+    if key not in _sources:
+        if in_process:
+            _sources[key] = _in_process(folder, seconds)
+        elif addresses:
+            _sources[key] = _at_urls(folder, addresses, seconds, starting, wait)
+        else:
+            _sources[key] = _managed(folder, servers or servers_that_fit(), seconds, starting, wait)
+    return _sources[key]
+
+
+def servers_that_fit() -> int:
+    """How many servers the free memory holds; at least one."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return max(1, int(int(line.split()[1]) / 1e6 / _GIGABYTES_A_SERVER))
+    except (OSError, ValueError, LookupError):
+        pass
+    return 4
+
+
+def _managed(root: Path, servers: int, seconds: int, starting: float, wait: float) -> Source:
+    python, version = find_interpreter()
+    slots = [ManagedSlot(python, root, seconds=seconds, starting=starting) for _ in range(servers)]
+    return Source("managed", root, Pool(slots, wait=wait), lambda: version)
+
+
+def _at_urls(root: Path, urls: Sequence[str], seconds: int, starting: float, wait: float) -> Source:
+    pool = Pool([UrlSlot(url, seconds=seconds, starting=starting) for url in urls], wait=wait)
+
+    def version() -> str:
+        with pool.lease() as lease:
+            return lease.world.version
+
+    return Source("urls", root, pool, version)
+
+
+def _in_process(root: Path, seconds: int) -> Source:
+    pool = Pool([LocalSlot(root, seconds=seconds)], wait=0.0)  # no clock runs that could end a wait
+
+    def version() -> str:
+        with pool.lease() as lease:
+            return lease.world.version
+
+    return Source("in-process", root, pool, version)

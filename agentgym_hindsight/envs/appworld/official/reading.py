@@ -1,0 +1,102 @@
+"""What the genuine environment's replies mean: whether a program ran, why it failed, what the tests found.
+
+Of a failed test only the *requirement* is read. Its ``trace`` shows the expected values beside the found ones and must
+reach neither an agent nor a teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from agentgym_hindsight.errors import WorkerError
+
+__all__ = ["Verdict", "cause_of", "failed", "read_verdict"]
+
+_FAILED = "Execution failed. Traceback:"
+_NO_CODE = "No code available to execute."
+
+
+class Verdict(NamedTuple):
+    """The requirements of a task that hold and that do not."""
+
+    passes: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    @property
+    def score(self) -> float:
+        """Share of the requirements that hold.
+
+        >>> Verdict(("a", "b", "c"), ("d",)).score, Verdict((), ()).score
+        (0.75, 0.0)
+        """
+        total = len(self.passes) + len(self.failures)
+        return len(self.passes) / total if total else 0.0
+
+    @property
+    def won(self) -> bool:
+        """All requirements hold."""
+        return bool(self.passes) and not self.failures
+
+    def closed(self) -> Verdict:
+        """The counts alone, for a split whose requirements may not be told."""
+        return Verdict(("(not told)",) * len(self.passes), ("(not told)",) * len(self.failures))
+
+    def describe(self) -> str:
+        """The requirements, one a line."""
+        lines = [f"{len(self.passes)} of {len(self.passes) + len(self.failures)} requirements hold."]
+        lines += [f"Passed: {text}" for text in self.passes]
+        lines += [f"Failed: {text}" for text in self.failures]
+        return "\n".join(lines)
+
+
+def read_verdict(tracker: object) -> Verdict:
+    """The test tracker of AppWorld, as its ``to_dict`` gives it.
+
+    >>> read_verdict({"passes": [{"requirement": "a"}], "failures": [{"requirement": "b", "trace": "secret"}]})
+    Verdict(passes=('a',), failures=('b',))
+    """
+    if not isinstance(tracker, Mapping):
+        raise WorkerError(f"Expected AppWorld's test results, got {type(tracker).__name__}; try a fresh server.")
+    passes, failures = _requirements(tracker, "passes"), _requirements(tracker, "failures")
+    total = tracker.get("num_tests")
+    if isinstance(total, int) and total > len(passes) + len(failures):
+        # A check that crashes ends the evaluation: those that never ran do not hold.
+        missing = total - len(passes) - len(failures)
+        failures = (*failures, *("(a requirement that could not be checked)",) * missing)
+    return Verdict(passes, failures)
+
+
+def _requirements(tracker: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    rows = tracker.get(name)
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        raise WorkerError(f"Expected a list of {name} in AppWorld's test results, got {type(rows).__name__}.")
+    return tuple(str(row.get("requirement", "")) if isinstance(row, Mapping) else "" for row in rows)
+
+
+def failed(output: str) -> bool:
+    """Whether a program did not run to its end.
+
+    >>> failed("Execution failed. Traceback:\\nZeroDivisionError: division by zero"), failed("Execution successful.")
+    (True, False)
+    """
+    return output.startswith(_FAILED) or output == _NO_CODE
+
+
+def cause_of(output: str) -> str:
+    """The line of a failed program's output that names the cause; for an API's refusal, status and message.
+
+    >>> cause_of('Execution failed. Traceback:\\n  File "<python-input>", line 1\\nNameError: no h')
+    'NameError: no h'
+    >>> cause_of('Execution failed. Traceback:\\nException: Response status code is 401:\\n{"message":"No."}')
+    'Exception: Response status code is 401: {"message":"No."}'
+    """
+    if not failed(output):
+        return ""
+    lines = [line.strip() for line in output.removeprefix(_FAILED).splitlines() if line.strip()]
+    if not lines:
+        return "The program failed without a message."
+    for place in range(len(lines) - 1, -1, -1):
+        if "Response status code is" in lines[place] or lines[place].startswith("Syntax error in line"):
+            return " ".join(lines[place:])
+    return lines[-1]

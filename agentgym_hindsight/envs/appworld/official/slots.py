@@ -1,0 +1,163 @@
+"""Places where a world can be opened: a server of our own, one at a URL, or this very process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from agentgym_hindsight.envs.appworld.official.client import WorldClient
+from agentgym_hindsight.envs.appworld.official.server import COMMAND, Server
+from agentgym_hindsight.envs.appworld.official.world import World
+from agentgym_hindsight.errors import BackendError, WorkerError
+from agentgym_hindsight.tasks import content_hash
+
+__all__ = ["ManagedSlot", "Slot", "UrlSlot", "WorldAbsentError"]
+
+#: A server keeps something of every episode; measured to be worth a restart after this many.
+EPISODES_A_SERVER = 200
+
+
+class WorldAbsentError(WorkerError):
+    """Nobody answers here; another slot may do."""
+
+
+class Slot(Protocol):
+    """Holds one world at a time."""
+
+    @property
+    def warm(self) -> bool: ...  # opening it is quick
+    def reserve(self) -> bool: ...  # False where another process is using it
+    def open(self) -> World: ...
+    def discard(self) -> None: ...  # what is here is broken
+    def release(self) -> None: ...  # the episode is over
+    def forget(self) -> None: ...  # in the child of a fork
+
+
+class ManagedSlot:
+    """A server process that is started when it is needed, and anew when it is dead or has played enough."""
+
+    def __init__(
+        self,
+        python: str,
+        root: Path,
+        *,
+        seconds: int = 100,
+        starting: float = 300.0,
+        episodes: int = EPISODES_A_SERVER,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.python, self.root, self.command = python, root, command
+        self.seconds, self.starting, self.episodes = seconds, starting, episodes
+        self.server: Server | None = None
+        self._client: WorldClient | None = None
+        self._played = 0
+
+    @property
+    def warm(self) -> bool:
+        return self.server is not None and self.server.alive
+
+    def reserve(self) -> bool:
+        return True
+
+    def open(self) -> World:
+        if self._played >= self.episodes or not self.warm:
+            self.discard()
+        if self._client is None:
+            self._client = self._start()
+        self._played += 1
+        return self._client
+
+    def discard(self) -> None:
+        server, client = self.server, self._client
+        self.server = self._client = None
+        self._played = 0
+        if client is not None:
+            client.hang_up()
+        if server is not None:
+            server.close()
+
+    def release(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        self.server = self._client = None  # the server's pipes are closed by its own module
+        self._played = 0
+
+    def _start(self) -> WorldClient:
+        server = self.server = Server(self.python, self.root, command=self.command)
+        client = WorldClient(
+            socket_path=server.socket_path,
+            seconds=self.seconds,
+            starting=self.starting,
+            logs=server.log_folder,
+            complaint=server.complaint,
+        )
+        try:
+            client.ready()
+        except BackendError:
+            client.hang_up()
+            self.discard()
+            raise
+        return client
+
+
+class UrlSlot:
+    """A server that somebody else runs. A lock file keeps processes of this machine from sharing its only world."""
+
+    def __init__(self, url: str, *, seconds: int = 100, starting: float = 300.0) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise BackendError(f"Expected an AppWorld server's URL, got {url!r}; try 'http://127.0.0.1:9000'.")
+        self.url = url
+        self.seconds, self.starting = seconds, starting
+        self._client: WorldClient | None = None
+        self._lock: IO[bytes] | None = None
+
+    @property
+    def warm(self) -> bool:
+        return self._client is not None
+
+    def reserve(self) -> bool:
+        import fcntl
+
+        self._lock = _lock_file(self.url).open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            self._lock = None
+            return False
+        return True
+
+    def open(self) -> World:
+        if self._client is None:
+            experiment = f"agentgym-hindsight-{content_hash(self.url)}"  # servers may share one folder of outputs
+            self._client = WorldClient(self.url, experiment=experiment, seconds=self.seconds, starting=self.starting)
+        try:
+            self._client.ready(within=min(10.0, self.starting))
+        except WorkerError as error:
+            self.discard()
+            raise WorldAbsentError(str(error)) from error
+        return self._client
+
+    def discard(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.hang_up()
+
+    def release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+
+    def forget(self) -> None:
+        self.release()
+        self._client = None
+
+
+def _lock_file(url: str) -> Path:
+    folder = Path(tempfile.gettempdir()) / f"agh-appworld-urls-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / content_hash(url)

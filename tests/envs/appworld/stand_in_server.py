@@ -1,0 +1,164 @@
+"""A server that speaks AppWorld's protocol over a world of three verbs, and misbehaves on command.
+
+The shapes of its requests and replies are those of ``appworld.serve.environment`` 0.1.3, which the tests in
+``test_official_genuine.py`` hold the client against where the package is installed. It exists for what the genuine
+server does not do when asked: die, hang, talk nonsense.
+
+Programs: ``write``, ``complete``, ``fail``, ``die``, ``hang``, ``garbage``, ``flood``, anything else is echoed.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from pathlib import Path
+
+PERSON = {"first_name": "Ada", "last_name": "Quill", "email": "ada@quill.example.com", "phone_number": "5550000001"}
+TASKS = {"aaaaaaa_1": "train", "aaaaaaa_2": "train", "bbbbbbb_1": "dev", "ccccccc_1": "test_normal"}
+FAILED = 'Execution failed. Traceback:\n  File "<python-input>", line 1, in <module>\n'
+REFUSED = FAILED + 'Exception: Response status code is 401:\n{"message":"No token."}'
+
+
+def make_data(root):
+    """A data folder in AppWorld's shape, with tasks of our own."""
+    for split in ("train", "dev", "test_normal", "test_challenge"):
+        (root / "data" / "datasets").mkdir(parents=True, exist_ok=True)
+        names = [name for name, where in TASKS.items() if where == split]
+        (root / "data" / "datasets" / f"{split}.txt").write_text("\n".join(reversed(names)) + "\n")
+    for name in TASKS:
+        folder = root / "data" / "tasks" / name
+        (folder / "ground_truth").mkdir(parents=True)
+        specs = {"instruction": f"Do {name}.", "supervisor": PERSON, "datetime": "2023-05-18T12:00:00"}
+        (folder / "specs.json").write_text(json.dumps({**specs, "db_version": "0.1.0", "canary_string": ""}))
+        (folder / "ground_truth" / "metadata.json").write_text('{"difficulty": 2}')
+        (folder / "ground_truth" / "compiled_solution.py").write_text(
+            "# Canary String: ours\ndef solution(apis, requester):\n    'write complete'\n"
+        )
+    return root
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One world; its state lives on the server object."""
+
+    def do_GET(self):
+        if self.path == "/":
+            self.answer({"message": "Welcome."})
+        elif self.path == "/openapi.json":
+            self.answer({"info": {"version": "0.1.3.stand-in"}})
+        else:
+            self.answer({"detail": "Not Found"}, 404)
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        world = self.server
+        verb = self.path.strip("/")
+        if verb == "initialize":
+            specs = world.root / "data" / "tasks" / body["task_id"] / "specs.json"
+            if not specs.exists():
+                print(f"Exception: The task directory ({specs.parent}) doesn't exist.", file=sys.stderr, flush=True)
+                return self.answer(None, 500)
+            world.task, world.lines, world.completed, world.closed = body["task_id"], [], False, False
+            world.logs = world.root / "experiments" / "outputs" / body["experiment_name"] / "tasks" / world.task / "dbs"
+            world.initialized = getattr(world, "initialized", 0) + 1
+            self.log()
+            told = json.loads(specs.read_text())
+            return self.answer({"output": {**told, "task_id": world.task}})
+        if getattr(world, "task", None) != body["task_id"]:
+            print("ValueError: not a valid HTTPStatus", file=sys.stderr, flush=True)
+            return self.answer(None, 500)
+        if verb == "execute":
+            return self.execute(body["code"])
+        if verb == "task_completed":
+            return self.answer({"output": world.completed})
+        if verb == "evaluate":
+            return self.evaluate(body)
+        if verb == "close":
+            world.task = None
+            return self.answer({"output": None})
+        if verb == "save_state":
+            return self.answer({"output": body["state_id"]})
+        return self.answer({"detail": "Not Found"}, 404)
+
+    def execute(self, code):
+        world = self.server
+        if "die" in code:
+            os._exit(3)
+        if "hang" in code:
+            time.sleep(60)
+        if "garbage" in code:
+            return self.raw(b"<html>\xff</html>")
+        if "nothing" in code:
+            return self.answer({"outputs": []})
+        if "fail" in code:
+            return self.answer({"output": REFUSED})
+        if "write" in code:
+            world.lines.append(json.dumps(["INSERT INTO notes (title) VALUES (?)", ["ink"], False]))
+            world.lines.append(json.dumps(["INSERT INTO notes_fts (id) VALUES (?)", [1], False]))
+        if "complete" in code:
+            world.completed = True
+        self.log()
+        return self.answer({"output": "Execution successful." if code.strip() else "No code available to execute."})
+
+    def evaluate(self, body):
+        if body.get("suppress_errors") is not True:  # the genuine one raises at the first failed test
+            return self.answer(None, 500)
+        wrote = bool(self.server.lines)
+        row = {"requirement": "A note was written.", "label": "no_op_fail"}
+        failures = [] if wrote else [{**row, "trace": "expected SECRET"}]
+        passes = [{"requirement": "Nothing else changed.", "label": "no_op_pass"}, *([row] if wrote else [])]
+        told = {"success": wrote, "difficulty": 2, "num_tests": 2, "passes": passes, "failures": failures}
+        self.answer({"output": told})
+        return None
+
+    def log(self):
+        self.server.logs.mkdir(parents=True, exist_ok=True)
+        (self.server.logs / "simple_note.jsonl").write_text("".join(f"{line}\n" for line in self.server.lines))
+        (self.server.logs / "phone.jsonl").write_text("")
+
+    def answer(self, value, status=200):
+        self.raw(b"Internal Server Error" if value is None else json.dumps(value).encode(), status)
+
+    def raw(self, data, status=200):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+class OnSocket(HTTPServer):
+    """On a listening socket that is handed over."""
+
+    def __init__(self, fd):
+        super().__init__(("", 0), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(fileno=fd)
+        self.root = Path.cwd()
+
+    def get_request(self):
+        connection, _ = self.socket.accept()
+        return connection, ("socket", 0)
+
+
+def at_url(root):
+    """A server in this process, on a free port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.root = root
+    return server
+
+
+def main(fd, mood="ready"):
+    if mood == "dead":
+        print("ImportError: no such world", file=sys.stderr, flush=True)
+        sys.exit(1)
+    if mood == "mute":
+        time.sleep(60)
+    OnSocket(fd).serve_forever()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), *sys.argv[2:])
