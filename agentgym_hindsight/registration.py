@@ -28,6 +28,11 @@ ENVS: tuple[EnvEntry, ...] = (
         "agentgym_hindsight.envs.webshop.env:WebShopEnv",
         "shopping by instruction; an embedded shop, or the official catalogue where its files are",
     ),
+    EnvEntry(
+        "AppWorld-Hindsight-v0",
+        "agentgym_hindsight.envs.appworld.env:AppWorldEnv",
+        "tasks in a world of apps, done by writing code; a miniature world, or the official benchmark",
+    ),
 )
 
 

@@ -156,7 +156,8 @@ def render_steps(
     """Steps as text: blocks "Step k / Observation: … / Action: …", or "Step k / Response: …".
 
     Steps are numbered from 1 by their place in the episode; the reply to the last one follows it, since the outcome of
-    a rollout is often told there and nowhere else. ``limit`` > 0 keeps the first steps and says how many are
+    a rollout is often told there and nowhere else; where an evaluation said what was right and wrong (``evaluation`` in
+    the last step's ``extra``), that stands at the end. ``limit`` > 0 keeps the first steps and says how many are
     left out. ``prompts`` shows the full prompt in place of the observation where one was recorded.
     """
     kept = steps[:limit] if limit > 0 else steps
@@ -169,6 +170,8 @@ def render_steps(
             blocks.append(f"Step {step.index + 1}\nObservation: {seen}\nAction: {step.action}")
     if style == "observation_action" and kept and len(kept) == len(steps) and kept[-1].feedback:
         blocks.append(f"Step {kept[-1].index + 2}\nObservation: {kept[-1].feedback}")
+        if kept[-1].extra.get("evaluation"):
+            blocks.append(f"Evaluation: {kept[-1].extra['evaluation']}")
     if len(kept) < len(steps):
         blocks.append(f"({len(steps) - len(kept)} more steps omitted)")
     return "\n\n".join(blocks)

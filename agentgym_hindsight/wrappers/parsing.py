@@ -22,6 +22,9 @@ __all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_
 _FLAGS = re.IGNORECASE | re.ASCII
 _OPEN = re.compile(r"<action>", _FLAGS)
 _CLOSE = re.compile(r"</action>", _FLAGS)
+#: Worlds whose actions are code: their case means something.
+_CASED = frozenset({"appworld"})
+_FENCE = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\r?\n(?P<code>.*?)(?P<end>\n?[ \t]*```|\Z)", _FLAGS | re.DOTALL)
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _TAGS = re.compile(
     r"(?P<close></action\s*>)|(?P<start><action(?=[\s/>]))|(?P<damaged>\[action>|(?<![\w<\[/])action>)|(?P<end>>)",
@@ -62,6 +65,11 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         As the first, but thinking is optional: only the action's tags are asked for.
     ``plain``
         The whole response, stripped.
+    ``code``
+        What stands between the first ```` ```python ```` and the next ```` ``` ````, case and indentation kept. Without
+        such a block the whole response is sent, and is invalid; so is a block that does not end.
+
+    In the world ``"appworld"``, whose actions are code, no parser lower-cases or cuts.
 
     >>> parse_response("<think>near</think><action> Go to Desk 1 </action>")
     ParsedAction(text='go to desk 1', span=(27, 41), valid=True, reason='', thought=False)
@@ -89,6 +97,8 @@ def format_response(action: str, parser: str = "verl-agent-2025") -> str:
         raise UnknownNameError("parser", parser, PARSERS)
     if parser == "verl-agent-2025":
         return f"<think></think><action>{action}</action>"
+    if parser == "code":
+        return f"```python\n{action}\n```"
     return f"<action>{action}</action>" if parser == "brief" else action
 
 
@@ -165,11 +175,13 @@ def _parse_brief(response: str, world: str) -> ParsedAction:
     if opened is None or closed is None:
         tail = _TAILS.get(world, _TAIL)
         missing = "<action>" if opened is None else "</action>"
-        return ParsedAction(response.lower()[-tail:], None, False, f"no {missing} tag")
+        rest = response if world in _CASED else response.lower()[-tail:]
+        return ParsedAction(rest, None, False, f"no {missing} tag")
     start, end = opened.end(), closed.start()
     end = max(start, end)  # "</action>" first: nothing stands between them
     reason = "Chinese characters" if _CHINESE.search(response) else ""
-    return ParsedAction(response[start:end].strip().lower(), (start, end), not reason, reason)
+    text = response[start:end].strip()
+    return ParsedAction(text if world in _CASED else text.lower(), (start, end), not reason, reason)
 
 
 def _parse_react(response: str, world: str) -> ParsedAction:
@@ -195,10 +207,22 @@ def _parse_plain(response: str, world: str) -> ParsedAction:
     return ParsedAction(text, (begin, begin + len(text)))
 
 
+def _parse_code(response: str, world: str) -> ParsedAction:
+    match = _FENCE.search(response)
+    if match is None:
+        text = response.strip()
+        return ParsedAction(text, None, False, "no ```python block" if text else "no action")
+    code, span = match["code"], match.span("code")
+    if not match["end"]:
+        return ParsedAction(code, span, False, "the ```python block does not end")
+    return ParsedAction(code, span, bool(code.strip()), "" if code.strip() else "no action")
+
+
 #: Parsers by name. Each takes the response and the world it speaks of.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "verl-agent-2025": _parse_verl_agent,
     "react-2022": _parse_react,
     "brief": _parse_brief,
     "plain": _parse_plain,
+    "code": _parse_code,
 }

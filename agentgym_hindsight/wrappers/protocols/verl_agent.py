@@ -15,6 +15,7 @@ __all__ = ["VerlAgent"]
 _ROLES = {
     "alfworld": "You are an expert agent operating in the ALFRED Embodied Environment.",
     "webshop": "You are an expert autonomous agent operating in the WebShop e-commerce environment.",
+    "appworld": "You are an expert agent that acts in a world of apps by writing Python code.",
     "generic": "You are an expert agent operating in an interactive text environment.",
 }
 _WEBSHOP_LIMIT = 13_000  # characters; a longer prompt is given without history

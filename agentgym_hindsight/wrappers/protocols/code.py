@@ -1,0 +1,42 @@
+"""A conversation of code and output, for worlds in which an agent writes programs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
+
+__all__ = ["Code"]
+
+
+class Code(Protocol):
+    """What the world said first, then the last ``history`` programs (8) with what each printed.
+
+    The first observation of such a world names the task and how to act, so neither is said again. The answer is one
+    ```` ```python ```` block, and words before it are allowed.
+
+    >>> print(Code().render(PromptState("count", "7 notes.", (), [("Your task: count.", "print(len(notes))")])))
+    Your task: count.
+    ```python
+    print(len(notes))
+    ```
+    Output:
+    7 notes.
+    <BLANKLINE>
+    Go on with one ```python block.
+    """
+
+    name = "code"
+    parser = "code"
+    own_history: ClassVar[int | None] = 8
+
+    def render(self, state: PromptState) -> str:
+        start, _ = self.recent(state)
+        seen = [observation for observation, _ in state.history] + [state.observation]
+        lines = [seen[0] if not state.goal or state.goal in seen[0] else f"Task: {state.goal}\n{seen[0]}"]
+        if start:
+            lines.append(f"({start} earlier programs left out)")
+        for (_, code), output in list(zip(state.history, seen[1:], strict=True))[start:]:
+            lines.append(f"```python\n{code}\n```\nOutput:\n{output}")
+        lines.append("\nGo on with one ```python block.")
+        return self.examples() + "\n".join(lines)
