@@ -17,6 +17,7 @@ TITLES = {
     "alfworld": "ALFWorld: speed",
     "webshop": "WebShop: speed",
     "webshop-search": "WebShop: search",
+    "appworld": "AppWorld's miniature: speed",
     "training-speed": "Training: speed",
 }
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
@@ -33,6 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shop.add_argument("--products", type=int, help="products in the embedded shop (default: 1000; search: 100000)")
     shop.add_argument("--episodes", type=int, default=2000, help="webshop: episodes played (default: %(default)s)")
     shop.add_argument("--workers", type=int, default=4, help="webshop-search: workers sharing an index (default: 4)")
+    apps = parser.add_argument_group("appworld")
+    apps.add_argument("--worlds", type=int, default=64, help="worlds kept busy side by side (default: %(default)s)")
+    apps.add_argument("--minutes", type=float, default=0.0, help="for how long (default: not at all)")
+    apps.add_argument("--fuzz", type=int, default=0, metavar="N", help="broken programs tried (default: none)")
     training = parser.add_argument_group("training-speed")
     training.add_argument("--model", default="tiny:S", help="as for agh train (default: %(default)s)")
     training.add_argument("--warm-tasks", type=int, default=300, help="expert rollouts of a tiny policy's warm start")
@@ -77,6 +82,11 @@ def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tup
 
         rows = bench_webshop.measure(options.products, options.episodes, options.seed, note)
         return rows, f"--products {options.products} --episodes {options.episodes}"
+    if options.env == "appworld":
+        from agentgym_hindsight.cli import bench_appworld
+
+        rows = bench_appworld.measure(options.worlds, options.minutes, options.fuzz, options.seed, note)
+        return rows, f"--worlds {options.worlds} --minutes {options.minutes:g} --fuzz {options.fuzz}"
     if options.env == "training-speed":
         return _training(options, note)
     from agentgym_hindsight.cli import bench_webshop_search
