@@ -26,12 +26,13 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from agentgym_hindsight.baselines import signals
 from agentgym_hindsight.baselines.batch import TrainingRow, group_episodes, make_rows
+from agentgym_hindsight.baselines.callbacks import AfterUpdate
 from agentgym_hindsight.baselines.chat import PromptEncoder
+from agentgym_hindsight.baselines.checkpoints import STATE_FILE, all_checkpoints
 from agentgym_hindsight.baselines.measure import Measured, measure
 from agentgym_hindsight.baselines.method import Method
 from agentgym_hindsight.baselines.packing import pack, pad_left, pad_right
@@ -46,18 +47,7 @@ from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int
 
-__all__ = [
-    "STATE_FILE",
-    "EvaluationCallback",
-    "HindsightTrainer",
-    "StopCallback",
-    "last_checkpoint",
-    "trl_arguments",
-    "updates_in",
-]
-
-#: Written last into a checkpoint: one without it was cut off by a crash.
-STATE_FILE = "hindsight.pt"
+__all__ = ["HindsightTrainer", "trl_arguments"]
 
 Inputs = dict[str, Any]
 
@@ -200,7 +190,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             callbacks=list(callbacks),
             peft_config=peft_config,
         )
-        self.add_callback(_AfterUpdate(self))
+        self.add_callback(AfterUpdate(self))
         self._pad = encoder.tokenizer.pad_token_id
         self._venv: Any = None
         self._synced_step = -1
@@ -656,7 +646,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         (folder / f"{STATE_FILE}.part").rename(folder / STATE_FILE)
         # Ours to do, and here: TRL would delete the old ones while the new one is not whole yet.
         if self.plan.keep:
-            for old in _checkpoints(folder.parent)[: -self.plan.keep]:
+            for old in all_checkpoints(folder.parent)[: -self.plan.keep]:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
@@ -676,66 +666,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         if self._venv is not None:
             self._venv.close()
             self._venv = None
-
-
-class _AfterUpdate(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Tells the trainer that an update is complete: after its last optimizer step, before a checkpoint is written."""
-
-    def __init__(self, trainer: HindsightTrainer) -> None:
-        self.trainer = trainer
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % self.trainer.plan.mini_batches == 0:
-            self.trainer.after_update()
-            if self.trainer.budget_is_spent:
-                control.should_training_stop = True
-
-
-class StopCallback(TrainerCallback):  # type: ignore[misc]
-    """Ends training with a checkpoint, between two updates, once ``flag.asked`` is true."""
-
-    def __init__(self, trainer: HindsightTrainer, flag: Any) -> None:
-        self.trainer, self.flag = trainer, flag
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if state.global_step % self.trainer.plan.mini_batches:
-            return control
-        # All processes stop at the same update, whichever of them was asked.
-        if any(self.trainer.gather([self.flag.asked])):
-            self.flag.asked = True
-            control.should_training_stop = control.should_save = True
-        return control
-
-
-class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
-    """Calls ``examine`` before the first update, after every ``every`` of them, and after the last."""
-
-    def __init__(self, trainer: HindsightTrainer, every: int, examine: Callable[[], object]) -> None:
-        self.trainer, self.every, self.examine = trainer, every, examine
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == 0:
-            self.examine()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        done, rest = divmod(state.global_step, self.trainer.plan.mini_batches)
-        if rest == 0 and (self.trainer.budget_is_spent or (self.every and done % self.every == 0)):
-            self.examine()
-
-
-def last_checkpoint(folder: str | Path) -> Path | None:
-    """The newest checkpoint that is whole; what a crash cut off is passed over."""
-    return next((path for path in reversed(_checkpoints(folder)) if (path / STATE_FILE).exists()), None)
-
-
-def _checkpoints(folder: str | Path) -> list[Path]:
-    """All of them, the newest last."""
-    return sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def updates_in(checkpoint: str | Path, plan: Plan) -> int:
-    """How many updates a checkpoint holds."""
-    return int(Path(checkpoint).name.rpartition("-")[2]) // plan.mini_batches
 
 
 def _memory_mb() -> float:

@@ -128,6 +128,7 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
     from accelerate import PartialState
     from transformers import PrinterCallback
 
+    from agentgym_hindsight.baselines import callbacks, checkpoints
     from agentgym_hindsight.baselines import trainer as trainers
 
     state = PartialState(cpu=_on_cpu())
@@ -179,8 +180,8 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
         peft_config=_lora(run.peft),
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl has it all, and the progress bar has the screen
-    trainer.add_callback(trainers.StopCallback(trainer, stop))
-    trainer.add_callback(trainers.EvaluationCallback(trainer, run.examination.every, lambda: examine()))
+    trainer.add_callback(callbacks.StopCallback(trainer, stop))
+    trainer.add_callback(callbacks.EvaluationCallback(trainer, run.examination.every, lambda: examine()))
 
     def examine() -> None:
         done = trainer.updates_done
@@ -207,8 +208,8 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
                 }
             )
 
-    resume = trainers.last_checkpoint(folder)
-    done = 0 if resume is None else trainers.updates_in(resume, run.plan)
+    resume = checkpoints.last_checkpoint(folder)
+    done = 0 if resume is None else checkpoints.updates_in(resume, run.plan)
     if resume is not None:
         news.say(f"going on after {done} of {run.plan.updates} updates")
     log.cut(done)

@@ -22,9 +22,9 @@ import torch
 from safetensors.torch import load_file
 
 from agentgym_hindsight.baselines import trainer as trainers
+from agentgym_hindsight.baselines.checkpoints import STATE_FILE, last_checkpoint, updates_in
 from agentgym_hindsight.baselines.configuration import dump_configuration
 from agentgym_hindsight.baselines.runlog import RunLog
-from agentgym_hindsight.baselines.trainer import STATE_FILE, last_checkpoint, updates_in
 from agentgym_hindsight.baselines.training import Training, train
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 from tests.baselines.tiny_runs import PLAN, LuckyTrainer, make_run, make_trainer, save_start, serl
