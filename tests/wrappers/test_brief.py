@@ -30,10 +30,12 @@ def test_the_parts_in_order() -> None:
         "Task: put a mug in shelf 1.",
         "Done: look; go to door 1",
         "Now: You see a desk 1.",
-        "Can: look; go to: desk 1",
+        "Can: go to: desk 1",
+        "Again: look",
     ]
     assert lines(state, history=1)[1] == "Done: go to door 1"
     assert lines(state, history=0)[1] == "Now: You see a desk 1."
+    assert lines(state, history=0)[-1] == "Again: look", "what was done before the window was done all the same"
 
 
 def test_the_last_six_actions() -> None:
@@ -81,10 +83,10 @@ def test_the_first_observation_names_no_task_twice() -> None:
     assert lines(PromptState("find the mug.", other))[1] == f"Now: {other}", "another task is part of the world"
 
 
-def expand(can: str) -> set[str]:
-    """The actions that a ``Can:`` line speaks of, read as a person would."""
+def expand(listed: str) -> set[str]:
+    """The actions that a ``Can:`` or ``Again:`` line speaks of, read as a person would."""
     found = set()
-    for part in can.removeprefix("Can: ").split("; "):
+    for part in listed.removeprefix("Can: ").removeprefix("Again: ").split("; "):
         head, colon, things = part.partition(": ")
         if not colon:
             found.add(part)
@@ -106,8 +108,13 @@ def test_every_action_of_the_house_can_be_read_from_the_line(index: int) -> None
     prompt, info = env.reset(options={"task": stage.panel("train", 3, seed=1)[index]})
     over, turns = False, 0
     while not over:
-        (can,) = [line for line in prompt.splitlines() if line.startswith("Can: ")]
-        assert expand(can) == {*info["admissible_actions"]} - {"help"}
+        new, again = (
+            {action for line in prompt.splitlines() if line.startswith(title) for action in expand(line)}
+            for title in ("Can: ", "Again: ")
+        )
+        assert not new & again
+        assert new | again == {*info["admissible_actions"]} - {"help"}
+        assert again <= {step.action for step in env.unwrapped.trajectory().steps}
         prompt, _, terminated, truncated, info = env.step(f"<action>{info['expert_action']}</action>")
         over, turns = terminated or truncated, turns + 1
     env.close()

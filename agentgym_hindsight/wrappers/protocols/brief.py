@@ -20,7 +20,8 @@ class Brief(Protocol):
     A reply of a word or three ("Nothing happens.") stands beside its action; where it is the newest one, what was seen
     before it is shown again: the agent would not know where it stands.
 
-    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3 fridge 1``. The
+    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3 fridge 1``; those that
+    were taken before stand apart, after "Again": a small model cannot tell from a list of deeds what is left. The
     answer is ``<action>…</action>``, and thinking before it is allowed.
 
     >>> print(Brief().render(PromptState("find the mug", "A room.", ("go to desk 1", "go to desk 2", "look"))))
@@ -44,9 +45,14 @@ class Brief(Protocol):
             seen = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
             lines += [f"Before: {_shown(seen, state.goal)}"] if seen else []
         lines.append(f"Now: {_shown(state.observation, state.goal)}")
-        can = _can(state)
-        if can:
-            lines.append(f"Can: {can}")
+        can = _offered(state)
+        taken = {action for _, action in state.history}
+        for title, actions in (
+            ("Can", [action for action in can if action not in taken]),
+            ("Again", [action for action in can if action in taken]),
+        ):
+            if actions:
+                lines.append(f"{title}: {_grouped(actions)}")
         return self.examples() + "\n".join(lines)
 
 
@@ -68,10 +74,14 @@ def _shown(observation: str, goal: str) -> str:
     return observation.strip()
 
 
-def _can(state: PromptState) -> str:
+def _offered(state: PromptState) -> list[str]:
     actions = [action for action in state.admissible_actions if action != "help"]
     if state.search_bar and not any(action.startswith("search[") for action in actions):
         actions.insert(0, "search[<your query>]")
+    return actions
+
+
+def _grouped(actions: Iterable[str]) -> str:
     plain: list[str] = []
     numbered: dict[str, dict[str, list[str]]] = {}
     for action in actions:
