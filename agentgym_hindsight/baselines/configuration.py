@@ -23,7 +23,7 @@ __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 #: that seldom wins learns to do nothing wrong and nothing at all. Few training tasks, met again and again: minutes are
 #: enough to learn from those, not from a thousand met once.
 TINY: dict[str, Any] = {
-    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "easy", "max_steps": 15}},
+    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 20}},
     "plan": {
         "updates": 40,
         "tasks": 6,
@@ -38,7 +38,14 @@ TINY: dict[str, Any] = {
     "train_tasks": 48,
     "examination": {"tasks": 0, "every": 0, "temperatures": [0.0, 0.4]},
 }
-#: Beside the above, for envs that have no such arguments.
+#: What takes the place of the house's settings in other worlds: prompts of code and output need another protocol.
+_ELSEWHERE: dict[str, dict[str, Any]] = {
+    "AppWorld": {
+        "stage": {"protocol": "code", "settings": {"max_steps": 6}},
+        "plan": {"prompt_tokens": 768, "response_tokens": 80},
+    },
+    "": {"stage": {"settings": {"max_steps": 15}}},
+}
 _ALFWORLD = "ALFWorld"
 
 _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "examination": Examination, "warm": WarmStart}
@@ -72,8 +79,10 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         raise UsageError(f"Expected model as a name, got {model!r}; try tiny:S.")
     if model.startswith("tiny:"):
         preset = json.loads(json.dumps(TINY))
-        if _ALFWORLD not in str(_mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)):
-            preset["stage"]["settings"] = {"max_steps": TINY["stage"]["settings"]["max_steps"]}
+        env = str(_mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD))
+        if _ALFWORLD not in env:
+            del preset["stage"]["settings"]
+            preset = _merged(preset, next(other for name, other in _ELSEWHERE.items() if name in env))
         tree = _merged(preset, tree)
     known = {*_PARTS, *_PLAIN, "method"}
     for key in tree:

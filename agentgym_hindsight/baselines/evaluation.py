@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
+from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
 from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
 from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
@@ -20,7 +21,7 @@ from agentgym_hindsight.wrappers import PARSERS, format_response
 __all__ = ["Formatted", "evaluate_policy", "play_panel"]
 
 #: They answer with bare actions, which a stage's parser would not take for any.
-_SCRIPTED = (ExpertPolicy, RandomPolicy, ReplayPolicy, SearchAndBuyFirst)
+_SCRIPTED = (ExpertPolicy, SeekingExpert, RandomPolicy, ReplayPolicy, SearchAndBuyFirst)
 
 
 class Formatted:

@@ -67,6 +67,14 @@ class Stage:
         return PROTOCOLS[self.protocol].parser
 
     @property
+    def world(self) -> str:
+        """Which world it is: ``alfworld``, ``webshop`` …; ``generic`` where the env does not say."""
+        env = gym.make(self.env, **self._arguments(None))
+        name = str(getattr(env.unwrapped, "prompt_world", "generic"))
+        env.close()
+        return name
+
+    @property
     def wrappers(self) -> tuple[Callable[..., Any], ...]:
         """From the env outwards. Penalties for invalid actions are the advantages' affair and stay outside."""
         return (

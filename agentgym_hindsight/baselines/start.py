@@ -101,7 +101,14 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ne
     news.stage("expert play", waves)
     examples = []
     for wave in expert_play(
-        stage, list(tasks), seed=plan.seed, noise=warm.noise, siblings=warm.siblings, hindsight=warm.hindsight
+        stage,
+        list(tasks),
+        seed=plan.seed,
+        noise=warm.noise,
+        siblings=warm.siblings,
+        hindsight=warm.hindsight,
+        seek=warm.seek,
+        dawdle=warm.dawdle,
     ):
         examples += wave
         news.advance(f"{len(examples)} examples")

@@ -13,11 +13,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.extras import require_train
+from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
 from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
 from agentgym_hindsight.baselines.quiet import quiet_libraries
@@ -33,6 +34,7 @@ __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 
 _PRECISION = 1 << 32
+_LOOK = "look"
 #: What the contexts of a warm start are made of, a task each; whatever a recipe may ask a teacher with is among them.
 _CONTEXTS = (
     "immediate",
@@ -61,6 +63,11 @@ class WarmStart:
 
     * ``tasks``, ``siblings``: how many training tasks are played, and how often each; ``noise``: how often a random
       legal detour is taken, and half as often a command from elsewhere.
+    * ``seek``: in ALFWorld the expert searches for what it has not seen, see ``policies.alfworld_search``: one that
+      sees through cupboards teaches where things lie in the training houses and nothing about others.
+    * ``dawdle``: how often the player looks around before it acts, where a look is legal and it has not just had one.
+      Such play is what a policy has to get over: a habit that costs turns in every house is learnt away in minutes, and
+      what is learnt holds in houses never seen. With hindsight in the prompt nobody dawdles.
     * ``hindsight``: the share of states that are shown a second time with a teacher's context.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
@@ -68,13 +75,15 @@ class WarmStart:
     tasks: int = 600
     siblings: int = 2
     noise: float = 0.3
+    seek: bool = True
+    dawdle: float = 0.0
     hindsight: float = 0.3
     epochs: float = 2.0
     batch: int = 16
     learning_rate: float = 4e-3
 
     def __post_init__(self) -> None:
-        for name in ("noise", "hindsight"):
+        for name in ("noise", "dawdle", "hindsight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Expected {name} between 0 and 1, got {getattr(self, name)}; try 0.3.")
         if self.tasks < 0 or self.siblings < 1 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
@@ -86,30 +95,66 @@ class _Recorder:
 
     name = "expert-play"
 
-    def __init__(self, parser: str, seed: int, noise: float) -> None:
+    def __init__(self, parser: str, seed: int, noise: float, seek: bool = False, dawdle: float = 0.0) -> None:
         self._legal, self._parser = ExpertPolicy(seed, noise), parser
-        self._seed, self._noise = seed, noise
+        self._seeking = SeekingExpert() if seek else None
+        self._seed, self._noise, self._dawdle = seed, noise, dawdle
         # Commands that a rollout has seen, in the order of their first sight: its own alone, neighbours do not matter.
         self._strays: dict[tuple[str, int], dict[str, None]] = {}
-        self.advice: dict[tuple[str, int, int], str] = {}
+        self._last: dict[tuple[str, int], str] = {}
+        #: (task, sibling, turn) → what to learn there, and what to learn with hindsight.
+        self.advice: dict[tuple[str, int, int], tuple[str, str]] = {}
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
+        if self._seeking is not None:
+            turns = [_advised(turn, self._seeking.advice(turn)) for turn in turns]
         # Where nothing is listed (a search page) there is no legal detour to draw: the expert goes its way.
         actions = [
             self._legal.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
             for turn in turns
         ]
         for place, turn in enumerate(turns):
-            seen = self._strays.setdefault((turn.task_id, turn.sibling), {})
-            known = list(seen)
+            rollout = turn.task_id, turn.sibling
+            seen = self._strays.setdefault(rollout, {})
             advised: str = turn.info["expert_action"]
             if advised:
-                self.advice[turn.task_id, turn.sibling, turn.step] = format_response(advised, self._parser)
-            drawn = seeded_int("stray", self._seed, turn.task_id, turn.sibling, turn.step)
-            if known and drawn % _PRECISION < self._noise / 2 * _PRECISION:
-                actions[place] = known[drawn // _PRECISION % len(known)]
+                shown = self._habit(turn, self._last.get(rollout, "")) or advised
+                told = (format_response(each, self._parser) for each in (shown, advised))
+                self.advice[turn.task_id, turn.sibling, turn.step] = next(told), next(told)
+                if actions[place] == advised:
+                    actions[place] = shown
+            actions[place] = self._stray(turn, list(seen), self._last.get(rollout, "")) or actions[place]
+            self._last[rollout] = actions[place]
             seen.update(dict.fromkeys(turn.info["admissible_actions"]))
+            if self._seeking is not None:
+                self._seeking.went(turn, actions[place])
         return [format_response(action, self._parser) for action in actions]
+
+    def _habit(self, turn: TurnView, last: str) -> str:
+        """The look before the deed, or ""."""
+        legal = _LOOK in turn.info["admissible_actions"] and (turn.step == 0 or last != _LOOK)
+        drawn = seeded_int("dawdle", self._seed, turn.task_id, turn.sibling, turn.step) % _PRECISION
+        return _LOOK if legal and drawn < self._dawdle * _PRECISION else ""
+
+    def _stray(self, turn: TurnView, known: Sequence[str], last: str) -> str:
+        """A command that mostly makes no sense here, or "": what a policy does that has lost its way.
+
+        Half of them repeat the last command, and a refused one is repeated every other time: whoever never saw the same
+        refusal three times in a row would go on with it for ever.
+        """
+        if turn.step == 0:
+            return ""
+        drawn = seeded_int("stray", self._seed, turn.task_id, turn.sibling, turn.step)
+        chance, choice = drawn % _PRECISION, drawn // _PRECISION
+        if self._noise and not turn.info["action_valid"] and chance < _PRECISION // 2:
+            return last
+        if chance >= self._noise / 2 * _PRECISION:
+            return ""
+        return known[choice // 2 % len(known)] if known and choice % 2 else last
+
+
+def _advised(turn: TurnView, action: str) -> TurnView:
+    return replace(turn, info={**turn.info, "expert_action": action})
 
 
 def expert_play(
@@ -120,6 +165,8 @@ def expert_play(
     noise: float = 0.3,
     siblings: int = 1,
     hindsight: float = 0.0,
+    seek: bool = False,
+    dawdle: float = 0.0,
     num_envs: int = 64,
 ) -> Iterator[list[Example]]:
     """Examples from disturbed expert rollouts, in pieces (one a wave), for a progress display.
@@ -130,7 +177,7 @@ def expert_play(
     >>> examples[0].response.startswith("<action>go to ")
     True
     """
-    recorder = _Recorder(stage.parser, seed, noise)
+    recorder = _Recorder(stage.parser, seed, noise, seek and stage.world == "alfworld", dawdle)
     wave = max(1, num_envs // siblings)  # tasks, their siblings always together
     with closing(stage.vector(min(wave, max(1, len(tasks))) * siblings, "train", expert=True)) as venv:
         for start in range(0, len(tasks), wave):
@@ -149,13 +196,13 @@ def _examples(group: Group, recorder: _Recorder, seed: int, hindsight: float) ->
     for trajectory, told in zip(group, contexts, strict=True):
         for step, context in zip(trajectory.steps, told, strict=True):
             key = (trajectory.task_id, trajectory.sibling, step.index)
-            response = recorder.advice.get(key)
-            if response is None:
+            if key not in recorder.advice:
                 continue
+            response, enlightened = recorder.advice[key]
             yield Example(step.prompt, response)
             chance = seeded_int("hindsight", seed, *key) % _PRECISION
             if context is not None and chance < hindsight * _PRECISION:
-                yield Example(context.prompt(step.prompt), response)
+                yield Example(context.prompt(step.prompt), enlightened)
 
 
 def fine_tune(

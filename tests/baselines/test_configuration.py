@@ -130,7 +130,7 @@ def test_the_last_word_wins() -> None:
     given = {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}
     run = configure("serl", given, ["plan.updates=9", "plan.updates=11", "stage.settings.max_steps=4"])
     assert (run.plan.updates, run.plan.tasks, run.plan.siblings) == (11, 3, 8)
-    assert run.stage.settings == {"data": "embedded", "difficulty": "easy", "max_steps": 4}
+    assert run.stage.settings == {"data": "embedded", "difficulty": "bare", "max_steps": 4}
     assert (run.model, run.method.name) == ("tiny:M", "serl")
     assert given == {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}, (
         "what is given is left alone"

@@ -152,3 +152,20 @@ def test_a_prompt_beyond_the_limit_is_studied_as_it_is_played() -> None:
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(UsageError, match="expert play"):
         fine_tune(small_model(), PromptEncoder(small_tokenizer(), 64), [], WarmStart())
+
+
+def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
+    """Every way into the unknown goes to the first unvisited place of its kind, and shut doors are opened."""
+    tasks = list(STAGE.panel("train", 12))
+    seeing, seeking = (
+        [example for wave in expert_play(STAGE, tasks, noise=0.0, seek=seek) for example in wave]
+        for seek in (False, True)
+    )
+    first = {
+        seek: [example.response for example in examples if "\nDone: " not in example.prompt]
+        for seek, examples in ((False, seeing), (True, seeking))
+    }
+    assert first[False] != first[True]
+    assert all(response.endswith(" 1</action>") for response in first[True])
+    assert len(seeking) > len(seeing), "searching takes longer than knowing"
+    assert any(response.startswith("<action>open ") for response in (example.response for example in seeking))

@@ -100,7 +100,8 @@ class ReplayPolicy:
 
 
 def scripted_policy(name: str, *, seed: int = 0) -> Policy:
-    """A policy by name: ``expert``, ``expert:0.2`` (with detours), ``random``, ``replay:FILE``, ``webshop-rule``."""
+    """A policy by name: ``expert``, ``expert:0.2`` (with detours), ``seeking-expert``, ``random``, ``replay:FILE`` or
+    ``webshop-rule``."""
     kind, _, argument = name.partition(":")
     if kind == "random":
         return RandomPolicy(seed)
@@ -114,8 +115,14 @@ def scripted_policy(name: str, *, seed: int = 0) -> Policy:
         from agentgym_hindsight.hindsight.storage import read_jsonl
 
         return ReplayPolicy(read_jsonl(argument).trajectories)
+    if name == "seeking-expert":
+        from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
+
+        return SeekingExpert()
     if name == "webshop-rule":
         from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
 
         return SearchAndBuyFirst()
-    raise UnknownNameError("policy", name, ("expert", "expert:NOISE", "random", "replay:FILE", "webshop-rule"))
+    raise UnknownNameError(
+        "policy", name, ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule")
+    )

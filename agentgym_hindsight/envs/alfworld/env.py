@@ -57,7 +57,7 @@ class ALFWorldEnv(HindsightEnv):
       ``official``, or the folder that holds the official games.
     * ``backend``: ``native`` (our engine), ``textworld`` (the genuine one, extra ``[alfworld]``); ``embedded`` and
       ``official`` are short for the native engine on that data.
-    * ``difficulty``: ``easy``, ``standard`` or ``hard``; embedded houses only.
+    * ``difficulty``: ``bare`` (hardly furnished), ``easy``, ``standard`` or ``hard``; embedded houses only.
     * ``task_types``: some of the six, by name.
     * and those of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
 

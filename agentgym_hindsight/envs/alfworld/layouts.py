@@ -57,6 +57,7 @@ class Difficulty:
 
 
 DIFFICULTIES = {
+    "bare": Difficulty("bare", receptacles=0.1, objects=0.05, distractors=0.0, traps=0.0),
     "easy": Difficulty("easy", receptacles=0.5, objects=0.4, distractors=0.5, traps=0.0),
     "standard": Difficulty("standard"),
     "hard": Difficulty("hard", receptacles=1.4, objects=1.4, distractors=1.5, traps=2.0),
@@ -119,10 +120,11 @@ def _pools(difficulty: Difficulty) -> dict[tuple[str, str], tuple[tuple[tuple[st
     pools = {}
     for kind in ROOM_KINDS:
         rng = Draws("furniture", kind, difficulty.receptacles)
-        seen: dict[tuple[tuple[str, int], ...], None] = {}
+        seen: dict[frozenset[tuple[str, int]], tuple[tuple[str, int], ...]] = {}  # whatever the order
         while len(seen) < sum(POOLS.values()):
-            seen.setdefault(_furniture(kind, rng, difficulty))
-        rooms, first = tuple(seen), 0
+            furniture = _furniture(kind, rng, difficulty)
+            seen.setdefault(frozenset(furniture), furniture)
+        rooms, first = tuple(seen.values()), 0
         for pool, size in POOLS.items():
             pools[pool, kind] = rooms[first : first + size]
             first += size
