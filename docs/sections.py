@@ -134,8 +134,43 @@ def webshop_sections(kind: type) -> list[str]:
     ]
 
 
+def appworld_sections(kind: type) -> list[str]:
+    from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS
+    from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, SPLITS, make, templates
+
+    apps = [(f"`{app.name}`", len(app.apis), app.description) for app in APPS.values()]
+    found = sorted(templates(), key=lambda each: (SPLITS.index(each.split), each.difficulty, each.name))
+    rows = [
+        (f"`{each.name}`", each.split, each.difficulty, _asked(each.build), make(each.name, 0).job.instruction)
+        for each in found
+    ]
+    sizes = [
+        (f"`{split}`", len(templates(split)), PER_TEMPLATE[split], len(templates(split)) * PER_TEMPLATE[split])
+        for split in SPLITS
+    ]
+    tables = sum(len(app.tables) for app in APPS.values())
+    return [
+        f"## Apps\n\nOf the miniature world: {sum(row[1] for row in apps)} APIs over {tables} tables.\n\n"
+        + table(("app", "APIs", "what it is for"), apps),
+        "## Splits and tasks\n\nOf the miniature world. No template serves two splits, and each split has worlds of "
+        "its own.\n\n" + table(("split", "templates", "tasks of each", "tasks"), sizes),
+        "Difficulty: 1 is one app and one look, 2 some apps or many pages, 3 conditions, sums and several apps. The "
+        'template is the category of a result, and `templates=["set_alarm"]` or `difficulty=1` plays some alone.\n\n'
+        + table(("template", "split", "difficulty", "what it is", "for example"), rows),
+    ]
+
+
+def _asked(build: Callable[..., object]) -> str:
+    """The first line of a template's docstring."""
+    return markdown((build.__doc__ or "").strip().split("\n")[0])
+
+
 #: What only one env has, by the folder it lives in.
-SECTIONS: dict[str, Callable[[type], list[str]]] = {"alfworld": alfworld_sections, "webshop": webshop_sections}
+SECTIONS: dict[str, Callable[[type], list[str]]] = {
+    "alfworld": alfworld_sections,
+    "webshop": webshop_sections,
+    "appworld": appworld_sections,
+}
 
 
 def _rst_rows(docstring: str) -> Iterator[tuple[str, str]]:

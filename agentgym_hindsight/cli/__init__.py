@@ -25,7 +25,7 @@ COMMANDS: dict[str, str] = {
     "eval": "models, endpoints and scripted policies on a panel; success with intervals",
     "compare": "rivals on equal terms: recipes × seeds, one table with intervals",
     "report": "training runs as one HTML page: curves, tables, rollouts, warnings",
-    "data": "panels and games: list, check, export",
+    "data": "panels, games, installations: list, check, export, install",
     "bench": "speed, side by side in one run",
     "parity": "our engine against the genuine one, turn by turn",
     "anchors": "how often equal text hides different states, as a table",

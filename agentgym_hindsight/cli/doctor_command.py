@@ -7,13 +7,14 @@ import os
 import platform
 import sys
 from importlib import metadata, util
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from agentgym_hindsight import __version__
 from agentgym_hindsight.cli.shared import output
-from agentgym_hindsight.errors import DataError
+from agentgym_hindsight.errors import DataError, HindsightError
 
 #: package → (extra that brings it, "" for the core; what it is for)
 _PACKAGES = {
@@ -34,6 +35,14 @@ _PACKAGES = {
     "pytest": ("dev", "the tests"),
 }
 
+#: sandbox mode → what to think of it
+_SANDBOX = {
+    "namespaces+seccomp": "as strong as it gets",
+    "seccomp": "no namespaces here, as in many containers; files, network and processes are shut all the same",
+    "namespaces": "no seccomp here; no network, files or other processes, but more of the kernel can be reached",
+    "rlimits": "NO BOUNDARY: only for models you trust, on a machine you can lose",
+}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -48,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     _accelerator(out)
     _alfworld(out, options.data)
     _webshop(out, options.data)
+    _appworld(out)
     out.print("Everything the core needs is there." if healthy else "Mend what is marked above.")
     return 0 if healthy else 1
 
@@ -140,3 +150,55 @@ def _tagger(models: tuple[str, ...]) -> str:
         return "not installed; cure: pip install 'agentgym-hindsight\\[spacy]'"
     found = [model for model in models if util.find_spec(model)]
     return f"model {found[0]}" if found else f"no model; cure: python -m spacy download {models[0]}"
+
+
+def _appworld(out: Console) -> None:
+    out.print("\nAppWorld")
+    out.print("  miniature world: always there")
+    out.print(f"  sandbox of the agent's programs: {_sandbox()}", soft_wrap=True)
+    out.print(f"  official AppWorld: {_official_appworld()}", soft_wrap=True)
+
+
+def _sandbox() -> str:
+    """How programs are confined here: one worker is started to tell."""
+    from agentgym_hindsight.envs.appworld.sandbox import Sandbox
+
+    try:
+        sandbox = Sandbox(lambda app, api, arguments: None)
+    except HindsightError as error:
+        return f"none. {error}"
+    try:
+        return f"{sandbox.mode}; {_SANDBOX[sandbox.mode]}"
+    except HindsightError as error:
+        return f"none. {error}"
+    finally:
+        sandbox.close()
+
+
+def _official_appworld() -> str:
+    """Package and data, or the cure for the first that is missing."""
+    from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter
+    from agentgym_hindsight.envs.appworld.official.tasks import SPLITS, OfficialTasks
+
+    servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
+    try:
+        if servers:
+            runs = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not asked)"
+        else:
+            python, version = find_interpreter()
+            runs = f"package {version} in {python}"
+    except HindsightError as error:
+        return f"not installed. {error}"
+    try:
+        tasks = OfficialTasks(find_data())
+        counts = ", ".join(f"{split} {_count(tasks, split)}" for split in SPLITS)
+    except HindsightError as error:
+        return f"{runs}; no tasks. {error}"
+    return f"{runs}; tasks in {tasks.root / 'data'}: {counts}"
+
+
+def _count(tasks: Any, split: str) -> int:
+    try:
+        return int(tasks.count(split))
+    except DataError:
+        return 0

@@ -28,6 +28,7 @@ from agentgym_hindsight.cli.shared import (
     env_arguments,
     make_env,
     output,
+    own_protocol,
     panel_of,
     progress_bar,
     result_table,
@@ -53,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", help="a manifest made by `agh data panel`, instead of --split and --tasks")
     parser.add_argument("--tasks", type=int, default=0, help="how many tasks of the split (default: all)")
     parser.add_argument(
-        "--protocol", choices=PROTOCOLS, help="the prompt of a turn (default: the training run's, else verl-agent-2025)"
+        "--protocol", choices=PROTOCOLS, help="the prompt of a turn (default: the run's, else what suits the env)"
     )
     parser.add_argument("--history", type=int, help="turns of history in a prompt (default: the protocol's own)")
     parser.add_argument("--temperature", type=float, nargs="+", help="of models (default: 0 0.4); 0 is greedy")
@@ -134,7 +135,7 @@ def _as_trained(options: argparse.Namespace) -> None:
     if stage and options.env == ENVS[0].id:
         options.env = stage["env"]
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
-    options.protocol = options.protocol or stage.get("protocol", "verl-agent-2025")
+    options.protocol = options.protocol or stage.get("protocol") or own_protocol(options.env)
     options.history = stage.get("history") if options.history is None else options.history
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
@@ -177,7 +178,7 @@ def _panel(options: argparse.Namespace) -> TaskPanel:
     if strangers:
         raise UsageError(
             f"Expected a panel of {own} tasks, got one of {', '.join(sorted(strangers))}; "
-            "try --set data=… for the data the panel was made with."
+            "try --set data=… or backend=…, as the panel was made, or the --env it was made with."
         )
     return panel
 

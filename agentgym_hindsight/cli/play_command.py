@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codeop
+import warnings
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +14,9 @@ from agentgym_hindsight.cli.shared import add_env_arguments, make_env
 from agentgym_hindsight.hindsight.sources import Hindsight
 
 _SEPARATOR = " [SEP] "
+#: Worlds in which a command is a program: it may take several lines, and its blanks mean something.
+_CODE = frozenset({"appworld"})
+_PROGRAMS = "Any Python program: apis.<app>.<api>(name=value, …). A blank line ends an indented block."
 _HELP = ":actions legal commands · :hint what the expert would do · :why the sources of the last turn · :new · :quit"
 
 
@@ -48,9 +53,10 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
     """One game; whether another is wanted."""
     observation, info = env.reset(seed=seed, options=chosen or None)
     out.print(f"[dim]{info['task_id']} · {env.unwrapped.backend.name}[/dim]\n{_page(observation)}")
+    code = env.unwrapped.prompt_world in _CODE
     over = False
     while True:
-        command = out.input("[bold]> [/bold]").strip()
+        command = _typed(out, code=code)
         if command in (":quit", ":q"):
             return False
         if command == ":new":
@@ -58,9 +64,9 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
         if command == ":actions":
             # What can be searched is open: no list could name it.
             searches = ["search[words]"] if info["extra"].get("has_search_bar") else []
-            out.print(escape("\n".join([*searches, *info["admissible_actions"]])))
-        elif command == ":hint":
-            out.print(escape(info["expert_action"] or "The expert knows no way to win from here."))
+            out.print(_PROGRAMS if code else escape("\n".join([*searches, *info["admissible_actions"]])))
+        elif command == ":hint":  # not wrapped: a program has to stay one when it is copied
+            out.print(escape(info["expert_action"] or "The expert knows no way to win from here."), soft_wrap=True)
         elif command == ":why":
             _show(out, info["hindsight"])
         elif command.startswith(":"):
@@ -88,6 +94,27 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
                 for step, hindsight in enumerate(info["hindsight"].episode):
                     out.print(f"[bold]turn {step + 1}[/bold]")
                     _show(out, hindsight, short=True)
+
+
+def _typed(out: Console, *, code: bool) -> str:
+    """One command: a line, or as many as a program takes."""
+    line: str = out.input("[bold]> [/bold]")
+    if not code or line.lstrip().startswith(":"):
+        return line.strip()
+    program = line
+    while _goes_on(program):
+        program += "\n" + out.input("[bold]. [/bold]")
+    return program.rstrip()
+
+
+def _goes_on(program: str) -> bool:
+    """Whether a program lacks lines, by the rule of Python's own prompt."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the program's own affair
+        try:
+            return codeop.compile_command(program) is None
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+            return False  # broken as it is: the world says how
 
 
 def _show(out: Console, hindsight: Hindsight, *, short: bool = False) -> None:

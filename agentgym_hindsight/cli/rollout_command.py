@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     if strangers:
         raise UsageError(
             f"Expected a panel of {backend} tasks, got one of {', '.join(sorted(strangers))}; "
-            "try --set data=… for the data the panel was made with."
+            "try --set data=… or backend=…, as the panel was made, or the --env it was made with."
         )
     # What decides a rollout besides its task: kept with it, so that a file never mixes two runs.
     terms = {"policy": policy.name, "backend": backend, "seed": options.seed, "settings": settings}

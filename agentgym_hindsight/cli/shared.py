@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
+import re
 import sys
 from importlib import import_module
 from typing import Any
@@ -25,6 +27,7 @@ __all__ = [
     "env_arguments",
     "make_env",
     "output",
+    "own_protocol",
     "panel_of",
     "progress_bar",
     "result_table",
@@ -78,12 +81,23 @@ def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 def _held_out(env_id: str) -> str | None:
     """The split that policies are tried on; None where the env knows neither name, or cannot be asked."""
+    splits = getattr(_creator(env_id), "splits", ())
+    return next((split for split in _HELD_OUT if split in splits), None)
+
+
+def own_protocol(env_id: str) -> str:
+    """The prompt protocol that suits an env: programs have one of their own."""
+    world = getattr(_creator(env_id), "prompt_world", "generic")
+    return "code" if world == "appworld" else "verl-agent-2025"
+
+
+def _creator(env_id: str) -> Any:
+    """What makes the env, usually its class; None where it cannot be told."""
     module, _, name = env_id.rpartition(":")
     if module:
         import_module(module)
     entry = gym.registry[name].entry_point if name in gym.registry else None
-    splits = getattr(load_env_creator(entry) if isinstance(entry, str) else entry, "splits", ())
-    return next((split for split in _HELD_OUT if split in splits), None)
+    return load_env_creator(entry) if isinstance(entry, str) else entry
 
 
 def panel_of(env: gym.Env[Any, Any], split: str | None, n: int, seed: int) -> TaskPanel:
@@ -105,7 +119,23 @@ def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
     """The env a command was asked for; an unknown id is answered with the nearest one."""
     if options.env not in gym.registry and ":" not in options.env:
         raise UnknownNameError("environment id", options.env, [entry.id for entry in ENVS])
-    return gym.make(options.env, **env_arguments(options), **more)
+    settings = env_arguments(options)
+    try:
+        return gym.make(options.env, **settings, **more)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown[1] not in settings:
+            raise
+        raise UnknownNameError(f"argument of {options.env}", unknown[1], _arguments_of(options.env)) from error
+
+
+def _arguments_of(env_id: str) -> set[str]:
+    """Names of what an env takes, those of its bases among them."""
+    creator = _creator(env_id)
+    makers = [vars(kind).get("__init__") for kind in creator.__mro__[::-1]] if isinstance(creator, type) else [creator]
+    signatures = [inspect.signature(make) for make in makers if inspect.isfunction(make)]
+    known = {name: each for signature in signatures for name, each in signature.parameters.items()}
+    return {name for name, each in known.items() if each.kind == each.KEYWORD_ONLY or name == "split"}
 
 
 def progress_bar() -> Progress:

@@ -24,7 +24,8 @@ _OPEN = re.compile(r"<action>", _FLAGS)
 _CLOSE = re.compile(r"</action>", _FLAGS)
 #: Worlds whose actions are code: their case means something.
 _CASED = frozenset({"appworld"})
-_FENCE = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\r?\n(?P<code>.*?)(?P<end>\n?[ \t]*```|\Z)", _FLAGS | re.DOTALL)
+#: Names of a block of code, in lower case; a block of another name is stepped over.
+_PYTHON = frozenset({"", "python", "py", "python3"})
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _TAGS = re.compile(
     r"(?P<close></action\s*>)|(?P<start><action(?=[\s/>]))|(?P<damaged>\[action>|(?<![\w<\[/])action>)|(?P<end>>)",
@@ -66,8 +67,9 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
     ``plain``
         The whole response, stripped.
     ``code``
-        What stands between the first ```` ```python ```` and the next ```` ``` ````, case and indentation kept. Without
-        such a block the whole response is sent, and is invalid; so is a block that does not end.
+        What stands in the first ```` ```python ```` block, case and indentation kept. It ends with a line that begins
+        or ends with ```` ``` ````; blocks of other languages are stepped over. Without such a block the whole response
+        is sent, and is invalid; so is a block that does not end.
 
     In the world ``"appworld"``, whose actions are code, no parser lower-cases or cuts.
 
@@ -208,14 +210,35 @@ def _parse_plain(response: str, world: str) -> ParsedAction:
 
 
 def _parse_code(response: str, world: str) -> ParsedAction:
-    match = _FENCE.search(response)
-    if match is None:
+    span, closed = _code_block(response)
+    if span is None:
         text = response.strip()
         return ParsedAction(text, None, False, "no ```python block" if text else "no action")
-    code, span = match["code"], match.span("code")
-    if not match["end"]:
+    code = response[slice(*span)]
+    if not closed:
         return ParsedAction(code, span, False, "the ```python block does not end")
     return ParsedAction(code, span, bool(code.strip()), "" if code.strip() else "no action")
+
+
+def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
+    """Where the code of the first block of Python stands, and whether the block ends. One pass over the lines."""
+    begin = place = 0  # where the open block's code begins, where the line does
+    inside = ours = False
+    for line in response.split("\n"):
+        bare = line.strip()
+        if not inside:
+            before, _, label = bare.partition("```")
+            begin = place + len(line) + 1
+            fence = len(before) < len(bare) and "`" not in label.lstrip("`") and begin <= len(response)
+            ours = fence and label.strip("` \t").lower() in _PYTHON
+            inside = ours or (fence and not before and " " not in label.strip())
+        elif bare.startswith("```") or bare.endswith("```"):
+            if ours:
+                end = place - 1 if bare.startswith("```") else place + line.rindex("```")
+                return (begin, max(begin, end - response.endswith("\r", begin, max(begin, end)))), True
+            inside = False
+        place += len(line) + 1
+    return ((begin, len(response)), False) if ours and inside else (None, False)
 
 
 #: Parsers by name. Each takes the response and the world it speaks of.

@@ -1,0 +1,261 @@
+"""The command line in the miniature world of AppWorld."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agentgym_hindsight.cli import main
+from agentgym_hindsight.cli.play_command import _goes_on
+from agentgym_hindsight.cli.shared import own_protocol
+from agentgym_hindsight.errors import WorkerError
+from agentgym_hindsight.hindsight.storage import read_jsonl
+
+APPWORLD = ["--env", "AppWorld-Hindsight-v0"]
+Capture = pytest.CaptureFixture[str]
+
+
+def agh(*words: str | Path) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No official AppWorld, whatever this machine has."""
+    for name in ("APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS", "AGENTGYM_SANDBOX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def typed(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: Iterator[str] = iter(lines)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(given))
+
+
+def data_folder(root: Path) -> None:
+    (root / "data" / "datasets").mkdir(parents=True)
+    (root / "data" / "tasks" / "a_1").mkdir(parents=True)
+    (root / "data" / "tasks" / "a_1" / "specs.json").write_text(json.dumps({"db_version": "0.1.0"}))
+    (root / "data" / "datasets" / "train.txt").write_text("a_1\n")
+
+
+def test_list_names_the_miniature_world(capsys: Capture) -> None:
+    assert agh("list") == 0
+    printed = capsys.readouterr().out
+    assert "miniature/hamlet" in printed
+    assert "train 1440" in printed
+
+
+def test_doctor_tells_the_sandbox_and_what_is_not_installed(capsys: Capture) -> None:
+    assert agh("doctor") == 0
+    told = capsys.readouterr().out.partition("\nAppWorld\n")[2]
+    assert "miniature world: always there" in told
+    assert "sandbox of the agent's programs: " in told
+    assert "official AppWorld: not installed. Expected a Python that has the appworld package" in told
+    assert "agh data install appworld" in told
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("namespaces+seccomp", "as strong as it gets"),
+        ("seccomp", "as in many containers"),
+        ("namespaces", "no seccomp here"),
+        ("rlimits", "NO BOUNDARY"),
+    ],
+)
+def test_doctor_says_what_to_think_of_a_sandbox(
+    mode: str, says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentgym_hindsight.envs.appworld.sandbox.Sandbox.mode", mode)
+    assert agh("doctor") == 0
+    assert f"{mode}; " in (printed := capsys.readouterr().out)
+    assert says in printed
+
+
+def test_doctor_survives_a_system_without_a_sandbox(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise WorkerError("Expected a system with fork, got another; try Linux.")
+
+    monkeypatch.setattr("agentgym_hindsight.envs.appworld.sandbox.Sandbox.__init__", refuse)
+    assert agh("doctor") == 0
+    assert "programs: none. Expected a system with fork" in capsys.readouterr().out
+
+
+def test_doctor_finds_an_installation_of_ones_own(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho \'{"version": "0.1.3.post1", "unpacked": true}\'\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("APPWORLD_PYTHON", str(python))
+    monkeypatch.setenv("APPWORLD_ROOT", str(tmp_path / "root"))
+    assert agh("doctor") == 0
+    assert f"package 0.1.3.post1 in {python}; no tasks. Expected AppWorld's tasks" in capsys.readouterr().out
+    data_folder(tmp_path / "root")
+    assert agh("doctor") == 0
+    printed = capsys.readouterr().out
+    assert f"tasks in {tmp_path / 'root' / 'data'}: train 1, dev 0, test_normal 0, test_challenge 0" in printed
+    monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://two:2")
+    assert agh("doctor") == 0
+    assert "servers http://one:1, http://two:2 ($APPWORLD_SERVERS; not asked); tasks in" in capsys.readouterr().out
+
+
+def test_a_person_writes_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [":actions", "for i in range(2):", "    print(i, end=';')", "", "print(i + 40)", "Broken(", "1)", ":why"]
+    typed([*lines, ":hint", "apis.supervisor.complete_task()", "x = 1", ":quit"], monkeypatch)
+    assert agh("play", *APPWORLD, "--split", "train", "--seed", "3") == 0
+    printed = capsys.readouterr().out
+    assert "Any Python program" in printed
+    assert "0;1;" in printed
+    assert "\n41\n" in printed, "variables live on"
+    assert "NameError: name 'Broken' is not defined" in printed, "two lines, one program; its case was kept"
+    assert "why: It failed before anything had changed." in printed
+    hinted = [line for line in printed.splitlines() if line.startswith("passwords = {row")]
+    assert len(hinted) == 1
+    assert hinted[0].endswith("}"), "a program is not wrapped"
+    assert "FAILED: " in printed
+    assert "The game is over" in printed
+
+
+@pytest.mark.parametrize(
+    ("program", "more"),
+    [
+        ("x = 1", False),
+        ("if x:", True),
+        ("if x:\n    y", True),
+        ("if x:\n    y\n", False),
+        ("f(1,", True),
+        ("f(1,\n2)", False),
+        ("'''a", True),
+        ("def", False),
+        ("x = (]", False),
+        ("\x00", False),
+        ("1 is 1", False),  # a SyntaxWarning is no error of ours
+        ("", False),
+    ],
+)
+def test_a_program_goes_on_as_at_pythons_own_prompt(program: str, more: bool) -> None:
+    assert _goes_on(program) is more
+
+
+def test_a_line_of_a_game_is_a_command_as_ever(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(["  if x:  ", ":quit"], monkeypatch)
+    assert agh("play", "--set", "data=embedded", "--set", "difficulty=easy", "--seed", "0") == 0
+    assert "Nothing happens." in capsys.readouterr().out
+
+
+def test_tasks_are_listed_by_level_and_template(capsys: Capture) -> None:
+    assert agh("data", "list", *APPWORLD, "--split", "train", "--set", 'templates=["set_alarm"]', "--tasks", "3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(line.split()[1:3] == ["train", "set_alarm"] for line in lines)
+    assert agh("data", "list", *APPWORLD, "--set", "difficulty=1", "--tasks", "4") == 0
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"test"}
+
+
+def test_the_expert_is_evaluated_and_its_rollout_says_what_was_played(tmp_path: Path, capsys: Capture) -> None:
+    assert agh("eval", *APPWORLD, "--policy", "expert", "--split", "dev", "--tasks", "8", "--out", tmp_path / "e") == 0
+    printed = capsys.readouterr().out
+    assert "miniature/hamlet" in printed
+    assert "100.0%" in printed
+    (played, *_) = read_jsonl(tmp_path / "e" / "rollouts-expert-seed0.jsonl").trajectories
+    assert (played.backend, played.won) == ("miniature/hamlet", True)
+    assert played.steps[0].response.startswith("```python\n"), "asked in the protocol of programs"
+    assert "checks passed." in str(played.steps[-1].extra["evaluation"])
+
+
+def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None:
+    words = ["rollout", *APPWORLD, "--split", "dev", "--tasks", "2"]
+    assert agh(*words, "--out", tmp_path / "a.jsonl") == 0
+    assert agh(*words, "--policy", f"replay:{tmp_path / 'a.jsonl'}", "--out", tmp_path / "b.jsonl") == 0
+    first, again = (read_jsonl(tmp_path / name).trajectories for name in ("a.jsonl", "b.jsonl"))
+    assert [each.steps[-1].next_anchor for each in first] == [each.steps[-1].next_anchor for each in again]
+    assert all(each.won for each in again)
+    assert agh("anchors", tmp_path / "a.jsonl") == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rollout", "--set", "data=embedded"], "Expected a known argument of AppWorld-Hindsight-v0, got 'data'"),
+        (["rollout", "--set", "dificulty=1"], "did you mean 'difficulty'?"),
+        (["rollout", "--set", "bakend=official"], "did you mean 'backend'?"),
+        (["rollout", "--policy", "random", "--tasks", "1"], "needs an env that lists them"),
+        (["play", "--split", "test_normal"], "Known: dev, test, train"),
+        (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try another split"),
+        (["data", "export", "--out", "x"], "got miniature/hamlet"),
+    ],
+)
+def test_mistakes_are_answered_with_a_cure(words: list[str], says: str, capsys: Capture) -> None:
+    assert agh(*words, *APPWORLD) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_said_with_the_cure(capsys: Capture) -> None:
+    assert agh("play", *APPWORLD, "--split", "test_normal", "--set", "backend=official") == 1
+    assert "agh data install appworld" in capsys.readouterr().err
+
+
+def test_a_panel_of_another_env_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    panel = tmp_path / "panel.json"
+    assert agh("data", "panel", *APPWORLD, "--split", "dev", "--tasks", "2", "--out", panel) == 0
+    for command in ("rollout", "eval"):
+        assert agh(command, "--panel", panel, "--set", "data=embedded") == 2
+        assert "the --env it was made with" in capsys.readouterr().err
+    assert agh("rollout", *APPWORLD, "--panel", panel, "--out", tmp_path / "played.jsonl") == 0
+
+
+def test_a_mistake_inside_an_env_is_not_called_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("f() got an unexpected keyword argument 'never_given'")
+
+    monkeypatch.setattr("agentgym_hindsight.envs.appworld.env.MiniatureLibrary", broken)
+    with pytest.raises(TypeError, match="never_given"):
+        agh("rollout", *APPWORLD)
+
+
+def test_the_protocol_suits_the_env() -> None:
+    assert own_protocol("AppWorld-Hindsight-v0") == "code"
+    assert own_protocol("ALFWorld-Hindsight-v0") == "verl-agent-2025"
+    assert own_protocol("tests.wrappers.stack:WrappedCorridor-v0") == "verl-agent-2025"
+    assert own_protocol("nowhere-v0") == "verl-agent-2025"
+
+
+def test_installing_is_told_before_it_is_done(tmp_path: Path, capsys: Capture) -> None:
+    assert agh("data", "install", "appworld", "--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert f"into {tmp_path / 'data' / 'appworld'}:" in printed
+    assert [line[:2] for line in printed.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4."]
+    assert not (tmp_path / "data").exists()
+
+
+def test_nobody_is_asked_where_nobody_can_answer(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agentgym_hindsight", "data", "install", "appworld", "--python", sys.executable],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert "try --yes, or --dry-run" in done.stderr or "Python 3.11 or newer" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.slow
+def test_bench(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentgym_hindsight.cli.bench_appworld._TURNS", 100)
+    words = ["appworld", "--worlds", "2", "--minutes", "0.01", "--fuzz", "30"]
+    assert agh("bench", *words, "--out", tmp_path / "page.md") == 0
+    assert "a world beside them" in capsys.readouterr().out
+    text = (tmp_path / "page.md").read_text()
+    assert f"`agh bench {' '.join(words)} --seed 0`" in text
+    assert "| untouched |" in text
