@@ -44,7 +44,8 @@ class AppWorldEnv(HindsightEnv):
     ``info["admissible_actions"]`` is empty. Code runs in a sandbox, see ``docs/sandbox.md``.
 
     ## Rewards
-    0 until the task is completed, then the share of checks that hold. ``info["won"]``: all of them.
+    0 until the task is completed, then ``info["score"]``, the share of checks that hold, or still 0 where nothing that
+    was asked for is there: ending at once must not pay. ``info["won"]``: all of them.
 
     ## Termination and truncation
     Terminated by ``complete_task``; truncated after ``max_steps`` turns (30).

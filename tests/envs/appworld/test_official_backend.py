@@ -337,7 +337,7 @@ def test_behind_gymnasium(source):
     _, info = env.reset(options={"task_id": "aaaaaaa_1"})
     assert "def solution" in info["expert_action"]
     _, reward, terminated, _, info = env.step("complete")
-    assert (reward, terminated, info["won"], info["score"]) == (0.5, True, False, 0.5)
+    assert (reward, terminated, info["won"], info["score"]) == (0.0, True, False, 0.5), "ending at once does not pay"
     (hindsight,) = info["hindsight"].episode
     assert "Failed: A note was written." in hindsight.immediate_feedback.detail
     assert "def solution" in hindsight.successful_trajectory.text

@@ -134,7 +134,7 @@ class TestEpisodes:
     def test_requirements_are_told_where_allowed_and_traces_nowhere(self, backend):
         begin(backend, "bbbbbbb_1")
         turn = backend.act("apis.supervisor.complete_task(answer='7')")
-        assert turn.score == 0.5
+        assert (turn.score, turn.reward) == (0.5, 0.0), "what doing nothing passes earns nothing"
         assert "Failed: The answer is what was asked for." in turn.detail
         assert "==" not in turn.detail + repr(turn.extra)
         begin(backend, "ccccccc_1")

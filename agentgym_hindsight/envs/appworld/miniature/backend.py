@@ -22,6 +22,9 @@ from agentgym_hindsight.tasks import Task, content_hash
 
 __all__ = ["MiniatureBackend"]
 
+#: What there is to say of a command where there was none.
+_NO_COMMAND = {"error": "", "replaced": False, "calls": 0, "changes": ""}
+
 _DONE = "The program ran; nothing was printed."
 _OVER = "The task is completed."
 
@@ -89,6 +92,15 @@ class MiniatureBackend(LibraryBackend):
         return self.play.call(app, api, arguments)
 
 
+class _Facts(Extra):
+    """What is known of a turn."""
+
+    __slots__ = ()
+
+    def after_thought(self) -> _Facts:
+        return _Facts(**{**self._facts, **_NO_COMMAND})
+
+
 class _Play:
     """One episode."""
 
@@ -135,7 +147,7 @@ class _Play:
             not outcome.kind,
             verdict.won if verdict else False,
             verdict.score if verdict else 0.0,
-            verdict.score if verdict else 0.0,
+            verdict.reward if verdict else 0.0,
             over,
             self.state_key(outcome.shape),
             partial(_detail, outcome, changes),
@@ -157,7 +169,7 @@ class _Play:
 
     def _extra(self, outcome: Outcome, calls: int, changes: Any, verdict: Verdict | None = None) -> Extra:
         told = "" if verdict is None else _told(verdict)
-        return Extra(
+        return _Facts(
             **self._facts,
             error=outcome.kind,
             replaced=outcome.fresh,  # the interpreter, and with it all variables

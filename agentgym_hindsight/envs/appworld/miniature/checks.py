@@ -19,6 +19,7 @@ class Verdict(NamedTuple):
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
+    begun: bool = True  # something that was asked for is there
 
     @property
     def won(self) -> bool:
@@ -30,10 +31,19 @@ class Verdict(NamedTuple):
         """The share that holds."""
         return len(self.passes) / (len(self.passes) + len(self.failures))
 
+    @property
+    def reward(self) -> float:
+        """The score where something was done for it: whoever ends at once has damaged nothing, and must not be paid.
+
+        >>> Verdict(("a", "b", "c"), ("d",)).reward, Verdict(("a", "b"), ("d", "e"), begun=False).reward
+        (0.75, 0.0)
+        """
+        return self.score if self.begun else 0.0
+
 
 def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
     """The verdict on an end: what changed, with what status the task was completed, what was answered."""
-    told: list[tuple[str, bool]] = [("The task is completed with status success.", completed == "success")]
+    told: list[tuple[str, bool]] = []
     if goal.answer is not NO_ANSWER:
         told.append(("The answer is right.", answers_match(answer, goal.answer)))
     spare = {table: goal.free(table, delta[table]) for table in delta}
@@ -46,8 +56,12 @@ def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
             told += [(each.requirement, place in met) for place, each in enumerate(wanted)]
             if len(rows) > len(met):
                 damaged.add(table)
+    begun = any(holds for _, holds in told)
+    told.insert(0, ("The task is completed with status success.", completed == "success"))
     told.append(("Nothing else has changed in any app.", not damaged))
-    return Verdict(tuple(text for text, holds in told if holds), tuple(text for text, holds in told if not holds))
+    return Verdict(
+        tuple(text for text, holds in told if holds), tuple(text for text, holds in told if not holds), begun
+    )
 
 
 def _pairs(wanted: Sequence[Wanted], rows: Sequence[Any]) -> dict[int, int]:

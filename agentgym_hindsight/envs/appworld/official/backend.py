@@ -95,7 +95,7 @@ class OfficialBackend(LibraryBackend):
         shown = "\n".join(part for part in (detail, verdict.describe()) if part) if self._may_tell else detail
         assert task is not None  # there is a world, so there was a start
         return Turn(
-            output, (), valid, verdict.won, verdict.score, verdict.score, True, state, shown, self._extra(verdict)
+            output, (), valid, verdict.won, verdict.score, verdict.reward, True, state, shown, self._extra(verdict)
         )
 
     def finish(self) -> Verdict:

@@ -15,6 +15,7 @@ __all__ = ["Verdict", "cause_of", "failed", "read_verdict"]
 
 _FAILED = "Execution failed. Traceback:"
 _NO_CODE = "No code available to execute."
+_FOR_NOTHING = "no_op_pass"  # AppWorld's label of a test that an agent passes by doing nothing
 
 
 class Verdict(NamedTuple):
@@ -22,6 +23,7 @@ class Verdict(NamedTuple):
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
+    begun: bool = True  # one of those holds that doing nothing fails
 
     @property
     def score(self) -> float:
@@ -34,13 +36,22 @@ class Verdict(NamedTuple):
         return len(self.passes) / total if total else 0.0
 
     @property
+    def reward(self) -> float:
+        """The score where something was done for it: ending at once must not pay.
+
+        >>> Verdict(("a", "b"), ("c", "d")).reward, Verdict(("a", "b"), ("c", "d"), begun=False).reward
+        (0.5, 0.0)
+        """
+        return self.score if self.begun else 0.0
+
+    @property
     def won(self) -> bool:
         """All requirements hold."""
         return bool(self.passes) and not self.failures
 
     def closed(self) -> Verdict:
         """The counts alone, for a split whose requirements may not be told."""
-        return Verdict(("(not told)",) * len(self.passes), ("(not told)",) * len(self.failures))
+        return Verdict(("(not told)",) * len(self.passes), ("(not told)",) * len(self.failures), self.begun)
 
     def describe(self) -> str:
         """The requirements, one a line."""
@@ -54,7 +65,7 @@ def read_verdict(tracker: object) -> Verdict:
     """The test tracker of AppWorld, as its ``to_dict`` gives it.
 
     >>> read_verdict({"passes": [{"requirement": "a"}], "failures": [{"requirement": "b", "trace": "secret"}]})
-    Verdict(passes=('a',), failures=('b',))
+    Verdict(passes=('a',), failures=('b',), begun=True)
     """
     if not isinstance(tracker, Mapping):
         raise WorkerError(f"Expected AppWorld's test results, got {type(tracker).__name__}; try a fresh server.")
@@ -64,7 +75,8 @@ def read_verdict(tracker: object) -> Verdict:
         # A check that crashes ends the evaluation: those that never ran do not hold.
         missing = total - len(passes) - len(failures)
         failures = (*failures, *("(a requirement that could not be checked)",) * missing)
-    return Verdict(passes, failures)
+    labels = [row.get("label") for row in tracker["passes"] if isinstance(row, Mapping)]
+    return Verdict(passes, failures, not failures or any(label != _FOR_NOTHING for label in labels))
 
 
 def _requirements(tracker: Mapping[str, Any], name: str) -> tuple[str, ...]:

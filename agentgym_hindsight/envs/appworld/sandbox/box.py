@@ -104,7 +104,7 @@ class Sandbox:
         """Runs ``code`` as the next cell; always comes back, about ``seconds + grace`` later at the latest."""
         if len(code) > self.limits.code_chars:
             said = f"SyntaxError: Expected at most {self.limits.code_chars} characters of code, got {len(code)}"
-            return Outcome("", said, "syntax", False, "")
+            return Outcome("", said, "syntax", False, self._worker.shape)
         lost = self._worker.line is not None and not self._worker.sound()
         if lost:
             self._worker.end()
@@ -147,7 +147,7 @@ class Sandbox:
             while True:
                 message = line.receive(deadline)
                 if message.get("nonce") != nonce:
-                    if calls == 0 and message.get("nonce") == previous:
+                    if calls == 0 and previous is not None and message.get("nonce") == previous:
                         raise _StaleError
                     raise BrokenLineError("a message of another turn")
                 if message.get("type") == "done":
@@ -187,6 +187,7 @@ class Sandbox:
         output, error, shape = output[: limits.output_chars + 99], error[: limits.error_chars + 99], shape[:4_099]
         if message.get("spent") is True:
             return self._replaced(str(kind), error)._replace(output=output)
+        self._worker.shape = shape
         return Outcome(output, error, str(kind), False, shape)
 
     def _died(self) -> Outcome:
@@ -218,10 +219,11 @@ class _Worker:
         self._home = home
         self._born: Born | None = None
         self.nonce: str | None = None  # of its last turn
+        self.shape = ""  # after its last turn
         self.line: HostLine | None = None
 
     def start(self, limit: int) -> HostLine:
-        self._born, self.nonce = self._home.spawn(), None
+        self._born, self.nonce, self.shape = self._home.spawn(), None, ""
         self.line = HostLine(self._born.sock, limit)
         return self.line
 
@@ -230,5 +232,5 @@ class _Worker:
         return self._born is not None and self._home.owns(self._born) and self.line is not None and self.line.quiet()
 
     def end(self, tell: bool = False) -> int:
-        born, self._born, self.line = self._born, None, None
+        born, self._born, self.line, self.shape = self._born, None, None, ""
         return self._home.end(born, tell) if born else 0

@@ -9,6 +9,9 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["KINDS", "Limits", "Outcome"]
 
+_MOST = 10**9  # of anything: beyond it the system's own numbers overflow
+_SHALLOWEST = 100
+
 #: How a turn can fail.
 KINDS = ("", "syntax", "exception", "timeout", "memory", "died", "protocol")
 
@@ -36,9 +39,20 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise UsageError(f"Expected {field.name} above 0, got {value!r}; try a positive number.")
+            name, value = field.name, getattr(self, field.name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+                raise UsageError(f"Expected {name} above 0, got {value!r}; try a positive number.")
+            if isinstance(value, float) and name not in ("seconds", "grace"):
+                raise UsageError(
+                    f"Expected {name} as a whole number, got {value!r}; try {max(1, int(min(value, _MOST)))}."
+                )
+            if value > _MOST:
+                raise UsageError(f"Expected {name} of at most {_MOST}, got {value!r}; try a smaller number.")
+        if self.recursion < _SHALLOWEST:
+            raise UsageError(
+                f"Expected recursion of at least {_SHALLOWEST}, which the interpreter needs for itself, "
+                f"got {self.recursion}; try recursion={_SHALLOWEST}."
+            )
         needed = 12 * self.output_chars + 12 * self.error_chars + (1 << 17)  # a character may take 12 bytes on the way
         if self.frame_bytes < needed:
             object.__setattr__(self, "frame_bytes", needed)

@@ -23,10 +23,16 @@ __all__ = ["Born", "Nursery", "nursery"]
 _START_SECONDS, _ANSWER_SECONDS = 60.0, 20.0
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has none; there it is set a moment later
 _INSIDE = Path(__file__).resolve().parent / "inside"
-#: Puts empty shells in the place of the packages above inside/, so that what those import stays out of the process. The
-#: empty entry that -c puts on the path would let files of the working directory pose as the standard library.
+#: First the same again with memory at fixed addresses, where the system lets it: the order of a set of functions, or
+#: until Python 3.12 of one with None in it, comes from them. Then empty shells in the place of the packages above
+#: inside/, so that what those import stays out of the process. The empty entry that -c puts on the path would let files
+#: of the working directory pose as the standard library.
 _BOOT = """
 import sys
+if sys.platform == "linux" and sys.argv[-1] != "again":
+    import ctypes, os
+    if ctypes.CDLL(None).personality(0x0040000) != -1:  # ADDR_NO_RANDOMIZE
+        os.execv(sys.executable, [*sys.orig_argv, "again"])
 sys.path[:] = [place for place in sys.path if place]
 name = ""
 for part in "agentgym_hindsight.envs.appworld.sandbox.inside".split("."):
@@ -82,10 +88,13 @@ class Nursery:
                     answer, sock = self._hear(_ANSWER_SECONDS)
                     if sock is not None:
                         return Born(sock, answer["pid"], self._generation)
+                    break  # no room for a process, or for a descriptor here: a new zygote would not have it either
                 except (OSError, ValueError, KeyError):
-                    pass
-                self.close()
-            raise WorkerError("Expected a worker for the agent's code, got none; try fewer processes or more memory.")
+                    self.close()
+            raise WorkerError(
+                "Expected a worker for the agent's code, got none; "
+                "try fewer processes, more memory or a higher limit of open files."
+            )
 
     def owns(self, born: Born) -> bool:
         return born.generation == self._generation and self._control is not None

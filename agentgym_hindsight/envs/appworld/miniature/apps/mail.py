@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
@@ -333,7 +334,7 @@ def delete_email(call: Call, email_id: int) -> Row:
 def show_labels(call: Call) -> list[Row]:
     """All labels in your mailbox, and how many emails have each."""
     labels = [label for row in call.db.rows("mail_emails", owner=call.user) for label in row["labels"]]
-    return [{"label": label, "emails": labels.count(label)} for label in sorted(set(labels))]
+    return [{"label": label, "emails": emails} for label, emails in sorted(Counter(labels).items())]
 
 
 @APP.write(_DONE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
@@ -120,7 +122,7 @@ def pin_note(call: Call, note_id: int, pinned: bool = True) -> Row:
 def show_tags(call: Call) -> list[Row]:
     """All your tags, and how many notes have each."""
     tags = [tag for row in call.db.rows("notes_notes", owner=call.user) for tag in row["tags"]]
-    return [{"tag": tag, "notes": tags.count(tag)} for tag in sorted(set(tags))]
+    return [{"tag": tag, "notes": notes} for tag, notes in sorted(Counter(tags).items())]
 
 
 @APP.write(_DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -88,7 +89,7 @@ def show_contact(call: Call, contact_id: int) -> Row:
 def show_relationships(call: Call) -> list[Row]:
     """The kinds of relationship among your contacts, and how many contacts are of each."""
     kinds = [kind for row in call.db.rows("phone_contacts", owner=call.user) for kind in row["relationships"]]
-    return [{"relationship": kind, "contacts": kinds.count(kind)} for kind in sorted(set(kinds))]
+    return [{"relationship": kind, "contacts": contacts} for kind, contacts in sorted(Counter(kinds).items())]
 
 
 @APP.write({"message": str, "contact_id": int})

@@ -30,6 +30,9 @@ def freeze(now: str) -> None:
 
     time.time = lambda: stamp
     time.time_ns = lambda: int(stamp) * 10**9
+    gettime, gettime_ns, calendar = time.clock_gettime, time.clock_gettime_ns, time.CLOCK_REALTIME
+    time.clock_gettime = lambda clock: stamp if clock == calendar else gettime(clock)
+    time.clock_gettime_ns = lambda clock: int(stamp) * 10**9 if clock == calendar else gettime_ns(clock)
     for name, function in real.items():
         setattr(time, name, lambda seconds=None, function=function: function(stamp if seconds is None else seconds))
     strftime, asctime = time.strftime, time.asctime

@@ -10,12 +10,12 @@ import builtins
 import gc
 import json
 import os
-import random
 import signal
 import sys
 from types import ModuleType
 from typing import Any
 
+from agentgym_hindsight.envs.appworld.sandbox.inside.dice import load_dice
 from agentgym_hindsight.envs.appworld.sandbox.inside.line import Line, plain
 from agentgym_hindsight.envs.appworld.sandbox.inside.modules import GuardedImport, Refuse
 from agentgym_hindsight.envs.appworld.sandbox.inside.report import Output, clean, cut, describe, describe_syntax, shape
@@ -91,7 +91,7 @@ class Worker:
     def begin(self, limits: dict[str, Any], names: dict[str, list[str]] | None, seed: int) -> None:
         self._limits = limits
         self._apis = Apis(self._call, names)
-        random.seed(seed)
+        load_dice(seed)
 
     def serve(self) -> None:
         try:

@@ -3,7 +3,8 @@
 A fork shares the loaded modules and costs a millisecond or two. The host's memory and descriptors never come near a
 worker, for the zygote was started as a program of its own. Requests come as lines of JSON over a socket pair:
 
-    {"spawn": true}  ->  {"pid": 12} and, as a descriptor, the host's end of that worker's line
+    {"spawn": true}  ->  {"pid": 12} and, as a descriptor, the host's end of that worker's line;
+                         {"pid": 0} and none where the system has no room for another process
     {"end": 12, "tell": true}  ->  {"status": 9}, as waitpid reports it; nothing without "tell"
 
 One worker is always kept in reserve, so that the fork happens while nobody waits for it. The zygote ends when the host
@@ -41,7 +42,8 @@ def main(descriptor: int, without: frozenset[str]) -> None:
     mapped = confine.mapped_memory()
     spaces = "namespaces" not in without and confine.enter_namespaces(descriptor)
     confine.drop_rights()
-    confine.die_with_parent()
+    if spaces:  # else the parent is the host, whose death is an end of the line: the kernel would count its thread's
+        confine.die_with_parent()
     confine.unreadable()
     filter_ = None if "seccomp" in without else Filter()
     if filter_ is not None and not _holds(filter_):
@@ -62,14 +64,12 @@ class Zygote:
         self._alive: set[int] = set()
 
     def serve(self) -> None:
-        spare, line = self._fork()
+        spare = self._fork()
         while True:
             order = self._order()
             if "spawn" in order:
-                with line:
-                    _answer(self._control, {"pid": spare}, line.fileno())
-                self._alive.add(spare)
-                spare, line = self._fork()
+                self._hand_over(spare or self._fork())
+                spare = self._fork()
                 continue
             pid = order["end"]
             status = self._end(pid) if pid in self._alive else 0  # never a number that is not, or no longer, ours
@@ -81,12 +81,29 @@ class Zygote:
         self._alive.discard(pid)
         return os.waitpid(pid, 0)[1]
 
-    def _fork(self) -> tuple[int, socket.socket]:
-        host, worker = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(worker.fileno())
-        worker.close()
+    def _hand_over(self, made: tuple[int, socket.socket] | None) -> None:
+        if made is None:
+            _answer(self._control, {"pid": 0})
+            return
+        pid, line = made
+        with line:
+            _answer(self._control, {"pid": pid}, line.fileno())
+        self._alive.add(pid)
+
+    def _fork(self) -> tuple[int, socket.socket] | None:
+        """A worker; None where the system refuses it, which must not cost those that live."""
+        try:
+            host, worker = socket.socketpair()
+        except OSError:
+            return None
+        with worker:
+            try:
+                pid = os.fork()
+            except OSError:
+                host.close()
+                return None
+            if pid == 0:
+                self._become_worker(worker.fileno())
         return pid, host
 
     def _become_worker(self, descriptor: int) -> None:
