@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+from rapidfuzz.distance import Levenshtein
 
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -16,6 +17,8 @@ __all__ = ["ActionParser"]
 
 #: Parsers whose protocol judges the format alone and leaves an illegal action to the env.
 _FORMAT_ONLY = ("verl-agent-2025",)
+#: Parsers of small policies, which miscopy.
+_FORGIVING = ("brief",)
 _NOTHING_YET = ParsedAction("")
 
 
@@ -29,6 +32,10 @@ class ActionParser(TextWrapper):
       ``None`` is the protocol's own: ``False`` for ``"verl-agent-2025"``, ``True`` for the others.
     * ``info["env_action_valid"]`` is always the env's own verdict.
 
+    * ``nearest=True``: an action that is not on the list is played as the one that is spelt most like it, and counts as
+      invalid all the same (``ParsedAction.reason`` says what was written). A policy that miscopies a number gets on
+      that way, where a refusal would only be repeated. ``None`` is the protocol's own: ``True`` for ``"brief"``.
+
     A response that holds no action is still sent, as the protocol says, so that the turn is played and can be learnt
     from. Reward penalties for invalid actions belong outside of this wrapper.
 
@@ -36,6 +43,7 @@ class ActionParser(TextWrapper):
         parser: ``"verl-agent-2025"``, ``"react-2022"``, ``"plain"``; ``None`` takes the parser of the
             :class:`~agentgym_hindsight.wrappers.PromptProtocol` below, failing that ``"verl-agent-2025"``.
         membership: whether an action the env refused is invalid.
+        nearest: whether an action that is not listed is played as the nearest one that is.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = ActionParser(gym.make("ALFWorld-Hindsight-v0", data="embedded"))
@@ -47,12 +55,19 @@ class ActionParser(TextWrapper):
     'no <action> tag'
     """
 
-    def __init__(self, env: gym.Env[str, str], parser: str | None = None, membership: bool | None = None) -> None:
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        parser: str | None = None,
+        membership: bool | None = None,
+        nearest: bool | None = None,
+    ) -> None:
         if parser is not None and parser not in PARSERS:
             raise UnknownNameError("parser", parser, PARSERS)
-        if membership is not None and not isinstance(membership, bool):
-            raise UsageError(f"Expected membership as True, False or None, got {membership!r}; try None.")
-        super().__init__(env, parser=parser, membership=membership)
+        for name, value in (("membership", membership), ("nearest", nearest)):
+            if value is not None and not isinstance(value, bool):
+                raise UsageError(f"Expected {name} as True, False or None, got {value!r}; try None.")
+        super().__init__(env, parser=parser, membership=membership, nearest=nearest)
         refuse_below(env, "ActionParser")
         if env.has_wrapper_attr("penalises_invalid_actions"):
             raise UsageError(
@@ -66,6 +81,8 @@ class ActionParser(TextWrapper):
             parser = env.get_wrapper_attr("prompt_protocol").parser if below else "verl-agent-2025"
         self.parser: str = parser
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
+        self.nearest = parser in _FORGIVING if nearest is None else nearest
+        self._listed: tuple[str, ...] = ()
         self.action_space = UnicodeText()
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
 
@@ -75,14 +92,24 @@ class ActionParser(TextWrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
+        self._listed = info["admissible_actions"]
         return observation, {**info, "parsed_action": _NOTHING_YET, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
+        if self.nearest and self._listed and parsed.span is not None and parsed.text not in self._listed:
+            parsed = self._meant(parsed)
         act = Thought(parsed.text) if parsed.thought else parsed.text
         observation, reward, terminated, truncated, info = self.env.step(act)
         accepted = info["action_valid"]
+        self._listed = info["admissible_actions"]
         valid = parsed.valid and (accepted or not self.membership)
         annotate(self.env, response=str(action), action_span=parsed.span, action_valid=valid)
         info = {**info, "action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
         return observation, float(reward), terminated, truncated, info
+
+    def _meant(self, parsed: ParsedAction) -> ParsedAction:
+        # Fewest edits; of equals the first on the list, so that the same response always means the same.
+        text = min(self._listed, key=lambda listed: Levenshtein.distance(parsed.text, listed))
+        reason = parsed.reason or f"{parsed.text!r} is not on the list"
+        return parsed._replace(text=text, valid=False, reason=reason)

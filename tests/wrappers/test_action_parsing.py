@@ -80,6 +80,42 @@ def test_thoughts() -> None:
     assert env.unwrapped.trajectory().steps[-1].feedback == "OK."
 
 
+def test_what_is_not_listed_is_played_as_the_nearest_and_stays_invalid() -> None:
+    env = ActionParser(make(), nearest=True)
+    _, info = env.reset(seed=0)
+    assert "east" in info["admissible_actions"]
+    response = say("eazt")
+    observation, *_, info = env.step(response)
+    assert observation == "You are in room 1.", "it went east"
+    assert (info["action_valid"], info["env_action_valid"]) == (False, True)
+    assert info["parsed_action"].reason == "'eazt' is not on the list"
+    step = env.unwrapped.trajectory().steps[-1]
+    assert (step.action, step.response, step.action_valid) == ("east", response, False)
+    *_, info = env.step(say("east"))
+    assert info["action_valid"], "what is listed is taken as it is"
+    *_, info = env.step("I would rather go east")
+    assert info["env_action_valid"] is False, "a reply without an action is no misspelling"
+
+
+def test_equally_near_is_the_first_on_the_list() -> None:
+    env = ActionParser(make(), nearest=True)
+    _, info = env.reset(seed=0)
+    env.step(say(""))
+    listed = info["admissible_actions"]
+    shortest = min(len(action) for action in listed)
+    assert env.unwrapped.trajectory().steps[-1].action == next(each for each in listed if len(each) == shortest)
+
+
+def test_only_brief_is_forgiving_unless_told() -> None:
+    assert [ActionParser(make(), parser).nearest for parser in ("brief", "plain", "verl-agent-2025", "code")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert not ActionParser(make(), "brief", nearest=False).nearest
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(UnknownNameError):
         ActionParser(make(), "verl")
