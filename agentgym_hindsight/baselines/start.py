@@ -62,7 +62,12 @@ class Start:
 
 def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Path | None = None) -> Path:
     """Where the warmed-up tiny policy of these settings lies: the same for every method of the seed."""
-    settings = {"model": model, "stage": asdict(stage), "warm": asdict(warm), "tokens": plan.prompt_tokens}
+    settings = {
+        "model": model,
+        "stage": asdict(stage),
+        "warm": asdict(warm),
+        "tokens": [plan.prompt_tokens, plan.context_tokens],
+    }
     name = content_hash(json.dumps(settings, sort_keys=True, default=str))
     return (root or Path("runs") / "starts") / f"{model.replace(':', '-')}-{name}-seed{plan.seed}"
 
@@ -109,6 +114,7 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ne
         hindsight=warm.hindsight,
         seek=warm.seek,
         dawdle=warm.dawdle,
+        context_tokens=plan.context_tokens,
     ):
         examples += wave
         news.advance(f"{len(examples)} examples")

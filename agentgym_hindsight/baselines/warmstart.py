@@ -25,6 +25,7 @@ from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.context import ContextOptions, compose
 from agentgym_hindsight.hindsight.trajectory import Group, group_by_task
 from agentgym_hindsight.tasks import Task, seeded_int
@@ -167,6 +168,7 @@ def expert_play(
     hindsight: float = 0.0,
     seek: bool = False,
     dawdle: float = 0.0,
+    context_tokens: int = 0,
     num_envs: int = 64,
 ) -> Iterator[list[Example]]:
     """Examples from disturbed expert rollouts, in pieces (one a wave), for a progress display.
@@ -184,15 +186,19 @@ def expert_play(
             played = rollout(venv, recorder, assignments(tasks[start : start + wave], siblings), seed=seed)
             whole = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
             examples = [
-                example for group in group_by_task(whole) for example in _examples(group, recorder, seed, hindsight)
+                example
+                for group in group_by_task(whole)
+                for example in _examples(group, recorder, seed, hindsight, context_tokens)
             ]
             yield examples
             recorder.advice.clear()
 
 
-def _examples(group: Group, recorder: _Recorder, seed: int, hindsight: float) -> Iterator[Example]:
+def _examples(group: Group, recorder: _Recorder, seed: int, hindsight: float, context_tokens: int) -> Iterator[Example]:
     drawn = seeded_int("context", seed, group.task_id)
-    contexts = compose(_CONTEXTS[drawn % len(_CONTEXTS)], group, options=ContextOptions(anchor="observation"))
+    budget = Budget(context_tokens) if context_tokens else None
+    what = _CONTEXTS[drawn % len(_CONTEXTS)]
+    contexts = compose(what, group, options=ContextOptions(anchor="observation"), budget=budget)
     for trajectory, told in zip(group, contexts, strict=True):
         for step, context in zip(trajectory.steps, told, strict=True):
             key = (trajectory.task_id, trajectory.sibling, step.index)

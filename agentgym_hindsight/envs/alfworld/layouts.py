@@ -40,6 +40,8 @@ POOLS = {"train": 27, "unseen": 6}
 
 #: Receptacles of which a room has one or a fixed set; no difficulty takes them away.
 _STAPLES = frozenset({"Fridge", "Microwave", "SinkBasin", "GarbageCan", "StoveBurner", "Bed", "Sofa", "Toilet"})
+#: Where tasks clean, heat and cool.
+_STATIONS = frozenset({"Fridge", "Microwave", "SinkBasin"})
 #: Where lamps, plants and television sets stand.
 LAMP_PLACES = ("Desk", "Dresser", "SideTable", "Shelf", "CoffeeTable", "CounterTop", "DiningTable")
 _UNIT = 0.25  # metres per step of the grid the locations count in
@@ -47,17 +49,22 @@ _UNIT = 0.25  # metres per step of the grid the locations count in
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How full a house is. All but the name are factors on what official rooms hold on average."""
+    """How full a house is. All but the name and ``furniture`` are factors on what official rooms hold on average.
+
+    ``furniture``: how many receptacles a room has beside those that things are cleaned, heated and cooled at, all of
+    different types; 0 for as many as there are.
+    """
 
     name: str
     receptacles: float = 1.0
     objects: float = 1.0
     distractors: float = 1.0  # further things of the target's own type
     traps: float = 1.0  # things that can be taken and never put down
+    furniture: int = 0
 
 
 DIFFICULTIES = {
-    "bare": Difficulty("bare", receptacles=0.1, objects=0.05, distractors=0.0, traps=0.0),
+    "bare": Difficulty("bare", receptacles=0.1, objects=0.05, distractors=0.0, traps=0.0, furniture=4),
     "easy": Difficulty("easy", receptacles=0.5, objects=0.4, distractors=0.5, traps=0.0),
     "standard": Difficulty("standard"),
     "hard": Difficulty("hard", receptacles=1.4, objects=1.4, distractors=1.5, traps=2.0),
@@ -109,6 +116,10 @@ def _furniture(kind: str, rng: Draws, difficulty: Difficulty) -> tuple[tuple[str
             count = max(1 if count == 1 else 0, rng.round(count * difficulty.receptacles))
         if count:
             counts.append((name, count))
+    if difficulty.furniture:
+        others = sorted(name for name, _ in counts if name not in _STATIONS)
+        kept = {*rng.sample(others, difficulty.furniture)} | _STATIONS
+        counts = [(name, 1) for name, _ in counts if name in kept]
     if not any(name in LAMP_PLACES for name, _ in counts):
         counts.append(("SideTable", 1))  # every room can be asked to have a lamp
     return tuple(counts)
