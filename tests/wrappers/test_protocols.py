@@ -165,3 +165,9 @@ def test_bad_arguments() -> None:
     for demonstrations in ("one text", [1]):
         with pytest.raises(UsageError, match="sequence of texts"):
             make_protocol("plain", demonstrations=demonstrations)  # type: ignore[arg-type]
+
+
+def test_a_world_of_programs_is_not_asked_for_an_admissible_action() -> None:
+    prompt = make_protocol("verl-agent-2025").render(PromptState("count", "7 notes.", world="appworld"))
+    assert "Python program inside <action> </action> tags" in prompt
+    assert "admissible" not in prompt

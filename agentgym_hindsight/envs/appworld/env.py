@@ -102,9 +102,8 @@ class AppWorldEnv(HindsightEnv):
         else:
             world = MiniatureBackend(MiniatureLibrary(templates, difficulty), _limits(limits))
             if not world.count(split):  # said now, not at the first reset
-                raise UsageError(
-                    f"Expected tasks in {split!r}, got none of the chosen templates there; try another split."
-                )
+                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other ones")
+                raise UsageError(f"Expected tasks in {split!r}, got none of the chosen templates there; try {other}.")
         super().__init__(world, split=split, max_steps=max_steps, **shared)
 
     def panel(self, split: str | None = None) -> TaskPanel:

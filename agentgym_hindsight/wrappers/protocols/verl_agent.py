@@ -19,6 +19,10 @@ _ROLES = {
     "generic": "You are an expert agent operating in an interactive text environment.",
 }
 _WEBSHOP_LIMIT = 13_000  # characters; a longer prompt is given without history
+_PROGRAM = (
+    "It is your turn to act, once. First reason step by step about the situation, inside <think> </think> tags. "
+    "Then write one Python program inside <action> </action> tags."
+)
 _FORMAT = (
     "It is your turn to act, once. First reason step by step about the situation, inside <think> </think> tags. "
     "Then choose one admissible action and give it inside <action> </action> tags."
@@ -28,8 +32,8 @@ _FORMAT = (
 class VerlAgent(Protocol):
     """Role, task, the last ``history`` turns (2), observation and admissible actions; think, then act, in tags.
 
-    Worlds: ``"alfworld"``, ``"webshop"`` and a neutral wording for any other. The first turn has no history part; in
-    ALFWorld it names no task either, because the first observation does.
+    Worlds: ``"alfworld"``, ``"webshop"``, ``"appworld"`` (an action is a program) and a neutral wording for any other.
+    The first turn has no history part; in ALFWorld it names no task either, because the first observation does.
 
     >>> prompt = VerlAgent().render(PromptState("put a mug in shelf 1.", "You are here.", ("look", "help")))
     >>> "'look'" in prompt, "'help'" in prompt
@@ -65,7 +69,7 @@ class VerlAgent(Protocol):
                 f"actions you took from them:\n{past}",
                 f"You are now at step {taken + 1}. Your current observation is: {state.observation}",
             ]
-        lines += [_admissible(state), "", _FORMAT]
+        lines += ["", _PROGRAM] if state.world == "appworld" else [_admissible(state), "", _FORMAT]
         return self.examples() + "\n".join(lines)
 
 

@@ -200,8 +200,10 @@ def test_splits_templates_and_levels() -> None:
     some = AppWorldEnv(templates=[name])
     assert some.backend.count("train") == PER_TEMPLATE["train"]
     assert {task.category for task in some.panel()} == {name}
-    with pytest.raises(UsageError, match="Expected tasks in 'dev'"):
+    with pytest.raises(UsageError, match=r"Expected tasks in 'dev'.*try split='train'"):
         AppWorldEnv("dev", templates=[name])
+    with pytest.raises(UsageError, match="try other ones"):
+        AppWorldEnv(templates=[])
     easy = AppWorldEnv(difficulty=1)
     assert 0 < easy.backend.count("train") < sizes["train"]
     for each in (some, easy):
