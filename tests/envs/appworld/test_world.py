@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,6 @@ from tests.envs.appworld.hamlet import OTHER_SEED, SEED, Agent, digest, plant, p
 
 #: Changes only where the generator does: then say so in the change log, for tasks are drawn from it.
 GOLDEN = "e379061b383ac103"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World.load(planted())
-    yield world
-    assert world.bugs == []
-    assert world.db.intact()
-    world.close()
-
-
-@pytest.fixture
-def agent(world: World) -> Agent:
-    return Agent(world)
 
 
 # -- generation ---------------------------------------------------------------------------------------------------

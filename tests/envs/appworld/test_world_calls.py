@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,22 +12,7 @@ from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature import APPS, LOGIN_APPS, World
 from agentgym_hindsight.envs.appworld.miniature import database as database_module
 from agentgym_hindsight.envs.appworld.miniature.apps.api_docs import describe
-from tests.envs.appworld.hamlet import EVERY_API, Agent, planted
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World.load(planted())
-    yield world
-    assert world.bugs == []
-    assert world.db.intact()
-    world.close()
-
-
-@pytest.fixture
-def agent(world: World) -> Agent:
-    return Agent(world)
-
+from tests.envs.appworld.hamlet import EVERY_API, Agent
 
 # -- tokens -------------------------------------------------------------------------------------------------------
 

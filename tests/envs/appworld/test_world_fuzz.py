@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -14,21 +13,6 @@ import pytest
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature import SCHEMA, World
 from tests.envs.appworld.hamlet import EVERY_API, Agent, planted
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World.load(planted())
-    yield world
-    assert world.bugs == []
-    assert world.db.intact()
-    world.close()
-
-
-@pytest.fixture
-def agent(world: World) -> Agent:
-    return Agent(world)
-
 
 # -- fuzz ---------------------------------------------------------------------------------------------------------
 
