@@ -18,12 +18,11 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 
-#: What a tiny policy takes in place of the paper's settings: short prompts, fewer and shorter episodes, faster steps.
+#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, shorter episodes, faster steps.
 #: No penalty: in a group without a win the deviation it is divided by is its own, however small it is, and a policy
-#: that seldom wins learns to do nothing wrong and nothing at all. Few training tasks, met again and again: minutes are
-#: enough to learn from those, not from a thousand met once.
+#: that seldom wins learns to do nothing wrong and nothing at all.
 TINY: dict[str, Any] = {
-    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 20}},
+    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 14}},
     "plan": {
         "updates": 40,
         "tasks": 6,
@@ -31,11 +30,11 @@ TINY: dict[str, Any] = {
         "learning_rate": 5e-4,
         "prompt_tokens": 640,
         "response_tokens": 16,
+        "context_tokens": 160,
         "save_every": 10,
         "keep": 1,
     },
     "method": {"penalty": 0.0},
-    "train_tasks": 48,
     "examination": {"tasks": 0, "every": 0, "temperatures": [0.0, 0.4]},
 }
 #: What takes the place of the house's settings in other worlds: prompts of code and output need another protocol.

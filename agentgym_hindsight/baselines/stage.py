@@ -116,6 +116,13 @@ class Stage:
         env.close()
         return name
 
+    def size(self, split: str) -> int:
+        """How many tasks a split has."""
+        env = gym.make(self.env, **self._arguments(split))
+        count = int(env.unwrapped.backend.count(split))  # type: ignore[attr-defined]
+        env.close()
+        return count
+
     def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
         """The first ``n`` tasks of a seeded walk over a split (0: all of them, in order)."""
         env = gym.make(self.env, **self._arguments(split))

@@ -101,8 +101,9 @@ def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _New
 def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, news: _News) -> None:
     from agentgym_hindsight.baselines.tiny import make_model, make_tokenizer
 
-    tasks = stage.panel("train", warm.tasks, plan.seed)
-    waves = -(-warm.tasks // max(1, 64 // warm.siblings))
+    there = stage.size("train")
+    tasks = stage.panel("train", min(warm.tasks or there, there), plan.seed)
+    waves = -(-len(tasks) // max(1, 64 // warm.siblings))
     news.stage("expert play", waves)
     examples = []
     for wave in expert_play(

@@ -62,8 +62,8 @@ class Example:
 class WarmStart:
     """How much expert play, and how long it is studied.
 
-    * ``tasks``, ``siblings``: how many training tasks are played, and how often each; ``noise``: how often a random
-      legal detour is taken, and half as often a command from elsewhere.
+    * ``tasks``, ``siblings``: how many training tasks are played (0, or more than there are: all), and how often each.
+    * ``noise``: how often a random legal detour is taken, and half as often a command from elsewhere.
     * ``seek``: in ALFWorld the expert searches for what it has not seen, see ``policies.alfworld_search``: one that
       sees through cupboards teaches where things lie in the training houses and nothing about others.
     * ``dawdle``: how often the player looks around before it acts, where a look is legal and it has not just had one.
@@ -73,13 +73,13 @@ class WarmStart:
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
 
-    tasks: int = 600
+    tasks: int = 1200
     siblings: int = 2
     noise: float = 0.3
     seek: bool = True
     dawdle: float = 0.0
-    hindsight: float = 0.3
-    epochs: float = 2.0
+    hindsight: float = 0.12
+    epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 4e-3
 
