@@ -18,7 +18,7 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 
-#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, shorter episodes, faster steps.
+#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, short episodes, large steps.
 #: No penalty: in a group without a win the deviation it is divided by is its own, however small it is, and a policy
 #: that seldom wins learns to do nothing wrong and nothing at all.
 TINY: dict[str, Any] = {
