@@ -29,6 +29,7 @@ from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.baselines.trainer import HindsightTrainer, trl_arguments
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.wrappers import action_parsing
 from tests.baselines.tiny_runs import (
     PLAN,
     LuckyTrainer,
@@ -54,7 +55,9 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stormy() -> Iterator[Stage]:
+def stormy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    # What makes this env crash is on no list, and must not be taken for the nearest action that is.
+    monkeypatch.setattr(action_parsing, "_FORGIVING", ())
     gym.register(STORMY, entry_point=StormyEnv, order_enforce=False)
     yield Stage(STORMY, protocol="brief", settings={"max_steps": 7})
     del gym.registry[STORMY]

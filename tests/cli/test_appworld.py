@@ -190,7 +190,7 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
         (["rollout", "--set", "bakend=official"], "did you mean 'backend'?"),
         (["rollout", "--policy", "random", "--tasks", "1"], "needs an env that lists them"),
         (["play", "--split", "test_normal"], "Known: dev, test, train"),
-        (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try another split"),
+        (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try split='train'"),
         (["data", "export", "--out", "x"], "got miniature/hamlet"),
     ],
 )
