@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import tarfile
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and every child with it: tests that interrupt
+# one would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ARCHIVE = Path("data", "alfworld", "games_train600_validseen140.tar.xz")
 

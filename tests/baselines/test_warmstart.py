@@ -169,3 +169,16 @@ def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
     assert all(response.endswith(" 1</action>") for response in first[True])
     assert len(seeking) > len(seeing), "searching takes longer than knowing"
     assert any(response.startswith("<action>open ") for response in (example.response for example in seeking))
+
+
+def test_who_dawdles_looks_before_every_deed() -> None:
+    """Once before each, never twice in a row; what is learnt is what was done, so that the habit is learnt too."""
+    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), noise=0.0, dawdle=1.0)
+    looks = [example.response == "<action>look</action>" for example in wave]
+    assert 0.4 < sum(looks) / len(looks) <= 0.6
+    for example, look in zip(wave, looks, strict=True):
+        deeds = done(example)
+        assert look == (not deeds or deeds[-1] != "look")
+    (plain,) = expert_play(STAGE, list(STAGE.panel("train", 3)), noise=0.0, hindsight=1.0, dawdle=1.0)
+    told = [example for example in plain if "feedback" in example.prompt or "solution" in example.prompt]
+    assert all(example.response != "<action>look</action>" for example in told), "with hindsight nobody dawdles"
