@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
@@ -60,7 +60,7 @@ class Difficulty:
     objects: float = 1.0
     distractors: float = 1.0  # further things of the target's own type
     traps: float = 1.0  # things that can be taken and never put down
-    furniture: int = 0
+    furniture: int = field(default=0, repr=False)  # the draws of a house are named by the repr, and older than this
 
 
 DIFFICULTIES = {
