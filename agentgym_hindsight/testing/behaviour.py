@@ -134,13 +134,16 @@ def check_admissible(session: Session) -> None:
 def check_nonsense(session: Session) -> None:
     """An action no world understands is survived, and marked where the legal actions are listed.
 
-    A parser whose protocol judges the format alone leaves the world's verdict in ``env_action_valid``.
+    A parser whose protocol judges the format alone leaves the world's verdict in ``env_action_valid``; one that plays
+    the nearest listed action has a verdict of its own.
     """
     env = session.twin()
     _, info = env.reset(seed=session.seed)
     listed = info["admissible_actions"]
     turn = _step(session, env, NONSENSE)
-    if listed and turn.info.get("env_action_valid", turn.info["action_valid"]):
+    nearest = env.has_wrapper_attr("nearest") and env.get_wrapper_attr("nearest")
+    accepted = turn.info["action_valid"] if nearest else turn.info.get("env_action_valid", turn.info["action_valid"])
+    if listed and accepted:
         raise ConformanceError(
             f"Expected action_valid=False for {NONSENSE!r}, which is not in the admissible list, got True; "
             "try marking what the world refused (an open set is listed as empty)."

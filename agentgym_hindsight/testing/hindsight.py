@@ -102,6 +102,8 @@ def check_episode(session: Session) -> None:
 
 def check_future(session: Session) -> None:
     """The future of a step is the steps after it, never itself; the current trajectory is the whole rollout."""
+    if session.env.has_wrapper_attr("nearest") and session.env.get_wrapper_attr("nearest"):
+        return  # marks are on no list of actions, and would be played as the nearest that are
     played = _marked(session)
     episode = played.turns[-1].info["hindsight"].episode
     count = min(len(episode), _MARKED_TURNS)
