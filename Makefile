@@ -15,7 +15,7 @@ help:  ## list the targets
 
 setup: $(VENV)/.dev $(VENV)/.genuine  ## make .venv with the developer's tools and, where it builds, the genuine ALFWorld
 
-demo: $(VENV)/.base  ## train SERL from nothing on the embedded ALFWorld: ten to fifteen minutes, ends with a report
+demo: $(VENV)/.base  ## train SERL from nothing on the embedded ALFWorld: minutes, ends with a report
 	$(BIN)/agh demo
 
 test: lint typecheck $(VENV)/.genuine  ## lint, types and the whole test suite (slow and GPU tests apart)
