@@ -49,7 +49,7 @@ def _trained(options: argparse.Namespace) -> int:
     folder = Path(options.out) / f"serl-seed{options.seed}"
     console.print(
         "A tiny policy is made from nothing, shown expert play on generated houses (not the benchmark's games), "
-        "trained by SERL and tried on houses it has never seen. Ten to fifteen minutes on two cores; Ctrl-C stops, the "
+        "trained by SERL and tried on houses it has never seen. It takes minutes on two cores; Ctrl-C stops, the "
         "same command goes on.",
         soft_wrap=True,
     )
