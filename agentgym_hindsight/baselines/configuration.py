@@ -18,16 +18,30 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 
-#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, short episodes, large steps.
+#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, short episodes, large steps, and
+#: one type of task, which is as much as it can learn in minutes (``stage.settings.task_types=null`` are all six).
+#: It begins as the pupil of a player who dawdles: a habit that costs turns in every house, so that what reinforcement
+#: has to find holds everywhere. A policy that plays as well as it can gains nothing in minutes (training-tiny.md).
 #: No penalty: in a group without a win the deviation it is divided by is its own, however small it is, and a policy
 #: that seldom wins learns to do nothing wrong and nothing at all.
+#: A temperature below 1: garbled words are most of what a tiny policy's siblings differ in at 1.
 TINY: dict[str, Any] = {
-    "stage": {"protocol": "brief", "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 14}},
+    "stage": {
+        "protocol": "brief",
+        "settings": {
+            "data": "embedded",
+            "difficulty": "bare",
+            "task_types": ["look_at_obj_in_light"],
+            "max_steps": 10,
+        },
+    },
+    "warm": {"tasks": 400, "dawdle": 0.6, "hindsight": 0.2},
     "plan": {
         "updates": 40,
-        "tasks": 6,
+        "tasks": 8,
         "siblings": 8,
         "learning_rate": 5e-4,
+        "temperature": 0.7,
         "prompt_tokens": 640,
         "response_tokens": 16,
         "context_tokens": 160,
@@ -35,15 +49,16 @@ TINY: dict[str, Any] = {
         "keep": 1,
     },
     "method": {"penalty": 0.0},
-    "examination": {"tasks": 0, "every": 0, "temperatures": [0.0, 0.4]},
+    "examination": {"tasks": 200, "every": 10, "temperatures": [0.0, 0.4]},
 }
 #: What takes the place of the house's settings in other worlds: prompts of code and output need another protocol.
 _ELSEWHERE: dict[str, dict[str, Any]] = {
     "AppWorld": {
         "stage": {"protocol": "code", "settings": {"max_steps": 6}},
         "plan": {"prompt_tokens": 768, "response_tokens": 80},
+        "examination": {"tasks": 0},
     },
-    "": {"stage": {"settings": {"max_steps": 15}}},
+    "": {"stage": {"settings": {"max_steps": 15}}, "examination": {"tasks": 0}},
 }
 _ALFWORLD = "ALFWorld"
 
@@ -80,7 +95,7 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         preset = json.loads(json.dumps(TINY))
         env = str(_mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD))
         if _ALFWORLD not in env:
-            del preset["stage"]["settings"]
+            del preset["stage"]["settings"], preset["warm"]
             preset = _merged(preset, next(other for name, other in _ELSEWHERE.items() if name in env))
         tree = _merged(preset, tree)
     known = {*_PARTS, *_PLAIN, "method"}

@@ -78,7 +78,7 @@ class WarmStart:
     noise: float = 0.3
     seek: bool = True
     dawdle: float = 0.0
-    hindsight: float = 0.12
+    hindsight: float = 0.2
     epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 4e-3

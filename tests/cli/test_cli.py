@@ -267,7 +267,7 @@ def test_anchors_makes_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["rollout", "--env", "ALFWorld-Hindsigt-v0"], "did you mean 'ALFWorld-Hindsight-v0'"),
         (["rollout", "--set", "data"], "NAME=VALUE"),
         (["rollout", "--policy", "genius", *EMBEDDED], "Known: expert"),
-        (["rollout", "--tasks", "9999", *EMBEDDED], "1 to 240"),
+        (["rollout", "--tasks", "9999", *EMBEDDED], "1 to 1200"),
         (["rollout", "--set", "foo=1", *EMBEDDED], "'foo'"),
         (["rollout", "--set", "max_steps=abc", *EMBEDDED], "max_steps"),
         (["rollout", "--num-envs", "0", *EMBEDDED], "--num-envs"),

@@ -194,7 +194,7 @@ def test_a_damaged_record_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--policy", "vllm:x", "--temperature", "-1"], "from 0 up"),
         (["--seeds", "0"], "--seeds"),
         (["--num-envs", "0"], "--num-envs"),
-        (["--tasks", "9999"], "1 to 240"),
+        (["--tasks", "9999"], "1 to 1200"),
     ],
 )
 def test_mistakes_are_answered_with_a_cure(words: list[str], says: str, tmp_path: Path) -> None:
