@@ -5,10 +5,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DATA ?=
+OLDEST_TRL := 1.15.0
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick slow lint format typecheck bench docs parity clean
+.PHONY: help setup demo test quick slow oldest lint format typecheck bench docs parity clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +27,10 @@ quick: $(VENV)/.dev  ## the tests that need no genuine engine
 
 slow: $(VENV)/.genuine  ## the tests left out of `make test`
 	$(BIN)/python -m pytest -m slow
+
+oldest: $(VENV)/.dev  ## the baselines' tests on the oldest TRL that is supported
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --target build/trl-$(OLDEST_TRL) --no-deps --upgrade trl==$(OLDEST_TRL)
+	PYTHONPATH=build/trl-$(OLDEST_TRL) $(BIN)/python -m pytest -m "not slow and not gpu" tests/baselines
 
 lint: $(VENV)/.dev  ## ruff: lint and format check
 	$(BIN)/ruff check .

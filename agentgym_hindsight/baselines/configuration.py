@@ -18,13 +18,13 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration"]
 
-#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, short episodes, large steps, and
-#: one type of task, which is as much as it can learn in minutes (``stage.settings.task_types=null`` are all six).
+#: What a tiny policy takes in place of the paper's settings: short prompts, bare houses, short episodes, large steps,
+#: and one type of task, as much as it can learn in minutes (``stage.settings.task_types=null`` is all six).
 #: It begins as the pupil of a player who dawdles: a habit that costs turns in every house, so that what reinforcement
-#: has to find holds everywhere. A policy that plays as well as it can gains nothing in minutes (training-tiny.md).
+#: has to find holds everywhere. One that began at the best it could do gained nothing in minutes (training-tiny.md).
 #: No penalty: in a group without a win the deviation it is divided by is its own, however small it is, and a policy
 #: that seldom wins learns to do nothing wrong and nothing at all.
-#: A temperature below 1: garbled words are most of what a tiny policy's siblings differ in at 1.
+#: A temperature below 1: at 1 a tiny policy's siblings differ in garbled words most of all.
 TINY: dict[str, Any] = {
     "stage": {
         "protocol": "brief",

@@ -130,7 +130,9 @@ def test_the_last_word_wins() -> None:
     given = {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}
     run = configure("serl", given, ["plan.updates=9", "plan.updates=11", "stage.settings.max_steps=4"])
     assert (run.plan.updates, run.plan.tasks, run.plan.siblings) == (11, 3, 8)
-    assert run.stage.settings == {"data": "embedded", "difficulty": "bare", "max_steps": 4}
+    house = {"data": "embedded", "difficulty": "bare", "task_types": ["look_at_obj_in_light"]}
+    assert run.stage.settings == {**house, "max_steps": 4}
+    assert configure("serl", settings=["stage.settings.task_types=null"]).stage.settings["task_types"] is None
     assert (run.model, run.method.name) == ("tiny:M", "serl")
     assert given == {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}, (
         "what is given is left alone"

@@ -19,6 +19,7 @@ from agentgym_hindsight.baselines.trl_environment import (
 from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight import compose
 from agentgym_hindsight.hindsight.trajectory import Group
+from tests.baselines.trl_release import needs_trls_scorer
 from tests.toy import CorridorBackend, CorridorEnv
 
 CORRIDOR = "Corridor-TRL-v0"
@@ -275,6 +276,7 @@ class Script:
         return f'<tool_call>\n{{"name": "act", "arguments": {{"action": "{action}"}}}}\n</tool_call><|im_end|>'
 
 
+@needs_trls_scorer
 @pytest.mark.filterwarnings("ignore")  # of torch, transformers and TRL: theirs to mend
 def test_trl_trains_on_it(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -317,6 +319,7 @@ def test_trl_trains_on_it(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(moved) == len(before)
 
 
+@needs_trls_scorer
 @pytest.mark.filterwarnings("ignore")
 def test_trl_trains_without_a_dataset(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With TRL's own sampling: a model that knows nothing calls no tool, and is scored all the same."""
