@@ -35,7 +35,7 @@ TINY: dict[str, Any] = {
             "max_steps": 10,
         },
     },
-    "warm": {"tasks": 400, "dawdle": 0.6, "hindsight": 0.2},
+    "warm": {"tasks": 400, "dawdle": 0.75, "hindsight": 0.2},
     "plan": {
         "updates": 40,
         "tasks": 8,
