@@ -33,9 +33,11 @@ from agentgym_hindsight.baselines.batch import TrainingRow, group_episodes, make
 from agentgym_hindsight.baselines.callbacks import AfterUpdate
 from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.checkpoints import STATE_FILE, all_checkpoints
+from agentgym_hindsight.baselines.collating import Inputs, credit_tensors, no_rows, text_tensors
+from agentgym_hindsight.baselines.importance import importance_ratio
 from agentgym_hindsight.baselines.measure import Measured, measure
 from agentgym_hindsight.baselines.method import Method
-from agentgym_hindsight.baselines.packing import pack, pad_left, pad_right
+from agentgym_hindsight.baselines.packing import pack, pad_right
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
 from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
@@ -48,8 +50,6 @@ from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int
 
 __all__ = ["HindsightTrainer", "trl_arguments"]
-
-Inputs = dict[str, Any]
 
 #: What an update is made of: another value would break the count of updates, and with it everything that follows.
 _OURS = frozenset(
@@ -350,7 +350,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             lambda row: (len(row.teacher_ids if teacher else row.prompt_ids), len(row.response_ids)),
         )
         for batch in self._aligned(batches):
-            inputs = self._collate(batch, bare=True, teacher=teacher)
+            inputs = self._placed(text_tensors(batch, self._pad, teacher=teacher) if batch else no_rows(self._pad))
             with torch.no_grad():
                 logps, _, _ = self._get_per_token_logps_and_entropies(
                     self.model,
@@ -480,77 +480,37 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 chunk["importance_sampling_ratio"] = self._correction(chunk, sampled)
 
     def _correction(self, chunk: Inputs, sampled: Tensor) -> Tensor:
-        """TRL's truncated or masked importance ratio between the trainer's model and vLLM's."""
-        mode = self.vllm_importance_sampling_mode
-        difference = torch.nan_to_num((chunk["old_per_token_logps"] - sampled) * chunk["completion_mask"], nan=0.0)
-        if mode.startswith("sequence"):
-            difference = difference.sum(-1, keepdim=True)
-        ratio = difference.exp()
-        low, high = self.vllm_importance_sampling_clip_min, self.vllm_importance_sampling_clip_max
-        if mode.endswith("truncate"):
-            clamped: Tensor = ratio.clamp(min=low, max=high)
-            return clamped
-        outside = torch.zeros_like(ratio, dtype=torch.bool)
-        if low is not None:
-            outside |= ratio < low
-        if high is not None:
-            outside |= ratio > high
-        masked: Tensor = ratio.masked_fill(outside, 0.0)
-        return masked
+        return importance_ratio(
+            chunk["old_per_token_logps"],
+            sampled,
+            chunk["completion_mask"],
+            mode=self.vllm_importance_sampling_mode,
+            low=self.vllm_importance_sampling_clip_min,
+            high=self.vllm_importance_sampling_clip_max,
+        )
 
-    def _collate(self, batch: list[TrainingRow], bare: bool = False, teacher: bool = False) -> Inputs:
-        """Rows as tensors; ``bare`` are those that a mere scoring needs.
-
-        An empty batch is one fully masked token: other processes still wait for this one.
-        """
-        device = self.accelerator.device
+    def _collate(self, batch: list[TrainingRow]) -> Inputs:
+        """What the loss reads, where it is computed."""
         if not batch:
-            one = torch.full((1, 1), self._pad, dtype=torch.long, device=device)
-            zero = torch.zeros_like(one)
-            nothing = torch.zeros((1, 1), device=device)
-            empty: Inputs = {
-                "prompt_ids": one, "prompt_mask": torch.ones_like(one), "completion_ids": one, "completion_mask": zero,
-                "advantages": nothing[0], "chosen": zero.bool(), "lam": 0.0,
-                "teacher_ids": one, "teacher_mask": torch.ones_like(one),
-            }  # fmt: skip
+            inputs = self._placed(no_rows(self._pad))
             if self.beta:
-                empty["ref_per_token_logps"] = nothing
-            return empty
-        prompts, prompt_mask = pad_left([row.teacher_ids if teacher else row.prompt_ids for row in batch], self._pad)
-        responses = pad_right([row.response_ids for row in batch], self._pad, torch.long)
-        inputs: Inputs = {
-            "prompt_ids": prompts,
-            "prompt_mask": prompt_mask,
-            "completion_ids": responses,
-            "completion_mask": pad_right([[1] * len(row.response_ids) for row in batch], 0, torch.long),
-            "advantages": torch.tensor([row.advantage for row in batch]),
-        }
-        if not bare:
-            taught = [row.teacher_logps is not None for row in batch]
-            inputs["chosen"] = pad_right(
-                [row.chosen if there else [False] * len(row.chosen) for row, there in zip(batch, taught, strict=True)],
-                False,
-                torch.bool,
-            )
-            if any(taught):
-                told = [
-                    torch.zeros(len(row.response_ids)) if row.teacher_logps is None else row.teacher_logps
-                    for row in batch
-                ]
-                inputs["teacher_logps"] = pad_right(told, 0.0, torch.float32)
-            if self.method.aux_kl:
-                ids = [row.teacher_ids or row.prompt_ids for row in batch]
-                inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(ids, self._pad)
-            inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
-            if self.beta:
-                inputs["ref_per_token_logps"] = self._reference(inputs)
+                inputs["ref_per_token_logps"] = torch.zeros((1, 1), device=self.accelerator.device)
+            return inputs
+        credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.aux_kl > 0)
+        inputs = self._placed({**text_tensors(batch, self._pad), **credit})
+        inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
+        if self.beta:
+            inputs["ref_per_token_logps"] = self._reference(inputs)
+        return inputs
+
+    def _placed(self, inputs: Inputs) -> Inputs:
+        device = self.accelerator.device
         return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in inputs.items()}
 
     def _reference(self, inputs: Inputs) -> Tensor:
         """The first policy's log-probabilities, for a KL penalty."""
-        device = self.accelerator.device
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1).to(device)
-        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1).to(device)
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
+        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
         model, scope = self.ref_model, nullcontext()
         if model is None:  # adapters: the first policy is the model without them
             model, scope = self.model, self.accelerator.unwrap_model(self.model).disable_adapter()
