@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,6 +75,7 @@ def make_rows(
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
     anchors: list[str] = []
+    found_before: dict[Any, tuple[bool, ...]] = {}
     number = 0
     for index, members in enumerate(groups):
         # Group proves that siblings are of one task.
@@ -87,11 +89,12 @@ def make_rows(
                         "try training a policy whose tokens are known (transformers or vLLM)."
                     )
                 takes = method.tokens.takes(won=episode.trajectory.won, valid=step.action_valid)
-                chosen = tuple(
-                    _chosen(encoder, reply.response_ids, step, method, parser)
-                    if takes and method.has_teacher
-                    else [False] * len(reply.response_ids)
-                )
+                chosen = (False,) * len(reply.response_ids)
+                if takes and method.has_teacher:
+                    said = reply.response_ids, step.action_span  # siblings often say the same
+                    if said not in found_before:
+                        found_before[said] = _chosen(encoder, reply.response_ids, step, method, parser)
+                    chosen = found_before[said]
                 rows.append(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
                 )
@@ -116,10 +119,10 @@ def make_rows(
     return rows
 
 
-def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> list[bool]:
+def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> tuple[bool, ...]:
     if method.tokens.part == "response":
-        return [True] * len(ids)
-    return action_tokens(encoder.decode, ids, parser=parser, span=step.action_span)
+        return (True,) * len(ids)
+    return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))
 
 
 def _add_contexts(

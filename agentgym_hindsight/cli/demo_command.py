@@ -26,7 +26,7 @@ _SPLIT = "valid_unseen"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scripted", action="store_true", help="play the expert and a random agent; no training")
-    parser.add_argument("--tasks", type=int, help="tasks of the unseen panel (default: all 240; scripted: 120)")
+    parser.add_argument("--tasks", type=int, help="tasks of the unseen panel (default: 200; scripted: 120)")
     parser.add_argument("--updates", type=int, help="policy updates (default: those of the tiny preset)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/demo", help="folder of the run (default: %(default)s)")
@@ -48,9 +48,9 @@ def _trained(options: argparse.Namespace) -> int:
     use_few_threads(training)
     folder = Path(options.out) / f"serl-seed{options.seed}"
     console.print(
-        "A tiny policy is made from nothing, shown expert play on generated houses (not the benchmark's games), "
-        "trained by SERL and tried on houses it has never seen. It takes minutes on two cores; Ctrl-C stops, the "
-        "same command goes on.",
+        "A tiny policy is made from nothing and shown how to look at things under lamps, by a player who dawdles, in "
+        "generated houses (not the benchmark's games). SERL then trains it, and it is tried on houses it has never "
+        "seen. It takes minutes on two cores; Ctrl-C stops, the same command goes on.",
         soft_wrap=True,
     )
     started = time.perf_counter()
