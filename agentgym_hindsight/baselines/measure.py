@@ -98,6 +98,8 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
             ("gap", float(gaps.sum())),
             ("gap_abs", float(gaps.abs().sum())),
             ("factor", float(factors.sum())),
+            (f"{_way(row)}_tokens", float(len(gaps))),
+            (f"{_way(row)}_factor", float(factors.sum())),
         ):
             sums[key] = sums.get(key, 0.0) + value
         histogram += torch.histc(factors.clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH)
@@ -109,6 +111,11 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
                 sums[name] = sums.get(name, 0.0) + value
     sums["weights"] = histogram.tolist()
     return sums
+
+
+def _way(row: TrainingRow) -> str:
+    """Whether the row's tokens are to become likelier or less likely."""
+    return "up" if row.advantage > 0 else "down"
 
 
 def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -165,6 +172,12 @@ def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, An
                 "gap": share("gap", "weighed"),
                 "gap_abs": share("gap_abs", "weighed"),
                 "weight_mean": share("factor", "weighed"),
+                # Told only where there are such tokens: a mean of none is no 0.
+                **{
+                    f"weight_{way}": share(f"{way}_factor", f"{way}_tokens")
+                    for way in ("up", "down")
+                    if sums.get(f"{way}_tokens")
+                },
                 "weights": {
                     "edges": [round(_LOW + i * width, 6) for i in range(_BINS + 1)],
                     "counts": sums["weights"],

@@ -80,6 +80,8 @@ def test_what_the_teacher_did() -> None:
     up, down = (0.5 + 0.5 * math.exp(sign * 0.1) for sign in (1, -1))
     won = sum(sum(row.chosen) for row in asked if row.advantage > 0)
     assert found["weight_mean"] == pytest.approx((won * up + (chosen - won) * down) / chosen, rel=1e-5)
+    assert found["weight_up"] == pytest.approx(up, rel=1e-5)
+    assert found["weight_down"] == pytest.approx(down, rel=1e-5)
     assert sum(found["weights"]["counts"]) == chosen
     assert len(found["weights"]["edges"]) == len(found["weights"]["counts"]) + 1
     bins = {

@@ -35,6 +35,8 @@ METRICS = (
     Metric("gap", "Gap", "Teacher's log-probability less the policy's, signed mean."),
     Metric("gap_abs", "Gap, absolute", "How far the teacher's opinion differs at all."),
     Metric("weight_mean", "Mean weight", "Of the tokens in the mask; near 1 the step's size is GRPO's."),
+    Metric("weight_up", "Weight where A > 0", "Above 1 the teacher adds to what is reinforced."),
+    Metric("weight_down", "Weight where A < 0", "Below 1 it softens the push away: it agrees with what was done."),
     Metric("clipped", "Weights at a bound", "Share of token weights that were clipped.", True),
     Metric("context_available", "Context available", "Share of rows for which the teacher had hindsight.", True),
     Metric("action_tokens", "Action tokens", "Share of the response's tokens that name the action.", True),
