@@ -20,6 +20,7 @@ from agentgym_hindsight.baselines.evaluation import play_panel
 from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
+from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.cli.kept import kept_rollouts
 from agentgym_hindsight.cli.shared import (
@@ -304,11 +305,17 @@ def _line(
 
 
 def _progress_of(policy: str) -> tuple[int, int]:
-    """Updates and env turns behind a trained model in its run's folder; 0 and 0 of any other."""
-    metrics = Path(policy).parent / "metrics.jsonl"
+    """Updates and env turns behind a policy or checkpoint in its run's folder; 0 and 0 of any other model."""
+    place = Path(policy)
     try:
-        last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1]) if Path(policy).name == "policy" else {}
-        return int(last["update"]) + 1, int(last["turns"])
+        lines = RunLog(place.parent, active=False).read("metrics")
+        if place.name.startswith("checkpoint-"):
+            settings = json.loads((place.parent / "run.json").read_text(encoding="utf-8"))["settings"]
+            last = int(place.name.removeprefix("checkpoint-")) // int(settings["plan"]["mini_batches"]) - 1
+            lines = [line for line in lines if line["update"] == last]
+        elif place.name != "policy":
+            return 0, 0
+        return int(lines[-1]["update"]) + 1, int(lines[-1]["turns"])
     except (OSError, ValueError, LookupError, TypeError):
         return 0, 0
 

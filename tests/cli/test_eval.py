@@ -12,6 +12,7 @@ import pytest
 
 from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
+from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.cli import eval_command
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.storage import read_jsonl
@@ -45,6 +46,19 @@ class Walker:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         self.played.append((self.temperature, self.seed))
         return [Reply(say("west" if self.temperature > 0.5 else "east")) for _ in turns]
+
+
+def test_how_far_a_policy_had_come(tmp_path: Path) -> None:
+    """A checkpoint counts optimizer steps; an evaluation tells updates, and the env turns up to there."""
+    log = RunLog(tmp_path)
+    log.begin({"settings": {"plan": {"mini_batches": 2}}})
+    for update in range(3):
+        log.metrics({"update": update, "turns": 10 * (update + 1)})
+    told = {
+        name: eval_command._progress_of(str(tmp_path / name))
+        for name in ("policy", "checkpoint-4", "checkpoint-9", "elsewhere")
+    }
+    assert told == {"policy": (3, 30), "checkpoint-4": (2, 20), "checkpoint-9": (0, 0), "elsewhere": (0, 0)}
 
 
 def test_a_scripted_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
