@@ -26,7 +26,9 @@ from agentgym_hindsight.errors import HindsightError, UnknownNameError, UsageErr
 #: Sets of entries by name. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
     "rivals": ("grpo", "rloo", "gigpo", "hgpo", "rlsd", "serl"),
+    # The first entry is what the others are compared with.
     "sources": (
+        "grpo",
         "serl:what=immediate",
         "serl:what=next",
         "serl:what=current",
@@ -185,6 +187,8 @@ class Row:
     name: str
     label: str
     summary: SeedSummary
+    #: Success less the warm start's, seed by seed.
+    against_start: MeanInterval | None
     #: Success less the first entry's, seed by seed: rivals of a seed share their start and their tasks.
     against_first: MeanInterval | None
     updates: float
@@ -193,6 +197,7 @@ class Row:
 
 def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
     """The warm start first, then the entries, by label."""
+    first = entries[0].name
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in entries:
         for seed in range(seeds):
@@ -203,29 +208,45 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
                     found.setdefault((_START, line["label"]), []).append({**line, "run": seed})
                 if line["update"] == last and last > 0:
                     found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
-    first: dict[str, dict[int, float]] = {}
-    for (name, label), lines in found.items():
+    bases: dict[tuple[str, str], dict[int, float]] = {}
+    # The warm start first and then the first entry, which is found first: the others are set against them.
+    for (name, label), lines in sorted(found.items(), key=lambda each: each[0][0] != _START):
         # Every rival of a seed began at the same warm start: it counts once.
         unique = list({line["run"]: line for line in lines}.values())
         evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
         count = len(unique)
         successes = {line["run"]: each.micro.success for line, each in zip(unique, evaluations, strict=True)}
-        if name == entries[0].name:
-            first[label] = successes
-        theirs = first.get(label, {}) if name not in (entries[0].name, _START) else {}
-        differences = [value - theirs[seed] for seed, value in successes.items() if seed in theirs]
+        bases[name, label] = successes
         yield Row(
             name,
             label,
             over_seeds(evaluations),
-            t_interval(differences) if differences else None,
+            None if name == _START else _difference(successes, bases.get((_START, label), {})),
+            None if name in (_START, first) else _difference(successes, bases.get((first, label), {})),
             sum(line["update"] for line in unique) / count,
             sum(line["turns"] for line in unique) / count,
         )
 
 
+def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> MeanInterval | None:
+    differences = [value - theirs[seed] for seed, value in mine.items() if seed in theirs]
+    return t_interval(differences) if differences else None
+
+
 _START = "warm start"
-_HEAD = ("method", "decoding", "seeds", "success", "− first", "macro", "turns", "invalid", "updates", "env turns")
+_HEAD = (
+    "method",
+    "decoding",
+    "seeds",
+    "success",
+    "− start",
+    "− first",
+    "macro",
+    "turns",
+    "invalid",
+    "updates",
+    "env turns",
+)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -235,7 +256,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.label,
         str(summary.seeds),
         _percent(summary.micro),
-        "" if row.against_first is None else _percent(row.against_first, sign=True),
+        *("" if each is None else _percent(each, sign=True) for each in (row.against_start, row.against_first)),
         _percent(summary.macro),
         f"{summary.turns.mean:.1f}",
         _percent(summary.invalid),

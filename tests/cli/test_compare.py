@@ -79,6 +79,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     lines = {line.split("|")[1].strip(): line for line in page.read_text(encoding="utf-8").splitlines() if "|" in line}
     assert "31.0 ± 2.5 %" in lines["warm start"], "a warm start counts once a seed"
     assert "42.0 ± 5.0 %" in lines["grpo"]
+    assert "+11.0 ± 2.5 %" in lines["grpo"], "against its start: +10, +11, +12"
     # Seed by seed: +10, +8, +12; t with two degrees of freedom is 4.303, and 4.303 · 2 / √3 = 4.97.
     assert "+10.0 ± 5.0 %" in lines["serl"]
     assert "agh compare grpo serl --seeds 3" in page.read_text(encoding="utf-8")
