@@ -170,8 +170,12 @@ def expert_play(
     dawdle: float = 0.0,
     context_tokens: int = 0,
     num_envs: int = 64,
+    split: str = "train",
+    contexts: Sequence[str] = _CONTEXTS,
 ) -> Iterator[list[Example]]:
     """Examples from disturbed expert rollouts, in pieces (one a wave), for a progress display.
+
+    A state's example with hindsight follows the one without. ``contexts`` are what it is made of, a task each.
 
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
     >>> import agentgym_hindsight
@@ -181,23 +185,25 @@ def expert_play(
     """
     recorder = _Recorder(stage.parser, seed, noise, seek and stage.world == "alfworld", dawdle)
     wave = max(1, num_envs // siblings)  # tasks, their siblings always together
-    with closing(stage.vector(min(wave, max(1, len(tasks))) * siblings, "train", expert=True)) as venv:
+    with closing(stage.vector(min(wave, max(1, len(tasks))) * siblings, split, expert=True)) as venv:
         for start in range(0, len(tasks), wave):
             played = rollout(venv, recorder, assignments(tasks[start : start + wave], siblings), seed=seed)
             whole = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
             examples = [
                 example
                 for group in group_by_task(whole)
-                for example in _examples(group, recorder, seed, hindsight, context_tokens)
+                for example in _examples(group, recorder, seed, hindsight, contexts, context_tokens)
             ]
             yield examples
             recorder.advice.clear()
 
 
-def _examples(group: Group, recorder: _Recorder, seed: int, hindsight: float, context_tokens: int) -> Iterator[Example]:
+def _examples(
+    group: Group, recorder: _Recorder, seed: int, hindsight: float, kinds: Sequence[str], context_tokens: int
+) -> Iterator[Example]:
     drawn = seeded_int("context", seed, group.task_id)
     budget = Budget(context_tokens) if context_tokens else None
-    what = _CONTEXTS[drawn % len(_CONTEXTS)]
+    what = kinds[drawn % len(kinds)]
     contexts = compose(what, group, options=ContextOptions(anchor="observation"), budget=budget)
     for trajectory, told in zip(group, contexts, strict=True):
         for step, context in zip(trajectory.steps, told, strict=True):
