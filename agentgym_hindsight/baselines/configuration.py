@@ -56,9 +56,9 @@ _ELSEWHERE: dict[str, dict[str, Any]] = {
     "AppWorld": {
         "stage": {"protocol": "code", "settings": {"max_steps": 6}},
         "plan": {"prompt_tokens": 768, "response_tokens": 80},
-        "examination": {"tasks": 0},
+        "examination": {"tasks": 0, "every": 0},
     },
-    "": {"stage": {"settings": {"max_steps": 15}}, "examination": {"tasks": 0}},
+    "": {"stage": {"settings": {"max_steps": 15}}, "examination": {"tasks": 0, "every": 0}},
 }
 _ALFWORLD = "ALFWorld"
 
