@@ -3,7 +3,8 @@ and evaluation, so that none of them plays something else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -69,10 +70,8 @@ class Stage:
     @property
     def world(self) -> str:
         """Which world it is: ``alfworld``, ``webshop`` …; ``generic`` where the env does not say."""
-        env = gym.make(self.env, **self._arguments(None))
-        name = str(getattr(env.unwrapped, "prompt_world", "generic"))
-        env.close()
-        return name
+        with self._bare() as env:
+            return str(getattr(env, "prompt_world", "generic"))
 
     @property
     def wrappers(self) -> tuple[Callable[..., Any], ...]:
@@ -99,9 +98,8 @@ class Stage:
     @property
     def held_out(self) -> str:
         """The split that policies are tried on."""
-        env = gym.make(self.env, **self._arguments(None))
-        splits = env.unwrapped.splits  # type: ignore[attr-defined]
-        env.close()
+        with self._bare() as env:
+            splits = env.splits
         found = next((split for split in ("valid_unseen", "test") if split in splits), None)
         if found is None:
             raise UsageError(
@@ -111,31 +109,32 @@ class Stage:
 
     def backend(self) -> str:
         """What is really played, such as ``native/embedded``: figures of embedded worlds are not the benchmark's."""
-        env = gym.make(self.env, **self._arguments(None))
-        name = str(env.unwrapped.backend.name)  # type: ignore[attr-defined]
-        env.close()
-        return name
+        with self._bare() as env:
+            return str(env.backend.name)
 
     def size(self, split: str) -> int:
         """How many tasks a split has."""
-        env = gym.make(self.env, **self._arguments(split))
-        count = int(env.unwrapped.backend.count(split))  # type: ignore[attr-defined]
-        env.close()
-        return count
+        with self._bare(split) as env:
+            return int(env.backend.count(split))
 
     def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
         """The first ``n`` tasks of a seeded walk over a split (0: all of them, in order)."""
-        env = gym.make(self.env, **self._arguments(split))
-        try:
-            backend = env.unwrapped.backend  # type: ignore[attr-defined]
-            size = backend.count(split)
+        with self._bare(split) as env:
+            size = env.backend.count(split)
             if not 0 <= n <= size:
                 raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")
             order: Any = SeededOrder(size, seed) if n else range(size)
-            tasks: list[Task] = [backend.task(split, order[place]) for place in range(n or size)]
+            tasks: list[Task] = [env.backend.task(split, order[place]) for place in range(n or size)]
+        return TaskPanel(tasks, name=f"{split}[{n}]@{seed}" if n else split)
+
+    @contextmanager
+    def _bare(self, split: str | None = None) -> Iterator[Any]:
+        """The env itself, to be asked something and closed."""
+        env = gym.make(self.env, **self._arguments(split))
+        try:
+            yield env.unwrapped
         finally:
             env.close()
-        return TaskPanel(tasks, name=f"{split}[{n}]@{seed}" if n else split)
 
     def _arguments(self, split: str | None) -> dict[str, Any]:
         return {**self.settings, **({} if split is None else {"split": split})}
