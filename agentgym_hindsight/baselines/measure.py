@@ -114,8 +114,8 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
 
 
 def _way(row: TrainingRow) -> str:
-    """Whether the row's tokens are to become likelier or less likely."""
-    return "up" if row.advantage > 0 else "down"
+    """Whether the row's tokens are to become likelier, less likely, or neither (A = 0, asked for a KL term alone)."""
+    return "up" if row.advantage > 0 else "down" if row.advantage < 0 else "still"
 
 
 def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

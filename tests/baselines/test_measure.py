@@ -97,6 +97,16 @@ def test_what_the_teacher_did() -> None:
     }
 
 
+def test_a_row_without_an_advantage_is_neither_praised_nor_blamed() -> None:
+    """A KL term asks about such rows too; nothing of theirs is multiplied."""
+    rows = taught()
+    for row in rows:
+        row.advantage = max(0.0, row.advantage)
+    found = record(rows)
+    assert found["weight_up"] == pytest.approx(0.5 + 0.5 * math.exp(0.1), rel=1e-5)
+    assert "weight_down" not in found
+
+
 def test_clipped_weights_are_counted() -> None:
     assert record(taught(gap=0.17))["clipped"] == pytest.approx(0.0), "exp(0.17) = 1.185 and exp(−0.17) = 0.844"
     assert record(taught(gap=0.19))["clipped"] == pytest.approx(
