@@ -2,6 +2,7 @@
 
 A teacher is a second set of the policy's *trainable* weights, exchanged with the policy's own for the time of a forward
 pass: no second model, only adapters are kept where adapters are trained, and every wrapper around the model stays.
+Where weights are spread over processes, each keeps the teacher's part of its own share.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
+from agentgym_hindsight.baselines.sharding import own_share, settle
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
 
 __all__ = ["Teacher", "TeacherSpec"]
@@ -77,9 +79,10 @@ class Teacher:
 
     def __init__(self, spec: TeacherSpec, model: Any) -> None:
         self.spec = spec
+        self._model = model
         self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._copies = (
-            {} if spec.kind == "current" else {name: _own(p).detach().clone() for name, p in self._parameters.items()}
+            {} if spec.kind == "current" else {name: own_share(p).clone() for name, p in self._parameters.items()}
         )
 
     @contextmanager
@@ -116,21 +119,20 @@ class Teacher:
             self._copies[name].copy_(value)
 
     def _exchange(self) -> None:
-        # Only pointers move: a swap costs nothing, whatever the size.
+        if not self._copies:
+            return
+        settle(self._model)
         for name, copy in self._copies.items():
-            parameter = self._parameters[name]
-            own = _own(parameter)
-            own.data, copy.data = copy.data, own.data
+            # In place: a wrapper that spreads or flattens weights has views of its own on the same memory.
+            own = own_share(self._parameters[name])
+            kept = own.clone()
+            own.copy_(copy)
+            copy.copy_(kept)
 
     def _blend(self, rate: float) -> None:
         for name, copy in self._copies.items():
-            policy = _own(self._parameters[name]).data
+            policy = own_share(self._parameters[name])
             if rate < 1:
-                copy.data.lerp_(policy, rate)
+                copy.lerp_(policy, rate)
             else:
-                copy.data.copy_(policy)
-
-
-def _own(parameter: Any) -> Any:
-    """The weights this process holds: under ZeRO-3 a parameter's data is empty, and its shard stands beside it."""
-    return getattr(parameter, "ds_tensor", parameter)
+                copy.copy_(policy)

@@ -32,7 +32,7 @@ from agentgym_hindsight.baselines import signals
 from agentgym_hindsight.baselines.batch import TrainingRow, group_episodes, make_rows
 from agentgym_hindsight.baselines.callbacks import AfterUpdate
 from agentgym_hindsight.baselines.chat import PromptEncoder
-from agentgym_hindsight.baselines.checkpoints import STATE_FILE, all_checkpoints
+from agentgym_hindsight.baselines.checkpoints import all_checkpoints, load_state, save_state
 from agentgym_hindsight.baselines.collating import Inputs, credit_tensors, no_rows, text_tensors
 from agentgym_hindsight.baselines.importance import importance_ratio
 from agentgym_hindsight.baselines.measure import Measured, measure
@@ -42,6 +42,7 @@ from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
 from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
 from agentgym_hindsight.baselines.rollout import Episode, assignments, play
+from agentgym_hindsight.baselines.sharding import gathered
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.baselines.teachers import Teacher
 from agentgym_hindsight.errors import UsageError
@@ -190,6 +191,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             callbacks=list(callbacks),
             peft_config=peft_config,
         )
+        if self._dist.fsdp_version == 1:  # its passes meet at every layer, in rollouts too, and nothing lifts that
+            raise UsageError("Expected FSDP 2, got FSDP 1; try fsdp_version: 2 in accelerate's configuration.")
         self.add_callback(AfterUpdate(self))
         self._pad = encoder.tokenizer.pad_token_id
         self._venv: Any = None
@@ -310,7 +313,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             ) as model:
                 yield model
             return
-        with self._dist.summon_full_params(self.model_wrapped, recurse=False):
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        with gathered(self.model_wrapped, reshard=bool(plugin and plugin.reshard_after_forward)):
             yield self.accelerator.unwrap_model(self.model_wrapped)
 
     def drain(self, policy: Any) -> None:
@@ -491,15 +495,13 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _collate(self, batch: list[TrainingRow]) -> Inputs:
         """What the loss reads, where it is computed."""
-        if not batch:
+        if batch:
+            credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.aux_kl > 0)
+            inputs = self._placed({**text_tensors(batch, self._pad), **credit})
+            inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
+        else:
             inputs = self._placed(no_rows(self._pad))
-            if self.beta:
-                inputs["ref_per_token_logps"] = torch.zeros((1, 1), device=self.accelerator.device)
-            return inputs
-        credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.aux_kl > 0)
-        inputs = self._placed({**text_tensors(batch, self._pad), **credit})
-        inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
-        if self.beta:
+        if self.beta:  # of an empty batch as well: the first policy may be spread over processes
             inputs["ref_per_token_logps"] = self._reference(inputs)
         return inputs
 
@@ -549,6 +551,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         gathered: list[Any] = gather_object(values)
         return gathered
 
+    @property
+    def _shares(self) -> int:
+        """Over how many processes the weights are spread."""
+        return self.accelerator.num_processes if self.is_fsdp_enabled or self._dist.is_zero3 else 1
+
     def _total(self, value: float) -> float:
         return float(sum(self.gather([value])))
 
@@ -592,18 +599,22 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
-        if not self.args.should_save:
-            return
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        self.store.save(folder / "references.jsonl")
         state = {
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
             "turns": self.turns_played,
             "seconds": self.seconds_played,
+            "shares": self._shares,
             "method": json.dumps(dict(self.method.as_dict()), sort_keys=True, default=str),
         }
-        torch.save(state, folder / f"{STATE_FILE}.part")
-        (folder / f"{STATE_FILE}.part").rename(folder / STATE_FILE)
+        if self._shares > 1:
+            if not self.accelerator.is_main_process:
+                save_state(state, folder, share=self.accelerator.process_index)
+            self.accelerator.wait_for_everyone()
+        if not self.args.should_save:
+            return
+        self.store.save(folder / "references.jsonl")
+        save_state(state, folder)
         # Ours to do, and here: TRL would delete the old ones while the new one is not whole yet.
         if self.plan.keep:
             for old in all_checkpoints(folder.parent)[: -self.plan.keep]:
@@ -613,13 +624,23 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
-        state = torch.load(Path(checkpoint) / STATE_FILE, map_location=self.accelerator.device, weights_only=True)
+        share = self.accelerator.process_index if self._shares > 1 else 0
+        state = load_state(Path(checkpoint), share=share, shares=self._shares)
         self._teacher_state = state["teacher"]
         self.teacher = None
         self.turns_played, self.seconds_played = int(state["turns"]), float(state["seconds"])
         references = Path(checkpoint) / "references.jsonl"
         if references.exists():
             self.store = ReferenceStore.load(references)
+
+    def save_policy(self, folder: str | Path) -> None:
+        """The whole policy as transformers loads it, where FSDP's own files would be of its shares."""
+        if not self.is_fsdp_enabled:
+            self.save_model(str(folder))
+            return
+        whole = self.accelerator.get_state_dict(self.model)
+        if self.args.should_save:
+            self._save(str(folder), state_dict=whole)
 
     def close(self) -> None:
         """Close the envs."""

@@ -221,7 +221,7 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         if stop.asked and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command goes on from there")
-        trainer.save_model(str(folder / "policy"))
+        trainer.save_policy(folder / "policy")
         if state.is_main_process:
             tokenizer.save_pretrained(folder / "policy")
     finally:

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file
 
 from agentgym_hindsight.baselines import trainer as trainers
-from agentgym_hindsight.baselines.checkpoints import STATE_FILE, last_checkpoint, updates_in
+from agentgym_hindsight.baselines.checkpoints import STATE_FILE, last_checkpoint, load_state, save_state, updates_in
 from agentgym_hindsight.baselines.configuration import dump_configuration
 from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.baselines.training import Training, train
@@ -278,3 +278,13 @@ def test_ctrl_c_ends_with_a_checkpoint(start: str, tmp_path: Path) -> None:
     assert [line["update"] for line in told(out, "metrics")] == list(range(12))
     assert json.loads((out / "run.json").read_text())["recipe"] == "serl"
     assert (out / "policy" / "model.safetensors").exists()
+
+
+def test_a_checkpoint_of_shares_wants_as_many_processes(tmp_path: Path) -> None:
+    for share in (1, 0):
+        save_state({"shares": 2, "turns": share}, tmp_path, share)
+    assert [load_state(tmp_path, share, shares=2)["turns"] for share in (0, 1)] == [0, 1]
+    with pytest.raises(DamagedDataError, match="over 1 processes, got one of 2"):
+        load_state(tmp_path)
+    with pytest.raises(DamagedDataError, match=r"over 3 processes, got no hindsight-2\.pt"):
+        load_state(tmp_path, share=2, shares=3)

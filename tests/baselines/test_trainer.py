@@ -622,6 +622,8 @@ def test_the_seam() -> None:
         "_prepare_inputs": ["self"],
         "_save_checkpoint": ["self", "model", "trial"],
         "_load_optimizer_and_scheduler": ["self", "checkpoint"],
+        "_save": ["self", "output_dir", "state_dict"],
+        "save_model": ["self", "output_dir"],
         "log": ["self", "logs", "start_time"],
     }
     for name, expected in signatures.items():
@@ -648,6 +650,10 @@ def test_the_seam() -> None:
     for text in ("self.current_gradient_accumulation_steps =", "self.training_step(", "self._save_checkpoint(",
                  "self._load_optimizer_and_scheduler("):  # fmt: skip
         need(f"{text} in Trainer", text in whole)
+    from trl.distributed import DistributedBackend
+
+    for name in ("is_zero3", "fsdp_version"):
+        need(f"DistributedBackend.{name}", name in inspect.getsource(DistributedBackend))
     for name in ("sync_weights", "generate"):
         need(f"VLLMGeneration.{name}", hasattr(VLLMGeneration, name))
     need("VLLMGeneration.temperature", "self.temperature" in inspect.getsource(VLLMGeneration))
@@ -665,3 +671,11 @@ def test_evaluating_by_trl_is_refused(tmp_path: Path) -> None:
     trainer.model.eval()
     with pytest.raises(UsageError, match="evaluate_policy"):
         trainer._prepare_inputs(None)
+
+
+def test_fsdp_1_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trl.distributed import DistributedBackend
+
+    monkeypatch.setattr(DistributedBackend, "fsdp_version", property(lambda _: 1, lambda _, value: None), raising=False)
+    with pytest.raises(UsageError, match="try fsdp_version: 2"):
+        make_trainer(serl(), tmp_path)
