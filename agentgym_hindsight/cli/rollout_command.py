@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluate import evaluate
-from agentgym_hindsight.baselines.policies.base import Policy
+from agentgym_hindsight.baselines.policies.base import Policy, at_home
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
 from agentgym_hindsight.cli.kept import kept_rollouts
@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     backend = str(world.backend.name)
     own = world.backend.task(options.split or world.split, 0).backend
     env.close()
+    at_home(policy, world.prompt_world)
     strangers = {task.backend for task in panel} - {own, "file"}
     if strangers:
         raise UsageError(

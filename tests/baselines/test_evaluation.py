@@ -52,6 +52,12 @@ def test_the_shops_rule_and_a_replay_of_it() -> None:
     assert [trajectory.actions for trajectory in replayed] == [trajectory.actions for trajectory in played]
 
 
+def test_who_knows_one_world_is_refused_in_another() -> None:
+    stage = Stage("AppWorld-Hindsight-v0", protocol="code")
+    with pytest.raises(UsageError, match="search-and-buy-first in its own world, webshop, got appworld; try expert"):
+        evaluate_policy(SearchAndBuyFirst(), stage, stage.panel("dev", 1))
+
+
 def test_models_are_not_put_into_words() -> None:
     turns = []
     found, played = evaluate_policy(Model(), CORRIDOR, PANEL, siblings=2, progress=turns.append)

@@ -69,6 +69,7 @@ class SeekingExpert:
     """Plays by a :class:`Seeker`'s advice. Needs an env made with ``expert=True``."""
 
     name = "seeking-expert"
+    world = "alfworld"
     needs_expert = True
 
     def __init__(self) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Policy", "Reply", "TurnView"]
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["Policy", "Reply", "TurnView", "at_home"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,10 @@ class Policy(Protocol):
     @property
     def name(self) -> str: ...
     def act(self, turns: Sequence[TurnView]) -> Sequence[str | Reply]: ...
+
+
+def at_home(policy: Policy, world: str) -> None:
+    """Refuse a policy that knows one world alone (its ``world``) in another: there it would lose every game."""
+    own = getattr(policy, "world", world)
+    if own != world:
+        raise UsageError(f"Expected {policy.name} in its own world, {own}, got {world}; try expert or random.")

@@ -28,6 +28,7 @@ class SearchAndBuyFirst:
     """
 
     name = "search-and-buy-first"
+    world = "webshop"
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
         return [self._one(turn) for turn in turns]
