@@ -1,4 +1,4 @@
-"""``agh compare``: rivals on equal terms, every entry on every seed; resumable; one table with intervals."""
+"""``agh compare``: rivals on equal terms, every entry on every seed; resumable; tables with intervals."""
 
 from __future__ import annotations
 
@@ -6,22 +6,15 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-from rich.table import Table
-
-from agentgym_hindsight.baselines.evaluate import Evaluation, SeedSummary, over_seeds
-from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
-from agentgym_hindsight.baselines.recipes import RECIPES
-from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.cli.benchmarks import machine
+from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, on_the_way
 from agentgym_hindsight.cli.shared import console, output, progress_bar
-from agentgym_hindsight.errors import HindsightError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import HindsightError, UsageError
 
 #: Sets of entries by name. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
@@ -62,32 +55,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="Rivals on equal terms")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the comparison."""
-
-    name: str
-    recipe: str
-    values: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Entry:
-        """Read ``"serl:what=success+immediate,where=anchor"``."""
-        recipe, _, values = text.partition(":")
-        if recipe not in RECIPES:
-            raise UnknownNameError("recipe", recipe, RECIPES)
-        pairs = tuple(pair for pair in values.split(",") if pair)
-        for pair in pairs:
-            if "=" not in pair:
-                raise UsageError(f"Expected RECIPE:NAME=VALUE, got {text!r}; try serl:what=next.")
-        return cls(text, recipe, pairs)
-
-    @property
-    def folder(self) -> str:
-        """A name that file systems like."""
-        return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
-
-
 def run(options: argparse.Namespace) -> int:
     entries = [Entry.parse(text) for name in options.entries for text in SETS.get(name, (name,))]
     if options.seeds < 1 or options.jobs < 1:
@@ -113,10 +80,12 @@ def run(options: argparse.Namespace) -> int:
 
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(work, _interleaved(jobs, options.jobs)))
-    rows = list(_rows(entries, out, options.seeds))
-    _show(rows, options)
+    tables = [after_training(entries, out, options.seeds, options.title), on_the_way(entries, out, options.seeds)]
+    for table in tables:
+        output().print(table.rich())
+    output().print(f"next: agh report {options.out}", soft_wrap=True)
     if options.markdown:
-        _write(rows, options)
+        _write(tables, options)
     return 1 if failed else 0
 
 
@@ -180,119 +149,12 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "TOKENIZERS_PARALLELISM": "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one entry came to under one way of decoding."""
-
-    name: str
-    label: str
-    summary: SeedSummary
-    #: Success less the warm start's, seed by seed.
-    against_start: MeanInterval | None
-    #: Success less the first entry's, seed by seed: rivals of a seed share their start and their tasks.
-    against_first: MeanInterval | None
-    updates: float
-    turns: float
-
-
-def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
-    """The warm start first, then the entries, by label."""
-    first = entries[0].name
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for entry in entries:
-        for seed in range(seeds):
-            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("eval")
-            last = max((line["update"] for line in lines), default=0)
-            for line in lines:
-                if line["update"] == 0:
-                    found.setdefault((_START, line["label"]), []).append({**line, "run": seed})
-                if line["update"] == last and last > 0:
-                    found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
-    bases: dict[tuple[str, str], dict[int, float]] = {}
-    # The warm start first and then the first entry, which is found first: the others are set against them.
-    for (name, label), lines in sorted(found.items(), key=lambda each: each[0][0] != _START):
-        # Every rival of a seed began at the same warm start: it counts once.
-        unique = list({line["run"]: line for line in lines}.values())
-        evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
-        count = len(unique)
-        successes = {line["run"]: each.micro.success for line, each in zip(unique, evaluations, strict=True)}
-        bases[name, label] = successes
-        yield Row(
-            name,
-            label,
-            over_seeds(evaluations),
-            None if name == _START else _difference(successes, bases.get((_START, label), {})),
-            None if name in (_START, first) else _difference(successes, bases.get((first, label), {})),
-            sum(line["update"] for line in unique) / count,
-            sum(line["turns"] for line in unique) / count,
-        )
-
-
-def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> MeanInterval | None:
-    differences = [value - theirs[seed] for seed, value in mine.items() if seed in theirs]
-    return t_interval(differences) if differences else None
-
-
-_START = "warm start"
-_HEAD = (
-    "method",
-    "decoding",
-    "seeds",
-    "success",
-    "− start",
-    "− first",
-    "macro",
-    "turns",
-    "invalid",
-    "updates",
-    "env turns",
-)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    summary = row.summary
-    return (
-        row.name,
-        row.label,
-        str(summary.seeds),
-        _percent(summary.micro),
-        *("" if each is None else _percent(each, sign=True) for each in (row.against_start, row.against_first)),
-        _percent(summary.macro),
-        f"{summary.turns.mean:.1f}",
-        _percent(summary.invalid),
-        f"{row.updates:.1f}",
-        f"{row.turns:,.0f}",
-    )
-
-
-def _percent(value: MeanInterval, sign: bool = False) -> str:
-    half = f" ± {100 * value.half:.1f}" if value.half != float("inf") else ""
-    return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
-
-
-def _sorted(rows: Sequence[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: row.label)
-
-
-def _show(rows: Sequence[Row], options: argparse.Namespace) -> None:
-    table = Table(*_HEAD, title=options.title, title_justify="left")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for row in _sorted(rows):
-        table.add_row(*_cells(row))
-    out = output()
-    out.print(table)
-    out.print(f"next: agh report {options.out}", soft_wrap=True)
-
-
-def _write(rows: Sequence[Row], options: argparse.Namespace) -> None:
+def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
     words = " ".join(options.entries)
     extra = "".join(f" --set {text}" for text in options.set)
     command = f"agh compare {words} --seeds {options.seeds} --turns {options.turns}{extra}"
-    lines = [f"# {options.title}", "", f"`{command}` — {machine()}.", ""]
-    lines += [f"| {' | '.join(_HEAD)} |", f"| {' | '.join(['---', '---'] + ['---:'] * (len(_HEAD) - 2))} |"]
-    for row in _sorted(rows):
-        cells = [cell.replace("|", "\\|") for cell in _cells(row)]
-        lines.append(f"| {' | '.join(cells)} |")
+    lines = [f"# {options.title}", "", f"`{command}` — {machine()}.", "", *tables[0].markdown()]
+    for table in tables[1:]:
+        lines += ["", f"## {table.title}", "", *table.markdown()]
     Path(options.markdown).write_text("\n".join(lines) + "\n", encoding="utf-8")
     console.print(f"written: {options.markdown}", soft_wrap=True)

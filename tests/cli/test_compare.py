@@ -14,7 +14,8 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
 from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.cli import compare_command
-from agentgym_hindsight.cli.compare_command import SETS, Entry
+from agentgym_hindsight.cli.compare_command import SETS
+from agentgym_hindsight.cli.compare_tables import Entry, on_the_way
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 
@@ -29,13 +30,15 @@ def evaluation(won: int) -> dict[str, Any]:
     return Evaluation((row,), row).as_dict()
 
 
-def leave_run(folder: Path, before: int, after: int) -> None:
-    """What a training run leaves: the panel before and after."""
+def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ...] = ()) -> None:
+    """What a training run leaves: the panel before and after, and how the updates went."""
     log = RunLog(folder)
     log.begin({"recipe": "any"})
     for update, won in ((0, before), (7, after)):
         line = {"update": update, "turns": 100 * update, "label": "greedy", "evaluation": evaluation(won)}
         log.evaluation(line)
+    for update, success in enumerate(on_the_way):
+        log.metrics({"update": update, "success": success})
 
 
 def test_entries() -> None:
@@ -84,6 +87,19 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "+10.0 ± 5.0 %" in lines["serl"]
     assert "agh compare grpo serl --seeds 3" in page.read_text(encoding="utf-8")
     assert "52.0" in capsys.readouterr().out
+
+
+def test_the_rollouts_of_training_are_compared_over_updates_that_all_have_met(tmp_path: Path) -> None:
+    for seed, later in enumerate((0.5, 0.6)):
+        leave_run(tmp_path / f"grpo-seed{seed}", 30, 40, (0.2, 0.4))
+        leave_run(tmp_path / f"serl-seed{seed}", 30, 50, (0.2, later, 1.0))
+    table = on_the_way([Entry.parse("grpo"), Entry.parse("serl"), Entry.parse("rloo")], tmp_path, 3)
+    # Two updates each, the third of serl has no rival: 0.35 and 0.4 against 0.3; t of one degree of freedom is 12.706.
+    assert list(table.rows) == [
+        ("grpo", "2", "30.0 ± 0.0 %", ""),
+        ("serl", "2", "37.5 ± 31.8 %", "+7.5 ± 31.8 %"),
+    ]
+    assert table.markdown()[1] == "| --- | ---: | ---: | ---: |"
 
 
 def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

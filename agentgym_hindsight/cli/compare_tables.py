@@ -1,0 +1,195 @@
+"""What a comparison came to: success after training, and on the way to it, every entry against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from agentgym_hindsight.baselines.evaluate import Evaluation, SeedSummary, over_seeds
+from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.recipes import RECIPES
+from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+
+__all__ = ["Entry", "Grid", "after_training", "on_the_way"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the comparison."""
+
+    name: str
+    recipe: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Entry:
+        """Read ``"serl:what=success+immediate,where=anchor"``."""
+        recipe, _, values = text.partition(":")
+        if recipe not in RECIPES:
+            raise UnknownNameError("recipe", recipe, RECIPES)
+        pairs = tuple(pair for pair in values.split(",") if pair)
+        for pair in pairs:
+            if "=" not in pair:
+                raise UsageError(f"Expected RECIPE:NAME=VALUE, got {text!r}; try serl:what=next.")
+        return cls(text, recipe, pairs)
+
+    @property
+    def folder(self) -> str:
+        """A name that file systems like."""
+        return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table, for the screen or a page."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    #: So many columns from the left hold words.
+    words: int
+
+    def rich(self) -> Table:
+        table = Table(*self.head, title=self.title, title_justify="left")
+        for column in table.columns[self.words :]:
+            column.justify = "right"
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> list[str]:
+        rule = ["---"] * self.words + ["---:"] * (len(self.head) - self.words)
+        lines = [self.head, rule, *([cell.replace("|", "\\|") for cell in row] for row in self.rows)]
+        return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def after_training(entries: Sequence[Entry], out: Path, seeds: int, title: str) -> Grid:
+    """The panel before and after, by way of decoding."""
+    rows = sorted(_rows(entries, out, seeds), key=lambda row: row.label)
+    return Grid(title, _HEAD, [_cells(row) for row in rows], words=2)
+
+
+def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
+    """Success of the rollouts that training played: rivals of a seed meet the same tasks at every update.
+
+    Many more rollouts than a panel has, and the same tasks for all: what a panel cannot tell apart, this may.
+    """
+    met: dict[int, dict[str, list[float]]] = {}
+    for seed in range(seeds):
+        for entry in entries:
+            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("metrics")
+            if lines:
+                met.setdefault(seed, {})[entry.name] = [line["success"] for line in lines]
+    means: dict[str, dict[int, float]] = {entry.name: {} for entry in entries}
+    for seed, runs in met.items():
+        # A budget of turns is spent in more or fewer updates: what all of them have met counts.
+        updates = min(len(successes) for successes in runs.values())
+        for name, successes in runs.items():
+            means[name][seed] = sum(successes[:updates]) / updates
+    first = means[entries[0].name]
+    rows = []
+    for name, found in means.items():
+        if found:
+            against = None if name == entries[0].name else _difference(found, first)
+            rows.append((name, str(len(found)), _percent(t_interval(found.values())), _signed(against)))
+    return Grid("On the way: the rollouts of training", ("method", "seeds", "success", "− first"), rows, words=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one entry came to under one way of decoding."""
+
+    name: str
+    label: str
+    summary: SeedSummary
+    #: Success less the warm start's, seed by seed.
+    against_start: MeanInterval | None
+    #: Success less the first entry's, seed by seed: rivals of a seed share their start and their tasks.
+    against_first: MeanInterval | None
+    updates: float
+    turns: float
+
+
+def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
+    """The warm start first, then the entries, by label."""
+    first = entries[0].name
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in entries:
+        for seed in range(seeds):
+            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("eval")
+            last = max((line["update"] for line in lines), default=0)
+            for line in lines:
+                if line["update"] == 0:
+                    found.setdefault((_START, line["label"]), []).append({**line, "run": seed})
+                if line["update"] == last and last > 0:
+                    found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
+    bases: dict[tuple[str, str], dict[int, float]] = {}
+    # The warm start first and then the first entry, which is found first: the others are set against them.
+    for (name, label), lines in sorted(found.items(), key=lambda each: each[0][0] != _START):
+        # Every rival of a seed began at the same warm start: it counts once.
+        unique = list({line["run"]: line for line in lines}.values())
+        evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
+        count = len(unique)
+        successes = {line["run"]: each.micro.success for line, each in zip(unique, evaluations, strict=True)}
+        bases[name, label] = successes
+        yield Row(
+            name,
+            label,
+            over_seeds(evaluations),
+            None if name == _START else _difference(successes, bases.get((_START, label), {})),
+            None if name in (_START, first) else _difference(successes, bases.get((first, label), {})),
+            sum(line["update"] for line in unique) / count,
+            sum(line["turns"] for line in unique) / count,
+        )
+
+
+def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> MeanInterval | None:
+    differences = [value - theirs[seed] for seed, value in mine.items() if seed in theirs]
+    return t_interval(differences) if differences else None
+
+
+_START = "warm start"
+_HEAD = (
+    "method",
+    "decoding",
+    "seeds",
+    "success",
+    "− start",
+    "− first",
+    "macro",
+    "turns",
+    "invalid",
+    "updates",
+    "env turns",
+)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    summary = row.summary
+    return (
+        row.name,
+        row.label,
+        str(summary.seeds),
+        _percent(summary.micro),
+        _signed(row.against_start),
+        _signed(row.against_first),
+        _percent(summary.macro),
+        f"{summary.turns.mean:.1f}",
+        _percent(summary.invalid),
+        f"{row.updates:.1f}",
+        f"{row.turns:,.0f}",
+    )
+
+
+def _percent(value: MeanInterval, sign: bool = False) -> str:
+    half = f" ± {100 * value.half:.1f}" if value.half != float("inf") else ""
+    return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
+
+
+def _signed(value: MeanInterval | None) -> str:
+    return "" if value is None else _percent(value, sign=True)
