@@ -10,20 +10,19 @@ from transformers import TrainerCallback
 if TYPE_CHECKING:
     from agentgym_hindsight.baselines.trainer import HindsightTrainer
 
-__all__ = ["AfterUpdate", "EvaluationCallback", "StopCallback"]
+__all__ = ["AfterStep", "EvaluationCallback", "StopCallback"]
 
 
-class AfterUpdate(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Tells the trainer that an update is complete: after its last optimizer step, before a checkpoint is written."""
+class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Tells the trainer of every optimizer step, before a checkpoint is written; ends training with its budget."""
 
     def __init__(self, trainer: HindsightTrainer) -> None:
         self.trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % self.trainer.plan.mini_batches == 0:
-            self.trainer.after_update()
-            if self.trainer.budget_is_spent:
-                control.should_training_stop = True
+        self.trainer.after_step()
+        if state.global_step % self.trainer.plan.mini_batches == 0 and self.trainer.budget_is_spent:
+            control.should_training_stop = True
 
 
 class StopCallback(TrainerCallback):  # type: ignore[misc]

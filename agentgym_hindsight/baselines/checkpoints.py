@@ -9,7 +9,7 @@ from typing import Any
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.errors import DamagedDataError
 
-__all__ = ["STATE_FILE", "all_checkpoints", "last_checkpoint", "load_state", "save_state", "updates_in"]
+__all__ = ["STATE_FILE", "all_checkpoints", "last_checkpoint", "load_state", "save_state", "turns_in", "updates_in"]
 
 #: Written last into a checkpoint: one without it was cut off by a crash.
 STATE_FILE = "hindsight.pt"
@@ -28,6 +28,13 @@ def all_checkpoints(folder: str | Path) -> list[Path]:
 def updates_in(checkpoint: str | Path, plan: Plan) -> int:
     """How many updates a checkpoint holds."""
     return int(Path(checkpoint).name.rpartition("-")[2]) // plan.mini_batches
+
+
+def turns_in(checkpoint: str | Path) -> int:
+    """How many env turns were played for it."""
+    import torch
+
+    return int(torch.load(Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True)["turns"])
 
 
 def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:

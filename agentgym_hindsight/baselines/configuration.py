@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.extras import require_train
+from agentgym_hindsight.baselines.method import Method
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.recipes import recipe
 from agentgym_hindsight.baselines.stage import Stage
@@ -109,7 +110,19 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         if not isinstance(value, _PLAIN[key]):
             kinds = " or ".join(kind.__name__ for kind in _PLAIN[key])
             raise UsageError(f"Expected {key} as {kinds}, got {value!r}; try leaving it out.")
-    return Training(method=recipe(name).changed(**method), **parts, **{**plain, "model": model})
+    chosen = recipe(name).changed(**method)
+    _check_teacher(recipe(name), chosen)
+    return Training(method=chosen, **parts, **{**plain, "model": model})
+
+
+def _check_teacher(own: Method, chosen: Method) -> None:
+    """What is said to a teacher that nobody asks would be lost without a word."""
+    if chosen.what is None:
+        lost = [name for name in ("who", "tokens", "how", "aux_kl") if getattr(chosen, name) != getattr(own, name)]
+        if lost:
+            raise UsageError(f"Expected {lost[0]} of a teacher, got {own.name} without one; try --what immediate.")
+    elif own.what is None and str(chosen.when) == str(own.when):
+        raise UsageError(f"Expected a λ with a teacher, got none in {own.name}; try --when '0.5->0/50' as well.")
 
 
 def load_configuration(path: str | Path) -> dict[str, Any]:

@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.wrappers.parsing import PARSERS, action_spans
 
-__all__ = ["TOKEN_CHOICES", "Decode", "Extractor", "action_tokens", "token_spans", "tool_call_spans"]
+__all__ = ["Decode", "Extractor", "action_tokens", "token_spans", "tool_call_spans"]
 
 #: Token ids to text: ``tokenizer.decode`` without special tokens, or ``PromptEncoder.decode``.
 Decode = Callable[[Sequence[int]], str]
 #: A text to the character spans in it that are action.
 Extractor = Callable[[str], Sequence[tuple[int, int]]]
-
-#: Which tokens hindsight may weigh anew: those of the action, or all that the policy wrote.
-TOKEN_CHOICES: tuple[str, ...] = ("action", "response")
 
 #: Parsers whose replies carry tags: the spans are read from the text, because a recorded one knows only whole tags.
 _TAGGED = ("verl-agent-2025", "brief")

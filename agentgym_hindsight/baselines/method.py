@@ -159,6 +159,9 @@ class Method:
                 raise UsageError(f"Expected {name} ≥ 0, got {value}; try 0 for none.")
         if not 0 < self.clip < 1:
             raise UsageError(f"Expected 0 < clip < 1, got {self.clip}; try 0.2.")
+        for update in (0, getattr(self.when, "first", 0)):
+            if not 0 <= (lam := self.when(update)) <= 1:
+                raise UsageError(f"Expected λ between 0 and 1, got {lam} at update {update}; try 0.5->0/50.")
         if self.dual_clip is not None and self.dual_clip <= 1 + self.clip:
             raise UsageError(f"Expected dual_clip above 1 + clip, got {self.dual_clip}; try 3, or None for none.")
         if self.what is not None and self.what.where != self.where:

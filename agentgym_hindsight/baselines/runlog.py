@@ -34,14 +34,19 @@ class RunLog:
 
     def check(self, about: Mapping[str, Any]) -> None:
         """Refuse a folder that holds another run; ``model`` is not compared yet, as nobody has opened it."""
-        self._compare(about, _FREE | {"model"})
+        self._compare(about, _FREE | {"model", "resumed"})
 
     def begin(self, about: Mapping[str, Any]) -> None:
         """Note what is run; a folder that holds another run is refused."""
-        document = self._compare(about, _FREE)
+        document = self._compare(about, _FREE | {"resumed"})
+        path = self.folder / "run.json"
+        if self.active and path.exists():  # how it began stays as it was
+            again = {key: document.pop(key) for key in sorted(_FREE & document.keys())}
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+            document = {**theirs, **document, "resumed": [*theirs.get("resumed", []), again]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / "run.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+            _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def _compare(self, about: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(

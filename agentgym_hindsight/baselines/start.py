@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.evaluate import Evaluation
+from agentgym_hindsight.baselines.observer import Observer
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.baselines.tiny import SIZES
@@ -23,17 +24,18 @@ from agentgym_hindsight.tasks import content_hash
 __all__ = ["Start", "open_start", "start_folder"]
 
 
-class _News(Protocol):
-    def stage(self, name: str, total: int) -> None: ...
-    def advance(self, note: str = "") -> None: ...
-    def say(self, text: str) -> None: ...
+_STARTS = Path("runs") / "starts"
+_NOTES = _STARTS / "evaluations"
 
 
 class Start:
-    """The folder a policy came from, which remembers what it was worth before training: rivals need not ask again."""
+    """Where a policy came from, and what it was worth before training: rivals need not ask again."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, notes: Path | None = None) -> None:
+        #: The policy's folder; ``None`` for a model from elsewhere, of which nothing is noted.
         self.folder = folder
+        # Apart from the policy: a folder that was given is not ours to write into.
+        self._notes = notes or _NOTES
 
     def recall(self, key: Mapping[str, Any]) -> Evaluation | None:
         """The evaluation noted under this key."""
@@ -46,6 +48,7 @@ class Start:
         """Note an evaluation for the next run from here."""
         path = self._path(key)
         if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps(evaluation.as_dict()), encoding="utf-8")
             part.replace(path)
@@ -56,8 +59,9 @@ class Start:
         # A folder that was trained into since is worth something else now.
         files = sorted(self.folder.glob("*.safetensors"))
         weights = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-        name = content_hash(json.dumps([key, weights], sort_keys=True, default=str))
-        return self.folder / f"evaluation-{name}.json"
+        place = str(self.folder.resolve())
+        name = content_hash(json.dumps([key, place, weights], sort_keys=True, default=str))
+        return self._notes / f"{name}.json"
 
 
 def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Path | None = None) -> Path:
@@ -69,11 +73,17 @@ def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Pa
         "tokens": [plan.prompt_tokens, plan.context_tokens],
     }
     name = content_hash(json.dumps(settings, sort_keys=True, default=str))
-    return (root or Path("runs") / "starts") / f"{model.replace(':', '-')}-{name}-seed{plan.seed}"
+    return (root or _STARTS) / f"{model.replace(':', '-')}-{name}-seed{plan.seed}"
 
 
-def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _News) -> tuple[Any, Any, Start]:
-    """Model, tokenizer and their :class:`Start`."""
+def open_start(
+    model: str, stage: Stage, warm: WarmStart, plan: Plan, news: Observer, *, adapters: bool = False
+) -> tuple[Any, Any, Start]:
+    """Model, tokenizer and their :class:`Start`.
+
+    What is trained is float32: a bfloat16 weight has eight bits, and an Adam step of 1e-6 is lost on nearly all of
+    them. Passes compute in bfloat16 on a GPU all the same. Under ``adapters`` the model itself stays as it is.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -83,10 +93,11 @@ def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _New
         folder = start_folder(model, stage, warm, plan)
         if not (folder / "config.json").exists():
             _make(model.removeprefix("tiny:"), folder, stage, warm, plan, news)
-        source, own = str(folder), Start(folder)
+        source = str(folder)
     else:
-        source, own = model, Start(Path(model) if Path(model).is_dir() else None)
-    kind = torch.float32 if not torch.cuda.is_available() or model.startswith("tiny:") else torch.bfloat16
+        source = model
+    own = Start(Path(source) if Path(source).is_dir() else None)
+    kind = torch.bfloat16 if adapters and torch.cuda.is_available() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
         loaded = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
@@ -98,7 +109,7 @@ def open_start(model: str, stage: Stage, warm: WarmStart, plan: Plan, news: _New
     return loaded, tokenizer, own
 
 
-def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, news: _News) -> None:
+def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, news: Observer) -> None:
     from agentgym_hindsight.baselines.tiny import make_model, make_tokenizer
 
     there = stage.size("train")

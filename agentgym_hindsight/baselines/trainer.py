@@ -15,7 +15,6 @@ A < 0 TRL's −min(min(ρ, δ)·A, clip(ρ)·A) equals max(−Aρ, −A·clip(ρ
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,12 +29,13 @@ from trl import GRPOConfig, GRPOTrainer
 
 from agentgym_hindsight.baselines import signals
 from agentgym_hindsight.baselines.batch import TrainingRow, group_episodes, make_rows
-from agentgym_hindsight.baselines.callbacks import AfterUpdate
+from agentgym_hindsight.baselines.callbacks import AfterStep
 from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.checkpoints import all_checkpoints, load_state, save_state
 from agentgym_hindsight.baselines.collating import Inputs, credit_tensors, no_rows, text_tensors
 from agentgym_hindsight.baselines.importance import importance_ratio
 from agentgym_hindsight.baselines.measure import Measured, measure
+from agentgym_hindsight.baselines.memory import peak_memory_mb
 from agentgym_hindsight.baselines.method import Method
 from agentgym_hindsight.baselines.packing import pack, pad_right
 from agentgym_hindsight.baselines.plan import Plan
@@ -52,10 +52,27 @@ from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int
 
 __all__ = ["HindsightTrainer", "trl_arguments"]
 
-#: What an update is made of: another value would break the count of updates, and with it everything that follows.
-_OURS = frozenset(
-    {"gradient_accumulation_steps", "logging_steps", "steps_per_generation", "max_steps", "num_iterations"}
-)
+#: What has a name of ours, there: an update would be counted, played and scored by two different values.
+_OURS = {
+    "gradient_accumulation_steps": "plan.token_budget",
+    "per_device_train_batch_size": "plan.tasks",
+    "logging_steps": "plan.updates",
+    "max_steps": "plan.updates",
+    "num_iterations": "plan.mini_batches",
+    "steps_per_generation": "plan.mini_batches",
+    "num_generations": "plan.siblings",
+    "max_completion_length": "plan.response_tokens",
+    "temperature": "plan.temperature",
+    "seed": "plan.seed",
+    "use_vllm": "plan.vllm",
+    "vllm_mode": "plan.vllm",
+    "beta": "method.kl",
+    "epsilon": "method.clip",
+    "delta": "method.dual_clip",
+    "entropy_coef": "method.entropy",
+    "scale_rewards": "method.scale",
+    "loss_type": "method",
+}
 
 
 def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> GRPOConfig:
@@ -112,7 +129,8 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
     ours = sorted(plan.trl.keys() & _OURS)
     if ours:
-        raise UsageError(f"Expected TRL's {', '.join(ours)} to follow from the plan, got it in plan.trl; see Plan.")
+        name = ours[0]
+        raise UsageError(f"Expected {name} under its own name, got it in plan.trl; try {_OURS[name]}.")
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
@@ -148,7 +166,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         tasks: TaskPanel,
         output_dir: str | Path,
         on_update: Callable[[dict[str, Any], Measured], object] | None = None,
-        on_turns: Callable[[int], object] | None = None,
         judge: Any = None,
         callbacks: Sequence[Any] = (),
         peft_config: Any = None,
@@ -173,12 +190,13 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self.store = ReferenceStore()
         self.turns_played = 0
         self.seconds_played = 0.0
-        self._on_update, self._on_turns = on_update, on_turns
+        self._on_update = on_update
         self._mini: list[list[TrainingRow]] = []
         self._scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None
         self._chosen = 0.0
         self._measured: Measured | None = None
         self._seconds: dict[str, float] = {}
+        self._backward_done = 0.0
         self._entropy = torch.zeros(2, dtype=torch.float64)  # sum over tokens, tokens
         self._teacher_state: dict[str, Any] | None = None
         placeholder = Dataset.from_dict({"prompt": [""] * plan.tasks * plan.mini_batches})
@@ -193,7 +211,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         )
         if self._dist.fsdp_version == 1:  # its passes meet at every layer, in rollouts too, and nothing lifts that
             raise UsageError("Expected FSDP 2, got FSDP 1; try fsdp_version: 2 in accelerate's configuration.")
-        self.add_callback(AfterUpdate(self))
+        self.add_callback(AfterStep(self))
         self._pad = encoder.tokenizer.pad_token_id
         self._venv: Any = None
         self._synced_step = -1
@@ -273,7 +291,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         if self._venv is None:
             self._venv = self.stage.vector(self.plan.envs or len(todo), "train")
         # The envs' seed is the run's: siblings of a task meet the same world, whatever the update.
-        episodes = list(play(self._venv, policy, todo, seed=self.plan.seed, on_turns=self._on_turns))
+        episodes = list(play(self._venv, policy, todo, seed=self.plan.seed))
         self.drain(policy)
         return episodes
 
@@ -290,7 +308,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             finally:
                 self.vllm_generation.temperature = before
             return
-        with self._whole() as model, torch.no_grad():
+        with self._whole() as model, torch.no_grad(), self.accelerator.autocast():
             yield TransformersPolicy(
                 model,
                 self.encoder,
@@ -355,7 +373,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         )
         for batch in self._aligned(batches):
             inputs = self._placed(text_tensors(batch, self._pad, teacher=teacher) if batch else no_rows(self._pad))
-            with torch.no_grad():
+            with torch.no_grad(), _without_dropout(self.model):
                 logps, _, _ = self._get_per_token_logps_and_entropies(
                     self.model,
                     torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
@@ -395,6 +413,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             total += loss.detach()
         self._step += 1
         self._seconds["update"] = self._seconds.get("update", 0.0) + time.perf_counter() - started
+        self._backward_done = time.perf_counter()
         return total
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> Tensor:
@@ -453,7 +472,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         width = inputs["completion_ids"].size(1)
         told = torch.cat([inputs["teacher_ids"], inputs["completion_ids"]], 1)
         told_mask = torch.cat([inputs["teacher_mask"], inputs["completion_mask"]], 1)
-        with self.teacher.acting(), torch.no_grad():
+        with self.teacher.acting(), torch.no_grad(), _without_dropout(model):
             teacher = self._logits(model, told, told_mask, width)
         student = self._logits(model, ids, mask, width)
         divergence = signals.divergence(teacher, student, alpha=0.0)
@@ -516,7 +535,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         model, scope = self.ref_model, nullcontext()
         if model is None:  # adapters: the first policy is the model without them
             model, scope = self.model, self.accelerator.unwrap_model(self.model).disable_adapter()
-        with torch.no_grad(), scope:
+        with torch.no_grad(), scope, _without_dropout(model):
             scored = self._get_per_token_logps_and_entropies(model, ids, mask, inputs["completion_ids"].size(1))
         logps: Tensor = scored[0]
         return logps
@@ -577,7 +596,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 update=self.updates_done - 1,
                 turns=self.turns_played,
                 seconds=self.seconds_played,
-                memory_mb=_memory_mb(),
+                memory_mb=peak_memory_mb(),
                 **seconds,
             )
             plain = {key: value for key, value in measured.record.items() if isinstance(value, (int, float))}
@@ -592,10 +611,14 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 self._on_update(self._measured.record, self._measured)
             self._measured = None
 
-    def after_update(self) -> None:
-        """Called when an update is complete, before a checkpoint is written: the teacher may follow."""
-        if self.teacher is not None:
+    def after_step(self) -> None:
+        """Called after every optimizer step, before a checkpoint is written: where it ends an update, the teacher may
+        follow."""
+        now = time.perf_counter()
+        self._seconds["update"] += now - self._backward_done  # clipping, and the step itself
+        if self.teacher is not None and int(self.state.global_step) % self.plan.mini_batches == 0:
             self.teacher.after_update(self.updates_done)
+            self._seconds["teacher"] += time.perf_counter() - now
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -605,7 +628,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             "turns": self.turns_played,
             "seconds": self.seconds_played,
             "shares": self._shares,
-            "method": json.dumps(dict(self.method.as_dict()), sort_keys=True, default=str),
         }
         if self._shares > 1:
             if not self.accelerator.is_main_process:
@@ -649,10 +671,12 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             self._venv = None
 
 
-def _memory_mb() -> float:
-    """What the GPU holds at most, or without one this process."""
-    if torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+@contextmanager
+def _without_dropout(model: Any) -> Iterator[None]:
+    """What is compared with something else is no draw of its own."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from agentgym_hindsight.baselines.chat import PromptEncoder
 from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
 from agentgym_hindsight.baselines.evaluation import evaluate_policy
 from agentgym_hindsight.baselines.extras import require_train
 from agentgym_hindsight.baselines.method import Method
+from agentgym_hindsight.baselines.observer import Observer, Silent
 from agentgym_hindsight.baselines.plan import Plan
 from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.runlog import RunLog
@@ -88,25 +89,6 @@ class Training:
         return plain
 
 
-class Observer(Protocol):
-    """Who is told how a run gets on; all of it is optional news."""
-
-    def stage(self, name: str, total: int) -> None: ...
-    def advance(self, note: str = "") -> None: ...
-    def say(self, text: str) -> None: ...
-
-
-class _Silent:
-    def stage(self, name: str, total: int) -> None:
-        """No news."""
-
-    def advance(self, note: str = "") -> None:
-        """No news."""
-
-    def say(self, text: str) -> None:
-        """No news."""
-
-
 class Stopped(KeyboardInterrupt):
     """A run was asked to stop, finished its update and saved itself."""
 
@@ -121,7 +103,7 @@ def train(
     """
     require_train("training")
     with quiet_libraries():
-        return _train(run, Path(out), command, observer or _Silent(), fresh)
+        return _train(run, Path(out), command, observer or Silent(), fresh)
 
 
 def _train(run: Training, folder: Path, command: str, news: Observer, fresh: bool) -> Path:
@@ -132,11 +114,8 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
     from agentgym_hindsight.baselines import trainer as trainers
 
     state = PartialState(cpu=_on_cpu())
-    if fresh and state.is_main_process and (folder / "run.json").exists():
-        shutil.rmtree(folder)
-    state.wait_for_everyone()
     log = RunLog(folder, state.is_main_process)
-    # What can be refused is refused before minutes are spent on a warm start.
+    # What can be refused is refused before minutes are spent on a warm start, and before anything is deleted.
     judge = _judge(run.judge)
     if judge is None and run.method.what is not None and run.method.what.needs_judge:
         raise UsageError(
@@ -145,27 +124,36 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
         )
     split = run.examination.split or run.stage.held_out
     panel = run.stage.panel(split, run.examination.tasks, run.examination.seed)
+    tasks = run.stage.panel("train", run.train_tasks or run.stage.size("train"), run.plan.seed)
+    if fresh and state.is_main_process and (folder / "run.json").exists():
+        shutil.rmtree(folder)
+    state.wait_for_everyone()
     log.check(_about(run, command, 0))
-    with state.main_process_first():
-        model, tokenizer, start = open_start(run.model, run.stage, run.warm, run.plan, news)
-    log.begin(_about(run, command, _parameters(model)))
-    encoder = PromptEncoder(tokenizer, run.plan.prompt_tokens, run.template)
-    if (folder / "policy" / "config.json").exists() or (folder / "policy" / "adapter_config.json").exists():
+    policy = folder / "policy"
+    if policy.exists():
         news.say(f"{folder} is complete already.")
         return folder
-    tasks = run.stage.panel("train", run.train_tasks, run.plan.seed) if run.train_tasks else _walk(run)
+    with state.main_process_first():
+        model, tokenizer, start = open_start(
+            run.model, run.stage, run.warm, run.plan, news, adapters=run.peft is not None
+        )
+    log.begin(_about(run, command, _parameters(model)))
+    encoder = PromptEncoder(tokenizer, run.plan.prompt_tokens, run.template)
     stop = _StopFlag()
+    played = 0
 
     def updated(record: dict[str, Any], measured: Any) -> None:
+        nonlocal played
         log.metrics(record)
         update = int(record["update"])
-        if run.samples_every and (update % run.samples_every == 0 or update + 1 == run.plan.updates):
+        if run.samples_every and (update % run.samples_every == 0 or trainer.budget_is_spent):
             for sample in draw_samples(measured, run.method, encoder, update):
                 log.sample(sample)
         note = f"success {record['success']:.0%}, turns {record['episode_turns']:.1f}"
         if record.get("lambda") is not None:
             note += f", λ {record['lambda']:.2f}"
-        news.advance(note)
+        news.advance(note, int(record["turns"]) - played if run.plan.turns else 1)
+        played = int(record["turns"])
 
     trainer = trainers.HindsightTrainer(
         model,
@@ -185,21 +173,26 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
 
     def examine() -> None:
         done = trainer.updates_done
-        if any(line["update"] == done for line in log.read("eval")):
-            return
         for temperature in run.examination.temperatures:
+            label = "greedy" if temperature == 0 else f"T={temperature:g}"
             key = {"panel": panel.fingerprint, "temperature": temperature, "stage": asdict(run.stage),
-                   "tokens": [run.plan.prompt_tokens, run.plan.response_tokens], "seed": run.plan.seed}  # fmt: skip
-            found = start.recall(key) if done == 0 and not run.peft else None
+                   "tokens": [run.plan.prompt_tokens, run.plan.response_tokens], "template": run.template,
+                   "seed": run.examination.seed}  # fmt: skip
+            recallable = done == 0 and not run.peft
+            there = any(line["update"] == done and line["label"] == label for line in log.read("eval"))
+            # The first process decides for all: to play a panel is to meet.
+            there, found = trainer.gather([(there, start.recall(key) if recallable else None)])[0]
+            if there:
+                continue
             if found is None:
-                found = _examine(trainer, run, panel, temperature)
-                if done == 0 and state.is_main_process and not run.peft:
+                found = _examine(trainer, run, panel, temperature, news)
+                if recallable and state.is_main_process:
                     start.remember(key, found)
             log.evaluation(
                 {
                     "update": done,
                     "turns": trainer.turns_played,
-                    "label": "greedy" if temperature == 0 else f"T={temperature:g}",
+                    "label": label,
                     "temperature": temperature,
                     "panel": panel.fingerprint,
                     "split": split,
@@ -213,39 +206,50 @@ def _train(run: Training, folder: Path, command: str, news: Observer, fresh: boo
     if resume is not None:
         news.say(f"going on after {done} of {run.plan.updates} updates")
     log.cut(done)
-    news.stage(run.method.name, run.plan.updates)
-    for _ in range(done):
-        news.advance()
+    played = 0 if resume is None else checkpoints.turns_in(resume)
+    news.stage(run.method.name, run.plan.turns or run.plan.updates)
+    news.advance(steps=played if run.plan.turns else done)
+    if 0 < run.plan.turns <= played:
+        trainer.args.max_steps = done * run.plan.mini_batches  # the budget is spent: the weights are all that is wanted
     try:
         with stop.listening(news):
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         if stop.asked and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command goes on from there")
-        trainer.save_policy(folder / "policy")
+        # Under another name until it is whole: a run with a policy is complete.
+        part = folder / "policy.part"
         if state.is_main_process:
-            tokenizer.save_pretrained(folder / "policy")
+            shutil.rmtree(part, ignore_errors=True)
+        state.wait_for_everyone()
+        trainer.save_policy(part)
+        if state.is_main_process:
+            tokenizer.save_pretrained(part)
+            part.rename(policy)
     finally:
         trainer.close()
     return folder
 
 
-def _examine(trainer: Any, run: Training, panel: TaskPanel, temperature: float) -> Evaluation:
+def _examine(trainer: Any, run: Training, panel: TaskPanel, temperature: float, news: Observer) -> Evaluation:
     """The panel played by all processes together, each a part of it."""
     accelerator = trainer.accelerator
     mine = list(panel)[accelerator.process_index :: accelerator.num_processes]
     played: list[Any] = []
-    stage = run.stage
+    turns = 0
+
+    def count(new: int) -> None:
+        nonlocal turns
+        turns += new
+        news.advance(f"{panel.name}, {turns} turns", steps=0)
+
     with trainer.player(temperature, seed=f"eval:{run.examination.seed}") as policy:
         if mine:
-            _, played = evaluate_policy(policy, stage, mine, num_envs=run.examination.envs, seed=run.examination.seed)
+            examination = run.examination
+            _, played = evaluate_policy(
+                policy, run.stage, mine, num_envs=examination.envs, seed=examination.seed, progress=count
+            )
         trainer.drain(policy)
     return evaluate(trainer.gather(played))
-
-
-def _walk(run: Training) -> TaskPanel:
-    """All training tasks in an order of the run's seed."""
-    whole = run.stage.panel("train")
-    return run.stage.panel("train", len(whole), run.plan.seed)
 
 
 def _about(run: Training, command: str, parameters: int) -> dict[str, Any]:

@@ -7,19 +7,17 @@ that are trained, and it reads longer prompts.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from agentgym_hindsight.baselines.chat import PromptEncoder
+from agentgym_hindsight.baselines.memory import peak_memory_mb
+from agentgym_hindsight.baselines.observer import Silent
 from agentgym_hindsight.baselines.quiet import quiet_libraries
 from agentgym_hindsight.baselines.recipes import recipe
 from agentgym_hindsight.baselines.start import open_start
@@ -89,38 +87,13 @@ def _two_updates(method: str, name: str, training: Training) -> Memory:
             output_dir=folder,
         )
         trainer.remove_callback(PrinterCallback)
-        before = _peak()
+        before = peak_memory_mb()
         with closing(trainer):
             trainer.train()
     weights = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    return Memory(before, _peak(), weights / 2**20)
+    return Memory(before, peak_memory_mb(), weights / 2**20)
 
 
 def open_model(name: str, given: str, own: Any, tokenizer: Any) -> Any:
     """The run's own model, or a tiny one with random weights and the run's tokenizer."""
     return own if name == given else make_model(tokenizer, name.removeprefix("tiny:"))
-
-
-class Silent:
-    """Hears of a warm start, and says nothing."""
-
-    def stage(self, name: str, total: int) -> None:
-        """No news."""
-
-    def advance(self, note: str = "") -> None:
-        """No news."""
-
-    def say(self, text: str) -> None:
-        """No news."""
-
-
-def _peak() -> float:
-    """MiB this process, or its GPU, held at most."""
-    if torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # Not ru_maxrss, where there is a choice: a process inherits its parent's peak there.
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)

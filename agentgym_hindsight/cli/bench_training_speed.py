@@ -66,7 +66,7 @@ class _News:
         self._name = name
         self._note(name)
 
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", steps: int = 1) -> None:
         self._note(f"{self._name} {note}")
 
     def say(self, text: str) -> None:

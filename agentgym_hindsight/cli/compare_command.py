@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    entries = [Entry.parse(text) for name in options.entries for text in SETS.get(name, (name,))]
+    names = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # each of them once
+    entries = [Entry.parse(text) for text in names]
     if options.seeds < 1 or options.jobs < 1:
         raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}.")
     out = Path(options.out)
@@ -150,9 +152,10 @@ def _environment() -> dict[str, str]:
 
 
 def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
-    words = " ".join(options.entries)
-    extra = "".join(f" --set {text}" for text in options.set)
-    command = f"agh compare {words} --seeds {options.seeds} --turns {options.turns}{extra}"
+    words = [*options.entries, "--seeds", str(options.seeds), "--turns", str(options.turns), "--out", options.out]
+    words += ["--config", options.config] if options.config else []
+    words += [word for text in options.set for word in ("--set", text)]
+    command = shlex.join(["agh", "compare", *words])
     lines = [f"# {options.title}", "", f"`{command}` — {machine()}.", "", *tables[0].markdown()]
     for table in tables[1:]:
         lines += ["", f"## {table.title}", "", *table.markdown()]

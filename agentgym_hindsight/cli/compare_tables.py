@@ -82,7 +82,7 @@ def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
     met: dict[int, dict[str, list[float]]] = {}
     for seed in range(seeds):
         for entry in entries:
-            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("metrics")
+            lines = _lines(out / f"{entry.folder}-seed{seed}", "metrics")
             if lines:
                 met.setdefault(seed, {})[entry.name] = [line["success"] for line in lines]
     means: dict[str, dict[int, float]] = {entry.name: {} for entry in entries}
@@ -121,7 +121,7 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in entries:
         for seed in range(seeds):
-            lines = RunLog(out / f"{entry.folder}-seed{seed}", active=False).read("eval")
+            lines = _lines(out / f"{entry.folder}-seed{seed}", "eval")
             last = max((line["update"] for line in lines), default=0)
             for line in lines:
                 if line["update"] == 0:
@@ -146,6 +146,11 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
             sum(line["update"] for line in unique) / count,
             sum(line["turns"] for line in unique) / count,
         )
+
+
+def _lines(run: Path, name: str) -> list[dict[str, Any]]:
+    """What a run has written; nothing of one that is not complete, which has spent less than its rivals."""
+    return RunLog(run, active=False).read(name) if (run / "policy").exists() else []
 
 
 def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> MeanInterval | None:

@@ -41,8 +41,9 @@ from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel, content_hash
 from agentgym_hindsight.wrappers import PROTOCOLS
 
-_SCRIPTED = ("expert", "random", "replay", "webshop-rule")
-_KINDS = ("expert", "expert:NOISE", "random", "replay:FILE", "webshop-rule", "endpoint:URL#MODEL", "vllm:MODEL", "PATH")
+_SCRIPTED = ("expert", "seeking-expert", "random", "replay", "webshop-rule")
+_MODELS = ("endpoint:URL#MODEL", "vllm:MODEL", "PATH")
+_KINDS = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule", *_MODELS)
 _TEMPERATURES = (0.0, 0.4)
 
 #: (temperature, seed) -> the policy that plays them.
@@ -97,7 +98,12 @@ def run(options: argparse.Namespace) -> int:
         "reward": stage.reward,
     }
     if not scripted:
-        terms |= {"max_new_tokens": options.max_new_tokens, "weights": _weights(Path(options.policy))}
+        terms |= {
+            "max_prompt_tokens": options.max_prompt_tokens,
+            "max_new_tokens": options.max_new_tokens,
+            "template": options.template,
+            "weights": _weights(_place(options.policy)),
+        }
     results: dict[str, list[Evaluation]] = {}
     broken: list[str] = []
     total = 0
@@ -128,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _as_trained(options: argparse.Namespace) -> None:
     """What was left open is as in the training run that RUN/policy came from: it is to be asked as it was taught."""
-    about = Path(options.policy).parent / "run.json"
+    about = _place(options.policy).parent / "run.json"
     trained: dict[str, Any] = {}
     if about.is_file():
         trained = json.loads(about.read_text(encoding="utf-8"))["settings"]
@@ -138,11 +144,17 @@ def _as_trained(options: argparse.Namespace) -> None:
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
     options.protocol = options.protocol or stage.get("protocol") or own_protocol(options.env)
     options.history = stage.get("history") if options.history is None else options.history
+    options.template = trained.get("template", {})
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
 
 
 # -- what is played ---------------------------------------------------------------------------------------------------
+
+
+def _place(policy: str) -> Path:
+    """The folder a model comes from, if it is one."""
+    return Path(policy.removeprefix("vllm:"))
 
 
 def _is_scripted(policy: str) -> bool:
@@ -223,7 +235,8 @@ def _opened(options: argparse.Namespace) -> Iterator[Opened]:
     elif kind == "vllm":
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
-        yield _turned(lambda: open_vllm(argument, max_tokens=options.max_new_tokens))
+        lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
+        yield _turned(lambda: open_vllm(argument, template=options.template, **lengths))
     else:
         from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
 
@@ -234,6 +247,7 @@ def _opened(options: argparse.Namespace) -> Iterator[Opened]:
                 seed=0,
                 max_new_tokens=options.max_new_tokens,
                 max_prompt_tokens=options.max_prompt_tokens,
+                template=options.template,
             )
         )
 
@@ -306,7 +320,7 @@ def _line(
 
 def _progress_of(policy: str) -> tuple[int, int]:
     """Updates and env turns behind a policy or checkpoint in its run's folder; 0 and 0 of any other model."""
-    place = Path(policy)
+    place = _place(policy)
     try:
         lines = RunLog(place.parent, active=False).read("metrics")
         if place.name.startswith("checkpoint-"):

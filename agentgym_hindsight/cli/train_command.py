@@ -138,9 +138,9 @@ class TrainingProgress:
         if not self.quiet:
             self._line = self._bar.add_task(name, total=total, note="")
 
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", steps: int = 1) -> None:
         if not self.quiet and self._line is not None:
-            self._bar.update(self._line, advance=1, note=note)
+            self._bar.update(self._line, advance=steps, note=note)
 
     def say(self, text: str) -> None:
         if not self.quiet:

@@ -261,3 +261,23 @@ def test_a_number_as_people_write_it_in_yaml(tmp_path: Path) -> None:
 def test_a_value_that_makes_no_sense_is_refused_at_once(setting: str) -> None:
     with pytest.raises(HindsightError, match=r"Expected|Unknown"):
         configure("serl", settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["method.what=immediate"], r"Expected a λ with a teacher, got none in grpo; try --when"),
+        (["method.aux_kl=1"], "Expected aux_kl of a teacher, got grpo without one; try --what immediate"),
+        (["method.who=frozen"], "Expected who of a teacher"),
+        (["method.tokens=response"], "Expected tokens of a teacher"),
+        (["method.how=reweight:0.9"], "Expected how of a teacher"),
+    ],
+)
+def test_what_is_said_to_a_teacher_that_nobody_asks(settings: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        configure("grpo", settings=settings)
+
+
+def test_a_teacher_may_be_told_to_be_silent() -> None:
+    assert configure("serl", settings=["method.when=0"]).method.when(0) == 0
+    assert configure("grpo", settings=["method.what=immediate", "method.when=0.3"]).method.when(9) == 0.3

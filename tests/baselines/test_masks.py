@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.baselines import masks
-from agentgym_hindsight.baselines.masks import TOKEN_CHOICES, action_tokens, token_spans, tool_call_spans
+from agentgym_hindsight.baselines.masks import action_tokens, token_spans, tool_call_spans
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.wrappers.parsing import action_spans, parse_response
 
@@ -240,7 +240,3 @@ def test_mistakes_say_what_to_do(decode: Any) -> None:
         action_tokens(decode, [], parser="plian")
     with pytest.raises(UsageError, match=r"Expected spans within the 0 characters .* got \(0, 4\); try"):
         action_tokens(decode, [], parser="plain", span=(0, 4))
-
-
-def test_choices() -> None:
-    assert TOKEN_CHOICES == ("action", "response")

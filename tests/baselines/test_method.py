@@ -217,3 +217,9 @@ def test_a_method_of_ones_own() -> None:
     assert not method.has_teacher
     assert method.when(0) == 0.0
     assert method.as_dict()["what"] == ""
+
+
+@pytest.mark.parametrize("when", ["1.5", "-0.5", "1.2->0/50", "1.5@3-4"])
+def test_a_coefficient_is_a_share(when: str) -> None:
+    with pytest.raises(UsageError, match=r"Expected λ between 0 and 1.*try 0\.5->0/50"):
+        recipe("serl").changed(when=when)

@@ -66,7 +66,7 @@ class Interrupting:
     def say(self, text: str) -> None:
         """No matter."""
 
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", steps: int = 1) -> None:
         if note.startswith("success"):
             self.left -= 1
             if self.left == 0:
@@ -200,9 +200,59 @@ def test_another_teacher_s_checkpoint_is_refused(start: str, straight: Path, tmp
 
 
 def test_a_complete_run_is_left_alone(start: str, straight: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "run.json"}
+    before = {path: path.stat().st_mtime_ns for path in straight.rglob("*")}
     assert train(make_run(start), straight) == straight
-    assert {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.name != "run.json"} == before
+    assert {path: path.stat().st_mtime_ns for path in straight.rglob("*")} == before
+
+
+def test_a_policy_that_was_cut_off_is_written_again(
+    start: str, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(trainer: Any, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")  # transformers writes it first, and the weights last
+        raise OSError("power cut")
+
+    run = make_run(start)
+    with monkeypatch.context() as patch:
+        patch.setattr(LuckyTrainer, "save_policy", half)
+        with pytest.raises(OSError, match="power cut"):
+            train(run, tmp_path / "run")
+    train(run, tmp_path / "run")
+    check_same(tmp_path / "run", straight)
+    assert not (tmp_path / "run" / "policy.part").exists()
+
+
+def test_a_first_evaluation_that_was_cut_off_is_finished(start: str, straight: Path, tmp_path: Path) -> None:
+    run = make_run(start)
+    run = replace(run, examination=replace(run.examination, temperatures=(0.4, 0.0)))
+    interrupted(run, tmp_path / "run", 1)
+    path = tmp_path / "run" / "eval.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    train(run, tmp_path / "run")
+    assert [(line["update"], line["label"]) for line in told(tmp_path / "run", "eval")] == [
+        (update, label) for update in (0, 2, 4) for label in ("T=0.4", "greedy")
+    ]
+
+
+def test_a_budget_of_turns_that_is_spent_is_not_spent_again(start: str, tmp_path: Path) -> None:
+    run = make_run(start, plan={"turns": 33})  # an update plays 32: two of them
+    train(run, tmp_path / "straight")
+    assert [line["turns"] for line in told(tmp_path / "straight", "metrics")] == [32, 64]
+    shutil.copytree(tmp_path / "straight", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "policy")  # killed between the last checkpoint and the end
+    train(run, tmp_path / "run")
+    assert told(tmp_path / "run", "metrics") == told(tmp_path / "straight", "metrics")
+    one, other = (load_file(tmp_path / name / "policy" / "model.safetensors") for name in ("straight", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_beginning_anew_deletes_nothing_that_it_cannot_replace(start: str, straight: Path, tmp_path: Path) -> None:
+    shutil.copytree(straight, tmp_path / "run")
+    run = make_run(start)
+    with pytest.raises(UsageError, match="tasks of valid_unseen"):
+        train(replace(run, examination=replace(run.examination, tasks=10**6)), tmp_path / "run", fresh=True)
+    assert (tmp_path / "run" / "policy").exists()
 
 
 # -- in a process of its own ----------------------------------------------------------------------------------------
@@ -214,7 +264,7 @@ from tests.baselines.test_resume import Interrupting
 from tests.baselines.tiny_runs import LuckyTrainer, make_run
 
 class Slow(Interrupting):
-    def advance(self, note=""):
+    def advance(self, note="", steps=1):
         time.sleep(0.2)
 
 trainer.HindsightTrainer = LuckyTrainer

@@ -37,7 +37,13 @@ def test_the_description(log: RunLog) -> None:
 
 def test_the_same_run_goes_on(log: RunLog) -> None:
     log.begin({**ABOUT, "command": "agh train serl --out there", "started": "tomorrow", "versions": {"torch": "3"}})
-    assert json.loads((log.folder / "run.json").read_text())["started"] == "tomorrow"
+    log.begin({**ABOUT, "command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}})
+    told = json.loads((log.folder / "run.json").read_text())
+    assert {key: told.get(key) for key in ("command", "started", "versions")} == {
+        key: ABOUT.get(key) for key in ("command", "started", "versions")
+    }, "how it began stays as it was"
+    assert [again["started"] for again in told["resumed"]] == ["tomorrow", "in a week"]
+    assert told["resumed"][1] == {"command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}}
 
 
 @pytest.mark.parametrize(

@@ -598,6 +598,9 @@ def test_trl_arguments_have_the_last_word_and_unknown_ones_are_refused(tmp_path:
     assert trl_arguments(replace(PLAN, trl={"learning_rate": 0.5}), method, tmp_path).learning_rate == 0.5
     with pytest.raises(UsageError, match="learning_speed"):
         trl_arguments(replace(PLAN, trl={"learning_speed": 0.5}), method, tmp_path)
+    for name, own in (("temperature", r"plan\.temperature"), ("beta", r"method\.kl"), ("max_steps", r"plan\.updates")):
+        with pytest.raises(UsageError, match=f"try {own}"):
+            trl_arguments(replace(PLAN, trl={name: 0.5}), method, tmp_path)
     with pytest.raises(UsageError, match="try 4"):
         trl_arguments(replace(PLAN, tasks=3), method, tmp_path, processes=2)
 
@@ -664,6 +667,22 @@ def test_the_seam() -> None:
         need(f"GRPOConfig.{name}", name in GRPOConfig.__dataclass_fields__)
     if moved:
         pytest.fail(f"TRL {trl.__version__} moved {'; '.join(moved)}: see baselines/trainer.py")
+
+
+def test_what_is_compared_is_no_draw_of_a_dropout(tmp_path: Path) -> None:
+    forgetful = model()
+    for layer in forgetful.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    trainer = make_trainer(serl(), tmp_path, model=forgetful)
+    (rows,) = trainer._play_update(0)
+    scored, again = (list(trainer._scores(rows)) for _ in range(2))
+    assert all(torch.equal(one, other) for (_, one), (_, other) in zip(scored, again, strict=True))
+    row, found = scored[0]
+    expected = logps(forgetful.eval(), row.prompt_ids, row.response_ids)
+    assert torch.allclose(found.double(), expected, atol=1e-5)
+    trainer.model.train()
+    trainer._ask_teacher(rows[:1])
+    assert trainer.model.training
 
 
 def test_evaluating_by_trl_is_refused(tmp_path: Path) -> None:

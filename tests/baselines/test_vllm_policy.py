@@ -169,11 +169,14 @@ class Engine:
 
 
 def test_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
     fake = ModuleType("vllm")
     vars(fake).update(LLM=Engine, SamplingParams=dict)
     monkeypatch.setitem(sys.modules, "vllm", fake)
-    monkeypatch.setattr(module, "_encoder", lambda tokenizer, max_tokens: Letters())
-    policy = open_vllm("some/model", temperature=0.4, max_tokens=5, seed=1, max_prompt_tokens=30, dtype="float16")
+    monkeypatch.setattr(module, "_encoder", lambda _, *options: asked.append(options) or Letters())
+    policy = open_vllm("some/model", temperature=0.4, max_tokens=5, seed=1, max_prompt_tokens=30, dtype="float16",
+                       template={"enable_thinking": False})  # fmt: skip
+    assert asked == [(30, {"enable_thinking": False})]
     assert policy.name == "vllm:some/model"
     assert policy.llm.options == {
         "model": "some/model",

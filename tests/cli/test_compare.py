@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
 from agentgym_hindsight.baselines.runlog import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
-from agentgym_hindsight.cli.compare_tables import Entry, on_the_way
+from agentgym_hindsight.cli.compare_tables import Entry, after_training, on_the_way
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 
@@ -34,6 +34,7 @@ def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ..
     """What a training run leaves: the panel before and after, and how the updates went."""
     log = RunLog(folder)
     log.begin({"recipe": "any"})
+    (folder / "policy").mkdir()
     for update, won in ((0, before), (7, after)):
         line = {"update": update, "turns": 100 * update, "label": "greedy", "evaluation": evaluation(won)}
         log.evaluation(line)
@@ -85,7 +86,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "+11.0 ± 2.5 %" in lines["grpo"], "against its start: +10, +11, +12"
     # Seed by seed: +10, +8, +12; t with two degrees of freedom is 4.303, and 4.303 · 2 / √3 = 4.97.
     assert "+10.0 ± 5.0 %" in lines["serl"]
-    assert "agh compare grpo serl --seeds 3" in page.read_text(encoding="utf-8")
+    assert f"`agh compare grpo serl --seeds 3 --turns 12000 --out {tmp_path}`" in page.read_text(encoding="utf-8")
     assert "52.0" in capsys.readouterr().out
 
 
@@ -100,6 +101,26 @@ def test_the_rollouts_of_training_are_compared_over_updates_that_all_have_met(tm
         ("serl", "2", "37.5 ± 31.8 %", "+7.5 ± 31.8 %"),
     ]
     assert table.markdown()[1] == "| --- | ---: | ---: | ---: |"
+
+
+def test_a_run_that_is_not_complete_is_left_out(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        leave_run(tmp_path / f"grpo-seed{seed}", 30, 40, (0.4,))
+    (tmp_path / "grpo-seed1" / "policy").rmdir()
+    entries = [Entry.parse("grpo")]
+    assert [row[2] for row in after_training(entries, tmp_path, 2, "any").rows] == ["1", "1"]
+    assert [row[1] for row in on_the_way(entries, tmp_path, 2).rows] == ["1"]
+
+
+def test_an_entry_of_two_sets_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
+    monkeypatch.setattr(compare_command, "_train", lambda entry, *_: trained.append(entry.name) or "")
+    page = tmp_path / "page.md"
+    words = ("rivals", "sources", "serl:what=success|next", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path))
+    assert compare_command.run(options(*words, "--markdown", str(page))) == 0
+    assert trained.count("grpo") == 1
+    assert "'serl:what=success|next'" in page.read_text(encoding="utf-8"), "a shell would take it for a pipe"
 
 
 def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

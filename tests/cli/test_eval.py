@@ -135,7 +135,10 @@ def test_a_local_model_is_loaded_once_and_turned(
     words = [*CORRIDOR, "--policy", run / "policy", "--seeds", "2", "--temperature", "0", "0.7", "--out", tmp_path]
     assert agh_eval(*words, "--max-new-tokens", "64") == 0
     assert loaded == [
-        (str(run / "policy"), {"temperature": 0.0, "seed": 0, "max_new_tokens": 64, "max_prompt_tokens": 2048})
+        (
+            str(run / "policy"),
+            {"temperature": 0.0, "seed": 0, "max_new_tokens": 64, "max_prompt_tokens": 2048, "template": {}},
+        )
     ]
     assert list(dict.fromkeys(walker.played)) == [(0.0, 0), (0.0, 1), (0.7, 0), (0.7, 1)]
     lines = lines_of(tmp_path)
@@ -153,6 +156,27 @@ def test_a_local_model_is_loaded_once_and_turned(
     (run / "policy" / "model.safetensors").write_bytes(b"trained on")
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--max-new-tokens", "64")
+
+
+@pytest.mark.parametrize("prefix", ["", "vllm:"])
+def test_a_run_s_policy_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def load(path: str, **options: Any) -> Walker:
+        asked.append({name: options[name] for name in ("max_prompt_tokens", "template")})
+        return Walker()
+
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.hf.TransformersPolicy.load", load)
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", load)
+    run = tmp_path / "run"
+    (run / "policy").mkdir(parents=True)
+    settings = {"plan": {"prompt_tokens": 300}, "template": {"enable_thinking": False}}
+    (run / "run.json").write_text(json.dumps({"settings": settings}))
+    words = [*CORRIDOR, "--policy", f"{prefix}{run / 'policy'}", "--temperature", "0", "--out", tmp_path / "out"]
+    assert agh_eval(*words) == 0
+    assert asked == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}}]
+    with pytest.raises(UsageError, match="--fresh"):  # shorter prompts are another evaluation
+        agh_eval(*words, "--max-prompt-tokens", "200")
 
 
 def test_models_are_tried_greedily_and_warm_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -178,11 +178,13 @@ def open_vllm(
     gpu_memory_utilization: float = 0.9,
     max_model_length: int | None = None,
     max_prompt_tokens: int = 2048,
+    template: Mapping[str, Any] | None = None,
     **engine: Any,
 ) -> VLLMEnginePolicy:
     """A model in a vLLM engine of its own; needs the extra ``[vllm]`` and a GPU.
 
-    ``engine`` goes to ``vllm.LLM``. Prompts are shortened to ``max_prompt_tokens`` as for every local model.
+    ``engine`` goes to ``vllm.LLM``, ``template`` to the chat template. Prompts are shortened to
+    ``max_prompt_tokens`` as for every local model.
     """
     try:
         vllm: Any = import_module("vllm")
@@ -200,7 +202,7 @@ def open_vllm(
         logprobs_mode="processed_logprobs",
         **engine,
     )
-    encoder = _encoder(llm.get_tokenizer(), max_prompt_tokens)
+    encoder = _encoder(llm.get_tokenizer(), max_prompt_tokens, template)
     return VLLMEnginePolicy(
         llm,
         encoder,
@@ -246,7 +248,7 @@ def _gather_object() -> Callable[[list[int]], list[int]]:
     return gather
 
 
-def _encoder(tokenizer: Any, max_tokens: int = 2048) -> Encoder:
+def _encoder(tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> Encoder:
     from agentgym_hindsight.baselines.chat import PromptEncoder
 
-    return PromptEncoder(tokenizer, max_tokens)
+    return PromptEncoder(tokenizer, max_tokens, template)
