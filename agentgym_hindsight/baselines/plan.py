@@ -13,7 +13,7 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Defaults are SERL's on ALFWorld: 16 tasks of 8 siblings an update, 150 updates.
+    """Defaults are SERL's on ALFWorld: 16 tasks of 8 siblings an update, 150 updates; the optimizer steps are not.
 
     * ``updates``, ``tasks``, ``siblings``: policy updates; tasks an update; rollouts of each task.
     * ``turns``: stop once so many env turns were played, whatever the updates; 0: no such bound. For rivals on equal

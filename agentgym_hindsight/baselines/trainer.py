@@ -1,4 +1,4 @@
-"""The trainer: TRL's GRPOTrainer over rows of turns. All that is known of TRL's inside is known in this file.
+"""The trainer: TRL's GRPOTrainer over rows of turns. All that is known of its inside is known in this file.
 
 TRL trains one flat sequence an episode, one scalar reward, exactly one row a prompt. Here an update plays groups of
 siblings, makes a row of every turn, and hands TRL's own loss an advantage a token. What is overridden, and why:
@@ -7,7 +7,9 @@ siblings, makes a row of every turn, and hands TRL's own loss an advantage a tok
 * ``training_step``: one optimizer step over as many micro-batches as a budget of tokens asks for.
 * ``_compute_loss``: the student's log-probabilities come from the pass that has the gradient; from them and the
   teacher's the token advantages are made, and TRL's loss goes on from there without a second pass.
+* ``_get_per_token_logps_and_entropies``: what the step has scored is not scored again; on a CPU, half of the work.
 * ``_save_checkpoint``, ``_load_optimizer_and_scheduler``: teacher, counters and reference store live in a checkpoint.
+* ``log``: an update's own figures stand among TRL's.
 
 Loss: ``loss_type="dapo"`` is the mean over the tokens of the whole optimizer step; ``delta`` is SERL's dual clip c: for
 A < 0 TRL's −min(min(ρ, δ)·A, clip(ρ)·A) equals max(−Aρ, −A·clip(ρ)) bounded by −δA as soon as δ > 1 + ε.

@@ -609,6 +609,7 @@ def test_the_seam() -> None:
     """Everything the trainer takes for granted in TRL, so that a release that moves it is known at once."""
     import trl
     from transformers import Trainer
+    from trl import SFTTrainer
     from trl.generation.vllm_generation import VLLMGeneration
 
     moved: list[str] = []
@@ -659,7 +660,17 @@ def test_the_seam() -> None:
         need(f"DistributedBackend.{name}", name in inspect.getsource(DistributedBackend))
     for name in ("sync_weights", "generate"):
         need(f"VLLMGeneration.{name}", hasattr(VLLMGeneration, name))
-    need("VLLMGeneration.temperature", "self.temperature" in inspect.getsource(VLLMGeneration))
+    made = inspect.getsource(VLLMGeneration)
+    for attribute in ("temperature", "mode", "tensor_parallel_size", "enable_sleep_mode", "logprobs"):
+        need(f"VLLMGeneration.{attribute}", f"self.{attribute} = " in made)
+    for name in ("prompts", "images", "num_generations"):
+        need(f"VLLMGeneration.generate({name})", name in inspect.signature(VLLMGeneration.generate).parameters)
+    from trl.models import unwrap_model_for_generation
+
+    opened = inspect.signature(unwrap_model_for_generation).parameters
+    need("unwrap_model_for_generation(gather_deepspeed3_params)", "gather_deepspeed3_params" in opened)
+    need("GRPOConfig.ds3_gather_for_generation", "ds3_gather_for_generation" in GRPOConfig.__dataclass_fields__)
+    need("SFTTrainer.compute_loss", "model" in inspect.signature(SFTTrainer.compute_loss).parameters)
     used = inspect.getsource(trl_arguments).split("values: dict[str, Any] = {")[1].split("unknown = ")[0]
     fields = {*re.findall(r'"(\w+)":', used), *re.findall(r'values\["(\w+)"\]', used)}
     assert len(fields) > 25
