@@ -13,7 +13,7 @@ from agentgym_hindsight.baselines.report.statistics import Estimate
 __all__ = ["PALETTE", "Point", "Trace", "colour_class", "curve_chart"]
 
 #: How many colours the style sheet has; more lines than that begin again.
-PALETTE = 8
+PALETTE = 14
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 46, 12, 10, 34
 
 

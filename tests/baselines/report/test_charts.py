@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
-from agentgym_hindsight.baselines.report.curves import Point, Trace, curve_chart
+from agentgym_hindsight.baselines.report.curves import PALETTE, Point, Trace, colour_class, curve_chart
 from agentgym_hindsight.baselines.report.folders import read_runs
 from agentgym_hindsight.baselines.report.lines import group_runs
 from agentgym_hindsight.baselines.report.mechanics import grpo_beside, step_seconds
 from agentgym_hindsight.baselines.report.rollouts import token_html
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.cli.compare_command import SETS
 
 
 def trace(*values: float, seeds: int = 1) -> Trace:
@@ -106,3 +109,16 @@ def test_time_is_compared_with_grpo_of_the_same_world(runs: Path) -> None:
     assert seconds is not None
     assert seconds[0] == pytest.approx(38, abs=1)  # the first update, with its 40 s of warming up, is left out
     assert seconds[1] == 0.0
+
+
+def test_every_line_of_the_largest_comparison_has_a_colour_of_its_own() -> None:
+    sheet = files("agentgym_hindsight.baselines.report").joinpath("page.css").read_text(encoding="utf-8")
+    classes = {colour_class(colour) for colour in range(len(SETS["sources"]))}
+    assert len(classes) == len(SETS["sources"]) <= PALETTE
+    light, dark = re.search(r":root \{(.*?)\}", sheet, re.S), re.search(r"dark\) \{\s*:root \{(.*?)\}", sheet, re.S)
+    assert light is not None
+    assert dark is not None
+    for theme in (light[1], dark[1]):
+        colours = re.findall(r"--k\d+: (#\w+);", theme)
+        assert len(colours) == len(set(colours)) == PALETTE
+    assert all(f".{name} {{ --c: var(--k{name[1:]}); }}" in sheet for name in classes)
