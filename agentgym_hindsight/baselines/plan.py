@@ -23,6 +23,8 @@ class Plan:
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: of a turn.
     * ``context_tokens``: at most so many for the teacher's extra context; 0: what fits beside the prompt.
     * ``token_budget``: tokens computed at once in training (padding included); ``play_budget`` in playing.
+    * ``generate``: play by ``model.generate``, for models whose cache our own loop does not know; a reply then depends
+      on its neighbours in the batch.
     * ``references``: successes of earlier updates stand in where no sibling won (ours).
     * ``envs``: rollouts side by side; 0: all of an update.
     * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped), and how many are kept (0: all).
@@ -45,6 +47,7 @@ class Plan:
     context_tokens: int = 0
     token_budget: int = 16384
     play_budget: int = 32768
+    generate: bool = False
     references: bool = False
     envs: int = 0
     save_every: int = 0

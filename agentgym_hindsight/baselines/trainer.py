@@ -318,6 +318,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 seed=seed,
                 max_new_tokens=self.plan.response_tokens,
                 batch_tokens=self.plan.play_budget,
+                native=self.plan.generate,
                 name=self.method.name,
             )
 

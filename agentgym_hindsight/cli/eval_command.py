@@ -65,6 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this one")
     parser.add_argument("--max-prompt-tokens", type=int, help="a prompt's length (default: the run's, else 2048)")
     parser.add_argument("--max-new-tokens", type=int, help="a reply's length (default: the run's, else 512)")
+    parser.add_argument("--generate", action="store_true", help="ask by model.generate, not by our own loop")
     parser.add_argument("--out", help="folder for eval.jsonl, rollouts and panel; what it holds is not played again")
     parser.add_argument("--fresh", action="store_true", help="play anew what --out already holds")
 
@@ -102,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
             "max_prompt_tokens": options.max_prompt_tokens,
             "max_new_tokens": options.max_new_tokens,
             "template": options.template,
+            "generate": options.generate,
             "weights": _weights(_place(options.policy)),
         }
     results: dict[str, list[Evaluation]] = {}
@@ -144,6 +146,7 @@ def _as_trained(options: argparse.Namespace) -> None:
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
     options.protocol = options.protocol or stage.get("protocol") or own_protocol(options.env)
     options.history = stage.get("history") if options.history is None else options.history
+    options.generate = options.generate or plan.get("generate", False)
     options.template = trained.get("template", {})
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
@@ -248,6 +251,7 @@ def _opened(options: argparse.Namespace) -> Iterator[Opened]:
                 max_new_tokens=options.max_new_tokens,
                 max_prompt_tokens=options.max_prompt_tokens,
                 template=options.template,
+                native=options.generate,
             )
         )
 

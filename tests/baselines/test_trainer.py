@@ -696,6 +696,13 @@ def test_what_is_compared_is_no_draw_of_a_dropout(tmp_path: Path) -> None:
     assert trainer.model.training
 
 
+def test_models_with_a_cache_of_their_own_play_by_generate(tmp_path: Path) -> None:
+    trainer = make_trainer(serl(), tmp_path, replace(PLAN, generate=True))
+    with trainer.player(1.0, seed="any") as policy:
+        assert policy.native
+    assert trainer._play_update(0)[0]
+
+
 def test_evaluating_by_trl_is_refused(tmp_path: Path) -> None:
     trainer = make_trainer(serl(), tmp_path)
     trainer.model.eval()

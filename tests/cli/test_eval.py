@@ -137,7 +137,14 @@ def test_a_local_model_is_loaded_once_and_turned(
     assert loaded == [
         (
             str(run / "policy"),
-            {"temperature": 0.0, "seed": 0, "max_new_tokens": 64, "max_prompt_tokens": 2048, "template": {}},
+            {
+                "temperature": 0.0,
+                "seed": 0,
+                "max_new_tokens": 64,
+                "max_prompt_tokens": 2048,
+                "template": {},
+                "native": False,
+            },
         )
     ]
     assert list(dict.fromkeys(walker.played)) == [(0.0, 0), (0.0, 1), (0.7, 0), (0.7, 1)]
@@ -163,18 +170,19 @@ def test_a_run_s_policy_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: p
     asked: list[dict[str, Any]] = []
 
     def load(path: str, **options: Any) -> Walker:
-        asked.append({name: options[name] for name in ("max_prompt_tokens", "template")})
+        asked.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
         return Walker()
 
     monkeypatch.setattr("agentgym_hindsight.baselines.policies.hf.TransformersPolicy.load", load)
     monkeypatch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", load)
     run = tmp_path / "run"
     (run / "policy").mkdir(parents=True)
-    settings = {"plan": {"prompt_tokens": 300}, "template": {"enable_thinking": False}}
+    settings = {"plan": {"prompt_tokens": 300, "generate": True}, "template": {"enable_thinking": False}}
     (run / "run.json").write_text(json.dumps({"settings": settings}))
     words = [*CORRIDOR, "--policy", f"{prefix}{run / 'policy'}", "--temperature", "0", "--out", tmp_path / "out"]
     assert agh_eval(*words) == 0
-    assert asked == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}}]
+    native = {} if prefix else {"native": True}
+    assert asked == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}, **native}]
     with pytest.raises(UsageError, match="--fresh"):  # shorter prompts are another evaluation
         agh_eval(*words, "--max-prompt-tokens", "200")
 
