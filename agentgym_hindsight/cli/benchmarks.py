@@ -20,10 +20,11 @@ class Row(NamedTuple):
     value: str
 
 
-def machine() -> str:
-    """What the figures were measured on, in a line."""
+def machine(memory: bool = True) -> str:
+    """What the figures were measured on, in a line; without ``memory`` where others did the work."""
+    found = f"Python {sys.version.split()[0]}, {os.cpu_count()} cores"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, peak memory of this process {peak} MiB"
+    return f"{found}, peak memory of this process {peak} MiB" if memory else found
 
 
 def held_by_each(make: Sequence[Callable[[], Any]]) -> float:

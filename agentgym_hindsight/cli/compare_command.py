@@ -156,7 +156,7 @@ def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
     words += ["--config", options.config] if options.config else []
     words += [word for text in options.set for word in ("--set", text)]
     command = shlex.join(["agh", "compare", *words])
-    lines = [f"# {options.title}", "", f"`{command}` — {machine()}.", "", *tables[0].markdown()]
+    lines = [f"# {options.title}", "", f"`{command}` — {machine(memory=False)}.", "", *tables[0].markdown()]
     for table in tables[1:]:
         lines += ["", f"## {table.title}", "", *table.markdown()]
     Path(options.markdown).write_text("\n".join(lines) + "\n", encoding="utf-8")

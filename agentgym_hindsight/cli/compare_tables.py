@@ -75,29 +75,35 @@ def after_training(entries: Sequence[Entry], out: Path, seeds: int, title: str) 
 
 
 def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
-    """Success of the rollouts that training played: rivals of a seed meet the same tasks at every update.
+    """Success and length of the rollouts that training played: rivals of a seed meet the same tasks at every update.
 
     Many more rollouts than a panel has, and the same tasks for all: what a panel cannot tell apart, this may.
     """
-    met: dict[int, dict[str, list[float]]] = {}
-    for seed in range(seeds):
-        for entry in entries:
-            lines = _lines(out / f"{entry.folder}-seed{seed}", "metrics")
-            if lines:
-                met.setdefault(seed, {})[entry.name] = [line["success"] for line in lines]
+    head = ["method", "seeds"]
+    cells: dict[str, list[str]] = {}
+    for key, title, write in (("success", "success", _percent), ("episode_turns", "turns", _plain)):
+        head += [title, "− first"]
+        means = _means(entries, out, seeds, key)
+        first = means[entries[0].name]
+        for name, found in means.items():
+            if found:
+                against = None if name == entries[0].name else _difference(found, first)
+                row = cells.setdefault(name, [name, str(len(found))])
+                row += [write(t_interval(found.values())), "" if against is None else write(against, sign=True)]
+    return Grid("On the way: the rollouts of training", head, list(cells.values()), words=1)
+
+
+def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[str, dict[int, float]]:
+    """Of every entry's runs by seed, over the updates that all rivals of the seed have made."""
     means: dict[str, dict[int, float]] = {entry.name: {} for entry in entries}
-    for seed, runs in met.items():
+    for seed in range(seeds):
+        runs = {entry.name: _lines(out / f"{entry.folder}-seed{seed}", "metrics") for entry in entries}
+        runs = {name: lines for name, lines in runs.items() if lines}
         # A budget of turns is spent in more or fewer updates: what all of them have met counts.
-        updates = min(len(successes) for successes in runs.values())
-        for name, successes in runs.items():
-            means[name][seed] = sum(successes[:updates]) / updates
-    first = means[entries[0].name]
-    rows = []
-    for name, found in means.items():
-        if found:
-            against = None if name == entries[0].name else _difference(found, first)
-            rows.append((name, str(len(found)), _percent(t_interval(found.values())), _signed(against)))
-    return Grid("On the way: the rollouts of training", ("method", "seeds", "success", "− first"), rows, words=1)
+        updates = min((len(lines) for lines in runs.values()), default=0)
+        for name, lines in runs.items():
+            means[name][seed] = sum(line[key] for line in lines[:updates]) / updates
+    return means
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _percent(value: MeanInterval, sign: bool = False) -> str:
     half = f" ± {100 * value.half:.1f}" if value.half != float("inf") else ""
     return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
+
+
+def _plain(value: MeanInterval, sign: bool = False) -> str:
+    half = f" ± {value.half:.2f}" if value.half != float("inf") else ""
+    return f"{value.mean:{'+' if sign else ''}.2f}{half}"
 
 
 def _signed(value: MeanInterval | None) -> str:

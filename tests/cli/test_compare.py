@@ -39,7 +39,7 @@ def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ..
         line = {"update": update, "turns": 100 * update, "label": "greedy", "evaluation": evaluation(won)}
         log.evaluation(line)
     for update, success in enumerate(on_the_way):
-        log.metrics({"update": update, "success": success})
+        log.metrics({"update": update, "success": success, "episode_turns": 10 - 5 * success})
 
 
 def test_entries() -> None:
@@ -97,10 +97,10 @@ def test_the_rollouts_of_training_are_compared_over_updates_that_all_have_met(tm
     table = on_the_way([Entry.parse("grpo"), Entry.parse("serl"), Entry.parse("rloo")], tmp_path, 3)
     # Two updates each, the third of serl has no rival: 0.35 and 0.4 against 0.3; t of one degree of freedom is 12.706.
     assert list(table.rows) == [
-        ("grpo", "2", "30.0 ± 0.0 %", ""),
-        ("serl", "2", "37.5 ± 31.8 %", "+7.5 ± 31.8 %"),
+        ["grpo", "2", "30.0 ± 0.0 %", "", "8.50 ± 0.00", ""],
+        ["serl", "2", "37.5 ± 31.8 %", "+7.5 ± 31.8 %", "8.12 ± 1.59", "-0.38 ± 1.59"],
     ]
-    assert table.markdown()[1] == "| --- | ---: | ---: | ---: |"
+    assert table.markdown()[1] == "| --- | ---: | ---: | ---: | ---: | ---: |"
 
 
 def test_a_run_that_is_not_complete_is_left_out(tmp_path: Path) -> None:
