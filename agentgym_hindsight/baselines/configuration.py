@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
             "max_steps": 10,
         },
     },
-    "warm": {"tasks": 400, "dawdle": 0.75, "hindsight": 0.2},
+    "warm": {"tasks": 400, "dawdle": 0.75, "hindsight": 1.0},
     "plan": {
         "updates": 40,
         "tasks": 8,
