@@ -139,7 +139,7 @@ def step_times(
                 closing(
                     _Replay(
                         copy.deepcopy(model),
-                        worst() if name == _WORST else recipe(name),
+                        worst() if name == _WORST else _on_terms(name, training.method),
                         training.stage,
                         plan,
                         encoder=PromptEncoder(tokenizer, plan.prompt_tokens, training.template),
@@ -169,6 +169,12 @@ def step_times(
     return {
         name: StepTime(*(sum(values) / updates for values in zip(*each, strict=True))) for name, each in found.items()
     }, prompts
+
+
+def _on_terms(name: str, run: Method) -> Method:
+    """A recipe with the run's penalty: where every invalid action costs, every group has its variance."""
+    penalty = getattr(run.credit, "penalty", None)
+    return recipe(name) if penalty is None else recipe(name).changed(penalty=penalty)
 
 
 def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:

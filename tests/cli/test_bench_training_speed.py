@@ -192,3 +192,11 @@ def test_memory_of_a_process_of_its_own(training: Training) -> None:
         assert 100 < each.before < each.peak
         weights = sum(p.numel() for p in model().parameters())
         assert each.weights == pytest.approx(4 * weights / 2**20)
+
+
+def test_groups_without_variance_ask_no_teacher(training: Training) -> None:
+    """As in a run: with the run's penalty of 0 nobody is told apart whose siblings all lost."""
+    run = replace(training, method=training.method.changed(penalty=0.0), plan=replace(training.plan, tasks=1))
+    steps, _ = step_times(run, model(), tokenizer(), updates=1, repeats=1)
+    assert steps["serl"].asked == 0, "a policy with random weights wins nothing"
+    assert steps["serl, every row asked"].asked == steps["serl"].turns
