@@ -11,6 +11,7 @@ import torch
 from agentgym_hindsight.baselines import signals
 from agentgym_hindsight.baselines.batch import TrainingRow
 from agentgym_hindsight.baselines.method import Method
+from agentgym_hindsight.baselines.packing import pad_right
 from agentgym_hindsight.baselines.rollout import Episode
 
 __all__ = ["Measured", "measure"]
@@ -83,32 +84,25 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
     }
     for source in sorted({name for row in rows if row.context is not None for name in row.context.sources}):
         sums[f"source:{source}:rows"] = 0.0
+    taught = [row for row in rows if row.teacher_logps is not None]
     histogram = torch.zeros(_BINS)
-    for row in rows:
-        if row.teacher_logps is None:
-            continue
-        gaps, weights, factors = token_weights(row, method, lam)
-        chosen = torch.tensor(row.chosen)
-        gaps, weights, factors = gaps[chosen], weights[chosen], factors[chosen]
+    if taught:
+        gaps, weights, factors, chosen = _weigh(taught, method, lam)
         edge = method.how.clip - 1e-6
-        clipped = (weights - 1).abs() >= edge
-        for key, value in (
-            ("weighed", float(len(gaps))),
-            ("clipped", float(clipped.sum())),
-            ("gap", float(gaps.sum())),
-            ("gap_abs", float(gaps.abs().sum())),
-            ("factor", float(factors.sum())),
-            (f"{_way(row)}_tokens", float(len(gaps))),
-            (f"{_way(row)}_factor", float(factors.sum())),
-        ):
-            sums[key] = sums.get(key, 0.0) + value
-        histogram += torch.histc(factors.clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH)
-        assert row.context is not None
-        for source in row.context.sources:
-            for key, value in (("rows", 1.0), ("tokens", float(len(gaps))), ("gap", float(gaps.sum())),
-                               ("abs", float(gaps.abs().sum()))):  # fmt: skip
-                name = f"source:{source}:{key}"
-                sums[name] = sums.get(name, 0.0) + value
+        clipped = ((weights - 1).abs() >= edge) & chosen
+        histogram = torch.histc(factors[chosen].clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH)
+        # A row's sums: tokens, those at a bound, gap, its size, factor.
+        columns = (chosen, clipped, gaps * chosen, gaps.abs() * chosen, factors * chosen)
+        told = torch.stack([column.double().sum(-1) for column in columns], -1).tolist()
+        for row, (tokens, bound, total, size, factor) in zip(taught, told, strict=True):
+            assert row.context is not None
+            parts = {"weighed": tokens, "clipped": bound, "gap": total, "gap_abs": size, "factor": factor,
+                     f"{_way(row)}_tokens": tokens, f"{_way(row)}_factor": factor}  # fmt: skip
+            for source in row.context.sources:
+                for key, value in (("rows", 1.0), ("tokens", tokens), ("gap", total), ("abs", size)):
+                    parts[f"source:{source}:{key}"] = value
+            for key, value in parts.items():
+                sums[key] = sums.get(key, 0.0) + value
     sums["weights"] = histogram.tolist()
     return sums
 
@@ -123,12 +117,24 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
     width = len(row.response_ids)
     if row.teacher_logps is None:
         return torch.zeros(width), torch.ones(width), torch.ones(width)
-    gaps = signals.gap(row.teacher_logps, torch.tensor(row.logprobs))
-    mask = torch.tensor([row.chosen])
-    advantage = torch.tensor([row.advantage])
-    weights = signals.weights(advantage, gaps[None], mask, clip=method.how.clip)[0]
-    blended = signals.reweight(advantage, gaps[None], mask, lam, clip=method.how.clip, mean_one=method.how.mean_one)[0]
-    return gaps, weights, blended / row.advantage if row.advantage else torch.ones(width)
+    gaps, weights, factors, _ = _weigh([row], method, lam)
+    return gaps[0], weights[0], factors[0]
+
+
+def _weigh(
+    rows: Sequence[TrainingRow], method: Method, lam: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same of many rows at once, and which tokens are weighed (B, T): a row at a time takes far longer."""
+    said = pad_right([row.teacher_logps for row in rows], 0.0, torch.float32)
+    drawn = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
+    chosen = pad_right([row.chosen for row in rows], False, torch.bool)
+    advantages = torch.tensor([row.advantage for row in rows])
+    gaps = signals.gap(said, drawn)
+    clip, mean_one = method.how.clip, method.how.mean_one
+    weights = signals.weights(advantages, gaps, chosen, clip=clip)
+    blended = signals.reweight(advantages, gaps, chosen, lam, clip=clip, mean_one=mean_one)
+    factors = torch.where(advantages[:, None] == 0, 1.0, blended / advantages[:, None])
+    return gaps, weights, factors, chosen
 
 
 def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, Any]:
