@@ -34,7 +34,9 @@ def turns_in(checkpoint: str | Path) -> int:
     """How many env turns were played for it."""
     import torch
 
-    return int(torch.load(Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True)["turns"])
+    # Mapped and not read: a large teacher lies in the same file.
+    state = torch.load(Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True, mmap=True)
+    return int(state["turns"])
 
 
 def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:

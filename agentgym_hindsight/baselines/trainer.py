@@ -73,7 +73,7 @@ _OURS = {
     "delta": "method.dual_clip",
     "entropy_coef": "method.entropy",
     "scale_rewards": "method.scale",
-    "loss_type": "method",
+    "loss_type": "method.clip and method.dual_clip",
 }
 
 
