@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "rollout": "a policy on a panel -> trajectories as JSONL; resumable",
     "train": "SERL and its rivals, on TRL; resumable",
     "eval": "models, endpoints and scripted policies on a panel; success with intervals",
-    "compare": "rivals on equal terms: recipes × seeds, one table with intervals",
+    "compare": "rivals on equal terms: recipes × seeds, tables with intervals",
     "report": "training runs as one HTML page: curves, tables, rollouts, warnings",
     "data": "panels, games, installations: list, check, export, install",
     "bench": "speed, side by side in one run",
