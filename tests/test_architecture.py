@@ -17,7 +17,7 @@ PACKAGE = Path(agentgym_hindsight.__file__).parent
 
 #: From the ground up. A room may import rooms below it and modules of its own room.
 FLOORS = [
-    {"errors"},
+    {"errors", "atomic"},
     {"spaces", "tasks"},
     {"hindsight"},
     {"envs"},
