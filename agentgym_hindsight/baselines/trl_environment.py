@@ -8,9 +8,9 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import SeededOrder, Task
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from agentgym_hindsight.cli.benchmarks import machine
+from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.shared import console, output
 
 #: What can be measured, and the title of its figures.
@@ -73,34 +73,34 @@ def run(options: argparse.Namespace) -> int:
 def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
     """The figures, and the options that made them."""
     if options.env == "alfworld":
-        from agentgym_hindsight.cli import bench_alfworld
+        from agentgym_hindsight.cli.bench import alfworld as bench_alfworld
 
         rows = bench_alfworld.measure(options.games, options.turns, options.seed, note)
         return rows, f"--games {options.games} --turns {options.turns}"
     if options.env == "webshop":
-        from agentgym_hindsight.cli import bench_webshop
+        from agentgym_hindsight.cli.bench import webshop as bench_webshop
 
         rows = bench_webshop.measure(options.products, options.episodes, options.seed, note)
         return rows, f"--products {options.products} --episodes {options.episodes}"
     if options.env == "appworld":
-        from agentgym_hindsight.cli import bench_appworld
+        from agentgym_hindsight.cli.bench import appworld as bench_appworld
 
         rows = bench_appworld.measure(options.worlds, options.minutes, options.fuzz, options.seed, note)
         return rows, f"--worlds {options.worlds} --minutes {options.minutes:g} --fuzz {options.fuzz}"
     if options.env == "training-speed":
         return _training(options, note)
-    from agentgym_hindsight.cli import bench_webshop_search
+    from agentgym_hindsight.cli.bench import webshop_search as bench_webshop_search
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
     return rows, f"--products {options.products} --workers {options.workers}"
 
 
 def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
-    from agentgym_hindsight.baselines.configuration import configure
-    from agentgym_hindsight.baselines.extras import require_train
+    from agentgym_hindsight.baselines.requirements import require_train
+    from agentgym_hindsight.baselines.training.configuration import configure
 
     require_train("measuring training")
-    from agentgym_hindsight.cli import bench_training_speed
+    from agentgym_hindsight.cli.bench import training_speed as bench_training_speed
 
     chosen = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
     settings = [*(f"{name}={value}" for name, value in chosen.items()), *options.set]

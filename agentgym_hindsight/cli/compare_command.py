@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
-from agentgym_hindsight.cli.benchmarks import machine
+from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, on_the_way
 from agentgym_hindsight.cli.shared import console, output, progress_bar
 from agentgym_hindsight.errors import HindsightError, UsageError
@@ -119,8 +119,8 @@ def _command(entry: Entry, seed: int, out: Path, options: argparse.Namespace) ->
 
 def _make_start(entry: Entry, seed: int, options: argparse.Namespace) -> None:
     """Make the seed's warm start, if it is not there, before its rivals all do."""
-    from agentgym_hindsight.baselines.configuration import configure, load_configuration
-    from agentgym_hindsight.baselines.start import start_folder
+    from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
+    from agentgym_hindsight.baselines.training.start import start_folder
 
     given = load_configuration(options.config) if options.config else {}
     training = configure(entry.recipe, given, _settings(entry, seed, options))

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.table import Table
 
-from agentgym_hindsight.baselines.evaluate import Evaluation, SeedSummary, over_seeds
-from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
-from agentgym_hindsight.baselines.recipes import RECIPES
-from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.evaluation.results import Evaluation, SeedSummary, over_seeds
+from agentgym_hindsight.baselines.methods import RECIPES
+from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = ["Entry", "Grid", "after_training", "on_the_way"]

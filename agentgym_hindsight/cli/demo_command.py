@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
-from agentgym_hindsight.baselines.evaluate import evaluate
+from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy
 from agentgym_hindsight.baselines.rollout import assignments, rollout
@@ -38,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _trained(options: argparse.Namespace) -> int:
-    from agentgym_hindsight.baselines.configuration import configure
     from agentgym_hindsight.baselines.report import write_report
-    from agentgym_hindsight.baselines.training import Stopped, train
+    from agentgym_hindsight.baselines.training.configuration import configure
+    from agentgym_hindsight.baselines.training.run import Stopped, train
     from agentgym_hindsight.cli.train_command import TrainingProgress, show, use_few_threads
 
     given = {"plan.seed": options.seed, "plan.updates": options.updates, "examination.tasks": options.tasks}

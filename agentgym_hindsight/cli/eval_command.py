@@ -15,14 +15,13 @@ from typing import Any
 
 from rich.table import Table
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation, evaluate, over_seeds
-from agentgym_hindsight.baselines.evaluation import play_panel
-from agentgym_hindsight.baselines.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.evaluation.panels import play_panel
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, evaluate, over_seeds
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
-from agentgym_hindsight.baselines.runlog import RunLog
-from agentgym_hindsight.baselines.stage import Stage
-from agentgym_hindsight.cli.kept import kept_rollouts
+from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,
@@ -38,6 +37,7 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.storage import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.registration import ENVS
+from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel, content_hash
 from agentgym_hindsight.wrappers import PROTOCOLS
 
@@ -241,7 +241,7 @@ def _opened(options: argparse.Namespace) -> Iterator[Opened]:
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
         yield _turned(lambda: open_vllm(argument, template=options.template, **lengths))
     else:
-        from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
+        from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 
         yield _turned(
             lambda: TransformersPolicy.load(

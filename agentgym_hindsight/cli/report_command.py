@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agentgym_hindsight.baselines.report import Report, write_report
-from agentgym_hindsight.baselines.report.markup import clean
-from agentgym_hindsight.baselines.report.tables import COLUMNS, cells
+from agentgym_hindsight.baselines.report.html import clean
+from agentgym_hindsight.baselines.report.result_tables import COLUMNS, cells
 from agentgym_hindsight.cli.shared import console, output
 
 #: A terminal is narrow: the page has the rest.

@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.baselines.evaluate import evaluate
+from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.policies.base import Policy, at_home
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
-from agentgym_hindsight.cli.kept import kept_rollouts
+from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,

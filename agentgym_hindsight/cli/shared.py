@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import Task, TaskPanel

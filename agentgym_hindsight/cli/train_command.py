@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.progress import Progress, TaskID
 
-from agentgym_hindsight.baselines.configuration import configure, load_configuration
-from agentgym_hindsight.baselines.evaluate import Evaluation
-from agentgym_hindsight.baselines.recipes import RECIPES
-from agentgym_hindsight.baselines.runlog import RunLog
-from agentgym_hindsight.baselines.training import Stopped, Training, train
+from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.methods import RECIPES
+from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
+from agentgym_hindsight.baselines.training.run import Stopped, Training, train
+from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
 from agentgym_hindsight.errors import UsageError
 
@@ -69,12 +69,12 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
     training = configure(name, given, [*settings, *options.set])
     if options.print_config:
-        from agentgym_hindsight.baselines.configuration import dump_configuration
+        from agentgym_hindsight.baselines.training.configuration import dump_configuration
 
         print(dump_configuration(name, training), end="")
         return 0
     if options.start_only:
-        from agentgym_hindsight.baselines.start import open_start
+        from agentgym_hindsight.baselines.training.start import open_start
 
         with TrainingProgress() as news:
             open_start(training.model, training.stage, training.warm, training.plan, news)

@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(autouse=True, scope="session")
 def notes_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What a start was worth is remembered for this session alone."""
-    from agentgym_hindsight.baselines import start
+    from agentgym_hindsight.baselines.training import start
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(start, "_NOTES", tmp_path_factory.mktemp("evaluations"))

@@ -19,7 +19,7 @@ from agentgym_hindsight.baselines.trl_environment import (
 from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight import compose
 from agentgym_hindsight.hindsight.trajectory import Group
-from tests.baselines.trl_release import needs_trls_scorer
+from tests.baselines.training.trl_release import needs_trls_scorer
 from tests.toy import CorridorBackend, CorridorEnv
 
 CORRIDOR = "Corridor-TRL-v0"

@@ -13,20 +13,18 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.training import Training
-from agentgym_hindsight.cli import (
-    bench_command,
-    bench_training_memory,
-    bench_training_sampling,
-    bench_training_speed,
-    bench_training_steps,
-)
-from agentgym_hindsight.cli.bench_training_memory import Memory, memory_of
-from agentgym_hindsight.cli.bench_training_sampling import Sampling, served_rows
-from agentgym_hindsight.cli.bench_training_steps import step_times
-from agentgym_hindsight.cli.benchmarks import Row
+from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.cli import bench_command
+from agentgym_hindsight.cli.bench import training_memory as bench_training_memory
+from agentgym_hindsight.cli.bench import training_sampling as bench_training_sampling
+from agentgym_hindsight.cli.bench import training_speed as bench_training_speed
+from agentgym_hindsight.cli.bench import training_steps as bench_training_steps
+from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.cli.bench.training_memory import Memory, memory_of
+from agentgym_hindsight.cli.bench.training_sampling import Sampling, served_rows
+from agentgym_hindsight.cli.bench.training_steps import step_times
 from agentgym_hindsight.errors import BackendError, UsageError
-from tests.baselines.tiny_runs import make_run, model, save_start, tokenizer
+from tests.baselines.training.tiny_runs import make_run, model, save_start, tokenizer
 
 
 @pytest.fixture(autouse=True)

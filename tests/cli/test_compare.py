@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
-from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
+from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
 from agentgym_hindsight.cli.compare_tables import Entry, after_training, on_the_way
@@ -54,7 +54,7 @@ def test_entries() -> None:
 
 
 def test_every_entry_of_the_sets_is_a_run() -> None:
-    from agentgym_hindsight.baselines.configuration import configure
+    from agentgym_hindsight.baselines.training.configuration import configure
 
     for names in SETS.values():
         for entry in map(Entry.parse, names):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agentgym_hindsight.baselines.evaluate import Evaluation, evaluate
+from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
-from agentgym_hindsight.baselines.runlog import RunLog
+from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli import eval_command
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.storage import read_jsonl
@@ -119,7 +119,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_local_model_is_loaded_once_and_turned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from agentgym_hindsight.baselines.policies.hf import TransformersPolicy
+    from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 
     loaded: list[tuple[str, dict[str, Any]]] = []
     walker = Walker()
@@ -173,7 +173,7 @@ def test_a_run_s_policy_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: p
         asked.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
         return Walker()
 
-    monkeypatch.setattr("agentgym_hindsight.baselines.policies.hf.TransformersPolicy.load", load)
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.transformers.TransformersPolicy.load", load)
     monkeypatch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", load)
     run = tmp_path / "run"
     (run / "policy").mkdir(parents=True)

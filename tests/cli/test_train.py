@@ -13,8 +13,8 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.configuration import configure, load_configuration  # noqa: E402
-from agentgym_hindsight.baselines.training import Stopped, Training  # noqa: E402
+from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
+from agentgym_hindsight.baselines.training.run import Stopped, Training  # noqa: E402
 from agentgym_hindsight.cli import eval_command, report_command, train_command  # noqa: E402
 from agentgym_hindsight.errors import HindsightError, MissingDataError, UnknownNameError, UsageError  # noqa: E402
 

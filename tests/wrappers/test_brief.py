@@ -7,7 +7,7 @@ import re
 import pytest
 
 import agentgym_hindsight  # noqa: F401  # registers the ids
-from agentgym_hindsight.baselines.stage import Stage
+from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.wrappers import parse_response
 from agentgym_hindsight.wrappers.protocols import PromptState, make_protocol
 

@@ -15,7 +15,7 @@ __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_token
 
 
 class Encoder(Protocol):
-    """Prompts to tokens and back: :class:`agentgym_hindsight.baselines.chat.PromptEncoder`."""
+    """Prompts to tokens and back: :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder`."""
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
@@ -46,7 +46,7 @@ class VLLMPolicy:
 
     * ``generation``: TRL's, made with ``logprobs=0``. Its weights are the trainer's affair (``sync_weights``).
     * ``tokenizer``: tells which tokens end a reply.
-    * ``encoder``: how prompts become tokens; a :class:`~agentgym_hindsight.baselines.chat.PromptEncoder` by default.
+    * ``encoder``: how prompts become tokens; a :class:`~agentgym_hindsight.baselines.policies.chat.PromptEncoder` by default.
     * ``gather``: one list a process -> their sum, on every process; ``accelerate``'s by default.
 
     ``missing_logprobs`` counts tokens whose log-probability the engine could not tell; they are NaN in the reply.
@@ -249,6 +249,6 @@ def _gather_object() -> Callable[[list[int]], list[int]]:
 
 
 def _encoder(tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> Encoder:
-    from agentgym_hindsight.baselines.chat import PromptEncoder
+    from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 
     return PromptEncoder(tokenizer, max_tokens, template)

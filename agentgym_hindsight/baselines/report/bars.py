@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log10
 
 from agentgym_hindsight.baselines.report.curves import colour_class
-from agentgym_hindsight.baselines.report.markup import Html, clean, tag
+from agentgym_hindsight.baselines.report.html import Html, clean, tag
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
 

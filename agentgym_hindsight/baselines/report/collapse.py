@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agentgym_hindsight.baselines.report.folders import Run, number
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, kinds_of
+from agentgym_hindsight.baselines.report.runs import Run, number
 from agentgym_hindsight.baselines.report.statistics import mean
 
 __all__ = ["CollapseWarning", "collapse_warnings"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from agentgym_hindsight.baselines.report.markup import Html, tag
+from agentgym_hindsight.baselines.report.html import Html, tag
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentgym_hindsight.baselines.evaluate import Evaluation
+from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, kinds_of
 from agentgym_hindsight.baselines.report.statistics import Estimate, mean, share_of, values_of
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult, Evaluation
-from agentgym_hindsight.baselines.report.folders import Measured, Run
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
+from agentgym_hindsight.baselines.report.runs import Measured, Run
 
 __all__ = ["Line", "evaluated", "flat", "group_runs", "kinds_of"]
 

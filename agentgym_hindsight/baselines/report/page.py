@@ -10,13 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from agentgym_hindsight.baselines.report.collapse import CollapseWarning, collapse_warnings
-from agentgym_hindsight.baselines.report.folders import Problem, read_runs
 from agentgym_hindsight.baselines.report.headline import HeadlineRow, headline
+from agentgym_hindsight.baselines.report.html import Html, tag
 from agentgym_hindsight.baselines.report.lines import Line, group_runs
-from agentgym_hindsight.baselines.report.markup import Html, tag
 from agentgym_hindsight.baselines.report.mechanics import time, weights
+from agentgym_hindsight.baselines.report.result_tables import headline_table
+from agentgym_hindsight.baselines.report.runs import Problem, read_runs
 from agentgym_hindsight.baselines.report.sections import categories, curves, provenance, rollouts, section
-from agentgym_hindsight.baselines.report.tables import headline_table
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["Report", "render", "write_report"]

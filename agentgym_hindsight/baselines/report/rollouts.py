@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from agentgym_hindsight.baselines.report.folders import Run, number
-from agentgym_hindsight.baselines.report.markup import Html, clean, join, tag
+from agentgym_hindsight.baselines.report.html import Html, clean, join, tag
+from agentgym_hindsight.baselines.report.runs import Run, number
 from agentgym_hindsight.baselines.report.scales import figure
 
 __all__ = ["chosen_samples", "rollout_html", "token_html"]

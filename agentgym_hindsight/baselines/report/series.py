@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.baselines.report.curves import Point, Trace
-from agentgym_hindsight.baselines.report.folders import Run, number
 from agentgym_hindsight.baselines.report.lines import Line, evaluated
+from agentgym_hindsight.baselines.report.runs import Run, number
 from agentgym_hindsight.baselines.report.statistics import mean, values_of
 
 __all__ = ["METRICS", "Metric", "evaluation_traces", "metric_traces"]

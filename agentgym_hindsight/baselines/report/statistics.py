@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult
-from agentgym_hindsight.baselines.intervals import t_interval
+from agentgym_hindsight.baselines.evaluation.intervals import t_interval
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["Estimate", "mean", "share_of", "t_interval", "values_of"]

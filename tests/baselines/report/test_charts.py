@@ -11,10 +11,10 @@ import pytest
 
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
 from agentgym_hindsight.baselines.report.curves import PALETTE, Point, Trace, colour_class, curve_chart
-from agentgym_hindsight.baselines.report.folders import read_runs
 from agentgym_hindsight.baselines.report.lines import group_runs
 from agentgym_hindsight.baselines.report.mechanics import grpo_beside, step_seconds
 from agentgym_hindsight.baselines.report.rollouts import token_html
+from agentgym_hindsight.baselines.report.runs import read_runs
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
 from agentgym_hindsight.cli.compare_command import SETS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.baselines.report.collapse import collapse_warnings
-from agentgym_hindsight.baselines.report.folders import read_runs
 from agentgym_hindsight.baselines.report.lines import group_runs
+from agentgym_hindsight.baselines.report.runs import read_runs
 from tests.baselines.report.faked import fake_run, measured, write_lines
 
 

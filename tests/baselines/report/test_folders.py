@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.baselines.report.folders import read_run, read_runs
+from agentgym_hindsight.baselines.report.runs import read_run, read_runs
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from tests.baselines.report.faked import evaluation, fake_run, measured, row, write_lines
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.baselines.report.folders import read_runs
 from agentgym_hindsight.baselines.report.headline import headline
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, group_runs, kinds_of
+from agentgym_hindsight.baselines.report.result_tables import cells
+from agentgym_hindsight.baselines.report.runs import read_runs
 from agentgym_hindsight.baselines.report.series import evaluation_traces, metric_traces
 from agentgym_hindsight.baselines.report.statistics import t_interval
-from agentgym_hindsight.baselines.report.tables import cells
 from tests.baselines.report.faked import evaluation, fake_run, measured, write_lines
 
 

@@ -7,7 +7,7 @@ from statistics import stdev
 
 import pytest
 
-from agentgym_hindsight.baselines.evaluate import CategoryResult, wilson
+from agentgym_hindsight.baselines.evaluation.results import CategoryResult, wilson
 from agentgym_hindsight.baselines.report.statistics import (
     Estimate,
     mean,

@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--folder", help="where the official files are or shall be (default: a temporary folder)")
     parser.add_argument("--out", help="write the figures to this file, as markdown; of several runs all are kept")
     options = parser.parse_args()
-    from agentgym_hindsight.cli.benchmarks import machine
+    from agentgym_hindsight.cli.bench.figures import machine
 
     with tempfile.TemporaryDirectory() as aside:
         os.environ["AGENTGYM_HINDSIGHT_CACHE"] = str(Path(aside, "cache"))

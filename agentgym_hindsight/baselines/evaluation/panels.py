@@ -1,0 +1,102 @@
+"""A policy on a stage over a panel: what training, the command line and the tests all call an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
+from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
+from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView, at_home
+from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
+from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
+from agentgym_hindsight.baselines.rollout import assignments, rollout
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.tasks import Task
+from agentgym_hindsight.wrappers import PARSERS, format_response
+
+__all__ = ["Formatted", "evaluate_policy", "play_panel"]
+
+#: They answer with bare actions, which a stage's parser would not take for any.
+_SCRIPTED = (ExpertPolicy, SeekingExpert, RandomPolicy, ReplayPolicy, SearchAndBuyFirst)
+
+
+class Formatted:
+    """A policy of bare actions, speaking as a parser wants to be spoken to.
+
+    >>> view = TurnView("1f", 0, 0, "", {"admissible_actions": ("look",)})
+    >>> Formatted(RandomPolicy(), "verl-agent-2025").act([view])
+    ['<think></think><action>look</action>']
+    """
+
+    def __init__(self, policy: Policy, parser: str) -> None:
+        if parser not in PARSERS:
+            raise UnknownNameError("parser", parser, PARSERS)
+        self.policy, self.parser = policy, parser
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    @property
+    def needs_expert(self) -> bool:
+        """Whether the policy inside reads ``info["expert_action"]``."""
+        return bool(getattr(self.policy, "needs_expert", False))
+
+    def act(self, turns: Sequence[TurnView]) -> list[str]:
+        answers = (a.text if isinstance(a, Reply) else a for a in self.policy.act(turns))
+        return [format_response(answer, self.parser) for answer in answers]
+
+
+def play_panel(
+    policy: Policy,
+    stage: Stage,
+    panel: Sequence[Task],
+    *,
+    num_envs: int = 64,
+    seed: int = 0,
+    siblings: int = 1,
+    done: Collection[tuple[str, int]] = frozenset(),
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[Trajectory]:
+    """The rollouts of a panel, one by one as they are finished; ``done`` holds (task id, sibling) pairs to leave out.
+
+    Scripted policies (expert, random, replay, the shop's rule) get their actions put into the stage's format; wrap
+    one of your own in :class:`Formatted`. ``progress`` is told how many turns were just played.
+    """
+    if num_envs < 1:
+        raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}; try 64.")
+    todo = assignments(panel, siblings, done=done)
+    if not todo:
+        return
+    at_home(policy, stage.world)
+    player: Policy = Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
+    more: dict[str, Any] = {"expert": True} if getattr(player, "needs_expert", False) else {}
+    with closing(stage.vector(min(num_envs, len(todo)), **more)) as venv:
+        yield from rollout(venv, player, todo, seed=seed, on_turns=progress)
+
+
+def evaluate_policy(
+    policy: Policy,
+    stage: Stage,
+    panel: Sequence[Task],
+    *,
+    num_envs: int = 64,
+    seed: int = 0,
+    siblings: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Evaluation, list[Trajectory]]:
+    """Play a whole panel and sum it up; see :func:`play_panel`.
+
+    >>> stage = Stage(settings={"data": "embedded"})
+    >>> found, rollouts = evaluate_policy(ExpertPolicy(), stage, stage.panel("valid_unseen", 4))
+    >>> found.micro.success, len(rollouts)
+    (1.0, 4)
+    """
+    if not len(panel):
+        raise UsageError("Expected a panel of one task or more, got an empty one; try stage.panel(split).")
+    played = list(play_panel(policy, stage, panel, num_envs=num_envs, seed=seed, siblings=siblings, progress=progress))
+    return evaluate(played), played

@@ -1,0 +1,230 @@
+"""A method as values: what a teacher is shown, who the teacher is, which tokens, how, when; and the credit they change.
+
+========  =======================================  ===========================================================
+value     written as                               meaning
+========  =======================================  ===========================================================
+what      ``"success|immediate@anchor"``, ``""``   the sources in the teacher's prompt, for each turn (the default)
+                                                   or once for all turns of an anchor; ``""``: no teacher
+who       ``"current"``, ``"sync:10"``, …          the teacher: see :class:`~.teachers.TeacherSpec`
+tokens    ``"action"``, ``"response@failed"``, …   which tokens are weighted, and in which turns
+how       ``"reweight"``, ``"reweight:0.2:mean"``  how the teacher's log-probability changes a token's advantage
+when      ``"0.5->0/50"``                          the coefficient λ over policy updates
+========  =======================================  ===========================================================
+
+``credit`` computes the advantage of a turn before the teacher's weights are applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
+
+from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.schedules import Constant, Schedule, parse_schedule
+from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
+from agentgym_hindsight.baselines.settings import checked
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
+from agentgym_hindsight.hindsight.spec import ContextSpec
+
+__all__ = ["Credit", "Method", "Reweight", "Tokens"]
+
+_PARTS = ("action", "response")
+_TURNS = ("all", "failed", "won", "invalid")
+_PLACES = ("step", "anchor")
+
+
+class Credit(Protocol):
+    """The advantage (B,) of every row, before a teacher changes it."""
+
+    def __call__(self, rows: Rows) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Which tokens the teacher weights: those of the action or of the whole response, and in which turns.
+
+    ``failed`` and ``won`` are the turns of rollouts that ended so; ``invalid`` are turns whose action was refused.
+
+    >>> str(Tokens.parse("action@failed"))
+    'action@failed'
+    """
+
+    part: Literal["action", "response"] = "action"
+    turns: Literal["all", "failed", "won", "invalid"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.part not in _PARTS:
+            raise UnknownNameError("part of a response", self.part, _PARTS)
+        if self.turns not in _TURNS:
+            raise UnknownNameError("subset of turns", self.turns, _TURNS)
+
+    @classmethod
+    def parse(cls, text: str) -> Tokens:
+        """Read ``"action"``, ``"response"`` or ``"action@failed"``."""
+        part, at, turns = text.partition("@")
+        return cls(part, turns if at else "all")  # type: ignore[arg-type]  # checked above
+
+    def takes(self, *, won: bool, valid: bool) -> bool:
+        """Whether a turn belongs to the subset."""
+        return {"all": True, "failed": not won, "won": won, "invalid": not valid}[self.turns]
+
+    def __str__(self) -> str:
+        return self.part if self.turns == "all" else f"{self.part}@{self.turns}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reweight:
+    """Multiply a token's advantage by (1−λ) + λ·clip(exp(sgn(A)·Δ), 1−clip, 1+clip).
+
+    ``mean_one`` (ours) divides the weights by their mean over the row, so that the teacher moves credit between the
+    tokens of a turn and leaves the sum as it is.
+
+    >>> str(Reweight.parse("reweight:0.2:mean"))
+    'reweight:0.2:mean'
+    """
+
+    clip: float = 0.2
+    mean_one: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.clip < 1:
+            raise UsageError(f"Expected 0 < clip < 1, got {self.clip}; try 0.2.")
+
+    @classmethod
+    def parse(cls, text: str) -> Reweight:
+        """Read ``"reweight"``, ``"reweight:0.2"`` or ``"reweight:0.2:mean"``."""
+        name, *rest = text.split(":")
+        if name != "reweight":
+            raise UnknownNameError("signal", name, ["reweight"])
+        try:
+            clip = float(rest[0]) if rest else 0.2
+        except ValueError:
+            raise UsageError(f"Expected reweight:CLIP, got {text!r}; try reweight:0.2.") from None
+        if len(rest) > 2 or (len(rest) == 2 and rest[1] != "mean"):
+            raise UsageError(f"Expected reweight:CLIP or reweight:CLIP:mean, got {text!r}; try reweight:0.2:mean.")
+        return cls(clip, len(rest) == 2)
+
+    def __str__(self) -> str:
+        # repr keeps every digit, so parsing the text gives the same value.
+        return f"reweight:{float(self.clip)!r}{':mean' if self.mean_one else ''}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training method as values. Recipes define methods; ``changed`` replaces single values, given as text.
+
+    * ``anchor``: which turns share a state, for step credit and for contexts at ``@anchor``; the release compares
+      observations.
+    * ``clip``, ``dual_clip``, ``entropy``, ``kl``: of the policy loss (ratio bounds, upper bound for negative
+      advantages, entropy bonus, k3 penalty to the initial policy).
+    * ``aux_kl``: adds λ·aux_kl·KL(teacher ‖ policy) over the chosen tokens: the paper's Eq. 14, absent from the
+      released code and 0 by default.
+    * ``details``: whether feedback includes the reason for a refusal (ours; the genuine environments do not give it).
+
+    >>> from agentgym_hindsight.baselines.methods import recipe
+    >>> serl = recipe("serl")
+    >>> str(serl.who), str(serl.tokens), serl.when(0), serl.changed(when="0.3").when(99)
+    ('sync:10', 'action', 0.5, 0.3)
+    """
+
+    name: str
+    credit: Credit
+    what: ContextSpec | None = None
+    who: TeacherSpec = field(default_factory=TeacherSpec)
+    tokens: Tokens = field(default_factory=Tokens)
+    how: Reweight = field(default_factory=Reweight)
+    when: Schedule = field(default_factory=lambda: Constant(0.0))
+    anchor: str = "observation"
+    clip: float = 0.2
+    dual_clip: float | None = 3.0
+    entropy: float = 0.001
+    kl: float = 0.0
+    aux_kl: float = 0.0
+    details: bool = False
+
+    def __post_init__(self) -> None:
+        if self.anchor not in ANCHOR_KINDS:
+            raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
+        for name, value in (("entropy", self.entropy), ("kl", self.kl), ("aux_kl", self.aux_kl)):
+            if value < 0:
+                raise UsageError(f"Expected {name} ≥ 0, got {value}; try 0 for none.")
+        if not 0 < self.clip < 1:
+            raise UsageError(f"Expected 0 < clip < 1, got {self.clip}; try 0.2.")
+        for update in (0, getattr(self.when, "first", 0)):
+            if not 0 <= (lam := self.when(update)) <= 1:
+                raise UsageError(f"Expected λ between 0 and 1, got {lam} at update {update}; try 0.5->0/50.")
+        if self.dual_clip is not None and self.dual_clip <= 1 + self.clip:
+            raise UsageError(f"Expected dual_clip above 1 + clip, got {self.dual_clip}; try 3, or None for none.")
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether the method uses a teacher."""
+        return self.what is not None
+
+    def changed(self, **values: Any) -> Method:
+        """A copy with some values replaced. Texts are parsed by the grammar of their value.
+
+        Names that are not values of a method are options of its credit: ``changed(statistics="trajectories")``.
+        ``where="anchor"`` is short for the ``@anchor`` of ``what``.
+        """
+        own = {each.name for each in fields(self)} - {"name", "credit"}
+        where = values.pop("where", None)
+        mine = {name: _parsed(name, value) for name, value in values.items() if name in own}
+        options = {name: value for name, value in values.items() if name not in own}
+        unknown = options.keys() - {each.name for each in fields(self.credit)}  # type: ignore[arg-type]  # a dataclass
+        if unknown:
+            name = sorted(unknown)[0]
+            known = {each.name for each in fields(self.credit)}  # type: ignore[arg-type]
+            raise UnknownNameError(f"value of {self.name}", name, own | known | {"where"})
+        if where is not None:
+            mine["what"] = self._placed(where, values.get("what"), mine.get("what", self.what))
+        if options:
+            options = checked(type(self.credit), options, self.name)
+            mine["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
+        return replace(self, **checked(Method, mine, self.name))
+
+    def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
+        """``what`` at the place ``where``. A place without a context, or two different places, are refused."""
+        if where not in _PLACES:
+            raise UnknownNameError("place of a context", where, _PLACES)
+        if what is None:
+            if where != "step":
+                raise UsageError(f"Expected a context for where={where!r}, got none; try what='immediate@{where}'.")
+            return None
+        if isinstance(text, str) and "@" in text and what.where != where:
+            # One of the two may come from a configuration file; neither may be dropped silently.
+            raise UsageError(f"Expected one place, got what={text!r} and where={where!r}; try the same place for both.")
+        return ContextSpec(what.alternatives, where)
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Every value as a text or number, for logs and configuration files; ``changed(**…)`` reads it."""
+        plain: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name == "credit":
+                plain.update({option.name: getattr(value, option.name) for option in fields(value)})
+            elif each.name == "what":
+                plain["what"] = "" if value is None else str(value)
+            elif each.name != "name":
+                plain[each.name] = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+        return plain
+
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "what": lambda text: ContextSpec.parse(text) if text else None,
+    "who": TeacherSpec.parse,
+    "tokens": Tokens.parse,
+    "how": Reweight.parse,
+    "when": parse_schedule,
+}
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """A value of a method from its text; a bare number is the text of a constant schedule."""
+    if name == "when" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    return _PARSERS[name](value) if name in _PARSERS and isinstance(value, str) else value

@@ -1,0 +1,59 @@
+"""Checks and casts that the token signals share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["check_mask", "check_rows", "check_shapes", "check_unit", "detached", "float_type"]
+
+
+def float_type(values: Tensor) -> torch.dtype:
+    """The type to compute in: float32 for 16-bit inputs, otherwise the type of the input."""
+    return torch.promote_types(values.dtype, torch.float32)
+
+
+def detached(values: Tensor) -> Tensor:
+    """The values without their gradient, in :func:`float_type`."""
+    return values.detach().to(float_type(values))
+
+
+def check_rows(advantages: Tensor, gaps: Tensor, mask: Tensor, clip: float) -> None:
+    """Refuse shapes other than (B,), (B, T), (B, T), and a clip outside of [0, 1)."""
+    if gaps.dim() != 2 or advantages.shape != gaps.shape[:1]:
+        raise UsageError(
+            f"Expected advantages (B,) and gaps (B, T), got {tuple(advantages.shape)} and {tuple(gaps.shape)}; "
+            "try one advantage a row."
+        )
+    check_mask(mask, gaps)
+    # With clip ≥ 1 a weight could be 0 or negative.
+    if not 0 <= clip < 1:
+        raise UsageError(f"Expected clip of 0 or more and below 1, got {clip}; try 0.2.")
+
+
+def check_mask(mask: Tensor, like: Tensor) -> None:
+    """Refuse a mask of another shape or type."""
+    if mask.shape != like.shape:
+        raise UsageError(
+            f"Expected a mask of shape {tuple(like.shape)}, got a mask of shape {tuple(mask.shape)}; "
+            "try one value a token."
+        )
+    if mask.dtype != torch.bool:
+        raise UsageError(f"Expected a boolean mask, got {mask.dtype}; try mask.bool().")
+
+
+def check_shapes(names: str, one: Tensor, other: Tensor) -> None:
+    """Refuse two tensors of different shapes."""
+    if one.shape != other.shape:
+        raise UsageError(
+            f"Expected {names} of one shape, got {tuple(one.shape)} and {tuple(other.shape)}; "
+            "try the same tokens for both."
+        )
+
+
+def check_unit(name: str, value: float) -> None:
+    """Refuse a value outside of [0, 1]."""
+    if not 0 <= value <= 1:
+        raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try 0.5.")

@@ -1,0 +1,69 @@
+"""Divergences between two next-token distributions. They are losses: the gradient flows to the student alone."""
+
+from __future__ import annotations
+
+from math import log
+
+import torch
+from torch import Tensor
+
+from agentgym_hindsight.baselines.methods.checks import check_shapes, check_unit, detached, float_type
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["divergence", "k3"]
+
+
+_FLOOR = -1e4  # for log-probabilities: e^-10000 is 0 and 0 · -10000 is 0, while 0 · -inf is NaN
+
+
+def divergence(teacher_logits: Tensor, student_logits: Tensor, *, alpha: float, top_k: int | None = None) -> Tensor:
+    """How far the student's next-token distribution is from the teacher's: (…, vocabulary) to (…), per token.
+
+    * ``alpha=0`` is KL(T‖S), ``alpha=1`` KL(S‖T). Between them it is SDPO's generalised Jensen–Shannon divergence
+      ``(1 − α)·KL(S‖M) + α·KL(T‖M)`` with ``M = (1 − α)·S + α·T``, which does not tend to either but to 0.
+    * ``top_k`` looks at the student's k best tokens and gathers all others into one bucket. A k as large as the
+      vocabulary is the whole.
+
+    Logits and log-probabilities will both do. The gradient flows to the student alone.
+
+    >>> student, teacher = torch.tensor([[0.7, 0.2, 0.1]]).log(), torch.tensor([[0.5, 0.4, 0.1]]).log()
+    >>> [round(divergence(teacher, student, alpha=alpha).item(), 4) for alpha in (0.0, 0.5, 1.0)]
+    [0.109, 0.0254, 0.0969]
+    """
+    check_shapes("teacher_logits and student_logits", teacher_logits, student_logits)
+    check_unit("alpha", alpha)
+    if top_k is not None and top_k < 1:
+        raise UsageError(f"Expected top_k of 1 or more, got {top_k}; try 100, or None for the whole vocabulary.")
+    teacher = detached(teacher_logits).log_softmax(-1)
+    student = student_logits.to(float_type(student_logits)).log_softmax(-1)
+    if top_k is not None and top_k < student.shape[-1]:
+        best = student.detach().topk(top_k, dim=-1).indices
+        teacher, student = _with_tail(teacher.gather(-1, best)), _with_tail(student.gather(-1, best))
+    teacher, student = teacher.clamp(min=_FLOOR), student.clamp(min=_FLOOR)
+    if alpha == 0:
+        return _kl(teacher, student)
+    if alpha == 1:
+        return _kl(student, teacher)
+    mixture = torch.logaddexp(student + log(1 - alpha), teacher + log(alpha))
+    return (1 - alpha) * _kl(student, mixture) + alpha * _kl(teacher, mixture)
+
+
+def k3(logratio: Tensor) -> Tensor:
+    """``e^(−ℓ) − 1 + ℓ`` with ``ℓ = log π_θ − log π_T``: Skill-SD's loss, never below 0. It carries the gradient of ℓ.
+
+    >>> [round(value, 4) for value in k3(torch.tensor([-0.5, 0.0, 0.5])).tolist()]
+    [0.1487, 0.0, 0.1065]
+    """
+    wide = logratio.to(float_type(logratio))
+    return torch.expm1(-wide) + wide
+
+
+def _kl(p: Tensor, q: Tensor) -> Tensor:
+    return (p.exp() * (p - q)).sum(-1)
+
+
+def _with_tail(best: Tensor) -> Tensor:
+    """Log-probabilities of some tokens, and behind them that of all others together."""
+    # log(1 − Σp). Rounding may bring Σp to 1 or over it: a tail of the dtype's grain is then as good as none.
+    covered = best.logsumexp(-1, keepdim=True).clamp(max=-torch.finfo(best.dtype).eps)
+    return torch.cat([best, (-torch.expm1(covered)).log()], dim=-1)

@@ -1,0 +1,41 @@
+"""RLOO: compare a rollout with the mean of the others, without dividing by a standard deviation.
+
+With n scores in a group (of rows, as in verl-agent; of rollouts with ``statistics="trajectories"``)::
+
+    A = (score − mean) · n / (n − 1)
+
+Scores and loss are those of GRPO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, scores_of, spread
+from agentgym_hindsight.baselines.methods.rows import Rows
+
+__all__ = ["METHOD", "LeaveOneOut"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOneOut:
+    """``(score − mean) · n / (n − 1)``, which is the score minus the mean of the n − 1 other scores.
+
+    A score that is alone in its group is returned unchanged.
+    """
+
+    penalty: float = 0.1
+    statistics: Statistics = "rows"
+
+    def __call__(self, rows: Rows) -> Tensor:
+        scores, labels, back = scores_of(rows, self.penalty, self.statistics)
+        deviation, _, count = spread(scores, labels, correction=1)
+        others = (count - 1).clamp(min=1)
+        return as_float32(torch.where(count > 1, deviation * count / others, scores)[back], rows)
+
+
+METHOD = Method("rloo", LeaveOneOut())

@@ -1,0 +1,27 @@
+"""TRIAL: weights of the turns of one rollout."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from agentgym_hindsight.baselines.methods.checks import check_shapes, detached
+
+__all__ = ["trial_weights"]
+
+
+def trial_weights(scores: Tensor, counts: Tensor) -> Tensor:
+    """TRIAL's weight of each turn of a rollout: its score over the mean of the rollout, where tokens count; (…, turns).
+
+    ``scores`` is the mean ``|Δ|`` of a turn and ``counts`` its number of tokens; ``Σ count·weight = Σ count``. A turn
+    without tokens is padding. Padding, and turns of a rollout whose scores are all 0, have weight 1.
+
+    >>> found = trial_weights(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([10, 20, 10]))
+    >>> [round(weight, 4) for weight in found.tolist()]
+    [0.5, 1.0, 1.5]
+    """
+    check_shapes("scores and counts", scores, counts)
+    present, tokens = counts > 0, detached(counts)
+    score = detached(scores).masked_fill(~present, 0.0)
+    mean = (tokens * score).sum(-1, keepdim=True) / tokens.sum(-1, keepdim=True).clamp(min=1)
+    return torch.where(present & (mean > 0), score / mean.masked_fill(mean <= 0, 1.0), 1.0)

@@ -1,0 +1,192 @@
+"""Sampling many short replies from one model: a loop over the KV cache that drops finished rows.
+
+Why not ``model.generate``: it draws from one global stream, so that a rollout depends on its neighbours. Here every row
+brings its own uniform numbers: the same (seed, task, sibling, turn) gives the same reply in any batch, on any number of
+processes, and after a resume. In speed the two are about equal (docs/benchmarks/training-speed.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from agentgym_hindsight.baselines.padding import pad_left
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.tasks import seeded_int
+
+__all__ = ["Sampled", "sample", "sample_with_generate", "uniforms"]
+
+
+class Sampled(NamedTuple):
+    """The tokens of one reply, the stop token included where it was drawn, and their log-probabilities."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finished: bool
+
+
+def uniforms(count: int, *key: object) -> npt.NDArray[np.float64]:
+    """``count`` numbers in [0, 1) that depend on the key alone.
+
+    >>> bool((uniforms(3, "a", 1) == uniforms(4, "a", 1)[:3]).all())
+    True
+    """
+    stream: npt.NDArray[np.float64] = np.random.Generator(np.random.Philox(key=seeded_int(*key))).random(count)
+    return stream
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    draws: Callable[[int], npt.NDArray[np.float64]],
+    *,
+    stop: frozenset[int],
+    pad: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    batch_tokens: int = 16384,
+) -> list[Sampled]:
+    """One reply for every prompt, in order. ``draws(i)`` gives prompt i's uniform numbers, one a token.
+
+    Prompts are batched by length, at most ``batch_tokens`` tokens (padding and replies included) at once.
+    ``temperature`` 0 takes the likeliest token; log-probabilities are then those at temperature 1.
+    """
+    if temperature < 0:
+        raise UsageError(f"Expected a temperature ≥ 0, got {temperature}; try 1.0, or 0 for the likeliest token.")
+    if max_new_tokens < 1:
+        raise UsageError(f"Expected max_new_tokens ≥ 1, got {max_new_tokens}; try 64.")
+    replies: list[Sampled | None] = [None] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    start = 0
+    while start < len(order):
+        # Longest last: the batch is as wide as its last prompt.
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * (len(prompts[order[end]]) + max_new_tokens) <= batch_tokens:
+            end += 1
+        members = order[start:end]
+        numbers = np.stack([draws(i)[:max_new_tokens] for i in members]) if temperature else None
+        batch = [prompts[i] for i in members]
+        sampled = _sample_batch(model, batch, numbers, stop, pad, max_new_tokens, temperature)
+        for i, reply in zip(members, sampled, strict=True):
+            replies[i] = reply
+        start = end
+    return [reply for reply in replies if reply is not None]
+
+
+def _sample_batch(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    numbers: npt.NDArray[np.float64] | None,
+    stop: frozenset[int],
+    pad: int,
+    max_new_tokens: int,
+    temperature: float,
+) -> list[Sampled]:
+    from transformers import DynamicCache
+
+    device = model.device
+    ids, mask = (tensor.to(device) for tensor in pad_left(prompts, pad))
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    draws = None if numbers is None else torch.from_numpy(numbers).to(device)
+    stops = torch.tensor(sorted(stop), device=device)
+    cache = DynamicCache()
+    held = {_cache_name(model): cache}
+    rows = list(range(len(prompts)))
+    tokens: list[list[int]] = [[] for _ in prompts]
+    logprobs: list[list[float]] = [[] for _ in prompts]
+    finished = [False] * len(prompts)
+    step_ids, step_positions = ids, positions
+    for step in range(max_new_tokens):
+        output = model(
+            input_ids=step_ids,
+            attention_mask=mask,
+            position_ids=step_positions,
+            use_cache=True,
+            **held,
+            logits_to_keep=1,
+        )
+        drawn, scores = _draw(output.logits[:, -1], None if draws is None else draws[:, step], temperature)
+        ended = torch.isin(drawn, stops)
+        for row, token, score, over in zip(rows, drawn.tolist(), scores.tolist(), ended.tolist(), strict=True):
+            tokens[row].append(token)
+            logprobs[row].append(score)
+            finished[row] = over
+        if step + 1 == max_new_tokens or bool(ended.all()):
+            break
+        if bool(ended.any()):  # those that are done leave the batch, and the cache
+            going = (~ended).nonzero().squeeze(-1)
+            cache.batch_select_indices(going)
+            rows = [rows[i] for i in going.tolist()]
+            drawn, mask, step_positions = drawn[going], mask[going], step_positions[going]
+            draws = None if draws is None else draws[going]
+        mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
+        step_ids, step_positions = drawn.unsqueeze(1), step_positions[:, -1:] + 1
+    return [Sampled(tuple(t), tuple(p), f) for t, p, f in zip(tokens, logprobs, finished, strict=True)]
+
+
+def _cache_name(model: Any) -> str:
+    """What a model calls its KV cache: renamed in transformers 5."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # adapters pass names on
+    return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
+
+
+def _draw(logits: torch.Tensor, numbers: torch.Tensor | None, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens (B,) and their log-probabilities (B,) from logits (B, V): the inverse of the cumulative distribution."""
+    scores = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
+    if numbers is None:
+        drawn = scores.argmax(-1)
+    else:
+        # In float64: with a large vocabulary the sums of float32 would favour early tokens.
+        cumulated = scores.double().exp().cumsum(-1)
+        threshold = numbers.unsqueeze(-1) * cumulated[:, -1:]
+        drawn = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1).clamp(max=scores.size(-1) - 1)
+    return drawn, scores.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)
+
+
+@torch.no_grad()
+def sample_with_generate(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    seed: object,
+    stop: frozenset[int],
+    pad: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    batch_tokens: int = 16384,
+) -> list[Sampled]:
+    """The same by ``model.generate``: the yardstick, and the way for models whose cache the loop does not know."""
+    replies: list[Sampled] = []
+    width = max(map(len, prompts), default=1)
+    size = max(1, batch_tokens // (width + max_new_tokens))
+    for start in range(0, len(prompts), size):
+        batch = prompts[start : start + size]
+        ids, mask = pad_left(batch, pad)
+        width = ids.size(1)
+        with torch.random.fork_rng():
+            torch.manual_seed(seeded_int("generate", seed, start) % 2**63)
+            output = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=max_new_tokens,
+                do_sample=temperature > 0,
+                **({"temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}),
+                eos_token_id=sorted(stop),
+                pad_token_id=pad,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        scores = torch.log_softmax(torch.stack(output.logits, 1).float() / (temperature or 1.0), -1)
+        written = output.sequences[:, width:]
+        chosen = scores.gather(-1, written.unsqueeze(-1)).squeeze(-1).tolist()
+        for tokens, logprobs in zip(written.tolist(), chosen, strict=True):
+            end = next((place + 1 for place, token in enumerate(tokens) if token in stop), len(tokens))
+            over = tokens[end - 1] in stop
+            replies.append(Sampled(tuple(tokens[:end]), tuple(logprobs[:end]), over))
+    return replies

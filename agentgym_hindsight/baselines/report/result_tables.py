@@ -1,0 +1,103 @@
+"""The headline as a table, for the page and for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agentgym_hindsight.baselines.report.curves import colour_class
+from agentgym_hindsight.baselines.report.headline import HeadlineRow, Side
+from agentgym_hindsight.baselines.report.html import Html, tag
+from agentgym_hindsight.baselines.report.scales import figure
+from agentgym_hindsight.baselines.report.statistics import Estimate
+
+__all__ = ["COLUMNS", "cells", "headline_table", "interval"]
+
+COLUMNS = (
+    "before",
+    "after RL",
+    "change",
+    "macro %",
+    "score",
+    "turns",
+    "invalid %",
+    "games × seeds",
+    "updates",
+    "env turns",
+)
+
+
+def interval(value: Estimate | None) -> str:
+    """A share with its interval, in percent.
+
+    >>> interval(Estimate(0.5, 0.4, 0.6)), interval(Estimate(0.5)), interval(None)
+    ('50.0% [40.0, 60.0]', '50.0%', '–')
+    """
+    if value is None:
+        return "–"
+    if value.low is None or value.high is None:
+        return f"{_bare(value.value)}%"
+    return f"{_bare(value.value)}% [{_bare(value.low)}, {_bare(value.high)}]"
+
+
+def _bare(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-", "−")
+
+
+def cells(row: HeadlineRow) -> tuple[str, ...]:
+    """What stands under :data:`COLUMNS`; macro to invalid as before → after."""
+    before, after = row.before, row.after
+    change = "–"
+    if row.change is not None:
+        sign = "+" if row.change.value >= 0 else ""
+        change = f"{sign}{_bare(row.change.value)} pp"
+        if row.change.low is not None and row.change.high is not None:
+            change += f" [{_bare(row.change.low)}, {_bare(row.change.high)}]"
+    side = after or before
+    updates = "–" if after is None else "–".join(str(update) for update in dict.fromkeys(after.updates))
+    return (
+        interval(before.success if before else None),
+        interval(after.success if after else None),
+        change,
+        _both(before, after, lambda one: _bare(one.macro.value)),
+        _both(before, after, lambda one: f"{one.score:.3f}"),
+        _both(before, after, lambda one: f"{one.turns:.1f}"),
+        _both(before, after, lambda one: _bare(one.invalid)),
+        "–" if side is None else f"{side.games} × {side.seeds}",
+        updates,
+        figure(row.env_turns),
+    )
+
+
+def _both(before: Side | None, after: Side | None, write: Callable[[Side], str]) -> str:
+    told = ["–" if side is None else write(side) for side in (before, after)]
+    return " → ".join(told) if any(mark != "–" for mark in told) else "–"
+
+
+def headline_table(rows: Sequence[HeadlineRow]) -> Html:
+    """One body for every kind of evaluation."""
+    kinds = dict.fromkeys((row.split, row.label) for row in rows)
+    # Where all are embedded the note above the table says so; where some are, each of them must.
+    mixed = len({row.line.embedded for row in rows}) > 1
+    bodies = []
+    for split, label in kinds:
+        members = [row for row in rows if (row.split, row.label) == (split, label)]
+        head = tag(
+            "tr", tag("th", " · ".join(filter(None, (label, split))), colspan=len(COLUMNS) + 1, scope="rowgroup")
+        )
+        bodies.append(tag("tbody", head, *(_row(row, mixed) for row in members)))
+    header = tag("tr", tag("th", "recipe", scope="col"), *(tag("th", name, scope="col") for name in COLUMNS))
+    return tag("div", tag("table", tag("thead", header), *bodies), class_="wide", tabindex="0")
+
+
+def _row(row: HeadlineRow, mixed: bool) -> Html:
+    name = tag(
+        "th",
+        tag("i", class_=f"dot {colour_class(row.line.colour)}"),
+        row.line.name,
+        tag("span", "embedded", class_="chip", title="not the benchmark's games")
+        if mixed and row.line.embedded
+        else "",
+        scope="row",
+    )
+    strong = [tag("td", text, class_="strong" if column < 3 else None) for column, text in enumerate(cells(row))]
+    return tag("tr", name, *strong)

@@ -1,0 +1,228 @@
+"""Run folders as they lie on disk, of killed runs too: what can be read is read, what cannot is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError
+
+__all__ = ["Measured", "Problem", "Run", "number", "read_run", "read_runs"]
+
+_SCHEMA, _VERSION = "agentgym-hindsight/run", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be used; ``line`` 0 is the file as a whole."""
+
+    file: str
+    line: int
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f', line {self.line}' if self.line else ''}: {self.cause}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One evaluation of the policy after ``update`` updates."""
+
+    update: int
+    turns: float
+    split: str
+    label: str
+    panel: str
+    seed: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: who it was, its updates in order, its evaluations in order, its sample rollouts."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    metrics: tuple[Mapping[str, Any], ...] = ()
+    evaluations: tuple[Measured, ...] = ()
+    samples: tuple[Mapping[str, Any], ...] = ()
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+
+    @property
+    def recipe(self) -> str:
+        return str(self.about.get("recipe", "unknown"))
+
+    @property
+    def env(self) -> str:
+        return str(self.about.get("env", "unknown"))
+
+    @property
+    def backend(self) -> str:
+        return str(self.about.get("backend", "unknown"))
+
+    @property
+    def seed(self) -> str:
+        return str(self.about.get("seed", "?"))
+
+    @property
+    def model(self) -> str:
+        model = self.about.get("model")
+        return str(model.get("name", "unknown") if isinstance(model, Mapping) else model or "unknown")
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        settings = self.about.get("settings")
+        return settings if isinstance(settings, Mapping) else {}
+
+    @property
+    def embedded(self) -> bool:
+        """The world was the library's own: its figures are not the benchmark's."""
+        return "embedded" in self.backend
+
+    @property
+    def turns(self) -> float:
+        """Turns of the env that training took."""
+        counts = [value for row in self.metrics if (value := number(row, "turns")) is not None]
+        return max([*counts, *(measured.turns for measured in self.evaluations)], default=0.0)
+
+    def tail(self, key: str, last: int = 5) -> list[float]:
+        """The values of a metric in the last updates that have it."""
+        return [value for row in self.metrics if (value := number(row, key)) is not None][-last:]
+
+
+def number(row: Mapping[str, Any], key: str) -> float | None:
+    """A finite number, or None: metrics may be missing, and ``NaN`` is no figure.
+
+    >>> number({"loss": 2, "gap": float("nan")}, "loss"), number({"gap": float("nan")}, "gap")
+    (2.0, None)
+    """
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if isfinite(value) else None
+    except OverflowError:  # a whole number past every float
+        return None
+
+
+def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ...]]:
+    """Every run in or under these folders, each once, and what had to be left out."""
+    folders: dict[Path, Path] = {}
+    for path in paths:
+        found = [path] if (path / "run.json").is_file() else sorted(file.parent for file in path.rglob("run.json"))
+        if not path.is_dir() or not found:
+            what = "a folder without any" if path.is_dir() else "nothing there" if not path.exists() else "a file"
+            raise MissingDataError(
+                f"Expected a run folder with run.json (or a folder of such) at {path}, got {what}; "
+                "try the folder that `agh train … --out` was given."
+            )
+        folders.update({folder.resolve(): folder for folder in found if folder.resolve() not in folders})
+    runs, problems = [], []
+    for folder in folders.values():
+        try:
+            run = read_run(folder)
+        except DamagedDataError as error:
+            problems.append(Problem(str(folder / "run.json"), 0, str(error)))
+            continue
+        problems += run.problems
+        if run.metrics or run.evaluations:
+            runs.append(run)
+        else:
+            problems.append(Problem(str(folder), 0, "the run holds neither an update nor an evaluation yet; left out"))
+    if not runs:
+        listed = "; ".join(map(str, problems))
+        raise DamagedDataError(
+            f"Expected a run with at least one update or evaluation, got none ({listed}); try again once a run has "
+            "finished its first update."
+        )
+    return tuple(runs), tuple(problems)
+
+
+def read_run(folder: Path) -> Run:
+    """One run folder; only ``run.json`` has to be whole."""
+    try:
+        about = json.loads((folder / "run.json").read_bytes())
+        if not isinstance(about, dict) or about.get("schema", _SCHEMA) != _SCHEMA:
+            raise ValueError(f"not of the schema {_SCHEMA}")
+        if about.get("version", _VERSION) != _VERSION:
+            raise ValueError(f"of version {about['version']}")
+    except (ValueError, RecursionError, OSError) as error:
+        raise DamagedDataError(
+            f"Expected {_SCHEMA} version {_VERSION} in {folder / 'run.json'}, got what cannot be used ({error}); "
+            "try running `agh train` again."
+        ) from None
+    problems: list[Problem] = []
+    # A run that was resumed may repeat an update: what was written last counts.
+    metrics = {_update(row): row for row in _rows(folder / "metrics.jsonl", problems, _update)}
+    evaluations: dict[object, Measured] = {}
+    for measured in _rows(folder / "eval.jsonl", problems, _measured, keep=True):
+        evaluations[measured.update, measured.split, measured.label, measured.panel, measured.seed] = measured
+    return Run(
+        folder,
+        about,
+        tuple(metrics[update] for update in sorted(metrics)),
+        tuple(sorted(evaluations.values(), key=lambda one: (one.update, one.split, one.label, one.panel, one.seed))),
+        tuple(_rows(folder / "samples.jsonl", problems, _sample)),
+        tuple(problems),
+    )
+
+
+def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) -> Iterator[Any]:
+    """The lines of a file that ``read`` takes (with ``keep`` what it made of them); the rest become problems."""
+    if not file.is_file():
+        return
+    with file.open("rb") as lines:
+        for place, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+                made = read(row)
+            except (ValueError, TypeError, KeyError, RecursionError, SchemaError) as error:
+                missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                cause = "not whole" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else missing
+                problems.append(Problem(str(file), place, f"{cause}; skipped"))
+            else:
+                yield made if keep else row
+
+
+def _update(row: Mapping[str, Any]) -> int:
+    value = row["update"]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"'update' is {value!r}, not a count")
+    return value
+
+
+def _sample(row: Mapping[str, Any]) -> int:
+    if not isinstance(row.get("steps"), list) or not all(isinstance(step, dict) for step in row["steps"]):
+        raise ValueError("'steps' is no list of steps")
+    return _update(row)
+
+
+def _measured(row: Mapping[str, Any]) -> Measured:
+    return Measured(
+        _update(row),
+        number(row, "turns") or 0.0,
+        str(row.get("split") or ""),
+        str(row.get("label") or f"T={row.get('temperature', '?')}"),
+        str(row.get("panel") or ""),
+        str(row.get("seed", "")),
+        _checked(row["evaluation"]),
+    )
+
+
+def _checked(told: Mapping[str, Any]) -> Evaluation:
+    evaluation = Evaluation.from_dict(told)
+    for row in (evaluation.micro, *evaluation.categories):
+        if not 0 <= row.won <= row.rollouts:
+            raise ValueError(f"{row.won} won of {row.rollouts} rollouts cannot be")
+        if not all(map(isfinite, (row.score, row.turns, row.invalid))):
+            raise ValueError(f"the figures of {row.name!r} are not all numbers")
+    return evaluation

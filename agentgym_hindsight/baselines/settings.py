@@ -1,0 +1,119 @@
+"""Build settings from plain data (YAML, command line): every value is checked against the type of its field."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from functools import lru_cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+
+__all__ = ["build", "checked", "mapping"]
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], values: Mapping[str, Any], name: str) -> T:
+    """An instance of the dataclass ``kind``; fields that ``values`` leaves out keep their defaults.
+
+    ``name`` is the prefix of a setting in errors, such as ``plan``.
+    """
+    return kind(**checked(kind, values, name))
+
+
+def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The values for fields of the dataclass ``kind``, each converted to the type of its field.
+
+    Whole numbers become floats and lists become tuples where the field is one. A text becomes a float too, because
+    YAML reads ``1e-6`` as text.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Plan:
+    ...     updates: int = 150
+    ...     rate: float = 1e-6
+    >>> checked(Plan, {"updates": 3, "rate": "1e-4"}, "plan")
+    {'updates': 3, 'rate': 0.0001}
+    """
+    known = {each.name: each for each in fields(kind)}
+    hints = _hints(kind)
+    found = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UnknownNameError(f"setting of {name}", key, known)
+        converted, fits = _converted(value, hints[key])
+        if not fits:
+            raise UsageError(
+                f"Expected {name}.{key} as {_words(hints[key])}{_example(known[key])}, got {value!r}; "
+                "try leaving it out for the default."
+            )
+        found[key] = converted
+    return found
+
+
+def mapping(value: Any, name: str) -> dict[str, Any]:
+    """A copy of a mapping of settings; anything else is refused."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"Expected settings by name for {name}, got {value!r}; try {name}.NAME=VALUE.")
+    return dict(value)
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _converted(value: Any, hint: Any) -> tuple[Any, bool]:
+    """The value as the hint has it, and whether it fits at all."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value, True
+    if origin in (Union, types.UnionType):
+        for each in arguments:
+            converted, fits = _converted(value, each)
+            if fits:
+                return converted, True
+        return value, False
+    if origin is Literal:  # the class itself checks the names, and proposes the nearest
+        return value, type(value) in {type(each) for each in arguments}
+    if hint is float:
+        return _as_float(value)
+    if hint is int:
+        return value, isinstance(value, int) and not isinstance(value, bool)
+    if origin is tuple:
+        return (tuple(value), True) if isinstance(value, (list, tuple)) else (value, False)
+    kind = origin or hint
+    if kind in (Mapping, dict):
+        return (dict(value), True) if isinstance(value, Mapping) else (value, False)
+    if kind in (Sequence, list):
+        return value, isinstance(value, (list, tuple))
+    if kind is Callable or getattr(kind, "_is_protocol", False):
+        return value, callable(value)
+    return value, isinstance(value, kind)
+
+
+def _as_float(value: Any) -> tuple[Any, bool]:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return value, False
+    try:
+        return float(value), True
+    except ValueError:
+        return value, False
+
+
+def _words(hint: Any) -> str:
+    if hint is type(None):
+        return "null"
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_words, arguments))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, arguments))
+    name = (get_origin(hint) or hint).__name__.lower()
+    return {"mapping": "settings by name"}.get(name, name)
+
+
+def _example(field: Field[Any]) -> str:
+    return "" if field.default is MISSING or field.default is None else f" (such as {field.default!r})"

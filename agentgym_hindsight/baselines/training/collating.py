@@ -1,0 +1,61 @@
+"""Training rows as tensors: what a scoring reads, and what a loss needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from agentgym_hindsight.baselines.padding import pad_left, pad_right
+from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+
+__all__ = ["Inputs", "credit_tensors", "no_rows", "text_tensors"]
+
+#: Tensors by the names that TRL's loss knows them by, and a few of ours.
+Inputs = dict[str, Any]
+
+
+def text_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher: bool = False) -> Inputs:
+    """Prompts (the teacher's, if asked for) and responses, with their masks."""
+    prompts, prompt_mask = pad_left([row.teacher_ids if teacher else row.prompt_ids for row in batch], pad)
+    return {
+        "prompt_ids": prompts,
+        "prompt_mask": prompt_mask,
+        "completion_ids": pad_right([row.response_ids for row in batch], pad, torch.long),
+        "completion_mask": pad_right([[1] * len(row.response_ids) for row in batch], 0, torch.long),
+    }
+
+
+def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: bool = False) -> Inputs:
+    """Advantages, the tokens that a teacher weighs, and what it said; ``teacher_prompts`` adds what it read."""
+    taught = [row.teacher_logps is not None for row in batch]
+    chosen = [row.chosen if told else [False] * len(row.chosen) for row, told in zip(batch, taught, strict=True)]
+    inputs: Inputs = {
+        "advantages": torch.tensor([row.advantage for row in batch]),
+        "chosen": pad_right(chosen, False, torch.bool),
+    }
+    if any(taught):
+        said = [torch.zeros(len(row.response_ids)) if (told := row.teacher_logps) is None else told for row in batch]
+        inputs["teacher_logps"] = pad_right(said, 0.0, torch.float32)
+    if teacher_prompts:
+        read = [row.teacher_ids or row.prompt_ids for row in batch]
+        inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(read, pad)
+    return inputs
+
+
+def no_rows(pad: int) -> Inputs:
+    """One fully masked token: where a process has no rows, the others still wait for its pass."""
+    one = torch.full((1, 1), pad, dtype=torch.long)
+    nothing = torch.zeros_like(one)
+    return {
+        "prompt_ids": one,
+        "prompt_mask": torch.ones_like(one),
+        "completion_ids": one,
+        "completion_mask": nothing,
+        "advantages": torch.zeros(1),
+        "chosen": nothing.bool(),
+        "teacher_ids": one,
+        "teacher_mask": torch.ones_like(one),
+        "lam": 0.0,
+    }

@@ -1,0 +1,59 @@
+"""A few training rollouts with the weight of every token: what people look at to see what a teacher does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.masks import token_spans
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.training.metrics import Measured, token_weights
+
+__all__ = ["draw_samples"]
+
+
+def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, update: int) -> Iterator[dict[str, Any]]:
+    """One won and one lost rollout of the first task that has both, else the first rollout of all."""
+    rows: dict[int, list[Any]] = {}
+    for row in measured.rows:
+        rows.setdefault(row.episode, []).append(row)
+    whole = [e for e in measured.episodes if not e.trajectory.broken and e.trajectory.steps]
+    # Rows number the episodes group by group, in the order in which tasks first appear.
+    tasks = list(dict.fromkeys(e.trajectory.task_id for e in whole))
+    ordered = [e for task in tasks for e in whole if e.trajectory.task_id == task]
+    by_task = {task: [i for i, e in enumerate(ordered) if e.trajectory.task_id == task] for task in tasks}
+    chosen: list[int] = []
+    for members in by_task.values():
+        won = [i for i in members if ordered[i].trajectory.won]
+        lost = [i for i in members if not ordered[i].trajectory.won]
+        if won and lost:
+            chosen = [won[0], lost[0]]
+            break
+    for index in chosen or ([0] if ordered else []):
+        trajectory = ordered[index].trajectory
+        steps = []
+        for row in rows.get(index, ()):
+            gaps, _, factors = token_weights(row, method, measured.lam)
+            text, spans = token_spans(encoder.decode, row.response_ids)
+            steps.append(
+                {
+                    "prompt": row.step.prompt,
+                    "action_valid": row.step.action_valid,
+                    "feedback": row.step.feedback,
+                    "advantage": row.advantage,
+                    "tokens": [text[begin:end] for begin, end in spans],
+                    "weights": factors.tolist(),
+                    "gaps": gaps.tolist(),
+                    "context": "" if row.context is None else row.context.text,
+                }
+            )
+        yield {
+            "update": update,
+            "task_id": trajectory.task_id,
+            "goal": trajectory.goal,
+            "won": trajectory.won,
+            "sibling": trajectory.sibling,
+            "return": trajectory.total_reward,
+            "steps": steps,
+        }

@@ -1,0 +1,115 @@
+"""A small policy and tokenizer made from nothing, so that everything trains without a download.
+
+The tokenizer is a byte-level BPE trained on what the env itself says; the model is a Qwen3 of a few layers. Both depend
+on the seed and the env alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentgym_hindsight.baselines.requirements import require_train
+from agentgym_hindsight.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+__all__ = ["SIZES", "TinySize", "make_model", "make_tokenizer"]
+
+
+@dataclass(frozen=True, slots=True)
+class TinySize:
+    """The shape of a tiny Qwen3: about 0.2, 1.0 and 5.4 million parameters for S, M and L with 1,024 tokens."""
+
+    hidden: int
+    layers: int
+    heads: int
+    feed_forward: int
+
+
+SIZES: dict[str, TinySize] = {
+    "S": TinySize(64, 3, 2, 192),
+    "M": TinySize(128, 4, 4, 384),
+    "L": TinySize(256, 6, 8, 768),
+}
+
+#: Narrow heads cannot tell neighbouring positions apart, and a policy that copies names has to.
+_HEAD = 32
+
+PAD, END, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"
+#: One token each, and part of the text: a parser has to see them.
+TAGS = ("<think>", "</think>", "<action>", "</action>")
+
+#: Prefix-preserving: a longer conversation begins with the tokens of the shorter one.
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{%- if message.role == 'assistant' -%}{{ '<|assistant|>' + message.content + '<|end|>' }}"
+    "{%- else -%}{{ '<|user|>' + message.content + '<|end|>' }}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
+)
+
+
+def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most ``vocabulary`` tokens: any text can be written, and comes back unchanged.
+
+    >>> tokenizer = make_tokenizer(["go to fridge 1", "go to fridge 2"] * 9, vocabulary=300)
+    >>> tokenizer.decode(tokenizer("go to the fridge, 冷")["input_ids"])
+    'go to the fridge, 冷'
+    """
+    require_train("making a tokenizer")
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([PAD, END, USER, ASSISTANT])
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(TAGS),  # the tags stand outside of the model's own vocabulary
+        special_tokens=[PAD, END, USER, ASSISTANT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left")
+    wrapped.chat_template = CHAT_TEMPLATE
+    # Spaces before punctuation are part of what an env says: cleaning them up would change the text.
+    wrapped.clean_up_tokenization_spaces = False
+    return wrapped
+
+
+def make_model(tokenizer: Any, size: str = "S", *, seed: int = 0, max_positions: int = 4096) -> PreTrainedModel:
+    """A Qwen3 with random weights, drawn from the seed alone."""
+    require_train("making a model")
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    if size not in SIZES:
+        raise UnknownNameError("size of a tiny policy", size, SIZES)
+    shape = SIZES[size]
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        head_dim=_HEAD,
+        intermediate_size=shape.feed_forward,
+        max_position_embeddings=max_positions,
+        tie_word_embeddings=True,
+        initializer_range=0.1,  # the usual 0.02 is made for widths of thousands: at 64 learning would begin late
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):  # nobody else's random numbers move
+        torch.manual_seed(seed)
+        model = Qwen3ForCausalLM(config)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model

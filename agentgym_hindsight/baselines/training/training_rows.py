@@ -1,0 +1,162 @@
+"""Played episodes become training rows: one turn a row, its very tokens, its credit, its teacher's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.masks import action_tokens
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.anchors import cluster
+from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
+from agentgym_hindsight.hindsight.resolve import ReferenceSource
+from agentgym_hindsight.hindsight.trajectory import Group, Step
+
+__all__ = ["TrainingRow", "group_episodes", "make_rows"]
+
+
+@dataclass(slots=True)
+class TrainingRow:
+    """One turn as the trainer needs it. ``chosen`` marks the response tokens that a teacher may weigh.
+
+    ``context`` is what the teacher is shown and ``teacher_logps`` what it then thinks of the response's tokens; both
+    are ``None`` where nothing is asked of it.
+    """
+
+    episode: int
+    group: int
+    step: Step
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    chosen: tuple[bool, ...]
+    advantage: float = 0.0
+    context: TeacherContext | None = None
+    teacher_ids: tuple[int, ...] = ()
+    teacher_logps: Tensor | None = field(default=None, repr=False)
+    old_logps: Tensor | None = field(default=None, repr=False)
+
+
+def group_episodes(episodes: Sequence[Episode]) -> list[list[Episode]]:
+    """Siblings together, tasks in the order in which they first appear; broken rollouts are data, and no rows."""
+    groups: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        if not episode.trajectory.broken and episode.trajectory.steps:
+            groups.setdefault(episode.trajectory.task_id, []).append(episode)
+    return list(groups.values())
+
+
+def make_rows(
+    episodes: Sequence[Episode],
+    method: Method,
+    encoder: PromptEncoder,
+    lam: float,
+    *,
+    parser: str,
+    references: ReferenceSource | None = None,
+    context_tokens: int | None = None,
+    judgements: Sequence[Sequence[str | None]] | None = None,
+) -> list[TrainingRow]:
+    """Every turn of every whole episode, with its credit; and with its teacher's prompt where λ > 0 and it matters.
+
+    A teacher is asked only where its word could change something: a context exists, a chosen token exists, and the
+    advantage is not 0 (or the method has a KL term to the teacher).
+
+    ``judgements`` holds the judge's texts, one list a group, one text a member.
+    """
+    groups = group_episodes(episodes)
+    rows: list[TrainingRow] = []
+    anchors: list[str] = []
+    found_before: dict[Any, tuple[bool, ...]] = {}
+    number = 0
+    for index, members in enumerate(groups):
+        # Group proves that siblings are of one task.
+        group = Group(episode.trajectory for episode in members)
+        keys = {(row.member, row.place): found.key for found in cluster(group, method.anchor) for row in found.rows}
+        for member, episode in enumerate(members):
+            for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
+                if not reply.response_ids:
+                    raise UsageError(
+                        f"Expected the tokens of every reply, got a text alone from {episode.trajectory.policy!r}; "
+                        "try training a policy whose tokens are known (transformers or vLLM)."
+                    )
+                takes = method.tokens.takes(won=episode.trajectory.won, valid=step.action_valid)
+                chosen = (False,) * len(reply.response_ids)
+                if takes and method.has_teacher:
+                    said = reply.response_ids, step.action_span  # siblings often say the same
+                    if said not in found_before:
+                        found_before[said] = _chosen(encoder, reply.response_ids, step, method, parser)
+                    chosen = found_before[said]
+                rows.append(
+                    TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
+                )
+                anchors.append(keys[member, place])
+            number += 1
+    if not rows:
+        return rows
+    returns = [episode.trajectory.total_reward for members in groups for episode in members]
+    columns = Rows(
+        group=torch.tensor([row.group for row in rows]),
+        trajectory=torch.tensor([row.episode for row in rows]),
+        place=torch.tensor([row.step.index for row in rows]),
+        returns=torch.tensor([returns[row.episode] for row in rows]),
+        rewards=torch.tensor([row.step.reward for row in rows]),
+        invalid=torch.tensor([not row.step.action_valid for row in rows]),
+        anchors=tuple(anchors),
+    )
+    for row, advantage in zip(rows, method.credit(columns).tolist(), strict=True):
+        row.advantage = advantage
+    if method.what is not None and lam > 0:
+        _add_contexts(rows, groups, method, encoder, references, context_tokens, judgements)
+    return rows
+
+
+def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> tuple[bool, ...]:
+    if method.tokens.part == "response":
+        return (True,) * len(ids)
+    return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))
+
+
+def _add_contexts(
+    rows: list[TrainingRow],
+    groups: list[list[Episode]],
+    method: Method,
+    encoder: PromptEncoder,
+    references: ReferenceSource | None,
+    context_tokens: int | None,
+    judgements: Sequence[Sequence[str | None]] | None,
+) -> None:
+    assert method.what is not None
+    options = ContextOptions(anchor=method.anchor, details=method.details)
+    limit = encoder.max_tokens - encoder.overhead
+    budget = Budget(context_tokens or limit, encoder.count)
+    contexts: list[TeacherContext | None] = []
+    for index, members in enumerate(groups):
+        composed = compose(
+            method.what,
+            Group(episode.trajectory for episode in members),
+            options=options,
+            budget=budget,
+            references=references,
+            judgements=None if judgements is None else judgements[index],
+        )
+        contexts += [context for member in composed for context in member]
+    asked: list[tuple[TrainingRow, TeacherContext]] = []
+    for row, context in zip(rows, contexts, strict=True):
+        row.context = context
+        # Without an advantage there is nothing to weigh; the paper's KL term asks all the same.
+        if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
+            asked.append((row, context))
+    # Most prompts fit: they are tokenized once, and only those that do not are cut, which counts them again and again.
+    whole = encoder.tokens([context.prompt(row.step.prompt) for row, context in asked])
+    for (row, context), ids in zip(asked, whole, strict=True):
+        fits = len(ids) <= encoder.max_tokens
+        row.teacher_ids = ids if fits else encoder.encode(context.prompt(row.step.prompt, limit))

@@ -1,0 +1,99 @@
+"""The memory of an update: the peak of a process that makes two of them, so that the optimizer's state is there.
+
+The learning rate is next to nothing: all methods meet the same rows. SERL's teacher is one more copy of the weights
+that are trained, and it reads longer prompts.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.training.memory import peak_memory_mb
+from agentgym_hindsight.baselines.training.progress import Silent
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.start import open_start
+from agentgym_hindsight.baselines.training.tiny import make_model
+from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
+from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.cli.bench.training_steps import worst
+from agentgym_hindsight.errors import WorkerError
+
+__all__ = ["Memory", "memory_of", "memory_rows", "open_model"]
+
+
+class Memory(NamedTuple):
+    """MiB: at most so far before the first update, and in the end; and of one copy of the weights."""
+
+    before: float
+    peak: float
+    weights: float
+
+
+def memory_rows(name: str, training: Training, note: Callable[[str], object] = lambda _: None) -> list[Row]:
+    """GRPO's and SERL's peaks with the model called ``name``: the run's own, or a tiny one with random weights."""
+    found = {}
+    for method in ("grpo", "serl"):
+        note(f"memory: {name}, {method}")
+        found[method] = memory_of(method, name, training)
+    grpo, serl = found["grpo"], found["serl"]
+    more = f"{serl.peak - grpo.peak:+,.1f} MiB; a copy of the weights is {serl.weights:,.1f} MiB"
+    return [
+        *(
+            Row(f"{name}: {method}, peak memory", f"{each.peak:,.0f} MiB ({each.before:,.0f} before the first update)")
+            for method, each in found.items()
+        ),
+        Row("  serl against grpo", more),
+    ]
+
+
+def memory_of(method: str, name: str, training: Training) -> Memory:
+    """Of two updates by a method, in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(_two_updates, method, name, training).result()
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                f"Expected two updates of {name} by {method}, got a process that was killed, likely for its memory; "
+                "try --set plan.token_budget=4096."
+            ) from error
+
+
+def _two_updates(method: str, name: str, training: Training) -> Memory:
+    from transformers import PrinterCallback
+
+    plan = replace(training.plan, mini_batches=1, save_every=0, updates=2, learning_rate=1e-12, warmup=0, turns=0)
+    # All is asked of the teacher: a random policy wins nothing, and would have nothing to ask.
+    chosen = worst() if method == "serl" else replace(recipe(method), credit=worst().credit)
+    with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
+        own, tokenizer, _ = open_start(training.model, training.stage, training.warm, training.plan, Silent())
+        model = open_model(name, training.model, own, tokenizer)
+        trainer = HindsightTrainer(
+            model,
+            chosen,
+            training.stage,
+            plan,
+            encoder=PromptEncoder(tokenizer, plan.prompt_tokens, training.template),
+            tasks=training.stage.panel("train", 2 * plan.tasks, plan.seed),
+            output_dir=folder,
+        )
+        trainer.remove_callback(PrinterCallback)
+        before = peak_memory_mb()
+        with closing(trainer):
+            trainer.train()
+    weights = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return Memory(before, peak_memory_mb(), weights / 2**20)
+
+
+def open_model(name: str, given: str, own: Any, tokenizer: Any) -> Any:
+    """The run's own model, or a tiny one with random weights and the run's tokenizer."""
+    return own if name == given else make_model(tokenizer, name.removeprefix("tiny:"))

@@ -1,0 +1,164 @@
+"""The ways to sample: our loop over the KV cache, ``model.generate``, vLLM and an endpoint, on the same prompts.
+
+A pass of one token tells reading from writing. Weights are random where no warm start says otherwise: their replies
+mostly run to the limit, and rows that end early, which the loop drops, are rare.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
+from agentgym_hindsight.baselines.policies.generation import Sampled, sample, sample_with_generate, uniforms
+from agentgym_hindsight.baselines.policies.vllm import open_vllm
+from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.cli.bench.training_steps import clock
+from agentgym_hindsight.errors import HindsightError
+
+__all__ = ["Sampling", "open_endpoint", "open_engine", "sampling_rows", "served_rows"]
+
+
+class Sampling(NamedTuple):
+    """Tokens and seconds of answering some prompts, and of the first token of each alone: that is the reading."""
+
+    read: int
+    written: int
+    first: float
+    whole: float
+    prompts: int
+
+    def __str__(self) -> str:
+        reading = self.read / self.first
+        later, spent = self.written - self.prompts, self.whole - self.first
+        writing = f"{later / spent:,.0f}" if later and spent > 0 else "–"
+        return f"{self.whole:.3f} s; read {reading:,.0f}, wrote {writing} tokens/s"
+
+
+def sampling_rows(
+    name: str,
+    model: Any,
+    encoder: PromptEncoder,
+    prompts: Sequence[str],
+    plan: Plan,
+    batches: Sequence[int],
+    repeats: int,
+    note: Callable[[str], object] = lambda _: None,
+) -> list[Row]:
+    """The loop beside ``generate``, each batch in one piece, greedy and at temperature 1."""
+    rows = []
+    for count in batches:
+        ids = encoder.encode_all(_filled(prompts, count))
+        for temperature, kind in ((0.0, "greedy"), (1.0, "T=1")):
+            note(f"sampling: {name}, {count} prompts, {kind}")
+            ways = _ways(model, ids, encoder.tokenizer, temperature)
+            ours, theirs = _beside(ways, ids, plan.response_tokens, repeats)
+            rows += [
+                Row(f"{name}, {count} prompts, {kind}: our loop", str(ours)),
+                Row(f"{name}, {count} prompts, {kind}: model.generate", str(theirs)),
+                Row("  model.generate takes", f"{theirs.whole / ours.whole:.2f}× as long"),
+            ]
+    return rows
+
+
+#: Answers the prompts with so many new tokens at most.
+_Way = Callable[[int], Sequence[Sampled]]
+
+
+def _ways(model: Any, ids: Sequence[Sequence[int]], tokenizer: Any, temperature: float) -> tuple[_Way, _Way]:
+    model.eval()
+    options: dict[str, Any] = {
+        "stop": frozenset([tokenizer.eos_token_id]),
+        "pad": tokenizer.pad_token_id,
+        "temperature": temperature,
+        "batch_tokens": sys.maxsize,  # in one piece
+    }
+    return (
+        lambda new: sample(model, ids, lambda i: uniforms(new, "bench", i), max_new_tokens=new, **options),
+        lambda new: sample_with_generate(model, ids, seed=0, max_new_tokens=new, **options),
+    )
+
+
+def _beside(ways: Sequence[_Way], ids: Sequence[Sequence[int]], limit: int, repeats: int) -> list[Sampling]:
+    spent: dict[tuple[int, int], list[float]] = {(way, new): [] for way in range(len(ways)) for new in (1, limit)}
+    written = [0] * len(ways)
+    for _ in range(repeats + 1):  # the first only warms up
+        for (way, new), seconds in spent.items():
+            started = clock()
+            replies = ways[way](new)
+            seconds.append(clock() - started)
+            written[way] = sum(len(reply.ids) for reply in replies)  # in the end: of the longer pass, which comes last
+    read = sum(map(len, ids))
+    return [
+        Sampling(read, written[way], median(spent[way, 1][1:]), median(spent[way, limit][1:]), len(ids))
+        for way in range(len(ways))
+    ]
+
+
+def open_endpoint(address: str, plan: Plan) -> Policy:
+    """A server, given as ``URL#MODEL``."""
+    url, _, model = address.removeprefix("endpoint:").partition("#")
+    return EndpointPolicy(url, model, temperature=plan.temperature, max_tokens=plan.response_tokens)
+
+
+def open_engine(model: str, plan: Plan) -> tuple[Policy | None, str]:
+    """A vLLM engine, or why there is none."""
+    if find_spec("vllm") is None:
+        return None, "not installed"
+    if not torch.cuda.is_available():
+        return None, "needs a GPU"
+    try:
+        engine = open_vllm(
+            model,
+            temperature=plan.temperature,
+            max_tokens=plan.response_tokens,
+            max_prompt_tokens=plan.prompt_tokens,
+            gpu_memory_utilization=0.4,  # the policy itself is on the GPU too
+        )
+    except Exception as error:  # an engine that cannot read the model ends no benchmark: minutes of figures are made
+        return None, f"did not start: {type(error).__name__}"
+    return engine, ""
+
+
+def served_rows(
+    name: str,
+    prompts: Sequence[str],
+    batches: Sequence[int],
+    policy: Policy | None,
+    absent: str,
+    note: Callable[[str], object] = lambda _: None,
+) -> list[Row]:
+    """Whole batches by the wall clock: when a server reads and when it writes is its own affair."""
+    if policy is None:
+        return [Row(name, absent)]
+    rows: list[Row] = []
+    for count in batches:
+        note(f"sampling: {name}, {count} prompts")
+        turns = [TurnView(str(i), 0, 0, prompt, {}) for i, prompt in enumerate(_filled(prompts, count))]
+        try:
+            policy.act(turns[:1])  # warms up
+            started = time.perf_counter()
+            replies = policy.act(turns)
+        except HindsightError as error:
+            return [*rows, Row(f"{name}, {count} prompts", f"failed: {type(error).__name__}")]
+        spent = time.perf_counter() - started
+        told = [reply for reply in replies if isinstance(reply, Reply)]  # an endpoint may know texts alone
+        read, written = sum(len(reply.prompt_ids) for reply in told), sum(len(reply.response_ids) for reply in told)
+        tokens = f"; {read / spent:,.0f} tokens read, {written / spent:,.0f} written a second" if written else ""
+        rows.append(Row(f"{name}, {count} prompts", f"{spent:.3f} s, {count / spent:,.1f} replies a second{tokens}"))
+    return rows
+
+
+def _filled(prompts: Sequence[str], count: int) -> list[str]:
+    """So many prompts, spread over those that were played; over again where they are too few."""
+    spread = max(1, len(prompts) // count)
+    return [prompts[i * spread % len(prompts)] for i in range(count)]

@@ -1,0 +1,73 @@
+"""What ``agh bench training-speed`` measures: SERL's update beside GRPO's, the ways to sample, the memory.
+
+Each is measured in a file of its own. Times are medians of the repeats: CPU seconds of one core, with a GPU seconds of
+the wall clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.start import open_start
+from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.cli.bench.training_memory import memory_rows, open_model
+from agentgym_hindsight.cli.bench.training_sampling import open_endpoint, open_engine, sampling_rows, served_rows
+from agentgym_hindsight.cli.bench.training_steps import one_thread, step_rows, step_times
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["measure"]
+
+
+def measure(
+    training: Training,
+    *,
+    updates: int = 2,
+    repeats: int = 3,
+    sizes: Sequence[str] = ("S", "M"),
+    batches: Sequence[int] = (1, 16, 128),
+    endpoint: str = "",
+    note: Callable[[str], object] = lambda _: None,
+) -> list[Row]:
+    """All figures: steps of ``training``'s model; sampling and memory of that model and of the tiny ``sizes``."""
+    if updates < 1 or repeats < 1:
+        raise UsageError(f"Expected at least one update and one repeat, got {updates} and {repeats}; try 2 and 3.")
+    plan = training.plan
+    policy = open_endpoint(endpoint, plan) if endpoint else None  # refused before minutes are spent
+    with quiet_libraries():
+        model, tokenizer, start = open_start(training.model, training.stage, training.warm, plan, _News(note))
+        encoder = PromptEncoder(tokenizer, plan.prompt_tokens, training.template)
+        names = [training.model, *(name for size in sizes if (name := f"tiny:{size}") != training.model)]
+        with one_thread():
+            steps, prompts = step_times(training, model, tokenizer, updates=updates, repeats=repeats, note=note)
+            rows = step_rows(training.model, steps)
+            for name in names:
+                found = open_model(name, training.model, model, tokenizer)
+                found.to("cuda" if torch.cuda.is_available() else "cpu")
+                rows += sampling_rows(name, found, encoder, prompts, plan, batches, repeats, note)
+        rows += served_rows("vLLM", prompts, batches, *open_engine(str(start.folder or training.model), plan), note)
+        rows += served_rows("endpoint", prompts, batches, policy, "none given: --endpoint URL#MODEL", note)
+        for name in names:
+            rows += memory_rows(name, training, note)
+    return rows
+
+
+class _News:
+    """What a warm start tells, as one line."""
+
+    def __init__(self, note: Callable[[str], object]) -> None:
+        self._note, self._name = note, ""
+
+    def stage(self, name: str, total: int) -> None:
+        self._name = name
+        self._note(name)
+
+    def advance(self, note: str = "", steps: int = 1) -> None:
+        self._note(f"{self._name} {note}")
+
+    def say(self, text: str) -> None:
+        self._note(text)

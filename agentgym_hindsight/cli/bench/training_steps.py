@@ -1,0 +1,217 @@
+"""The time of an update: SERL's and RLSD's beside GRPO's, on the very same rows.
+
+An update is played once, and every method learns from those episodes, turn about, from copies of the same weights. What
+differs is the methods, not their luck. No optimizer step is made: it would be the same for all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
+from agentgym_hindsight.cli.bench.figures import Row
+
+__all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]
+
+#: SERL's step against GRPO's at equal rows: what was set out for.
+GOAL = 1.15
+_WORST = "serl, every row asked"
+
+
+class StepTime(NamedTuple):
+    """Seconds of one update, and what of its rows the teacher was shown."""
+
+    rollout: float
+    rows: float
+    teacher: float
+    update: float
+    turns: float
+    tokens: float
+    asked: float
+    teacher_tokens: float
+
+    @property
+    def three(self) -> float:
+        """What ``metrics.jsonl`` has by name."""
+        return self.rollout + self.teacher + self.update
+
+    @property
+    def whole(self) -> float:
+        """All of it, the contexts and the figures of ``measure`` included."""
+        return self.three + self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class EveryTurn:
+    """A credit that is never 0: no row is passed over by the teacher, whatever was won."""
+
+    def __call__(self, rows: Rows) -> torch.Tensor:
+        return torch.where(torch.arange(len(rows.returns)) % 2 == 0, 1.0, -1.0)
+
+
+def worst() -> Method:
+    """SERL at its dearest: a context for every turn, a say in every token, no advantage of 0."""
+    return replace(recipe("serl").changed(tokens="response"), credit=EveryTurn())
+
+
+class _Replay(HindsightTrainer):
+    """Plays an update where nobody has; else learns from what was played."""
+
+    def __init__(self, *args: Any, played: dict[int, list[Episode]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.played = played
+        self.prepared = self.playing = self.asking = 0.0
+        self.current_gradient_accumulation_steps = 1  # as Trainer.train sets it
+
+    def _play(self, update: int, policy: Any) -> list[Episode]:
+        started = clock()
+        if update not in self.played:
+            self.played[update] = super()._play(update, policy)
+        self.playing = clock() - started
+        return self.played[update]
+
+    def _ask_teacher(self, asked: list[TrainingRow]) -> None:
+        started = clock()
+        super()._ask_teacher(asked)
+        self.asking = clock() - started
+
+    def _play_update(self, update: int) -> list[list[TrainingRow]]:
+        self.asking = 0.0  # below, unless λ is 0
+        started = clock()
+        mini = super()._play_update(update)
+        self.prepared = clock() - started
+        return mini
+
+    def timed(self, update: int) -> StepTime:
+        """One training step at this update's tasks and λ; the weights stay."""
+        self.state.global_step = update * self.plan.mini_batches
+        self.model.zero_grad(set_to_none=True)
+        started = clock()
+        self.training_step(self.model, None)
+        spent = clock() - started
+        rows = [row for part in self._mini for row in part]
+        asked = [row for row in rows if row.teacher_logps is not None]
+        return StepTime(
+            rollout=self.playing,
+            rows=self.prepared - self.playing - self.asking,
+            teacher=self.asking,
+            update=spent - self.prepared,
+            turns=len(rows),
+            tokens=sum(len(row.prompt_ids) + len(row.response_ids) for row in rows),
+            asked=len(asked),
+            teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in asked),
+        )
+
+
+def step_times(
+    training: Training,
+    model: Any,
+    tokenizer: Any,
+    *,
+    updates: int,
+    repeats: int,
+    note: Callable[[str], object] = lambda _: None,
+) -> tuple[dict[str, StepTime], list[str]]:
+    """Means over updates of the medians of their repeats, by method; and the prompts that were played."""
+    plan = replace(training.plan, mini_batches=1, save_every=0, updates=max(updates, training.plan.updates))
+    tasks = training.stage.panel("train", updates * plan.tasks, plan.seed)
+    played: dict[int, list[Episode]] = {}
+    found: dict[str, list[StepTime]] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        learners = {
+            name: stack.enter_context(
+                closing(
+                    _Replay(
+                        copy.deepcopy(model),
+                        worst() if name == _WORST else _on_terms(name, training.method),
+                        training.stage,
+                        plan,
+                        encoder=PromptEncoder(tokenizer, plan.prompt_tokens, training.template),
+                        tasks=tasks,
+                        output_dir=folder,
+                        played=played,
+                    )
+                )
+            )
+            for name in ("grpo", "serl", "rlsd", _WORST)
+        }
+        for update in range(updates):
+            note(f"update {update + 1} of {updates}: playing")
+            # Whoever plays also pays; afterwards each has made the step once, unmeasured, and is warm.
+            rollout = learners["grpo"].timed(update).rollout
+            for learner in [*learners.values()][1:]:
+                learner.timed(update)
+            times: dict[str, list[StepTime]] = {name: [] for name in learners}
+            for number in range(repeats):
+                for name, learner in learners.items():
+                    note(f"update {update + 1} of {updates}: {name}, {number + 1} of {repeats}")
+                    times[name].append(learner.timed(update))
+            for name, repeated in times.items():
+                typical = StepTime(*(median(values) for values in zip(*repeated, strict=True)))
+                found.setdefault(name, []).append(typical._replace(rollout=rollout))
+    prompts = [step.prompt for episodes in played.values() for each in episodes for step in each.trajectory.steps]
+    return {
+        name: StepTime(*(sum(values) / updates for values in zip(*each, strict=True))) for name, each in found.items()
+    }, prompts
+
+
+def _on_terms(name: str, run: Method) -> Method:
+    """A recipe with the run's penalty: where every invalid action costs, every group has its variance."""
+    penalty = getattr(run.credit, "penalty", None)
+    return recipe(name) if penalty is None else recipe(name).changed(penalty=penalty)
+
+
+def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:
+    """The parts of each method, and how they compare."""
+    base = steps["grpo"]
+    rows = [Row(f"an update of {model}", f"{base.turns:,.0f} rows, {base.tokens:,.0f} tokens")]
+    for name, each in steps.items():
+        parts = " + ".join(f"{value:.3f}" for value in (each.rollout, each.rows, each.teacher, each.update))
+        rows.append(Row(f"{name}: rollout + rows + teacher + update", f"{parts} = {each.whole:.3f} s"))
+        if name == "grpo":
+            continue
+        share = each.asked / max(1.0, each.turns)
+        rows += [
+            Row("  against grpo, all of it", f"{each.whole / base.whole:.3f}× (goal: ≤ {GOAL}×)"),
+            Row("  against grpo, rollout + teacher + update", f"{each.three / base.three:.3f}×"),
+            Row(
+                "  the teacher was asked about",
+                f"{each.asked:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
+            ),
+        ]
+    return rows
+
+
+def clock() -> float:
+    """CPU seconds: what else runs on a machine is not measured. With a GPU the wall's, when all asked of it is done."""
+    if not torch.cuda.is_available():
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """CPU seconds of one core are seconds on an idle machine; those of several are not."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if torch.cuda.is_available() else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,193 @@
+"""What ``agh bench webshop`` measures of the search: building, opening, memory and speed on an embedded catalogue.
+
+Everything is made in a folder of its own, so that the index really is built. Building and searching run in processes
+of their own: their memory is theirs alone. Times are by the wall clock, except where CPU seconds are named.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.envs.webshop.analyzer import terms
+from agentgym_hindsight.envs.webshop.catalogue import attribute_record, human_record, item_record
+from agentgym_hindsight.envs.webshop.loading import load_products
+from agentgym_hindsight.envs.webshop.search import Bm25Engine, document_text
+from agentgym_hindsight.envs.webshop.store import index_folder, open_index
+from agentgym_hindsight.errors import WorkerError
+
+__all__ = ["measure"]
+
+_BATCH = 1000
+_CHECKED = 50  # queries that are also answered by looking at every posting
+_PATIENCE = 4 * 3600.0
+
+
+def measure(
+    n_products: int, seed: int = 0, queries: int = 300, workers: int = 4, note: Callable[[str], object] = lambda _: None
+) -> list[Row]:
+    """All figures over the first ``n_products`` of the embedded catalogue of ``seed``."""
+    with tempfile.TemporaryDirectory(prefix="agentgym_hindsight_") as folder:
+        note(f"building an index over {n_products:,} products")
+        rows = [Row("products", f"{n_products:,}")]
+        rows += _in_processes(folder, _built, 1, (n_products, seed))[0]
+        note("searching")
+        rows += _in_processes(folder, _searched, 1, (n_products, seed, queries))[0]
+        note(f"{workers} workers")
+        memory = _in_processes(folder, _worked, workers, (n_products, seed, queries))
+        if all(share >= 0 for share in memory):
+            each = ", ".join(f"{share:.0f}" for share in memory)
+            rows.append(Row(f"memory of {workers} workers together", f"{sum(memory):.0f} MiB ({each})"))
+        else:
+            rows.append(Row(f"memory of {workers} workers together", "not measured: this system does not tell shares"))
+    return rows
+
+
+def _documents(n_products: int, seed: int) -> Iterator[tuple[str, str]]:
+    """(asin, text) of each product, without holding the catalogue."""
+    for first in range(0, n_products, _BATCH):
+        items = [item_record(seed, index) for index in range(first, min(first + _BATCH, n_products))]
+        for product in load_products(items, seed=seed):
+            yield product.asin, document_text(product)
+
+
+def _opened(n_products: int, seed: int) -> Bm25Engine:
+    return open_index(_name(n_products, seed), lambda: _documents(n_products, seed), total=n_products)
+
+
+def _name(n_products: int, seed: int) -> str:
+    return f"embedded-{seed}-{n_products}"
+
+
+def _kinds(n_products: int, seed: int, count: int) -> dict[str, list[str]]:
+    """What is searched for: short queries, and whole instructions, as agents that copy them do."""
+    places = range(0, n_products, max(1, n_products // count))
+    short = [item_record(seed, index)["query"] for index in places]
+    synthetic = [attribute_record(seed, index).get("instruction") for index in places]
+    human = chain.from_iterable(human_record(seed, index) for index in places)
+    return {
+        "short query": short[:count],
+        "synthetic instruction": [text for text in synthetic if text][:count],
+        "human instruction": [record["instruction"] for record in islice(human, count)],
+    }
+
+
+def _built(n_products: int, seed: int) -> list[Row]:
+    spent = time.process_time()
+    for _ in _documents(n_products, seed):
+        pass
+    making = time.process_time() - spent
+    started, spent = time.perf_counter(), time.process_time()
+    _opened(n_products, seed)
+    wall, cpu = time.perf_counter() - started, time.process_time() - spent
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    size = sum(path.stat().st_size for path in index_folder(_name(n_products, seed)).iterdir()) / 2**20
+    return [
+        Row("building the index", f"{wall:.1f} s ({cpu - making:.1f} CPU s, and {making:.1f} making the texts)"),
+        Row("  peak memory, mapped pages of the index included", f"{peak:.0f} MiB"),
+        Row("  index on disk", f"{size:.0f} MiB"),
+    ]
+
+
+def _searched(n_products: int, seed: int, count: int) -> list[Row]:
+    started = time.perf_counter()
+    engine = _opened(n_products, seed)
+    rows = [Row("opening the index", f"{1000 * (time.perf_counter() - started):.1f} ms")]
+    same = checked = 0
+    for kind, asked in _kinds(n_products, seed, count).items():
+        pruned = _times(asked, lambda query: engine.ranker.rank(terms(query), 50))
+        whole = _times(asked[:_CHECKED], lambda query: engine.ranker.rank(terms(query), 50, prune=False))
+        rows.append(
+            Row(f"{kind}, p50 / p95 of {len(asked)}", f"{_quantile(pruned, 0.5)} / {_quantile(pruned, 0.95)} ms")
+        )
+        rows.append(Row("  looking at every posting", f"{_quantile(whole, 0.5)} / {_quantile(whole, 0.95)} ms"))
+        for query in asked[:_CHECKED]:
+            ours, all_ = (engine.ranker.rank(terms(query), 50, prune=prune) for prune in (True, False))
+            same += [part.tolist() for part in ours] == [part.tolist() for part in all_]
+            checked += 1
+    engine.search("query")
+    again = _times(["query"] * 1000, engine.search)
+    rows.append(Row("a query asked before", f"{1000 * float(np.median(again)):.2f} µs"))
+    rows.append(Row("ranking and scores equal with every posting looked at", f"{same} of {checked} queries"))
+    return rows
+
+
+def _worked(n_products: int, seed: int, count: int, barrier: Barrier | None = None) -> float:
+    engine = _opened(n_products, seed)
+    for asked in _kinds(n_products, seed, count).values():
+        for query in asked:
+            engine.search(query)
+    if barrier is None:
+        return _share()
+    barrier.wait()  # all are there, with their pages: only now is a shared page counted as shared
+    share = _share()
+    barrier.wait()
+    return share
+
+
+def _share() -> float:
+    """This process's memory in MiB, what it shares with others divided by their number; -1 where nobody tells."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return -1.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), -1.0)
+
+
+def _times(asked: Sequence[str], search: Callable[[str], object]) -> list[float]:
+    search(asked[0])
+    spent = []
+    for query in asked:
+        started = time.perf_counter()
+        search(query)
+        spent.append(1000 * (time.perf_counter() - started))
+    return spent
+
+
+def _quantile(values: Sequence[float], share: float) -> str:
+    return f"{np.quantile(values, share):.2f}"
+
+
+def _in_processes(folder: str, work: Callable[..., Any], count: int, told: tuple[Any, ...]) -> list[Any]:
+    context = multiprocessing.get_context("spawn")
+    answers: Any = context.Queue()
+    barrier = context.Barrier(count)
+    processes = [
+        context.Process(target=_run, args=(folder, work, told, barrier if count > 1 else None, answers), daemon=True)
+        for _ in range(count)
+    ]
+    for process in processes:
+        process.start()
+    found: list[Any] = []
+    end = time.monotonic() + _PATIENCE
+    while len(found) < count:
+        try:
+            found.append(answers.get(timeout=1))
+        except queue.Empty:
+            dead = [process.exitcode for process in processes if process.exitcode]
+            if dead or time.monotonic() > end:
+                raise WorkerError(
+                    f"Expected {count} processes to finish their part of the benchmark, but "
+                    f"{f'one ended with code {dead[0]}' if dead else 'they hang'}; its own message is above. "
+                    "Try fewer products."
+                ) from None
+    for process in processes:
+        process.join()
+    return found
+
+
+def _run(folder: str, work: Callable[..., Any], told: tuple[Any, ...], barrier: Barrier | None, answers: Any) -> None:
+    os.environ["AGENTGYM_HINDSIGHT_CACHE"] = folder
+    answers.put(work(*told, *([barrier] if barrier is not None else [])))

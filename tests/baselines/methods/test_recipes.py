@@ -1,0 +1,131 @@
+"""What the papers' released code does by default, as one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+
+from agentgym_hindsight.baselines import methods as recipes  # noqa: E402
+from agentgym_hindsight.baselines.methods import RECIPES, recipe  # noqa: E402
+from agentgym_hindsight.baselines.methods.credit import GroupRelative  # noqa: E402
+from agentgym_hindsight.baselines.methods.gigpo import GroupInGroup  # noqa: E402
+from agentgym_hindsight.baselines.methods.hgpo import HistoryGroups  # noqa: E402
+from agentgym_hindsight.baselines.methods.rloo import LeaveOneOut  # noqa: E402
+from agentgym_hindsight.baselines.methods.rows import Rows  # noqa: E402
+from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
+
+#: Of the policy loss: the same for all.
+LOSS = {"clip": 0.2, "dual_clip": 3.0, "entropy": 0.001, "kl": 0.0, "aux_kl": 0.0, "anchor": "observation",
+        "details": False}  # fmt: skip
+NO_TEACHER = {"what": "", "when": "0"}
+TABLE: dict[str, dict[str, Any]] = {
+    "grpo": {**NO_TEACHER, "penalty": 0.1, "statistics": "rows", "scale": "std"},
+    "rloo": {**NO_TEACHER, "penalty": 0.1, "statistics": "rows"},
+    "gigpo": {**NO_TEACHER, "penalty": 0.1, "gamma": 0.95, "omega": 1.0, "scale": "std", "statistics": "rows"},
+    "hgpo": {
+        **NO_TEACHER,
+        "penalty": 0.1,
+        "gamma": 0.95,
+        "history": 2,
+        "alpha": 1.0,
+        "weight_offset": 1,
+        "base_group": False,
+        "scale": "std",
+    },
+    "rlsd": {
+        "what": "success",
+        "who": "current",
+        "tokens": "response",
+        "how": "reweight:0.2",
+        "when": "0.5->0/50",
+        "penalty": 0.1,
+        "statistics": "rows",
+        "scale": "std",
+    },
+    "serl": {
+        "what": "immediate",
+        "who": "sync:10",
+        "tokens": "action",
+        "how": "reweight:0.2",
+        "when": "0.5->0/50",
+        "penalty": 0.1,
+        "statistics": "rows",
+        "scale": "std",
+    },
+}
+ROWS = Rows(
+    group=torch.tensor([0, 0, 0, 0, 1, 1]),
+    trajectory=torch.tensor([0, 0, 1, 1, 2, 3]),
+    place=torch.tensor([0, 1, 0, 1, 0, 0]),
+    returns=torch.tensor([10.0, 10.0, 0.0, 0.0, 10.0, 0.0]),
+    rewards=torch.tensor([0.0, 10.0, 0.0, 0.0, 10.0, 0.0]),
+    invalid=torch.tensor([False, False, True, False, False, False]),
+    anchors=("hall", "room", "hall", "hall", "hall", "hall"),
+)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_released_defaults(name: str) -> None:
+    plain = recipe(name).as_dict()
+    wanted = {**LOSS, **TABLE[name]}
+    assert {key: plain[key] for key in wanted} == wanted
+    if TABLE[name]["what"]:
+        assert plain == wanted, "no value that the table does not name"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_file_a_recipe_with_its_equations(name: str) -> None:
+    path = Path(recipes.__file__).parent / f"{name}.py"
+    text = path.read_text(encoding="utf-8")
+    assert recipe(name).name == name
+    assert " = " in text.split('"""')[1], "the docstring has the equations"
+    others = [other for other in RECIPES if other != name and f"methods.{other} " in text.split('"""', 2)[2]]
+    assert others == [], "a recipe imports no other one"
+    with_method = {file.stem for file in path.parent.glob("*.py") if "\nMETHOD = " in file.read_text(encoding="utf-8")}
+    assert set(RECIPES) == with_method
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "wanted"),
+    [
+        ("grpo", {}, GroupRelative()(ROWS)),
+        ("serl", {"penalty": 0.7}, GroupRelative(penalty=0.7)(ROWS)),
+        ("rlsd", {"statistics": "trajectories"}, GroupRelative(statistics="trajectories")(ROWS)),
+        ("grpo", {"scale": "none"}, GroupRelative(scale="none")(ROWS)),
+        ("rloo", {}, LeaveOneOut()(ROWS)),
+        ("rloo", {"penalty": 0.7, "statistics": "trajectories"}, LeaveOneOut(penalty=0.7, statistics="trajectories")(ROWS)),
+        ("gigpo", {}, GroupInGroup()(ROWS)),
+        (
+            "gigpo",
+            {"penalty": 0.7, "gamma": 0.5, "omega": 0.3, "scale": "none", "statistics": "trajectories"},
+            GroupInGroup(penalty=0.7, gamma=0.5, omega=0.3, scale="none", statistics="trajectories")(ROWS),
+        ),
+        ("hgpo", {}, HistoryGroups()(ROWS)),
+        (
+            "hgpo",
+            {"penalty": 0.7, "gamma": 0.5, "history": 1, "alpha": 2.0, "weight_offset": 0, "base_group": True,
+             "scale": "none"},
+            HistoryGroups(penalty=0.7, gamma=0.5, history=1, alpha=2.0, weight_offset=0, base_group=True, scale="none")(ROWS),
+        ),
+    ],
+)  # fmt: skip
+def test_every_option_reaches_the_credit(name: str, given: dict[str, Any], wanted: Any) -> None:
+    assert torch.equal(recipe(name).changed(**given).credit(ROWS), wanted)
+    if given:
+        assert not torch.equal(recipe(name).credit(ROWS), wanted)
+
+
+def test_teachers_decay_and_vanish() -> None:
+    for name in ("serl", "rlsd"):
+        when = recipe(name).when
+        assert [when(k) for k in (0, 25, 49, 50, 149)] == [0.5, 0.25, pytest.approx(0.01), 0.0, 0.0]
+    assert not any(recipe(name).has_teacher for name in ("grpo", "rloo", "gigpo", "hgpo"))
+
+
+def test_an_unknown_recipe() -> None:
+    with pytest.raises(UnknownNameError, match="serl"):
+        recipe("sarl")

@@ -1,0 +1,405 @@
+"""Token weights, gates and divergences: hand-worked numbers, bounds and signs, and what gradients may pass."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra [train] is not installed")
+
+from agentgym_hindsight.baselines.methods.schedules import LinearDecay, Window  # noqa: E402
+from agentgym_hindsight.baselines.methods.antisd import antisd_phi  # noqa: E402
+from agentgym_hindsight.baselines.methods.divergences import divergence, k3  # noqa: E402
+from agentgym_hindsight.baselines.methods.factor import factor_weights  # noqa: E402
+from agentgym_hindsight.baselines.methods.sdar import sdar_gate  # noqa: E402
+from agentgym_hindsight.baselines.methods.signals import gap, reweight, weights  # noqa: E402
+from agentgym_hindsight.baselines.methods.trial import trial_weights  # noqa: E402
+from agentgym_hindsight.errors import UsageError  # noqa: E402
+
+S = torch.tensor([0.7, 0.2, 0.1]).log()
+T = torch.tensor([0.5, 0.4, 0.1]).log()
+
+
+def random_rows(seed: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Advantages (some 0, rows 0 and 1 certainly of either sign), gaps from tiny to absurd, and a mask."""
+    draw = torch.Generator().manual_seed(seed)
+    advantages = torch.randn(9, generator=draw)
+    advantages[0], advantages[1], advantages[2] = 1.5, -1.5, 0.0
+    gaps = torch.randn(9, 7, generator=draw) * torch.logspace(-3, 3, 7)
+    return advantages.to(dtype), gaps.to(dtype), torch.rand(9, 7, generator=draw) < 0.6
+
+
+def one(advantage: float, delta: float, lam: float) -> float:
+    found = reweight(torch.tensor([advantage]), torch.tensor([[delta]]), torch.tensor([[True]]), lam)
+    return float(found.item())
+
+
+# ---------------------------------------------------------------- SERL and RLSD
+
+
+@pytest.mark.parametrize(
+    ("advantage", "delta", "lam", "expected"),
+    [
+        (1.5, 0.1, 0.5, 1.578878),
+        (1.5, 0.1, 0.25, 1.539439),
+        (1.5, -0.1, 0.5, 1.428628),
+        (1.5, 0.5, 0.5, 1.65),
+        (1.5, -0.5, 0.5, 1.35),
+        (-1.5, 0.1, 0.5, -1.428628),
+        (-1.5, -0.1, 0.5, -1.578878),
+        (-1.5, 0.5, 0.5, -1.35),
+        (-1.5, -0.5, 0.5, -1.65),
+        (0.0, 0.1, 0.5, 0.0),
+        (0.0, -0.5, 0.5, 0.0),
+    ],
+)
+def test_reweight(advantage: float, delta: float, lam: float, expected: float) -> None:
+    assert one(advantage, delta, lam) == pytest.approx(expected, abs=1e-6)
+
+
+def test_weights() -> None:
+    gaps = torch.tensor([[0.1, -0.1, 0.5, -0.5, 0.5]] * 3)
+    mask = torch.tensor([[True, True, True, True, False]] * 3)
+    found = weights(torch.tensor([1.5, -1.5, 0.0]), gaps, mask)
+    assert found[0].tolist() == pytest.approx([1.105171, 0.904837, 1.2, 0.8, 1.0], abs=1e-6)
+    assert found[1].tolist() == pytest.approx([0.904837, 1.105171, 0.8, 1.2, 1.0], abs=1e-6)
+    assert found[2].tolist() == [1.0] * 5
+
+
+def test_the_decay_of_serl_reaches_grpo() -> None:
+    decay, expected = LinearDecay(), {0: 1.578878, 25: 1.539439, 50: 1.5, 60: 1.5}
+    assert {k: one(1.5, 0.1, decay(k)) for k in expected} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("lam", [0.01, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("clip", [0.05, 0.2, 0.9])
+def test_signs_are_kept_and_bounds_hold(seed: int, lam: float, clip: float) -> None:
+    advantages, gaps, mask = random_rows(seed)
+    found = reweight(advantages, gaps, mask, lam, clip=clip)
+    assert torch.equal(found.sign(), advantages.sign()[:, None].expand_as(found))
+    ratio = (found / advantages[:, None])[advantages != 0]
+    assert ratio.min().item() >= 1 - lam * clip - 1e-6
+    assert ratio.max().item() <= 1 + lam * clip + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_outside_the_mask_stands_the_advantage_itself(seed: int) -> None:
+    advantages, gaps, mask = random_rows(seed)
+    found = reweight(advantages, gaps, mask, 0.3)
+    base = advantages[:, None].expand_as(found)
+    assert torch.equal(found[~mask], base[~mask])
+    assert not torch.equal(found[mask], base[mask])
+    assert torch.equal(reweight(advantages, gaps, torch.zeros_like(mask), 0.3), base)
+
+
+def test_a_teacher_that_agrees_leaves_the_advantage_to_the_bit() -> None:
+    advantages, gaps, mask = random_rows(0)
+    for lam in (0.1, 0.3, 0.7):
+        found = reweight(advantages, torch.zeros_like(gaps), mask, lam)
+        assert torch.equal(found, advantages[:, None].expand_as(found))
+
+
+@pytest.mark.parametrize("mean_one", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_no_lambda_is_grpo_to_the_bit(mean_one: bool, dtype: torch.dtype) -> None:
+    advantages, gaps, mask = random_rows(1, dtype)
+    gaps[0, 0] = math.nan  # nobody asks the teacher any more: whatever stands there does not matter
+    found = reweight(advantages, gaps, mask, 0.0, mean_one=mean_one)
+    assert found.dtype == torch.promote_types(dtype, torch.float32)
+    assert torch.equal(found, advantages.to(found.dtype)[:, None].expand(9, 7))
+    found += 1  # an expanded view would refuse
+
+
+def test_a_zero_advantage_stays_zero() -> None:
+    _, gaps, mask = random_rows(2)
+    for mean_one in (False, True):
+        assert reweight(torch.zeros(9), gaps, mask, 0.5, mean_one=mean_one).abs().max().item() == 0.0
+
+
+@pytest.mark.parametrize("mean_one", [False, True])
+def test_absurd_gaps_stay_finite_and_padding_cannot_leak(mean_one: bool) -> None:
+    gaps = torch.tensor([[math.inf, -math.inf, 1e30, math.nan], [math.nan] * 4, [math.inf] * 4])
+    mask = torch.tensor([[True, True, True, False], [False] * 4, [True] * 4])
+    found = reweight(torch.tensor([2.0, 3.0, 0.0]), gaps, mask, 0.5, mean_one=mean_one)
+    assert found.isfinite().all()
+    assert found[0, 3].item() == 2.0
+    assert found[1].tolist() == [3.0] * 4
+    assert found[2].tolist() == [0.0] * 4
+    if not mean_one:
+        assert found[0].tolist() == pytest.approx([2.2, 1.8, 2.2, 2.0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mean_one_keeps_the_push_of_a_row(seed: int) -> None:
+    advantages, gaps, mask = random_rows(seed)
+    found = reweight(advantages, gaps, mask, 0.5, mean_one=True)
+    assert torch.allclose(found.sum(-1), advantages * 7, atol=1e-4)
+    assert torch.equal(found[~mask], advantages[:, None].expand_as(found)[~mask])
+    assert torch.equal(found.sign(), advantages.sign()[:, None].expand_as(found))
+    plain = reweight(advantages, gaps, mask, 0.5)
+    assert not torch.allclose(plain.sum(-1), advantages * 7, atol=1e-4)
+    for row in range(9):  # one factor a row: the order of its tokens is untouched
+        if mask[row].any() and advantages[row] != 0:
+            ratio = (found / plain)[row][mask[row]]
+            assert torch.allclose(ratio, ratio[:1].expand_as(ratio))
+
+
+def test_mean_one_may_leave_the_bounds() -> None:
+    gaps, mask = torch.tensor([[-9.0, -9.0, -9.0, 9.0]]), torch.ones(1, 4, dtype=torch.bool)
+    found = reweight(torch.ones(1), gaps, mask, 0.5, mean_one=True)[0]
+    assert found.tolist() == pytest.approx([0.9 / 0.95] * 3 + [1.1 / 0.95])
+    assert found[3].item() > 1.1
+
+
+def test_bfloat16_rows_are_reckoned_in_float32() -> None:
+    advantages, gaps, mask = random_rows(3, torch.bfloat16)
+    for function in (lambda a, g: reweight(a, g, mask, 0.5), lambda a, g: weights(a, g, mask)):
+        found = function(advantages, gaps)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, function(advantages.float(), gaps.float()))
+
+
+def test_rows_do_not_see_each_other() -> None:
+    advantages, gaps, mask = random_rows(4)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    for mean_one in (False, True):
+        whole = reweight(advantages, gaps, mask, 0.5, mean_one=mean_one)
+        assert torch.equal(reweight(advantages[order], gaps[order], mask[order], 0.5, mean_one=mean_one), whole[order])
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (4, 0)])
+def test_empty_batches(shape: tuple[int, int]) -> None:
+    nothing, mask = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
+    for lam in (0.0, 0.5):
+        for mean_one in (False, True):
+            assert reweight(torch.zeros(shape[0]), nothing, mask, lam, mean_one=mean_one).shape == shape
+    assert weights(torch.zeros(shape[0]), nothing, mask).shape == shape
+
+
+def test_no_gradient_flows_through_a_signal() -> None:
+    logps = torch.randn(2, 3, requires_grad=True)
+    advantages, mask = torch.tensor([1.0, -1.0], requires_grad=True), torch.ones(2, 3, dtype=torch.bool)
+    assert not gap(logps, logps * 2).requires_grad
+    for found in (
+        weights(advantages, logps, mask),
+        reweight(advantages, logps, mask, 0.5),
+        reweight(advantages, logps, mask, 0.5, mean_one=True),
+        reweight(advantages, logps, mask, 0.0),
+        sdar_gate(logps),
+        antisd_phi(logps),
+        trial_weights(logps, torch.ones(2, 3)),
+        factor_weights(advantages, logps, 0.5),
+    ):
+        assert not found.requires_grad
+
+
+def test_gap_is_the_teacher_less_the_student_and_keeps_small_differences() -> None:
+    assert gap(torch.tensor([[-1.0]]), torch.tensor([[-1.5]])).tolist() == [[0.5]]
+    fine = gap(torch.tensor([-1.0], dtype=torch.bfloat16), torch.tensor([-1.001]))
+    assert fine.dtype == torch.float32
+    assert fine.item() == pytest.approx(0.001, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a, g, m: reweight(a, g, m, 1.5), r"lam from 0 to 1.*1\.5"),
+        (lambda a, g, m: reweight(a, g, m, math.nan), r"lam.*nan"),
+        (lambda a, g, m: reweight(a, g, m, 0.5, clip=1.0), r"clip.*1\.0"),
+        (lambda a, g, m: weights(a, g, m, clip=-0.1), r"clip.*-0\.1"),
+        (lambda a, g, m: weights(a[:-1], g, m), r"\(8,\).*\(9, 7\)"),
+        (lambda a, g, m: weights(a, g, m[:, :-1]), r"\(9, 6\)"),
+        (lambda a, g, m: weights(a, g[0], m[0]), r"\(7,\)"),
+        (lambda a, g, m: reweight(a, g, m.long(), 0.0), r"int64.*\.bool\(\)"),
+        (lambda a, g, m: gap(g, g[:1]), r"\(9, 7\).*\(1, 7\)"),
+    ],
+)
+def test_what_callers_get_wrong(call: Callable[..., object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        call(*random_rows(0))
+    assert "try" in str(caught.value)
+
+
+# ---------------------------------------------------------------- divergences
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"), [(0.0, 0.109023), (1.0, 0.096901), (0.25, 0.019640), (0.5, 0.025362), (0.75, 0.018541)]
+)
+@pytest.mark.parametrize("shift", [0.0, 5.0])
+def test_divergence(alpha: float, expected: float, shift: float) -> None:
+    # Logits or log-probabilities: a shift changes nothing.
+    assert divergence(T + shift, S - shift, alpha=alpha).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("top_k", [None, 1, 3, 100])
+def test_divergence_is_zero_for_equals_and_positive_else(alpha: float, top_k: int | None) -> None:
+    draw = torch.Generator().manual_seed(0)
+    teacher, student = torch.randn(2, 5, 4, 11, generator=draw)
+    found = divergence(teacher, student, alpha=alpha, top_k=top_k)
+    assert found.shape == (5, 4)
+    assert found.min().item() > 0
+    assert divergence(student, student, alpha=alpha, top_k=top_k).abs().max().item() < 1e-6
+
+
+def test_top_k_puts_the_rest_into_one_bucket() -> None:
+    # Student's best two are tokens 0 and 1; what is left is one bucket: S (.6, .25, .15), T (.3, .3, .4).
+    student, teacher = torch.tensor([0.6, 0.25, 0.1, 0.05]).log(), torch.tensor([0.3, 0.3, 0.1, 0.3]).log()
+    expected = sum(t * math.log(t / s) for t, s in ((0.3, 0.6), (0.3, 0.25), (0.4, 0.15)))
+    assert divergence(teacher, student, alpha=0.0, top_k=2).item() == pytest.approx(expected, abs=1e-5)
+    whole = divergence(teacher, student, alpha=0.5)
+    assert divergence(teacher, student, alpha=0.5, top_k=2).item() < whole.item()  # merging only loses
+    assert torch.equal(divergence(teacher, student, alpha=0.5, top_k=4), whole)
+    assert torch.equal(divergence(teacher, student, alpha=0.5, top_k=99), whole)
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_only_the_student_learns_from_a_divergence(alpha: float, top_k: int | None) -> None:
+    draw = torch.Generator().manual_seed(1)
+    teacher = torch.randn(2, 3, 6, generator=draw).requires_grad_()
+    student = torch.randn(2, 3, 6, generator=draw).requires_grad_()
+    divergence(teacher, student, alpha=alpha, top_k=top_k).sum().backward()
+    assert teacher.grad is None
+    assert student.grad is not None
+    assert student.grad.abs().max().item() > 0
+
+
+def test_the_gradient_of_the_forward_divergence_is_student_less_teacher() -> None:
+    student = S.clone().requires_grad_()
+    divergence(T, student, alpha=0.0).backward()
+    assert student.grad is not None
+    assert student.grad.tolist() == pytest.approx([0.2, -0.2, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_forbidden_tokens_and_certain_models_stay_finite(alpha: float, top_k: int | None) -> None:
+    forbidden = torch.tensor([0.0, 0.0, 0.0, -math.inf])
+    teacher = torch.stack([torch.tensor([1.0, 2.0, 0.0, 0.0]) + forbidden, torch.tensor([200.0, 0.0, 0.0, 0.0])])
+    student = torch.stack([torch.tensor([2.0, 1.0, 0.0, 0.0]) + forbidden, torch.tensor([0.0, 200.0, 0.0, 0.0])])
+    student.requires_grad_()
+    found = divergence(teacher, student, alpha=alpha, top_k=top_k)
+    found.sum().backward()
+    assert found.isfinite().all()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
+def test_bfloat16_logits_are_reckoned_in_float32() -> None:
+    teacher, student = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(2)).bfloat16()
+    found = divergence(teacher, student, alpha=0.5)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, divergence(teacher.float(), student.float(), alpha=0.5))
+
+
+def test_divergence_of_nothing() -> None:
+    assert divergence(torch.zeros(0, 4, 9), torch.zeros(0, 4, 9), alpha=0.5, top_k=3).shape == (0, 4)
+
+
+def test_divergence_checks_what_it_gets() -> None:
+    with pytest.raises(UsageError, match=r"alpha.*1\.5"):
+        divergence(T, S, alpha=1.5)
+    with pytest.raises(UsageError, match=r"top_k.*0"):
+        divergence(T, S, alpha=0.5, top_k=0)
+    with pytest.raises(UsageError, match=r"\(3,\).*\(2,\)"):
+        divergence(T, S[:2], alpha=0.5)
+
+
+# ---------------------------------------------------------------- SDAR, AntiSD, TRIAL, FACTOR
+
+
+def test_k3() -> None:
+    assert k3(torch.tensor([-0.5, 0.0, 0.5])).tolist() == pytest.approx([0.148721, 0.0, 0.106531], abs=1e-6)
+    assert k3(torch.linspace(-4, 4, 81)).min().item() >= 0
+    assert k3(torch.tensor([1e-4]))[0].item() == pytest.approx(5e-9, rel=0.3)  # e^x − 1 would be rounded away
+    student = torch.tensor([0.5], requires_grad=True)
+    k3(student).backward()  # this one is a loss
+    assert student.grad is not None
+    assert student.grad.item() == pytest.approx(1 - math.exp(-0.5))
+
+
+def test_sdar_gate() -> None:
+    found = sdar_gate(torch.tensor([-0.5, -0.1, 0.0, 0.1, 0.5])).tolist()
+    assert found == pytest.approx([0.075858, 0.377541, 0.5, 0.622459, 0.924142], abs=1e-6)
+    assert sdar_gate(torch.tensor([-3.0, 3.0]), beta=0.0).tolist() == [0.5, 0.5]  # GRPO+OPSD
+
+
+def test_antisd_phi() -> None:
+    found = antisd_phi(torch.tensor([-5.0, -1.0, 0.0, 1.0, 5.0])).tolist()
+    assert found == pytest.approx([-0.343216, -0.189943, 0.0, 0.310057, 2.156784], abs=1e-6)
+    assert antisd_phi(torch.tensor([-1e4])).item() == pytest.approx(-math.log(2) / 2)
+
+
+def test_trial_weights() -> None:
+    counts = torch.tensor([10, 20, 10])
+    found = trial_weights(torch.tensor([0.1, 0.2, 0.3]), counts)
+    assert found.tolist() == pytest.approx([0.5, 1.0, 1.5])
+    assert (found * counts).sum().item() == pytest.approx(40)
+
+
+def test_trial_weights_of_many_rollouts_with_padding() -> None:
+    scores = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.2, math.nan], [0.0, 0.0, 0.0]])
+    counts = torch.tensor([[10, 20, 10], [5, 5, 0], [3, 3, 3]])
+    found = trial_weights(scores, counts)
+    assert found[0].tolist() == pytest.approx([0.5, 1.0, 1.5])
+    assert found[1].tolist() == pytest.approx([4 / 3, 2 / 3, 1.0])
+    assert found[2].tolist() == [1.0] * 3  # nothing tells the turns apart
+    assert trial_weights(torch.zeros(0), torch.zeros(0)).shape == (0,)
+    with pytest.raises(UsageError, match=r"\(3,\).*\(2,\)"):
+        trial_weights(torch.zeros(3), torch.zeros(2))
+
+
+def test_factor_weights() -> None:
+    eta = Window(LinearDecay(0.7, 50), 11, 49)(20)
+    found = factor_weights(-1.0, torch.tensor([0.0, 2.0, -2.0]), eta)
+    assert found.tolist() == pytest.approx([0.72781, 0.60000, 1.67218], abs=1e-5)
+    clipped = factor_weights(1.0, torch.tensor([0.0, 50.0, -50.0]), eta)
+    assert torch.equal(clipped, factor_weights(1.0, torch.tensor([0.0, 3.0, -3.0]), eta))
+
+
+def test_factor_weights_have_mean_one_over_an_action() -> None:
+    draw = torch.Generator().manual_seed(3)
+    gaps, signs = torch.randn(6, 8, generator=draw) * 4, torch.tensor([1.0, -1, 0, 2.5, -0.1, 1])
+    mask = torch.rand(6, 8, generator=draw) < 0.5
+    mask[5] = False
+    for eta in (0.0, 0.42, 1.0):
+        whole = factor_weights(signs, gaps, eta, tau=0.5)
+        assert torch.allclose(whole.mean(-1), torch.ones(6))
+        assert whole.min().item() >= 0
+        part = factor_weights(signs, gaps, eta, tau=0.5, mask=mask)
+        assert torch.equal(part[~mask], torch.ones_like(part[~mask]))
+        assert torch.allclose(part.mean(-1), torch.ones(6), atol=1e-6)
+        for row in range(5):
+            alone = factor_weights(float(signs[row]), gaps[row][mask[row]], eta, tau=0.5)
+            assert torch.allclose(part[row][mask[row]], alone, atol=1e-6)
+    assert torch.equal(factor_weights(signs, gaps, 0.0), torch.ones(6, 8))
+    assert torch.allclose(factor_weights(torch.zeros(6), gaps, 0.9), torch.ones(6, 8))
+
+
+def test_factor_weights_check_their_options() -> None:
+    gaps = torch.zeros(2, 3)
+    with pytest.raises(UsageError, match=r"eta.*1\.2"):
+        factor_weights(1.0, gaps, 1.2)
+    with pytest.raises(UsageError, match=r"tau.*0"):
+        factor_weights(1.0, gaps, 0.5, tau=0.0)
+    with pytest.raises(UsageError, match=r"clip.*-1"):
+        factor_weights(1.0, gaps, 0.5, clip=-1.0)
+    with pytest.raises(UsageError, match=r"\(3,\).*\(2, 3\)"):
+        factor_weights(torch.zeros(3), gaps, 0.5)
+    with pytest.raises(UsageError, match=r"mask.*\(2, 2\)"):
+        factor_weights(1.0, gaps, 0.5, mask=torch.ones(2, 2, dtype=torch.bool))
+    assert factor_weights(1.0, torch.zeros(0), 0.5).shape == (0,)
+
+
+def test_without_torch_the_answer_is_a_command() -> None:
+    code = "import sys; sys.modules['torch'] = None; import agentgym_hindsight.baselines.methods.signals"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "MissingExtraError" in found.stderr
+    assert "pip install 'agentgym-hindsight[train]'" in found.stderr

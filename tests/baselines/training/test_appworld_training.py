@@ -1,0 +1,84 @@
+"""SERL in AppWorld's miniature: code in, token weights on the code, a policy that changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+pytest.importorskip("trl", reason="needs the extra [train]")
+
+from agentgym_hindsight.baselines.training import trainer as trainers
+from agentgym_hindsight.baselines.training.configuration import configure
+from agentgym_hindsight.baselines.training.run import train
+from agentgym_hindsight.baselines.training.warm_start import expert_play
+from agentgym_hindsight.wrappers import parse_response
+from tests.baselines.training.tiny_runs import LuckyTrainer
+
+SETTINGS = [
+    "stage.env=AppWorld-Hindsight-v0",
+    'stage.settings={"templates": ["ask_the_time"], "max_steps": 3}',
+    "examination.split=train",
+    "examination.tasks=4",
+    "examination.temperatures=[0.4]",
+    "warm.tasks=12",
+    "warm.epochs=12",
+    "plan.updates=2",
+    "plan.tasks=2",
+    "plan.siblings=4",
+    "plan.response_tokens=48",
+    "samples_every=1",
+]
+
+
+def test_the_preset_of_a_tiny_policy_speaks_code() -> None:
+    run = configure("serl", settings=SETTINGS[:1])
+    assert (run.stage.protocol, run.stage.parser) == ("code", "code")
+    assert run.stage.settings == {"max_steps": 6}
+    assert run.plan.prompt_tokens > run.plan.response_tokens > 16
+
+
+def test_expert_play_is_the_reference_solution_turn_by_turn() -> None:
+    stage = configure("serl", settings=SETTINGS).stage
+    examples = [each for wave in expert_play(stage, list(stage.panel("train", 3)), noise=0.0) for each in wave]
+    assert len(examples) == 6
+    assert {each.response for each in examples} == {
+        '```python\nnow = apis.phone.show_time()["now"]\nprint(now)\n```',
+        "```python\napis.supervisor.complete_task(answer=now[11:16])\n```",
+    }
+    assert all("Go on with one ```python block." in each.prompt for each in examples)
+
+
+def test_serl_out_of_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is weighed is the code and nothing around it; the weights are the teacher's; the run leaves its files."""
+    monkeypatch.chdir(tmp_path)
+    seen: list[Any] = []
+    told = LuckyTrainer._rows
+
+    def watch(self: Any, *arguments: Any) -> Any:
+        rows = told(self, *arguments)
+        seen.extend((row, self.encoder.decode) for row in rows)
+        return rows
+
+    monkeypatch.setattr(LuckyTrainer, "_rows", watch)
+    monkeypatch.setattr(trainers, "HindsightTrainer", LuckyTrainer)
+    train(configure("serl", settings=SETTINGS), tmp_path / "run")
+    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert len(metrics) == 2
+    assert all(each["grad_norm"] > 0 for each in metrics)
+    weighed = [row for row, _ in seen if row.advantage]  # where all siblings won there is nothing to weigh
+    assert weighed
+    assert all(bool(row.teacher_ids) == any(row.chosen) for row in weighed), "asked wherever there is code to weigh"
+    blocks = 0
+    for row, decode in seen:
+        text = decode(row.response_ids)
+        code = decode([each for each, chosen in zip(row.response_ids, row.chosen, strict=True) if chosen])
+        span = parse_response(text, "code").span
+        inner = "" if span is None else text[slice(*span)]
+        assert inner in code
+        assert len(code) <= len(inner) + 12, "a token at the edge may hold some of the fence"
+        blocks += span is not None
+    assert blocks > len(seen) / 4, "a warm start of seconds has learnt the format, mostly"

@@ -1,0 +1,283 @@
+"""Settings from recipes, files and single values; and the configurations that are shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra [train]")
+yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
+
+from agentgym_hindsight.baselines.methods import RECIPES  # noqa: E402
+from agentgym_hindsight.baselines.training.configuration import (  # noqa: E402
+    TINY,
+    configure,
+    dump_configuration,
+    load_configuration,
+)
+from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
+from agentgym_hindsight.baselines.training.run import Training  # noqa: E402
+from agentgym_hindsight.errors import (  # noqa: E402
+    DamagedDataError,
+    HindsightError,
+    MissingDataError,
+    UnknownNameError,
+    UsageError,
+)
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+EVERY = sorted(CONFIGS.glob("*.yaml"))
+BIG = "Qwen/Qwen2.5-7B-Instruct"
+
+
+def loaded(path: Path) -> tuple[str, Training]:
+    given = load_configuration(path)
+    return given["recipe"], configure(given["recipe"], given)
+
+
+def through_yaml(name: str, training: Training, tmp_path: Path) -> Training:
+    path = tmp_path / "run.yaml"
+    path.write_text(dump_configuration(name, training), encoding="utf-8")
+    recipe, again = loaded(path)
+    assert recipe == name
+    return again
+
+
+# -- the shipped files ------------------------------------------------------------------------------------------------
+
+
+def test_four_are_shipped() -> None:
+    assert [path.stem for path in EVERY] == [
+        "grpo_alfworld_7b",
+        "serl_alfworld_7b",
+        "serl_alfworld_tiny",
+        "serl_webshop_7b",
+    ]
+
+
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
+def test_each_is_a_run_and_comes_back_from_its_own_dump(path: Path, tmp_path: Path) -> None:
+    name, training = loaded(path)
+    assert path.stem.startswith(f"{name}_")
+    assert through_yaml(name, training, tmp_path) == training
+    assert path.read_text(encoding="utf-8").startswith("# "), "a comment says what it is and how it is run"
+
+
+@pytest.mark.parametrize("name", ["serl_alfworld_7b", "grpo_alfworld_7b", "serl_webshop_7b"])
+def test_the_papers_numbers(name: str) -> None:
+    """The table of the release: 16 tasks of 8, 1e-6, 150 updates, validation at 0.4 every 15 of them on 128 tasks."""
+    recipe, run = loaded(CONFIGS / f"{name}.yaml")
+    shop = "webshop" in name
+    plan, examination = run.plan, run.examination
+    assert run.model == BIG
+    assert (plan.tasks, plan.siblings, plan.updates) == (16, 8, 150)
+    assert (plan.learning_rate, plan.grad_clip, plan.warmup) == (1e-6, 1.0, 0)
+    assert (plan.prompt_tokens, plan.response_tokens) == ((4096, 512) if shop else (2048, 512))
+    assert (plan.temperature, plan.vllm) == (1.0, "colocate")
+    assert (examination.temperatures, examination.every, examination.tasks) == ((0.4,), 15, 128)
+    assert examination.split == ("test" if shop else "valid_seen")
+    assert run.stage.env == ("WebShop-Hindsight-v0" if shop else "ALFWorld-Hindsight-v0")
+    assert run.stage.settings["max_steps"] == (15 if shop else 50)
+    assert run.stage.settings["data"] == "official"
+    turns = 128 * (8 if shop else 20)  # about as many rows an update, in batches of 64 and 256
+    assert plan.mini_batches == turns // (64 if shop else 256)
+    assert (run.stage.protocol, run.stage.history, run.stage.reward) == ("verl-agent-2025", 2, "10-won")
+    method = run.method.as_dict()
+    assert (method["clip"], method["dual_clip"], method["entropy"], method["kl"]) == (0.2, 3.0, 0.001, 0.0)
+    assert (method["penalty"], method["statistics"], method["scale"]) == (0.1, "rows", "std")
+    if recipe == "serl":
+        assert (method["when"], method["how"], method["who"]) == ("0.5->0/50", "reweight:0.2", "sync:10")
+        assert (method["what"], method["where"], method["tokens"]) == ("immediate", "step", "action")
+    else:
+        assert not run.method.has_teacher
+
+
+def test_rivals_differ_in_the_method_alone() -> None:
+    serl, grpo = (loaded(CONFIGS / f"{name}_alfworld_7b.yaml")[1].as_dict() for name in ("serl", "grpo"))
+    assert serl.pop("method") != grpo.pop("method")
+    assert serl == grpo
+
+
+def test_the_tiny_file_spells_out_the_preset() -> None:
+    path = CONFIGS / "serl_alfworld_tiny.yaml"
+    assert loaded(path)[1] == configure("serl")
+    assert covers(load_configuration(path), TINY), "every setting of the preset stands in it"
+    assert covers(load_configuration(path)["method"], configure("serl").method.as_dict())
+
+
+def covers(spelled: Any, preset: Any) -> bool:
+    return all(
+        key in spelled and (not isinstance(each, dict) or covers(spelled[key], each)) for key, each in preset.items()
+    )
+
+
+# -- the order of words -----------------------------------------------------------------------------------------------
+
+
+def test_the_papers_numbers_are_the_defaults_and_tiny_models_have_their_own() -> None:
+    big = configure("serl", {"model": BIG})
+    assert big.plan == Plan()
+    assert big.stage.protocol == "verl-agent-2025"
+    tiny = configure("serl")
+    assert (tiny.model, tiny.stage.protocol, tiny.plan.prompt_tokens) == ("tiny:S", "brief", 640)
+    assert configure("serl", settings=["model=tiny:L"]).plan == tiny.plan
+
+
+def test_the_last_word_wins() -> None:
+    given = {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}
+    run = configure("serl", given, ["plan.updates=9", "plan.updates=11", "stage.settings.max_steps=4"])
+    assert (run.plan.updates, run.plan.tasks, run.plan.siblings) == (11, 3, 8)
+    house = {"data": "embedded", "difficulty": "bare", "task_types": ["look_at_obj_in_light"]}
+    assert run.stage.settings == {**house, "max_steps": 4}
+    assert configure("serl", settings=["stage.settings.task_types=null"]).stage.settings["task_types"] is None
+    assert (run.model, run.method.name) == ("tiny:M", "serl")
+    assert given == {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}, (
+        "what is given is left alone"
+    )
+    assert configure("serl").plan.updates == 40, "and so is the preset"
+
+
+def test_values_of_every_kind() -> None:
+    run = configure(
+        "serl",
+        settings=[
+            "plan.learning_rate=1", "plan.references=true", "plan.vllm=server", "examination.temperatures=[0, 0.4, 1]",
+            "method.when=0.3", "method.dual_clip=null", "method.what=success|immediate@anchor", "train_tasks=9",
+            "template.enable_thinking=false", "plan.trl.report_to=tensorboard", 'peft={"r": 8}', "stage.history=3",
+            "method.statistics=trajectories", "examination.split=valid_seen", "stage.settings.data=a=b",
+        ],
+    )  # fmt: skip
+    assert (run.plan.learning_rate, type(run.plan.learning_rate)) == (1.0, float)
+    assert run.plan.references is True
+    assert run.plan.vllm == "server"
+    assert run.examination.temperatures == (0, 0.4, 1)
+    assert run.method.when(7) == 0.3
+    assert run.method.dual_clip is None
+    assert (str(run.method.what), run.method.where) == ("success|immediate@anchor", "anchor")
+    assert run.train_tasks == 9
+    assert run.template == {"enable_thinking": False}
+    assert run.plan.trl == {"report_to": "tensorboard"}
+    assert run.peft == {"r": 8}
+    assert run.stage.history == 3
+    assert run.method.as_dict()["statistics"] == "trajectories"
+    assert run.stage.settings["data"] == "a=b"
+
+
+def test_another_env_has_no_settings_of_the_house() -> None:
+    run = configure("grpo", settings=["stage.env=WebShop-Hindsight-v0"])
+    assert run.stage.settings == {"max_steps": 15}
+    assert run.stage.protocol == "brief"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_from_yaml_to_yaml(name: str, tmp_path: Path) -> None:
+    settings = ["plan.seed=3", "method.clip=0.123456789", "plan.learning_rate=3e-6", "examination.temperatures=[1]",
+                "plan.trl.report_to=none", 'peft={"r": 4}', "warm.noise=0.123", "template.a=b"]  # fmt: skip
+    for training in (configure(name), configure(name, {"model": BIG}), configure(name, settings=settings)):
+        again = through_yaml(name, training, tmp_path)
+        assert again == training
+        assert dump_configuration(name, again) == dump_configuration(name, training)
+    assert again.plan.seed == 3
+
+
+def test_seeds_alone_do_not_make_another_run() -> None:
+    first, second = (configure("serl", settings=[f"plan.seed={seed}"]) for seed in (0, 1))
+    assert first != second
+    assert first.as_dict() == second.as_dict()
+    assert json.loads(json.dumps(first.as_dict())) == json.loads(json.dumps(second.as_dict()))
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "said"),
+    [
+        ("plan.update=3", UnknownNameError, "updates"),
+        ("plans.updates=3", UnknownNameError, "plan"),
+        ("method.penalti=0", UnknownNameError, "penalty"),
+        ("examination.task=3", UnknownNameError, "tasks"),
+        ("stage.envs=3", UnknownNameError, "env"),
+        ("warm.noises=3", UnknownNameError, "noise"),
+        ("stage.env=ALFWorld-Hindsight-v1", UnknownNameError, "ALFWorld-Hindsight-v0"),
+        ("stage.protocol=breif", UnknownNameError, "brief"),
+        ("plan.updates=many", UsageError, r"plan\.updates as int"),
+        ("plan.updates=2.5", UsageError, r"plan\.updates as int"),
+        ("plan.updates=0", UsageError, "updates ≥ 1"),
+        ("plan.siblings=1", UsageError, "two siblings"),
+        ("plan.learning_rate=fast", UsageError, r"plan\.learning_rate as float"),
+        ("plan.references=1", UsageError, r"plan\.references as bool"),
+        ("plan.vllm=yes", UsageError, "colocate"),
+        ("plan.temperature=0", UsageError, "temperature above 0"),
+        ("examination.temperatures=0.4", UsageError, "temperatures as tuple"),
+        ("plan=3", UsageError, r"plan\.NAME=VALUE"),
+        ("method=serl", UsageError, r"method\.NAME=VALUE"),
+        ("stage.settings.split=train", UsageError, "split"),
+        ("plan.updates", UsageError, "NAME=VALUE"),
+        ("=3", UsageError, "NAME=VALUE"),
+        ("model.name=x", UsageError, "another name"),
+    ],
+)
+def test_errors_of_single_values(setting: str, kind: type[HindsightError], said: str) -> None:
+    given = {"model": "tiny:S"} if setting.startswith("model.") else None
+    with pytest.raises(kind, match=said):
+        configure("serl", given, [setting])
+
+
+def test_an_unknown_recipe() -> None:
+    with pytest.raises(UnknownNameError, match="serl"):
+        configure("sarl")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a: [", "YAML"), ("- serl", "got list"), ("", "got NoneType"), ("3", "got int")]
+)
+def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(DamagedDataError, match=said):
+        load_configuration(path)
+    with pytest.raises(MissingDataError, match=r"configs/serl_alfworld_7b\.yaml"):
+        load_configuration(tmp_path / "nothing.yaml")
+
+
+def test_a_number_as_people_write_it_in_yaml(tmp_path: Path) -> None:
+    """YAML 1.1 reads 1e-6, without a point, as text."""
+    path = tmp_path / "run.yaml"
+    path.write_text("recipe: serl\nplan: {learning_rate: 1e-6}\n")
+    assert loaded(path)[1].plan.learning_rate == 1e-6
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["train_tasks=many", "samples_every=x", "template=no", "peft=3", "judge=gpt", "model=3", "plan.trl=none",
+     "stage.settings=3", "stage.workers=-1", "stage.history=-1", "warm.noise=2", "examination.tasks=-1",
+     "examination.temperatures=[-1]", "plan.learning_rate=-1", "plan.mini_batches=0", "plan.envs=-1",
+     "stage.reward=100"],
+)  # fmt: skip
+def test_a_value_that_makes_no_sense_is_refused_at_once(setting: str) -> None:
+    with pytest.raises(HindsightError, match=r"Expected|Unknown"):
+        configure("serl", settings=[setting])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["method.what=immediate"], r"Expected a λ with a teacher, got none in grpo; try --when"),
+        (["method.aux_kl=1"], "Expected aux_kl of a teacher, got grpo without one; try --what immediate"),
+        (["method.who=frozen"], "Expected who of a teacher"),
+        (["method.tokens=response"], "Expected tokens of a teacher"),
+        (["method.how=reweight:0.9"], "Expected how of a teacher"),
+    ],
+)
+def test_what_is_said_to_a_teacher_that_nobody_asks(settings: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        configure("grpo", settings=settings)
+
+
+def test_a_teacher_may_be_told_to_be_silent() -> None:
+    assert configure("serl", settings=["method.when=0"]).method.when(0) == 0
+    assert configure("grpo", settings=["method.what=immediate", "method.when=0.3"]).method.when(9) == 0.3

@@ -1,0 +1,174 @@
+"""The numbers of an update, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+
+from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
+from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
+from agentgym_hindsight.baselines.training.metrics import measure, token_weights  # noqa: E402
+from agentgym_hindsight.baselines.training.training_rows import TrainingRow  # noqa: E402
+from tests.baselines.training.test_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
+
+
+def taught(gap: float = 0.1, method: Method | None = None, lam: float = 0.5) -> list[TrainingRow]:
+    """Rows whose teacher thinks ``gap`` more of every token than the policy does."""
+    rows = rows_of(PAIR, method, lam)
+    for row in rows:
+        if row.teacher_ids:
+            row.teacher_logps = torch.tensor(row.logprobs) + gap
+    return rows
+
+
+def record(rows: list[TrainingRow], method: Method | None = None, lam: float = 0.5, **more: Any) -> dict[str, Any]:
+    return measure(more.pop("episodes", PAIR), rows, method or recipe("serl"), lam, **more).record
+
+
+def test_what_was_played() -> None:
+    broken = episode(LOST[:1], sibling=2, broken="crash")
+    flat = [episode(LOST, task="lamp"), episode(LOST, task="lamp", sibling=1, truncated=True)]
+    episodes = [*PAIR, broken, *flat]
+    rows = rows_of(episodes, recipe("grpo"), 0.0)
+    found = record(rows, recipe("grpo"), 0.0, episodes=episodes)
+    assert found["episodes"] == 5
+    assert found["broken"] == 1
+    assert found["success"] == found["score"] == 1 / 4
+    assert found["return"] == 10 / 4
+    assert found["truncated"] == 1 / 4
+    assert found["episode_turns"] == (2 + 3 + 3 + 3) / 4
+    assert found["invalid"] == 3 / 11
+    assert found["groups_without_variance"] == 1 / 2
+    assert found["rows"] == 11
+    assert found["response_tokens"] == sum(len(row.response_ids) for row in rows)
+    assert found["prompt_tokens"] == sum(len(row.prompt_ids) for row in rows)
+    assert found["rollout_tokens"] == found["prompt_tokens"] + found["response_tokens"]
+    assert found["surprise"] == pytest.approx(1.5)
+    assert found["advantage_abs"] == pytest.approx(sum(abs(row.advantage) for row in rows) / 11)
+    assert not {"lambda", "gap", "weights", "context_available", "parse_failures"} & found.keys(), "there is no teacher"
+
+
+def test_repetition_is_the_same_action_from_the_same_state() -> None:
+    look, eat = ((HALL, f"<action>{action}</action>", HALL) for action in ("look", "eat"))
+    played = episode([look, look, look, eat, eat], task="lamp")
+    # The anchors of these hand-made steps differ by the turn; the first four are put into one state.
+    steps = tuple(replace(s, anchor="s:hall" if s.index < 4 else s.anchor) for s in played.trajectory.steps)
+    played = played._replace(trajectory=played.trajectory.replace(steps=steps))
+    assert record([], recipe("grpo"), 0.0, episodes=[played])["repetition"] == 2 / 5
+
+
+def test_what_the_teacher_did() -> None:
+    rows = taught()
+    found = record(rows)
+    asked = [row for row in rows if row.teacher_ids]
+    chosen = sum(sum(row.chosen) for row in asked)
+    assert len(asked) == 4
+    assert found["lambda"] == 0.5
+    assert found["context_available"] == 1.0
+    assert found["parse_failures"] == 1 / 5
+    assert found["action_tokens"] == sum(sum(row.chosen) for row in rows) / found["response_tokens"]
+    assert found["teacher_tokens"] == sum(len(row.teacher_ids) + len(row.response_ids) for row in asked)
+    assert found["gap"] == pytest.approx(0.1, abs=1e-6)
+    assert found["gap_abs"] == pytest.approx(0.1, abs=1e-6)
+    assert found["clipped"] == 0.0
+    # Agreement: the winner's tokens weigh exp(0.1), the loser's exp(−0.1), half of it.
+    up, down = (0.5 + 0.5 * math.exp(sign * 0.1) for sign in (1, -1))
+    won = sum(sum(row.chosen) for row in asked if row.advantage > 0)
+    assert found["weight_mean"] == pytest.approx((won * up + (chosen - won) * down) / chosen, rel=1e-5)
+    assert found["weight_up"] == pytest.approx(up, rel=1e-5)
+    assert found["weight_down"] == pytest.approx(down, rel=1e-5)
+    assert sum(found["weights"]["counts"]) == chosen
+    assert len(found["weights"]["edges"]) == len(found["weights"]["counts"]) + 1
+    bins = {
+        (low, high): count
+        for low, high, count in zip(
+            found["weights"]["edges"], found["weights"]["edges"][1:], found["weights"]["counts"], strict=False
+        )
+        if count
+    }
+    assert [low <= value < high for (low, high), value in zip(sorted(bins), (down, up), strict=True)] == [True, True]
+    assert found["gap_by_source"] == {
+        "immediate": {"mean": pytest.approx(0.1, abs=1e-6), "abs": pytest.approx(0.1, abs=1e-6), "rows": 4.0}
+    }
+
+
+def test_a_row_without_an_advantage_is_neither_praised_nor_blamed() -> None:
+    """A KL term asks about such rows too; nothing of theirs is multiplied."""
+    rows = taught()
+    for row in rows:
+        row.advantage = max(0.0, row.advantage)
+    found = record(rows)
+    assert found["weight_up"] == pytest.approx(0.5 + 0.5 * math.exp(0.1), rel=1e-5)
+    assert "weight_down" not in found
+
+
+def test_clipped_weights_are_counted() -> None:
+    assert record(taught(gap=0.17))["clipped"] == pytest.approx(0.0), "exp(0.17) = 1.185 and exp(−0.17) = 0.844"
+    assert record(taught(gap=0.19))["clipped"] == pytest.approx(
+        sum(sum(r.chosen) for r in taught() if r.teacher_ids and r.advantage > 0)
+        / sum(sum(r.chosen) for r in taught() if r.teacher_ids)
+    ), "exp(0.19) = 1.209 and exp(−0.19) = 0.827"
+    assert record(taught(gap=-0.5))["clipped"] == 1.0
+    assert record(taught(gap=-0.5))["gap"] == pytest.approx(-0.5, abs=1e-6)
+    assert record(taught(gap=-0.5))["gap_abs"] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_contexts_that_no_teacher_was_asked_about() -> None:
+    """Sources whose rows have no word of the teacher's are counted as none, and nothing is divided by them."""
+    method = recipe("serl").changed(what="success|immediate")
+    rows = taught(method=method)
+    for row in rows:
+        if row.context is not None and "success" in row.context.sources:
+            row.teacher_logps = None
+    found = record(rows, method)
+    assert found["gap_by_source"]["success"] == {"mean": 0.0, "abs": 0.0, "rows": 0.0}
+    assert found["gap_by_source"]["immediate"]["rows"] == 2.0
+    judged = recipe("serl").changed(what="judge:success")
+    rows = rows_of(PAIR, judged, judgements=[["This rollout succeeded.", "This rollout failed."]])
+    for row in rows:
+        row.teacher_logps = torch.tensor(row.logprobs) if row.teacher_ids else None
+    assert set(record(rows, judged)["gap_by_source"]) == {"judge:success"}
+
+
+def test_the_weights_of_one_row() -> None:
+    rows = taught(gap=-0.1)
+    gaps, weights, factors = token_weights(rows[0], recipe("serl"), 0.5)
+    chosen = torch.tensor(rows[0].chosen)
+    torch.testing.assert_close(gaps, torch.full_like(gaps, -0.1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(factors[chosen], torch.full_like(factors[chosen], 0.5 + 0.5 * math.exp(-0.1)))
+    assert torch.equal(factors[~chosen], torch.ones_like(factors[~chosen])), "the rest is left alone"
+    torch.testing.assert_close(weights[chosen], torch.full_like(weights[chosen], math.exp(-0.1)))
+    untaught = next(row for row in rows if row.teacher_logps is None)
+    assert [set(values.tolist()) for values in token_weights(untaught, recipe("serl"), 0.5)] == [{0.0}, {1.0}, {1.0}]
+
+
+def test_processes_add_up_to_one() -> None:
+    rows = taught()
+    whole = record(rows)
+    halves: list[Any] = []
+
+    def keep(values: list[Any]) -> list[Any]:
+        halves.extend(values)
+        return values
+
+    for member in (0, 1):
+        measure([PAIR[member]], [row for row in rows if row.episode == member], recipe("serl"), 0.5, gather=keep)
+    together = measure([], [], recipe("serl"), 0.5, gather=lambda _: halves).record
+    groups = ("groups_without_variance",)  # a group is never divided between processes; here it is
+    assert {k: v for k, v in together.items() if k not in groups and k not in ("weights", "gap_by_source")} == (
+        pytest.approx({k: v for k, v in whole.items() if k not in groups and k not in ("weights", "gap_by_source")})
+    )
+    assert together["weights"] == whole["weights"]
+    assert together["gap_by_source"]["immediate"] == pytest.approx(whole["gap_by_source"]["immediate"])
+
+
+def test_nothing_played_is_no_error() -> None:
+    for name in ("serl", "grpo"):
+        found = measure([], [], recipe(name), 0.5).record
+        assert found["success"] == found["episode_turns"] == found["surprise"] == 0.0
+    assert record(rows_of([episode(WON, won=True)], lam=0.0), lam=0.0)["context_available"] == 0.0

@@ -1,0 +1,42 @@
+"""Trackers come through TRL: what is drawn in a report is in TensorBoard's event files too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl")
+pytest.importorskip("tensorboard")
+
+from agentgym_hindsight.baselines.training import trainer as trainers
+from agentgym_hindsight.baselines.training.run import train
+from agentgym_hindsight.baselines.training.run_log import RunLog
+from tests.baselines.training.tiny_runs import LuckyTrainer, make_run, save_start
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("tracked")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setattr(trainers, "HindsightTrainer", LuckyTrainer)
+        start = save_start(folder / "policy")
+        yield train(make_run(start, plan={"trl": {"report_to": "tensorboard"}}), folder / "run")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorBoard's own
+def test_every_metric_of_an_update_is_an_event(run: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (folder,) = {path.parent for path in run.rglob("events.out.tfevents.*")}
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    lines = RunLog(run, active=False).read("metrics")
+    assert len(lines) == 4
+    for name in ("success", "episode_turns", "lambda", "entropy", "seconds_rollout", "seconds_teacher"):
+        found = events.Scalars(f"train/hindsight/{name}")
+        assert [event.step for event in found] == [1, 2, 3, 4]
+        assert [event.value for event in found] == pytest.approx([line[name] for line in lines], rel=1e-6)
+    assert events.Scalars("train/loss"), "TRL's own are there beside them"

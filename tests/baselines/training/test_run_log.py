@@ -1,0 +1,166 @@
+"""A run's folder: what is written, what is forgotten, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.errors import DamagedDataError, UsageError
+
+ABOUT = {
+    "recipe": "serl",
+    "seed": 0,
+    "settings": {"plan": {"updates": 3, "rate": 1e-6}, "temperatures": (0.0, 0.4), "none": None},
+    "command": "agh train serl",
+    "started": "today",
+    "versions": {"torch": "2"},
+}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    log = RunLog(tmp_path / "run")
+    log.begin(ABOUT)
+    return log
+
+
+def test_the_description(log: RunLog) -> None:
+    document = json.loads((log.folder / "run.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "agentgym-hindsight/run"
+    assert document["recipe"] == "serl"
+    assert document["settings"]["temperatures"] == [0.0, 0.4]
+    assert [path.name for path in log.folder.iterdir()] == ["run.json"], "nothing half-written is left"
+
+
+def test_the_same_run_goes_on(log: RunLog) -> None:
+    log.begin({**ABOUT, "command": "agh train serl --out there", "started": "tomorrow", "versions": {"torch": "3"}})
+    log.begin({**ABOUT, "command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}})
+    told = json.loads((log.folder / "run.json").read_text())
+    assert {key: told.get(key) for key in ("command", "started", "versions")} == {
+        key: ABOUT.get(key) for key in ("command", "started", "versions")
+    }, "how it began stays as it was"
+    assert [again["started"] for again in told["resumed"]] == ["tomorrow", "in a week"]
+    assert told["resumed"][1] == {"command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"recipe": "grpo"}, "recipe was 'serl' and is 'grpo'"),
+        (
+            {"settings": {**ABOUT["settings"], "plan": {"updates": 3, "rate": 1e-5}}},  # type: ignore[dict-item]
+            r"settings\.plan\.rate was 1e-06 and is 1e-05",
+        ),
+        ({"settings": {"plan": {"updates": 3, "rate": 1e-6}}}, r"settings\.none|settings\.temperatures"),
+        ({"backend": "official"}, "backend was None and is 'official'"),
+    ],
+)
+def test_another_run_is_refused(log: RunLog, changes: dict[str, object], said: str) -> None:
+    before = (log.folder / "run.json").read_text()
+    with pytest.raises(UsageError, match=said) as caught:
+        log.begin({**ABOUT, **changes})
+    assert "--fresh" in str(caught.value)
+    assert (log.folder / "run.json").read_text() == before
+
+
+def test_a_value_that_is_missing_and_one_that_is_none_differ_in_no_way_that_matters(log: RunLog) -> None:
+    log.begin({**ABOUT, "peft": None})
+    log.begin(ABOUT)
+
+
+def test_a_look_beforehand(log: RunLog) -> None:
+    before = (log.folder / "run.json").read_text()
+    log.check({**ABOUT, "model": {"name": "tiny:S", "parameters": 0}, "started": "tomorrow"})
+    with pytest.raises(UsageError, match="seed was 0 and is 1"):
+        log.check({**ABOUT, "seed": 1})
+    assert (log.folder / "run.json").read_text() == before
+    RunLog(log.folder / "new").check(ABOUT)
+    assert not (log.folder / "new").exists()
+
+
+def test_a_damaged_description(log: RunLog) -> None:
+    (log.folder / "run.json").write_text('{"schema": "agent')
+    with pytest.raises(DamagedDataError, match=r"run\.json"):
+        log.begin(ABOUT)
+    (log.folder / "run.json").write_text("[1]")
+    with pytest.raises(DamagedDataError, match=r"run\.json"):
+        log.begin(ABOUT)
+
+
+def test_lines_of_three_files(log: RunLog) -> None:
+    log.metrics({"update": 0, "loss": 0.5})
+    log.evaluation({"update": 0})
+    log.sample({"update": 0, "goal": "put a 杯 in shelf 1\u2028now"})
+    assert log.read("metrics") == [{"update": 0, "loss": 0.5}]
+    assert log.read("eval") == [{"update": 0}]
+    assert log.read("samples")[0]["goal"] == "put a 杯 in shelf 1\u2028now", (
+        "a separator of lines inside a text is none"
+    )
+    assert log.read("nothing") == []
+
+
+def test_what_is_no_number_is_written_as_none(log: RunLog) -> None:
+    log.metrics(
+        {"update": 0, "loss": float("nan"), "deep": [{"x": float("inf")}, (1, -float("inf"))], "n": 3, "yes": True}
+    )
+    (text,) = (log.folder / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "update": 0,
+        "loss": None,
+        "deep": [{"x": None}, [1, None]],
+        "n": 3,
+        "yes": True,
+    }
+
+
+def test_small_numbers_survive(log: RunLog) -> None:
+    log.metrics({"update": 0, "learning_rate": 1e-6, "kl": 1.23e-9, "large": 123456.789})
+    (line,) = log.read("metrics")
+    assert line["learning_rate"] == 1e-6
+    assert line["kl"] == pytest.approx(1.23e-9)
+    assert line["large"] == 123456.789
+
+
+def test_a_line_that_a_crash_cut_off(log: RunLog) -> None:
+    for update in range(3):
+        log.metrics({"update": update})
+    with (log.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"update":3,"loss":0.')
+    assert [line["update"] for line in log.read("metrics")] == [0, 1, 2]
+    log.cut(3)
+    log.metrics({"update": 3})
+    assert [line["update"] for line in log.read("metrics")] == [0, 1, 2, 3]
+    assert len((log.folder / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_what_is_played_again_is_forgotten(log: RunLog) -> None:
+    for update in range(4):
+        log.metrics({"update": update})
+        log.sample({"update": update})
+    for update in range(5):  # an evaluation after n updates is numbered n; the update itself n − 1
+        log.evaluation({"update": update, "label": "greedy"})
+    log.cut(2)
+    assert [line["update"] for line in log.read("metrics")] == [0, 1]
+    assert [line["update"] for line in log.read("samples")] == [0, 1]
+    assert [line["update"] for line in log.read("eval")] == [0, 1, 2]
+    log.cut(0)
+    assert log.read("metrics") == log.read("samples") == []
+    assert [line["update"] for line in log.read("eval")] == [0]
+
+
+def test_the_other_processes_write_nothing(tmp_path: Path, log: RunLog) -> None:
+    silent = RunLog(tmp_path / "other", active=False)
+    silent.begin(ABOUT)
+    silent.metrics({"update": 0})
+    silent.cut(0)
+    assert not (tmp_path / "other").exists()
+    log.metrics({"update": 0})
+    beside = RunLog(log.folder, active=False)
+    beside.cut(0)
+    assert beside.read("metrics") == [{"update": 0}]
+    with pytest.raises(UsageError, match="seed"):
+        beside.begin({**ABOUT, "seed": 1})

@@ -1,0 +1,101 @@
+"""Spread weights: exchanged where they lie, whole while an update is played. In one process; see test_processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+
+from torch import distributed, nn  # noqa: E402
+from torch.distributed.fsdp import fully_shard  # noqa: E402
+from torch.distributed.tensor import DTensor  # noqa: E402
+
+from agentgym_hindsight.baselines.methods.teachers import Teacher, TeacherSpec  # noqa: E402
+from agentgym_hindsight.baselines.training.sharding import gathered, own_share, settle  # noqa: E402
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[None]:
+    """A group of one process."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+def spread_model() -> Any:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    fully_shard(model[0])
+    return fully_shard(model)
+
+
+def test_a_teacher_s_shares_are_what_a_pass_is_made_of(alone: None) -> None:
+    model, seen = spread_model(), torch.ones(1, 2)
+    teacher = Teacher(TeacherSpec.parse("frozen"), model)
+    with torch.no_grad():
+        first = model(seen).clone()
+        for parameter in model.parameters():
+            own_share(parameter).add_(1.0)
+        settle(model)
+        changed = model(seen).clone()  # the last layer stays gathered after it
+        assert not torch.equal(changed, first)
+        with teacher.acting():
+            assert torch.equal(model(seen), first)
+        assert torch.equal(model(seen), changed)
+
+
+def test_what_waits_for_a_backward_pass_is_not_disturbed(alone: None) -> None:
+    model, seen = spread_model(), torch.ones(1, 2)
+    teacher = Teacher(TeacherSpec.parse("frozen"), model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            own_share(parameter).mul_(2.0)
+        settle(model)
+    gradients = []
+    for asked in (False, True):
+        loss = model(seen).sum()
+        if asked:
+            with teacher.acting(), torch.no_grad():
+                model(seen)
+        loss.backward()
+        gradients.append([parameter.grad.full_tensor() for parameter in model.parameters()])
+        model.zero_grad()
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_nothing_is_given_up_while_all_is_gathered(alone: None) -> None:
+    model, seen = spread_model(), torch.ones(1, 2)
+    expected = model(seen).detach()
+    with gathered(model, reshard=True), torch.no_grad():
+        for _ in range(2):
+            assert torch.equal(model(seen), expected)
+            assert not any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    assert all(isinstance(parameter, DTensor) for parameter in model.parameters())
+    assert torch.equal(model(seen), expected)
+
+
+def test_a_plain_model_is_left_as_it_is() -> None:
+    model = nn.Linear(2, 1)
+    settle(model)
+    with gathered(model, reshard=False):
+        assert own_share(model.weight).data_ptr() == model.weight.data_ptr()
+
+
+def test_zero_3_keeps_its_share_beside_an_empty_parameter() -> None:
+    share = torch.ones(3)
+    assert own_share(SimpleNamespace(ds_tensor=share)).data_ptr() == share.data_ptr()
+
+
+def test_what_zero_3_has_gathered_is_given_up() -> None:
+    given_up: list[int] = []
+    model = nn.Linear(2, 1)
+    for parameter, status in ((model.weight, "AVAILABLE"), (model.bias, "NOT_AVAILABLE")):
+        parameter.ds_status = SimpleNamespace(name=status)
+        parameter.partition = lambda parameters: given_up.append(len(parameters))
+    settle(model)
+    assert given_up == [1]
