@@ -23,11 +23,12 @@ FLOORS = [
     {"envs"},
     {"wrappers"},
     {"vector"},
+    {"stage"},
     {"baselines"},
     {"cli", "viewer"},
 ]
 #: Outside the order: the table of ids (names only), the public face, the conformance kit (a tool over everything).
-DOORS = {"registration": 0, "testing": 5, "__init__": 7, "__main__": 8}
+DOORS = {"registration": 0, "testing": 5, "__init__": 8, "__main__": 9}
 #: What `pip install agentgym-hindsight` does not bring.
 HEAVY = {"torch", "transformers", "trl", "vllm", "ray", "alfworld", "textworld", "appworld", "spacy", "pandas"}
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 def build(kind: type[T], values: Mapping[str, Any], name: str) -> T:
     """An instance of the dataclass ``kind``; fields that ``values`` leaves out keep their defaults.
 
-    ``name`` is the prefix of a setting in errors, such as ``plan``.
+    ``name`` is the prefix of a setting in errors, such as ``plan``; ``""`` for settings without one.
     """
     return kind(**checked(kind, values, name))
 
@@ -42,11 +42,12 @@ def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
     found = {}
     for key, value in values.items():
         if key not in known:
-            raise UnknownNameError(f"setting of {name}", key, known)
+            raise UnknownNameError(f"setting of {name}" if name else "setting", key, known)
         converted, fits = _converted(value, hints[key])
         if not fits:
+            full = f"{name}.{key}" if name else key
             raise UsageError(
-                f"Expected {name}.{key} as {_words(hints[key])}{_example(known[key])}, got {value!r}; "
+                f"Expected {full} as {_words(hints[key])}{_example(known[key])}, got {value!r}; "
                 "try leaving it out for the default."
             )
         found[key] = converted
@@ -111,7 +112,7 @@ def _words(hint: Any) -> str:
         return " or ".join(map(_words, arguments))
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, arguments))
-    name = (get_origin(hint) or hint).__name__.lower()
+    name: str = (get_origin(hint) or hint).__name__.lower()
     return {"mapping": "settings by name"}.get(name, name)
 
 

@@ -43,7 +43,7 @@ def _trained(options: argparse.Namespace) -> int:
     from agentgym_hindsight.baselines.training.run import Stopped, train
     from agentgym_hindsight.cli.train_command import TrainingProgress, show, use_few_threads
 
-    given = {"plan.seed": options.seed, "plan.updates": options.updates, "examination.tasks": options.tasks}
+    given = {"plan.seed": options.seed, "plan.updates": options.updates, "evaluation.tasks": options.tasks}
     training = configure("serl", settings=[f"{name}={value}" for name, value in given.items() if value is not None])
     use_few_threads(training)
     folder = Path(options.out) / f"serl-seed{options.seed}"

@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
-from agentgym_hindsight.baselines.training.run import Stopped, Training, train
+from agentgym_hindsight.baselines.training.run import RunSettings, Stopped, train
 from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
 from agentgym_hindsight.errors import UsageError
@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="any setting by its dotted name: plan.tasks=16, stage.settings.max_steps=50, "
-        "method.statistics=trajectories, examination.tasks=200, warm.noise=0.2, plan.trl.report_to=tensorboard",
+        "method.statistics=trajectories, evaluation.tasks=200, warm.noise=0.2, plan.trl.report_to=tensorboard",
     )
     parser.add_argument("--fresh", action="store_true", help="begin --out anew")
     parser.add_argument("--start-only", action="store_true", help="make the tiny policy's warm start and stop")
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def use_few_threads(training: Training) -> None:
+def use_few_threads(training: RunSettings) -> None:
     """One thread for the smallest policy: a second gains it nothing, and two that wait for a busy core cost twice."""
     if training.model == "tiny:S" and "OMP_NUM_THREADS" not in os.environ:
         import torch

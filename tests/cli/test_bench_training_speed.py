@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.cli import bench_command
 from agentgym_hindsight.cli.bench import training_memory as bench_training_memory
 from agentgym_hindsight.cli.bench import training_sampling as bench_training_sampling
@@ -33,7 +33,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def training(tmp_path: Path) -> Training:
+def training(tmp_path: Path) -> RunSettings:
     return make_run(save_start(tmp_path / "start"))
 
 
@@ -41,7 +41,7 @@ def numbers(text: str) -> list[float]:
     return [float(found.replace(",", "")) for found in re.findall(r"\d[\d,]*\.?\d*", text)]
 
 
-def test_rows_and_ratios(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     remembered = {"grpo": Memory(400, 500, 2.5), "serl": Memory(400, 506, 2.5)}
     monkeypatch.setattr(bench_training_memory, "memory_of", lambda method, *_: remembered[method])
     told: list[str] = []
@@ -87,7 +87,7 @@ def test_rows_and_ratios(training: Training, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_all_methods_learn_from_the_same_episodes_and_leave_the_weights(
-    training: Training, monkeypatch: pytest.MonkeyPatch
+    training: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: dict[str, list[Any]] = {}
     original = bench_training_steps._Replay.timed
@@ -153,7 +153,7 @@ def test_prompts_are_spread_over_what_was_played() -> None:
     assert bench_training_sampling._filled(prompts, 8) == [*prompts, "0", "1"]
 
 
-def test_what_cannot_be_measured_is_refused(training: Training) -> None:
+def test_what_cannot_be_measured_is_refused(training: RunSettings) -> None:
     with pytest.raises(UsageError, match="at least one update and one repeat, got 0 and 3"):
         bench_training_speed.measure(training, updates=0)
     with pytest.raises(UsageError, match="server's address"):
@@ -163,7 +163,7 @@ def test_what_cannot_be_measured_is_refused(training: Training) -> None:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked: dict[str, Any] = {}
 
-    def measured(run: Training, **options: Any) -> list[Row]:
+    def measured(run: RunSettings, **options: Any) -> list[Row]:
         asked.update(options, run=run)
         return [Row("grpo", "1 s")]
 
@@ -184,7 +184,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.slow
-def test_memory_of_a_process_of_its_own(training: Training) -> None:
+def test_memory_of_a_process_of_its_own(training: RunSettings) -> None:
     grpo, serl = (memory_of(method, training.model, training) for method in ("grpo", "serl"))
     for each in (grpo, serl):
         assert 100 < each.before < each.peak
@@ -192,7 +192,7 @@ def test_memory_of_a_process_of_its_own(training: Training) -> None:
         assert each.weights == pytest.approx(4 * weights / 2**20)
 
 
-def test_groups_without_variance_ask_no_teacher(training: Training) -> None:
+def test_groups_without_variance_ask_no_teacher(training: RunSettings) -> None:
     """As in a run: with the run's penalty of 0 nobody is told apart whose siblings all lost."""
     run = replace(training, method=training.method.changed(penalty=0.0), plan=replace(training.plan, tasks=1))
     steps, _ = step_times(run, model(), tokenizer(), updates=1, repeats=1)

@@ -133,7 +133,7 @@ def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.slow  # two trainings of a process each
 def test_a_whole_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["warm.tasks=8", "warm.epochs=0.2", "plan.tasks=2", "plan.siblings=2", "examination.tasks=6"]
+    small = ["warm.tasks=8", "warm.epochs=0.2", "plan.tasks=2", "plan.siblings=2", "evaluation.tasks=6"]
     words = ["grpo", "rloo", "--seeds", "1", "--turns", "60", "--out", "runs", "--jobs", "2"]
     assert compare_command.run(options(*words, *(word for text in small for word in ("--set", text)))) == 0
     for name in ("grpo", "rloo"):

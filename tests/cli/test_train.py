@@ -13,12 +13,13 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
+from agentgym_hindsight.baselines.training import configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
-from agentgym_hindsight.baselines.training.run import Stopped, Training  # noqa: E402
+from agentgym_hindsight.baselines.training.run import RunSettings, Stopped  # noqa: E402
 from agentgym_hindsight.cli import eval_command, report_command, train_command  # noqa: E402
 from agentgym_hindsight.errors import HindsightError, MissingDataError, UnknownNameError, UsageError  # noqa: E402
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(configuration.__file__).parents[1] / "configs"
 
 
 def command(module: Any, *words: object) -> int:
@@ -58,7 +59,7 @@ def test_options_have_the_last_word_over_the_file(capsys: pytest.CaptureFixture[
     assert (changed["plan"]["updates"], changed["plan"]["vllm"]) == (8, "server")
     assert changed["stage"]["env"] == "WebShop-Hindsight-v0"
     method = changed["method"]
-    assert (method["what"], method["where"], method["tokens"]) == ("success|immediate", "anchor", "action@failed")
+    assert (method["what"], method["tokens"]) == ("success|immediate@anchor", "action@failed")
     assert (method["who"], method["how"], method["when"]) == ("ema:0.1", "reweight:0.1:mean", "0.3")
     assert method["anchor"] == "similar"
 
@@ -95,9 +96,9 @@ def test_errors(
 def test_where_a_run_is_put_and_how_a_stopped_one_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[Training, Path, bool]] = []
+    asked: list[tuple[RunSettings, Path, bool]] = []
 
-    def stop(training: Training, out: Path, *, fresh: bool, **_: Any) -> Path:
+    def stop(training: RunSettings, out: Path, *, fresh: bool, **_: Any) -> Path:
         asked.append((training, out, fresh))
         raise Stopped("stopped after 3 updates")
 
@@ -113,7 +114,7 @@ def test_where_a_run_is_put_and_how_a_stopped_one_ends(
 TINY = [
     "warm.tasks=2", "warm.epochs=0.5", "warm.batch=8", "plan.tasks=2", "plan.siblings=2", "plan.prompt_tokens=224",
     "plan.response_tokens=6", "plan.context_tokens=48", "stage.settings.max_steps=3", "train_tasks=6",
-    "examination.tasks=3", "examination.temperatures=[0]", "samples_every=1",
+    "evaluation.tasks=3", "evaluation.temperatures=[0]", "samples_every=1",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ __all__ = [
     "ROUNDING",
     "GroupRelative",
     "Scale",
-    "Spread",
     "Statistics",
     "as_float32",
     "as_float64",
@@ -113,16 +112,8 @@ def step_returns(rows: Rows, gamma: float) -> Tensor:
     return torch.tensor(found, dtype=torch.float64)
 
 
-class Spread(NamedTuple):
-    """For each value: its deviation from the mean of its label, the std of that label, and the number of values."""
-
-    deviation: Tensor
-    std: Tensor
-    count: Tensor
-
-
-def spread(values: Tensor, labels: Tensor, *, correction: int) -> Spread:
-    """Deviation, std and count of each value among the values with the same label (B,).
+def spread(values: Tensor, labels: Tensor, *, correction: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For each value: its deviation from the mean of its label, the std of that label, and the number of its values.
 
     ``correction=1`` gives the unbiased std, ``0`` the std of the population.
     """
@@ -134,7 +125,7 @@ def spread(values: Tensor, labels: Tensor, *, correction: int) -> Spread:
     shifted = values - lowest[labels]
     deviation = shifted - (zero.scatter_add(0, labels, shifted) / count)[labels]
     variance = zero.scatter_add(0, labels, deviation.square()) / (count - correction).clamp(min=1)
-    return Spread(deviation, variance.sqrt()[labels], count[labels])
+    return deviation, variance.sqrt()[labels], count[labels]
 
 
 def scaled(deviation: Tensor, std: Tensor, scale: str) -> Tensor:

@@ -14,22 +14,22 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A batch of turns, B of them, in any order.
+    """A batch of B turns, in any order.
 
-    * ``group``: which task; the statistics never leave it.
-    * ``trajectory``: which rollout, unique over the batch; ``place``: which turn of it.
-    * ``returns``: the undiscounted return of the whole episode on each of its rows, without penalties.
+    * ``group``: the task's number; statistics are computed within it.
+    * ``trajectory``: the rollout's number, unique over the batch; ``place``: the turn's number in its rollout.
+    * ``returns``: the undiscounted return of the whole episode, on each of its rows, without penalties.
     * ``rewards``: the turn's own reward.
     * ``invalid``: the turn's action was not understood or not legal.
-    * ``anchors``: the situation the turn was taken in; equal text within a group is one situation.
+    * ``anchors``: the key of the state in which the turn was taken; equal texts within a group are one state.
 
     >>> rows = Rows(
     ...     group=torch.tensor([0, 0, 0]), trajectory=torch.tensor([0, 0, 1]), place=torch.tensor([0, 1, 0]),
     ...     returns=torch.tensor([10.0, 10.0, 0.0]), rewards=torch.tensor([0.0, 10.0, 0.0]),
     ...     invalid=torch.tensor([False, False, False]), anchors=("hall", "room", "hall"),
     ... )
-    >>> len(rows), [round(value, 4) for value in grpo(rows).tolist()]
-    (3, [0.5774, 0.5774, -1.1547])
+    >>> len(rows)
+    3
     """
 
     group: Tensor
@@ -44,7 +44,7 @@ class Rows:
         size = len(self.anchors)
         columns = ("group", "trajectory", "place", "returns", "rewards", "invalid")
         shapes = {name: tuple(getattr(self, name).shape) for name in columns}
-        # The anchors are one column of seven: where all others agree, they are the odd one out.
+        # If all other columns agree, the anchors are the column of the wrong length.
         if len(set(shapes.values())) == 1 and len(shape := shapes["group"]) == 1 and shape[0] != size:
             raise UsageError(f"Expected {shape[0]} rows in every column, got {size} anchors; try one text a row.")
         for name, shape in shapes.items():
@@ -63,7 +63,7 @@ class Rows:
         self._check_trajectories()
 
     def _check_trajectories(self) -> None:
-        # Mixed-up rollouts would not fail anywhere: every estimator would quietly compare the wrong turns.
+        # Mixed-up rollouts raise no error later: every credit would silently compare the wrong turns.
         groups: dict[int, int] = {}
         turns: set[tuple[int, int]] = set()
         columns = (self.group.tolist(), self.trajectory.tolist(), self.place.tolist())

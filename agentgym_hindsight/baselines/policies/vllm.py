@@ -46,7 +46,7 @@ class VLLMPolicy:
 
     * ``generation``: TRL's, made with ``logprobs=0``. Its weights are the trainer's affair (``sync_weights``).
     * ``tokenizer``: tells which tokens end a reply.
-    * ``encoder``: how prompts become tokens; a :class:`~agentgym_hindsight.baselines.policies.chat.PromptEncoder` by default.
+    * ``encoder``: how prompts become tokens; a :class:`~.chat.PromptEncoder` by default.
     * ``gather``: one list a process -> their sum, on every process; ``accelerate``'s by default.
 
     ``missing_logprobs`` counts tokens whose log-probability the engine could not tell; they are NaN in the reply.

@@ -1,22 +1,30 @@
-"""What happens between two updates: the teacher follows, an evaluation is due, somebody asked to stop."""
+"""Trainer callbacks that run between two updates: the teacher's update, evaluations, and a requested stop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from transformers import TrainerCallback
-
-if TYPE_CHECKING:
-    from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 
 __all__ = ["AfterStep", "EvaluationCallback", "StopCallback"]
 
 
-class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Tells the trainer of every optimizer step, before a checkpoint is written; ends training with its budget."""
+class _Trainer(Protocol):
+    """What the callbacks use of the trainer."""
 
-    def __init__(self, trainer: HindsightTrainer) -> None:
+    plan: Any
+
+    @property
+    def budget_is_spent(self) -> bool: ...
+    def after_step(self) -> None: ...
+    def gather(self, values: list[Any]) -> list[Any]: ...
+
+
+class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; ends training with its budget."""
+
+    def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -28,13 +36,13 @@ class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
 class StopCallback(TrainerCallback):  # type: ignore[misc]
     """Ends training with a checkpoint, between two updates, once ``flag.asked`` is true."""
 
-    def __init__(self, trainer: HindsightTrainer, flag: Any) -> None:
+    def __init__(self, trainer: _Trainer, flag: Any) -> None:
         self.trainer, self.flag = trainer, flag
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         if state.global_step % self.trainer.plan.mini_batches:
             return control
-        # All processes stop at the same update, whichever of them was asked.
+        # All processes stop at the same update, even if only one of them received the signal.
         if any(self.trainer.gather([self.flag.asked])):
             self.flag.asked = True
             control.should_training_stop = control.should_save = True
@@ -42,16 +50,16 @@ class StopCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class EvaluationCallback(TrainerCallback):  # type: ignore[misc]
-    """Calls ``examine`` before the first update, after every ``every`` of them, and after the last."""
+    """Calls ``evaluate`` before the first update, after every ``every`` updates, and after the last one."""
 
-    def __init__(self, trainer: HindsightTrainer, every: int, examine: Callable[[], object]) -> None:
-        self.trainer, self.every, self.examine = trainer, every, examine
+    def __init__(self, trainer: _Trainer, every: int, evaluate: Callable[[], object]) -> None:
+        self.trainer, self.every, self.evaluate = trainer, every, evaluate
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 0:
-            self.examine()
+            self.evaluate()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         done, rest = divmod(state.global_step, self.trainer.plan.mini_batches)
         if rest == 0 and (self.trainer.budget_is_spent or (self.every and done % self.every == 0)):
-            self.examine()
+            self.evaluate()

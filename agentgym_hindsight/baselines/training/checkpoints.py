@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.atomic import atomic_file
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.errors import DamagedDataError
 
@@ -43,10 +44,8 @@ def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:
     """What a run has beside its policy; where weights are spread over processes, a file for the share of each."""
     import torch
 
-    path = _state_file(folder, share)
-    part = path.with_name(f"{path.name}.part")
-    torch.save(dict(state), part)
-    part.rename(path)
+    with atomic_file(_state_file(folder, share)) as part:
+        torch.save(dict(state), part)
 
 
 def load_state(folder: Path, share: int = 0, shares: int = 1) -> dict[str, Any]:

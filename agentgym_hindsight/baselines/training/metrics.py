@@ -1,9 +1,13 @@
-"""What happened in an update, as numbers: for logs, curves and warnings."""
+"""The figures of an update: for logs, curves and warnings.
+
+Each process sums over its own episodes and rows (:class:`Sums`). The sums of all processes are added, and shares and
+means are computed from the total, so the figures do not depend on how rollouts were distributed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -14,20 +18,76 @@ from agentgym_hindsight.baselines.padding import pad_right
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "measure", "token_weights"]
 
-#: Token weights are counted in bins of a fortieth between these.
+#: The histogram of token weights: range, and number of bins.
 _LOW, _HIGH, _BINS = 0.5, 1.5, 40
 
 
 @dataclass(slots=True)
 class Measured:
-    """``record`` goes to metrics.jsonl; episodes and rows of this process are there to draw samples from."""
+    """``record`` goes to metrics.jsonl; episodes and rows of this process are kept to draw samples from."""
 
     record: dict[str, Any]
     episodes: Sequence[Episode] = field(default=(), repr=False)
     rows: Sequence[TrainingRow] = field(default=(), repr=False)
     lam: float = 0.0
+
+
+@dataclass(slots=True)
+class SourceSums:
+    """Sums over the rows whose context holds one source and whose tokens have teacher log-probabilities."""
+
+    rows: float = 0.0
+    tokens: float = 0.0
+    gap: float = 0.0
+    gap_abs: float = 0.0
+
+
+@dataclass(slots=True)
+class TeacherSums:
+    """Sums over the tokens that the teacher weighted."""
+
+    tokens: float = 0.0
+    clipped: float = 0.0
+    gap: float = 0.0
+    gap_abs: float = 0.0
+    factor: float = 0.0
+    #: The tokens of rows with A > 0 and A < 0. Rows with A = 0, which only a KL term reads, are in neither.
+    up_tokens: float = 0.0
+    up_factor: float = 0.0
+    down_tokens: float = 0.0
+    down_factor: float = 0.0
+    histogram: list[float] = field(default_factory=lambda: [0.0] * _BINS)
+
+
+@dataclass(slots=True)
+class Sums:
+    """What one process counted in an update."""
+
+    episodes: int = 0
+    broken: int = 0
+    whole: int = 0
+    won: int = 0
+    score: float = 0.0
+    returns: float = 0.0
+    truncated: int = 0
+    steps: int = 0
+    invalid: int = 0
+    repeats: int = 0
+    groups: int = 0
+    flat_groups: int = 0
+    rows: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    advantage_abs: float = 0.0
+    chosen: int = 0
+    parse_failures: int = 0
+    contexts: int = 0
+    teacher_tokens: int = 0
+    surprise: float = 0.0
+    teacher: TeacherSums = field(default_factory=TeacherSums)
+    sources: dict[str, SourceSums] = field(default_factory=dict)
 
 
 def measure(
@@ -37,83 +97,15 @@ def measure(
     lam: float,
     gather: Callable[[list[Any]], list[Any]] = lambda values: values,
 ) -> Measured:
-    """Sums over the processes' episodes and rows, then shares and means."""
-    sums: dict[str, Any] = {}
+    """The figures of an update over all processes; ``gather`` collects the values of every process."""
+    sums = Sums()
     for part in gather([_sums(episodes, rows, method, lam)]):
-        for key, value in part.items():
-            if isinstance(value, list):
-                sums[key] = [a + b for a, b in zip(sums.get(key, [0.0] * len(value)), value, strict=True)]
-            else:
-                sums[key] = sums.get(key, 0.0) + value
+        _add(sums, part)
     return Measured(_record(sums, lam, method.has_teacher), episodes, rows, lam)
 
 
-def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Method, lam: float) -> dict[str, Any]:
-    whole = [episode.trajectory for episode in episodes if not episode.trajectory.broken]
-    steps = [step for trajectory in whole for step in trajectory.steps]
-    repeats = sum(
-        now.action == before.action and now.anchor == before.anchor
-        for trajectory in whole
-        for before, now in zip(trajectory.steps, trajectory.steps[1:], strict=False)
-    )
-    returns: dict[str, set[float]] = {}
-    for trajectory in whole:
-        returns.setdefault(trajectory.task_id, set()).add(trajectory.total_reward)
-    sums: dict[str, Any] = {
-        "episodes": len(episodes),
-        "broken": len(episodes) - len(whole),
-        "whole": len(whole),
-        "won": sum(trajectory.won for trajectory in whole),
-        "score": sum(trajectory.score for trajectory in whole),
-        "return": sum(trajectory.total_reward for trajectory in whole),
-        "truncated": sum(trajectory.truncated for trajectory in whole),
-        "steps": len(steps),
-        "invalid": sum(not step.action_valid for step in steps),
-        "repeats": repeats,
-        "groups": len(returns),
-        "flat": sum(len(values) == 1 for values in returns.values()),
-        "rows": len(rows),
-        "tokens": sum(len(row.response_ids) for row in rows),
-        "prompt_tokens": sum(len(row.prompt_ids) for row in rows),
-        "advantage_abs": sum(abs(row.advantage) for row in rows),
-        "chosen": sum(sum(row.chosen) for row in rows),
-        "parse_failures": sum(not any(row.chosen) for row in rows) if method.has_teacher else 0,
-        "contexts": sum(row.context is not None for row in rows),
-        "teacher_tokens": sum(len(row.teacher_ids) + len(row.response_ids) for row in rows if row.teacher_ids),
-        "logprob": -sum(sum(row.logprobs) for row in rows),
-    }
-    for source in sorted({name for row in rows if row.context is not None for name in row.context.sources}):
-        sums[f"source:{source}:rows"] = 0.0
-    taught = [row for row in rows if row.teacher_logps is not None]
-    histogram = torch.zeros(_BINS)
-    if taught:
-        gaps, weights, factors, chosen = _weigh(taught, method, lam)
-        edge = method.how.clip - 1e-6
-        clipped = ((weights - 1).abs() >= edge) & chosen
-        histogram = torch.histc(factors[chosen].clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH)
-        # A row's sums: tokens, those at a bound, gap, its size, factor.
-        columns = (chosen, clipped, gaps * chosen, gaps.abs() * chosen, factors * chosen)
-        told = torch.stack([column.double().sum(-1) for column in columns], -1).tolist()
-        for row, (tokens, bound, total, size, factor) in zip(taught, told, strict=True):
-            assert row.context is not None
-            parts = {"weighed": tokens, "clipped": bound, "gap": total, "gap_abs": size, "factor": factor,
-                     f"{_way(row)}_tokens": tokens, f"{_way(row)}_factor": factor}  # fmt: skip
-            for source in row.context.sources:
-                for key, value in (("rows", 1.0), ("tokens", tokens), ("gap", total), ("abs", size)):
-                    parts[f"source:{source}:{key}"] = value
-            for key, value in parts.items():
-                sums[key] = sums.get(key, 0.0) + value
-    sums["weights"] = histogram.tolist()
-    return sums
-
-
-def _way(row: TrainingRow) -> str:
-    """Whether the row's tokens are to become likelier, less likely, or neither (A = 0, asked for a KL term alone)."""
-    return "up" if row.advantage > 0 else "down" if row.advantage < 0 else "still"
-
-
 def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gap, w and Â/A of every token of one row (T); the student's side is what the tokens were drawn with."""
+    """Gap, w and Â/A of every token of one row (T); the student's log-probabilities are those of sampling."""
     width = len(row.response_ids)
     if row.teacher_logps is None:
         return torch.zeros(width), torch.ones(width), torch.ones(width)
@@ -121,15 +113,85 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
     return gaps[0], weights[0], factors[0]
 
 
+def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Method, lam: float) -> Sums:
+    whole = [episode.trajectory for episode in episodes if not episode.trajectory.broken]
+    steps = [step for trajectory in whole for step in trajectory.steps]
+    returns: dict[str, set[float]] = {}
+    for trajectory in whole:
+        returns.setdefault(trajectory.task_id, set()).add(trajectory.total_reward)
+    sources = sorted({name for row in rows if row.context is not None for name in row.context.sources})
+    sums = Sums(
+        episodes=len(episodes),
+        broken=len(episodes) - len(whole),
+        whole=len(whole),
+        won=sum(trajectory.won for trajectory in whole),
+        score=sum(trajectory.score for trajectory in whole),
+        returns=sum(trajectory.total_reward for trajectory in whole),
+        truncated=sum(trajectory.truncated for trajectory in whole),
+        steps=len(steps),
+        invalid=sum(not step.action_valid for step in steps),
+        repeats=sum(
+            now.action == before.action and now.anchor == before.anchor
+            for trajectory in whole
+            for before, now in zip(trajectory.steps, trajectory.steps[1:], strict=False)
+        ),
+        groups=len(returns),
+        flat_groups=sum(len(values) == 1 for values in returns.values()),
+        rows=len(rows),
+        tokens=sum(len(row.response_ids) for row in rows),
+        prompt_tokens=sum(len(row.prompt_ids) for row in rows),
+        advantage_abs=sum(abs(row.advantage) for row in rows),
+        chosen=sum(sum(row.chosen) for row in rows),
+        parse_failures=sum(not any(row.chosen) for row in rows) if method.has_teacher else 0,
+        contexts=sum(row.context is not None for row in rows),
+        teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in rows if row.teacher_ids),
+        surprise=-sum(sum(row.logprobs) for row in rows),
+        sources={name: SourceSums() for name in sources},
+    )
+    weighted = [row for row in rows if row.teacher_logps is not None]
+    if weighted:
+        _add_teacher(sums, weighted, method, lam)
+    return sums
+
+
+def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: float) -> None:
+    gaps, weights, factors, chosen = _weigh(rows, method, lam)
+    edge = method.how.clip - 1e-6
+    clipped = ((weights - 1).abs() >= edge) & chosen
+    teacher = sums.teacher
+    teacher.histogram = torch.histc(factors[chosen].clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH).tolist()
+    columns = (chosen, clipped, gaps * chosen, gaps.abs() * chosen, factors * chosen)
+    per_row = torch.stack([column.double().sum(-1) for column in columns], -1).tolist()
+    for row, (tokens, bound, gap, gap_abs, factor) in zip(rows, per_row, strict=True):
+        assert row.context is not None
+        teacher.tokens += tokens
+        teacher.clipped += bound
+        teacher.gap += gap
+        teacher.gap_abs += gap_abs
+        teacher.factor += factor
+        if row.advantage > 0:
+            teacher.up_tokens += tokens
+            teacher.up_factor += factor
+        elif row.advantage < 0:
+            teacher.down_tokens += tokens
+            teacher.down_factor += factor
+        for name in row.context.sources:
+            source = sums.sources[name]
+            source.rows += 1
+            source.tokens += tokens
+            source.gap += gap
+            source.gap_abs += gap_abs
+
+
 def _weigh(
     rows: Sequence[TrainingRow], method: Method, lam: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The same of many rows at once, and which tokens are weighed (B, T): a row at a time takes far longer."""
-    said = pad_right([row.teacher_logps for row in rows], 0.0, torch.float32)
-    drawn = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
+    """Gap, w, Â/A and the mask of weighted tokens (B, T). All rows at once: one at a time is many times slower."""
+    teacher = pad_right([row.teacher_logps for row in rows], 0.0, torch.float32)
+    student = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
     chosen = pad_right([row.chosen for row in rows], False, torch.bool)
     advantages = torch.tensor([row.advantage for row in rows])
-    gaps = signals.gap(said, drawn)
+    gaps = signals.gap(teacher, student)
     clip, mean_one = method.how.clip, method.how.mean_one
     weights = signals.weights(advantages, gaps, chosen, clip=clip)
     blended = signals.reweight(advantages, gaps, chosen, lam, clip=clip, mean_one=mean_one)
@@ -137,67 +199,83 @@ def _weigh(
     return gaps, weights, factors, chosen
 
 
-def _record(sums: dict[str, Any], lam: float, has_teacher: bool) -> dict[str, Any]:
-    def share(part: str, whole: str) -> float:
-        return sums.get(part, 0.0) / sums[whole] if sums.get(whole) else 0.0
+def _add(total: Any, part: Any) -> None:
+    """Add the fields of ``part`` to those of ``total``, in place."""
+    for each in fields(total):
+        mine, other = getattr(total, each.name), getattr(part, each.name)
+        if isinstance(mine, (int, float)):
+            setattr(total, each.name, mine + other)
+        elif isinstance(mine, list):
+            setattr(total, each.name, [a + b for a, b in zip(mine, other, strict=True)])
+        elif isinstance(mine, dict):
+            for name, value in other.items():
+                _add(mine.setdefault(name, SourceSums()), value)
+        else:
+            _add(mine, other)
 
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _record(sums: Sums, lam: float, has_teacher: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "success": share("won", "whole"),
-        "score": share("score", "whole"),
-        "return": share("return", "whole"),
-        "episodes": sums["episodes"],
-        "broken": sums["broken"],
-        "truncated": share("truncated", "whole"),
-        "episode_turns": share("steps", "whole"),
-        "invalid": share("invalid", "steps"),
-        "repetition": share("repeats", "steps"),
-        "rows": sums["rows"],
-        "response_tokens": sums["tokens"],
-        "response_length": share("tokens", "rows"),
-        "prompt_tokens": sums["prompt_tokens"],
-        "rollout_tokens": sums["tokens"] + sums["prompt_tokens"],
-        "groups_without_variance": share("flat", "groups"),
-        "advantage_abs": share("advantage_abs", "rows"),
-        "surprise": share("logprob", "tokens"),
+        "success": _share(sums.won, sums.whole),
+        "score": _share(sums.score, sums.whole),
+        "return": _share(sums.returns, sums.whole),
+        "episodes": sums.episodes,
+        "broken": sums.broken,
+        "truncated": _share(sums.truncated, sums.whole),
+        "episode_turns": _share(sums.steps, sums.whole),
+        "invalid": _share(sums.invalid, sums.steps),
+        "repetition": _share(sums.repeats, sums.steps),
+        "rows": sums.rows,
+        "response_tokens": sums.tokens,
+        "response_length": _share(sums.tokens, sums.rows),
+        "prompt_tokens": sums.prompt_tokens,
+        "rollout_tokens": sums.tokens + sums.prompt_tokens,
+        "groups_without_variance": _share(sums.flat_groups, sums.groups),
+        "advantage_abs": _share(sums.advantage_abs, sums.rows),
+        "surprise": _share(sums.surprise, sums.tokens),
     }
     if has_teacher:
         record.update(
             {
                 "lambda": lam,
-                "context_available": share("contexts", "rows"),
-                "action_tokens": share("chosen", "tokens"),
-                "parse_failures": share("parse_failures", "rows"),
-                "teacher_tokens": sums["teacher_tokens"],
+                "context_available": _share(sums.contexts, sums.rows),
+                "action_tokens": _share(sums.chosen, sums.tokens),
+                "parse_failures": _share(sums.parse_failures, sums.rows),
+                "teacher_tokens": sums.teacher_tokens,
             }
         )
-    if sums.get("weighed"):
-        width = (_HIGH - _LOW) / _BINS
-        record.update(
-            {
-                "clipped": share("clipped", "weighed"),
-                "gap": share("gap", "weighed"),
-                "gap_abs": share("gap_abs", "weighed"),
-                "weight_mean": share("factor", "weighed"),
-                # Told only where there are such tokens: a mean of none is no 0.
-                **{
-                    f"weight_{way}": share(f"{way}_factor", f"{way}_tokens")
-                    for way in ("up", "down")
-                    if sums.get(f"{way}_tokens")
-                },
-                "weights": {
-                    "edges": [round(_LOW + i * width, 6) for i in range(_BINS + 1)],
-                    "counts": sums["weights"],
-                },
-                "gap_by_source": {
-                    name: {
-                        "mean": share(f"source:{name}:gap", f"source:{name}:tokens"),
-                        "abs": share(f"source:{name}:abs", f"source:{name}:tokens"),
-                        "rows": sums[f"source:{name}:rows"],
-                    }
-                    for name in sorted(
-                        {key.split(":", 1)[1].rpartition(":")[0] for key in sums if key[:7] == "source:"}
-                    )
-                },
+    if sums.teacher.tokens:
+        record.update(_teacher_record(sums.teacher))
+        record["gap_by_source"] = {
+            name: {
+                "mean": _share(source.gap, source.tokens),
+                "abs": _share(source.gap_abs, source.tokens),
+                "rows": source.rows,
             }
-        )
+            for name, source in sorted(sums.sources.items())
+        }
+    return record
+
+
+def _teacher_record(teacher: TeacherSums) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "clipped": _share(teacher.clipped, teacher.tokens),
+        "gap": _share(teacher.gap, teacher.tokens),
+        "gap_abs": _share(teacher.gap_abs, teacher.tokens),
+        "weight_mean": _share(teacher.factor, teacher.tokens),
+    }
+    # Omitted when there are no such tokens: 0 would be read as a weight.
+    if teacher.up_tokens:
+        record["weight_up"] = teacher.up_factor / teacher.up_tokens
+    if teacher.down_tokens:
+        record["weight_down"] = teacher.down_factor / teacher.down_tokens
+    width = (_HIGH - _LOW) / _BINS
+    record["weights"] = {
+        "edges": [round(_LOW + i * width, 6) for i in range(_BINS + 1)],
+        "counts": teacher.histogram,
+    }
     return record

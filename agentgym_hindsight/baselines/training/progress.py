@@ -1,16 +1,16 @@
-"""Who is told how a run gets on."""
+"""The interface through which a run reports its progress."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Observer", "Silent"]
+__all__ = ["Observer", "SilentObserver"]
 
 
 class Observer(Protocol):
-    """Hears of stages and of steps within them; all of it is optional news.
+    """Receives the stages of a run, the steps within a stage, and messages.
 
-    ``advance`` is called between steps too, with ``steps=0``: only what is noted has changed.
+    ``advance`` is also called between steps, with ``steps=0``, when only the note has changed.
     """
 
     def stage(self, name: str, total: int) -> None: ...
@@ -18,14 +18,14 @@ class Observer(Protocol):
     def say(self, text: str) -> None: ...
 
 
-class Silent:
-    """Hears everything and says nothing."""
+class SilentObserver:
+    """Ignores everything."""
 
     def stage(self, name: str, total: int) -> None:
-        """No news."""
+        """Ignore a stage."""
 
     def advance(self, note: str = "", steps: int = 1) -> None:
-        """No news."""
+        """Ignore a step."""
 
     def say(self, text: str) -> None:
-        """No news."""
+        """Ignore a message."""

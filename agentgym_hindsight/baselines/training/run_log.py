@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 
 __all__ = ["RunLog"]
@@ -46,7 +47,7 @@ class RunLog:
             document = {**theirs, **document, "resumed": [*theirs.get("resumed", []), again]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+            write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def _compare(self, about: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(
@@ -102,7 +103,7 @@ class RunLog:
             path = self.folder / f"{name}.jsonl"
             if path.exists():
                 kept = [line for line in self.read(name) if line.get("update", 0) <= last]
-                _write(path, "".join(_line(line) for line in kept))
+                write_text(path, "".join(_line(line) for line in kept))
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
         if self.active:
@@ -123,12 +124,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.10g}") if math.isfinite(value) else None
     return value
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _difference(theirs: Any, mine: Any, key: str) -> str:

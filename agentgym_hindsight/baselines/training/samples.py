@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.masks import token_spans
+from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.metrics import Measured, token_weights
 

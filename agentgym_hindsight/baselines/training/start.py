@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.atomic import atomic_folder, write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.plan import Plan
@@ -48,10 +46,7 @@ class Start:
         """Note an evaluation for the next run from here."""
         path = self._path(key)
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(evaluation.as_dict()), encoding="utf-8")
-            part.replace(path)
+            write_text(path, json.dumps(evaluation.as_dict()))
 
     def _path(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
@@ -117,17 +112,7 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ne
     waves = -(-len(tasks) // max(1, 64 // warm.siblings))
     news.stage("expert play", waves)
     examples = []
-    for wave in expert_play(
-        stage,
-        list(tasks),
-        seed=plan.seed,
-        noise=warm.noise,
-        siblings=warm.siblings,
-        hindsight=warm.hindsight,
-        seek=warm.seek,
-        dawdle=warm.dawdle,
-        context_tokens=plan.context_tokens,
-    ):
+    for wave in expert_play(stage, list(tasks), warm, seed=plan.seed, context_tokens=plan.context_tokens):
         examples += wave
         news.advance(f"{len(examples)} examples")
     texts = (text for example in examples[:3000] for text in (example.prompt, example.response))
@@ -140,19 +125,8 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ne
         model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: news.advance(f"loss {loss:.2f}")
     )
     news.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
-    try:
+    with atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
-        (part / "warmstart.json").write_text(
-            json.dumps({"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}), encoding="utf-8"
-        )
-        part.chmod(0o755)
-        try:
-            part.rename(folder)
-        except OSError:  # somebody else made the same one meanwhile
-            shutil.rmtree(part)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+        about = {"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}
+        (part / "warmstart.json").write_text(json.dumps(about), encoding="utf-8")

@@ -29,7 +29,7 @@ from datasets import Dataset
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
-from agentgym_hindsight.baselines.methods import signals
+from agentgym_hindsight.baselines.methods import divergences, signals
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.teachers import Teacher
 from agentgym_hindsight.baselines.padding import pack, pad_right
@@ -44,99 +44,16 @@ from agentgym_hindsight.baselines.training.importance import importance_ratio
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows
 from agentgym_hindsight.baselines.training.sharding import gathered
+from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows
+from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int
 
-__all__ = ["HindsightTrainer", "trl_arguments"]
-
-#: What has a name of ours, there: an update would be counted, played and scored by two different values.
-_OURS = {
-    "gradient_accumulation_steps": "plan.token_budget",
-    "per_device_train_batch_size": "plan.tasks",
-    "logging_steps": "plan.updates",
-    "max_steps": "plan.updates",
-    "num_iterations": "plan.mini_batches",
-    "steps_per_generation": "plan.mini_batches",
-    "num_generations": "plan.siblings",
-    "max_completion_length": "plan.response_tokens",
-    "temperature": "plan.temperature",
-    "seed": "plan.seed",
-    "use_vllm": "plan.vllm",
-    "vllm_mode": "plan.vllm",
-    "beta": "method.kl",
-    "epsilon": "method.clip",
-    "delta": "method.dual_clip",
-    "entropy_coef": "method.entropy",
-    "scale_rewards": "method.scale",
-    "loss_type": "method.clip and method.dual_clip",
-}
-
-
-def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> GRPOConfig:
-    """TRL's own arguments for a plan and a method. ``plan.trl`` has the last word."""
-    cuda = torch.cuda.is_available()
-    if plan.tasks % processes:
-        raise UsageError(
-            f"Expected a number of tasks that {processes} processes can share evenly, got {plan.tasks}; "
-            f"try {plan.tasks + processes - plan.tasks % processes}."
-        )
-    values: dict[str, Any] = {
-        "output_dir": str(output_dir),
-        "max_steps": plan.updates * plan.mini_batches,
-        # One "generation batch" of TRL is one update. The rows it counts are rollouts; ours are turns.
-        "per_device_train_batch_size": plan.tasks // processes * plan.siblings,
-        "num_generations": plan.siblings,
-        "steps_per_generation": plan.mini_batches,
-        "gradient_accumulation_steps": 1,
-        "learning_rate": plan.learning_rate,
-        "lr_scheduler_type": "constant_with_warmup" if plan.warmup else "constant",
-        "warmup_steps": plan.warmup,
-        "max_grad_norm": plan.grad_clip,
-        "weight_decay": plan.weight_decay,
-        "temperature": plan.temperature,
-        "max_completion_length": plan.response_tokens,
-        "loss_type": "dapo",
-        "epsilon": method.clip,
-        "delta": method.dual_clip,
-        "beta": method.kl,
-        "entropy_coef": 0.0,  # the bonus is added below, over the tokens of the whole step and not of a micro-batch
-        "scale_rewards": "none",
-        "use_vllm": bool(plan.vllm),
-        "seed": plan.seed,
-        "data_seed": plan.seed,
-        "ignore_data_skip": True,  # which tasks an update plays follows from its number
-        "logging_steps": plan.mini_batches,
-        "save_strategy": "steps" if plan.save_every else "no",
-        "save_steps": max(1, plan.save_every) * plan.mini_batches,
-        "save_only_model": False,
-        "report_to": "none",
-        "disable_tqdm": True,
-        # TRL's defaults are those of a GPU.
-        "use_cpu": not cuda,
-        "bf16": cuda and torch.cuda.is_bf16_supported(),
-        "dataloader_pin_memory": cuda,
-        "ddp_find_unused_parameters": False,  # every row's pass uses every weight: looking for others costs a pass
-    }
-    if plan.vllm:
-        values["vllm_mode"] = plan.vllm
-        values["vllm_max_model_length"] = plan.prompt_tokens + plan.response_tokens
-    # transformers 5.24 gave it another name and warns of the old one, which TRL's own default still has.
-    new = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
-    if "gradient_checkpointing" not in plan.trl:
-        values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
-    ours = sorted(plan.trl.keys() & _OURS)
-    if ours:
-        name = ours[0]
-        raise UsageError(f"Expected {name} under its own name, got it in plan.trl; try {_OURS[name]}.")
-    unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
-    if unknown:
-        raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
-    return GRPOConfig(**{**values, **plan.trl})
+__all__ = ["HindsightTrainer"]
 
 
 def _no_reward(*args: Any, **kwargs: Any) -> list[float]:
@@ -478,7 +395,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         with self.teacher.acting(), torch.no_grad(), _without_dropout(model):
             teacher = self._logits(model, told, told_mask, width)
         student = self._logits(model, ids, mask, width)
-        divergence = signals.divergence(teacher, student, alpha=0.0)
+        divergence = divergences.divergence(teacher, student, alpha=0.0)
         mean: Tensor = (divergence * inputs["chosen"]).sum() * self.accelerator.num_processes / self._chosen
         return mean
 
@@ -667,8 +584,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         if self.args.should_save:
             self._save(str(folder), state_dict=whole)
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write nothing: TRL's draft does not know the base model. The run writes a card beside the policy."""
+
     def close(self) -> None:
-        """Close the envs."""
+        """Close the environments."""
         if self._venv is not None:
             self._venv.close()
             self._venv = None

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.rows import Rows
-from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.masks import action_tokens
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.errors import UsageError

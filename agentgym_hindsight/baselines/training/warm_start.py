@@ -96,10 +96,10 @@ class _Recorder:
 
     name = "expert-play"
 
-    def __init__(self, parser: str, seed: int, noise: float, seek: bool = False, dawdle: float = 0.0) -> None:
-        self._legal, self._parser = ExpertPolicy(seed, noise), parser
-        self._seeking = SeekingExpert() if seek else None
-        self._seed, self._noise, self._dawdle = seed, noise, dawdle
+    def __init__(self, parser: str, seed: int, warm: WarmStart, seeks: bool) -> None:
+        self._legal, self._parser = ExpertPolicy(seed, warm.noise), parser
+        self._seeking = SeekingExpert() if seeks else None
+        self._seed, self._noise, self._dawdle = seed, warm.noise, warm.dawdle
         # Commands that a rollout has seen, in the order of their first sight: its own alone, neighbours do not matter.
         self._strays: dict[tuple[str, int], dict[str, None]] = {}
         self._last: dict[tuple[str, int], str] = {}
@@ -161,13 +161,9 @@ def _advised(turn: TurnView, action: str) -> TurnView:
 def expert_play(
     stage: Stage,
     tasks: Sequence[Task],
+    warm: WarmStart,
     *,
     seed: int = 0,
-    noise: float = 0.3,
-    siblings: int = 1,
-    hindsight: float = 0.0,
-    seek: bool = False,
-    dawdle: float = 0.0,
     context_tokens: int = 0,
     num_envs: int = 64,
     split: str = "train",
@@ -179,20 +175,20 @@ def expert_play(
 
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
     >>> import agentgym_hindsight
-    >>> (examples,) = expert_play(stage, stage.panel("train", 2), noise=0.0)
+    >>> (examples,) = expert_play(stage, stage.panel("train", 2), WarmStart(noise=0.0, siblings=1, hindsight=0.0))
     >>> examples[0].response.startswith("<action>go to ")
     True
     """
-    recorder = _Recorder(stage.parser, seed, noise, seek and stage.world == "alfworld", dawdle)
-    wave = max(1, num_envs // siblings)  # tasks, their siblings always together
-    with closing(stage.vector(min(wave, max(1, len(tasks))) * siblings, split, expert=True)) as venv:
+    recorder = _Recorder(stage.parser, seed, warm, seeks=warm.seek and stage.world == "alfworld")
+    wave = max(1, num_envs // warm.siblings)  # tasks, their siblings always together
+    with closing(stage.vector(min(wave, max(1, len(tasks))) * warm.siblings, split, expert=True)) as venv:
         for start in range(0, len(tasks), wave):
-            played = rollout(venv, recorder, assignments(tasks[start : start + wave], siblings), seed=seed)
+            played = rollout(venv, recorder, assignments(tasks[start : start + wave], warm.siblings), seed=seed)
             whole = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
             examples = [
                 example
                 for group in group_by_task(whole)
-                for example in _examples(group, recorder, seed, hindsight, contexts, context_tokens)
+                for example in _examples(group, recorder, seed, warm.hindsight, contexts, context_tokens)
             ]
             yield examples
             recorder.advice.clear()
@@ -221,7 +217,7 @@ def fine_tune(
     model: Any,
     encoder: PromptEncoder,
     examples: Sequence[Example],
-    plan: WarmStart,
+    warm: WarmStart,
     *,
     seed: int = 0,
     on_step: Callable[[float], object] | None = None,
@@ -276,9 +272,9 @@ def fine_tune(
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,
-            num_train_epochs=plan.epochs,
-            per_device_train_batch_size=plan.batch,
-            learning_rate=plan.learning_rate,
+            num_train_epochs=warm.epochs,
+            per_device_train_batch_size=warm.batch,
+            learning_rate=warm.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=10,
             weight_decay=0.0,

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
-from agentgym_hindsight.baselines.training.progress import Silent
+from agentgym_hindsight.baselines.training.progress import SilentObserver
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
-from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.start import open_start
 from agentgym_hindsight.baselines.training.tiny import make_model
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
     weights: float
 
 
-def memory_rows(name: str, training: Training, note: Callable[[str], object] = lambda _: None) -> list[Row]:
+def memory_rows(name: str, training: RunSettings, note: Callable[[str], object] = lambda _: None) -> list[Row]:
     """GRPO's and SERL's peaks with the model called ``name``: the run's own, or a tiny one with random weights."""
     found = {}
     for method in ("grpo", "serl"):
@@ -56,7 +56,7 @@ def memory_rows(name: str, training: Training, note: Callable[[str], object] = l
     ]
 
 
-def memory_of(method: str, name: str, training: Training) -> Memory:
+def memory_of(method: str, name: str, training: RunSettings) -> Memory:
     """Of two updates by a method, in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
@@ -68,14 +68,14 @@ def memory_of(method: str, name: str, training: Training) -> Memory:
             ) from error
 
 
-def _two_updates(method: str, name: str, training: Training) -> Memory:
+def _two_updates(method: str, name: str, training: RunSettings) -> Memory:
     from transformers import PrinterCallback
 
     plan = replace(training.plan, mini_batches=1, save_every=0, updates=2, learning_rate=1e-12, warmup=0, turns=0)
     # All is asked of the teacher: a random policy wins nothing, and would have nothing to ask.
     chosen = worst() if method == "serl" else replace(recipe(method), credit=worst().credit)
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
-        own, tokenizer, _ = open_start(training.model, training.stage, training.warm, training.plan, Silent())
+        own, tokenizer, _ = open_start(training.model, training.stage, training.warm, training.plan, SilentObserver())
         model = open_model(name, training.model, own, tokenizer)
         trainer = HindsightTrainer(
             model,

@@ -12,7 +12,7 @@ import torch
 
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
-from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.start import open_start
 from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.cli.bench.training_memory import memory_rows, open_model
@@ -24,7 +24,7 @@ __all__ = ["measure"]
 
 
 def measure(
-    training: Training,
+    training: RunSettings,
     *,
     updates: int = 2,
     repeats: int = 3,

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import torch
 
 from agentgym_hindsight.baselines.methods import recipe
-from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
-from agentgym_hindsight.baselines.training.run import Training
+from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
+from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 from agentgym_hindsight.cli.bench.figures import Row
 
 __all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]
@@ -120,7 +120,7 @@ class _Replay(HindsightTrainer):
 
 
 def step_times(
-    training: Training,
+    training: RunSettings,
     model: Any,
     tokenizer: Any,
     *,

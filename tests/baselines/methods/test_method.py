@@ -132,7 +132,7 @@ def test_where_is_short_for_the_place_in_what() -> None:
 def test_a_place_needs_a_context() -> None:
     with pytest.raises(UnknownNameError, match="'everywhere'"):
         recipe("grpo").changed(where="everywhere")
-    with pytest.raises(UsageError, match=r"Expected a context for where='anchor', got none; try what='immediate@anchor'"):
+    with pytest.raises(UsageError, match=r"a context for where='anchor', got none; try what='immediate@anchor'"):
         recipe("grpo").changed(where="anchor")
     assert recipe("grpo").changed(where="step").what is None
 

@@ -97,7 +97,8 @@ def test_a_file_a_recipe_with_its_equations(name: str) -> None:
         ("rlsd", {"statistics": "trajectories"}, GroupRelative(statistics="trajectories")(ROWS)),
         ("grpo", {"scale": "none"}, GroupRelative(scale="none")(ROWS)),
         ("rloo", {}, LeaveOneOut()(ROWS)),
-        ("rloo", {"penalty": 0.7, "statistics": "trajectories"}, LeaveOneOut(penalty=0.7, statistics="trajectories")(ROWS)),
+        ("rloo", {"penalty": 0.7, "statistics": "trajectories"},
+         LeaveOneOut(penalty=0.7, statistics="trajectories")(ROWS)),
         ("gigpo", {}, GroupInGroup()(ROWS)),
         (
             "gigpo",
@@ -109,7 +110,8 @@ def test_a_file_a_recipe_with_its_equations(name: str) -> None:
             "hgpo",
             {"penalty": 0.7, "gamma": 0.5, "history": 1, "alpha": 2.0, "weight_offset": 0, "base_group": True,
              "scale": "none"},
-            HistoryGroups(penalty=0.7, gamma=0.5, history=1, alpha=2.0, weight_offset=0, base_group=True, scale="none")(ROWS),
+            HistoryGroups(penalty=0.7, gamma=0.5, history=1, alpha=2.0, weight_offset=0, base_group=True,
+                          scale="none")(ROWS),
         ),
     ],
 )  # fmt: skip

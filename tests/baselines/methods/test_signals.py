@@ -11,10 +11,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra [train] is not installed")
 
-from agentgym_hindsight.baselines.methods.schedules import LinearDecay, Window  # noqa: E402
 from agentgym_hindsight.baselines.methods.antisd import antisd_phi  # noqa: E402
 from agentgym_hindsight.baselines.methods.divergences import divergence, k3  # noqa: E402
 from agentgym_hindsight.baselines.methods.factor import factor_weights  # noqa: E402
+from agentgym_hindsight.baselines.methods.schedules import LinearDecay, Window  # noqa: E402
 from agentgym_hindsight.baselines.methods.sdar import sdar_gate  # noqa: E402
 from agentgym_hindsight.baselines.methods.signals import gap, reweight, weights  # noqa: E402
 from agentgym_hindsight.baselines.methods.trial import trial_weights  # noqa: E402

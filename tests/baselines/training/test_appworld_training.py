@@ -14,16 +14,16 @@ pytest.importorskip("trl", reason="needs the extra [train]")
 from agentgym_hindsight.baselines.training import trainer as trainers
 from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.run import train
-from agentgym_hindsight.baselines.training.warm_start import expert_play
+from agentgym_hindsight.baselines.training.warm_start import WarmStart, expert_play
 from agentgym_hindsight.wrappers import parse_response
 from tests.baselines.training.tiny_runs import LuckyTrainer
 
 SETTINGS = [
     "stage.env=AppWorld-Hindsight-v0",
     'stage.settings={"templates": ["ask_the_time"], "max_steps": 3}',
-    "examination.split=train",
-    "examination.tasks=4",
-    "examination.temperatures=[0.4]",
+    "evaluation.split=train",
+    "evaluation.tasks=4",
+    "evaluation.temperatures=[0.4]",
     "warm.tasks=12",
     "warm.epochs=12",
     "plan.updates=2",
@@ -41,9 +41,12 @@ def test_the_preset_of_a_tiny_policy_speaks_code() -> None:
     assert run.plan.prompt_tokens > run.plan.response_tokens > 16
 
 
+PLAIN = WarmStart(siblings=1, noise=0.0, seek=False, hindsight=0.0)
+
+
 def test_expert_play_is_the_reference_solution_turn_by_turn() -> None:
     stage = configure("serl", settings=SETTINGS).stage
-    examples = [each for wave in expert_play(stage, list(stage.panel("train", 3)), noise=0.0) for each in wave]
+    examples = [each for wave in expert_play(stage, list(stage.panel("train", 3)), PLAIN) for each in wave]
     assert len(examples) == 6
     assert {each.response for each in examples} == {
         '```python\nnow = apis.phone.show_time()["now"]\nprint(now)\n```',

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import RECIPES  # noqa: E402
+from agentgym_hindsight.baselines.training import configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import (  # noqa: E402
     TINY,
     configure,
@@ -19,7 +20,7 @@ from agentgym_hindsight.baselines.training.configuration import (  # noqa: E402
     load_configuration,
 )
 from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
-from agentgym_hindsight.baselines.training.run import Training  # noqa: E402
+from agentgym_hindsight.baselines.training.run import RunSettings  # noqa: E402
 from agentgym_hindsight.errors import (  # noqa: E402
     DamagedDataError,
     HindsightError,
@@ -28,17 +29,17 @@ from agentgym_hindsight.errors import (  # noqa: E402
     UsageError,
 )
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(configuration.__file__).parents[1] / "configs"
 EVERY = sorted(CONFIGS.glob("*.yaml"))
 BIG = "Qwen/Qwen2.5-7B-Instruct"
 
 
-def loaded(path: Path) -> tuple[str, Training]:
+def loaded(path: Path) -> tuple[str, RunSettings]:
     given = load_configuration(path)
     return given["recipe"], configure(given["recipe"], given)
 
 
-def through_yaml(name: str, training: Training, tmp_path: Path) -> Training:
+def through_yaml(name: str, training: RunSettings, tmp_path: Path) -> RunSettings:
     path = tmp_path / "run.yaml"
     path.write_text(dump_configuration(name, training), encoding="utf-8")
     recipe, again = loaded(path)
@@ -71,14 +72,14 @@ def test_the_papers_numbers(name: str) -> None:
     """The table of the release: 16 tasks of 8, 1e-6, 150 updates, validation at 0.4 every 15 of them on 128 tasks."""
     recipe, run = loaded(CONFIGS / f"{name}.yaml")
     shop = "webshop" in name
-    plan, examination = run.plan, run.examination
+    plan, evaluation = run.plan, run.evaluation
     assert run.model == BIG
     assert (plan.tasks, plan.siblings, plan.updates) == (16, 8, 150)
     assert (plan.learning_rate, plan.grad_clip, plan.warmup) == (1e-6, 1.0, 0)
     assert (plan.prompt_tokens, plan.response_tokens) == ((4096, 512) if shop else (2048, 512))
     assert (plan.temperature, plan.vllm) == (1.0, "colocate")
-    assert (examination.temperatures, examination.every, examination.tasks) == ((0.4,), 15, 128)
-    assert examination.split == ("test" if shop else "valid_seen")
+    assert (evaluation.temperatures, evaluation.every, evaluation.tasks) == ((0.4,), 15, 128)
+    assert evaluation.split == ("test" if shop else "valid_seen")
     assert run.stage.env == ("WebShop-Hindsight-v0" if shop else "ALFWorld-Hindsight-v0")
     assert run.stage.settings["max_steps"] == (15 if shop else 50)
     assert run.stage.settings["data"] == "official"
@@ -90,7 +91,7 @@ def test_the_papers_numbers(name: str) -> None:
     assert (method["penalty"], method["statistics"], method["scale"]) == (0.1, "rows", "std")
     if recipe == "serl":
         assert (method["when"], method["how"], method["who"]) == ("0.5->0/50", "reweight:0.2", "sync:10")
-        assert (method["what"], method["where"], method["tokens"]) == ("immediate", "step", "action")
+        assert (method["what"], method["tokens"]) == ("immediate", "action")
     else:
         assert not run.method.has_teacher
 
@@ -144,19 +145,19 @@ def test_values_of_every_kind() -> None:
     run = configure(
         "serl",
         settings=[
-            "plan.learning_rate=1", "plan.references=true", "plan.vllm=server", "examination.temperatures=[0, 0.4, 1]",
+            "plan.learning_rate=1", "plan.references=true", "plan.vllm=server", "evaluation.temperatures=[0, 0.4, 1]",
             "method.when=0.3", "method.dual_clip=null", "method.what=success|immediate@anchor", "train_tasks=9",
             "template.enable_thinking=false", "plan.trl.report_to=tensorboard", 'peft={"r": 8}', "stage.history=3",
-            "method.statistics=trajectories", "examination.split=valid_seen", "stage.settings.data=a=b",
+            "method.statistics=trajectories", "evaluation.split=valid_seen", "stage.settings.data=a=b",
         ],
     )  # fmt: skip
     assert (run.plan.learning_rate, type(run.plan.learning_rate)) == (1.0, float)
     assert run.plan.references is True
     assert run.plan.vllm == "server"
-    assert run.examination.temperatures == (0, 0.4, 1)
+    assert run.evaluation.temperatures == (0, 0.4, 1)
     assert run.method.when(7) == 0.3
     assert run.method.dual_clip is None
-    assert (str(run.method.what), run.method.where) == ("success|immediate@anchor", "anchor")
+    assert str(run.method.what) == "success|immediate@anchor"
     assert run.train_tasks == 9
     assert run.template == {"enable_thinking": False}
     assert run.plan.trl == {"report_to": "tensorboard"}
@@ -174,7 +175,7 @@ def test_another_env_has_no_settings_of_the_house() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_from_yaml_to_yaml(name: str, tmp_path: Path) -> None:
-    settings = ["plan.seed=3", "method.clip=0.123456789", "plan.learning_rate=3e-6", "examination.temperatures=[1]",
+    settings = ["plan.seed=3", "method.clip=0.123456789", "plan.learning_rate=3e-6", "evaluation.temperatures=[1]",
                 "plan.trl.report_to=none", 'peft={"r": 4}', "warm.noise=0.123", "template.a=b"]  # fmt: skip
     for training in (configure(name), configure(name, {"model": BIG}), configure(name, settings=settings)):
         again = through_yaml(name, training, tmp_path)
@@ -199,7 +200,7 @@ def test_seeds_alone_do_not_make_another_run() -> None:
         ("plan.update=3", UnknownNameError, "updates"),
         ("plans.updates=3", UnknownNameError, "plan"),
         ("method.penalti=0", UnknownNameError, "penalty"),
-        ("examination.task=3", UnknownNameError, "tasks"),
+        ("evaluation.task=3", UnknownNameError, "tasks"),
         ("stage.envs=3", UnknownNameError, "env"),
         ("warm.noises=3", UnknownNameError, "noise"),
         ("stage.env=ALFWorld-Hindsight-v1", UnknownNameError, "ALFWorld-Hindsight-v0"),
@@ -212,7 +213,7 @@ def test_seeds_alone_do_not_make_another_run() -> None:
         ("plan.references=1", UsageError, r"plan\.references as bool"),
         ("plan.vllm=yes", UsageError, "colocate"),
         ("plan.temperature=0", UsageError, "temperature above 0"),
-        ("examination.temperatures=0.4", UsageError, "temperatures as tuple"),
+        ("evaluation.temperatures=0.4", UsageError, "temperatures as tuple"),
         ("plan=3", UsageError, r"plan\.NAME=VALUE"),
         ("method=serl", UsageError, r"method\.NAME=VALUE"),
         ("stage.settings.split=train", UsageError, "split"),
@@ -240,7 +241,7 @@ def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(DamagedDataError, match=said):
         load_configuration(path)
-    with pytest.raises(MissingDataError, match=r"configs/serl_alfworld_7b\.yaml"):
+    with pytest.raises(MissingDataError, match=r"try one of: grpo_alfworld_7b, serl_alfworld_7b"):
         load_configuration(tmp_path / "nothing.yaml")
 
 
@@ -254,8 +255,8 @@ def test_a_number_as_people_write_it_in_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "setting",
     ["train_tasks=many", "samples_every=x", "template=no", "peft=3", "judge=gpt", "model=3", "plan.trl=none",
-     "stage.settings=3", "stage.workers=-1", "stage.history=-1", "warm.noise=2", "examination.tasks=-1",
-     "examination.temperatures=[-1]", "plan.learning_rate=-1", "plan.mini_batches=0", "plan.envs=-1",
+     "stage.settings=3", "stage.workers=-1", "stage.history=-1", "warm.noise=2", "evaluation.tasks=-1",
+     "evaluation.temperatures=[-1]", "plan.learning_rate=-1", "plan.mini_batches=0", "plan.envs=-1",
      "stage.reward=100"],
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_is_refused_at_once(setting: str) -> None:
@@ -266,14 +267,14 @@ def test_a_value_that_makes_no_sense_is_refused_at_once(setting: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["method.what=immediate"], r"Expected a λ with a teacher, got none in grpo; try --when"),
-        (["method.aux_kl=1"], "Expected aux_kl of a teacher, got grpo without one; try --what immediate"),
-        (["method.who=frozen"], "Expected who of a teacher"),
-        (["method.tokens=response"], "Expected tokens of a teacher"),
-        (["method.how=reweight:0.9"], "Expected how of a teacher"),
+        (["method.what=immediate"], r"Expected a λ for the teacher, got none in grpo; try --when"),
+        (["method.aux_kl=1"], "Expected a teacher for the option aux_kl, got grpo without one; try --what immediate"),
+        (["method.who=frozen"], "Expected a teacher for the option who"),
+        (["method.tokens=response"], "Expected a teacher for the option tokens"),
+        (["method.how=reweight:0.9"], "Expected a teacher for the option how"),
     ],
 )
-def test_what_is_said_to_a_teacher_that_nobody_asks(settings: list[str], said: str) -> None:
+def test_teacher_options_without_a_teacher_are_refused(settings: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         configure("grpo", settings=settings)
 

@@ -14,7 +14,7 @@ from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
 from agentgym_hindsight.baselines.training.metrics import measure, token_weights  # noqa: E402
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow  # noqa: E402
-from tests.baselines.training.test_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
+from tests.baselines.training.test_training_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
 
 
 def taught(gap: float = 0.1, method: Method | None = None, lam: float = 0.5) -> list[TrainingRow]:

@@ -30,7 +30,7 @@ from agentgym_hindsight.baselines.training.checkpoints import (
     updates_in,
 )
 from agentgym_hindsight.baselines.training.configuration import dump_configuration
-from agentgym_hindsight.baselines.training.run import Training, train
+from agentgym_hindsight.baselines.training.run import RunSettings, train
 from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 from tests.baselines.training.tiny_runs import PLAN, LuckyTrainer, make_run, make_trainer, save_start, serl
@@ -79,7 +79,7 @@ class Interrupting:
                 raise KeyboardInterrupt
 
 
-def interrupted(run: Training, out: Path, last: int) -> None:
+def interrupted(run: RunSettings, out: Path, last: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(run, out, observer=Interrupting(last))
 
@@ -231,7 +231,7 @@ def test_a_policy_that_was_cut_off_is_written_again(
 
 def test_a_first_evaluation_that_was_cut_off_is_finished(start: str, straight: Path, tmp_path: Path) -> None:
     run = make_run(start)
-    run = replace(run, examination=replace(run.examination, temperatures=(0.4, 0.0)))
+    run = replace(run, evaluation=replace(run.evaluation, temperatures=(0.4, 0.0)))
     interrupted(run, tmp_path / "run", 1)
     path = tmp_path / "run" / "eval.jsonl"
     path.write_text(path.read_text().splitlines(keepends=True)[0])
@@ -257,7 +257,7 @@ def test_beginning_anew_deletes_nothing_that_it_cannot_replace(start: str, strai
     shutil.copytree(straight, tmp_path / "run")
     run = make_run(start)
     with pytest.raises(UsageError, match="tasks of valid_unseen"):
-        train(replace(run, examination=replace(run.examination, tasks=10**6)), tmp_path / "run", fresh=True)
+        train(replace(run, evaluation=replace(run.evaluation, tasks=10**6)), tmp_path / "run", fresh=True)
     assert (tmp_path / "run" / "policy").exists()
 
 

@@ -13,7 +13,7 @@ from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from tests.baselines.training.test_metrics import taught
-from tests.baselines.training.test_rows import LOST, PAIR, WON, encoder, episode, rows_of
+from tests.baselines.training.test_training_rows import LOST, PAIR, WON, encoder, episode, rows_of
 
 SERL = recipe("serl")
 

@@ -25,8 +25,9 @@ from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.base import Reply
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
-from agentgym_hindsight.baselines.training.trainer import HindsightTrainer, trl_arguments
+from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel

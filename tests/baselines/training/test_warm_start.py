@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,12 +17,16 @@ from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.stage import Stage  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
 
+#: The arguments of expert play that most tests start from: one rollout a task, no hindsight, an expert that sees all.
+PLAIN = WarmStart(siblings=1, noise=0.0, seek=False, hindsight=0.0)
 STAGE = Stage(settings={"data": "embedded", "difficulty": "easy", "max_steps": 12}, protocol="brief")
 
 
 @cache
 def played(noise: float, seed: int = 0, num_envs: int = 8) -> tuple[Example, ...]:
-    waves = list(expert_play(STAGE, list(STAGE.panel("train", 4)), seed=seed, noise=noise, num_envs=num_envs))
+    waves = list(
+        expert_play(STAGE, list(STAGE.panel("train", 4)), replace(PLAIN, noise=noise), seed=seed, num_envs=num_envs)
+    )
     assert len(waves) == -(-4 // num_envs)
     return tuple(example for wave in waves for example in wave)
 
@@ -76,10 +81,10 @@ def test_the_same_whatever_the_width() -> None:
 
 def test_the_parsers_format() -> None:
     stage = Stage(settings=STAGE.settings)
-    (wave,) = expert_play(stage, list(stage.panel("train", 1)), noise=0.0)
+    (wave,) = expert_play(stage, list(stage.panel("train", 1)), PLAIN)
     assert all(example.response.startswith("<think></think><action>") for example in wave)
     plain = Stage(settings=STAGE.settings, protocol="plain")
-    (wave,) = expert_play(plain, list(plain.panel("train", 1)), noise=0.0)
+    (wave,) = expert_play(plain, list(plain.panel("train", 1)), PLAIN)
     assert not any("<" in example.response for example in wave)
 
 
@@ -158,7 +163,7 @@ def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
     """Every way into the unknown goes to the first unvisited place of its kind, and shut doors are opened."""
     tasks = list(STAGE.panel("train", 12))
     seeing, seeking = (
-        [example for wave in expert_play(STAGE, tasks, noise=0.0, seek=seek) for example in wave]
+        [example for wave in expert_play(STAGE, tasks, replace(PLAIN, seek=seek)) for example in wave]
         for seek in (False, True)
     )
     first = {
@@ -173,12 +178,12 @@ def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
 
 def test_who_dawdles_looks_before_every_deed() -> None:
     """Once before each, never twice in a row; what is learnt is what was done, so that the habit is learnt too."""
-    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), noise=0.0, dawdle=1.0)
+    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, dawdle=1.0))
     looks = [example.response == "<action>look</action>" for example in wave]
     assert 0.4 < sum(looks) / len(looks) <= 0.6
     for example, look in zip(wave, looks, strict=True):
         deeds = done(example)
         assert look == (not deeds or deeds[-1] != "look")
-    (plain,) = expert_play(STAGE, list(STAGE.panel("train", 3)), noise=0.0, hindsight=1.0, dawdle=1.0)
+    (plain,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, hindsight=1.0, dawdle=1.0))
     told = [example for example in plain if "feedback" in example.prompt or "solution" in example.prompt]
     assert all(example.response != "<action>look</action>" for example in told), "with hindsight nobody dawdles"

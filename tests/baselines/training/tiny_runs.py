@@ -21,7 +21,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.run import Examination, Training
+from agentgym_hindsight.baselines.training.run import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.tiny import make_tokenizer
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.stage import Stage
@@ -167,14 +167,14 @@ def save_start(folder: Path) -> str:
     return str(folder)
 
 
-def make_run(start: str, **changes: Any) -> Training:
+def make_run(start: str, **changes: Any) -> RunSettings:
     """Four updates, a checkpoint after each, two tasks to be examined on."""
     plan = replace(PLAN, updates=4, save_every=1, keep=9, warmup=3, references=True, **changes.pop("plan", {}))
     values: dict[str, Any] = {
         "method": serl(who="sync:2", what="success|immediate", when="0.5->0/3"),
         "stage": STAGE,
-        "examination": Examination(tasks=2, every=2, temperatures=(0.4,)),
+        "evaluation": EvaluationSettings(tasks=2, every=2, temperatures=(0.4,)),
         "train_tasks": 6,
         "samples_every": 1,
     }
-    return Training(model=start, plan=plan, **{**values, **changes})
+    return RunSettings(model=start, plan=plan, **{**values, **changes})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -47,10 +48,10 @@ def pairs_of(what: str) -> list[tuple[Example, Example]]:
     """States without and with hindsight; what is to be said there is the expert's action, never the look before it."""
     run = configure("serl")
     tasks = list(run.stage.panel("valid_unseen", _TASKS, 3))
+    warm = replace(run.warm, siblings=_SIBLINGS, hindsight=1.0, seek=True)
     waves = expert_play(
-        run.stage, tasks, seed=5, noise=run.warm.noise, siblings=_SIBLINGS, hindsight=1.0, seek=True,
-        dawdle=run.warm.dawdle, context_tokens=run.plan.context_tokens, split="valid_unseen", contexts=(what,),
-    )  # fmt: skip
+        run.stage, tasks, warm, seed=5, context_tokens=run.plan.context_tokens, split="valid_unseen", contexts=(what,)
+    )
     examples = [example for wave in waves for example in wave]
     pairs = [
         (bare, told)

@@ -1,0 +1,43 @@
+"""Ctrl-C during training: the first one ends the run after the current update, the second one at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from agentgym_hindsight.baselines.training.progress import Observer
+
+__all__ = ["StopFlag", "Stopped"]
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was asked to stop, completed its update and wrote a checkpoint."""
+
+
+class StopFlag:
+    """Remembers that Ctrl-C was pressed until the update is complete."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def listening(self, observer: Observer) -> Iterator[None]:
+        """Handle SIGINT inside the block. Outside of the main thread, the caller handles it."""
+
+        def ask(signum: int, frame: Any) -> None:
+            if self.asked:
+                raise KeyboardInterrupt
+            self.asked = True
+            observer.say("stopping after this update; press Ctrl-C again to stop at once")
+
+        try:
+            before = signal.signal(signal.SIGINT, ask)
+        except ValueError:  # not the main thread
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,86 @@
+"""Everything that decides a training run, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.warm_start import WarmStart
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.stage import Stage
+
+__all__ = ["EvaluationSettings", "RunSettings"]
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """When and on which tasks a policy is evaluated: a fixed panel of a split that training never plays.
+
+    * ``split``: ``""`` takes the environment's own held-out split.
+    * ``tasks``: the number of tasks (0: the whole split), drawn by ``seed`` alone, so all runs play the same panel.
+    * ``every``: updates between evaluations; 0 evaluates only before the first and after the last update.
+    * ``temperatures``: 0 is greedy; the papers evaluate at 0.4.
+    * ``envs``: environments played side by side.
+    """
+
+    split: str = ""
+    tasks: int = 128
+    every: int = 0
+    temperatures: tuple[float, ...] = (0.0, 0.4)
+    seed: int = 0
+    envs: int = 64
+
+    def __post_init__(self) -> None:
+        if self.tasks < 0 or self.every < 0 or self.envs < 1:
+            raise UsageError(
+                f"Expected tasks ≥ 0, every ≥ 0 and envs ≥ 1 of an evaluation, got {self}; try 128, 0, 64."
+            )
+        numbers = all(isinstance(value, (int, float)) for value in self.temperatures)
+        if not self.temperatures or not numbers or not all(0 <= value < float("inf") for value in self.temperatures):
+            raise UsageError(f"Expected temperatures of 0 or more, got {self.temperatures}; try [0, 0.4].")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a run.
+
+    * ``model``: ``tiny:S``, ``tiny:M``, ``tiny:L`` (random weights, then the warm start that ``warm`` describes), a
+      folder, or a name that transformers can load. ``template`` holds arguments of its chat template.
+    * ``train_tasks``: the number of training tasks that are cycled through (0: all), in an order drawn by the seed.
+    * ``samples_every``: updates between recorded sample rollouts.
+    * ``peft``: arguments of a LoraConfig; adapters alone are trained.
+    * ``judge``: arguments of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient`, for contexts that need a judge.
+    """
+
+    method: Method
+    stage: Stage
+    plan: Plan
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    model: str = "tiny:S"
+    template: Mapping[str, Any] = field(default_factory=dict)
+    warm: WarmStart = field(default_factory=WarmStart)
+    train_tasks: int = 0
+    samples_every: int = 10
+    peft: Mapping[str, Any] | None = None
+    judge: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting as plain data, for run.json and configuration files.
+
+        The seed is left out: run.json has it in a place of its own, because the report averages runs that differ in
+        the seed alone.
+        """
+        plain = asdict(replace(self, method=_PLACEHOLDER))  # asdict would copy the method's schedule and credit
+        plain["method"] = dict(self.method.as_dict())
+        plain["plan"].pop("seed")
+        return plain
+
+
+def _no_credit(rows: Any) -> Any:
+    raise UsageError("Expected a method with a credit, got a placeholder; this is a bug of the library.")
+
+
+_PLACEHOLDER = Method("", _no_credit)

@@ -1,0 +1,101 @@
+"""TRL's GRPOConfig for a plan and a method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import GRPOConfig
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["trl_arguments"]
+
+#: Arguments of TRL that a setting of ours decides, and its name. Given twice, the two values could differ.
+_OURS = {
+    "gradient_accumulation_steps": "plan.token_budget",
+    "per_device_train_batch_size": "plan.tasks",
+    "logging_steps": "plan.updates",
+    "max_steps": "plan.updates",
+    "num_iterations": "plan.mini_batches",
+    "steps_per_generation": "plan.mini_batches",
+    "num_generations": "plan.siblings",
+    "max_completion_length": "plan.response_tokens",
+    "temperature": "plan.temperature",
+    "seed": "plan.seed",
+    "use_vllm": "plan.vllm",
+    "vllm_mode": "plan.vllm",
+    "beta": "method.kl",
+    "epsilon": "method.clip",
+    "delta": "method.dual_clip",
+    "entropy_coef": "method.entropy",
+    "scale_rewards": "method.scale",
+    "loss_type": "method.clip and method.dual_clip",
+}
+
+
+def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> GRPOConfig:
+    """The configuration of TRL's trainer; arguments in ``plan.trl`` override the others."""
+    cuda = torch.cuda.is_available()
+    if plan.tasks % processes:
+        raise UsageError(
+            f"Expected a number of tasks that {processes} processes can share evenly, got {plan.tasks}; "
+            f"try {plan.tasks + processes - plan.tasks % processes}."
+        )
+    values: dict[str, Any] = {
+        "output_dir": str(output_dir),
+        "max_steps": plan.updates * plan.mini_batches,
+        # One "generation batch" of TRL is one update. TRL counts rollouts as rows; our rows are turns.
+        "per_device_train_batch_size": plan.tasks // processes * plan.siblings,
+        "num_generations": plan.siblings,
+        "steps_per_generation": plan.mini_batches,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": plan.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup" if plan.warmup else "constant",
+        "warmup_steps": plan.warmup,
+        "max_grad_norm": plan.grad_clip,
+        "weight_decay": plan.weight_decay,
+        "temperature": plan.temperature,
+        "max_completion_length": plan.response_tokens,
+        "loss_type": "dapo",
+        "epsilon": method.clip,
+        "delta": method.dual_clip,
+        "beta": method.kl,
+        # The trainer adds the bonus itself, over the tokens of the whole step instead of a micro-batch.
+        "entropy_coef": 0.0,
+        "scale_rewards": "none",
+        "use_vllm": bool(plan.vllm),
+        "seed": plan.seed,
+        "data_seed": plan.seed,
+        "ignore_data_skip": True,  # the number of an update decides its tasks
+        "logging_steps": plan.mini_batches,
+        "save_strategy": "steps" if plan.save_every else "no",
+        "save_steps": max(1, plan.save_every) * plan.mini_batches,
+        "save_only_model": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        # TRL's defaults assume a GPU.
+        "use_cpu": not cuda,
+        "bf16": cuda and torch.cuda.is_bf16_supported(),
+        "dataloader_pin_memory": cuda,
+        # Every pass uses every weight; the search for unused ones would cost a pass.
+        "ddp_find_unused_parameters": False,
+    }
+    if plan.vllm:
+        values["vllm_mode"] = plan.vllm
+        values["vllm_max_model_length"] = plan.prompt_tokens + plan.response_tokens
+    # transformers 5.24 renamed this argument and warns about the old name, which TRL's default still uses.
+    new = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
+    if "gradient_checkpointing" not in plan.trl:
+        values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
+    ours = sorted(plan.trl.keys() & _OURS)
+    if ours:
+        name = ours[0]
+        raise UsageError(f"Expected {name} under its own name, got it in plan.trl; try {_OURS[name]}.")
+    unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
+    if unknown:
+        raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
+    return GRPOConfig(**{**values, **plan.trl})
