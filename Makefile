@@ -1,42 +1,51 @@
-# Everything a newcomer needs: `make demo` and `make test` set up .venv themselves. `make help` lists the rest.
+# `make demo` and `make test` create .venv themselves. `make help` lists all targets.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DATA ?=
+# Test processes; `make test JOBS=0` runs in one process. worksteal keeps the tests of a module together.
+JOBS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 OLDEST_TRL := 1.15.0
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick slow oldest lint format typecheck bench docs parity clean
+.PHONY: help setup demo test test-all quick slow coverage oldest lint format typecheck bench docs parity clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.dev $(VENV)/.genuine  ## make .venv with the developer's tools and, where it builds, the genuine ALFWorld
+setup: $(VENV)/.dev $(VENV)/.genuine  ## create .venv with the developer tools and, where it builds, the genuine ALFWorld
 
-demo: $(VENV)/.base  ## train SERL from nothing on the embedded ALFWorld: minutes, ends with a report
+demo: $(VENV)/.base  ## train a tiny policy with SERL on the embedded ALFWorld (6 to 8 minutes), then write a report
 	$(BIN)/agh demo
 
-test: lint typecheck $(VENV)/.genuine  ## lint, types and the whole test suite (slow and GPU tests apart)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+test: lint typecheck $(VENV)/.genuine  ## lint, types and tests, without the slow and the GPU tests
+	$(PYTEST) -m "not slow and not gpu"
+
+test-all: test  ## `make test`, then the slow tests
+	$(PYTEST) -m "slow and not gpu"
 
 quick: $(VENV)/.dev  ## the tests that need no genuine engine
-	$(BIN)/python -m pytest -m "not slow and not gpu and not genuine" -x
+	$(PYTEST) -m "not slow and not gpu and not genuine" -x
 
-slow: $(VENV)/.genuine  ## the tests left out of `make test`
-	$(BIN)/python -m pytest -m slow
+slow: $(VENV)/.genuine  ## the slow tests only
+	$(PYTEST) -m "slow and not gpu"
+
+coverage: $(VENV)/.genuine  ## line coverage of `make test` (code in child processes is not counted)
+	$(PYTEST) -m "not slow and not gpu" --cov=agentgym_hindsight --cov-report=term:skip-covered
 
 oldest: $(VENV)/.dev  ## the baselines' tests on the oldest TRL that is supported
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --target build/trl-$(OLDEST_TRL) --no-deps --upgrade trl==$(OLDEST_TRL)
-	PYTHONPATH=build/trl-$(OLDEST_TRL) $(BIN)/python -m pytest -m "not slow and not gpu" tests/baselines
+	PYTHONPATH=build/trl-$(OLDEST_TRL) $(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses $(JOBS) --dist worksteal tests/baselines
 
 lint: $(VENV)/.dev  ## ruff: lint and format check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/.dev  ## ruff: mend what it can
+format: $(VENV)/.dev  ## ruff: fix lint and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -20,7 +20,7 @@ from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from agentgym_hindsight.registration import register_envs
 from agentgym_hindsight.tasks import Task, TaskPanel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Feedback",

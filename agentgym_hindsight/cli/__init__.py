@@ -33,14 +33,32 @@ COMMANDS: dict[str, str] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+    """Run one command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in given if word in COMMANDS), "")
+    try:
+        return _main(given, name)
+    except UsageError as error:
+        print(f"agh {name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `agh list | head`: the reader has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discard what is still buffered
+        return 0
+    except (HindsightError, OSError) as error:
+        print(f"agh {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nagh {name}: stopped; finished parts are kept.", file=sys.stderr)
+        return 130
+
+
+def _main(given: list[str], called: str) -> int:
     parser = argparse.ArgumentParser(prog="agh", description="Reinforcement learning of LLM agents from hindsight.")
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name in given:  # only the command that is called is imported
+        if name == called:  # only this command's module is imported
             _module(name).arguments(command)
     options = parser.parse_args(given)
     if options.version:
@@ -51,21 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 2
-    try:
-        status: int = _module(options.command).run(options)
-        return status
-    except UsageError as error:
-        print(f"agh {options.command}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `agh list | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
-        return 0
-    except (HindsightError, OSError) as error:
-        print(f"agh {options.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\nagh {options.command}: stopped; what was finished is kept.", file=sys.stderr)
-        return 130
+    status: int = _module(options.command).run(options)
+    return status
 
 
 def _module(name: str) -> Any:

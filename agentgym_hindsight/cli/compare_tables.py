@@ -12,7 +12,7 @@ from rich.table import Table
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, SeedSummary, over_seeds
 from agentgym_hindsight.baselines.methods import RECIPES
-from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = ["Entry", "Grid", "after_training", "on_the_way"]

@@ -20,7 +20,7 @@ from agentgym_hindsight.baselines.evaluation.panels import play_panel
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, evaluate, over_seeds
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
-from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,

@@ -13,9 +13,9 @@ from rich.progress import Progress, TaskID
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods import RECIPES
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped, train
-from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
 from agentgym_hindsight.errors import UsageError
 

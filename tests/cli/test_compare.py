@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
-from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
 from agentgym_hindsight.cli.compare_tables import Entry, after_training, on_the_way

@@ -12,7 +12,7 @@ import pytest
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
-from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import eval_command
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.storage import read_jsonl

@@ -15,11 +15,11 @@ from agentgym_hindsight.baselines.evaluation.panels import evaluate_policy
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.requirements import require_train
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
 from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
-from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from agentgym_hindsight.baselines.training.start import Start, open_start

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("trl")
 pytest.importorskip("tensorboard")
 
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training import trainer as trainers
 from agentgym_hindsight.baselines.training.run import train
-from agentgym_hindsight.baselines.training.run_log import RunLog
 from tests.baselines.training.tiny_runs import LuckyTrainer, make_run, save_start
 
 

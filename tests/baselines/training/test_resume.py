@@ -21,6 +21,7 @@ pytest.importorskip("trl")
 import torch
 from safetensors.torch import load_file
 
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training import trainer as trainers
 from agentgym_hindsight.baselines.training.checkpoints import (
     STATE_FILE,
@@ -31,7 +32,6 @@ from agentgym_hindsight.baselines.training.checkpoints import (
 )
 from agentgym_hindsight.baselines.training.configuration import dump_configuration
 from agentgym_hindsight.baselines.training.run import RunSettings, train
-from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 from tests.baselines.training.tiny_runs import PLAN, LuckyTrainer, make_run, make_trainer, save_start, serl
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 
 ABOUT = {
