@@ -19,7 +19,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """
     folder = posixpath.dirname(page.file.src_uri)
     markdown = _LINK.sub(lambda link: _outside(folder, link) or link.group(), markdown)
-    return _TABLE_ROW.sub(lambda row: _CODE_SPAN.sub(lambda span: span.group().replace(r"\|", "|"), row.group()), markdown)
+    return _TABLE_ROW.sub(
+        lambda row: _CODE_SPAN.sub(lambda span: span.group().replace(r"\|", "|"), row.group()), markdown
+    )
 
 
 def _outside(folder: str, link: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ order in one namespace.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def _run(page: Path, line: int, block: str, names: dict[str, Any]) -> None:
     exec(compile("\n" * line + block, str(page), "exec"), names)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    """Run the tiny models of the pages on one thread: with more, waiting threads take most of the time on busy cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def _empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run in an empty folder without official data: the pages describe the embedded default."""
@@ -49,7 +61,9 @@ def test_code_of_a_page_runs_in_one_namespace(page: Path) -> None:
         _run(page, line, block, names)
 
 
-@pytest.mark.parametrize(("line", "block"), _blocks(README), ids=lambda value: str(value) if type(value) is int else "")
+@pytest.mark.parametrize(
+    ("line", "block"), [pytest.param(line, block, id=f"line {line}") for line, block in _blocks(README)]
+)
 def test_each_block_of_the_readme_runs_alone(line: int, block: str) -> None:
     _run(README, line, block, {"__name__": "__main__"})
 
