@@ -36,7 +36,7 @@ def _run(page: Path, line: int, block: str, names: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_torch_thread() -> Iterator[None]:
-    """Run the tiny models of the pages on one thread: with more, waiting threads take most of the time on busy cores."""
+    """Run the tiny models of the pages on one thread: with more, threads that wait take most of the time."""
     import torch
 
     before = torch.get_num_threads()
