@@ -58,8 +58,10 @@ bench: $(VENV)/.genuine  ## speed of the native engine against the genuine one, 
 parity: $(VENV)/.genuine  ## native against genuine, turn by turn; DATA=folder for games of your own
 	$(BIN)/agh parity alfworld $(if $(DATA),--data $(DATA),--generated 12)
 
-docs: $(VENV)/.dev  ## write the reference pages under docs/ from the docstrings
+docs: $(VENV)/.dev  ## write the generated pages under docs/, then build the site into build/site
 	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

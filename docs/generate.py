@@ -1,7 +1,8 @@
-"""Write the pages that are made from the code: docs/envs/<env>.md and docs/reference.md.
+"""Write the pages that are generated from the code: docs/envs/<env>.md and docs/reference.md.
 
-``python docs/generate.py`` writes them, ``--check`` writes nothing and exits 1 where one is stale. The output depends
-on the source alone: no Python version, no installed extra, no data folder.
+``python docs/generate.py`` writes them; ``--check`` writes nothing and exits 1 if a page is stale. The output depends
+only on the source, not on the Python version, installed extras or data folders. docs/modules.py holds the names of the
+modules that are read.
 """
 
 from __future__ import annotations
@@ -15,25 +16,26 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from modules import INTERNAL, PACKAGE, REFERENCE, SUBMODULES, load
 from sections import SECTIONS, markdown, table
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS, PACKAGE = ROOT / "docs", ROOT / "agentgym_hindsight"
+DOCS = ROOT / "docs"
 sys.path.insert(0, str(ROOT))
 
 NOTICE = "<!-- Written by docs/generate.py: change {source} instead, then run `make docs`. -->"
 
 INFO_MEANING = {
     "task_id": "content hash of the task: the same task has the same id on every machine, worker and seed",
-    "goal": "what the agent was asked to do",
-    "admissible_actions": "legal actions now, as text; empty where the set is open",
-    "action_valid": "the last action was understood and legal; True on reset",
-    "won": "the goal is reached",
+    "goal": "the instruction given to the agent",
+    "admissible_actions": "legal actions in the present state, as text; empty if the set is open",
+    "action_valid": "True if the last action was understood and legal, and on reset",
+    "won": "True if the goal is reached",
     "score": "the benchmark's own score, 0 to 1",
-    "anchor": "key of the state the agent now stands in: `s:…` a true state, `o:…` a text",
-    "hindsight": "the five sources for the action just taken",
-    "expert_action": 'what the expert would do now; "" where it knows no way, or `expert=False`',
-    "step": "turns taken",
+    "anchor": "key of the present state: `s:…` of the true state, `o:…` of the observation's text",
+    "hindsight": "the five feedback sources for the last action",
+    "expert_action": 'the expert\'s next action; "" if the expert has none, or with `expert=False`',
+    "step": "number of turns taken",
 }
 
 
@@ -45,17 +47,16 @@ def code(values: Sequence[str]) -> str:
 
 
 def env_pages() -> Iterator[tuple[Path, str]]:
-    from agentgym_hindsight.envs.base import INFO_KEYS
-    from agentgym_hindsight.registration import ENVS
-
-    for entry in ENVS:
+    package = load("every env")
+    if INFO_MEANING.keys() != package.INFO_KEYS.keys():
+        raise SystemExit("docs/generate.py: Expected INFO_MEANING to have the keys of INFO_KEYS; update INFO_MEANING.")
+    for entry in package.ENVS:
         module, _, name = entry.entry_point.partition(":")
         slug = module.split(".")[-2]
         kind = getattr(importlib.import_module(module), name)
         notes = DOCS / "envs" / f"{slug}.notes.md"
-        rows = [(f"`{key}`", f"`{INFO_KEYS[key].__name__}`", meaning) for key, meaning in INFO_MEANING.items()]
-        if INFO_MEANING.keys() != INFO_KEYS.keys():
-            raise SystemExit("docs/generate.py: INFO_MEANING and INFO_KEYS name different keys; mend INFO_MEANING.")
+        types = {key: kind_of.__name__ for key, kind_of in package.INFO_KEYS.items()}
+        rows = [(f"`{key}`", f"`{types[key]}`", meaning) for key, meaning in INFO_MEANING.items()]
         parts = [
             NOTICE.format(source=f"{module.replace('.', '/')}.py or docs/envs/{notes.name}"),
             f"# `{entry.id}`",
@@ -69,41 +70,40 @@ def env_pages() -> Iterator[tuple[Path, str]]:
 
 # -- the reference --------------------------------------------------------------------------------------------------
 
-#: Rooms of the baselines that nobody outside should build on; a new room is public unless it is named here.
-INSIDE = {"batch", "extras", "measure", "packing", "quiet", "samples", "start"}
-
 
 def reference_page() -> tuple[Path, str]:
-    modules = [
-        "agentgym_hindsight",
-        "agentgym_hindsight.errors",
-        "agentgym_hindsight.hindsight",
-        "agentgym_hindsight.wrappers",
-        "agentgym_hindsight.vector",
-        *_children("agentgym_hindsight.baselines"),
-        "agentgym_hindsight.testing",
-    ]
     parts = [
         NOTICE.format(source="the docstrings"),
         "# Reference",
-        "Every public name, its arguments and the first line of its docstring. `help(name)` has the rest. What is not "
-        "listed here may change without notice.",
+        "Every public name, its arguments and the first paragraph of its docstring. `help(name)` prints the rest. "
+        "Names that are not listed here may change without notice.",
     ]
-    for module in modules:
+    for module in _reference_modules():
         doc = ast.get_docstring(_tree(_path(module))) or ""
         rows = [_row(module, name) for name in _exported(module)]
-        parts.append(
-            f"## `{module}`\n\n{_first(doc).split('. ')[0].rstrip('.')}.\n\n{table(('name', 'what it is'), rows)}"
-        )
+        summary = _first_paragraph(doc).split(". ")[0].rstrip(".")
+        parts.append(f"## `{module}`\n\n{summary}.\n\n{table(('name', 'meaning'), rows)}")
     return DOCS / "reference.md", "\n\n".join(parts) + "\n"
 
 
-def _children(module: str) -> list[str]:
-    """The public modules of a package, packages among them as one; the policies that need an extra by themselves."""
-    folder = _path(module).parent
-    names = {path.stem if path.is_file() else path.name for path in folder.iterdir() if _is_module(path)} - INSIDE
-    names |= {f"policies.{name}" for name in ("endpoint", "hf", "vllm")}
-    return [f"{module}.{name}" for name in sorted(names) if _exported(f"{module}.{name}")]
+def _reference_modules() -> Iterator[str]:
+    """The modules of ``REFERENCE`` in full, with ``name.*`` expanded."""
+    for name in sorted({*INTERNAL, *SUBMODULES}):
+        if not _path(f"{PACKAGE}.{name}").is_file():
+            raise SystemExit(f"docs/modules.py: Expected {PACKAGE}.{name} to exist; update INTERNAL or SUBMODULES.")
+    for entry in REFERENCE:
+        if entry.endswith(".*"):
+            yield from _children(entry.removesuffix(".*"))
+        else:
+            yield f"{PACKAGE}.{entry}".rstrip(".")
+
+
+def _children(package: str) -> list[str]:
+    """The public modules of a package, sorted."""
+    folder = _path(f"{PACKAGE}.{package}").parent
+    names = {f"{package}.{path.stem}" for path in folder.iterdir() if _is_module(path)} - INTERNAL
+    names |= {name for name in SUBMODULES if name.startswith(f"{package}.")}
+    return [f"{PACKAGE}.{name}" for name in sorted(names) if _exported(f"{PACKAGE}.{name}")]
 
 
 def _is_module(path: Path) -> bool:
@@ -113,7 +113,7 @@ def _is_module(path: Path) -> bool:
 
 
 def _path(module: str) -> Path:
-    path = PACKAGE.parent / Path(*module.split("."))
+    path = ROOT / Path(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
@@ -132,20 +132,20 @@ def _exported(module: str) -> list[str]:
 def _row(module: str, name: str) -> tuple[str, str]:
     found = _definition(module, name)
     if found is None:
-        return f"`{name}`", "a module; see below"
-    home, node = found
+        return f"`{name}`", "module; see below"
+    defined_in, node = found
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return f"`{name}({_arguments(node.args)})`", _first(ast.get_docstring(node) or "")
+        return f"`{name}({_arguments(node.args)})`", _first_paragraph(ast.get_docstring(node) or "")
     if isinstance(node, ast.ClassDef):
-        return f"`{name}{_call(node)}`", _first(ast.get_docstring(node) or "") + _members(node)
-    return f"`{name}`", _comment(home, node)
+        return f"`{name}{_call(node)}`", _first_paragraph(ast.get_docstring(node) or "") + _members(node)
+    return f"`{name}`", _comment(defined_in, node)
 
 
 def _definition(module: str, name: str) -> tuple[str, ast.stmt] | None:
-    """Where a name is defined, through re-exports; None where it is a module itself."""
+    """The module and statement that define a name, through re-exports; None if the name is a module."""
     last: ast.stmt | None = None
     for node in ast.walk(_tree(_path(module))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     if _path(f"{node.module}.{alias.name}").is_file():
@@ -156,12 +156,12 @@ def _definition(module: str, name: str) -> tuple[str, ast.stmt] | None:
         if getattr(node, "name", "") == name or any(getattr(target, "id", "") == name for target in targets):
             last = node  # the last one: overloads come first
     if last is None:
-        raise SystemExit(f"docs/generate.py: {module} exports {name}, which is defined nowhere that can be found.")
+        raise SystemExit(f"docs/generate.py: Expected a definition of {name}, which {module} exports, got none.")
     return module, last
 
 
 def _call(node: ast.ClassDef) -> str:
-    """How a class is called; "" where it is not meant to be."""
+    """The arguments of a class; "" for a class that users do not instantiate."""
     bases = {ast.unparse(base).split("[")[0] for base in node.bases}
     if bases & {"Protocol", "Enum", "ABC"} or any(base.endswith(("Error", "Exception")) for base in bases):
         return ""
@@ -171,34 +171,34 @@ def _call(node: ast.ClassDef) -> str:
     data = "NamedTuple" in bases or any("dataclass" in ast.unparse(mark) for mark in node.decorator_list)
     if not data:
         return "()" if not bases else ""
-    known = [
+    shown = [
         child.target.id + ("" if child.value is None else f"={_default(child.value)}")
         for child in node.body
         if isinstance(child, ast.AnnAssign)
         and isinstance(child.target, ast.Name)
         and not ast.unparse(child.annotation).startswith("ClassVar")
     ]
-    return f"({', '.join(known)})"
+    return f"({', '.join(shown)})"
 
 
 def _members(node: ast.ClassDef) -> str:
-    """The values of an enum, or what a protocol asks for."""
+    """The values of an enum, or the members of a protocol."""
     bases = {ast.unparse(base).split("[")[0] for base in node.bases}
     if "Enum" in bases:
         values = [child.value.value for child in node.body if isinstance(child, ast.Assign)]  # type: ignore[attr-defined]
         return f" Values: {code(values)}."
     if "Protocol" in bases:
-        asked = [
+        members = [
             child.name if child.decorator_list else f"{child.name}({_arguments(child.args)})"
             for child in node.body
             if isinstance(child, ast.FunctionDef)
         ]
-        return f" Asks for {code(asked)}."
+        return f" Members: {code(members)}."
     return ""
 
 
 def _arguments(given: ast.arguments) -> str:
-    """Names and defaults, without types and ``self``."""
+    """Names and defaults of arguments, without types and without ``self``."""
     plain = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [None] * (len(plain) - len(given.defaults))
     shown = [
@@ -225,7 +225,7 @@ def _default(value: ast.expr) -> str:
 
 
 def _comment(module: str, node: ast.stmt) -> str:
-    """What the ``#:`` comment above a constant says; failing that, a short value."""
+    """The ``#:`` comment above a constant; without one, the value if it is short."""
     lines = _path(module).read_text(encoding="utf-8").splitlines()
     above: list[str] = []
     for line in reversed(lines[: node.lineno - 1]):
@@ -238,8 +238,8 @@ def _comment(module: str, node: ast.stmt) -> str:
     return markdown(" ".join(above)) or shown
 
 
-def _first(docstring: str) -> str:
-    """The first paragraph, as Markdown."""
+def _first_paragraph(docstring: str) -> str:
+    """The first paragraph of a docstring, as Markdown."""
     return markdown(docstring.strip().split("\n\n")[0].replace("\n", " "))
 
 
@@ -248,7 +248,7 @@ def _first(docstring: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write the generated pages of docs/.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     check = parser.parse_args().check
     stale = []
     for path, text in [*env_pages(), reference_page()]:

@@ -1,4 +1,4 @@
-"""What docs/generate.py writes is what the repository holds."""
+"""The generated pages in the repository are those that docs/generate.py writes."""
 
 from __future__ import annotations
 
