@@ -20,6 +20,8 @@ PAGES = sorted([README, *(ROOT / "docs").rglob("*.md")])
 #: code runs; tests/test_docs_generated.py compares both.
 EXECUTED = [page for page in PAGES if page != README and not page.name.endswith(".notes.md")]
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+#: A Python block of the README and the output below it, if the README shows one.
+_WITH_OUTPUT = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
@@ -61,11 +63,15 @@ def test_code_of_a_page_runs_in_one_namespace(page: Path) -> None:
         _run(page, line, block, names)
 
 
-@pytest.mark.parametrize(
-    ("line", "block"), [pytest.param(line, block, id=f"line {line}") for line, block in _blocks(README)]
-)
-def test_each_block_of_the_readme_runs_alone(line: int, block: str) -> None:
+@pytest.mark.parametrize("number", range(len(_blocks(README))))
+def test_each_block_of_the_readme_runs_alone_and_prints_what_is_shown(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, block = _blocks(README)[number]
     _run(README, line, block, {"__name__": "__main__"})
+    shown = _WITH_OUTPUT.findall(README.read_text(encoding="utf-8"))[number][1]
+    printed = [each.rstrip() for each in capsys.readouterr().out.splitlines()]
+    assert printed == shown.splitlines()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
