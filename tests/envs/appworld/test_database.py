@@ -10,7 +10,7 @@ import pytest
 from agentgym_hindsight.envs.appworld.miniature import database as database_module
 from agentgym_hindsight.envs.appworld.miniature.database import Database, FullError
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Table
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 SCHEMA = {

@@ -6,7 +6,7 @@ from agentgym_hindsight.envs.appworld.miniature.database import Frozen
 from agentgym_hindsight.envs.appworld.miniature.delta import Change, Delta, TableDelta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS, LOGIN_APPS, SCHEMA, WORLD_NAME
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.envs.appworld.miniature.world import Plant, World
 
 __all__ = [

@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call
-from agentgym_hindsight.envs.appworld.miniature.checking import Email, Line, quoted
 from agentgym_hindsight.envs.appworld.miniature.database import Database
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Email, Line, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["SESSIONS", "add_account_apis", "authorize"]
 

@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
-from agentgym_hindsight.envs.appworld.miniature.checking import Kind, Rule, kind_of, near, quoted, shown
 from agentgym_hindsight.envs.appworld.miniature.database import Database
 from agentgym_hindsight.envs.appworld.miniature.glossary import meaning
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Kind, Rule, kind_of, near, quoted, shown
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["Api", "App", "Call", "Parameter", "Shape", "matches", "newest", "view"]
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
-from agentgym_hindsight.envs.appworld.miniature.tables import Raw, Row, Schema, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema, Table
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = ["Database", "Frozen", "FullError", "Key"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from agentgym_hindsight.envs.appworld.miniature.tables import Raw, Row, Schema
+from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema
 
 __all__ = ["Change", "Delta", "TableDelta"]
 

@@ -20,7 +20,7 @@ from agentgym_hindsight.envs.appworld.miniature.apps import (
     shop,
     supervisor,
 )
-from agentgym_hindsight.envs.appworld.miniature.tables import Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Table
 
 __all__ = ["APPS", "LOGIN_APPS", "NAMES", "SCHEMA", "WORLD_NAME"]
 

@@ -20,13 +20,13 @@ from typing import Any
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import authorize
 from agentgym_hindsight.envs.appworld.miniature.api import Api, Call
-from agentgym_hindsight.envs.appworld.miniature.checking import near, quoted, shown
 from agentgym_hindsight.envs.appworld.miniature.database import CAPACITY, Database, Frozen, FullError, Key
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS, NAMES, SCHEMA
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import near, quoted, shown
 from agentgym_hindsight.envs.appworld.miniature.people import Person
 from agentgym_hindsight.envs.appworld.miniature.populate import populate
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["Plant", "World"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Api, App, Call, Shape, matches
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, near, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, near, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP", "describe", "publish"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
-from agentgym_hindsight.envs.appworld.miniature.checking import (
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import (
     Clock,
     Day,
     Email,
@@ -19,7 +19,7 @@ from agentgym_hindsight.envs.appworld.miniature.checking import (
     Text,
     quoted,
 )
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["APP"]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis, authorize
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Email, Line, Query, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Day, Email, Line, Query, Text, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP"]
 

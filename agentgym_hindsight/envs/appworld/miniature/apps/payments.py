@@ -7,8 +7,17 @@ from typing import Annotated, Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Email, Line, Money, Query, Rule, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import (
+    Day,
+    Email,
+    Line,
+    Money,
+    Query,
+    Rule,
+    Text,
+    quoted,
+)
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP", "CardNumber", "pay"]
 

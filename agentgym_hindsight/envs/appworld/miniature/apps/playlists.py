@@ -7,8 +7,8 @@ from typing import Annotated
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, matches, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.music import APP, SONG, known, song_views
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, Query, Rule
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query, Rule
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 

@@ -7,8 +7,8 @@ from typing import Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.payments import APP, pay
-from agentgym_hindsight.envs.appworld.miniature.checking import Email, Money, Text
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Email, Money, Text
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 

@@ -8,8 +8,8 @@ from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
 from agentgym_hindsight.envs.appworld.miniature.apps.payments import CardNumber
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Line, Quantity, Query, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Day, Line, Quantity, Query, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP", "LINE", "check_stock", "lines_of", "product", "total_of"]
 

@@ -6,7 +6,7 @@ import json
 from typing import Literal
 
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, view
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["APP"]
 

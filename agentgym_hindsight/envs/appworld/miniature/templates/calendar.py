@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
@@ -16,7 +16,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.planting import clock,
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["accept_invitation", "invite_the_free", "sum_minutes"]
+__all__ = ["TEMPLATES"]
 
 _TITLES = listed(
     "Chess evening, Pottery, Boat repair, Film night, Seed swap, Book circle, Bread baking, Star watching, Quiz, "
@@ -171,3 +171,10 @@ def invite_the_free(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    accept_invitation,
+    sum_minutes,
+    invite_the_free,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal, same_text
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     besides,
@@ -27,7 +27,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.planting import (
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["alarm_before_first_event", "answer_with_note", "list_voicemails", "move_event_and_tell"]
+__all__ = ["TEMPLATES"]
 
 _CAKES = listed("pear, plum, poppy seed, rhubarb, walnut, carrot, honey, almond, cherry, quince")
 _PARTS = listed("flour, butter, sugar, eggs, milk, salt, yeast, cinnamon, lemon peel, vanilla, cream, oats")
@@ -273,3 +273,11 @@ def alarm_before_first_event(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    answer_with_note,
+    list_voicemails,
+    move_event_and_tell,
+    alarm_before_first_event,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, besides, contact, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.files import put_directory, put_file
 from agentgym_hindsight.envs.appworld.miniature.templates.music import (
@@ -23,7 +23,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.shop import empty_cart
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__: list[str] = []
+__all__ = ["TEMPLATES"]
 
 _OCCASIONS = listed("House party, New curtains, Spring repairs, Film night, Balcony plants, Winter supplies")
 _GOODS = listed("candles, juice, screws, fabric, soil, popcorn, salt, firewood, glasses, cheese, nails")
@@ -232,3 +232,11 @@ for entry in entries:
 _ADDRESS = """\
 users = apis.payments.search_users(access_token=payments_token, query=name)
     email = [user['email'] for user in users if user['name'] == name][0]"""
+
+
+TEMPLATES = (
+    split_costs,
+    order_what_was_asked_for,
+    make_playlist_from_email,
+    settle_receipts,
+)

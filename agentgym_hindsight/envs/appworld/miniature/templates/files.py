@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.payments import money
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["put_directory", "put_file"]
+__all__ = ["TEMPLATES", "put_directory", "put_file"]
 
 _TOPICS = listed("garden kitchen bicycle attic choir allotment theatre workshop balcony club")
 _SHOPS = listed("Old Mill, Corner Store, Penny Lane, Ironworks, Green Door, Harbour Supply, Tin Can, Paper Moon")
@@ -110,3 +110,9 @@ def move_tables(world: World, draws: Draws) -> Job:
             "collateral change": besides(solution, delete),
         },
     )
+
+
+TEMPLATES = (
+    add_up_receipts,
+    move_tables,
+)

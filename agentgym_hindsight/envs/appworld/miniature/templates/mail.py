@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
@@ -17,7 +17,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.planting import namesa
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["archive_labelled", "count_unread_of_circle", "star_mail_of_person"]
+__all__ = ["TEMPLATES"]
 
 _SUBJECTS = listed(
     "The blue bicycle, Keys, Saturday, A question, Old chairs, The concert, Rain again, Your umbrella, Plums, Train "
@@ -156,3 +156,10 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    star_mail_of_person,
+    archive_labelled,
+    count_unread_of_circle,
+)

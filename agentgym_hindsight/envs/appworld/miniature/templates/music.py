@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.miniature.api import matches
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.planting import past
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["PLAYLISTS", "expects_playlist", "findable_songs", "new_playlist"]
+__all__ = ["PLAYLISTS", "TEMPLATES", "expects_playlist", "findable_songs", "new_playlist"]
 
 PLAYLISTS = listed(
     "Rainy Monday, Sunday kitchen, Night bus, Long walks, Spring cleaning, Late shift, Campfire, Blue hour, "
@@ -174,3 +174,11 @@ def gather_liked_songs(world: World, draws: Draws) -> Job:
             "collateral change": besides(solution, unlike),
         },
     )
+
+
+TEMPLATES = (
+    ask_artist,
+    play_at_volume,
+    ask_longest_song,
+    gather_liked_songs,
+)

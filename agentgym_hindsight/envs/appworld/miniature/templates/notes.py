@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal, same_text
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.planting import past, put_note
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["count_tagged", "rename_tag", "write_note"]
+__all__ = ["TEMPLATES"]
 
 _TITLES = listed(
     "Spare key, Bicycle, Boiler, Winter tyres, Piano tuner, Vet, Library card, Cellar, Balcony, Lost scarf, Door code, "
@@ -154,3 +154,10 @@ def rename_tag(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    write_note,
+    count_tagged,
+    rename_tag,
+)

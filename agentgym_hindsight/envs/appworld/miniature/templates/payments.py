@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.planting import moment, past
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["Deal", "expects_payments", "fill_account", "money", "others", "user"]
+__all__ = ["TEMPLATES", "Deal", "expects_payments", "fill_account", "money", "others", "user"]
 
 #: To whom, how much, what for.
 Deal = tuple[Person, float, str]
@@ -190,3 +190,11 @@ def take_request_back(world: World, draws: Draws) -> Job:
             "collateral change": besides(solution, cancel.replace("==", "!=", 1)),
         },
     )
+
+
+TEMPLATES = (
+    ask_balance,
+    send_money,
+    accept_requests_of_roommates,
+    take_request_back,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import CITY
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
@@ -18,7 +18,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.planting import clock,
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["ask_the_time", "change_address", "set_alarm", "switch_off_alarm", "text_contact"]
+__all__ = ["TEMPLATES"]
 
 _LABELS = listed(
     "Bread, Laundry, Pills, Stretch, Medicine, Tea, Oven, Call home, Feed the cat, Parcel, Bus, Market, Bins, Choir, "
@@ -200,3 +200,12 @@ def switch_off_alarm(world: World, draws: Draws) -> Job:
             "moves it": instead(solution, "enabled=False", "time='23:59'"),
         },
     )
+
+
+TEMPLATES = (
+    ask_the_time,
+    set_alarm,
+    text_contact,
+    change_address,
+    switch_off_alarm,
+)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from agentgym_hindsight.envs.appworld.miniature.people import CITY, Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
 from agentgym_hindsight.envs.appworld.miniature.templates.planting import moment
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["empty_cart", "expects_order", "put_order"]
+__all__ = ["TEMPLATES", "empty_cart", "expects_order", "put_order"]
 
 _REASONS = listed("too small, too big, wrong colour, not what I thought, a present I got twice, too heavy")
 
@@ -184,3 +184,11 @@ def send_purchase_back(world: World, draws: Draws) -> Job:
             "collateral change": besides(solution, cancel),
         },
     )
+
+
+TEMPLATES = (
+    ask_price,
+    put_cheapest_into_cart,
+    take_sold_out_off_wish_list,
+    send_purchase_back,
+)
