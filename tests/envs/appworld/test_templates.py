@@ -22,7 +22,7 @@ from agentgym_hindsight.envs.appworld.miniature.tasks import (
     template,
     templates,
 )
-from agentgym_hindsight.envs.appworld.miniature.templates.common import instead
+from agentgym_hindsight.envs.appworld.miniature.templates.common import replaced
 from agentgym_hindsight.envs.appworld.miniature.world import World
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
@@ -81,7 +81,7 @@ def test_doing_nothing_or_not_ending_fails(task: Task) -> None:
 
 def test_giving_up_fails_even_when_all_is_done(task: Task) -> None:
     made, world = task
-    ways = instead(made.job.solution, "complete_task(", "complete_task(status='fail', ")
+    ways = replaced(made.job.solution, "complete_task(", "complete_task(status='fail', ")
     assert play(world, made, ways).verdict.failures == (COMPLETED,)
 
 
@@ -166,7 +166,7 @@ for note in notes:
 def test_other_honest_ways_pass(name: str, old: str, new: str, number: int) -> None:
     made = make(name, number)
     world = World.load(made.frozen)
-    ending = play(world, made, instead(made.job.solution, old, new))
+    ending = play(world, made, replaced(made.job.solution, old, new))
     assert (ending.error, ending.verdict.failures) == (None, ())
     world.close()
 

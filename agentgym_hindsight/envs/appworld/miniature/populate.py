@@ -1,4 +1,4 @@
-"""Fills a world from its seed."""
+"""Fill a world from its seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["populate"]
 
 
 def populate(db: Database, seed: int) -> None:
-    """Write everything that is in the world of that seed."""
+    """Write all rows of the world of a seed."""
     story = Story(db, seed)
     me = story.me
     db.now = story.now.isoformat()

@@ -1,4 +1,4 @@
-"""Notes: titled texts with tags."""
+"""The notes app: titled texts with tags."""
 
 from __future__ import annotations
 

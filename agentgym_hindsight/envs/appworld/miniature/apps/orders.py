@@ -1,4 +1,4 @@
-"""Orders of the shop, and what is sent back."""
+"""Orders and returns of the shop app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phone: contacts, text messages, voice mails, alarms."""
+"""The phone app: contacts, text messages, voice mails, alarms."""
 
 from __future__ import annotations
 

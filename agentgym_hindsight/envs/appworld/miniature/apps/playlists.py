@@ -39,7 +39,7 @@ def _mine(call: Call, playlist_id: int) -> Row:
 
 
 def _put(call: Call, table: str, place: Row, songs: list[int]) -> None:
-    """Make these the songs of a playlist or queue, writing only what differs."""
+    """Set the songs of a playlist or queue, and write only the rows that differ."""
     before = call.db.rows(table, **place)
     for position, song_id in enumerate(songs):
         if position >= len(before):

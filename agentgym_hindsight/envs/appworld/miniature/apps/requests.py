@@ -1,4 +1,4 @@
-"""Asking for money, and being asked."""
+"""Payment requests of the payments app."""
 
 from __future__ import annotations
 

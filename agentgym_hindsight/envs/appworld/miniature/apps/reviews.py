@@ -1,4 +1,4 @@
-"""Reviews of the shop's products."""
+"""Product reviews of the shop app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The person for whom the agent works: who they are, their passwords, what they asked for."""
+"""The supervisor app: the person for whom the agent works, their passwords, and the task."""
 
 from __future__ import annotations
 
