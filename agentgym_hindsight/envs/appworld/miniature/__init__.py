@@ -3,22 +3,7 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.database import Frozen
-from agentgym_hindsight.envs.appworld.miniature.delta import Change, Delta, TableDelta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS, LOGIN_APPS, SCHEMA, WORLD_NAME
-from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = [
-    "APPS",
-    "LOGIN_APPS",
-    "SCHEMA",
-    "WORLD_NAME",
-    "Change",
-    "Delta",
-    "Frozen",
-    "Person",
-    "Row",
-    "TableDelta",
-    "World",
-]
+__all__ = ["APPS", "LOGIN_APPS", "SCHEMA", "WORLD_NAME", "Frozen", "World"]

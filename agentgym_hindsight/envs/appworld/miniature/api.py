@@ -101,7 +101,10 @@ class Api:
             found.append(Parameter("page_index", kind_of(_PAGE_INDEX), 0, "which page, counted from 0"))
             found.append(Parameter("page_limit", kind_of(_PAGE_LIMIT), 5, "how many results a page has"))
         if described:
-            raise TypeError(f"{app}.{self.name} describes parameters it does not have: {', '.join(described)}.")
+            unknown = ", ".join(described)
+            raise TypeError(
+                f"Expected descriptions of parameters of {app}.{self.name}, got {unknown}; try to remove it."
+            )
         self.parameters = {parameter.name: parameter for parameter in found}
 
     def check_names(self, arguments: object) -> dict[str, Any]:

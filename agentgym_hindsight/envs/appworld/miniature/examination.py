@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
-from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, Made, Template, make, templates
+from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, Made, make, templates
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Template
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
 __all__ = ["NOTHING", "Ending", "Examined", "examine", "play", "table"]

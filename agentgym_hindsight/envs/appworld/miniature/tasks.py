@@ -34,7 +34,7 @@ _MODULES = (calendar, days, errands, files, mail, music, notes, payments, phone,
 
 #: Tasks of each template. Every template must be able to make this many different tasks.
 PER_TEMPLATE = {"train": 80, "dev": 40, "test": 40}
-#: Seeds of the worlds of each split. No world, and so no person, occurs in two splits.
+#: Seeds of the worlds of each split. No world occurs in two splits, so the people of a test world are new to the agent.
 _WORLDS = {"train": range(40), "dev": range(1000, 1010), "test": range(2000, 2010)}
 
 
