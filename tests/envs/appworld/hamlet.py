@@ -1,4 +1,4 @@
-"""A small hand for the tests of Hamlet: an agent that logs in when it has to, and rows planted for it."""
+"""Helpers for the tests of Hamlet: an agent that logs in automatically, and a world with added rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TEN, ELEVEN = "2020-01-01T10:00:00", "2020-01-01T11:00:00"
 
 
 def digest(world: World) -> str:
-    """A hash of all that is stored, which depends on no version of SQLite."""
+    """A hash of all stored data. It does not depend on the version of SQLite."""
     rows = [(table, [list(row.items()) for row in world.rows(table)]) for table in sorted(SCHEMA)]
     return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
 
 
 class Agent:
-    """Calls APIs in the supervisor's name."""
+    """Calls APIs as the supervisor, and logs in to an app when an API needs it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -41,16 +41,30 @@ class Agent:
         return self.world.call(app, name, arguments)
 
     def refusal(self, api: str, /, **arguments: Any) -> tuple[int, str]:
-        """Status and message of a call that must fail."""
+        """The status and message of a call that must fail."""
         try:
             answer = self(api, **arguments)
         except ApiFailure as failure:
             return failure.status, failure.message
-        raise AssertionError(f"{api} was not refused, it answered {answer}")
+        raise AssertionError(f"Expected {api} to fail, got {answer}.")
+
+    def reset(self) -> None:
+        """Reset the world and forget the access tokens."""
+        self.world.reset()
+        self.tokens.clear()
 
 
-def plant(world: World) -> None:
-    """Rows of known ids, so that every API has something to work on: all are numbered 900 and up."""
+def planted_world() -> World:
+    """Make the world of ``SEED`` with added rows and an instruction."""
+    world = World.new(SEED)
+    _plant(world)
+    world.set_instruction("Tidy up.")
+    world.seal()
+    return world
+
+
+def _plant(world: World) -> None:
+    """Add rows for every API. Their ids are known: 900 and up."""
     me = world.supervisor.email
     friend, other = (person.email for person in world.related("friend")[:2])
     number, theirs = world.supervisor.phone_number, world.person(friend).phone_number
@@ -125,8 +139,8 @@ def plant(world: World) -> None:
 
 @lru_cache(maxsize=1)
 def planted() -> Frozen:
-    """The planted world's snapshot."""
-    world = World.new(SEED, plant, instruction="Tidy up.")
+    """The snapshot of :func:`planted_world`."""
+    world = planted_world()
     frozen = world.freeze()
     world.close()
     return frozen

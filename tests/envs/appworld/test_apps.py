@@ -1,28 +1,17 @@
-"""Every API: what it answers, what it changes, and how it refuses."""
+"""Every API: its result, its changes, and its failures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agentgym_hindsight.envs.appworld.miniature import APPS, LOGIN_APPS, World
-from tests.envs.appworld.hamlet import Agent, planted
+from tests.envs.appworld.hamlet import Agent
 
 ACCOUNT_APIS = [f"{app}.{name}" for app in LOGIN_APPS for name in ("login", "logout", "show_account")]
 
-
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    world = World.load(planted())
-    yield Agent(world)
-    assert world.bugs == []
-    assert world.db.intact()
-    world.close()
-
-
-# api, arguments ("FRIEND", "OTHER", "NUMBER" stand for people), tables that change
+# api, arguments (names in capitals stand for values of the world, see filled()), tables that change
 SUCCESSES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("supervisor.show_profile", {}, set()),
     ("supervisor.show_addresses", {}, set()),
@@ -204,7 +193,7 @@ SUCCESSES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("music.set_volume", {"volume": 7}, {"music_players"}),
 ]
 
-# api, arguments, status, words of the message
+# api, arguments, status, part of the message
 REFUSALS: list[tuple[str, dict[str, Any], int, str]] = [
     ("api_docs.show_api_descriptions", {"app_name": "mial"}, 404, "Did you mean 'mail'?"),
     ("api_docs.show_api_doc", {"app_name": "mail", "api_name": "send_mail"}, 404, "Did you mean 'send_email'?"),
@@ -337,7 +326,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str]] = [
 
 
 def filled(world: World, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments with the people of this world."""
+    """Replace the names in capitals by values of this world."""
     me = world.supervisor
     friend, other = world.related("friend")[:2]
     befriended = [row["friend"] for row in world.rows("payments_friends", user=me.email)]
@@ -363,7 +352,7 @@ def filled(world: World, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def fits(value: object, shape: Any) -> bool:
-    """Whether an answer has the shape its documentation gives."""
+    """Return whether a result has the documented shape."""
     if isinstance(shape, dict):
         return isinstance(value, dict) and set(value) == set(shape) and all(fits(value[k], shape[k]) for k in shape)
     if isinstance(shape, list):
@@ -373,47 +362,53 @@ def fits(value: object, shape: Any) -> bool:
     return shape is object or type(value) is shape
 
 
-@pytest.mark.parametrize(("api", "arguments", "tables"), SUCCESSES, ids=[row[0] for row in SUCCESSES])
-def test_a_call_answers_in_its_shape_and_changes_what_it_says(
-    agent: Agent, api: str, arguments: dict[str, Any], tables: set[str]
-) -> None:
-    app, _, name = api.partition(".")
-    answer = agent(api, **filled(agent.world, arguments))
-    assert fits(answer, APPS[app].apis[name].returns)
-    assert answer or api == "payments.show_transfers", "an empty answer shows nothing"
-    assert set(agent.world.delta()) == tables
-    assert APPS[app].apis[name].writes == (bool(tables) or api == "supervisor.complete_task")
+@pytest.mark.parametrize("app", APPS)
+def test_calls_return_the_documented_shape_and_change_the_expected_tables(agent: Agent, app: str) -> None:
+    for api, arguments, tables in SUCCESSES:
+        where, _, name = api.partition(".")
+        if where != app:
+            continue
+        agent.reset()
+        answer = agent(api, **filled(agent.world, arguments))
+        assert fits(answer, APPS[app].apis[name].returns), (api, answer)
+        # an empty result would match any list shape
+        assert answer or api == "payments.show_transfers", api
+        assert set(agent.world.delta()) == tables, api
+        assert APPS[app].apis[name].writes == (bool(tables) or api == "supervisor.complete_task"), api
 
 
-@pytest.mark.parametrize(("api", "arguments", "status", "words"), REFUSALS, ids=[f"{r[0]}-{r[2]}" for r in REFUSALS])
-def test_a_refusal_says_why_and_changes_nothing(
-    agent: Agent, api: str, arguments: dict[str, Any], status: int, words: str
-) -> None:
-    app, _, name = api.partition(".")
-    if APPS[app].apis[name].login:
-        agent.login(app)
-    before = agent.world.delta_key()
-    got, message = agent.refusal(api, **filled(agent.world, arguments))
-    assert got == status, message
-    assert words in message
-    assert agent.world.delta_key() == before
-    assert not agent.world.delta()
+@pytest.mark.parametrize("app", [app for app in APPS if app != "supervisor"])
+def test_failures_have_a_reason_and_change_nothing(agent: Agent, app: str) -> None:
+    for api, arguments, status, words in REFUSALS:
+        where, _, name = api.partition(".")
+        if where != app:
+            continue
+        agent.reset()
+        if APPS[app].apis[name].login:
+            agent.login(app)
+        before = agent.world.delta_key()
+        got, message = agent.refusal(api, **filled(agent.world, arguments))
+        assert got == status, (api, message)
+        assert words in message, (api, message)
+        assert agent.world.delta_key() == before, api
+        assert not agent.world.delta(), api
 
 
-def test_the_table_names_every_api() -> None:
+def test_the_table_lists_every_api() -> None:
     named = {row[0] for row in SUCCESSES} | set(ACCOUNT_APIS) | {"music.pause_music"}
     assert {f"{app.name}.{api}" for app in APPS.values() for api in app.apis} == named
+    assert {row[0].partition(".")[0] for row in REFUSALS} == set(APPS) - {"supervisor"}
 
 
-def test_there_are_apps_and_apis_enough() -> None:
+def test_number_of_apps_and_apis() -> None:
     assert len(APPS) == 10
     assert sum(len(app.apis) for app in APPS.values()) == 191
 
 
-# -- what the tables above cannot say -----------------------------------------------------------------------------
+# -- calls that depend on each other ------------------------------------------------------------------------------
 
 
-def test_mail_reaches_every_mailbox_once(agent: Agent) -> None:
+def test_an_email_is_delivered_once_to_every_mailbox(agent: Agent) -> None:
     friend, other = (person.email for person in agent.world.related("friend")[:2])
     sent = agent("mail.send_email", recipients=[friend, other, friend], subject="Hi", body="Ho")
     added = agent.world.delta()["mail_emails"].added
@@ -427,7 +422,7 @@ def test_mail_reaches_every_mailbox_once(agent: Agent) -> None:
     assert agent("mail.show_thread", thread_id=added[0]["thread"])[0]["email_id"] == sent["email_id"]
 
 
-def test_an_attachment_comes_from_files_with_their_token(agent: Agent) -> None:
+def test_an_attachment_needs_the_token_of_the_files_app(agent: Agent) -> None:
     friend = agent.world.related("friend")[0].email
     mail: dict[str, Any] = {"recipients": [friend], "subject": "Hi", "body": "", "attachments": ["/box/a.txt"]}
     assert agent.refusal("mail.send_email", **mail, files_access_token=agent.login("mail"))[0] == 401
@@ -437,7 +432,7 @@ def test_an_attachment_comes_from_files_with_their_token(agent: Agent) -> None:
     assert agent.refusal("mail.send_email", **mail, files_access_token=agent.login("files"))[0] == 404
 
 
-def test_money_moves_from_one_balance_to_the_other(agent: Agent) -> None:
+def test_a_payment_changes_both_balances(agent: Agent) -> None:
     world, me = agent.world, agent.world.supervisor.email
     friend = world.related("friend")[0].email
     before = world.row("payments_accounts", user=friend)["balance"]
@@ -451,7 +446,7 @@ def test_money_moves_from_one_balance_to_the_other(agent: Agent) -> None:
     assert agent("payments.show_balance") == {"balance": 67.9}
 
 
-def test_an_order_lowers_the_stock_and_a_cancelled_one_gives_it_back(agent: Agent) -> None:
+def test_an_order_lowers_the_stock_and_its_cancellation_restores_it(agent: Agent) -> None:
     agent("shop.update_cart_item", product_id=900, quantity=5)
     order = agent("shop.place_order", address_id=900, card_id=900)
     assert order["total"] == 25.0
@@ -466,7 +461,7 @@ def test_an_order_lowers_the_stock_and_a_cancelled_one_gives_it_back(agent: Agen
     assert "shop_products" not in agent.world.delta()
 
 
-def test_free_and_busy_times_join_what_overlaps(agent: Agent) -> None:
+def test_overlapping_busy_times_are_joined(agent: Agent) -> None:
     times = [("09:30", "10:30"), ("09:40", "09:50"), ("10:00", "11:00"), ("13:00", "14:00"), ("13:15", "13:30")]
     for start, end in times:
         agent("calendar.create_event", title="x", starts_at=f"2040-05-05T{start}:00", ends_at=f"2040-05-05T{end}:00")
@@ -482,8 +477,8 @@ def test_free_and_busy_times_join_what_overlaps(agent: Agent) -> None:
     ]
 
 
-def test_a_moved_directory_takes_along_what_is_in_it(agent: Agent) -> None:
-    agent("files.create_directory", path="/boxes")  # a path that begins alike is not inside
+def test_a_directory_is_moved_with_its_content(agent: Agent) -> None:
+    agent("files.create_directory", path="/boxes")  # a path with the same prefix is not inside
     agent("files.move_directory", source="/box", destination="/empty/box")
     paths = [entry["path"] for entry in agent("files.show_directory", path="/empty", recursive=True)]
     assert paths == ["/empty/box", "/empty/box/a.txt"]
@@ -491,7 +486,7 @@ def test_a_moved_directory_takes_along_what_is_in_it(agent: Agent) -> None:
     assert agent("files.check_path", path="/box/a.txt") == {"exists": False, "kind": None}
 
 
-def test_songs_of_a_playlist_move_up(agent: Agent) -> None:
+def test_songs_after_a_removed_one_move_up(agent: Agent) -> None:
     songs = [song["song_id"] for song in agent("music.search_songs", page_limit=3)]
     new = agent("music.create_playlist", title="Mine")["playlist_id"]
     for song in songs:
@@ -501,7 +496,7 @@ def test_songs_of_a_playlist_move_up(agent: Agent) -> None:
     assert [row["position"] for row in agent.world.rows("music_playlist_songs", playlist_id=new)] == [0, 1]
 
 
-def test_the_player_plays_what_is_queued(agent: Agent) -> None:
+def test_the_player_plays_the_queue(agent: Agent) -> None:
     first = agent("music.show_queue")[0]["song_id"]
     agent("music.next_song")
     assert agent("music.show_player")["song"]["song_id"] == first
@@ -515,7 +510,7 @@ def test_the_player_plays_what_is_queued(agent: Agent) -> None:
     assert agent.refusal("music.add_to_queue", song_id=900)[0] == 409
 
 
-def test_an_answered_invitation_can_be_answered_otherwise_but_not_again(agent: Agent) -> None:
+def test_the_answer_to_an_invitation_can_be_changed_but_not_repeated(agent: Agent) -> None:
     agent("calendar.accept_invitation", event_id=901)
     assert agent.refusal("calendar.accept_invitation", event_id=901)[0] == 409
     agent("calendar.decline_invitation", event_id=901)
@@ -524,7 +519,7 @@ def test_an_answered_invitation_can_be_answered_otherwise_but_not_again(agent: A
     )
 
 
-def test_after_the_task_is_completed_nothing_changes_any_more(agent: Agent) -> None:
+def test_a_completed_task_can_no_longer_change(agent: Agent) -> None:
     agent("supervisor.complete_task", answer=["a", 2, 0.5], status="fail")
     assert (agent.world.completed, agent.world.answer) == ("fail", ["a", 2, 0.5])
     assert agent.refusal("notes.create_note", access_token="x" * 9, title="Late")[0] == 401

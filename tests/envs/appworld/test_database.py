@@ -1,4 +1,4 @@
-"""Rows, the snapshot, and the account of what changed."""
+"""The database of a world: rows, the snapshot, and the record of changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from agentgym_hindsight.envs.appworld.miniature import database as database_module
 from agentgym_hindsight.envs.appworld.miniature.database import Database, FullError
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Table
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 SCHEMA = {
@@ -36,7 +36,7 @@ def db() -> Iterator[Database]:
     database.close()
 
 
-def test_a_row_comes_back_as_it_was_put_in(db: Database) -> None:
+def test_a_row_is_read_as_it_was_inserted(db: Database) -> None:
     number = db.insert("toys_cars", color='it\'s "odd"; DROP TABLE toys_cars', price=2, new=False, tags=["a", "ü"])
     assert db.row("toys_cars", id=number) == {
         "id": 4,
@@ -52,7 +52,7 @@ def test_a_row_comes_back_as_it_was_put_in(db: Database) -> None:
     assert db.find("toys_owners", name="zed") is None
 
 
-def test_mistakes_of_a_template_are_told(db: Database) -> None:
+def test_wrong_names_values_and_keys_are_errors(db: Database) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'toys_cars'"):
         db.rows("toys_car")
     with pytest.raises(UnknownNameError, match="did you mean 'color'"):
@@ -79,7 +79,7 @@ def test_mistakes_of_a_template_are_told(db: Database) -> None:
     assert not db.delta()
 
 
-def test_the_account_names_what_was_added_removed_and_changed(db: Database) -> None:
+def test_the_delta_lists_added_removed_and_changed_rows(db: Database) -> None:
     db.update("toys_cars", 1, color="black", tags=["fast"])
     db.delete("toys_owners", ("ann", 1))
     db.insert("toys_owners", name="ben", car=2)
@@ -98,7 +98,7 @@ def test_the_account_names_what_was_added_removed_and_changed(db: Database) -> N
     assert delta["system_visits"] == ((), (), ())
 
 
-def test_a_summary_is_bounded(db: Database) -> None:
+def test_a_summary_has_bounded_length(db: Database) -> None:
     for _ in range(50):
         db.insert("toys_cars", color="x" * 10_000)
     assert "50 added" in db.delta().summary()
@@ -106,7 +106,7 @@ def test_a_summary_is_bounded(db: Database) -> None:
     assert len(db.delta().summary()) < 800
 
 
-def test_what_is_undone_leaves_no_trace(db: Database) -> None:
+def test_undone_changes_are_not_recorded(db: Database) -> None:
     empty, dump = db.delta_key(), db.dump()
     db.update("toys_cars", 1, color="black")
     db.update("toys_cars", 1, price=5)
@@ -118,11 +118,11 @@ def test_what_is_undone_leaves_no_trace(db: Database) -> None:
     db.delete("toys_cars", 4)
     db.update("toys_cars", 1, price=1, color="red")
     assert (db.delta_key(), len(db.delta()), db.dump()) == (empty, 0, dump)
-    db.update("toys_cars", 2, color="blue")  # what it was
+    db.update("toys_cars", 2, color="blue")  # the value of the snapshot
     assert db.delta_key() == empty
 
 
-def test_the_order_of_writes_does_not_matter_where_the_state_is_the_same(db: Database) -> None:
+def test_equal_states_have_equal_keys_in_any_order_of_writes(db: Database) -> None:
     def black() -> None:
         db.update("toys_cars", 1, color="black")
 
@@ -155,7 +155,7 @@ def test_different_states_have_different_keys(db: Database) -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_reading_keeps_the_key(db: Database) -> None:
+def test_reading_does_not_change_the_key(db: Database) -> None:
     db.update("toys_cars", 1, color="black")
     before = db.delta_key()
     db.rows("toys_cars")
@@ -164,20 +164,20 @@ def test_reading_keeps_the_key(db: Database) -> None:
     assert db.delta_key() == before
 
 
-def test_new_ids_depend_on_the_state_alone(db: Database) -> None:
+def test_new_ids_depend_only_on_the_state(db: Database) -> None:
     assert db.insert("toys_cars", color="a") == 4
     db.delete("toys_cars", 4)
-    assert db.insert("toys_cars", color="b") == 4  # as if the first had never been
+    assert db.insert("toys_cars", color="b") == 4  # the id of a row that was removed again is free
     db.reset()
     db.delete("toys_cars", 3)
-    assert db.insert("toys_cars", color="c") == 4  # an id of the snapshot is not given to another thing
+    assert db.insert("toys_cars", color="c") == 4  # an id of the snapshot is never reused
     db.reset()
     for number in (1, 2, 3):
         db.delete("toys_cars", number)
     assert db.insert("toys_cars", color="d") == 4
 
 
-def test_reset_brings_back_every_byte(db: Database) -> None:
+def test_reset_restores_all_data(db: Database) -> None:
     dump = db.dump()
     for round_ in range(3):
         for place in range(50):
@@ -190,7 +190,7 @@ def test_reset_brings_back_every_byte(db: Database) -> None:
         assert not db.delta(system=True)
 
 
-def test_what_fails_midway_is_taken_back(db: Database) -> None:
+def test_a_failed_atomic_block_is_rolled_back(db: Database) -> None:
     db.insert("toys_cars", color="kept")
     before, dump = db.delta_key(), db.dump()
 
@@ -208,7 +208,7 @@ def test_what_fails_midway_is_taken_back(db: Database) -> None:
     assert len(db.delta()["toys_cars"].added) == 2
 
 
-def test_system_tables_stand_outside_the_account_but_count_for_the_key(db: Database) -> None:
+def test_system_tables_change_the_key_but_not_the_delta(db: Database) -> None:
     empty = db.delta_key()
     db.insert("system_visits")
     assert not db.delta()
@@ -216,7 +216,7 @@ def test_system_tables_stand_outside_the_account_but_count_for_the_key(db: Datab
     assert db.delta_key() != empty
 
 
-def test_a_frozen_database_is_thawed_as_often_as_one_likes(db: Database) -> None:
+def test_a_snapshot_opens_as_several_independent_databases(db: Database) -> None:
     frozen = db.freeze()
     copies = [Database(SCHEMA, frozen) for _ in range(3)]
     for place, copy in enumerate(copies):
@@ -232,7 +232,7 @@ def test_a_frozen_database_is_thawed_as_often_as_one_likes(db: Database) -> None
         copy.close()
 
 
-def test_only_a_clean_snapshot_is_frozen(db: Database) -> None:
+def test_freezing_needs_a_database_without_changes(db: Database) -> None:
     db.insert("toys_cars", color="red")
     with pytest.raises(UsageError, match="without changes"):
         db.freeze()
@@ -240,7 +240,7 @@ def test_only_a_clean_snapshot_is_frozen(db: Database) -> None:
     db.freeze()
 
 
-def test_without_serialize_a_copy_of_the_database_is_kept(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_serialize_a_snapshot_is_a_copied_database(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "hasattr", lambda *_: False, raising=False)
     frozen = db.freeze()
     copy = Database(SCHEMA, frozen)
@@ -252,7 +252,7 @@ def test_without_serialize_a_copy_of_the_database_is_kept(db: Database, monkeypa
     copy.close()
 
 
-def test_an_episode_cannot_fill_the_memory(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_changes_of_an_episode_have_a_size_limit(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "CAPACITY", 100_000)
 
     def fill() -> None:
@@ -264,13 +264,13 @@ def test_an_episode_cannot_fill_the_memory(db: Database, monkeypatch: pytest.Mon
         fill()
     assert 5 < len(db.delta()["toys_cars"].added) < 10
     db.reset()
-    for _ in range(200):  # what is overwritten does not add up
+    for _ in range(200):  # overwritten values do not count
         db.update("toys_cars", 1, color="y" * 10_000)
         db.update("toys_cars", 1, color="red")
     assert db.row("toys_cars", id=1)["color"] == "red"
 
 
-def test_what_only_reads_cannot_write(db: Database) -> None:
+def test_a_read_only_database_rejects_writes(db: Database) -> None:
     db.read_only = True
     with pytest.raises(RuntimeError, match="only reads"):
         db.insert("toys_cars", color="red")

@@ -1,4 +1,4 @@
-"""The world of a seed: the same everywhere, its own alone."""
+"""The world of a seed: the same on every machine, and independent of other worlds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature import LOGIN_APPS, SCHEMA, WORLD_NAME, World
 from agentgym_hindsight.errors import UsageError
-from tests.envs.appworld.hamlet import OTHER_SEED, SEED, Agent, digest, plant, planted
+from tests.envs.appworld.hamlet import OTHER_SEED, SEED, Agent, digest, planted, planted_world
 
-#: Changes only where the generator does: then say so in the change log, for tasks are drawn from it.
+#: Changes only with the generator. Mention such a change in the change log, because it changes the tasks.
 GOLDEN = "e379061b383ac103"
 
 
@@ -25,7 +25,7 @@ def test_the_world_of_a_seed_is_the_same_on_every_machine() -> None:
     assert digest(World.new(SEED)) == GOLDEN
 
 
-def test_another_process_with_another_hash_seed_makes_the_same_world() -> None:
+def test_the_world_does_not_depend_on_the_hash_seed() -> None:
     code = (
         "from agentgym_hindsight.envs.appworld.miniature import World; from tests.envs.appworld.hamlet import digest;"
         f"print(digest(World.new({SEED})))"
@@ -44,7 +44,7 @@ def test_another_process_with_another_hash_seed_makes_the_same_world() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 50, 999, 2**40])
-def test_every_world_is_whole(seed: int) -> None:
+def test_every_world_is_consistent(seed: int) -> None:
     world = World.new(seed)
     me = world.supervisor
     assert 200 <= sum(len(world.rows(table)) for table in SCHEMA) <= 700
@@ -75,7 +75,7 @@ def test_every_world_is_whole(seed: int) -> None:
         ("notes_notes", "created_at"),
         ("shop_reviews", "created_at"),
     ):
-        assert max(row[column] for row in world.rows(table)) < world.now, "what is stored lies in the past"
+        assert max(row[column] for row in world.rows(table)) < world.now, "the stored rows are in the past"
     for event in world.rows("calendar_events"):
         assert event["starts_at"] < event["ends_at"]
         assert not world.find("calendar_attendees", event_id=event["id"], email=event["organizer"])
@@ -83,8 +83,7 @@ def test_every_world_is_whole(seed: int) -> None:
     for order in world.rows("shop_orders"):
         items = world.rows("shop_order_items", order_id=order["id"])
         assert order["total"] == round(sum(item["price"] * item["quantity"] for item in items), 2)
-    for sender in (row["sender"] == row["receiver"] for row in world.rows("payments_transactions")):
-        assert not sender
+    assert not any(row["sender"] == row["receiver"] for row in world.rows("payments_transactions"))
     for row in world.rows("files_entries"):
         parent = row["path"].rpartition("/")[0]
         assert not parent or world.row("files_entries", owner=row["owner"], path=parent)["kind"] == "directory"
@@ -93,7 +92,7 @@ def test_every_world_is_whole(seed: int) -> None:
     world.close()
 
 
-def test_worlds_are_unlike_each_other() -> None:
+def test_worlds_of_different_seeds_differ() -> None:
     worlds = [World.new(seed) for seed in range(12)]
     assert len({digest(world) for world in worlds}) == 12
     assert len({world.supervisor.email for world in worlds}) > 9
@@ -103,14 +102,14 @@ def test_worlds_are_unlike_each_other() -> None:
         world.close()
 
 
-def test_the_world_has_a_name_of_its_own() -> None:
+def test_the_name_of_the_world() -> None:
     assert WORLD_NAME == "miniature/hamlet"
 
 
-# -- the facade ---------------------------------------------------------------------------------------------------
+# -- World -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_task_plants_is_part_of_the_snapshot(world: World, agent: Agent) -> None:
+def test_rows_inserted_before_sealing_are_part_of_the_snapshot(world: World, agent: Agent) -> None:
     assert world.instruction == "Tidy up."
     assert agent("supervisor.show_active_task")["given_at"] == world.now
     assert not world.delta(system=False)
@@ -120,14 +119,14 @@ def test_what_a_task_plants_is_part_of_the_snapshot(world: World, agent: Agent) 
     assert world.row("notes_notes", id=900)["title"] == "Planted"
 
 
-def test_a_loaded_world_is_the_one_that_was_frozen(world: World) -> None:
-    fresh = World.new(SEED, plant, instruction="Tidy up.")
+def test_a_loaded_world_equals_the_frozen_one(world: World) -> None:
+    fresh = planted_world()
     assert fresh.db.dump() == world.db.dump()
     assert (fresh.people, fresh.supervisor, fresh.now) == (world.people, world.supervisor, world.now)
     fresh.close()
 
 
-def test_two_worlds_never_see_each_other() -> None:
+def test_worlds_share_no_state() -> None:
     one, two = World.load(planted()), World.load(planted())
     three = World.new(OTHER_SEED)
     dump = two.db.dump()
@@ -145,7 +144,7 @@ def test_two_worlds_never_see_each_other() -> None:
         world.close()
 
 
-def test_reset_takes_back_logins_and_the_submission(world: World, agent: Agent) -> None:
+def test_reset_removes_sessions_and_the_submission(world: World, agent: Agent) -> None:
     dump, key = world.db.dump(), world.delta_key()
     agent("mail.send_email", recipients=[world.people[3].email], subject="Hi", body="Ho")
     agent("supervisor.complete_task", answer=1.5)
@@ -155,12 +154,12 @@ def test_reset_takes_back_logins_and_the_submission(world: World, agent: Agent) 
     assert agent.refusal("mail.show_emails")[0] == 401
 
 
-def test_an_unknown_person_is_told(world: World) -> None:
+def test_an_unknown_person_is_an_error(world: World) -> None:
     with pytest.raises(UsageError, match=r"try one of world\.people"):
         world.person("nobody@hamlet.example")
 
 
-def test_the_state_does_not_depend_on_the_way_there(world: World, agent: Agent) -> None:
+def test_the_state_key_does_not_depend_on_the_path(world: World, agent: Agent) -> None:
     def like() -> None:
         agent("music.like_song", song_id=900)
 

@@ -1,4 +1,4 @@
-"""Tokens, documentation, pages and arguments: what every API has from the frame."""
+"""Features of all APIs: tokens, documentation, pages and argument checks."""
 
 from __future__ import annotations
 
@@ -17,42 +17,44 @@ from tests.envs.appworld.hamlet import EVERY_API, Agent
 # -- tokens -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("app", LOGIN_APPS)
-def test_an_account_is_entered_and_left(world: World, agent: Agent, app: str) -> None:
-    token = agent.login(app)
-    assert agent(f"{app}.show_account")["email"] == world.supervisor.email
-    key = world.delta_key()
-    agent.tokens.clear()
-    assert agent.login(app) == token  # still logged in: nothing changes
-    assert world.delta_key() == key
-    agent(f"{app}.logout")
-    status, message = agent.refusal(f"{app}.show_account")
-    assert status == 401
-    assert "ended with logout" in message
-    agent.tokens.clear()
-    assert agent.login(app) not in (token, "")
-    assert agent.refusal(f"{app}.show_account", access_token=token)[0] == 401
+def test_login_and_logout(world: World, agent: Agent) -> None:
+    for app in LOGIN_APPS:
+        token = agent.login(app)
+        assert agent(f"{app}.show_account")["email"] == world.supervisor.email
+        key = world.delta_key()
+        agent.tokens.clear()
+        assert agent.login(app) == token  # a second login of a session changes nothing
+        assert world.delta_key() == key
+        agent(f"{app}.logout")
+        status, message = agent.refusal(f"{app}.show_account")
+        assert status == 401
+        assert "ended with logout" in message
+        agent.tokens.clear()
+        assert agent.login(app) not in (token, "")
+        assert agent.refusal(f"{app}.show_account", access_token=token)[0] == 401
+        assert not world.delta()
+
+
+def test_an_api_with_login_rejects_missing_and_foreign_tokens(world: World) -> None:
+    foreign = {app: Agent(world).login("notes" if app != "notes" else "mail") for app in LOGIN_APPS}
+    for app, api in EVERY_API:
+        if not api.login:
+            continue
+        for arguments, words in (
+            ({}, "No access_token was given; get one from"),
+            ({"access_token": None}, "No access_token"),
+            ({"access_token": "nonsense"}, "is not valid"),
+            ({"access_token": ""}, "is not valid"),
+            ({"access_token": foreign[app]}, f"and not of {app}"),
+        ):
+            with pytest.raises(ApiFailure) as caught:
+                world.call(app, api.name, arguments)
+            assert caught.value.status == 401, (app, api.name, arguments)
+            assert words in caught.value.message, (app, api.name, arguments)
     assert not world.delta()
 
 
-@pytest.mark.parametrize(("app", "api"), [pair for pair in EVERY_API if pair[1].login], ids=lambda value: str(value))
-def test_without_a_token_of_its_own_nothing_is_answered(world: World, app: str, api: Any) -> None:
-    other = Agent(world).login("notes" if app != "notes" else "mail")
-    for arguments, words in (
-        ({}, "No access_token was given; get one from"),
-        ({"access_token": None}, "No access_token"),
-        ({"access_token": "nonsense"}, "is not valid"),
-        ({"access_token": ""}, "is not valid"),
-        ({"access_token": other}, f"and not of {app}"),
-    ):
-        with pytest.raises(ApiFailure) as caught:
-            world.call(app, api.name, arguments)
-        assert caught.value.status == 401
-        assert words in caught.value.message
-    assert not world.delta()
-
-
-def test_only_the_right_password_opens_an_account(world: World) -> None:
+def test_login_needs_the_right_password(world: World) -> None:
     me, friend = world.supervisor.email, world.related("friend")[0].email
     passwords = {row["app"]: row["password"] for row in world.rows("supervisor_passwords")}
     for username, password, words in (
@@ -73,30 +75,30 @@ def test_only_the_right_password_opens_an_account(world: World) -> None:
 # -- documentation ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("app", "api"), EVERY_API, ids=lambda value: getattr(value, "name", str(value)))
-def test_every_api_is_documented(world: World, app: str, api: Any) -> None:
-    doc = world.call("api_docs", "show_api_doc", {"app_name": app, "api_name": api.name})
-    assert doc == describe(api)
-    json.dumps(doc, allow_nan=False)
-    assert doc["description"].endswith(".")
-    assert 5 < len(doc["description"]) < 200
-    assert doc["response"]
-    for parameter in doc["parameters"]:
-        assert parameter["description"], parameter["name"]
-        assert parameter["type"]
-        assert parameter["required"] == (
-            api.parameters[parameter["name"]].default is not None and parameter["default"] is None
-        )
-        if not parameter["required"] and parameter["default"] is not None:
-            assert api.parameters[parameter["name"]].kind.check(parameter["name"], parameter["default"]) is not None
-    names = [parameter["name"] for parameter in doc["parameters"]]
-    assert ("access_token" in names) == api.login
-    assert ("page_index" in names) == api.paged == (names[-1:] == ["page_limit"])
-    brief = world.call("api_docs", "show_api_descriptions", {"app_name": app})
-    assert {"name": api.name, "description": doc["description"]} in brief
+def test_every_api_is_documented(world: World) -> None:
+    for app, api in EVERY_API:
+        what = f"{app}.{api.name}"
+        doc = world.call("api_docs", "show_api_doc", {"app_name": app, "api_name": api.name})
+        assert doc == describe(api), what
+        json.dumps(doc, allow_nan=False)
+        assert doc["description"].endswith("."), what
+        assert 5 < len(doc["description"]) < 200, what
+        assert doc["response"], what
+        for parameter in doc["parameters"]:
+            known = api.parameters[parameter["name"]]
+            assert parameter["description"], (what, parameter["name"])
+            assert parameter["type"], (what, parameter["name"])
+            assert parameter["required"] == (known.default is not None and parameter["default"] is None), what
+            if not parameter["required"] and parameter["default"] is not None:
+                assert known.kind.check(parameter["name"], parameter["default"]) is not None, what
+        names = [parameter["name"] for parameter in doc["parameters"]]
+        assert ("access_token" in names) == api.login, what
+        assert ("page_index" in names) == api.paged == (names[-1:] == ["page_limit"]), what
+        brief = world.call("api_docs", "show_api_descriptions", {"app_name": app})
+        assert {"name": api.name, "description": doc["description"]} in brief, what
 
 
-def test_the_names_for_the_sandbox() -> None:
+def test_the_api_names_given_to_the_sandbox() -> None:
     names = World.names()
     assert list(names) == list(APPS)
     assert "send_email" in names["mail"]
@@ -112,7 +114,7 @@ def test_apis_are_found_by_words(world: World) -> None:
 # -- pages and arguments ------------------------------------------------------------------------------------------
 
 
-def test_pages_are_cut_from_one_list(agent: Agent) -> None:
+def test_pages_are_parts_of_one_list(agent: Agent) -> None:
     whole = agent("shop.search_products", page_limit=20) + agent("shop.search_products", page_index=1, page_limit=20)
     whole += agent("shop.search_products", page_index=2, page_limit=20)
     small = [product for page in range(9) for product in agent("shop.search_products", page_index=page)]
@@ -123,9 +125,8 @@ def test_pages_are_cut_from_one_list(agent: Agent) -> None:
         assert agent.refusal("shop.search_products", **wrong)[0] == 422
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_wrong_arguments_get_the_expected_values(agent: Agent) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"titel": "x"}, "has no parameter 'titel'. Did you mean 'title'? It takes: access_token, title, content"),
         ({}, "notes.create_note needs title, which was not given."),
         ({"title": 5}, "Expected title as string, got integer 5."),
@@ -142,35 +143,39 @@ def test_pages_are_cut_from_one_list(agent: Agent) -> None:
         ({"title": "x", "content": "y" * 20_001}, "at most 20000 characters, got 20001"),
         ({"title": {"a": 1}}, "got an object."),
         ({"title": b"x"}, "that JSON does not know"),
-    ],
-)
-def test_a_wrong_argument_is_told_what_was_expected(agent: Agent, arguments: dict[str, Any], words: str) -> None:
-    status, message = agent.refusal("notes.create_note", **arguments)
-    assert status == 422
-    assert words in message
-    message.encode()
+    ]
+    for arguments, words in cases:
+        status, message = agent.refusal("notes.create_note", **arguments)
+        assert status == 422, arguments
+        assert words in message, arguments
+        message.encode()
 
 
-@pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf, 2**70, -(2**70), 10**400, 1e300, "5", True, None, 0])
-def test_odd_numbers_move_no_money(agent: Agent, amount: Any) -> None:
+def test_invalid_amounts_are_rejected(agent: Agent) -> None:
     friend = agent.world.related("friend")[0].email
-    assert agent.refusal("payments.send_money", receiver=friend, amount=amount)[0] == 422
+    amounts: list[Any] = [math.nan, math.inf, -math.inf, 2**70, -(2**70), 10**400, 1e300, "5", True, None, 0]
+    for amount in amounts:
+        assert agent.refusal("payments.send_money", receiver=friend, amount=amount)[0] == 422, type(amount)
+    assert not agent.world.delta()
 
 
-@pytest.mark.parametrize("answer", [math.nan, 2**70, {"a": 1}, ["a", None], [["a"]], "x" * 20_001, "\ud800"])
-def test_an_answer_that_cannot_be_one_is_refused(agent: Agent, answer: Any) -> None:
-    assert agent.refusal("supervisor.complete_task", answer=answer)[0] == 422
-    assert agent.world.completed == ""
+def test_invalid_answers_are_rejected(agent: Agent) -> None:
+    answers: list[Any] = [math.nan, 2**70, {"a": 1}, ["a", None], [["a"]], "x" * 20_001, "\ud800"]
+    for answer in answers:
+        assert agent.refusal("supervisor.complete_task", answer=answer)[0] == 422, type(answer)
+        assert agent.world.completed == ""
 
 
-@pytest.mark.parametrize("answer", [None, "", "x", 0, -3, 2.5, True, [], ["a"], [1, 2.5]])
-def test_an_answer_comes_out_as_it_was_given(agent: Agent, answer: Any) -> None:
-    agent("supervisor.complete_task", answer=answer)
-    assert (agent.world.answer, type(agent.world.answer)) == (answer, type(answer))
-    assert agent.world.completed == "success"
+def test_an_answer_is_stored_with_its_type(agent: Agent) -> None:
+    answers: list[Any] = [None, "", "x", 0, -3, 2.5, True, [], ["a"], [1, 2.5]]
+    for answer in answers:
+        agent.reset()
+        agent("supervisor.complete_task", answer=answer)
+        assert (agent.world.answer, type(agent.world.answer)) == (answer, type(answer))
+        assert agent.world.completed == "success"
 
 
-def test_unknown_names_propose_the_nearest(world: World) -> None:
+def test_unknown_names_get_the_nearest_name(world: World) -> None:
     for app, api, words in (
         ("mial", "x", "There is no app 'mial'. Did you mean 'mail'? Apps: supervisor, api_docs"),
         ("mail", "send_mail", "mail has no API 'send_mail'. Did you mean 'send_email'?"),
@@ -193,7 +198,9 @@ def test_arguments_must_be_named(world: World) -> None:
         assert caught.value.status == 422
 
 
-def test_a_mistake_of_ours_is_an_internal_error(world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_an_api_is_an_internal_error(
+    world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(call: Any, **_: Any) -> None:
         call.db.delete("notes_notes", 900)
         raise ZeroDivisionError("our secret")
@@ -205,11 +212,11 @@ def test_a_mistake_of_ours_is_an_internal_error(world: World, agent: Agent, monk
     assert "ZeroDivisionError" in world.bugs.pop()
     assert not world.delta()
     monkeypatch.setattr(APPS["notes"].apis["show_note"], "function", broken)
-    assert agent.refusal("notes.show_note", note_id=900)[0] == 500  # it only reads, and was kept from writing
+    assert agent.refusal("notes.show_note", note_id=900)[0] == 500  # an API that only reads must not write
     assert "only reads" in world.bugs.pop()
 
 
-def test_a_full_world_says_so(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_storage_is_a_failure(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "CAPACITY", 50_000)
     agent("notes.create_note", title="x", content="y" * 20_000)
     agent("notes.create_note", title="x", content="y" * 20_000)

@@ -1,7 +1,7 @@
-"""Logging in and out: the same three APIs in every app that has accounts, and the check of access tokens.
+"""Login, logout and access tokens: the same three APIs in every app that has accounts.
 
-A session is a row outside the apps' own data. Logging in again while logged in gives the same token and changes
-nothing, so that the state does not depend on how often somebody looked.
+A session is a row in a system table, outside the data of the apps. A second login during a session returns the same
+token and changes nothing, so the state does not depend on the number of logins.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call
-from agentgym_hindsight.envs.appworld.miniature.checking import Email, Line, quoted
 from agentgym_hindsight.envs.appworld.miniature.database import Database
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Email, Line, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["SESSIONS", "add_account_apis", "authorize"]
 
@@ -24,7 +24,7 @@ _ACCOUNT = {"name": str, "email": str, "registered_on": str}
 
 
 def authorize(db: Database, app: str, token: str) -> str:
-    """Whose token that is; 401 where it is nobody's or another app's."""
+    """Return the email address of the token's user. Status 401 if the token is unknown, closed or of another app."""
     found = db.find("system_sessions", token=token)
     cure = f"get one from apis.{app}.login(username, password)"
     if found is None:
@@ -37,7 +37,7 @@ def authorize(db: Database, app: str, token: str) -> str:
 
 
 def add_account_apis(app: App) -> None:
-    """Give an app ``login``, ``logout`` and ``show_account``."""
+    """Add ``login``, ``logout`` and ``show_account`` to an app."""
 
     @app.write({"access_token": str, "message": str}, login=False)
     def login(call: Call, username: Email, password: Line) -> Row:

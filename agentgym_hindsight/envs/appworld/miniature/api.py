@@ -1,4 +1,4 @@
-"""The frame in which apps are written: an API is a typed function, and its documentation and checks come from it.
+"""Definition of apps: an API is a typed function, from which its documentation and argument checks are derived.
 
     notes = App("notes", "Write down and find again.", Table("notes_notes", …))
 
@@ -9,7 +9,7 @@
         tag: only notes with this tag
         '''
 
-``read`` APIs cannot write. ``paged`` ones return everything and are cut into pages here.
+A ``read`` API cannot write. The function of a ``paged`` API returns all results; this module selects the page.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
-from agentgym_hindsight.envs.appworld.miniature.checking import Kind, Rule, kind_of, near, quoted, shown
 from agentgym_hindsight.envs.appworld.miniature.database import Database
 from agentgym_hindsight.envs.appworld.miniature.glossary import meaning
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import (
+    Kind,
+    Rule,
+    kind_of,
+    quoted,
+    suggestion,
+    value_text,
+)
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["Api", "App", "Call", "Parameter", "Shape", "matches", "newest", "view"]
 
-#: What an API returns: a type, (type, None), [shape] or {name: shape}.
+#: The shape of a result: a type, (type, None), [shape] or {name: shape}.
 Shape = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,14 +45,14 @@ _PAGE_LIMIT = Annotated[int, Rule("1 to 20", lambda value: 1 <= value <= 20)]
 
 
 class Call(NamedTuple):
-    """What an API function works with: the data, and for whom it works ("" where no login is needed)."""
+    """The context of an API call: the data, the user ("" if the API needs no login) and the app."""
 
     db: Database
     user: str
     app: str
 
     def own(self, table: str, what: str, key: int, owner: str = "owner") -> Row:
-        """The caller's row with that id; 404 where there is none, 403 where it is another's."""
+        """Return the caller's row with this id. Status 404 if there is none, 403 if it belongs to another person."""
         row = self.db.find(table, id=key)
         if row is None:
             raise ApiFailure(404, f"There is no {what} with {what.replace(' ', '_')}_id {key}.")
@@ -54,7 +61,7 @@ class Call(NamedTuple):
         return row
 
     def person(self, email: str) -> Row:
-        """Who has that address; 404 where nobody has."""
+        """Return the person with this email address. Status 404 if there is none."""
         found = self.db.find("system_people", email=email)
         if found is None:
             raise ApiFailure(404, f"Nobody in Hamlet has the email address {quoted(email)}.")
@@ -75,49 +82,53 @@ class Parameter(NamedTuple):
 
 
 class Api:
-    """An API: a function, its parameters and what is said about them."""
+    """An API: a function, its parameters and their descriptions."""
 
     def __init__(
         self, app: str, function: Callable[..., Any], returns: Shape, *, writes: bool, paged: bool, login: bool
     ) -> None:
         self.app, self.name, self.function, self.returns = app, function.__name__, function, returns
         self.writes, self.paged, self.login = writes, paged, login
-        self.description, said = _read_doc(inspect.getdoc(function) or "")
+        self.description, described = _read_doc(inspect.getdoc(function) or "")
         hints = get_type_hints(function, include_extras=True)
         found: list[Parameter] = []
         if login:
             found.append(Parameter("access_token", kind_of(_TOKEN), _REQUIRED, f"what apis.{app}.login returned"))
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-            found.append(Parameter(name, kind_of(hints[name]), parameter.default, said.pop(name, "") or meaning(name)))
+            description = described.pop(name, "") or meaning(name)
+            found.append(Parameter(name, kind_of(hints[name]), parameter.default, description))
         if paged:
             found.append(Parameter("page_index", kind_of(_PAGE_INDEX), 0, "which page, counted from 0"))
             found.append(Parameter("page_limit", kind_of(_PAGE_LIMIT), 5, "how many results a page has"))
-        if said:
-            raise TypeError(f"{app}.{self.name} describes parameters it does not have: {', '.join(said)}.")
+        if described:
+            unknown = ", ".join(described)
+            raise TypeError(
+                f"Expected descriptions of parameters of {app}.{self.name}, got {unknown}; try to remove it."
+            )
         self.parameters = {parameter.name: parameter for parameter in found}
 
-    def know(self, arguments: object) -> dict[str, Any]:
-        """The arguments, all of known names."""
+    def check_names(self, arguments: object) -> dict[str, Any]:
+        """Return the arguments. An unknown name is a failure with the nearest known name."""
         if type(arguments) is not dict or not all(type(name) is str for name in arguments):
-            raise ApiFailure(422, f"Expected named arguments, got {shown(arguments)}.")
+            raise ApiFailure(422, f"Expected named arguments, got {value_text(arguments)}.")
         for name in arguments:
             if name not in self.parameters:
                 takes = ", ".join(self.parameters) or "no parameters"
-                hint = near(name, list(self.parameters))
+                hint = suggestion(name, list(self.parameters))
                 raise ApiFailure(
                     422, f"{self.app}.{self.name} has no parameter {quoted(name)}.{hint} It takes: {takes}."
                 )
         return arguments
 
     def token(self, arguments: Mapping[str, Any]) -> str:
-        """The access token among the arguments."""
+        """Return the access token among the arguments."""
         if "access_token" not in arguments or arguments["access_token"] is None:
             raise ApiFailure(401, f"No access_token was given; get one from apis.{self.app}.login(username, password).")
         token = self.parameters["access_token"].kind.check("access_token", arguments["access_token"])
         return str(token)
 
-    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments for the function, each checked, defaults filled in."""
+    def check_values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check each argument and fill in defaults. The access token is left out."""
         missing = [p.name for p in self.parameters.values() if p.required and p.name not in arguments]
         if missing:
             raise ApiFailure(422, f"{self.app}.{self.name} needs {' and '.join(missing)}, which was not given.")
@@ -128,7 +139,7 @@ class Api:
         }
 
     def run(self, call: Call, checked: dict[str, Any]) -> Any:
-        """Call the function and cut out the page that was asked for."""
+        """Call the function and select the requested page."""
         if not self.paged:
             return self.function(call, **checked)
         index, limit = checked.pop("page_index"), checked.pop("page_limit")
@@ -160,20 +171,20 @@ class App:
 
 
 def _read_doc(doc: str) -> tuple[str, dict[str, str]]:
-    """The description, and what is said of each parameter: lines "name: text" after a blank line."""
+    """Return the description and the parameter descriptions: lines "name: text" after the first blank line."""
     description, _, rest = doc.partition("\n\n")
-    said: dict[str, str] = {}
+    described: dict[str, str] = {}
     for line in rest.splitlines():
         named = re.fullmatch(r"(\w+): (.+)", line)
         if named:
-            said[named[1]] = named[2]
+            described[named[1]] = named[2]
         elif line.strip():
-            said[next(reversed(said))] += " " + line.strip()
-    return " ".join(description.split()), said
+            described[next(reversed(described))] += " " + line.strip()
+    return " ".join(description.split()), described
 
 
 def view(row: Row, shape: Mapping[str, Shape], **more: Any) -> Row:
-    """Of a row what the shape names; ``more`` gives what the row calls otherwise.
+    """Select the shape's fields from a row. ``more`` gives fields that the row stores under another name.
 
     >>> view({"id": 3, "title": "Tea", "owner": "ann"}, {"note_id": int, "title": str}, note_id=3)
     {'note_id': 3, 'title': 'Tea'}
@@ -182,7 +193,7 @@ def view(row: Row, shape: Mapping[str, Shape], **more: Any) -> Row:
 
 
 def matches(query: str, *texts: str) -> bool:
-    """Whether every word of the query occurs in one of the texts, in any case.
+    """Return whether every word of the query occurs in one of the texts, ignoring case.
 
     >>> matches("dinner ana", "Dinner on Friday", "with Ana"), matches("lunch", "Dinner")
     (True, False)
@@ -192,5 +203,5 @@ def matches(query: str, *texts: str) -> bool:
 
 
 def newest(rows: Sequence[Row], by: str) -> list[Row]:
-    """The rows, latest first."""
+    """Sort rows by a time column, latest first."""
     return sorted(rows, key=lambda row: (row[by], row["id"]), reverse=True)

@@ -1,4 +1,4 @@
-"""Hamlet behind the standard face: code in, output out, and what the host knows besides."""
+"""Hamlet as a backend of the environment: it runs the agent's code and returns the output, checks and changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agentgym_hindsight.tasks import Task, content_hash
 
 __all__ = ["MiniatureBackend"]
 
-#: What there is to say of a command where there was none.
+#: The facts of a turn in which no code ran.
 _NO_COMMAND = {"error": "", "replaced": False, "calls": 0, "changes": ""}
 
 _DONE = "The program ran; nothing was printed."
@@ -30,7 +30,7 @@ _OVER = "The task is completed."
 
 
 class MiniatureBackend(LibraryBackend):
-    """One world and one interpreter at a time, each fresh with every task."""
+    """One world and one interpreter at a time. Each task gets a new world and new variables."""
 
     library: MiniatureLibrary
 
@@ -46,7 +46,7 @@ class MiniatureBackend(LibraryBackend):
         if self._sandbox is None:
             self._sandbox = Sandbox(self._call, World.names(), self.limits)
         self._play = _Play(made, self._sandbox, self.name)
-        self._sandbox.reset(seed=made.number, now=self._play.world.now)  # the world's clock and draws, never the host's
+        self._sandbox.reset(seed=made.number, now=self._play.world.now)  # the host's clock and randomness stay unused
         return self._play.opening()
 
     def act(self, action: str) -> Turn:
@@ -54,20 +54,20 @@ class MiniatureBackend(LibraryBackend):
 
     @property
     def play(self) -> _Play:
-        """The episode that is going on."""
+        """The current episode."""
         if self._play is None:
             raise ResetNeededError("Expected an episode in Hamlet, got none; try start(task) first.")
         return self._play
 
     def expert_action(self) -> str:
-        return self.play.advice()
+        return self.play.next_solution_turn()
 
     def conclude(self) -> str:
-        """The checks' verdict in words, at the end and never before."""
-        return _told(self.play.verdict())
+        """Return the verdict as text. Call it only after the episode."""
+        return _verdict_text(self.play.verdict())
 
     def demonstration(self, task: Task) -> Trajectory | None:
-        """The reference solution, played in a world and an interpreter of its own."""
+        """Run the reference solution in a separate world and interpreter."""
         other = MiniatureBackend(self.library, self.limits)
         with closing(other):
             turn = other.start(task)
@@ -77,7 +77,7 @@ class MiniatureBackend(LibraryBackend):
                 steps.append(_step(len(steps), before, code, turn))
         if not turn.won:
             return None
-        steps[-1].extra["evaluation"] = str(turn.extra["evaluation"])  # type: ignore[index]  # ours alone as yet
+        steps[-1].extra["evaluation"] = str(turn.extra["evaluation"])  # type: ignore[index]  # no other reference exists yet
         return self.solved(task, steps, turn.observation)
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class MiniatureBackend(LibraryBackend):
 
 
 class _Facts(Extra):
-    """What is known of a turn."""
+    """The facts of a turn."""
 
     __slots__ = ()
 
@@ -106,7 +106,7 @@ class _Play:
 
     def __init__(self, made: Made, sandbox: Sandbox, backend: str) -> None:
         self.made, self.world, self._sandbox = made, World.load(made.frozen), sandbox
-        self._left = list(made.job.solution)
+        self._remaining = list(made.job.solution)
         self._calls = 0
         self._delta = self.world.delta()
         self._facts: dict[str, Any] = {
@@ -128,54 +128,56 @@ class _Play:
             _opening(self.world), state=self.state_key(""), extra=self._extra(Outcome("", "", "", False, ""), 0, "")
         )
 
-    def advice(self) -> str:
-        """The first turn of the reference solution that was not run yet: variables live on, detours do not matter."""
-        return self._left[0] if self._left else ""
+    def next_solution_turn(self) -> str:
+        """Return the first turn of the reference solution that has not run yet.
+
+        Variables persist, so turns of other code between two turns of the solution usually do not break it.
+        """
+        return self._remaining[0] if self._remaining else ""
 
     def act(self, code: str) -> Turn:
         self._calls = 0
         outcome = self._sandbox.run(code)
-        if self._left and code == self._left[0] and not outcome.kind:
-            del self._left[0]
+        if self._remaining and code == self._remaining[0] and not outcome.kind:
+            del self._remaining[0]
         before, self._delta = self._delta, self.world.delta()
-        changes = partial(_news, before, self._delta)
-        over = bool(self.world.completed)
-        verdict = self.verdict() if over else None
+        changes = partial(_changes_text, before, self._delta)
+        completed = bool(self.world.completed)
+        verdict = self.verdict() if completed else None
         return Turn(
-            _shown(outcome, over),
+            _observation(outcome, completed),
             (),
             not outcome.kind,
             verdict.won if verdict else False,
             verdict.score if verdict else 0.0,
             verdict.reward if verdict else 0.0,
-            over,
+            completed,
             self.state_key(outcome.shape),
             partial(_detail, outcome, changes),
             self._extra(outcome, self._calls, changes, verdict),
         )
 
     def verdict(self) -> Verdict:
-        """What the checks say of the state as it is."""
+        """Run the checks on the current state."""
         return judge(self.made.job.goal, self.world.delta(), self.world.completed, self.world.answer)
 
     def state_key(self, shape: str) -> str:
-        """The state's name: everything stored, and the live variables' shape."""
+        """Return a key of the state: the stored data, and the names, types and lengths of the live variables."""
         return content_hash(self.world.delta_key(), shape)
 
     @property
     def sandbox_mode(self) -> str:
-        """What confines the code."""
+        """The mechanism that confines the code."""
         return self._sandbox.mode
 
     def _extra(self, outcome: Outcome, calls: int, changes: Any, verdict: Verdict | None = None) -> Extra:
-        told = "" if verdict is None else _told(verdict)
         return _Facts(
             **self._facts,
             error=outcome.kind,
-            replaced=outcome.fresh,  # the interpreter, and with it all variables
+            replaced=outcome.fresh,  # a new interpreter: all variables are lost
             calls=calls,
             changes=changes,
-            evaluation=told,
+            evaluation="" if verdict is None else _verdict_text(verdict),
         )
 
 
@@ -191,23 +193,23 @@ def _opening(world: World) -> str:
     )
 
 
-def _shown(outcome: Outcome, over: bool) -> str:
+def _observation(outcome: Outcome, completed: bool) -> str:
     parts = [outcome.output.rstrip("\n"), outcome.error] if outcome.output.strip() else [outcome.error]
-    if over:
+    if completed:
         parts.append(_OVER)
     return "\n".join(part for part in parts if part) or _DONE
 
 
 def _detail(outcome: Outcome, changes: Callable[[], str]) -> str:
-    """What a teacher may be told beyond the output: what the turn changed, above all where it failed half-way."""
-    told = changes()
+    """The turn's changes in words, for a teacher. They matter most if the code failed half-way."""
+    changed = changes()
     if not outcome.kind:
-        return told
-    return f"Before it failed: {told}" if told else "It failed before anything had changed."
+        return changed
+    return f"Before it failed: {changed}" if changed else "It failed before anything had changed."
 
 
-def _news(before: Delta, after: Delta) -> str:
-    """What one turn changed, in words; "" where it changed nothing."""
+def _changes_text(before: Delta, after: Delta) -> str:
+    """The changes of one turn in words, or "" if there are none."""
     if before == after:
         return ""
     return "\n".join(_differences(before, after))
@@ -224,7 +226,7 @@ def _differences(before: Delta, after: Delta) -> Iterator[str]:
         yield f"Undone again: {Delta(undone, SCHEMA).summary()}"
 
 
-def _told(verdict: Verdict) -> str:
+def _verdict_text(verdict: Verdict) -> str:
     lines = [f"passed: {text}" for text in verdict.passes] + [f"FAILED: {text}" for text in verdict.failures]
     return "\n".join([f"{len(verdict.passes)} of {len(lines)} checks passed.", *lines])
 

@@ -1,6 +1,7 @@
-"""Was the task done? Requirements as unit tests have them: each passes or fails, and none may be left out.
+"""The checks of a task. Each requirement passes or fails; a task is won if all pass.
 
-Always asked: that the task was completed, that the answer is right, and that nothing else in any app has changed.
+Every task also requires that it was completed and that nothing else in any app has changed. A task that asks a
+question also requires the right answer.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ __all__ = ["Verdict", "answers_match", "judge"]
 
 
 class Verdict(NamedTuple):
-    """The requirements that hold and those that do not, in their order."""
+    """The requirements that hold and those that do not."""
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
-    begun: bool = True  # something that was asked for is there
+    begun: bool = True  # at least one wanted change or the answer is right
 
     @property
     def won(self) -> bool:
-        """All of them hold."""
+        """Whether all requirements hold."""
         return not self.failures
 
     @property
     def score(self) -> float:
-        """The share that holds."""
+        """The share of requirements that hold."""
         return len(self.passes) / (len(self.passes) + len(self.failures))
 
     @property
     def reward(self) -> float:
-        """The score where something was done for it: whoever ends at once has damaged nothing, and must not be paid.
+        """The score, or 0 if no wanted change was made: an agent that ends at once damages nothing and gets no reward.
 
         >>> Verdict(("a", "b", "c"), ("d",)).reward, Verdict(("a", "b"), ("d", "e"), begun=False).reward
         (0.75, 0.0)
@@ -42,48 +43,54 @@ class Verdict(NamedTuple):
 
 
 def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
-    """The verdict on an end: what changed, with what status the task was completed, what was answered."""
-    told: list[tuple[str, bool]] = []
+    """Check a final state: the changes, the status with which the task was completed, and the answer."""
+    results: list[tuple[str, bool]] = []
     if goal.answer is not NO_ANSWER:
-        told.append(("The answer is right.", answers_match(answer, goal.answer)))
-    spare = {table: goal.free(table, delta[table]) for table in delta}
+        results.append(("The answer is right.", answers_match(answer, goal.answer)))
+    counted = {table: goal.without_allowed(table, delta[table]) for table in delta}
     damaged = set()
-    for table in sorted({*spare} | {wanted.table for wanted in goal.wanted}):
+    for table in sorted({*counted} | {wanted.table for wanted in goal.wanted}):
         for kind in ("added", "removed", "changed"):
             wanted = [each for each in goal.wanted if (each.table, each.kind) == (table, kind)]
-            rows: Sequence[Any] = getattr(spare[table], kind) if table in spare else ()
-            met = _pairs(wanted, rows)
-            told += [(each.requirement, place in met) for place, each in enumerate(wanted)]
+            rows: Sequence[Any] = getattr(counted[table], kind) if table in counted else ()
+            met = _matching(wanted, rows)
+            results += [(each.requirement, place in met) for place, each in enumerate(wanted)]
             if len(rows) > len(met):
                 damaged.add(table)
-    begun = any(holds for _, holds in told)
-    told.insert(0, ("The task is completed with status success.", completed == "success"))
-    told.append(("Nothing else has changed in any app.", not damaged))
+    begun = any(holds for _, holds in results)
+    results.insert(0, ("The task is completed with status success.", completed == "success"))
+    results.append(("Nothing else has changed in any app.", not damaged))
     return Verdict(
-        tuple(text for text, holds in told if holds), tuple(text for text, holds in told if not holds), begun
+        tuple(text for text, holds in results if holds), tuple(text for text, holds in results if not holds), begun
     )
 
 
-def _pairs(wanted: Sequence[Wanted], rows: Sequence[Any]) -> dict[int, int]:
-    """Wanted → row, as many as possible, no row twice: a loose wish must not take the only row of a strict one."""
+def _matching(wanted: Sequence[Wanted], rows: Sequence[Any]) -> dict[int, int]:
+    """A maximum bipartite matching of wanted changes to rows, as indices.
+
+    A greedy assignment is not enough: a requirement that several rows meet could take the only row of another one.
+    """
     taken: dict[int, int] = {}  # row → wanted
 
-    def seat(place: int, tried: set[int]) -> bool:
+    def assign(place: int, tried: set[int]) -> bool:
         for row, value in enumerate(rows):
             if row not in tried and wanted[place].fits(value):
                 tried.add(row)
-                if row not in taken or seat(taken[row], tried):
+                if row not in taken or assign(taken[row], tried):
                     taken[row] = place
                     return True
         return False
 
     for place in range(len(wanted)):
-        seat(place, set())
+        assign(place, set())
     return {place: row for row, place in taken.items()}
 
 
 def answers_match(given: Any, right: Any) -> bool:
-    """Whether an answer means the right one: 12.50 and "12.5", "ada Abel" and "Ada Abel", a list and "a, b".
+    """Return whether an answer equals the right one in meaning.
+
+    Numbers match to half a cent and can be text ("12.50" is 12.5). Words match in any case, with a final full stop or
+    not. Lists match in any order and can be text ("a, b").
 
     >>> answers_match("12.50", 12.5), answers_match("a, b", ["b", "a"]), answers_match(None, "x"), answers_match("7", 8)
     (True, True, False, False)

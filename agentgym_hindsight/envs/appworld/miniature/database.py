@@ -1,10 +1,10 @@
-"""One world's data: SQLite in memory, a snapshot to go back to, and an exact account of what changed since.
+"""The data of a world: SQLite in memory, a snapshot, and an exact record of the changes since the snapshot.
 
-An episode is one open transaction. Going back to the snapshot is its rollback, which costs what was written and not
-what is stored. Every write passes through :meth:`Database.insert`, :meth:`~Database.update` or
-:meth:`~Database.delete`, which note each row's first and last state; a row that is as it was leaves the account. The
-key of the state is a sum of hashes, one a changed row: it does not depend on the order of the writes and is always
-at hand.
+An episode is one open transaction, and a reset is its rollback: its cost depends on what was written, not on what is
+stored. Every write passes through :meth:`Database.insert`, :meth:`~Database.update` or :meth:`~Database.delete`. They
+record each row's first and last state, and drop the record of a row that has its first state again. The key of the
+state is a sum of one hash for each changed row. It does not depend on the order of the writes, and each write updates
+it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from hashlib import blake2b
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
-from agentgym_hindsight.envs.appworld.miniature.tables import Raw, Row, Schema, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema, Table
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = ["Database", "Frozen", "FullError", "Key"]
 
-#: What names a row: its id, its natural key, or the row itself.
+#: What identifies a row: its id, its natural key, or the row itself.
 Key = int | str | tuple[Any, ...] | Row
 
-#: Bytes of changed rows a world takes in one episode: far above what honest work needs, far below what hurts a host.
+#: Limit of the bytes of changed rows in one episode: far above what a task needs, far below what harms the host.
 CAPACITY = 4_000_000
 _MODULUS = 2**128
 
 
 class FullError(Exception):
-    """An episode has written more than a world takes."""
+    """An episode wrote more than ``CAPACITY`` bytes."""
 
 
 class Frozen:
-    """The data of a world at rest: immutable, shared by any number of databases."""
+    """An immutable snapshot of a world's data, which any number of databases can share."""
 
     __slots__ = ("_data",)
 
@@ -51,7 +51,7 @@ class Frozen:
             self._data.close()
 
     def thaw(self) -> sqlite3.Connection:
-        """A database of its own with this data."""
+        """Open a separate database with this data."""
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         if isinstance(self._data, bytes):
             connection.deserialize(self._data)  # type: ignore[attr-defined,unused-ignore]  # Python 3.11
@@ -61,7 +61,7 @@ class Frozen:
 
     @property
     def size(self) -> int:
-        """Bytes it takes."""
+        """The size in bytes."""
         if isinstance(self._data, bytes):
             return len(self._data)
         pages, size = (self._data.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
@@ -69,13 +69,13 @@ class Frozen:
 
 
 class Database:
-    """Rows by table. Until :meth:`seal` everything written is part of the snapshot."""
+    """Rows by table. Everything written before :meth:`seal` is part of the snapshot."""
 
     def __init__(self, schema: Schema, frozen: Frozen | None = None) -> None:
         self.schema = schema
         if frozen is None:
             self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA page_size = 1024")  # many small tables
+            self._connection.execute("PRAGMA page_size = 1024")  # small pages, because most tables are small
             for table in schema.values():
                 self._connection.execute(table.create_sql)
         else:
@@ -92,29 +92,29 @@ class Database:
     # -- the snapshot -------------------------------------------------------------------------------------------
 
     def seal(self) -> None:
-        """Make what is stored now the snapshot."""
+        """Make the current data the snapshot."""
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN")
         self._sealed = True
         self._highest.clear()
-        self._forget()
+        self._clear_changes()
 
     def reset(self) -> None:
-        """Go back to the snapshot."""
+        """Return to the snapshot."""
         self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN")
-        self._forget()
+        self._clear_changes()
 
     def freeze(self) -> Frozen:
-        """The snapshot as a value. Only where nothing changed since."""
+        """Return the snapshot as a value. There must be no changes since."""
         if not self._sealed or self._changes:
-            raise UsageError("Expected a sealed world without changes to take a snapshot of; try reset() first.")
-        self._connection.execute("COMMIT")  # no transaction may be open
+            raise UsageError("Expected a sealed world without changes, got an unsealed or changed one; try reset().")
+        self._connection.execute("COMMIT")  # serialize() needs a database without an open transaction
         frozen = Frozen(self._connection)
         self._connection.execute("BEGIN")
         return frozen
 
-    def _forget(self) -> None:
+    def _clear_changes(self) -> None:
         self._changes.clear()
         self._sum = self._volume = 0
 
@@ -123,17 +123,17 @@ class Database:
         self._connection.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_connection"):  # a world that is only dropped is no leak; Python 3.13 would warn of one
+        if hasattr(self, "_connection"):  # Python 3.13 warns if a connection is dropped while open
             self._connection.close()
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     def rows(self, name: str, /, **where: Any) -> list[Row]:
-        """The rows whose columns equal the given values, in the order of their keys."""
+        """Return the rows whose columns equal the given values, ordered by key."""
         table = self.table(name)
         if where:
             for column in where:
-                table.know(column)
+                table.require_column(column)
             test = " AND ".join(f"{column} IS ?" for column in where)  # IS: None finds NULL
             sql = f"{table.select_sql} WHERE {test}{table.order_sql}"
             values = [table.encoded(column, value) for column, value in where.items()]
@@ -142,37 +142,37 @@ class Database:
         return [table.decode(raw) for raw in self._connection.execute(sql, values)]
 
     def find(self, name: str, /, **where: Any) -> Row | None:
-        """The first such row, or None."""
+        """Return the first matching row, or None."""
         return next(iter(self.rows(name, **where)), None)
 
     def row(self, name: str, /, **where: Any) -> Row:
-        """The one such row; an error where there is none or more."""
+        """Return the only matching row. No match, or several, is an error."""
         found = self.rows(name, **where)
         if len(found) != 1:
             raise UsageError(f"Expected one row in {name} with {where}, got {len(found)}; try rows() or find().")
         return found[0]
 
     def table(self, name: str) -> Table:
-        """The table of that name."""
+        """Return the table with this name."""
         try:
             return self.schema[name]
         except KeyError:
             raise UnknownNameError("table", name, self.schema) from None
 
     def dump(self) -> str:
-        """All that is stored, as SQL text: equal dumps are equal worlds."""
+        """Return all data as SQL text. Equal worlds have equal dumps."""
         return "\n".join(self._connection.iterdump())
 
     def intact(self) -> bool:
-        """Whether SQLite finds its own structures in order."""
+        """Return whether SQLite's integrity check passes."""
         return bool(self._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)])
 
     # -- writing ------------------------------------------------------------------------------------------------
 
     def insert(self, name: str, /, **values: Any) -> int:
-        """Add a row; its id (0 where the table has a natural key).
+        """Add a row and return its id, or 0 if the table has a natural key.
 
-        A new id is one more than the highest that is stored or was in the snapshot: it depends on the state alone.
+        A new id is one more than the highest id that is stored or was in the snapshot, so it depends only on the state.
         """
         table = self.table(name)
         row = table.complete(values, self.now)
@@ -183,11 +183,11 @@ class Database:
         return int(row["id"]) if table.numbered else 0
 
     def update(self, name: str, key: Key, /, **values: Any) -> None:
-        """Change columns of the row with that key."""
+        """Change columns of the row with this key."""
         table = self.table(name)
         place, before = self._stored(table, key)
         for column in values:
-            table.know(column)
+            table.require_column(column)
         after = table.encode({**table.decode(before), **values})
         if table.key_of(after) != place:
             raise UsageError(f"Expected the key of {name} to stay, got {values}; try delete and insert.")
@@ -195,14 +195,14 @@ class Database:
             self._write(table, place, before, after)
 
     def delete(self, name: str, key: Key, /) -> None:
-        """Remove the row with that key."""
+        """Remove the row with this key."""
         table = self.table(name)
         place, before = self._stored(table, key)
         self._write(table, place, before, None)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """All that is written inside, or nothing of it where an exception leaves."""
+        """Keep all writes of the block, or none of them if it raises an exception."""
         kept = self._changes.copy(), self._sum, self._volume
         self._connection.execute("SAVEPOINT call")
         try:
@@ -216,7 +216,7 @@ class Database:
 
     def _next_id(self, table: Table) -> int:
         stored = self._highest_id(table)
-        # asked before the first row of an episode is added or removed: then it is the snapshot's
+        # the first call precedes every insertion and removal, so it stores the highest id of the snapshot
         return max(self._highest.setdefault(table.name, stored), stored) + 1 if self._sealed else stored + 1
 
     def _highest_id(self, table: Table) -> int:
@@ -234,7 +234,7 @@ class Database:
 
     def _write(self, table: Table, place: Raw, before: Raw | None, after: Raw | None) -> None:
         if self.read_only:
-            raise RuntimeError(f"An API that only reads wrote to {table.name}.")
+            raise RuntimeError(f"Expected no write by an API that only reads, got one to {table.name}; try App.write.")
         if self._sealed and after is None and table.numbered:
             self._highest.setdefault(table.name, self._highest_id(table))
         if after is None:
@@ -244,11 +244,11 @@ class Database:
         else:
             self._connection.execute(table.replace_sql, (*after, *place))
         if self._sealed:
-            self._note((table.name, place), before, after)
+            self._record((table.name, place), before, after)
 
-    # -- the account --------------------------------------------------------------------------------------------
+    # -- the record of changes ----------------------------------------------------------------------------------
 
-    def _note(self, where: tuple[str, Raw], before: Raw | None, after: Raw | None) -> None:
+    def _record(self, where: tuple[str, Raw], before: Raw | None, after: Raw | None) -> None:
         known = self._changes.pop(where, None)
         if known is not None:
             self._count(where, known, -1)
@@ -265,7 +265,7 @@ class Database:
         self._volume += sign * len(text)
 
     def delta(self, *, system: bool = False) -> Delta:
-        """What changed since the snapshot; ``system=True`` also in sessions and the like."""
+        """Return the changes since the snapshot; with ``system=True`` also those of system tables."""
         entries = sorted(
             ((*where, *entry) for where, entry in self._changes.items() if system or not self.schema[where[0]].system),
             key=lambda entry: entry[:2],
@@ -273,5 +273,5 @@ class Database:
         return Delta(tuple(entries), self.schema)
 
     def delta_key(self) -> str:
-        """A name for all that changed: equal for equal states, whatever led there."""
+        """Return a key of the changes. Equal states have equal keys, in whatever order they were written."""
         return f"{self._sum:032x}"

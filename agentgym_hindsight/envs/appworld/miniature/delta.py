@@ -1,32 +1,32 @@
-"""What changed in a world since its snapshot, as a value."""
+"""The changes in a world since its snapshot, as an immutable value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from agentgym_hindsight.envs.appworld.miniature.tables import Raw, Row, Schema
+from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema
 
 __all__ = ["Change", "Delta", "TableDelta"]
 
-_SHOWN = 3  # rows a table that a summary spells out
-_LONGEST = 60
+_SHOWN = 3  # rows of each table and kind of change that a summary spells out
+_LONGEST = 60  # characters of a value in a summary
 
 
 class Change(NamedTuple):
-    """A row that is another than in the snapshot."""
+    """A row that differs from the snapshot."""
 
     before: Row
     after: Row
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that differ."""
+        """The names of the columns that differ."""
         return tuple(column for column in self.before if self.before[column] != self.after[column])
 
 
 class TableDelta(NamedTuple):
-    """What changed in one table, each in the order of its keys."""
+    """The changes in one table, each list ordered by key."""
 
     added: tuple[Row, ...] = ()
     removed: tuple[Row, ...] = ()
@@ -37,9 +37,9 @@ _NOTHING = TableDelta()
 
 
 class Delta(Mapping[str, TableDelta]):
-    """Changes by table. Only changed tables are listed; any other is empty.
+    """Changes by table. Iteration lists the changed tables; indexing any other table gives an empty ``TableDelta``.
 
-    Two deltas are equal exactly when the same rows differ from the snapshot in the same way, whatever led there.
+    Two deltas are equal if and only if the same rows differ from the snapshot in the same way.
     """
 
     __slots__ = ("_tables", "entries")
@@ -83,12 +83,12 @@ class Delta(Mapping[str, TableDelta]):
         return f"Delta({self.summary()})"
 
     def summary(self) -> str:
-        """The changes in words, one line a table; bounded however much changed."""
-        return "\n".join(f"{name}: {_told(part)}" for name, part in self._tables.items()) or "nothing changed"
+        """The changes in words, one line per table, with bounded length."""
+        return "\n".join(f"{name}: {_table_text(part)}" for name, part in self._tables.items()) or "nothing changed"
 
 
-def _told(part: TableDelta) -> str:
-    told = []
+def _table_text(part: TableDelta) -> str:
+    parts = []
     for count, what, rows in (
         (len(part.added), "added", [_row(row) for row in part.added[:_SHOWN]]),
         (len(part.removed), "removed", [_row(row) for row in part.removed[:_SHOWN]]),
@@ -96,8 +96,8 @@ def _told(part: TableDelta) -> str:
     ):
         if count:
             more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
-            told.append(f"{count} {what} ({'; '.join(rows)}{more})")
-    return ", ".join(told)
+            parts.append(f"{count} {what} ({'; '.join(rows)}{more})")
+    return ", ".join(parts)
 
 
 def _row(row: Row) -> str:

@@ -1,8 +1,9 @@
-"""The checker examined: every reference solution has to pass it, every wrong way and doing nothing have to fail.
+"""Test of the task checks: each reference solution must pass; each wrong solution, and doing nothing, must fail.
 
     python -m agentgym_hindsight.envs.appworld.miniature.examination
 
-prints the table. Only code of our own templates is run here, in this process; an agent's never is.
+prints the result table. The code of the templates runs in this process, without a sandbox. Never run the code of an
+agent here.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
-from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, Made, Template, make, templates
+from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, Made, make, templates
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Template
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
 __all__ = ["NOTHING", "Ending", "Examined", "examine", "play", "table"]
 
-#: The wrong way that every task has besides its own.
+#: A wrong solution of every task, in addition to those of its template.
 NOTHING = ("apis.supervisor.complete_task()",)
 
 
 class Ending(NamedTuple):
-    """How turns of code ended: the verdict, what was said to be done, and the error that stopped them."""
+    """The result of turns of code: the verdict, the status given to ``complete_task``, and the exception, if any."""
 
     verdict: Verdict
     completed: str
@@ -30,17 +32,17 @@ class Ending(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """What came out for one template."""
+    """The counts of one template."""
 
     template: Template
     tasks: int
-    passed: int  # solutions that pass, as they should
-    wrong: int  # wrong ways tried, doing nothing among them
-    refused: int  # of which failed a check, as they should
+    passed: int  # reference solutions that passed
+    wrong: int  # wrong solutions tried, including NOTHING
+    refused: int  # wrong solutions that failed a check
 
 
 class _Apis:
-    """``apis.<app>.<api>(…)`` on a world, without a sandbox between."""
+    """``apis.<app>.<api>(…)`` on a world, without a sandbox."""
 
     def __init__(self, world: World, app: str = "", api: str = "") -> None:
         self._world, self._app, self._api = world, app, api
@@ -53,21 +55,24 @@ class _Apis:
 
 
 def play(world: World, made: Made, turns: Sequence[str]) -> Ending:
-    """Run turns of code from the snapshot on, until one fails."""
+    """Reset the world and run turns of code, until the last one or the first exception."""
     world.reset()
     variables: dict[str, Any] = {"apis": _Apis(world), "print": lambda *_: None}
     error: BaseException | None = None
     try:
         for number, turn in enumerate(turns):
             exec(compile(turn, f"<{made.template.name}, turn {number}>", "exec"), variables)
-    except Exception as raised:  # part of the result
+    except Exception as raised:
         error = raised
     verdict = judge(made.job.goal, world.delta(), world.completed, world.answer)
     return Ending(verdict, world.completed, error)
 
 
 def examine(kinds: Iterable[Template] | None = None, draws: int | None = None) -> Iterator[Examined]:
-    """Try solution and wrong ways of the first ``draws`` tasks (all, where None) of templates (all, where None)."""
+    """Run the reference and wrong solutions of tasks.
+
+    ``kinds`` are the templates (default: all), ``draws`` is the number of tasks of each (default: all).
+    """
     for kind in templates() if kinds is None else kinds:
         tasks = PER_TEMPLATE[kind.split] if draws is None else min(draws, PER_TEMPLATE[kind.split])
         passed = wrong = refused = 0
@@ -83,9 +88,10 @@ def examine(kinds: Iterable[Template] | None = None, draws: int | None = None) -
 
 
 def table(rows: Sequence[Examined]) -> str:
-    """The rows in Markdown, with totals and what follows from them.
+    """Format the counts as a Markdown table with totals, precision and recall.
 
-    Of what passes, ``precision`` should have; of what should pass, ``recall`` does.
+    Precision is the share of passing solutions that are reference solutions. Recall is the share of reference
+    solutions that pass.
     """
     lines = [
         "| template | split | difficulty | tasks | solutions passed | wrong ways refused |",

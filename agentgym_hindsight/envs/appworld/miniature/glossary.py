@@ -1,4 +1,4 @@
-"""What a parameter means wherever an API does not say it in words of its own."""
+"""Default descriptions of API parameters, for APIs that do not describe a parameter themselves."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _MEANINGS = {
 
 
 def meaning(name: str) -> str:
-    """In words, or "" where the name means nothing by itself.
+    """Return the default description of a parameter name, or "" if there is none.
 
     >>> meaning("order_id"), meaning("subject")
     ('id of the order', 'the subject')

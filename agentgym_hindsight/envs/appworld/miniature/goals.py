@@ -1,11 +1,11 @@
-"""What the end of a task should look like: every change that is wanted, said in a row each; any other is damage.
+"""The required final state of a task: one requirement for each wanted change. Any other change is damage.
 
     goal = Goal(answer=12.5)
     goal.adds("payments_transactions", "Ada gets 12.50", sender=me, receiver=ada, amount=12.5)
     goal.changes("notes_notes", {"id": 7}, "the note is pinned", pinned=True)
     goal.allows("phone_messages", "read")
 
-A value may be a function of the value: ``text=containing("tea")``.
+A value can be a predicate: ``text=same_text("See you at 8.")``.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any, NamedTuple
 from agentgym_hindsight.envs.appworld.miniature.delta import Change, TableDelta
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["NO_ANSWER", "Goal", "Wanted", "containing", "one_of", "same_items", "same_text"]
+__all__ = ["NO_ANSWER", "Goal", "Wanted", "same_text"]
 
-#: The answer of a task that asks for a deed: nothing, or whatever the agent likes to say.
+#: The answer of a task that asks no question. The agent's answer, if any, is not checked.
 NO_ANSWER = object()
 
 _KINDS = ("added", "removed", "changed")
 
 
 class Wanted(NamedTuple):
-    """One row that should be there, gone, or other than before."""
+    """One row that must be added, removed or changed."""
 
     kind: str
     table: str
     requirement: str
-    where: Mapping[str, Any]  # which row: the added or removed one, or the changed one as it was
-    values: Mapping[str, Any]  # what a changed row should hold now; columns not named here have to stay
-    loose: frozenset[str] = frozenset()  # columns that may change besides
+    where: Mapping[str, Any]  # values of the added or removed row, or of the changed row before the change
+    values: Mapping[str, Any]  # values of a changed row after the change; other columns must stay the same
+    loose: frozenset[str] = frozenset()  # columns of the row that may also change
 
     def fits(self, row: Any) -> bool:
-        """Whether this row of a delta is the one."""
+        """Return whether a row (or :class:`Change`) of a delta meets this requirement."""
         if self.kind != "changed":
             return _fits(row, self.where)
         change: Change = row
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
 
 
 class Goal:
-    """The wanted changes, the free ones and the answer."""
+    """The wanted changes, the allowed changes and the answer."""
 
     def __init__(self, answer: Any = NO_ANSWER) -> None:
         self.answer = answer
@@ -55,25 +55,25 @@ class Goal:
         self.allowed: dict[str, frozenset[str]] = {}
 
     def adds(self, table: str, requirement: str, **values: Any) -> Goal:
-        """A row with these values is new."""
+        """Require a new row with these values."""
         return self._want("added", table, requirement, values, {})
 
     def removes(self, table: str, requirement: str, **where: Any) -> Goal:
-        """The row with these values is gone."""
+        """Require that the row with these values is removed."""
         return self._want("removed", table, requirement, where, {})
 
     def changes(
         self, table: str, where: Mapping[str, Any], requirement: str, *, loose: tuple[str, ...] = (), **values: Any
     ) -> Goal:
-        """The row that was so holds these values now, and is otherwise (but for ``loose`` columns) as it was."""
+        """Require new values in the row that matched ``where``. Only these and the ``loose`` columns may change."""
         if not values:
-            raise UsageError(f"Expected what changes in {table}, got nothing; try column=value.")
+            raise UsageError(f"Expected new values of a row of {table}, got none; try column=value.")
         return self._want("changed", table, requirement, where, values, frozenset(loose))
 
     def allows(self, table: str, *columns: str) -> Goal:
-        """Changes of these columns alone are nobody's business: whether a message was marked as read, say."""
+        """Allow changed rows that differ in these columns only, such as whether a message is marked as read."""
         if not columns:
-            raise UsageError(f"Expected columns of {table} that may change, got none.")
+            raise UsageError(f"Expected columns of {table} that may change, got none; try allows({table!r}, 'read').")
         self.allowed[table] = self.allowed.get(table, frozenset()) | {*columns}
         return self
 
@@ -87,16 +87,16 @@ class Goal:
         loose: frozenset[str] = frozenset(),
     ) -> Goal:
         if not where:
-            raise UsageError(f"Expected values that tell the row of {table}, got none; try id=….")
+            raise UsageError(f"Expected values that identify the row of {table}, got none; try id=….")
         self.wanted.append(Wanted(kind, table, requirement, dict(where), dict(values), loose))
         return self
 
-    def free(self, table: str, part: TableDelta) -> TableDelta:
-        """The changes of a table without those that nobody minds."""
-        free = self.allowed.get(table)
-        if not free:
+    def without_allowed(self, table: str, part: TableDelta) -> TableDelta:
+        """Return the changes of a table without the allowed ones."""
+        allowed = self.allowed.get(table)
+        if not allowed:
             return part
-        return part._replace(changed=tuple(change for change in part.changed if not {*change.columns} <= free))
+        return part._replace(changed=tuple(change for change in part.changed if not {*change.columns} <= allowed))
 
 
 def _fits(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -111,40 +111,13 @@ def _equal(found: Any, wanted: Any) -> bool:
     return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
 
 
-def containing(*parts: str) -> Callable[[Any], bool]:
-    """A text with all these parts in it, whatever their case.
-
-    >>> containing("tea", "Milk")("Milk and Tea")
-    True
-    """
-    return lambda value: isinstance(value, str) and all(part.casefold() in value.casefold() for part in parts)
-
-
 def same_text(wanted: str) -> Callable[[Any], bool]:
-    """The same words, whatever their case, blanks and full stop.
+    """Return a predicate: the same words, ignoring case, blanks and a final full stop or exclamation mark.
 
     >>> same_text("See you at 8.")("see you  at 8")
     True
     """
     return lambda value: isinstance(value, str) and _plain(value) == _plain(wanted)
-
-
-def same_items(*wanted: Any) -> Callable[[Any], bool]:
-    """A list of just these, in whatever order.
-
-    >>> same_items("a", "b")(["b", "a"]), same_items("a")(["a", "a"])
-    (True, False)
-    """
-    return lambda value: isinstance(value, (list, tuple)) and sorted(map(repr, value)) == sorted(map(repr, wanted))
-
-
-def one_of(*wanted: Any) -> Callable[[Any], bool]:
-    """Any of these.
-
-    >>> one_of(1, 2)(2), one_of(1, 2)(3)
-    (True, False)
-    """
-    return lambda value: any(_equal(value, each) for each in wanted)
 
 
 def _plain(text: str) -> str:

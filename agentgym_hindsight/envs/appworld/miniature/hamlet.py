@@ -1,4 +1,4 @@
-"""Hamlet: all apps put together, and the tables of their world."""
+"""Hamlet: the table of all apps, and the schema of their world."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from agentgym_hindsight.envs.appworld.miniature.apps import (
     shop,
     supervisor,
 )
-from agentgym_hindsight.envs.appworld.miniature.tables import Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Table
 
 __all__ = ["APPS", "LOGIN_APPS", "NAMES", "SCHEMA", "WORLD_NAME"]
 
-#: What results of this world are filed under.
+#: The name under which results of this world are reported.
 WORLD_NAME = "miniature/hamlet"
 
-# some apps are spread over two or three modules
+# some apps consist of two or three modules, which share one APP
 _MODULES = (
     supervisor,
     api_docs,
@@ -48,10 +48,10 @@ _MODULES = (
 APPS: dict[str, App] = {module.APP.name: module.APP for module in _MODULES}
 api_docs.publish(APPS)
 
-#: Apps with accounts: those one has to log into.
+#: Apps that need a login.
 LOGIN_APPS: tuple[str, ...] = tuple(name for name, app in APPS.items() if "login" in app.apis)
 
-#: Every API by app.
+#: The names of all APIs, by app.
 NAMES: dict[str, tuple[str, ...]] = {name: tuple(app.apis) for name, app in APPS.items()}
 
 _SYSTEM = (
@@ -67,7 +67,7 @@ _SYSTEM = (
         birthday=str,
         street=str,
         registered_on=str,
-        relationships=(list, []),  # what they are to the supervisor
+        relationships=(list, []),  # to the supervisor
     ),
     SESSIONS,
 )

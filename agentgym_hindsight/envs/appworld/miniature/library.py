@@ -1,4 +1,4 @@
-"""The tasks of Hamlet by split, place and id."""
+"""Access to the tasks of Hamlet by split and index, and by id."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from agentgym_hindsight.tasks import Task, content_hash
 __all__ = ["MiniatureLibrary"]
 
 
-#: Ids met so far in this process, and where they are.
+#: Task ids used so far in this process, with template name and number.
 _PLACES: dict[str, tuple[str, int]] = {}
 
 
 class MiniatureLibrary:
-    """All tasks, or those of some ``templates`` or of one ``difficulty`` (1 to 3)."""
+    """All tasks, or only those of the given ``templates`` or ``difficulty`` (1 to 3)."""
 
     name = "miniature/hamlet"
 
@@ -44,7 +44,7 @@ class MiniatureLibrary:
     def task(self, split: str, index: int) -> Task:
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
-        number, place = divmod(index, len(self._templates[split]))  # every prefix is balanced over the templates
+        number, place = divmod(index, len(self._templates[split]))  # any prefix has equal shares of the templates
         return self._task(make(self._templates[split][place], number))
 
     def find(self, task_id: str) -> Task:
@@ -56,13 +56,15 @@ class MiniatureLibrary:
         return self._task(make(*_PLACES[task_id]))
 
     def made(self, task: Task) -> Made:
-        """The task with its world and its goal."""
+        """Return the task with its world and goal."""
         *world, name, number = task.locator.split("/")
         if "/".join(world) != self.name or not number.isdecimal():
             raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try another backend.")
         found = make(name, int(number))
         if found.id != task.id:
-            raise UsageError(f"Expected task {task.id} at {task.locator}, got {found.id}: it is of another release.")
+            raise UsageError(
+                f"Expected task {task.id} at {task.locator}, got {found.id}; try the release that made the task."
+            )
         return found
 
     def _task(self, made: Made) -> Task:
@@ -77,7 +79,7 @@ def _names() -> dict[str, tuple[str, int]]:
 
 
 def _list() -> list[list[str]]:
-    """Every task's id and place: some seconds, and kept from then on."""
+    """List every task's id, template and number. This takes some seconds, so the caller caches the result."""
     return [
         [make(each.name, number).id, each.name, str(number)]
         for each in templates()
@@ -86,6 +88,6 @@ def _list() -> list[list[str]]:
 
 
 def _edition() -> str:
-    """Of the code that makes worlds and tasks: another one makes other tasks."""
+    """A hash of the code that makes worlds and tasks, because changed code can make other tasks."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
     return content_hash(*(file.read_bytes() for file in files))

@@ -1,4 +1,4 @@
-"""The people of Hamlet: names, addresses, and what they are to the supervisor."""
+"""The people of Hamlet: names, addresses, and relationships to the supervisor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORDS = listed(
     "kelp linen maple nectar onyx opal pebble quartz raven saffron sorrel topaz umber velvet willow"
 )
 
-# who stands in which relation to the supervisor, with how many of each
+# relationship to the supervisor, lowest and highest number of people
 _CIRCLE = (
     ("parent", 2, 2),
     ("sibling", 1, 2),
@@ -40,13 +40,13 @@ _CIRCLE = (
     ("coworker", 3, 4),
     ("friend", 3, 4),
     ("neighbor", 1, 1),
-    ("", 1, 1),  # somebody who is no contact
+    ("", 1, 1),  # a person who is not a contact
 )
 _FAMILY = ("parent", "sibling")
 
 
 class Person(NamedTuple):
-    """Somebody who lives in Hamlet. ``relationships`` are to the supervisor, who has none."""
+    """A person of Hamlet. ``relationships`` are to the supervisor, whose own are empty."""
 
     email: str
     first_name: str
@@ -63,7 +63,7 @@ class Person(NamedTuple):
 
 
 def draw_people(seed: int, year: int) -> list[Person]:
-    """Everybody, the supervisor first. First names, numbers and addresses of email are unlike each other."""
+    """Draw all people, the supervisor first. First names, phone numbers and email addresses are unique."""
     draws = SeededDraws("hamlet", "people", seed)
     roles = [""]
     for role, low, high in _CIRCLE:
@@ -103,6 +103,6 @@ def _related(role: str, draws: SeededDraws) -> tuple[str, ...]:
 
 
 def password(seed: int, app: str) -> str:
-    """The supervisor's password in an app."""
+    """Return the supervisor's password in an app."""
     draws = SeededDraws("hamlet", "password", seed, app)
     return f"{draws.pick(_WORDS)}-{draws.pick(_WORDS)}-{100 + draws.below(900)}"

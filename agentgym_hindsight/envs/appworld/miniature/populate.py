@@ -1,22 +1,26 @@
-"""Fills a world from its seed."""
+"""Fill a world from its seed."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.database import Database
 from agentgym_hindsight.envs.appworld.miniature.hamlet import LOGIN_APPS
 from agentgym_hindsight.envs.appworld.miniature.people import CITY, password
-from agentgym_hindsight.envs.appworld.miniature.populating.desk import write_calendar, write_files, write_notes
-from agentgym_hindsight.envs.appworld.miniature.populating.letters import write_mail, write_phone
-from agentgym_hindsight.envs.appworld.miniature.populating.money import write_payments
-from agentgym_hindsight.envs.appworld.miniature.populating.records import write_music
-from agentgym_hindsight.envs.appworld.miniature.populating.shelves import write_shop
+from agentgym_hindsight.envs.appworld.miniature.populating.mail_phone import write_mail, write_phone
+from agentgym_hindsight.envs.appworld.miniature.populating.music import write_music
+from agentgym_hindsight.envs.appworld.miniature.populating.notes_calendar_files import (
+    write_calendar,
+    write_files,
+    write_notes,
+)
+from agentgym_hindsight.envs.appworld.miniature.populating.payments import write_payments
+from agentgym_hindsight.envs.appworld.miniature.populating.shop import write_shop
 from agentgym_hindsight.envs.appworld.miniature.populating.story import Story
 
 __all__ = ["populate"]
 
 
 def populate(db: Database, seed: int) -> None:
-    """Write everything that is in the world of that seed."""
+    """Write all rows of the world of a seed."""
     story = Story(db, seed)
     me = story.me
     db.now = story.now.isoformat()

@@ -1,4 +1,4 @@
-"""Word lists, written as one reads them."""
+"""Word lists written as one string."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["listed"]
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Parts of a text: between commas where it has any, else between blanks.
+    """Split a text at its commas, or at its blanks if it has no comma.
 
     >>> listed("oats, olive oil,tea"), listed("oats tea")
     (('oats', 'olive oil', 'tea'), ('oats', 'tea'))

@@ -1,77 +1,71 @@
-"""A world: data, a clock that stands still, and the APIs over it.
+"""A world: data, a fixed clock, and the APIs over the data.
 
-    world = World.new(7, plant=lambda world: world.insert("notes_notes", owner=world.supervisor.email, title="Tea"))
+    world = World.new(7)
+    world.insert("notes_notes", owner=world.supervisor.email, title="Tea")
+    world.seal()  # what is stored now is the snapshot
     world.call("supervisor", "show_profile", {})
     world.delta().summary()
     world.reset()
 
-The clock does not move in an episode: the same deeds lead to the same state, whenever and after whatever they are
-done. Reads never write; that somebody is logged in counts in :meth:`World.delta_key`, not in :meth:`World.delta`.
+The clock does not advance during an episode, so the resulting state does not depend on when an action is executed.
+Read APIs never write. Sessions are part of :meth:`World.delta_key`, but not of :meth:`World.delta`.
 """
 
 from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import authorize
 from agentgym_hindsight.envs.appworld.miniature.api import Api, Call
-from agentgym_hindsight.envs.appworld.miniature.checking import near, quoted, shown
 from agentgym_hindsight.envs.appworld.miniature.database import CAPACITY, Database, Frozen, FullError, Key
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS, NAMES, SCHEMA
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import quoted, suggestion, value_text
 from agentgym_hindsight.envs.appworld.miniature.people import Person
 from agentgym_hindsight.envs.appworld.miniature.populate import populate
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Plant", "World"]
-
-#: Adds to a populated world what a task needs, before the snapshot.
-Plant = Callable[["World"], object]
+__all__ = ["World"]
 
 
 class World:
-    """One world of its own: what is done in it is seen in no other."""
+    """One world. Worlds share no state."""
 
     def __init__(self, frozen: Frozen) -> None:
         self.db = Database(SCHEMA, frozen)
         self._read_facts()
-        self.bugs: list[str] = []  # tracebacks of our own mistakes, for tests
+        self.bugs: list[str] = []  # tracebacks of unexpected exceptions in APIs; tests read them
 
     @classmethod
-    def new(cls, seed: int, plant: Plant | None = None, *, instruction: str = "") -> World:
-        """The world of a seed, with what a task plants in it and what its supervisor asks for."""
+    def new(cls, seed: int) -> World:
+        """Make the world of a seed."""
         world = cls(_populated(seed))
-        if plant is not None:
-            plant(world)
-        if instruction:
-            world.set_instruction(instruction)
         world.seal()
         return world
 
     @classmethod
     def load(cls, frozen: Frozen) -> World:
-        """A world at a snapshot that :meth:`freeze` took."""
+        """Make a world from a snapshot that :meth:`freeze` returned."""
         world = cls(frozen)
         world.db.seal()
         return world
 
     def freeze(self) -> Frozen:
-        """The snapshot as a value: keep it to :meth:`load` many worlds that begin alike."""
+        """Return the snapshot as a value, from which :meth:`load` makes any number of equal worlds."""
         return self.db.freeze()
 
     def seal(self) -> None:
-        """Make the present state the snapshot, to which :meth:`reset` goes back."""
+        """Make the current state the snapshot to which :meth:`reset` returns."""
         self._read_facts()
         self.db.seal()
 
     def reset(self) -> None:
-        """Back to the snapshot."""
+        """Return to the snapshot."""
         self.db.reset()
 
     def close(self) -> None:
@@ -87,78 +81,78 @@ class World:
         self._people = tuple(Person(**{**row, "relationships": tuple(row["relationships"])}) for row in rows)
         self.supervisor = self.person(facts["supervisor"])
 
-    # -- what a task knows of it --------------------------------------------------------------------------------
+    # -- people and the instruction -----------------------------------------------------------------------------
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """Everybody in Hamlet."""
+        """All people of the world."""
         return self._people
 
     def person(self, email: str) -> Person:
-        """Who has that address."""
+        """Return the person with this email address."""
         for person in self._people:
             if person.email == email:
                 return person
         raise UsageError(f"Expected an email address of Hamlet, got {email!r}; try one of world.people.")
 
     def related(self, relationship: str) -> list[Person]:
-        """Who is that to the supervisor: "roommate", "coworker", "friend" …"""
+        """Return the people with this relationship to the supervisor, such as "roommate", "coworker" or "friend"."""
         return [person for person in self._people if relationship in person.relationships]
 
     @property
     def instruction(self) -> str:
-        """What the supervisor asks for."""
+        """The task's instruction, given by the supervisor."""
         return str(self.db.row("system_world")["instruction"])
 
     def set_instruction(self, instruction: str) -> None:
-        """Say what the supervisor asks for. Before :meth:`seal`."""
+        """Set the task's instruction. Call it before :meth:`seal`."""
         self.db.update("system_world", 1, instruction=instruction)
 
     # -- rows ---------------------------------------------------------------------------------------------------
 
     def rows(self, table: str, /, **where: Any) -> list[Row]:
-        """The rows whose columns equal the given values, by key."""
+        """Return the rows whose columns equal the given values, ordered by key."""
         return self.db.rows(table, **where)
 
     def find(self, table: str, /, **where: Any) -> Row | None:
-        """The first such row, or None."""
+        """Return the first matching row, or None."""
         return self.db.find(table, **where)
 
     def row(self, table: str, /, **where: Any) -> Row:
-        """The one such row; an error where there is none or more."""
+        """Return the only matching row. No match, or several, is an error."""
         return self.db.row(table, **where)
 
     def insert(self, table: str, /, **values: Any) -> int:
-        """Add a row; its id. Columns with defaults can be left out."""
+        """Add a row and return its id. Columns with defaults can be omitted."""
         return self.db.insert(table, **values)
 
     def update(self, table: str, key: Key, /, **values: Any) -> None:
-        """Change columns of the row with that id, natural key or content."""
+        """Change columns of the row with this id, natural key or content."""
         self.db.update(table, key, **values)
 
     def delete(self, table: str, key: Key, /) -> None:
-        """Remove the row with that id, natural key or content."""
+        """Remove the row with this id, natural key or content."""
         self.db.delete(table, key)
 
-    # -- what happened in it ------------------------------------------------------------------------------------
+    # -- changes since the snapshot -----------------------------------------------------------------------------
 
     def delta(self, *, system: bool = False) -> Delta:
-        """What changed in the apps since the snapshot; ``system=True`` also who logged in, and the submission."""
+        """Return the changes in the apps since the snapshot; with ``system=True`` also sessions and the submission."""
         return self.db.delta(system=system)
 
     def delta_key(self) -> str:
-        """A name for the state: equal exactly where everything stored is equal, sessions and submission included."""
+        """Return a key of the state. Equal keys mean equal stored data, including sessions and the submission."""
         return self.db.delta_key()
 
     @property
     def completed(self) -> str:
-        """With what status the task was completed ("success", "fail"), or "" while it goes on."""
+        """The status with which the task was completed ("success" or "fail"), or "" before that."""
         found = self.db.find("system_submission")
         return str(found["status"]) if found else ""
 
     @property
     def answer(self) -> Any:
-        """What was given as the answer; None where there was none."""
+        """The submitted answer, or None."""
         found = self.db.find("system_submission")
         return json.loads(found["answer"]) if found else None
 
@@ -166,11 +160,11 @@ class World:
 
     @staticmethod
     def names() -> dict[str, tuple[str, ...]]:
-        """Every API by app."""
+        """Return the names of all APIs, by app."""
         return dict(NAMES)
 
     def call(self, app: str, api: str, arguments: dict[str, Any]) -> Any:
-        """Call an API as an agent does: JSON in, JSON out, or an :class:`ApiFailure`, never anything else."""
+        """Call an API with JSON values. Return JSON values or raise :class:`ApiFailure`, and no other exception."""
         try:
             return self._dispatch(_find(app, api), arguments)
         except ApiFailure:
@@ -182,9 +176,9 @@ class World:
             raise ApiFailure(500, f"Internal error in {app}.{api}; nothing was changed.") from None
 
     def _dispatch(self, api: Api, arguments: dict[str, Any]) -> Any:
-        known = api.know(arguments)
-        user = authorize(self.db, api.app, api.token(known)) if api.login else ""
-        checked = api.check(known)
+        named = api.check_names(arguments)
+        user = authorize(self.db, api.app, api.token(named)) if api.login else ""
+        checked = api.check_values(named)
         call = Call(self.db, user, api.app)
         if not api.writes:
             self.db.read_only = True
@@ -200,19 +194,19 @@ class World:
 
 def _find(app: object, api: object) -> Api:
     if type(app) is not str or app not in APPS:
-        raise ApiFailure(404, f"There is no app {_name(app)}.{near(app, list(APPS))} Apps: {', '.join(APPS)}.")
+        raise ApiFailure(404, f"There is no app {_name(app)}.{suggestion(app, list(APPS))} Apps: {', '.join(APPS)}.")
     apis = APPS[app].apis
     if type(api) is not str or api not in apis:
         see = f"apis.api_docs.show_api_descriptions(app_name='{app}')"
-        raise ApiFailure(404, f"{app} has no API {_name(api)}.{near(api, list(apis))} See {see}.")
+        raise ApiFailure(404, f"{app} has no API {_name(api)}.{suggestion(api, list(apis))} See {see}.")
     return apis[api]
 
 
 def _name(value: object) -> str:
-    return quoted(value) if type(value) is str else shown(value)
+    return quoted(value) if type(value) is str else value_text(value)
 
 
-@lru_cache(maxsize=64)  # all the worlds there are tasks in
+@lru_cache(maxsize=64)  # the tasks use 60 worlds
 def _populated(seed: int) -> Frozen:
     db = Database(SCHEMA)
     populate(db, seed)

@@ -1,11 +1,11 @@
-"""The documentation of all APIs, as APIs."""
+"""The documentation of all APIs, available through APIs."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Api, App, Call, Shape, matches
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, near, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, quoted, suggestion
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP", "describe", "publish"]
 
@@ -25,7 +25,7 @@ _PARAMETER = {
 
 
 def publish(apps: dict[str, App]) -> None:
-    """Make these the apps that are documented. Called once, where all apps are put together."""
+    """Set the apps that are documented. ``hamlet.py``, which lists all apps, calls it once."""
     _APPS.update(apps)
 
 
@@ -63,7 +63,7 @@ def show_api_doc(call: Call, app_name: Line, api_name: Line) -> Row:
     """
     apis = _app(app_name).apis
     if api_name not in apis:
-        hint = near(api_name, list(apis))
+        hint = suggestion(api_name, list(apis))
         raise ApiFailure(
             404, f"{app_name} has no API {quoted(api_name)}.{hint} See show_api_descriptions(app_name='{app_name}')."
         )
@@ -85,7 +85,7 @@ def search_api_docs(call: Call, query: Line) -> list[Row]:
 
 
 def describe(api: Api) -> Row:
-    """An API's documentation."""
+    """Return the documentation of an API."""
     return {
         "app_name": api.app,
         "api_name": api.name,
@@ -102,22 +102,22 @@ def describe(api: Api) -> Row:
             }
             for parameter in api.parameters.values()
         ],
-        "response": _told(api.returns),
+        "response": _shape_text(api.returns),
     }
 
 
-def _told(shape: Shape) -> object:
+def _shape_text(shape: Shape) -> object:
     if isinstance(shape, dict):
-        return {name: _told(part) for name, part in shape.items()}
+        return {name: _shape_text(part) for name, part in shape.items()}
     if isinstance(shape, list):
-        return [_told(part) for part in shape]
+        return [_shape_text(part) for part in shape]
     if isinstance(shape, tuple):
-        return f"{_told(shape[0])} or null"
+        return f"{_shape_text(shape[0])} or null"
     return _NAMES[shape]
 
 
 def _app(name: str) -> App:
     if name not in _APPS:
-        hint = near(name, list(_APPS))
+        hint = suggestion(name, list(_APPS))
         raise ApiFailure(404, f"There is no app {quoted(name)}.{hint} Apps: {', '.join(_APPS)}.")
     return _APPS[name]

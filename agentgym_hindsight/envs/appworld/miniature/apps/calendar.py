@@ -1,4 +1,4 @@
-"""Calendar: events, who is invited and what they answered, free time."""
+"""The calendar app: events, invitations with their answers, free times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
-from agentgym_hindsight.envs.appworld.miniature.checking import (
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import (
     Clock,
     Day,
     Email,
@@ -19,7 +19,7 @@ from agentgym_hindsight.envs.appworld.miniature.checking import (
     Text,
     quoted,
 )
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["APP"]
 
@@ -64,7 +64,7 @@ _DONE = {"message": str, "event_id": int}
 
 
 def _calendar(call: Call, user: str) -> list[Row]:
-    """Events a person organizes or is invited to, each with their status, in order of time."""
+    """The events that a person organizes or is invited to, with the person's status, ordered by time."""
     found = [{**row, "my_status": "organizer"} for row in call.db.rows("calendar_events", organizer=user)]
     for invited in call.db.rows("calendar_attendees", email=user):
         event = call.db.find("calendar_events", id=invited["event_id"])
@@ -268,7 +268,7 @@ def decline_invitation(call: Call, event_id: int) -> Row:
 
 
 def _busy(call: Call, user: str, day: str) -> list[tuple[str, str]]:
-    """Times of a day on which a person organizes an event or has accepted one, joined where they overlap."""
+    """The times of a day at which a person organizes an event or has accepted one. Overlapping times are joined."""
     begin, end = f"{day}T00:00:00", f"{_next(day)}T00:00:00"
     joined: list[tuple[str, str]] = []
     for row in _calendar(call, user):

@@ -1,4 +1,4 @@
-"""Files: a file system of one's own. Paths begin with "/" and are their entries' keys."""
+"""The files app: a file system for each user. Paths begin with "/" and are the keys of the entries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Query, Rule, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Query, Rule, Text, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP"]
 
@@ -59,13 +59,13 @@ def _entry(call: Call, path: str, kind: str | None = None) -> Row:
 
 
 def _inside(call: Call, path: str) -> list[Row]:
-    """All below a directory, at any depth."""
+    """All entries below a directory, at any depth."""
     start = "/" if path == "/" else f"{path}/"
     return [row for row in call.db.rows("files_entries", owner=call.user) if row["path"].startswith(start)]
 
 
 def _free_place(call: Call, path: str, overwrite: bool = False) -> None:
-    """Make sure that something can be put there."""
+    """Raise a failure if nothing can be stored at this path. With ``overwrite``, delete the file that is there."""
     parent = path.rpartition("/")[0]
     if path == "/":
         raise ApiFailure(409, "'/' is the root directory and exists.")

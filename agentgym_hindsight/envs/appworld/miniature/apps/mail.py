@@ -1,4 +1,4 @@
-"""Mail: every mailbox holds its own copy of an email; copies of one conversation share a thread."""
+"""The mail app: every mailbox has its own copy of an email; the copies of one conversation share a thread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis, authorize
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Email, Line, Query, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Day, Email, Line, Query, Text, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP"]
 
@@ -160,7 +160,7 @@ def _attach(call: Call, paths: list[str] | None, token: str | None) -> list[Row]
 
 
 def _deliver(call: Call, email: Row, copy: Row | None = None) -> int:
-    """Put an email into the recipients' inboxes and the sender's sent folder; the id of the sender's copy."""
+    """Put an email into the recipients' inboxes and the sender's sent folder. Return the id of the sender's copy."""
     for recipient in dict.fromkeys(email["recipients"]):
         call.person(recipient)
     common = {**email, "sender": call.user, "sent_at": call.db.now}

@@ -1,4 +1,4 @@
-"""Music: songs, albums, artists; what one likes and follows. Playlists and player are in ``playlists.py``."""
+"""The music app: songs, albums, artists, likes and follows. Playlists and the player are in ``playlists.py``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, Query
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP", "SONG", "known", "song_views"]
 
@@ -58,7 +58,7 @@ _DONE = {"message": str}
 
 
 def known(call: Call, what: str, key: int) -> Row:
-    """The song, album or artist with that id; 404 where there is none."""
+    """Return the song, album or artist with this id. Status 404 if there is none."""
     row = call.db.find(f"music_{what}s", id=key)
     if row is None:
         raise ApiFailure(404, f"There is no {what} with {what}_id {key}.")
@@ -66,7 +66,7 @@ def known(call: Call, what: str, key: int) -> Row:
 
 
 def song_views(call: Call, rows: Iterable[Row]) -> list[Row]:
-    """Songs as APIs show them."""
+    """Return songs as APIs show them."""
     artists, albums = _names(call), {row["id"]: row["title"] for row in call.db.rows("music_albums")}
     return [
         view(row, SONG, song_id=row["id"], artist=artists[row["artist_id"]], album=albums[row["album_id"]])

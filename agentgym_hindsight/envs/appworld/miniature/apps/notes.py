@@ -1,4 +1,4 @@
-"""Notes: titled texts with tags."""
+"""The notes app: titled texts with tags."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, Query, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query, Text, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP"]
 

@@ -1,4 +1,4 @@
-"""Orders of the shop, and what is sent back."""
+"""Orders and returns of the shop app."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, matches, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.shop import APP, LINE, check_stock, lines_of, product, total_of
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Quantity, Query, Text
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Day, Quantity, Query, Text
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 

@@ -1,4 +1,4 @@
-"""Payments: balances, money sent, friends, cards; amounts are in whole cents. Requests are in ``requests.py``."""
+"""The payments app: balances, payments, friends, cards; amounts are in whole cents. Requests are in ``requests.py``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import Annotated, Any, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Email, Line, Money, Query, Rule, Text, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import (
+    Day,
+    Email,
+    Line,
+    Money,
+    Query,
+    Rule,
+    Text,
+    quoted,
+)
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP", "CardNumber", "pay"]
 
@@ -44,7 +53,7 @@ APP = App(
     Table("payments_cards", id=int, owner=str, name=str, number=str, expires_on=str),
     Table(
         "payments_transfers", id=int, owner=str, card_id=int, amount=float, created_at=(str, NOW)
-    ),  # + onto the account
+    ),  # the amount is positive for a transfer to the account
     Table("payments_comments", id=int, transaction_id=int, author=str, text=str, created_at=(str, NOW)),
 )
 add_account_apis(APP)
@@ -73,7 +82,7 @@ def _add(call: Call, user: str, amount: float) -> float:
 
 
 def pay(call: Call, receiver: str, amount: float, note: str, private: bool, card_id: int | None) -> int:
-    """Move money from the caller to somebody; the id of the transaction."""
+    """Move money from the caller to another person and return the id of the transaction."""
     call.person(receiver)
     if receiver == call.user:
         raise ApiFailure(409, "You cannot send money to yourself.")

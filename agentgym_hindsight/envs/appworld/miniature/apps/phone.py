@@ -1,4 +1,4 @@
-"""Phone: contacts, text messages, voice mails, alarms."""
+"""The phone app: contacts, text messages, voice mails, alarms."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.checking import Clock, Day, Email, Line, Query, Rule, Text
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Clock, Day, Email, Line, Query, Rule, Text
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, matches, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.music import APP, SONG, known, song_views
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, Query, Rule
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query, Rule
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 
@@ -39,7 +39,7 @@ def _mine(call: Call, playlist_id: int) -> Row:
 
 
 def _put(call: Call, table: str, place: Row, songs: list[int]) -> None:
-    """Make these the songs of a playlist or queue, writing only what differs."""
+    """Set the songs of a playlist or queue, and write only the rows that differ."""
     before = call.db.rows(table, **place)
     for position, song_id in enumerate(songs):
         if position >= len(before):

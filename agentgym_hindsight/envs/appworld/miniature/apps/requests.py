@@ -1,4 +1,4 @@
-"""Asking for money, and being asked."""
+"""Payment requests of the payments app."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.payments import APP, pay
-from agentgym_hindsight.envs.appworld.miniature.checking import Email, Money, Text
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Email, Money, Text
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 

@@ -1,12 +1,12 @@
-"""Reviews of the shop's products."""
+"""Product reviews of the shop app."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, newest, view
 from agentgym_hindsight.envs.appworld.miniature.apps.shop import APP, product
-from agentgym_hindsight.envs.appworld.miniature.checking import Line, Stars, Text
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Stars, Text
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
 __all__ = ["APP"]
 

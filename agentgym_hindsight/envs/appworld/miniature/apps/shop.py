@@ -1,4 +1,4 @@
-"""Shop: products, cart, wish list. Orders are in ``orders.py``, reviews in ``reviews.py``."""
+"""The shop app: products, cart, wish list. Orders are in ``orders.py``, reviews in ``reviews.py``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.accounts import add_account_apis
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, view
 from agentgym_hindsight.envs.appworld.miniature.apps.payments import CardNumber
-from agentgym_hindsight.envs.appworld.miniature.checking import Day, Line, Quantity, Query, quoted
-from agentgym_hindsight.envs.appworld.miniature.tables import NOW, Row, Table
+from agentgym_hindsight.envs.appworld.miniature.parameter_types import Day, Line, Quantity, Query, quoted
+from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
 __all__ = ["APP", "LINE", "check_stock", "lines_of", "product", "total_of"]
 
@@ -97,7 +97,7 @@ _SORTS = {
 
 
 def product(call: Call, product_id: int) -> Row:
-    """The product with that id; 404 where there is none."""
+    """Return the product with this id. Status 404 if there is none."""
     row = call.db.find("shop_products", id=product_id)
     if row is None:
         raise ApiFailure(404, f"There is no product with product_id {product_id}.")
@@ -156,13 +156,13 @@ def show_product(call: Call, product_id: int) -> Row:
 
 
 def lines_of(call: Call, rows: list[Row]) -> list[Row]:
-    """Rows of a cart or an order as APIs show them. What was paid stands above today's price."""
+    """Return rows of a cart or an order as APIs show them. The price of an order's row replaces today's price."""
     products = {row["product_id"]: product(call, row["product_id"]) for row in rows}
     return [view({**products[row["product_id"]], **row}, LINE) for row in rows]
 
 
 def total_of(lines: list[Row]) -> float:
-    """What they cost."""
+    """Return the total price of the lines."""
     return round(float(sum(line["price"] * line["quantity"] for line in lines)), 2)
 
 
@@ -174,7 +174,7 @@ def _cart_line(call: Call, product_id: int) -> Row:
 
 
 def check_stock(row: Row, quantity: int) -> None:
-    """409 where there are fewer."""
+    """Status 409 if fewer pieces are in stock."""
     if row["stock"] < quantity:
         raise ApiFailure(409, f"Only {row['stock']} of product {row['id']} ({row['name']}) are in stock.")
 

@@ -1,4 +1,4 @@
-"""The person for whom the agent works: who they are, their passwords, what they asked for."""
+"""The supervisor app: the person for whom the agent works, their passwords, and the task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Literal
 
 from agentgym_hindsight.envs.appworld.miniature.api import App, Call, view
-from agentgym_hindsight.envs.appworld.miniature.tables import Row, Table
+from agentgym_hindsight.envs.appworld.miniature.schema import Row, Table
 
 __all__ = ["APP"]
 

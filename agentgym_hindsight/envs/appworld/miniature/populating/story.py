@@ -1,4 +1,4 @@
-"""What all apps of one world agree on: who, when, which trip, which bills."""
+"""Facts that all apps of one world share: people, time, a trip, bills."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CAFES = ("Café Lumen", "The Copper Pot", "Noodle Barn", "Olive & Thyme", "Brea
 
 
 class Story:
-    """The plot of a world, and a hand to write it down with."""
+    """The shared facts of a world, and methods that draw times and insert rows."""
 
     def __init__(self, db: Database, seed: int) -> None:
         self.db, self.seed = db, seed
@@ -47,30 +47,30 @@ class Story:
         self.rent = float(50 * (24 + draws.below(20)))
 
     def draws(self, what: str) -> SeededDraws:
-        """A random source of its own for a part of the world, so that parts do not disturb each other."""
+        """Return a separate random source for one part of the world, so that a change in one part affects no other."""
         return SeededDraws("hamlet", what, self.seed)
 
     def related(self, relationship: str) -> list[Person]:
-        """Who is that to the supervisor."""
+        """Return the people with this relationship to the supervisor."""
         return [person for person in self.people if relationship in person.relationships]
 
     @property
     def others(self) -> list[Person]:
-        """Everybody but the supervisor."""
+        """All people except the supervisor."""
         return self.people[1:]
 
     def day(self, offset: int) -> str:
-        """The date so many days from today."""
+        """Return the date ``offset`` days from today."""
         return (self.now + timedelta(days=offset)).date().isoformat()
 
     def at(self, offset: int, clock: str) -> str:
-        """The time of day ``clock`` so many days from today."""
+        """Return the time of day ``clock``, ``offset`` days from today."""
         return f"{self.day(offset)}T{clock}:00"
 
     def past(self, draws: SeededDraws, days: int) -> str:
-        """Some time in the last so many days."""
+        """Draw a time in the last ``days`` days."""
         return self.at(-1 - draws.below(days), f"{7 + draws.below(15):02}:{draws.below(60):02}")
 
     def add(self, table: str, **values: Any) -> int:
-        """Insert a row; its id."""
+        """Insert a row and return its id."""
         return self.db.insert(table, **values)

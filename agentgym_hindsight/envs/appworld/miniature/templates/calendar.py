@@ -1,22 +1,22 @@
-"""Tasks about the calendar, some with a look at the contacts: who is who?"""
+"""Tasks about the calendar. Some also need the contacts, to identify people."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import add_namesake, clock, day, moment, put_event
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
-    besides,
     contact,
-    instead,
     login,
+    replaced,
+    with_extra_turn,
 )
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import clock, day, moment, namesake, put_event
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["accept_invitation", "invite_the_free", "sum_minutes"]
+__all__ = ["TEMPLATES"]
 
 _TITLES = listed(
     "Chess evening, Pottery, Boat repair, Film night, Seed swap, Book circle, Bread baking, Star watching, Quiz, "
@@ -28,7 +28,7 @@ _TITLES = listed(
 def accept_invitation(world: World, draws: Draws) -> Job:
     """Accept one of two invitations with the same title."""
     person = draws.pick([each for each in world.people if each.relationships])
-    me, other, title = world.supervisor, namesake(world, draws, person), draws.pick(_TITLES)
+    me, other, title = world.supervisor, add_namesake(world, draws, person), draws.pick(_TITLES)
     hosts = draws.sample([person, other], 2)
     days = sorted(draws.sample(range(3, 20), 2))
     events = {
@@ -58,10 +58,10 @@ def accept_invitation(world: World, draws: Draws) -> Job:
             status="accepted",
         ),
         {
-            "wrong person": instead(solution, repr(person.name), repr(other.name)),
-            "declines": instead(solution, "accept_invitation", "decline_invitation"),
-            "collateral: both of that title": instead(solution, " and event['organizer'] == person['email']", ""),
-            "collateral: all invitations": instead(
+            "wrong person": replaced(solution, repr(person.name), repr(other.name)),
+            "declines": replaced(solution, "accept_invitation", "decline_invitation"),
+            "collateral: both of that title": replaced(solution, " and event['organizer'] == person['email']", ""),
+            "collateral: all invitations": replaced(
                 solution, f"if event['title'] == {title!r} and event['organizer'] == person['email']", "if True"
             ),
         },
@@ -70,7 +70,7 @@ def accept_invitation(world: World, draws: Draws) -> Job:
 
 @template("train", 3)
 def sum_minutes(world: World, draws: Draws) -> Job:
-    """How long the events of one title take in a stretch of days: more than a page, and not all of them count."""
+    """Add up the minutes of the events of one title over some days: more than one page, and some do not count."""
     me, title = world.supervisor, draws.pick(_TITLES)
     host = draws.pick([each for each in world.people if each.relationships])
     first, many = 20 + draws.below(20), 6 + draws.below(4)
@@ -102,17 +102,17 @@ def sum_minutes(world: World, draws: Draws) -> Job:
         solution,
         Goal(answer=sum(minutes for _, minutes in counted)),
         {
-            "answer from the first page": instead(
+            "answer from the first page": replaced(
                 solution, "every(apis.calendar.show_events, ", "apis.calendar.show_events("
             ),
-            "answer forgets the condition": instead(
+            "answer forgets the condition": replaced(
                 solution, " and event['my_status'] in ('organizer', 'accepted')", ""
             ),
-            "answer for like titles too": instead(
+            "answer for like titles too": replaced(
                 solution, f"event['title'] == {title!r}", f"{title!r} in event['title']"
             ),
-            "answer for all days": instead(solution, f", since={since!r}, until={until!r}", ""),
-            "collateral: declines an open one": besides(
+            "answer for all days": replaced(solution, f", since={since!r}, until={until!r}", ""),
+            "collateral: declines an open one": with_extra_turn(
                 solution, f"for event in events:\n    if event['my_status'] == 'invited':\n        {drop}"
             ),
         },
@@ -121,7 +121,7 @@ def sum_minutes(world: World, draws: Draws) -> Job:
 
 @template("test", 3)
 def invite_the_free(world: World, draws: Draws) -> Job:
-    """Invite those of a circle who have time: some are busy then, some only just before or after."""
+    """Invite the people of one kind who are free at that time; some are busy, some only just before or after."""
     kind, many = draws.pick((("coworker", "coworkers"), ("friend", "friends")))
     circle, me = draws.sample(world.related(kind), 99), world.supervisor
     title, at, offset = draws.pick(_TITLES), clock(draws, 10, 18, 15), 24 + draws.below(12)
@@ -158,16 +158,23 @@ def invite_the_free(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "everybody of the circle": instead(solution, "if not clash", "if True"),
-            "whoever has the whole day free": instead(solution, "if not clash", "if not busy"),
-            "the busy ones": instead(solution, "if not clash", "if clash"),
-            "the event of another day": instead(
+            "all people of that kind": replaced(solution, "if not clash", "if True"),
+            "only people with the whole day free": replaced(solution, "if not clash", "if not busy"),
+            "the busy ones": replaced(solution, "if not clash", "if clash"),
+            "the event of another day": replaced(
                 solution, f"since={date!r}, until={date!r}", f"since={day(world, offset + 7)!r}"
             ),
-            "collateral: the reminder is changed": besides(
+            "collateral: the reminder is changed": with_extra_turn(
                 solution,
                 "apis.calendar.update_event("
                 "access_token=calendar_token, event_id=event['event_id'], reminder_minutes=60)",
             ),
         },
     )
+
+
+TEMPLATES = (
+    accept_invitation,
+    sum_minutes,
+    invite_the_free,
+)

@@ -1,6 +1,6 @@
-"""Code that solutions share, ways to spoil a solution, and ends that several templates want.
+"""Code that several solutions use, edits that make a solution wrong, and goals that several templates use.
 
-Solutions are turns of code, and the last turn does nothing but complete the task.
+A solution is a sequence of turns of code. Its last turn only completes the task.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from agentgym_hindsight.envs.appworld.miniature.people import Person
 from agentgym_hindsight.envs.appworld.miniature.world import World
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["DONE", "EVERY", "Turns", "answer", "besides", "contact", "instead", "login", "sends_mail", "sends_text"]
+__all__ = [
+    "DONE",
+    "EVERY",
+    "Turns",
+    "answer",
+    "contact",
+    "login",
+    "replaced",
+    "sends_mail",
+    "sends_text",
+    "with_extra_turn",
+]
 
 Turns = tuple[str, ...]
 
-#: The last turn of a deed.
+#: The last turn of a task that asks no question.
 DONE = "apis.supervisor.complete_task()"
 
-#: Code for ``every(api, …)``: the results of all pages.
+#: Code that defines ``every(api, …)``, which returns the results of all pages.
 EVERY = """
 def every(api, **arguments):
     found = []
@@ -32,7 +43,7 @@ def every(api, **arguments):
 
 
 def login(*apps: str, every: bool = False) -> str:
-    """The turn that logs into apps: the code knows ``me`` (the email address) and ``<app>_token`` from then on.
+    """Return a turn that logs into apps and defines ``me`` (the email address) and ``<app>_token``.
 
     >>> print(login("notes"))
     me = apis.supervisor.show_profile()["email"]
@@ -48,7 +59,7 @@ def login(*apps: str, every: bool = False) -> str:
 
 
 def contact(name: str) -> str:
-    """Code for ``person``, the contact of exactly that name: a query alone also finds who is called a little alike."""
+    """Return code that sets ``person`` to the contact of exactly this name. A query alone also finds similar names."""
     return (
         f"found = apis.phone.show_contacts(access_token=phone_token, query={name!r}, page_limit=20)\n"
         f'person = [row for row in found if row["name"] == {name!r}][0]'
@@ -56,7 +67,7 @@ def contact(name: str) -> str:
 
 
 def answer(expression: str) -> str:
-    """The last turn of a question.
+    """Return the last turn of a task that asks a question.
 
     >>> answer("len(notes)")
     'apis.supervisor.complete_task(answer=len(notes))'
@@ -64,44 +75,51 @@ def answer(expression: str) -> str:
     return f"apis.supervisor.complete_task(answer={expression})"
 
 
-def instead(turns: Sequence[str], old: str, new: str) -> Turns:
-    """A wrong way: the turns with other code in one place.
+def replaced(turns: Sequence[str], old: str, new: str) -> Turns:
+    """Return the turns with a piece of code replaced, as a wrong solution.
 
-    >>> instead(("pay(5)", "done()"), "5", "6")
+    >>> replaced(("pay(5)", "done()"), "5", "6")
     ('pay(6)', 'done()')
     """
     if not any(old in turn for turn in turns):
-        raise UsageError(f"Expected code to replace, got {old!r}, which stands in no turn.")
+        raise UsageError(f"Expected code that occurs in a turn, got {old!r}; try a part of the solution.")
     return tuple(turn.replace(old, new) for turn in turns)
 
 
-def besides(turns: Sequence[str], deed: str) -> Turns:
-    """A wrong way: one thing more is done before the end.
+def with_extra_turn(turns: Sequence[str], extra: str) -> Turns:
+    """Return the turns with one more turn before the last, as a wrong solution.
 
-    >>> besides(("pay(5)", "done()"), "pay(7)")
+    >>> with_extra_turn(("pay(5)", "done()"), "pay(7)")
     ('pay(5)', 'pay(7)', 'done()')
     """
-    return (*turns[:-1], deed, turns[-1])
+    return (*turns[:-1], extra, turns[-1])
 
 
 def sends_mail(
     goal: Goal, world: World, to: Sequence[Person], subject: str, body: str, *, thread: int | None = None
 ) -> Goal:
-    """The supervisor sends this: a copy for the own mailbox, and one for each recipient."""
+    """Require an email of the supervisor: a copy in the own mailbox, and one in the mailbox of each recipient."""
     me, addresses = world.supervisor.email, [person.email for person in to]
-    told = {"sender": me, "recipients": addresses, "subject": same_text(subject), "body": same_text(body)}
+    values = {"sender": me, "recipients": addresses, "subject": same_text(subject), "body": same_text(body)}
     if thread is not None:
-        told["thread"] = thread
-    goal.adds("mail_emails", "The email is sent to the right people.", owner=me, folder="sent", attachments=[], **told)
+        values["thread"] = thread
+    goal.adds(
+        "mail_emails", "The email is sent to the right people.", owner=me, folder="sent", attachments=[], **values
+    )
     for person in to:
         goal.adds(
-            "mail_emails", f"{person.name} gets the email.", owner=person.email, folder="inbox", attachments=[], **told
+            "mail_emails",
+            f"{person.name} gets the email.",
+            owner=person.email,
+            folder="inbox",
+            attachments=[],
+            **values,
         )
     return goal
 
 
 def sends_text(goal: Goal, world: World, to: Person, text: str) -> Goal:
-    """The supervisor sends somebody this text message."""
+    """Require a text message of the supervisor to a person."""
     return goal.adds(
         "phone_messages",
         f"{to.name} gets the text message.",

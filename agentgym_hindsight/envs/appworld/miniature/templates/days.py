@@ -1,21 +1,11 @@
-"""Tasks of an ordinary day that go through several apps: mail and notes, voice mails and notes, calendar and phone."""
+"""Everyday tasks in two apps: mail and notes, voice mails and notes, calendar and phone."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal, same_text
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import (
-    DONE,
-    besides,
-    contact,
-    instead,
-    login,
-    sends_mail,
-    sends_text,
-)
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import (
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import (
     clock,
     day,
     moment,
@@ -24,10 +14,20 @@ from agentgym_hindsight.envs.appworld.miniature.templates.planting import (
     put_mail,
     put_note,
 )
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import (
+    DONE,
+    contact,
+    login,
+    replaced,
+    sends_mail,
+    sends_text,
+    with_extra_turn,
+)
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["alarm_before_first_event", "answer_with_note", "list_voicemails", "move_event_and_tell"]
+__all__ = ["TEMPLATES"]
 
 _CAKES = listed("pear, plum, poppy seed, rhubarb, walnut, carrot, honey, almond, cherry, quince")
 _PARTS = listed("flour, butter, sugar, eggs, milk, salt, yeast, cinnamon, lemon peel, vanilla, cream, oats")
@@ -49,7 +49,7 @@ _LISTS = listed("Calls, Call back, Voice mails, Who rang, Messages of the week, 
 
 @template("train", 3)
 def answer_with_note(world: World, draws: Draws) -> Job:
-    """Somebody wrote that they would like to have a note: answer that email with the note's text."""
+    """Reply to an email that asks for a note with the text of the note."""
     person, other = draws.sample([each for each in world.people if each.relationships], 2)
     titles = [f"{kind.capitalize()} cake" for kind in draws.sample(_CAKES, 3)]
     texts = {
@@ -90,13 +90,13 @@ def answer_with_note(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "wrong person": instead(solution, repr(person.name), repr(other.name)),
-            "title instead of text": instead(solution, "body=note['content']", "body=note['title']"),
-            "replies to the newest email": instead(
+            "wrong person": replaced(solution, repr(person.name), repr(other.name)),
+            "title instead of text": replaced(solution, "body=note['content']", "body=note['title']"),
+            "replies to the newest email": replaced(
                 solution, "email_id=email['email_id'], b", "email_id=heads[0]['email_id'], b"
             ),
             "a new email": (*solution[:3], f"apis.mail.{new}", DONE),
-            "collateral: archives the email": besides(
+            "collateral: archives the email": with_extra_turn(
                 solution, "apis.mail.move_email(access_token=mail_token, email_id=email['email_id'], folder='archive')"
             ),
         },
@@ -105,7 +105,7 @@ def answer_with_note(world: World, draws: Draws) -> Job:
 
 @template("dev", 3)
 def list_voicemails(world: World, draws: Draws) -> Job:
-    """Write new voice mails down in a note, with names for numbers, and mark them as heard."""
+    """List new voice mails in a note, with names instead of numbers, and mark them as heard."""
     me, title = world.supervisor, draws.pick(_LISTS)
     people = [each for each in world.people if each.relationships]
     for place in range(8 + draws.below(3)):
@@ -129,8 +129,8 @@ def list_voicemails(world: World, draws: Draws) -> Job:
         "notes_notes", f"The note {title} lists the voice mails.", owner=me.email, title=title, content=same_text(text)
     )
     for row in new:
-        told = f"The voice mail of {names[row['caller']]} is marked as heard."
-        goal.changes("phone_voicemails", {"id": row["id"]}, told, heard=True)
+        requirement = f"The voice mail of {names[row['caller']]} is marked as heard."
+        goal.changes("phone_voicemails", {"id": row["id"]}, requirement, heard=True)
     solution = (
         login("phone", "notes", every=True),
         "new = every(apis.phone.show_voicemails, access_token=phone_token, heard=False)\n"
@@ -148,12 +148,12 @@ def list_voicemails(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.phone.show_voicemails, ", "apis.phone.show_voicemails("),
-            "oldest first": instead(solution, "for row in new]", "for row in reversed(new)]"),
-            "old ones too": instead(solution, ", heard=False", ""),
-            "numbers instead of names": instead(solution, "names[row['caller']]", "row['caller']"),
+            "first page only": replaced(solution, "every(apis.phone.show_voicemails, ", "apis.phone.show_voicemails("),
+            "oldest first": replaced(solution, "for row in new]", "for row in reversed(new)]"),
+            "old ones too": replaced(solution, ", heard=False", ""),
+            "numbers instead of names": replaced(solution, "names[row['caller']]", "row['caller']"),
             "forgets to mark them": (*solution[:3], DONE),
-            "deletes them": instead(solution, "mark_voicemail_heard", "delete_voicemail"),
+            "deletes them": replaced(solution, "mark_voicemail_heard", "delete_voicemail"),
         },
     )
 
@@ -173,7 +173,7 @@ for guest in event['attendees']:
 
 @template("dev", 3)
 def move_event_and_tell(world: World, draws: Draws) -> Job:
-    """Let an event begin later, as long as before, and text those who have accepted it."""
+    """Move an event to a later start with the same duration, and text the people who have accepted it."""
     title, at, offset = draws.pick(_EVENTS), clock(draws, 9, 18, 15), 22 + draws.below(12)
     later, lasts = draws.pick((30, 45, 60, 90)), draws.pick((105, 120, 150))
     guests = draws.sample([each for each in world.people if each.relationships], 5)
@@ -183,8 +183,8 @@ def move_event_and_tell(world: World, draws: Draws) -> Job:
     put_event(world, me, title, moment(world, offset + 7, at), lasts, *pairs)
     starts_at, ends_at = moment(world, offset, at, later), moment(world, offset, at, later + lasts)
     date, text = day(world, offset), draws.pick(_DELAYS).format(title, later)
-    told = f"{title} begins {later} minutes later and lasts as long as before."
-    goal = Goal().changes("calendar_events", {"id": event}, told, starts_at=starts_at, ends_at=ends_at)
+    requirement = f"{title} begins {later} minutes later and lasts as long as before."
+    goal = Goal().changes("calendar_events", {"id": event}, requirement, starts_at=starts_at, ends_at=ends_at)
     for guest, status in pairs:
         if status == "accepted":
             sends_text(goal, world, guest, text)
@@ -214,21 +214,21 @@ def move_event_and_tell(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "tells everybody invited": instead(solution, "if guest['status'] == 'accepted'", "if True"),
-            "tells nobody": (*solution[:3], DONE),
-            "cuts it short": instead(solution, ", ends_at=ends_at", ""),
-            "moves it the other way": instead(solution, ") + later", ") - later"),
-            "the event a week later": instead(
+            "texts everyone invited": replaced(solution, "if guest['status'] == 'accepted'", "if True"),
+            "texts nobody": (*solution[:3], DONE),
+            "keeps the old end": replaced(solution, ", ends_at=ends_at", ""),
+            "moves it the other way": replaced(solution, ") + later", ") - later"),
+            "the event a week later": replaced(
                 solution, f"since={date!r}, until={date!r}", f"since={day(world, offset + 7)!r}"
             ),
-            "collateral: uninvites who declined": besides(solution, _UNINVITE),
+            "collateral: uninvites people who declined": with_extra_turn(solution, _UNINVITE),
         },
     )
 
 
 @template("test", 3)
 def alarm_before_first_event(world: World, draws: Draws) -> Job:
-    """Set an alarm some minutes before the first event of a day that is really going to be attended."""
+    """Set an alarm some minutes before the first event of a day that the supervisor organizes or has accepted."""
     me, label = world.supervisor, draws.pick(("Off we go", "Get ready", "Leave home", "Pack the bag", "Shoes on"))
     hosts = draws.sample([each for each in world.people if each.relationships], 2)
     titles, offset = draws.sample(_EVENTS, 4), 22 + draws.below(12)
@@ -254,18 +254,18 @@ def alarm_before_first_event(world: World, draws: Draws) -> Job:
         ")",
         DONE,
     )
-    told = f"An alarm labelled {label} rings {before} minutes before the first event, once."
+    requirement = f"An alarm labelled {label} rings {before} minutes before the first event, once."
     return Job(
         f"Set an alarm labelled '{label}' that rings once, {before} minutes before my first event on {date} begins. "
         "Invitations that I declined or have not answered do not count.",
         solution,
-        Goal().adds("phone_alarms", told, owner=me.email, time=time, label=label, days=[], enabled=True),
+        Goal().adds("phone_alarms", requirement, owner=me.email, time=time, label=label, days=[], enabled=True),
         {
-            "forgot the condition": instead(solution, " if event['my_status'] in ('organizer', 'accepted')", ""),
-            "at the event": instead(solution, f"minutes={before}", "minutes=0"),
-            "the last event": instead(solution, "min(mine", "max(mine"),
-            "no label": instead(solution, f", label={label!r}", ""),
-            "collateral: accepts the rest": besides(
+            "forgot the condition": replaced(solution, " if event['my_status'] in ('organizer', 'accepted')", ""),
+            "at the event": replaced(solution, f"minutes={before}", "minutes=0"),
+            "the last event": replaced(solution, "min(mine", "max(mine"),
+            "no label": replaced(solution, f", label={label!r}", ""),
+            "collateral: accepts the rest": with_extra_turn(
                 solution,
                 "for event in events:\n"
                 "    if event['my_status'] in ('invited', 'declined'):\n"
@@ -273,3 +273,11 @@ def alarm_before_first_event(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    answer_with_note,
+    list_voicemails,
+    move_event_and_tell,
+    alarm_before_first_event,
+)

@@ -1,10 +1,11 @@
-"""Tasks that join several apps: bills split, things bought for friends, playlists from emails, debts settled."""
+"""Tasks across several apps: splitting bills, ordering for friends, playlists from emails, settling debts."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, besides, contact, instead, login
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment, past, put_mail, put_note
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, contact, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.templates.files import put_directory, put_file
 from agentgym_hindsight.envs.appworld.miniature.templates.music import (
     PLAYLISTS,
@@ -18,12 +19,11 @@ from agentgym_hindsight.envs.appworld.miniature.templates.payments import (
     money,
     others,
 )
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import moment, past, put_mail, put_note
 from agentgym_hindsight.envs.appworld.miniature.templates.shop import empty_cart, expects_order
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__: list[str] = []
+__all__ = ["TEMPLATES"]
 
 _OCCASIONS = listed("House party, New curtains, Spring repairs, Film night, Balcony plants, Winter supplies")
 _GOODS = listed("candles, juice, screws, fabric, soil, popcorn, salt, firewood, glasses, cheese, nails")
@@ -32,14 +32,14 @@ _BOUGHT = listed("bread, ferry, parking, maps, museum, ice cream, bicycles, fire
 
 
 def _parts(draws: Draws, cents: int, count: int) -> list[float]:
-    """Amounts that come to so many cents."""
+    """Split a number of cents into ``count`` random amounts."""
     cuts = sorted(draws.sample(range(100, cents, 7), count - 1))
     return [(high - low) / 100 for low, high in zip((0, *cuts), (*cuts, cents), strict=True)]
 
 
 @template("train", 3)
 def split_costs(world: World, draws: Draws) -> Job:
-    """Add up the costs in a note and ask every roommate for a share, one's own share left out."""
+    """Add up the costs in a note and request an equal share from every roommate."""
     me, roommates, title = world.supervisor.email, world.related("roommate"), draws.pick(_OCCASIONS)
     people = len(roommates) + 1
     share = 500 + draws.below(2500)
@@ -50,8 +50,8 @@ def split_costs(world: World, draws: Draws) -> Job:
         put_note(world, name, content, moment(world, -days, "18:00"), tags=["home"])
     goal = Goal()
     for person in roommates:
-        told = {"requester": me, "payer": person.email, "amount": share / 100, "note": title, "status": "pending"}
-        goal.adds("payments_requests", f"{person.name} is asked for {share / 100:.2f}.", **told)
+        values = {"requester": me, "payer": person.email, "amount": share / 100, "note": title, "status": "pending"}
+        goal.adds("payments_requests", f"{person.name} is asked for {share / 100:.2f}.", **values)
     ask = (
         f"apis.payments.request_money(access_token=payments_token, payer=person['email'], amount=share, note={title!r})"
     )
@@ -72,18 +72,18 @@ def split_costs(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "wrong amount: no share of one's own": instead(solution, "len(people) + 1", "len(people)"),
-            "wrong amount: the first line only": instead(solution, "for line in lines)", "for line in lines[:1])"),
-            "wrong people": instead(solution, "relationship='roommate'", "relationship='friend'"),
-            "one roommate only": instead(solution, "for person in people", "for person in people[:1]"),
-            "collateral change": besides(solution, ask.replace("person['email']", repr(friend))),
+            "wrong amount: own share left out": replaced(solution, "len(people) + 1", "len(people)"),
+            "wrong amount: the first line only": replaced(solution, "for line in lines)", "for line in lines[:1])"),
+            "wrong people": replaced(solution, "relationship='roommate'", "relationship='friend'"),
+            "one roommate only": replaced(solution, "for person in people", "for person in people[:1]"),
+            "collateral change": with_extra_turn(solution, ask.replace("person['email']", repr(friend))),
         },
     )
 
 
 @template("dev", 3)
 def order_what_was_asked_for(world: World, draws: Draws) -> Job:
-    """Order what a friend's text messages ask for, with the number that the later one corrects."""
+    """Order what a friend asked for in text messages; a later message corrects the number."""
     me, friend = world.supervisor, draws.pick(world.related("friend"))
     product, other = draws.sample([row for row in world.rows("shop_products") if row["price"] < 100], 2)
     quantity, first = draws.sample(range(1, 7), 2)
@@ -117,12 +117,12 @@ def order_what_was_asked_for(world: World, draws: Draws) -> Job:
         solution,
         expects_order(Goal(), world, product, quantity, address, card).allows("phone_messages", "read"),
         {
-            "wrong quantity": instead(solution, "I meant (", "order ("),
-            "wrong product": instead(solution, r"order \d+ of the (.+) for me", "Thank you for the (.+)!"),
-            "wrong address": instead(solution, repr(address["name"]), repr(elsewhere["name"])),
-            "wrong card": instead(solution, repr(card["name"]), repr(another["name"])),
-            "not ordered": instead(solution, _PLACE_ORDER, "pass"),
-            "collateral change": besides(solution, add),
+            "wrong quantity": replaced(solution, "I meant (", "order ("),
+            "wrong product": replaced(solution, r"order \d+ of the (.+) for me", "Thank you for the (.+)!"),
+            "wrong address": replaced(solution, repr(address["name"]), repr(elsewhere["name"])),
+            "wrong card": replaced(solution, repr(card["name"]), repr(another["name"])),
+            "not ordered": replaced(solution, _PLACE_ORDER, "pass"),
+            "collateral change": with_extra_turn(solution, add),
         },
     )
 
@@ -141,7 +141,7 @@ def _by_name(what: str, name: str) -> str:
 
 @template("test", 3)
 def make_playlist_from_email(world: World, draws: Draws) -> Job:
-    """A playlist of the songs in an email, without those that are liked already."""
+    """Make a playlist of the songs in an email, without those already liked."""
     me, trip, title = world.supervisor.email, draws.pick(_TRIPS), draws.pick(PLAYLISTS)
     sender, other = draws.sample(world.related("friend"), 2)
     songs = findable_songs(world, draws, 13)
@@ -174,18 +174,18 @@ def make_playlist_from_email(world: World, draws: Draws) -> Job:
         solution,
         expects_playlist(goal, world, title, [song for song in named if song not in liked], public=True),
         {
-            "liked songs as well": instead(solution, "not in liked", "not in []"),
-            "the other order": instead(solution, "for song in songs:", "for song in songs[::-1]:"),
-            "the other email": instead(solution, sender.name, other.name),
-            "private": instead(solution, ", public=True", ""),
-            "collateral change": besides(solution, like),
+            "liked songs as well": replaced(solution, "not in liked", "not in []"),
+            "the other order": replaced(solution, "for song in songs:", "for song in songs[::-1]:"),
+            "the other email": replaced(solution, sender.name, other.name),
+            "private": replaced(solution, ", public=True", ""),
+            "collateral change": with_extra_turn(solution, like),
         },
     )
 
 
 @template("test", 3)
 def settle_receipts(world: World, draws: Draws) -> Job:
-    """Add up from files what is owed to whom, and pay each of them once."""
+    """Add up the debts to each person from files, and pay each person once."""
     me, trip, payers = world.supervisor, draws.pick(_TRIPS), draws.sample(others(world), 3)
     directory = f"/receipts-{trip.lower().replace(' ', '-')}"
     put_directory(world, directory)
@@ -213,11 +213,11 @@ def settle_receipts(world: World, draws: Draws) -> Job:
         solution,
         expects_payments(Goal(), world, [(person, cents / 100, trip) for person, cents in owed.items()]),
         {
-            "first page only": instead(solution, "every(apis.files.show_directory, ", "apis.files.show_directory("),
-            "whole amounts": instead(solution, " / int(fields['shared by'])", ""),
-            "no note": instead(solution, f", note={trip!r}", ""),
-            "one person only": instead(solution, "in owed.items()", "in list(owed.items())[:1]"),
-            "collateral change": besides(solution, pay.replace("send", "request").replace("receiver", "payer")),
+            "first page only": replaced(solution, "every(apis.files.show_directory, ", "apis.files.show_directory("),
+            "whole amounts": replaced(solution, " / int(fields['shared by'])", ""),
+            "no note": replaced(solution, f", note={trip!r}", ""),
+            "one person only": replaced(solution, "in owed.items()", "in list(owed.items())[:1]"),
+            "collateral change": with_extra_turn(solution, pay.replace("send", "request").replace("receiver", "payer")),
         },
     )
 
@@ -232,3 +232,11 @@ for entry in entries:
 _ADDRESS = """\
 users = apis.payments.search_users(access_token=payments_token, query=name)
     email = [user['email'] for user in users if user['name'] == name][0]"""
+
+
+TEMPLATES = (
+    split_costs,
+    order_what_was_asked_for,
+    make_playlist_from_email,
+    settle_receipts,
+)

@@ -1,15 +1,15 @@
-"""Tasks in the files app: sums over a directory, files put in order."""
+"""Tasks in the files app: sums over a directory, moving files."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.templates.payments import money
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["put_directory", "put_file"]
+__all__ = ["TEMPLATES", "put_directory", "put_file"]
 
 _TOPICS = listed("garden kitchen bicycle attic choir allotment theatre workshop balcony club")
 _SHOPS = listed("Old Mill, Corner Store, Penny Lane, Ironworks, Green Door, Harbour Supply, Tin Can, Paper Moon")
@@ -20,18 +20,18 @@ _NAMES = listed(
 
 
 def put_directory(world: World, path: str) -> None:
-    """A directory of the supervisor's."""
+    """Add a directory of the supervisor."""
     world.insert("files_entries", owner=world.supervisor.email, path=path, kind="directory")
 
 
 def put_file(world: World, path: str, content: str) -> None:
-    """A file of the supervisor's."""
+    """Add a file of the supervisor."""
     world.insert("files_entries", owner=world.supervisor.email, path=path, content=content)
 
 
 @template("train", 2)
 def add_up_receipts(world: World, draws: Draws) -> Job:
-    """The sum of the amounts in the files of a directory; a directory inside does not count."""
+    """Add up the amounts in the files of a directory; a directory inside it does not count."""
     topic, total = draws.pick(_TOPICS), 0.0
     directory = f"/receipts-{topic}"
     put_directory(world, directory)
@@ -58,20 +58,22 @@ def add_up_receipts(world: World, draws: Draws) -> Job:
         solution,
         Goal(round(total, 2)),
         {
-            "wrong answer: first page only": instead(
+            "wrong answer: first page only": replaced(
                 solution, "every(apis.files.show_directory, ", "apis.files.show_directory("
             ),
-            "wrong answer: directories inside as well": instead(solution, "path='/", "recursive=True, path='/"),
-            "wrong answer: the items": instead(solution, "'amount: '", "'items: '"),
-            "wrong answer: how many": instead(solution, "round(total, 2)", "len(paths)"),
-            "collateral change": besides(solution, "apis.files.delete_file(access_token=files_token, path=paths[0])"),
+            "wrong answer: directories inside as well": replaced(solution, "path='/", "recursive=True, path='/"),
+            "wrong answer: the items": replaced(solution, "'amount: '", "'items: '"),
+            "wrong answer: how many": replaced(solution, "round(total, 2)", "len(paths)"),
+            "collateral change": with_extra_turn(
+                solution, "apis.files.delete_file(access_token=files_token, path=paths[0])"
+            ),
         },
     )
 
 
 @template("dev", 2)
 def move_tables(world: World, draws: Draws) -> Job:
-    """All CSV files of a crowded directory go into a new one."""
+    """Move all CSV files of a directory to a new one; the directory has three pages."""
     me, topic = world.supervisor.email, draws.pick(_TOPICS)
     source, target = f"/{topic}-papers", f"/{topic}-tables"
     put_directory(world, source)
@@ -83,8 +85,8 @@ def move_tables(world: World, draws: Draws) -> Job:
         put_file(world, f"{source}/{file}", content)
         if table:
             goal.removes("files_entries", f"{file} is not in {source}.", owner=me, path=f"{source}/{file}")
-            told = {"owner": me, "path": f"{target}/{file}", "kind": "file", "content": content}
-            goal.adds("files_entries", f"{file} is in {target}.", **told)
+            values = {"owner": me, "path": f"{target}/{file}", "kind": "file", "content": content}
+            goal.adds("files_entries", f"{file} is in {target}.", **values)
     move = (
         "for entry in entries:\n"
         "    if entry['path'].endswith('.csv'):\n"
@@ -104,9 +106,15 @@ def move_tables(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.files.show_directory, ", "apis.files.show_directory("),
-            "copies them": instead(solution, "move_file", "copy_file"),
-            "all files": instead(solution, "endswith('.csv')", "startswith('/')"),
-            "collateral change": besides(solution, delete),
+            "first page only": replaced(solution, "every(apis.files.show_directory, ", "apis.files.show_directory("),
+            "copies them": replaced(solution, "move_file", "copy_file"),
+            "all files": replaced(solution, "endswith('.csv')", "startswith('/')"),
+            "collateral change": with_extra_turn(solution, delete),
         },
     )
+
+
+TEMPLATES = (
+    add_up_receipts,
+    move_tables,
+)

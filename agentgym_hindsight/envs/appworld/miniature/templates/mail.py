@@ -1,23 +1,23 @@
-"""Tasks about mail, some with a look at the contacts: whose mail is it?"""
+"""Tasks about mail. Some also need the contacts, to identify senders."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import add_namesake, past, put_mail
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
-    besides,
     contact,
-    instead,
     login,
+    replaced,
+    with_extra_turn,
 )
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import namesake, past, put_mail
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["archive_labelled", "count_unread_of_circle", "star_mail_of_person"]
+__all__ = ["TEMPLATES"]
 
 _SUBJECTS = listed(
     "The blue bicycle, Keys, Saturday, A question, Old chairs, The concert, Rain again, Your umbrella, Plums, Train "
@@ -39,9 +39,9 @@ def _write(world: World, draws: Draws, sender: Person, **more: object) -> int:
 
 @template("train", 2)
 def star_mail_of_person(world: World, draws: Draws) -> Job:
-    """Star all that somebody sent to the inbox: more than a page, some of it in the archive, and a namesake."""
+    """Star a person's emails in the inbox: more than one page, others are archived, and a namesake wrote too."""
     person = draws.pick([each for each in world.people if each.relationships])
-    other, me = namesake(world, draws, person), world.supervisor.email
+    other, me = add_namesake(world, draws, person), world.supervisor.email
     for place in range(6 + draws.below(4)):
         _write(world, draws, person)
         if place < 2:
@@ -63,11 +63,11 @@ def star_mail_of_person(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
-            "wrong person": instead(solution, repr(person.name), repr(other.name)),
-            "all folders": instead(solution, "show_emails, access_token=mail_token, folder='inbox'", _ANYWHERE),
-            "by first name": instead(solution, "== person['email']", f".startswith('{person.first_name.lower()}.')"),
-            "marks as read": instead(solution, "star_email", "mark_email_read"),
+            "first page only": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "wrong person": replaced(solution, repr(person.name), repr(other.name)),
+            "all folders": replaced(solution, "show_emails, access_token=mail_token, folder='inbox'", _ANYWHERE),
+            "by first name": replaced(solution, "== person['email']", f".startswith('{person.first_name.lower()}.')"),
+            "marks as read": replaced(solution, "star_email", "mark_email_read"),
         },
     )
 
@@ -77,7 +77,7 @@ _ANYWHERE = "search_emails, access_token=mail_token"
 
 @template("dev", 2)
 def archive_labelled(world: World, draws: Draws) -> Job:
-    """Archive what has a label, but for starred ones: more than a page."""
+    """Archive the emails with a label except starred ones: more than one page."""
     (label, other), me = draws.sample(_LABELS, 2), world.supervisor.email
     senders = draws.sample([each for each in world.people if each.email != me], 4)
     plain = 6 + draws.below(4)
@@ -89,8 +89,8 @@ def archive_labelled(world: World, draws: Draws) -> Job:
     goal = Goal().allows("mail_emails", "read")
     for row in world.rows("mail_emails", owner=me, folder="inbox", starred=False):
         if label in row["labels"]:
-            told = f"“{row['subject']}” is in the archive."
-            goal.changes("mail_emails", {"id": row["id"]}, told, loose=("read",), folder="archive")
+            requirement = f"“{row['subject']}” is in the archive."
+            goal.changes("mail_emails", {"id": row["id"]}, requirement, loose=("read",), folder="archive")
     solution = (
         login("mail", every=True),
         f"emails = every(apis.mail.show_emails, access_token=mail_token, label={label!r}, starred=False)",
@@ -98,24 +98,24 @@ def archive_labelled(world: World, draws: Draws) -> Job:
         "    apis.mail.move_email(access_token=mail_token, email_id=email['email_id'], folder='archive')",
         DONE,
     )
-    more = instead(solution, repr(label), repr(other))
+    more = replaced(solution, repr(label), repr(other))
     return Job(
         f"Move all emails with the label '{label}' from my inbox to the archive, except those with a star.",
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
-            "forgot the condition": instead(solution, ", starred=False", ""),
-            "to the trash": instead(solution, "folder='archive'", "folder='trash'"),
+            "first page only": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "forgot the condition": replaced(solution, ", starred=False", ""),
+            "to the trash": replaced(solution, "folder='archive'", "folder='trash'"),
             "the other label": more,
-            "collateral: the other label too": besides(besides(solution, more[1]), more[2]),
+            "collateral: the other label too": with_extra_turn(with_extra_turn(solution, more[1]), more[2]),
         },
     )
 
 
 @template("test", 2)
 def count_unread_of_circle(world: World, draws: Draws) -> Job:
-    """How many unread emails in the inbox are from people of one kind of relationship."""
+    """Count the unread emails in the inbox from people with one kind of relationship."""
     kind, many = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
     circle, me = world.related(kind), world.supervisor.email
     others = [each for each in world.people if each not in circle and each.email != me]
@@ -140,19 +140,26 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
         solution,
         Goal(answer=sum(row["sender"] in addresses for row in inbox)),
         {
-            "answer from the first page": instead(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
-            "answer counts read ones": instead(solution, ", read=False", ""),
-            "answer counts everybody's": instead(solution, " if email['sender'] in addresses", ""),
-            "answer counts the archive": instead(
+            "answer from the first page": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
+            "answer counts read ones": replaced(solution, ", read=False", ""),
+            "answer counts everybody's": replaced(solution, " if email['sender'] in addresses", ""),
+            "answer counts the archive": replaced(
                 solution,
                 "len([",
                 "len([email for email in every(apis.mail.show_emails, access_token=mail_token, "
                 "folder='archive', read=False) if email['sender'] in addresses]) + len([",
             ),
-            "collateral: marks them as read": besides(
+            "collateral: marks them as read": with_extra_turn(
                 solution,
                 "for email in emails:\n"
                 "    apis.mail.mark_email_read(access_token=mail_token, email_id=email['email_id'])",
             ),
         },
     )
+
+
+TEMPLATES = (
+    star_mail_of_person,
+    archive_labelled,
+    count_unread_of_circle,
+)

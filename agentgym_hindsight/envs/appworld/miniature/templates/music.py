@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.miniature.api import matches
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import past
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import past
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["PLAYLISTS", "expects_playlist", "findable_songs", "new_playlist"]
+__all__ = ["PLAYLISTS", "TEMPLATES", "expects_playlist", "findable_songs", "new_playlist"]
 
 PLAYLISTS = listed(
     "Rainy Monday, Sunday kitchen, Night bus, Long walks, Spring cleaning, Late shift, Campfire, Blue hour, "
@@ -22,7 +22,7 @@ PLAYLISTS = listed(
 
 
 def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
-    """Songs whose titles lead to no other song, neither by artist nor by album."""
+    """Draw songs whose title, as a query, finds no other song."""
     rows = world.rows("music_songs")
     artists = {row["id"]: row["name"] for row in world.rows("music_artists")}
     albums = {row["id"]: row["title"] for row in world.rows("music_albums")}
@@ -32,19 +32,19 @@ def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
 
 
 def expects_playlist(goal: Goal, world: World, title: str, songs: Sequence[Row], *, public: bool) -> Goal:
-    """A new playlist of the supervisor's with these songs in this order."""
+    """Require a new playlist of the supervisor with these songs in this order."""
     last = max(row["id"] for row in world.rows("music_playlists"))
     owner = world.supervisor.email
     goal.adds("music_playlists", f"There is a playlist “{title}”.", owner=owner, title=title, public=public)
     for position, song in enumerate(songs):
-        told = f"“{song['title']}” is song {position + 1} of it."
+        requirement = f"“{song['title']}” is song {position + 1} of it."
         where = {"position": position, "song_id": song["id"]}
-        goal.adds("music_playlist_songs", told, playlist_id=lambda key: key > last, **where)
+        goal.adds("music_playlist_songs", requirement, playlist_id=lambda key: key > last, **where)
     return goal
 
 
 def new_playlist(title: str, *, public: bool = False) -> str:
-    """Code that makes a playlist of ``songs``."""
+    """Return code that makes a playlist of ``songs``."""
     return (
         "new = apis.music.create_playlist(access_token=music_token, "
         f"title={title!r}{', public=True' if public else ''})['playlist_id']\n"
@@ -55,9 +55,9 @@ def new_playlist(title: str, *, public: bool = False) -> str:
 
 @template("train", 1)
 def ask_artist(world: World, draws: Draws) -> Job:
-    """Who recorded a song."""
+    """Name the artist of a song."""
     song = findable_songs(world, draws, 1)[0]
-    world.update("music_songs", song["id"], plays=100 + draws.below(90_000))  # no two tasks are alike
+    world.update("music_songs", song["id"], plays=100 + draws.below(90_000))  # makes every task different
     artist = world.row("music_artists", id=song["artist_id"])["name"]
     solution = f"songs = apis.music.search_songs(query={song['title']!r})", answer("songs[0]['artist']")
     other = f"[row['name'] for row in apis.music.search_artists() if row['name'] != {artist!r}][0]"
@@ -67,17 +67,17 @@ def ask_artist(world: World, draws: Draws) -> Job:
         solution,
         Goal(artist),
         {
-            "wrong answer: the album": instead(solution, "['artist']", "['album']"),
-            "wrong answer: the genre": instead(solution, "['artist']", "['genre']"),
-            "wrong answer: somebody else": instead(solution, "songs[0]['artist']", other),
-            "collateral change": besides(solution, f"{login('music')}\n{play}"),
+            "wrong answer: the album": replaced(solution, "['artist']", "['album']"),
+            "wrong answer: the genre": replaced(solution, "['artist']", "['genre']"),
+            "wrong answer: somebody else": replaced(solution, "songs[0]['artist']", other),
+            "collateral change": with_extra_turn(solution, f"{login('music')}\n{play}"),
         },
     )
 
 
 @template("train", 1)
 def play_at_volume(world: World, draws: Draws) -> Job:
-    """Play a song so loud."""
+    """Play a song at a given volume."""
     me, (song, other) = world.supervisor.email, findable_songs(world, draws, 2)
     volume = draws.pick([volume for volume in range(5, 100) if volume != 50])
     world.update("music_players", me, song_id=None, playing=False, volume=50)
@@ -87,24 +87,24 @@ def play_at_volume(world: World, draws: Draws) -> Job:
     )
     solution = login("music"), play, f"apis.music.set_volume(access_token=music_token, volume={volume})", DONE
     add = "apis.music.add_to_queue(access_token=music_token, song_id=song['song_id'])"
-    told = f"“{song['title']}” is playing at volume {volume}."
+    requirement = f"“{song['title']}” is playing at volume {volume}."
     return Job(
         f"Play the song “{song['title']}” and set the volume to {volume}.",
         solution,
-        Goal().changes("music_players", {"user": me}, told, song_id=song["id"], playing=True, volume=volume),
+        Goal().changes("music_players", {"user": me}, requirement, song_id=song["id"], playing=True, volume=volume),
         {
-            "wrong volume": instead(solution, f"volume={volume}", f"volume={volume + 1}"),
-            "wrong song": instead(solution, song["title"], other["title"]),
-            "plays nothing": instead(solution, play, "pass"),
-            "only queued": instead(solution, "play_song", "add_to_queue"),
-            "collateral change": besides(solution, add),
+            "wrong volume": replaced(solution, f"volume={volume}", f"volume={volume + 1}"),
+            "wrong song": replaced(solution, song["title"], other["title"]),
+            "plays nothing": replaced(solution, play, "pass"),
+            "only queued": replaced(solution, "play_song", "add_to_queue"),
+            "collateral change": with_extra_turn(solution, add),
         },
     )
 
 
 @template("dev", 1)
 def ask_longest_song(world: World, draws: Draws) -> Job:
-    """The longest song of a playlist: it is neither the first nor the most played one."""
+    """Name the longest song of a playlist; it is neither the first nor the most played one."""
     songs = draws.sample(world.rows("music_songs"), 7)
     longest = draws.pick(songs[1:])
     for song, seconds in zip(songs, draws.sample(range(130, 400), 7), strict=True):
@@ -129,22 +129,22 @@ def ask_longest_song(world: World, draws: Draws) -> Job:
         solution,
         Goal(longest["title"]),
         {
-            "wrong answer: the first": instead(solution, "longest['title']", "found['songs'][0]['title']"),
-            "wrong answer: the shortest": instead(solution, "max(", "min("),
-            "wrong answer: the most played": instead(solution, "song['seconds']", "song['plays']"),
-            "wrong answer: another playlist": instead(solution, title, other),
-            "collateral change": besides(solution, play),
+            "wrong answer: the first": replaced(solution, "longest['title']", "found['songs'][0]['title']"),
+            "wrong answer: the shortest": replaced(solution, "max(", "min("),
+            "wrong answer: the most played": replaced(solution, "song['seconds']", "song['plays']"),
+            "wrong answer: another playlist": replaced(solution, title, other),
+            "collateral change": with_extra_turn(solution, play),
         },
     )
 
 
 @template("test", 3)
 def gather_liked_songs(world: World, draws: Draws) -> Job:
-    """A playlist of all liked songs of a genre, in order of length."""
+    """Make a playlist of all liked songs of a genre, longest first."""
     me, rows = world.supervisor.email, world.rows("music_songs")
     genres = [row["genre"] for row in rows]
     genre, title = draws.pick(sorted({name for name in genres if genres.count(name) >= 6})), draws.pick(PLAYLISTS)
-    mine = draws.sample([row for row in rows if row["genre"] == genre], 6)  # more than a page holds
+    mine = draws.sample([row for row in rows if row["genre"] == genre], 6)  # more than one page
     others = draws.sample([row for row in rows if row["genre"] != genre], 7)
     for like in world.rows("music_likes", user=me):
         world.delete("music_likes", like)
@@ -167,10 +167,20 @@ def gather_liked_songs(world: World, draws: Draws) -> Job:
         solution,
         expects_playlist(Goal(), world, title, ordered, public=False),
         {
-            "first page only": instead(solution, "every(apis.music.show_liked_songs, ", "apis.music.show_liked_songs("),
-            "forgot the genre": instead(solution, f" if song['genre'] == {genre!r}", ""),
-            "the shortest first": instead(solution, ", reverse=True", ""),
-            "public": instead(solution, f"title={title!r}", f"title={title!r}, public=True"),
-            "collateral change": besides(solution, unlike),
+            "first page only": replaced(
+                solution, "every(apis.music.show_liked_songs, ", "apis.music.show_liked_songs("
+            ),
+            "forgot the genre": replaced(solution, f" if song['genre'] == {genre!r}", ""),
+            "the shortest first": replaced(solution, ", reverse=True", ""),
+            "public": replaced(solution, f"title={title!r}", f"title={title!r}, public=True"),
+            "collateral change": with_extra_turn(solution, unlike),
         },
     )
+
+
+TEMPLATES = (
+    ask_artist,
+    play_at_volume,
+    ask_longest_song,
+    gather_liked_songs,
+)

@@ -1,15 +1,15 @@
-"""Tasks about notes alone."""
+"""Tasks about notes."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal, same_text
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import past, put_note
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import past, put_note
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["count_tagged", "rename_tag", "write_note"]
+__all__ = ["TEMPLATES"]
 
 _TITLES = listed(
     "Spare key, Bicycle, Boiler, Winter tyres, Piano tuner, Vet, Library card, Cellar, Balcony, Lost scarf, Door code, "
@@ -52,20 +52,20 @@ def write_note(world: World, draws: Draws) -> Job:
         solution,
         Goal().adds("notes_notes", f"There is a note {title} with the text.", owner=world.supervisor.email, **wanted),
         {
-            "no text": instead(solution, f", content={content!r}", ""),
-            "title and text mixed up": instead(
+            "no text": replaced(solution, f", content={content!r}", ""),
+            "title and text mixed up": replaced(
                 solution, f"title={title!r}, content={content!r}", f"title={content!r}, content={title!r}"
             ),
-            "pinned": instead(solution, "content=", "pinned=True, content="),
-            "collateral: written twice": besides(solution, create),
-            "collateral: deletes another": besides(solution, drop),
+            "pinned": replaced(solution, "content=", "pinned=True, content="),
+            "collateral: written twice": with_extra_turn(solution, create),
+            "collateral: deletes another": with_extra_turn(solution, drop),
         },
     )
 
 
 @template("train", 1)
 def count_tagged(world: World, draws: Draws) -> Job:
-    """How many notes have a tag: more than a page of them, and others have the word in their text."""
+    """Count the notes with a tag: more than one page, and other notes have the word in their text."""
     tag, other = draws.sample(_TAGS, 2)
     count = 6 + draws.below(9)
     for place in range(count + 5):
@@ -105,8 +105,8 @@ def count_tagged(world: World, draws: Draws) -> Job:
         {
             "answer from the first page": counting(f"tag={tag!r}"),
             "answer counts the word": counting(f"query={tag!r}, page_limit=20"),
-            "answer for another tag": instead(solution, repr(tag), repr(other)),
-            "collateral: tags one more": besides(
+            "answer for another tag": replaced(solution, repr(tag), repr(other)),
+            "collateral: tags one more": with_extra_turn(
                 solution,
                 f"note = apis.notes.show_notes(access_token=notes_token, tag={other!r})[0]\n"
                 f"apis.notes.add_tag(access_token=notes_token, note_id=note['note_id'], tag={tag!r})",
@@ -117,7 +117,7 @@ def count_tagged(world: World, draws: Draws) -> Job:
 
 @template("test", 2)
 def rename_tag(world: World, draws: Draws) -> Job:
-    """Give a tag another name on every note that has it: more than a page, and some have other tags as well."""
+    """Rename a tag on every note that has it: more than one page, and some have other tags as well."""
     old, new, third = draws.sample(_TAGS, 3)
     goal = Goal()
     kinds = [{old}, {old, third}, {old, new}, *({old, *draws.pick(((), (third,)))} for _ in range(4 + draws.below(4)))]
@@ -141,12 +141,12 @@ def rename_tag(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.notes.show_notes, ", "apis.notes.show_notes("),
-            "drops the other tags": instead(
+            "first page only": replaced(solution, "every(apis.notes.show_notes, ", "apis.notes.show_notes("),
+            "drops the other tags": replaced(
                 solution, f"[tag for tag in note['tags'] if tag != {old!r}] + [{new!r}]", f"[{new!r}]"
             ),
-            "keeps the old tag": instead(solution, f"[tag for tag in note['tags'] if tag != {old!r}]", "note['tags']"),
-            "collateral: the third tag too": besides(
+            "keeps the old tag": replaced(solution, f"[tag for tag in note['tags'] if tag != {old!r}]", "note['tags']"),
+            "collateral: the third tag too": with_extra_turn(
                 solution,
                 f"for note in every(apis.notes.show_notes, access_token=notes_token, tag={third!r}):\n"
                 f"    if {new!r} not in note['tags']:\n"
@@ -154,3 +154,10 @@ def rename_tag(world: World, draws: Draws) -> Job:
             ),
         },
     )
+
+
+TEMPLATES = (
+    write_note,
+    count_tagged,
+    rename_tag,
+)

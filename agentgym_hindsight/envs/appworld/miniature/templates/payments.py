@@ -1,4 +1,4 @@
-"""Tasks in the payments app: one's balance, money sent, requests for money."""
+"""Tasks in the payments app: the balance, payments, requests for money."""
 
 from __future__ import annotations
 
@@ -6,52 +6,54 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import moment, past
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment, past
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["Deal", "expects_payments", "fill_account", "money", "others", "user"]
+__all__ = ["TEMPLATES", "Deal", "expects_payments", "fill_account", "money", "others", "user"]
 
-#: To whom, how much, what for.
+#: A payment: receiver, amount, note.
 Deal = tuple[Person, float, str]
 
 _THINGS = listed("cinema tickets, the taxi, paint, concert, museum, lamp oil, a new lock, pancakes, boat hire")
 
 
 def money(draws: Draws, low: int, high: int) -> float:
-    """An amount that is never a whole one."""
+    """Draw an amount that is not a whole number."""
     return round(low + draws.below(high - low) + (1 + draws.below(99)) / 100, 2)
 
 
 def others(world: World) -> list[Person]:
-    """Everybody but the supervisor."""
+    """Return all people except the supervisor."""
     return [person for person in world.people if person != world.supervisor]
 
 
 def fill_account(world: World, balance: float) -> None:
-    """So much is in the supervisor's account."""
+    """Set the balance of the supervisor's account."""
     world.update("payments_accounts", world.supervisor.email, balance=balance)
 
 
 def expects_payments(goal: Goal, world: World, deals: Sequence[Deal]) -> Goal:
-    """The supervisor pays people from the balance."""
+    """Require payments of the supervisor from the balance."""
     me = world.supervisor
     moved = {me.email: -sum(amount for _, amount, _ in deals)}
     for person, amount, note in deals:
-        told = f"{person.name} is sent {amount:.2f} with the note “{note}”."
-        goal.adds("payments_transactions", told, sender=me.email, receiver=person.email, amount=amount, note=note)
+        requirement = f"{person.name} is sent {amount:.2f} with the note “{note}”."
+        goal.adds(
+            "payments_transactions", requirement, sender=me.email, receiver=person.email, amount=amount, note=note
+        )
         moved[person.email] = moved.get(person.email, 0.0) + amount
     for email, amount in moved.items():
         balance = round(world.row("payments_accounts", user=email)["balance"] + amount, 2)
-        told = f"The balance of {world.person(email).name} is {balance:.2f}."
-        goal.changes("payments_accounts", {"user": email}, told, balance=balance)
+        requirement = f"The balance of {world.person(email).name} is {balance:.2f}."
+        goal.changes("payments_accounts", {"user": email}, requirement, balance=balance)
     return goal
 
 
 def user(name: str) -> str:
-    """Code for ``email``, the address of the person of exactly that name."""
+    """Return code that sets ``email`` to the address of the person of exactly this name."""
     return (
         f"users = apis.payments.search_users(access_token=payments_token, query={name!r})\n"
         f'email = [user["email"] for user in users if user["name"] == {name!r}][0]\n'
@@ -60,7 +62,7 @@ def user(name: str) -> str:
 
 @template("train", 1)
 def ask_balance(world: World, draws: Draws) -> Job:
-    """How much money is in the account."""
+    """Report the balance of the account."""
     balance = money(draws, 150, 980)
     fill_account(world, balance)
     solution = (
@@ -76,17 +78,17 @@ def ask_balance(world: World, draws: Draws) -> Job:
         solution,
         Goal(balance),
         {
-            "wrong answer": instead(solution, "answer=balance", "answer=int(balance)"),
-            "wrong answer: the newest payment": instead(solution, "answer=balance", f"answer={newest}"),
-            "no answer": instead(solution, "answer=balance", ""),
-            "collateral change": besides(solution, withdraw),
+            "wrong answer": replaced(solution, "answer=balance", "answer=int(balance)"),
+            "wrong answer: the newest payment": replaced(solution, "answer=balance", f"answer={newest}"),
+            "no answer": replaced(solution, "answer=balance", ""),
+            "collateral change": with_extra_turn(solution, withdraw),
         },
     )
 
 
 @template("train", 1)
 def send_money(world: World, draws: Draws) -> Job:
-    """Send somebody an amount, with a note."""
+    """Send an amount to a person, with a note."""
     person, other = draws.sample(others(world), 2)
     amount, note = money(draws, 5, 60), draws.pick(_THINGS)
     fill_account(world, money(draws, 200, 500))
@@ -99,18 +101,18 @@ def send_money(world: World, draws: Draws) -> Job:
         solution,
         expects_payments(Goal(), world, [(person, amount, note)]),
         {
-            "wrong amount": instead(solution, f"amount={amount}", f"amount={amount + 1:.2f}"),
-            "wrong person": instead(solution, person.name, other.name),
-            "no note": instead(solution, f", note={note!r}", ""),
-            "asks for the money": instead(solution, pay, ask),
-            "collateral change": besides(solution, ask),
+            "wrong amount": replaced(solution, f"amount={amount}", f"amount={amount + 1:.2f}"),
+            "wrong person": replaced(solution, person.name, other.name),
+            "no note": replaced(solution, f", note={note!r}", ""),
+            "asks for the money": replaced(solution, pay, ask),
+            "collateral change": with_extra_turn(solution, ask),
         },
     )
 
 
 @template("train", 2)
 def accept_requests_of_roommates(world: World, draws: Draws) -> Job:
-    """Pay what the roommates ask for, and nobody else, though others' requests are newer."""
+    """Accept the payment requests of the roommates only; the requests of other people are newer."""
     me, roommates = world.supervisor.email, world.related("roommate")
     strangers = [person for person in others(world) if person not in roommates]
     fill_account(world, money(draws, 1500, 2500))
@@ -122,8 +124,8 @@ def accept_requests_of_roommates(world: World, draws: Draws) -> Job:
     for row in world.rows("payments_requests", payer=me, status="pending"):
         person = world.person(row["requester"])
         if person in roommates:
-            told = f"The request of {person.name} for {row['amount']:.2f} is accepted."
-            goal.changes("payments_requests", {"id": row["id"]}, told, status="accepted")
+            requirement = f"The request of {person.name} for {row['amount']:.2f} is accepted."
+            goal.changes("payments_requests", {"id": row["id"]}, requirement, status="accepted")
             deals.append((person, row["amount"], row["note"]))
     accept = "        apis.payments.accept_payment_request(access_token=payments_token, request_id=row['request_id'])"
     loop = "for row in requests:\n    if row['requester'] in addresses:\n" + accept
@@ -141,10 +143,10 @@ def accept_requests_of_roommates(world: World, draws: Draws) -> Job:
         solution,
         expects_payments(goal, world, deals),
         {
-            "first page only": instead(solution, "every(apis.payments.show_payment_requests, ", _FIRST_PAGE),
-            "everybody's requests": instead(solution, "if row['requester'] in addresses", "if True"),
-            "denies them": instead(solution, "accept_payment", "deny_payment"),
-            "collateral change": besides(solution, deny_others),
+            "first page only": replaced(solution, "every(apis.payments.show_payment_requests, ", _FIRST_PAGE),
+            "everybody's requests": replaced(solution, "if row['requester'] in addresses", "if True"),
+            "denies them": replaced(solution, "accept_payment", "deny_payment"),
+            "collateral change": with_extra_turn(solution, deny_others),
         },
     )
 
@@ -154,7 +156,7 @@ _FIRST_PAGE = "apis.payments.show_payment_requests("
 
 @template("test", 1)
 def take_request_back(world: World, draws: Draws) -> Job:
-    """Cancel one request that was sent, among others to the same person or for the same thing."""
+    """Cancel one sent payment request; others went to the same person or have the same note."""
     me, amount = world.supervisor.email, money(draws, 5, 60)
     person, other = draws.sample(others(world), 2)
     thing, another = draws.sample(_THINGS, 2)
@@ -184,9 +186,17 @@ def take_request_back(world: World, draws: Draws) -> Job:
         solution,
         Goal().changes("payments_requests", where, "The request is cancelled.", status="cancelled"),
         {
-            "wrong person": instead(solution, person.name, other.name),
-            "wrong request": instead(solution, repr(thing), repr(another)),
-            "all requests to the person": instead(solution, f" and row['note'] == {thing!r}", ""),
-            "collateral change": besides(solution, cancel.replace("==", "!=", 1)),
+            "wrong person": replaced(solution, person.name, other.name),
+            "wrong request": replaced(solution, repr(thing), repr(another)),
+            "all requests to the person": replaced(solution, f" and row['note'] == {thing!r}", ""),
+            "collateral change": with_extra_turn(solution, cancel.replace("==", "!=", 1)),
         },
     )
+
+
+TEMPLATES = (
+    ask_balance,
+    send_money,
+    accept_requests_of_roommates,
+    take_request_back,
+)

@@ -1,24 +1,24 @@
-"""Tasks about the phone alone: the time, alarms, contacts, text messages."""
+"""Tasks about the phone: the time, alarms, contacts, text messages."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import CITY
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import add_namesake, clock
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
     answer,
-    besides,
     contact,
-    instead,
     login,
+    replaced,
     sends_text,
+    with_extra_turn,
 )
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import clock, namesake
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["ask_the_time", "change_address", "set_alarm", "switch_off_alarm", "text_contact"]
+__all__ = ["TEMPLATES"]
 
 _LABELS = listed(
     "Bread, Laundry, Pills, Stretch, Medicine, Tea, Oven, Call home, Feed the cat, Parcel, Bus, Market, Bins, Choir, "
@@ -41,7 +41,7 @@ _STREETS = listed(
 
 @template("train", 1)
 def ask_the_time(world: World, draws: Draws) -> Job:
-    """What time it is: no login is needed."""
+    """Report the time; this needs no login."""
     now = f"{world.now[:11]}{clock(draws, 7, 22, 1)}:00"
     world.update("system_world", 1, now=now)
     asked = draws.pick(
@@ -60,10 +60,10 @@ def ask_the_time(world: World, draws: Draws) -> Job:
         solution,
         Goal(answer=now[11:16]),
         {
-            "answer is the date": instead(solution, "now[11:16]", "now[:10]"),
-            "answer is the hour alone": instead(solution, "now[11:16]", "now[11:13]"),
+            "answer is the date": replaced(solution, "now[11:16]", "now[:10]"),
+            "answer is the hour alone": replaced(solution, "now[11:16]", "now[11:13]"),
             "answer is the weekday": (answer('apis.phone.show_time()["weekday"]'),),
-            "collateral: sets an alarm": besides(solution, f"{login('phone')}\n{alarm}"),
+            "collateral: sets an alarm": with_extra_turn(solution, f"{login('phone')}\n{alarm}"),
         },
     )
 
@@ -101,20 +101,20 @@ def set_alarm(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "an hour late": instead(solution, repr(time), repr(late)),
-            "no label": instead(solution, f", label={label!r}", ""),
-            "every weekday": instead(solution, "label=", 'days=["Mon", "Tue", "Wed", "Thu", "Fri"], label='),
-            "collateral: set twice": besides(solution, create),
-            "collateral: another one is switched off": besides(solution, off),
+            "an hour late": replaced(solution, repr(time), repr(late)),
+            "no label": replaced(solution, f", label={label!r}", ""),
+            "every weekday": replaced(solution, "label=", 'days=["Mon", "Tue", "Wed", "Thu", "Fri"], label='),
+            "collateral: set twice": with_extra_turn(solution, create),
+            "collateral: another one is switched off": with_extra_turn(solution, off),
         },
     )
 
 
 @template("train", 1)
 def text_contact(world: World, draws: Draws) -> Job:
-    """Send somebody a text message; somebody else has the same first name."""
+    """Send a text message to a person; another contact has the same first name."""
     person = draws.pick([each for each in world.people if each.relationships])
-    other = namesake(world, draws, person)
+    other = add_namesake(world, draws, person)
     text = draws.pick(_LINES).format(clock(draws, 8, 22))
     asked = draws.pick(
         (
@@ -131,18 +131,18 @@ def text_contact(world: World, draws: Draws) -> Job:
         sends_text(Goal(), world, person, text),
         {
             "wrong person": (login("phone"), f"{contact(other.name)}\n{send}", DONE),
-            "wrong text": instead(solution, repr(text), repr(f"{person.first_name}?")),
-            "collateral: sent twice": besides(solution, send),
-            "collateral: the namesake gets it too": besides(solution, f"{contact(other.name)}\n{send}"),
+            "wrong text": replaced(solution, repr(text), repr(f"{person.first_name}?")),
+            "collateral: sent twice": with_extra_turn(solution, send),
+            "collateral: the namesake gets it too": with_extra_turn(solution, f"{contact(other.name)}\n{send}"),
         },
     )
 
 
 @template("dev", 1)
 def change_address(world: World, draws: Draws) -> Job:
-    """Put a contact's new address in, and nothing else of it."""
+    """Change the address of a contact, and nothing else."""
     person = draws.pick([each for each in world.people if each.relationships])
-    other = namesake(world, draws, person)
+    other = add_namesake(world, draws, person)
     address = f"{1 + draws.below(89)} {draws.pick(_STREETS)}, {CITY}"
     row = world.row("phone_contacts", owner=world.supervisor.email, phone_number=person.phone_number)
     change = (
@@ -161,10 +161,10 @@ def change_address(world: World, draws: Draws) -> Job:
         Goal().changes("phone_contacts", {"id": row["id"]}, f"{person.name} has the new address.", address=address),
         {
             "wrong person": (login("phone"), f"{contact(other.name)}\n{change}", DONE),
-            "half the address": instead(solution, f", {CITY}'", "'"),
-            "loses the relationship": instead(solution, "address=", "relationships=[], address="),
+            "half the address": replaced(solution, f", {CITY}'", "'"),
+            "loses the relationship": replaced(solution, "address=", "relationships=[], address="),
             "a new contact in place of the old one": (login("phone"), f"{contact(person.name)}\n{new}", DONE),
-            "collateral: the namesake moves too": besides(solution, f"{contact(other.name)}\n{change}"),
+            "collateral: the namesake moves too": with_extra_turn(solution, f"{contact(other.name)}\n{change}"),
         },
     )
 
@@ -195,8 +195,17 @@ def switch_off_alarm(world: World, draws: Draws) -> Job:
         Goal().changes("phone_alarms", {"id": rows[time]}, f"The alarm at {time} is switched off.", enabled=False),
         {
             "deletes it": (*solution[:2], delete, DONE),
-            "the first of that label": instead(solution, f" and row['time'] == {time!r}]", "][:1]"),
-            "collateral: all of that label": instead(solution, f" and row['time'] == {time!r}", ""),
-            "moves it": instead(solution, "enabled=False", "time='23:59'"),
+            "the first of that label": replaced(solution, f" and row['time'] == {time!r}]", "][:1]"),
+            "collateral: all of that label": replaced(solution, f" and row['time'] == {time!r}", ""),
+            "moves it": replaced(solution, "enabled=False", "time='23:59'"),
         },
     )
+
+
+TEMPLATES = (
+    ask_the_time,
+    set_alarm,
+    text_contact,
+    change_address,
+    switch_off_alarm,
+)

@@ -1,22 +1,22 @@
-"""Tasks in the shop: prices, the cart, the wish list, things sent back."""
+"""Tasks in the shop: prices, the cart, the wish list, returns."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.tables import Row
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws, Job, template
-from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, besides, instead, login
-from agentgym_hindsight.envs.appworld.miniature.templates.planting import moment
+from agentgym_hindsight.envs.appworld.miniature.schema import Row
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
+from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["empty_cart", "expects_order", "put_order"]
+__all__ = ["TEMPLATES", "empty_cart", "expects_order", "put_order"]
 
 _REASONS = listed("too small, too big, wrong colour, not what I thought, a present I got twice, too heavy")
 
 
 def put_order(world: World, status: str, days: int, product: Row, quantity: int) -> int:
-    """An order of the supervisor's, placed so many days from today; its id."""
+    """Add an order of the supervisor, placed ``days`` days from today, and return its id."""
     order = world.insert(
         "shop_orders",
         user=world.supervisor.email,
@@ -34,25 +34,25 @@ def put_order(world: World, status: str, days: int, product: Row, quantity: int)
 
 
 def empty_cart(world: World) -> None:
-    """Nothing is in the supervisor's cart."""
+    """Remove everything from the supervisor's cart."""
     for row in world.rows("shop_cart", user=world.supervisor.email):
         world.delete("shop_cart", row)
 
 
 def expects_order(goal: Goal, world: World, product: Row, quantity: int, address: Row, card: Row) -> Goal:
-    """So many of a product are ordered."""
+    """Require an order of ``quantity`` pieces of a product."""
     last, total = max(row["id"] for row in world.rows("shop_orders")), round(product["price"] * quantity, 2)
-    told = {"address_id": address["id"], "card_id": card["id"], "total": total, "status": "placed"}
-    goal.adds("shop_orders", f"There is an order for {total:.2f}.", user=world.supervisor.email, **told)
-    told = {"order_id": lambda key: key > last, "product_id": product["id"], "quantity": quantity}
-    goal.adds("shop_order_items", f"It is for {quantity} of the {product['name']}.", **told)
+    values = {"address_id": address["id"], "card_id": card["id"], "total": total, "status": "placed"}
+    goal.adds("shop_orders", f"There is an order for {total:.2f}.", user=world.supervisor.email, **values)
+    values = {"order_id": lambda key: key > last, "product_id": product["id"], "quantity": quantity}
+    goal.adds("shop_order_items", f"It is for {quantity} of the {product['name']}.", **values)
     stock = world.row("shop_products", id=product["id"])["stock"]
     return goal.changes("shop_products", {"id": product["id"]}, "The shop has as many less.", stock=stock - quantity)
 
 
 @template("train", 1)
 def ask_price(world: World, draws: Draws) -> Job:
-    """What a product costs."""
+    """Report the price of a product."""
     product, other = draws.sample(world.rows("shop_products"), 2)
     price = 5 + draws.below(90) + (11 + draws.below(30)) / 100  # cents that no other product has
     world.update("shop_products", product["id"], price=round(price, 2), stock=30)
@@ -68,17 +68,17 @@ def ask_price(world: World, draws: Draws) -> Job:
         solution,
         Goal(round(price, 2)),
         {
-            "wrong answer: another product": instead(solution, product["name"], other["name"]),
-            "wrong answer: the cheapest of all": instead(solution, "products[0]['price']", cheapest),
-            "wrong answer: the rating": instead(solution, "products[0]['price']", "products[0]['rating']"),
-            "collateral change": besides(solution, f"{login('shop')}\n{add}"),
+            "wrong answer: another product": replaced(solution, product["name"], other["name"]),
+            "wrong answer: the cheapest of all": replaced(solution, "products[0]['price']", cheapest),
+            "wrong answer: the rating": replaced(solution, "products[0]['price']", "products[0]['rating']"),
+            "collateral change": with_extra_turn(solution, f"{login('shop')}\n{add}"),
         },
     )
 
 
 @template("train", 2)
 def put_cheapest_into_cart(world: World, draws: Draws) -> Job:
-    """The cheapest of a department that can be had and is good; cheaper ones are sold out or poor."""
+    """Put the cheapest product of a department that is in stock and well rated into the cart."""
     me, quantity, stars = world.supervisor.email, 2 + draws.below(4), draws.pick((3.5, 3.8, 4.0, 4.2))
     departments = [row["department"] for row in world.rows("shop_products")]
     department = draws.pick(sorted({name for name in departments if departments.count(name) > 3}))
@@ -102,17 +102,17 @@ def put_cheapest_into_cart(world: World, draws: Draws) -> Job:
         solution,
         Goal().adds("shop_cart", "The right product is in the cart.", user=me, product_id=best, quantity=quantity),
         {
-            "wrong quantity": instead(solution, f"quantity={quantity}", "quantity=1"),
-            "forgot the rating": instead(solution, f"min_rating={stars}, ", ""),
-            "the dearest": instead(solution, "price_low", "price_high"),
-            "collateral change": besides(solution, add.format(rows[1]["id"], 1)),
+            "wrong quantity": replaced(solution, f"quantity={quantity}", "quantity=1"),
+            "forgot the rating": replaced(solution, f"min_rating={stars}, ", ""),
+            "the dearest": replaced(solution, "price_low", "price_high"),
+            "collateral change": with_extra_turn(solution, add.format(rows[1]["id"], 1)),
         },
     )
 
 
 @template("dev", 2)
 def take_sold_out_off_wish_list(world: World, draws: Draws) -> Job:
-    """Some products of a long wish list are sold out: those leave it."""
+    """Remove the sold-out products from a wish list of three pages."""
     me = world.supervisor.email
     for row in world.rows("shop_wishes", user=me):
         world.delete("shop_wishes", row)
@@ -138,10 +138,10 @@ def take_sold_out_off_wish_list(world: World, draws: Draws) -> Job:
         solution,
         goal,
         {
-            "first page only": instead(solution, "every(apis.shop.show_wish_list, ", "apis.shop.show_wish_list("),
-            "empties the list": instead(solution, "['stock'] == 0", "['stock'] >= 0"),
-            "the others instead": instead(solution, "['stock'] == 0", "['stock'] > 0"),
-            "collateral change": besides(solution, kept + remove),
+            "first page only": replaced(solution, "every(apis.shop.show_wish_list, ", "apis.shop.show_wish_list("),
+            "empties the list": replaced(solution, "['stock'] == 0", "['stock'] >= 0"),
+            "the others instead": replaced(solution, "['stock'] == 0", "['stock'] > 0"),
+            "collateral change": with_extra_turn(solution, kept + remove),
         },
     )
 
@@ -171,16 +171,24 @@ def send_purchase_back(world: World, draws: Draws) -> Job:
     )
     cancel = "placed = apis.shop.show_orders(access_token=shop_token, status='placed', query=name)[0]\n"
     cancel += "apis.shop.cancel_order(access_token=shop_token, order_id=placed['order_id'])"
-    told = {"order_id": order, "product_id": product["id"], "quantity": quantity, "reason": reason}
+    values = {"order_id": order, "product_id": product["id"], "quantity": quantity, "reason": reason}
     return Job(
         f"Send the {product['name']} back that I bought: all pieces of the most recent order of it that was "
         f"delivered, with the reason “{reason}”.",
         solution,
-        Goal().adds("shop_returns", "The product is sent back.", user=world.supervisor.email, **told),
+        Goal().adds("shop_returns", "The product is sent back.", user=world.supervisor.email, **values),
         {
-            "the older order": instead(solution, "orders[0]", "orders[1]"),
-            "one piece only": instead(solution, "quantity=item['quantity']", "quantity=1"),
-            "no reason": instead(solution, f", reason={reason!r}", ""),
-            "collateral change": besides(solution, cancel),
+            "the older order": replaced(solution, "orders[0]", "orders[1]"),
+            "one piece only": replaced(solution, "quantity=item['quantity']", "quantity=1"),
+            "no reason": replaced(solution, f", reason={reason!r}", ""),
+            "collateral change": with_extra_turn(solution, cancel),
         },
     )
+
+
+TEMPLATES = (
+    ask_price,
+    put_cheapest_into_cart,
+    take_sold_out_off_wish_list,
+    send_purchase_back,
+)

@@ -1,4 +1,4 @@
-"""The shop: what it sells, what was bought, what people say of it."""
+"""Initial data of the shop: products, orders and reviews."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BLAME = ("Arrived scratched", "Smaller than I thought", "Broke after a month", 
 
 
 def write_shop(story: Story) -> None:
-    """Products of every kind in two brands or so, and the supervisor's dealings with them."""
+    """Write one product for each kind of article, and the supervisor's orders, return, cart, wish list and review."""
     me, draws = story.me, story.draws("shop")
     products: list[tuple[int, float]] = []
     for department, thing, kinds, features, low, high in _GOODS:

@@ -1,4 +1,4 @@
-"""Accounts, payments and requests for money."""
+"""Initial data of the payments app: accounts, payments and payment requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SMALL = ("coffee", "cinema", "lunch", "bus tickets", "flowers", "pizza", "conce
 
 
 def write_payments(story: Story) -> None:
-    """Everybody's balance; what went between them in the last two months."""
+    """Write the balances of all people, and their payments of the last two months."""
     me, draws = story.me, story.draws("payments")
     roommates, friends = story.related("roommate"), story.related("friend")
     for person in story.people:

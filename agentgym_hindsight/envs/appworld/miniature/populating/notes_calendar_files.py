@@ -1,4 +1,4 @@
-"""Notes, calendar and files."""
+"""Initial data of the notes, calendar and files apps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXERCISES = ("squats", "push-ups", "rowing", "plank", "lunges", "cycling")
 
 
 def write_notes(story: Story) -> None:
-    """The supervisor's notes, and a few that others keep to themselves."""
+    """Write the supervisor's notes, and a few private notes of other people."""
     me, draws = story.me, story.draws("notes")
     lunch = draws.sample(_EXERCISES, 3)
     notes: list[tuple[str, str, list[str], bool]] = [
@@ -100,7 +100,7 @@ def write_notes(story: Story) -> None:
 
 
 def write_calendar(story: Story) -> None:
-    """The supervisor's weeks, before and after today, and the others' busy hours."""
+    """Write the supervisor's events before and after today, and busy hours of other people."""
     me, draws = story.me, story.draws("calendar")
     manager, coworkers = story.related("manager")[0], story.related("coworker")
     friends, roommates = story.related("friend"), story.related("roommate")
@@ -164,13 +164,13 @@ def write_calendar(story: Story) -> None:
         (story.related("neighbor")[0], "Street party", 13, 16, "in the street", "declined"),
     ):
         event(who, title, story.at(offset, clock(hour)), story.at(offset, clock(hour + 2)), where, "", (me, status))
-    for person in (*coworkers, *draws.sample(friends, 2)):  # what makes common times worth looking for
+    for person in (*coworkers, *draws.sample(friends, 2)):  # so that a common free time must be looked up
         hour = 9 + draws.below(7)
         event(person, "Busy", story.at(1, clock(hour)), story.at(1, clock(hour + 1, 30)))
 
 
 def write_files(story: Story) -> None:
-    """The supervisor's directories; a little of others'."""
+    """Write the supervisor's directories and files, and a few files of other people."""
     me, draws = story.me, story.draws("files")
     coworker = story.related("coworker")[0]
     folder, project, other = (

@@ -1,4 +1,4 @@
-"""Music: who plays, what they recorded, what the supervisor makes of it."""
+"""Initial data of the music app: artists, albums, songs, and the supervisor's library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOUNS = [
 
 
 def write_music(story: Story) -> None:
-    """Ten artists with two albums each or one, three to four songs an album; the supervisor's library."""
+    """Write ten artists with one or two albums of three or four songs each, and the supervisor's library."""
     me, draws = story.me, story.draws("music")
     titles = draws.sample([f"{one} {other}" for one in _ADJECTIVES for other in _NOUNS], 100)
     songs: list[int] = []

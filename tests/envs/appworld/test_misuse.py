@@ -1,4 +1,4 @@
-"""What somebody tries who wants more than the task gives, or wants the host to stumble."""
+"""Attempts to get unearned reward, and hostile or odd inputs to the host."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ def env() -> Iterator[AppWorldEnv]:
     made.close()
 
 
-class TestFarming:
-    """Nothing is to be had for nothing."""
+class TestUnearnedReward:
+    """Reward needs at least one wanted change or the right answer."""
 
-    @pytest.mark.parametrize("ending", ["", "status='fail'", "answer='?'", "answer=[1, 'a']", "answer=True"])
-    @pytest.mark.parametrize("template", ["count_tagged", "send_money", "ask_the_time"])
-    def test_ending_at_once_does_not_pay(self, template: str, ending: str) -> None:
-        env = AppWorldEnv(templates=[template])
-        env.reset(seed=0)
-        _, reward, terminated, _, info = env.step(f"apis.supervisor.complete_task({ending})")
-        assert (reward, terminated, info["won"]) == (0.0, True, False)
-        assert 0 < info["score"] < 1, "the share of checks stays what it is"
-        env.close()
+    def test_completing_at_once_has_no_reward(self) -> None:
+        for template in ("count_tagged", "send_money", "ask_the_time"):
+            env = AppWorldEnv(templates=[template])
+            for ending in ("", "status='fail'", "answer='?'", "answer=[1, 'a']", "answer=True"):
+                env.reset(seed=0)
+                _, reward, terminated, _, info = env.step(f"apis.supervisor.complete_task({ending})")
+                assert (reward, terminated, info["won"]) == (0.0, True, False), (template, ending)
+                assert 0 < info["score"] < 1, (template, ending)  # the score still counts the passed checks
+            env.close()
 
-    def test_half_the_deed_pays_its_share_and_no_more(self) -> None:
+    def test_half_of_the_wanted_changes_give_the_share_of_passed_checks(self) -> None:
         goal = Goal().adds("notes_notes", "a note", title="Tea").adds("notes_notes", "another", title="Milk")
         world = World.new(3)
         world.insert("notes_notes", owner=world.supervisor.email, title="Tea")
@@ -76,15 +76,16 @@ class TestFarming:
         assert judge(goal, Delta((), SCHEMA), "success", None).reward == 0.0
         world.close()
 
-    def test_the_genuine_benchmarks_labels_say_what_is_had_for_nothing(self) -> None:
+    def test_tests_that_doing_nothing_passes_give_no_reward(self) -> None:
+        """The genuine benchmark labels such tests ``no_op_pass``."""
         free, earned = ({"requirement": "a", "label": f"no_op_{label}"} for label in ("pass", "fail"))
         assert read_verdict({"passes": [free], "failures": [earned]}).reward == 0.0
         assert read_verdict({"passes": [earned], "failures": [free]}).reward == 0.5
         assert read_verdict({"passes": [free], "failures": [earned]}).closed().reward == 0.0
-        assert read_verdict({"passes": [free], "failures": []}).reward == 1.0, "won is won"
+        assert read_verdict({"passes": [free], "failures": []}).reward == 1.0, "all tests pass"
 
-    def test_after_the_end_nothing_counts(self, env: AppWorldEnv) -> None:
-        """The rest of the program that completes the task changes neither the answer nor a table."""
+    def test_code_after_complete_task_changes_nothing(self, env: AppWorldEnv) -> None:
+        """It changes neither the answer nor a table."""
         env.reset(seed=0)
         code = (
             "passwords = {row['app']: row for row in apis.supervisor.show_account_passwords()}\n"
@@ -102,26 +103,24 @@ class TestFarming:
         assert not env.backend.play.world.delta()  # type: ignore[union-attr]
 
 
-class TestLine:
-    """Messages to the host that are not what they seem."""
+class TestForgedMessages:
+    """Messages that code in the sandbox writes to the host's connection itself."""
 
-    @pytest.mark.parametrize("message", ["{}", '{"type": "done"}', '{"nonce": null, "type": "done"}'])
-    def test_a_first_message_without_a_number_is_no_stale_one(self, sandbox: Sandbox, message: str) -> None:
-        outcome = sandbox.run(f"{PRELUDE}send({message!r})")
-        assert (outcome.kind, outcome.fresh) == ("protocol", True)
-        assert sandbox.run("print(1)").output == "1\n"
+    def test_a_first_message_without_a_nonce_is_a_protocol_error(self, sandbox: Sandbox) -> None:
+        for message in ("{}", '{"type": "done"}', '{"nonce": null, "type": "done"}'):
+            outcome = sandbox.run(f"{PRELUDE}send({message!r})")
+            assert (outcome.kind, outcome.fresh) == ("protocol", True), message
+            assert sandbox.run("print(1)").output == "1\n"
 
-    def test_a_slow_drip_of_bytes_is_cut_off(self) -> None:
+    def test_slowly_written_bytes_do_not_extend_the_time_limit(self) -> None:
+        """The 99 bytes of this message would take two seconds; then it would be a protocol error."""
         sandbox = Sandbox(echo, None, Limits(seconds=0.3, grace=0.3))
         drip = "import time\nos.write(worker()._line._descriptor, bytes([0, 0, 99, 0]))\nworker()._clock.stop()\n"
         drip += "while True:\n    os.write(worker()._line._descriptor, b'x')\n    time.sleep(0.02)"
-        began = time.monotonic()
-        outcome = sandbox.run(PRELUDE + drip)
-        assert outcome.kind == "timeout"
-        assert time.monotonic() - began < 3
+        assert sandbox.run(PRELUDE + drip).kind == "timeout"
         sandbox.close()
 
-    def test_a_program_that_goes_on_after_its_end_touches_no_other_turn(self) -> None:
+    def test_a_call_after_a_forged_end_message_reaches_no_later_turn(self) -> None:
         calls: list[str] = []
         sandbox = Sandbox(lambda app, api, arguments: calls.append(api), None, Limits(seconds=1.0, grace=0.5))
         forged = "import json, time\nnonce = worker()._nonce\n"
@@ -136,9 +135,9 @@ class TestLine:
 
 
 class TestHostTime:
-    """The worker's clock does not run in the host: no API may take long, whatever an agent has stored."""
+    """The time limit of a turn does not cover the host, so no API may be slow, whatever an agent has stored."""
 
-    def test_counting_what_an_agent_has_made_up(self) -> None:
+    def test_counting_tags_and_relationships_takes_linear_time(self) -> None:
         world = World.new(3)
         passwords = {row["app"]: row for row in world.call("supervisor", "show_account_passwords", {})}
         tokens = {
@@ -151,21 +150,21 @@ class TestHostTime:
             world.call("notes", "create_note", {**notes, "title": "x", "tags": row})
             number = f"{1_000_000 + place}"
             world.call("phone", "add_contact", {**phone, "name": "x", "phone_number": number, "relationships": row})
-        began = time.monotonic()
+        began = time.process_time()
         assert len(world.call("notes", "show_tags", notes)) >= 15_000
         assert len(world.call("phone", "show_relationships", phone)) >= 15_000
-        assert time.monotonic() - began < 2, "squares of 15,000 take ten seconds"
+        assert time.process_time() - began < 2, "CPU seconds; counting each of 15,000 words by a scan takes ten"
         world.close()
 
 
 class TestProcesses:
     @pytest.mark.parametrize("without", [(), ("namespaces",)])
-    def test_the_thread_that_began_may_end(self, without: tuple[str, ...]) -> None:
-        """The kernel takes the death of the thread that started a process for that of its parent."""
+    def test_a_sandbox_outlives_the_thread_that_started_it(self, without: tuple[str, ...]) -> None:
+        """The parent-death signal of Linux is sent when the thread that started a process ends."""
         made: list[Sandbox] = []
 
         def begin() -> None:
-            nursery("", frozenset(without)).close()  # else another test has started it, in a thread that lives
+            nursery("", frozenset(without)).close()  # else a zygote of another test, started in a live thread, is used
             made.append(Sandbox(echo, without=without))
             made[0].run("x = 1")
 
@@ -177,8 +176,8 @@ class TestProcesses:
         made[0].close()
 
     @pytest.mark.parametrize("scarce", ["fork", "socketpair"])
-    def test_no_room_for_another_costs_nobody_else(self, scarce: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A zygote that cannot fork says so and lives on; the host neither ends nor replaces it."""
+    def test_a_failed_fork_affects_no_other_sandbox(self, scarce: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A zygote that cannot fork reports it and keeps running; the host neither ends nor replaces it."""
 
         def none_left(*_: object) -> None:
             raise BlockingIOError
@@ -196,7 +195,7 @@ class TestProcesses:
                 home.spawn()
             assert home._control is ours
 
-    def test_a_killed_zygote_costs_the_variables_and_not_the_episode(self, env: AppWorldEnv) -> None:
+    def test_after_a_killed_zygote_the_episode_continues_without_variables(self, env: AppWorldEnv) -> None:
         env.reset(seed=0)
         env.step("x = 1")
         os.kill(env.backend._sandbox._nursery.pid, signal.SIGKILL)  # type: ignore[union-attr]
@@ -207,7 +206,7 @@ class TestProcesses:
         assert not info["action_valid"]
         assert env.step("print(1)")[0] == "1"
 
-    def test_a_killed_worker_of_a_vector_env_is_a_broken_rollout(self) -> None:
+    def test_a_killed_worker_of_a_vector_env_breaks_only_its_rollout(self) -> None:
         venv = HindsightVectorEnv("AppWorld-Hindsight-v0", 2, workers=2)
         venv.reset(seed=0)
         *_, infos = venv.step(["x = 1"] * 2)
@@ -221,8 +220,8 @@ class TestProcesses:
         venv.close()
 
 
-class TestSameAgain:
-    """The same code prints the same text: in any process, under any hash seed, whatever was played before."""
+class TestDeterminism:
+    """The same code prints the same text in any process, with any hash seed, and after any other episode."""
 
     CODES = (
         "import uuid, secrets, random\nprint(uuid.uuid4(), uuid.uuid1(), secrets.token_hex(4), random.random())",
@@ -233,7 +232,7 @@ class TestSameAgain:
         "class A: pass\nraise ValueError(A())",
     )
 
-    def test_in_other_processes(self) -> None:
+    def test_the_output_is_the_same_in_other_processes(self) -> None:
         code = (
             "import sys\nfrom agentgym_hindsight.envs.appworld.env import AppWorldEnv\n"
             "env = AppWorldEnv()\nenv.reset(seed=5)\n"
@@ -254,7 +253,7 @@ class TestSameAgain:
         assert pages[0] == pages[1] == pages[2]
         assert " at 0x…>" in pages[0]
 
-    def test_in_turns_with_another(self) -> None:
+    def test_the_output_does_not_depend_on_another_backend(self) -> None:
         alone = MiniatureBackend(MiniatureLibrary())
         first, second = MiniatureBackend(MiniatureLibrary()), MiniatureBackend(MiniatureLibrary())
         for backend in (alone, first, second):
@@ -267,7 +266,7 @@ class TestSameAgain:
         for backend in (alone, first, second):
             backend.close()
 
-    def test_chance_follows_the_seed(self, sandbox: Sandbox) -> None:
+    def test_random_values_depend_on_the_seed(self, sandbox: Sandbox) -> None:
         def drawn(seed: int) -> str:
             sandbox.reset(seed=seed)
             return sandbox.run("import uuid\nprint(uuid.uuid4(), uuid.uuid4())").output
@@ -276,8 +275,8 @@ class TestSameAgain:
         assert len(set(drawn(1).split())) == 2
 
 
-class TestManners:
-    def test_a_thought_is_no_command(self, env: AppWorldEnv) -> None:
+class TestInputs:
+    def test_a_thought_runs_no_code(self, env: AppWorldEnv) -> None:
         env.reset(seed=0)
         *_, info = env.step("apis.phone.show_time()\n1 / 0")
         assert (info["extra"].error, info["extra"].calls) == ("exception", 1)
@@ -285,7 +284,7 @@ class TestManners:
         assert (info["extra"].error, info["extra"].calls, info["extra"].changes) == ("", 0, "")
         assert info["extra"].template
 
-    def test_code_that_is_refused_unread_leaves_the_state(self, env: AppWorldEnv) -> None:
+    def test_code_that_is_too_long_does_not_change_the_state(self, env: AppWorldEnv) -> None:
         env.reset(seed=0)
         *_, before = env.step("x = 1")
         *_, after = env.step("y = 1\n" * 200_000)
@@ -293,7 +292,7 @@ class TestManners:
         assert after["anchor"] == before["anchor"]
         assert env.step("print(x)")[0] == "1"
 
-    def test_half_characters_are_stored_and_read_again(self, tmp_path: Path) -> None:
+    def test_surrogates_are_stored_and_read_again(self, tmp_path: Path) -> None:
         env = AppWorldEnv(max_steps=2)
         env.reset(seed=0)
         env.step("print('\ud800\x00')")
@@ -304,9 +303,8 @@ class TestManners:
         env.close()
         env.close()
 
-    @pytest.mark.parametrize(
-        "limits",
-        [
+    def test_invalid_limits_are_errors(self) -> None:
+        cases: list[dict[str, Any]] = [
             {"memory_mb": 256.5},
             {"output_chars": 10.5},
             {"calls": True},
@@ -315,11 +313,10 @@ class TestManners:
             {"recursion": 3},
             {"cpu_seconds": 10**30},
             {"seconds": True},
-        ],
-    )
-    def test_limits_that_no_worker_could_live_with(self, limits: dict[str, Any]) -> None:
-        with pytest.raises(UsageError, match=f"Expected {next(iter(limits))}.*, got .*; try "):
-            AppWorldEnv(limits=limits)
+        ]
+        for limits in cases:
+            with pytest.raises(UsageError, match=f"Expected {next(iter(limits))}.*, got .*; try "):
+                AppWorldEnv(limits=limits)
 
     def test_the_smallest_recursion_limit_works(self) -> None:
         sandbox = Sandbox(echo, None, Limits(recursion=100))

@@ -1,4 +1,4 @@
-"""What a table is: columns with Python types, a key, defaults; and how its rows travel to SQLite and back."""
+"""Tables of a world: columns with Python types, keys and defaults, and the conversion of rows to and from SQLite."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 __all__ = ["NOW", "Raw", "Row", "Schema", "Table"]
 
 Row = dict[str, Any]
-Raw = tuple[Any, ...]  # a row as SQLite holds it, in the order of the columns
+Raw = tuple[Any, ...]  # a row as SQLite stores it, in the order of the columns
 
-#: As a default: the world's own time.
+#: As a default: the world's current time.
 NOW = object()
 
 _SQL_TYPES = {int: "INTEGER", str: "TEXT", float: "REAL", bool: "INTEGER", list: "TEXT"}
@@ -21,11 +21,11 @@ _LARGEST = 2**63
 
 
 class Table:
-    """A table and the SQL it needs. A column is a type, or a type and its default.
+    """A table and its SQL statements. A column is a type, or a type and its default.
 
-    ``list`` columns are stored as JSON. Tables of things have the key ``id``, which is given out by the database;
-    tables of links have a natural key, so that the order in which links are made leaves no trace.
-    ``system`` tables (people, sessions) belong to the world rather than to an app and stand outside its changes.
+    ``list`` columns are stored as JSON. Tables of objects have the key ``id``, which the database assigns. Tables of
+    links have a natural key, so the stored data do not depend on the order in which links are added. ``system`` tables
+    (people, sessions) belong to the world and not to an app; their changes do not count as changes of the apps.
 
     >>> notes = Table("notes_notes", id=int, owner=str, tags=(list, []))
     >>> notes.encode({"id": 1, "owner": "ann@hamlet.example", "tags": ["home"]})
@@ -53,7 +53,7 @@ class Table:
         here = " AND ".join(f"{column} = ?" for column in key)
         ending = "" if self.numbered else " WITHOUT ROWID"
         self.create_sql = f"CREATE TABLE {name} ({declared}, PRIMARY KEY ({', '.join(key)})){ending}"
-        if self.numbered:  # an alias of the rowid: no index to keep
+        if self.numbered:  # "id INTEGER PRIMARY KEY" is an alias of the rowid and needs no index
             self.create_sql = f"CREATE TABLE {name} ({declared.replace('id INTEGER', 'id INTEGER PRIMARY KEY', 1)})"
         self.insert_sql = f"INSERT INTO {name} VALUES ({', '.join('?' * len(self.columns))})"
         self.select_sql = f"SELECT * FROM {name}"
@@ -66,9 +66,9 @@ class Table:
         return f"Table({self.name!r}, {', '.join(self.columns)})"
 
     def complete(self, values: Mapping[str, Any], now: str) -> Row:
-        """The values with defaults filled in, in the order of the columns; all but a missing ``id`` must be there."""
+        """Fill in defaults and sort the values by column. Every value without a default, except ``id``, is required."""
         for column in values:
-            self.know(column)
+            self.require_column(column)
         row: Row = {}
         for column in self.columns:
             if column in values:
@@ -80,17 +80,17 @@ class Table:
                 raise UsageError(f"Expected a value for {self.name}.{column}, got none; try {column}=….")
         return row
 
-    def know(self, column: str) -> None:
-        """An error that proposes the nearest name where there is no such column."""
+    def require_column(self, column: str) -> None:
+        """Raise an error that proposes the nearest name if there is no such column."""
         if column not in self.types:
             raise UnknownNameError(f"column of {self.name}", column, self.columns)
 
     def encode(self, row: Mapping[str, Any]) -> Raw:
-        """The row as SQLite holds it."""
+        """Convert a row to its SQLite form."""
         return tuple(self.encoded(column, row[column]) for column in self.columns)
 
     def encoded(self, column: str, value: Any) -> Any:
-        """One value as SQLite holds it; equal values have equal forms."""
+        """Convert one value to its SQLite form. Equal values have equal forms."""
         kind = self.types[column]
         if value is None and column in self.nullable:
             return None
@@ -103,7 +103,7 @@ class Table:
         return int(value) if kind is bool else value
 
     def decode(self, raw: Raw) -> Row:
-        """The row as Python sees it."""
+        """Convert a row from its SQLite form."""
         row = dict(zip(self.columns, raw, strict=True))
         for place, kind in self._decoders:
             value = raw[place]
@@ -112,7 +112,7 @@ class Table:
         return row
 
     def key_of(self, raw: Raw) -> Raw:
-        """The key of an encoded row."""
+        """Return the key of an encoded row."""
         return tuple(raw[place] for place in self._places)
 
 

@@ -1,4 +1,4 @@
-"""Parameters of APIs: what a type hint demands, in words and as a check of hostile values."""
+"""Types of API parameters: the values that a type hint allows, as text and as a check of untrusted values."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
     "Stars",
     "Text",
     "kind_of",
-    "near",
     "quoted",
-    "shown",
+    "suggestion",
+    "value_text",
 ]
 
 _LONGEST_TEXT = 20_000
@@ -46,7 +46,7 @@ _NAMES: dict[type, str] = {
 
 
 class Rule(NamedTuple):
-    """A demand on a value beyond its type."""
+    """A condition on a value, in addition to its type."""
 
     text: str
     holds: Callable[[Any], bool]
@@ -87,7 +87,7 @@ Stars = Annotated[int, _between(1, 5)]
 
 
 class Kind(NamedTuple):
-    """What values a parameter takes."""
+    """The values that a parameter accepts."""
 
     types: tuple[type, ...]
     items: tuple[type, ...] = ()  # of a list
@@ -96,22 +96,22 @@ class Kind(NamedTuple):
 
     @property
     def text(self) -> str:
-        """In words: "integer", "list of strings", "string or null"."""
+        """The type as text, such as "integer", "list of strings" or "string or null"."""
         items = f"list of {' or '.join(f'{_NAMES[item]}s' for item in self.items)}"
         return " or ".join(items if kind is list else _NAMES[kind] for kind in self.types)
 
     @property
     def constraints(self) -> tuple[str, ...]:
-        """Demands beyond the type, in words."""
+        """The conditions besides the type, as text."""
         listed = (f"one of {', '.join(self.choices)}",) if self.choices else ()
         return (*listed, *(rule.text for rule in self.rules))
 
     def check(self, name: str, value: Any) -> Any:
-        """The value in its canonical form, or a failure that says what was expected."""
+        """Return the value in its canonical form. A wrong value is a failure that names the expected values."""
         if type(value) is int and int not in self.types and float in self.types and abs(value) <= _LARGEST:
             value = float(value)
         if type(value) not in self.types:
-            raise ApiFailure(422, f"Expected {name} as {self.text}, got {shown(value)}.")
+            raise ApiFailure(422, f"Expected {name} as {self.text}, got {value_text(value)}.")
         if value is None:
             return None
         if type(value) is list:
@@ -125,18 +125,20 @@ class Kind(NamedTuple):
             raise ApiFailure(422, f"Expected {name} with at most {_LONGEST_LIST} items, got {len(values)}.")
         for value in values:
             if type(value) not in self.items:
-                raise ApiFailure(422, f"Expected {name} as {self.text}, got a list with {shown(value)}.")
+                raise ApiFailure(422, f"Expected {name} as {self.text}, got a list with {value_text(value)}.")
             _check_scalar(name, value)
             self._check_rules(name, value)
         return list(values)
 
     def _check_rules(self, name: str, value: Any) -> None:
         if self.choices and value not in self.choices:
-            hint = near(value, self.choices)
-            raise ApiFailure(422, f"Expected {name} as one of {', '.join(self.choices)}, got {shown(value)}.{hint}")
+            hint = suggestion(value, self.choices)
+            raise ApiFailure(
+                422, f"Expected {name} as one of {', '.join(self.choices)}, got {value_text(value)}.{hint}"
+            )
         for rule in self.rules:
             if not rule.holds(value):
-                raise ApiFailure(422, f"Expected {name} as {rule.text}, got {shown(value)}.")
+                raise ApiFailure(422, f"Expected {name} as {rule.text}, got {value_text(value)}.")
 
 
 def _check_scalar(name: str, value: Any) -> None:
@@ -146,7 +148,7 @@ def _check_scalar(name: str, value: Any) -> None:
         if "\x00" in value or not _encodable(value):
             raise ApiFailure(422, f"Expected {name} as plain Unicode text, got a NUL or half a character in it.")
     elif isinstance(value, float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
-        raise ApiFailure(422, f"Expected {name} as a finite number up to {_LARGEST}, got {shown(value)}.")
+        raise ApiFailure(422, f"Expected {name} as a finite number up to {_LARGEST}, got {value_text(value)}.")
     elif type(value) is int and abs(value) > _LARGEST:
         raise ApiFailure(422, f"Expected {name} as an integer up to {_LARGEST}, got a larger one.")
 
@@ -160,7 +162,7 @@ def _encodable(text: str) -> bool:
 
 
 def kind_of(annotation: Any) -> Kind:
-    """What a type hint demands.
+    """Return the values that a type hint allows.
 
     >>> kind_of(list[str]).text, kind_of(int | None).text, kind_of(Literal["inbox", "sent"]).constraints
     ('list of strings', 'integer or null', ('one of inbox, sent',))
@@ -186,16 +188,16 @@ def kind_of(annotation: Any) -> Kind:
     return Kind((annotation,))
 
 
-def near(name: object, known: Sequence[str]) -> str:
-    """ " Did you mean …?", or nothing."""
+def suggestion(name: object, known: Sequence[str]) -> str:
+    """Return " Did you mean …?" with the nearest known name, or "" if no name is near."""
     found = get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
     return f" Did you mean '{found[0]}'?" if found else ""
 
 
-def shown(value: object) -> str:
-    """A value in a message: its type and the beginning of what it is, whatever it is.
+def value_text(value: object) -> str:
+    """Format any value for a message: its type and the beginning of its text.
 
-    >>> shown("five"), shown(None), shown([1])
+    >>> value_text("five"), value_text(None), value_text([1])
     ("string 'five'", 'null', 'a list')
     """
     kind = type(value)
@@ -213,5 +215,5 @@ def shown(value: object) -> str:
 
 
 def quoted(text: str) -> str:
-    """The beginning of a text in quotation marks, fit to be sent."""
+    """Return the beginning of a text in quotation marks, with surrogates escaped so that it can be encoded."""
     return f"'{text[:60].encode('utf-8', 'backslashreplace').decode()}{'…' if len(text) > 60 else ''}'"

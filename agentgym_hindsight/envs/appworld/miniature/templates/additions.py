@@ -1,4 +1,4 @@
-"""What templates plant in a world: people, emails, notes, events, and the days they are on."""
+"""Rows that templates add to a world (people, emails, notes, events), and random dates, times and amounts."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from agentgym_hindsight.envs.appworld.miniature.people import CITY, Person
-from agentgym_hindsight.envs.appworld.miniature.tasks import Draws
+from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["cents", "clock", "day", "moment", "namesake", "past", "put_event", "put_mail", "put_note"]
+__all__ = ["add_namesake", "cents", "clock", "day", "moment", "past", "put_event", "put_mail", "put_note"]
 
 _LAST = listed("Alder Bright Crane Dorn Everly Flint Gale Harrow Ives Kestrel Lorne Moss North Pike Rowan Sparrow")
 
 
 def day(world: World, offset: int) -> str:
-    """The date so many days from today."""
+    """The date ``offset`` days from today."""
     return (datetime.fromisoformat(world.now) + timedelta(days=offset)).date().isoformat()
 
 
 def moment(world: World, offset: int, at: str, minutes: int = 0) -> str:
-    """The time of day so many days from today; a number of minutes later, if any."""
+    """The time ``minutes`` after ``at`` (such as 07:35), ``offset`` days from today."""
     return (datetime.fromisoformat(f"{day(world, offset)}T{at}:00") + timedelta(minutes=minutes)).isoformat()
 
 
 def past(world: World, draws: Draws, days: int = 30) -> str:
-    """Some time of the last so many days."""
+    """Draw a time in the last ``days`` days."""
     return moment(world, -1 - draws.below(days), clock(draws, 7, 22, 1))
 
 
 def clock(draws: Draws, earliest: int, latest: int, step: int = 5) -> str:
-    """A time of day from one hour to another, as 07:35."""
+    """Draw a time of day between two hours, such as 07:35."""
     return f"{earliest + draws.below(latest - earliest):02}:{step * draws.below(60 // step):02}"
 
 
 def cents(draws: Draws, low: int, high: int) -> float:
-    """An amount of money."""
+    """Draw an amount of money."""
     return (100 * low + draws.below(100 * (high - low) + 1)) / 100
 
 
-def namesake(world: World, draws: Draws, person: Person) -> Person:
-    """One more person, a contact, with the same first name."""
+def add_namesake(world: World, draws: Draws, person: Person) -> Person:
+    """Add a person with the same first name to the world and to the supervisor's contacts."""
     taken = {row["last_name"] for row in world.rows("system_people")}
     last = draws.pick([name for name in _LAST if name not in taken])
     numbers = {row["phone_number"] for row in world.rows("system_people")}
@@ -84,7 +84,7 @@ def put_mail(
     labels: Iterable[str] = (),
     to: Sequence[Person] = (),
 ) -> int:
-    """An email in the supervisor's mailbox, in a thread of its own; its id."""
+    """Add an email in a new thread to the supervisor's mailbox and return its id."""
     me = world.supervisor
     return world.insert(
         "mail_emails",
@@ -103,7 +103,7 @@ def put_mail(
 
 
 def put_note(world: World, title: str, content: str, created_at: str, *, tags: Iterable[str] = ()) -> int:
-    """A note of the supervisor's; its id."""
+    """Add a note of the supervisor and return its id."""
     owner = world.supervisor.email
     return world.insert(
         "notes_notes", owner=owner, title=title, content=content, tags=sorted(tags), created_at=created_at
@@ -119,7 +119,7 @@ def put_event(
     *guests: tuple[Person, str],
     location: str = "",
 ) -> int:
-    """An event with guests and what they answered ("invited", "accepted", "declined"); its id."""
+    """Add an event and return its id. Each guest has a status: "invited", "accepted" or "declined"."""
     ends_at = (datetime.fromisoformat(starts_at) + timedelta(minutes=minutes)).isoformat()
     number = world.insert(
         "calendar_events",

@@ -1,4 +1,4 @@
-"""Contacts, text messages, voice mails, alarms; emails."""
+"""Initial data of the mail and phone apps: emails, contacts, text messages, voice mails, alarms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["write_mail", "write_phone"]
 
 
 def write_phone(story: Story) -> None:
-    """Contacts for everybody who is related; what they write and say."""
+    """Write contacts for all people with a relationship, their text messages and voice mails, and alarms."""
     me, draws = story.me, story.draws("phone")
     for person in story.others:
         if person.relationships:
@@ -25,7 +25,7 @@ def write_phone(story: Story) -> None:
                 birthday=person.birthday,
                 address=f"{person.street}, {CITY}",
             )
-    for owner in draws.sample(story.others, 3):  # other people's phones, which are not to be touched
+    for owner in draws.sample(story.others, 3):  # contacts of other people, which no task may change
         for person in draws.sample([p for p in story.people if p is not owner], 2):
             story.add(
                 "phone_contacts",
@@ -34,8 +34,7 @@ def write_phone(story: Story) -> None:
                 phone_number=person.phone_number,
                 email=person.email,
             )
-    talks = _talks(story)
-    for at, sender, receiver, text in sorted(talks):
+    for at, sender, receiver, text in sorted(_text_messages(story)):
         read = sender == me.phone_number or draws.chance(0.7)
         story.add("phone_messages", sender=sender, receiver=receiver, text=text, sent_at=at, read=read)
     parent, manager = story.related("parent")[0], story.related("manager")[0]
@@ -67,7 +66,7 @@ def write_phone(story: Story) -> None:
         story.add("phone_alarms", owner=me.email, time=time, days=days, label=label, enabled=enabled)
 
 
-def _talks(story: Story) -> list[tuple[str, str, str, str]]:
+def _text_messages(story: Story) -> list[tuple[str, str, str, str]]:
     me, draws = story.me, story.draws("talks")
     roommates, friends, coworkers = story.related("roommate"), story.related("friend"), story.related("coworker")
     bill = draws.pick(sorted(story.bills))
@@ -97,7 +96,7 @@ def _talks(story: Story) -> list[tuple[str, str, str, str]]:
 
 
 def write_mail(story: Story) -> None:
-    """Threads with people of the circle, in everybody's mailboxes; bulk mail between them."""
+    """Write threads into the mailboxes of all their participants, and bulk mail into the supervisor's."""
     me, draws = story.me, story.draws("mail")
     friends, coworkers = story.travellers, story.related("coworker")
     manager, parent = story.related("manager")[0], story.related("parent")[1]
