@@ -61,12 +61,12 @@ def markdown(docstring: str) -> str:
 
 def alfworld_sections(kind: type) -> list[str]:
     from agentgym_hindsight.envs.alfworld.embedded import SIZES
-    from agentgym_hindsight.envs.alfworld.extra import AlfworldExtra
+    from agentgym_hindsight.envs.alfworld.game_facts import AlfworldExtra
     from agentgym_hindsight.envs.alfworld.layouts import DIFFICULTIES, Difficulty
+    from agentgym_hindsight.envs.alfworld.object_types import STATIONS, TASK_SENTENCES
     from agentgym_hindsight.envs.alfworld.official import OFFICIAL_COUNTS
     from agentgym_hindsight.envs.alfworld.reasons import REASON_KINDS
     from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES
-    from agentgym_hindsight.envs.alfworld.tables import STATIONS, TASK_SENTENCES
 
     if tuple(REASON_MEANING) != REASON_KINDS:
         raise SystemExit("docs/generate.py: REASON_MEANING and REASON_KINDS differ; mend REASON_MEANING.")
@@ -96,9 +96,9 @@ def alfworld_sections(kind: type) -> list[str]:
 
 def webshop_sections(kind: type) -> list[str]:
     from agentgym_hindsight.envs.webshop import reward, session
-    from agentgym_hindsight.envs.webshop.extra import WebshopExtra
     from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS
     from agentgym_hindsight.envs.webshop.library import open_library
+    from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra
     from agentgym_hindsight.errors import UsageError
 
     if tuple(SHOP_REASON_MEANING) != REASON_KINDS:

@@ -6,12 +6,13 @@ worlds share: choosing tasks by seed, the turn limit, the standard ``info``, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.extra import Extra
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, anchor_key
@@ -39,64 +40,6 @@ INFO_KEYS: Mapping[str, type] = {
 
 _NOTHING_YET = Hindsight()
 _ANNOTATIONS = ("prompt", "response", "action_span", "next_observation", "reward", "action_valid", "extra")
-
-
-class Extra(Mapping[str, Any]):
-    """A backend's own facts, under ``info["extra"]``: read as attributes or as a mapping.
-
-    A value given as a function is computed at the first look and kept, so that facts nobody asks for cost nothing.
-    Such a function has to hold on to the state it speaks of: the world may have moved on when it is called.
-
-    >>> extra = Extra(backend="demo", size=lambda: 3)
-    >>> extra.size, extra["backend"], sorted(extra)
-    (3, 'demo', ['backend', 'size'])
-    """
-
-    __slots__ = ("_facts",)
-    _facts: dict[str, Any]
-
-    def __init__(self, **facts: Any) -> None:
-        object.__setattr__(self, "_facts", facts)
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._facts[name]
-        if callable(value):
-            value = self._facts[name] = value()
-        return value
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # asked by copy and pickle before there is anything to read
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"Expected one of {', '.join(self._facts)} in info['extra'], got {name!r}.") from None
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("Extra is read-only.")
-
-    def after_thought(self) -> Extra:
-        """The same facts after a turn in which the agent only thought: none that speaks of the last command."""
-        return self
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._facts)
-
-    def __len__(self) -> int:
-        return len(self._facts)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _extra_from, ({name: self[name] for name in self},)
-
-    def __repr__(self) -> str:
-        return f"Extra({', '.join(f'{name}={self[name]!r}' for name in self)})"
-
-
-def _extra_from(facts: dict[str, Any]) -> Extra:
-    return Extra(**facts)
 
 
 class Turn(NamedTuple):

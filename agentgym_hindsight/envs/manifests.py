@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from agentgym_hindsight.atomic import write_text
 
 __all__ = ["cache_folder", "cached_rows"]
 
@@ -33,12 +36,6 @@ def cached_rows(name: str, fingerprint: str, build: Callable[[], list[list[str]]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     rows = build()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and moved into place: workers that start together must not read half a list.
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        aside.write_text(json.dumps({"version": _VERSION, "fingerprint": fingerprint, "rows": rows}), encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        pass
+    with suppress(OSError):
+        write_text(path, json.dumps({"version": _VERSION, "fingerprint": fingerprint, "rows": rows}))
     return rows

@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from agentgym_hindsight.envs.base import INFO_KEYS, Extra, HindsightEnv, Turn
+from agentgym_hindsight.envs.base import INFO_KEYS, HindsightEnv, Turn
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -345,31 +345,6 @@ def test_the_record_names_the_registered_id() -> None:
     plain = CorridorEnv()
     plain.reset(seed=0)
     assert plain.trajectory().env_id == "CorridorEnv"
-
-
-class TestExtra:
-    def test_lazy_facts_are_computed_once(self) -> None:
-        calls: list[int] = []
-        extra = Extra(size=lambda: calls.append(1) or 3, name="demo")
-        assert not calls
-        assert (extra.size, extra["size"], extra.name) == (3, 3, "demo")
-        assert len(calls) == 1
-        assert (len(extra), sorted(extra)) == (2, ["name", "size"])
-        assert repr(extra) == "Extra(size=3, name='demo')"
-
-    def test_equality_and_pickling(self) -> None:
-        extra = Extra(size=lambda: 3)
-        again = pickle.loads(pickle.dumps(extra))
-        assert again == extra == {"size": 3}
-        assert extra != Extra(size=4)
-
-    def test_read_only_and_helpful(self) -> None:
-        with pytest.raises(AttributeError, match="read-only"):
-            Extra(a=1).a = 2
-        with pytest.raises(AttributeError, match="Expected one of a"):
-            _ = Extra(a=1).b
-        with pytest.raises(KeyError):
-            Extra(a=1)["b"]
 
 
 def test_turns_have_harmless_defaults() -> None:

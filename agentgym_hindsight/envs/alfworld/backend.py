@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.alfworld import expert
-from agentgym_hindsight.envs.alfworld.extra import AlfworldExtra
+from agentgym_hindsight.envs.alfworld.game_facts import AlfworldExtra
 from agentgym_hindsight.envs.alfworld.gamewriter import write_game
 from agentgym_hindsight.envs.alfworld.genuine import GenuinePlay
 from agentgym_hindsight.envs.alfworld.goals import Past

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from agentgym_hindsight.envs.alfworld.backend import NativeBackend, TextworldBackend
-from agentgym_hindsight.envs.alfworld.library import FileLibrary, open_library
+from agentgym_hindsight.envs.alfworld.data_sources import open_library
+from agentgym_hindsight.envs.alfworld.library import FileLibrary
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task, TaskPanel

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.alfworld.gamerules import domain, grammar
+from agentgym_hindsight.envs.alfworld.object_types import SLICERS, STATIONS
 from agentgym_hindsight.envs.alfworld.scene import Goal, Scene, Thing
-from agentgym_hindsight.envs.alfworld.tables import SLICERS, STATIONS
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["scene_to_game", "scene_to_trajectory", "write_game"]

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from agentgym_hindsight.envs.alfworld import expert
 from agentgym_hindsight.envs.alfworld.house import House, State, bits
+from agentgym_hindsight.envs.alfworld.object_types import task_sentence
 from agentgym_hindsight.envs.alfworld.position import Position
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal
-from agentgym_hindsight.envs.alfworld.tables import task_sentence
 
 __all__ = ["Achieved", "Fulfilled", "Past", "dead_end", "fulfilled_tasks", "goal_conditions"]
 

@@ -86,7 +86,6 @@ class House:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._names = shown_names(scene)
-        self._ids = {name: given for given, name in self._names.items()}
         self.receptacles = sorted(scene.receptacles, key=_by_id)
         self.things = sorted((thing for thing in scene.things if thing.id in self._names), key=_by_id)
         self.locations = sorted(self._names.keys() & set(scene.locations), key=str.lower)
@@ -223,20 +222,6 @@ class House:
             toggled=_mask(thing.toggled for thing in things),
             sliced=_mask(thing.sliced for thing in things),
         )
-
-    def name_of(self, given: str) -> str:
-        """The name players see for an id: ``Mug_bar__plus_01_dot_84`` -> ``mug 1``."""
-        try:
-            return self._names[given]
-        except KeyError:
-            raise UsageError(f"Expected an id of this house, got {given!r}.") from None
-
-    def id_of(self, name: str) -> str:
-        """The id behind a shown name: ``mug 1`` -> ``Mug_bar__plus_01_dot_84``."""
-        try:
-            return self._ids[name]
-        except KeyError:
-            raise UsageError(f"Expected a name of this house, got {name!r}.") from None
 
     @cached_property
     def fingerprint(self) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from hashlib import sha256
 
 from agentgym_hindsight.envs.alfworld.expert import plan
 from agentgym_hindsight.envs.alfworld.layouts import (
@@ -23,9 +22,7 @@ from agentgym_hindsight.envs.alfworld.layouts import (
     make_layout,
 )
 from agentgym_hindsight.envs.alfworld.native import House, Play
-from agentgym_hindsight.envs.alfworld.rooms import KIND_WEIGHTS, ROOM_KINDS, ROOMS
-from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal, Receptacle, Scene, Thing
-from agentgym_hindsight.envs.alfworld.tables import (
+from agentgym_hindsight.envs.alfworld.object_types import (
     CLEANABLE,
     COOLABLE,
     CUTLERY,
@@ -41,6 +38,8 @@ from agentgym_hindsight.envs.alfworld.tables import (
     can_contain,
     task_sentence,
 )
+from agentgym_hindsight.envs.alfworld.rooms import KIND_WEIGHTS, ROOM_KINDS, ROOMS
+from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal, Receptacle, Scene, Thing
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [
@@ -48,7 +47,6 @@ __all__ = [
     "SPLITS",
     "Difficulty",
     "EmbeddedTask",
-    "content_key",
     "embedded_scene",
     "embedded_task",
     "generate",
@@ -141,16 +139,6 @@ def _furnish(goal: Goal, layout: Layout, rng: Draws, level: Difficulty) -> Scene
         goal=goal,
         task_text=task_sentence(goal, rng.below(2)),
     )
-
-
-def content_key(scene: Scene) -> str:
-    """A fingerprint of what a player can tell: rooms, contents and task, but not the coordinates inside the ids."""
-    rows = sorted(scene.receptacles)
-    place = {r.id: n for n, r in enumerate(rows)}
-    spots = {spot: n for n, spot in enumerate(dict.fromkeys(r.location for r in rows))}
-    room = [(r.type, spots[r.location], r.openable) for r in rows]
-    contents = sorted((t.type, sorted(place[r] for r in t.inside), t.cool) for t in scene.things)
-    return sha256(repr((room, contents, scene.goal)).encode()).hexdigest()
 
 
 def _difficulty(value: str | Difficulty) -> Difficulty:

@@ -9,17 +9,15 @@ there and ``go to`` between them does nothing. Layouts keep that, because agents
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
+from agentgym_hindsight.envs.alfworld.object_types import OPENABLE_SHARE
 from agentgym_hindsight.envs.alfworld.rooms import ROOM_KINDS, ROOMS
 from agentgym_hindsight.envs.alfworld.scene import Receptacle
-from agentgym_hindsight.envs.alfworld.tables import OPENABLE_SHARE
 from agentgym_hindsight.envs.draws import SeededDraws
-from agentgym_hindsight.errors import UnknownNameError
 
 __all__ = [
     "DIFFICULTIES",
@@ -29,7 +27,6 @@ __all__ = [
     "Draws",
     "Layout",
     "coordinates",
-    "layout_pool",
     "make_layout",
 ]
 
@@ -80,11 +77,6 @@ class Layout:
     receptacles: tuple[Receptacle, ...]
     locations: tuple[str, ...]
     start: str
-
-    @property
-    def fingerprint(self) -> tuple[str, tuple[tuple[str, int], ...]]:
-        """What tells two rooms apart for a player: the kind and how many receptacles of which type."""
-        return self.kind, tuple(sorted(Counter(r.type for r in self.receptacles).items()))
 
 
 class Draws(SeededDraws):
@@ -140,13 +132,6 @@ def _pools(difficulty: Difficulty) -> dict[tuple[str, str], tuple[tuple[tuple[st
             pools[pool, kind] = rooms[first : first + size]
             first += size
     return pools
-
-
-def layout_pool(pool: str, kind: str, difficulty: Difficulty) -> tuple[Layout, ...]:
-    """All rooms of a pool (``train`` or ``unseen``) and kind. The two pools have no room in common."""
-    if pool not in POOLS:
-        raise UnknownNameError("layout pool", pool, POOLS)
-    return tuple(make_layout(pool, kind, number, difficulty) for number in range(POOLS[pool]))
 
 
 @lru_cache(maxsize=1024)

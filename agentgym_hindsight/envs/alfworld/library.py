@@ -6,7 +6,6 @@ A library counts, names and opens games; how they are played is the backends' af
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,8 @@ from agentgym_hindsight.envs.alfworld.gamefile import read_game
 from agentgym_hindsight.envs.alfworld.identity import task_of
 from agentgym_hindsight.envs.alfworld.native import House
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.envs.libraries import TaskLibrary
+from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task
 
 __all__ = [
@@ -26,43 +26,17 @@ __all__ = [
     "check_task_types",
     "check_unchanged",
     "compiled_file",
-    "open_library",
 ]
 
 #: Compiled houses kept in a process, shared by all its envs: some 100 KB each, and a few milliseconds to make anew.
 HOUSES_KEPT = 256
 
 
-class Library(Protocol):
-    """A source of games."""
+class Library(TaskLibrary, Protocol):
+    """A source of games, with the compiled house of each."""
 
-    @property
-    def name(self) -> str: ...  # "embedded", "official": part of the backend's name in every result
-
-    def count(self, split: str) -> int: ...
-    def task(self, split: str, index: int) -> Task: ...
-    def find(self, task_id: str) -> Task: ...
     def house(self, task: Task) -> House: ...
-    def path(self, task: Task) -> Path | None: ...  # the game's own file, where there is one
-
-
-def open_library(data: str, *, difficulty: str, task_types: Iterable[str] | None) -> Library:
-    """The library ``data`` asks for: "auto", "embedded", "official", or a folder of official games."""
-    from agentgym_hindsight.envs.alfworld.embedded import EmbeddedLibrary  # these two build on this module
-    from agentgym_hindsight.envs.alfworld.official import DEFAULT_DATA, OfficialLibrary, official_root
-
-    if data == "auto":
-        try:
-            official_root()
-            data = "official"
-        except MissingDataError as missing:
-            # Whoever names a folder expects official games. (The alfworld package names the default one when imported.)
-            if Path(os.environ.get("ALFWORLD_DATA") or DEFAULT_DATA).expanduser() != Path(DEFAULT_DATA).expanduser():
-                warnings.warn(f"Playing embedded houses instead of the official games. {missing}", stacklevel=2)
-            data = "embedded"
-    if data == "embedded":
-        return EmbeddedLibrary(difficulty, task_types)
-    return OfficialLibrary(None if data == "official" else data, task_types)
+    def path(self, task: Task) -> Path | None: ...  # the file of the game; None for a generated one
 
 
 class FileLibrary:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from agentgym_hindsight.envs.alfworld.facts import facts_of
-from agentgym_hindsight.envs.alfworld.house import House, State, View, bits
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.envs.alfworld.house import House, State, View
+from agentgym_hindsight.envs.alfworld.predicates import facts_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -110,57 +109,6 @@ class Position:
         elif task == "pick_cool_then_place_in_recep":
             wanted &= self._cool & house.coolable
         return any(contents[number] & wanted for number in house.goal_places)
-
-    @property
-    def location(self) -> str:
-        """The id of the location the player stands at."""
-        return self.house.locations[self._at]
-
-    @property
-    def holding(self) -> str | None:
-        """The id of the thing in the player's hands."""
-        return None if self._held < 0 else self.house.things[self._held].id
-
-    def is_open(self, receptacle_id: str) -> bool:
-        """Whether a receptacle has been opened; one without a door never has."""
-        return bool(self._opened >> self._receptacle(receptacle_id) & 1)
-
-    def contents(self, receptacle_id: str) -> tuple[str, ...]:
-        """The ids of the things inside a receptacle, seen or not."""
-        return tuple(self.house.things[thing].id for thing in bits(self._contents[self._receptacle(receptacle_id)]))
-
-    def inside(self, thing_id: str) -> tuple[str, ...]:
-        """The ids of the receptacles a thing is in: none when it is held, two for a few official things."""
-        thing = self._thing(thing_id)
-        return tuple(
-            place.id for place, held in zip(self.house.receptacles, self._contents, strict=True) if held >> thing & 1
-        )
-
-    def has(self, thing_id: str, flag: str) -> bool:
-        """Whether a thing is now ``clean``, ``hot``, ``cool``, ``toggled`` or ``sliced``."""
-        thing = self._thing(thing_id)
-        masks = {
-            "clean": self._clean,
-            "hot": self._hot,
-            "cool": self._cool,
-            "toggled": self._toggled,
-            "sliced": self._sliced,
-        }
-        if flag not in masks:
-            raise UsageError(f"Expected a flag of {', '.join(masks)}, got {flag!r}.")
-        return bool(masks[flag] >> thing & 1)
-
-    def _thing(self, given: str) -> int:
-        try:
-            return self.house.thing_number[given]
-        except KeyError:
-            raise UsageError(f"Expected the id of a thing of this house, got {given!r}.") from None
-
-    def _receptacle(self, given: str) -> int:
-        try:
-            return self.house.receptacle_number[given]
-        except KeyError:
-            raise UsageError(f"Expected the id of a receptacle of this house, got {given!r}.") from None
 
     def state(self) -> State:
         """The true state of the house, immutable and hashable."""

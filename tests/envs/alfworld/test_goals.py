@@ -12,8 +12,8 @@ from agentgym_hindsight.envs.alfworld.gamefile import read_game
 from agentgym_hindsight.envs.alfworld.goals import dead_end, fulfilled_tasks, goal_conditions
 from agentgym_hindsight.envs.alfworld.houses import embedded_scene
 from agentgym_hindsight.envs.alfworld.native import House, Play
+from agentgym_hindsight.envs.alfworld.object_types import task_sentence
 from agentgym_hindsight.envs.alfworld.scene import Goal, Scene
-from agentgym_hindsight.envs.alfworld.tables import task_sentence
 from tests.envs.alfworld.scenes import kitchen
 
 TOTALS = {

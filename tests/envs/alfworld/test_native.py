@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from agentgym_hindsight.envs.alfworld import genuine
+from agentgym_hindsight.envs.alfworld.names import shown_names
 from agentgym_hindsight.envs.alfworld.native import House, Play
 from agentgym_hindsight.envs.alfworld.scene import Goal, Receptacle, Scene, Thing
 from agentgym_hindsight.errors import MissingExtraError, UsageError
@@ -166,14 +167,15 @@ def test_6_heating_and_cooling_undo_each_other() -> None:
     game.step("go to microwave 1")
     game.step("heat apple 1 with microwave 1")
     assert game.step("examine apple 1") == "This is a hot apple 1."
-    assert not game.has("Apple_bar__plus_01", "cool")
+    assert ("isCool", "Apple_bar__plus_01") not in game.facts()
 
 
 def test_7_a_thing_in_two_receptacles_leaves_only_one() -> None:
     game = play(kitchen(thing("Mug", 2, (COUNTER, SHELF), 1)), "go to countertop 1")
     game.step("take mug 1 from countertop 1")
-    assert game.holding == "Mug_bar__plus_02"
-    assert game.inside("Mug_bar__plus_02") == (SHELF,)
+    facts = game.facts()
+    assert ("holds", "agent1", "Mug_bar__plus_02") in facts
+    assert {fact[2] for fact in facts if fact[:2] == ("inReceptacle", "Mug_bar__plus_02")} == {SHELF}
     game.step("go to shelf 1")
     assert game.step("examine shelf 1") == "On the shelf 1, you see a mug 2, a mug 1, and a teddybear 1."
 
@@ -182,17 +184,14 @@ def test_8_names() -> None:
     ghost = Thing("Apple_bar__plus_09", "", locate(1))
     plain = Thing("plainmug", "Mug", locate(1), (COUNTER,), pickupable=True)
     unnamed = Thing("Apple_bar__plus_08", "")
-    house = House(kitchen(ghost, plain, unnamed))
-    assert house.name_of("Apple_bar__plus_01") == "apple 2"  # the ghost counts, and numbers run down
-    assert house.name_of("Apple_bar__plus_09") == "apple 1"
-    assert house.name_of("Sink_bar__plus_01_bar_SinkBasin") == "sinkbasin 1"
-    assert house.name_of("plainmug") == "plainmug "
-    assert house.id_of("apple 2") == "Apple_bar__plus_01"
-    with pytest.raises(UsageError, match="id of this house"):
-        house.name_of("Apple_bar__plus_08")
-    with pytest.raises(UsageError, match="name of this house"):
-        house.id_of("apple 7")
-    game = Play(house)
+    scene = kitchen(ghost, plain, unnamed)
+    names = shown_names(scene)
+    assert names["Apple_bar__plus_01"] == "apple 2"  # the id without a type counts, and numbers run down
+    assert names["Apple_bar__plus_09"] == "apple 1"
+    assert names["Sink_bar__plus_01_bar_SinkBasin"] == "sinkbasin 1"
+    assert names["plainmug"] == "plainmug "
+    assert "Apple_bar__plus_08" not in names
+    game = Play(House(scene))
     game.step("go to countertop 1")
     game.step("take plainmug  from countertop 1")
     assert "examine plainmug " in game.admissible
@@ -304,19 +303,13 @@ def test_help() -> None:
 # Reading, keeping and comparing states.
 
 
-def test_reading_a_play() -> None:
-    game = play(None, "go to fridge 1", "open fridge 1")
-    assert game.location == locate(2)
-    assert game.holding is None
-    assert game.is_open("Fridge_bar__plus_01")
-    assert not game.is_open("Shelf_bar__plus_01")
-    assert game.contents("Shelf_bar__plus_01") == ("Mug_bar__plus_01", "TeddyBear_bar__plus_01")
-    with pytest.raises(UsageError, match="id of a receptacle"):
-        game.is_open("Oven")
-    with pytest.raises(UsageError, match="id of a thing"):
-        game.inside("Oven")
-    with pytest.raises(UsageError, match="flag of clean, hot"):
-        game.has("Mug_bar__plus_01", "dirty")
+def test_facts_of_empty_hands_and_an_open_receptacle() -> None:
+    facts = play(None, "go to fridge 1", "open fridge 1").facts()
+    assert ("atLocation", "agent1", locate(2)) in facts
+    assert not any(fact[0] in ("holds", "holdsAny") for fact in facts)
+    assert {fact for fact in facts if fact[0] == "opened"} == {("opened", "Fridge_bar__plus_01")}
+    on_shelf = {fact[1] for fact in facts if fact[0] == "inReceptacle" and fact[2] == SHELF}
+    assert on_shelf == {"Mug_bar__plus_01", "TeddyBear_bar__plus_01"}
 
 
 def test_facts() -> None:
@@ -411,7 +404,7 @@ def test_the_key_tells_notes_of_the_floor_apart() -> None:
     base = ("go to shelf 1", "open cabinet 1")
     put = play(None, *base, "take mug 1 from shelf 1", "move mug 1 to cabinet 1", "take mug 1 from cabinet 1")
     back = play(None, *base, "take mug 1 from shelf 1")
-    assert put.holding == back.holding
+    assert put.state().held == back.state().held
     assert put.state_key() != back.state_key()  # after `move mug 1 to shelf 1`, `look` differs
 
 

@@ -20,7 +20,6 @@ __all__ = [
     "FIXTURES",
     "HEATABLE",
     "HOLDS",
-    "OPENABLE",
     "OPENABLE_SHARE",
     "PICKUPABLE",
     "RECEPTACLE_OBJECTS",
@@ -87,7 +86,6 @@ STATIONS = {
 
 #: Receptacle types that have doors, and how many in a hundred of their instances do open in the official rooms.
 OPENABLE_SHARE = {"Cabinet": 84, "Drawer": 85, "Fridge": 100, "Microwave": 100, "Safe": 84}
-OPENABLE = frozenset(OPENABLE_SHARE)
 
 _SEAT = _LOUNGING
 _MICROWAVE = _FRUIT | _TABLEWARE | _names("Bread Glassbottle")
