@@ -22,7 +22,7 @@ def open_library(data: str, *, difficulty: str, task_types: Iterable[str] | None
             official_root()
             data = "official"
         except MissingDataError as missing:
-            # Whoever names a folder expects official games. (The alfworld package names the default one when imported.)
+            # A user who sets another folder expects official games. (Importing alfworld sets the default folder.)
             if Path(os.environ.get("ALFWORLD_DATA") or DEFAULT_DATA).expanduser() != Path(DEFAULT_DATA).expanduser():
                 warnings.warn(f"Playing embedded houses instead of the official games. {missing}", stacklevel=2)
             data = "embedded"
