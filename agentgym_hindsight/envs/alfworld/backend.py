@@ -23,8 +23,6 @@ from agentgym_hindsight.tasks import Task
 
 __all__ = ["NativeBackend", "TextworldBackend"]
 
-NOTHING = "Nothing happens."
-
 
 class NativeBackend(LibraryBackend):
     """Runs our own engine: the replies of the genuine engine, word for word, at about a thousand times its speed."""

@@ -24,7 +24,7 @@ DEFAULT_DATA = "~/.cache/alfworld"
 
 
 def official_root(data: str | os.PathLike[str] | None = None) -> Path:
-    """The folder with ``train``, ``valid_seen`` … in ``data``, else in ``$ALFWORLD_DATA``, else in the default folder."""
+    """The folder with ``train``, ``valid_seen`` … in ``data``, else ``$ALFWORLD_DATA``, else ``~/.cache/alfworld``."""
     setting = "data=" if data is not None else "$ALFWORLD_DATA or ~/.cache/alfworld"
     base = Path(data or os.environ.get("ALFWORLD_DATA") or DEFAULT_DATA).expanduser()
     for folder in (base / _GAMES, base):

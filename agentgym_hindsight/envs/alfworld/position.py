@@ -1,7 +1,7 @@
-"""Where a play stands: the true state of a house, and everything that can be read from it without playing on.
+"""The true state of a game, and everything that can be read from it.
 
-:class:`~agentgym_hindsight.envs.alfworld.native.Play` adds the moves. The state lives in plain integers and short
-lists; whatever is worked out from it is kept until the state changes.
+:class:`~agentgym_hindsight.envs.alfworld.native.Play` adds the commands. The state consists of integers and short
+lists; derived values are cached until the state changes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Position", "Snapshot"]
 
-#: The state, what was last said, whether the last command was understood, whether it changed anything.
+#: The state, the last reply, whether the last command was valid, whether it changed the state.
 Snapshot = tuple[State, str, bool, bool]
 
 
 class Position:
-    """The readable half of a play."""
+    """The read-only part of a game in progress."""
 
     __slots__ = (
         "_at",
@@ -67,7 +67,7 @@ class Position:
         self._sliced = state.sliced
         self._view = self._won = self._key_text = None
 
-    def _see(self) -> View:
+    def _current_view(self) -> View:
         house, at = self.house, self._at
         here = house.at_location[at]
         opened = 0
@@ -75,19 +75,19 @@ class Position:
             opened |= self._opened & 1 << number
         cuttable = 0
         if self._held >= 0 and house.knives >> self._held & 1:
-            cuttable = self._spots[at] & house.sliceable  # reach does not matter: a closed fridge hides no apple here
+            cuttable = self._spots[at] & house.sliceable  # slicing also works on a thing in a closed fridge
         contents = self._contents
         self._view = view = house.view((at, self._held, opened, cuttable, *[contents[number] for number in here]))
         return view
 
     @property
     def admissible(self) -> tuple[str, ...]:
-        """Every command that would do something, sorted as the genuine engine sorts them."""
-        return (self._view or self._see()).admissible
+        """All legal commands, in the order of the genuine engine."""
+        return (self._view or self._current_view()).admissible
 
     @property
     def won(self) -> bool:
-        """Whether the goal holds now; it can stop holding when the play goes on."""
+        """Whether the goal holds now. It can become false again if the game continues."""
         if self._won is None:
             self._won = self._reached()
         return self._won
@@ -127,35 +127,35 @@ class Position:
         )
 
     def state_key(self) -> str:
-        """Sixteen hex digits that name the true state: equal keys, equal futures; the same on every machine."""
+        """The key of the true state, 16 hex digits. Equal keys mean equal futures. It is the same on every machine."""
         if self._key_text is None:
             written = repr(tuple(self.state())).encode()
             self._key_text = blake2b(written, digest_size=8, key=self.house.fingerprint).hexdigest()
         return self._key_text
 
     def facts(self) -> frozenset[tuple[str, ...]]:
-        """The facts that are true now, as ``("inReceptacle", thing id, receptacle id)`` and the like."""
+        """The true facts as tuples, e.g. ``("inReceptacle", thing id, receptacle id)``."""
         return facts_of(self.house, self.state())
 
     def snapshot(self) -> Snapshot:
-        """The play as it stands, for :meth:`restore`: plain, immutable, picklable."""
+        """An immutable, picklable copy of the state for :meth:`restore`."""
         return self.state(), self.observation, self.valid, self.changed
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot of a play of the same house."""
+        """Set the state to a snapshot of a game in the same house."""
         state, self.observation, self.valid, self.changed = snapshot
         self._load(state)
 
     @classmethod
     def at(cls, house: House, state: State) -> Self:
-        """A play of ``house`` that stands at ``state``: for reading facts of a moment that has passed."""
+        """A game in ``house`` with the given state, e.g. an earlier state of an episode."""
         play = cls.__new__(cls)
         play.house = house
         play.restore((state, "", True, False))
         return play
 
     def copy(self) -> Self:
-        """An independent play at the same point; the house is shared."""
+        """An independent copy of the game, which shares the house."""
         twin = type(self).__new__(type(self))
         twin.house = self.house
         twin.restore(self.snapshot())

@@ -452,7 +452,7 @@ def test_a_scene_that_names_what_it_does_not_list(change: dict[str, object]) -> 
 
 
 def test_two_things_with_one_id() -> None:
-    with pytest.raises(UsageError, match="id of its own"):
+    with pytest.raises(UsageError, match="different id for every thing"):
         House(kitchen(thing("Apple", 1, SHELF, 5)))
 
 
