@@ -102,10 +102,7 @@ def read_game(path: str | PathLike[str]) -> Scene:
             raw = file.read()
     except FileNotFoundError:
         raise MissingDataError(f"Expected a game file, found nothing at {source}. {_CURE}") from None
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a folder, no permission, a path with a NUL (ValueError)
+    except (OSError, ValueError) as error:  # a folder, no permission; ValueError: a NUL in the path
         shown = source if len(source) <= 200 else f"{source[:200]}…"
         cause = (isinstance(error, OSError) and error.strerror) or str(error)
         raise DamagedDataError(

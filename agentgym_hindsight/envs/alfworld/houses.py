@@ -190,7 +190,7 @@ class _Placer:
         self.present = Counter(r.type for r in layout.receptacles)
         self.occupied: set[str] = set()
         self.ids: set[str] = set()
-        # Only these two task types can be won without changing the state of a thing.
+        # Only these two task types are won by the position of a thing alone.
         self.placing = goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place")
 
     def place_all(self) -> tuple[Thing, ...]:

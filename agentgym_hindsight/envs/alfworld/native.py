@@ -84,7 +84,7 @@ class Play(Position):
 
     def _take(self, thing: int, place: int) -> str:
         house, bit = self.house, 1 << thing
-        self._contents[place] &= ~bit  # a thing in two receptacles stays in the second one
+        self._contents[place] &= ~bit  # a thing in two receptacles stays in the other one
         self._spots[self._at] &= ~bit
         self._held = thing
         if house.shared[place]:

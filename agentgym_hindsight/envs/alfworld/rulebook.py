@@ -223,7 +223,8 @@ def _block(text: str) -> dict[str, Any]:
     return block
 
 
-#: part -> its known digests. A digest can have a mark: the release ("0.3", "0.4", "help") or "sink" if a Sink cleans.
+#: part -> its known digests. Marks: "0.3" or "0.4" for one release only, "help" for the action that only 0.4 has,
+#: "sink" for rules in which a Sink cleans.
 _KNOWN: dict[str, str] = {
     "action look": "4e77df488ac9",
     "action inventory": "a368a95ac50a",

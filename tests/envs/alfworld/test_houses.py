@@ -1,4 +1,4 @@
-"""Generated houses: legal, winnable, the same everywhere, and split without overlap; tables against official games."""
+"""Generated houses: legal, winnable, the same on every machine, without overlap of splits; tables of object types."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def a_few(split: str, level: str, count: int = 60) -> list[Scene]:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("split", sorted(SPLITS))
-def test_houses_are_as_official_ones(split: str, level: str) -> None:
+def test_houses_follow_the_rules_of_official_ones(split: str, level: str) -> None:
     for scene in a_few(split, level):
         play = Play(House(scene))
         holders = {r.id: r.type for r in scene.receptacles}
@@ -81,7 +81,7 @@ def test_houses_are_as_official_ones(split: str, level: str) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_targets_of_placing_tasks_start_elsewhere(level: str) -> None:
+def test_targets_of_placing_tasks_do_not_start_in_the_goal_receptacle(level: str) -> None:
     for scene in a_few("train", level, 120):
         goal = scene.goal
         kind = {r.id: r.type for r in scene.receptacles}
@@ -102,7 +102,7 @@ def test_every_prefix_is_balanced() -> None:
     ("levels", "golden"), [(("easy", "hard", "standard"), "5eedb8a0da1b3ead"), (("bare",), "f1173d697ee0b596")]
 )
 def test_the_sequence_is_the_same_on_every_machine(levels: tuple[str, ...], golden: str) -> None:
-    # A golden value: it changes only when the generator does, and then every published result on these games too.
+    # A golden value. If it changes, the generated games have changed, and published results on them are not comparable.
     texts = [
         json.dumps(scene_to_game(embedded_scene(split, index, level))["pddl_problem"])
         for split in sorted(SPLITS)
@@ -112,7 +112,7 @@ def test_the_sequence_is_the_same_on_every_machine(levels: tuple[str, ...], gold
     assert sha256("".join(texts).encode()).hexdigest()[:16] == golden
 
 
-def test_the_global_random_source_is_left_alone() -> None:
+def test_the_global_random_source_is_not_used() -> None:
     random.seed(5)
     before = random.getstate()
     first = embedded_scene("train", 3)
@@ -122,7 +122,7 @@ def test_the_global_random_source_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_unseen_rooms_are_never_shown_in_training(level: str) -> None:
+def test_unseen_rooms_are_not_in_training(level: str) -> None:
     shown: set[object] = set()
     for kind in ROOM_KINDS:
         rooms = {pool: {visible_room(kind, r.receptacles) for r in layout_pool(pool, kind, level)} for pool in POOLS}
@@ -135,7 +135,7 @@ def test_unseen_rooms_are_never_shown_in_training(level: str) -> None:
         assert visible_room(kind, unseen.receptacles) not in shown
 
 
-def test_seen_rooms_are_those_of_training() -> None:
+def test_seen_rooms_are_in_training() -> None:
     train = {layout.receptacles for kind in ROOM_KINDS for layout in layout_pool("train", kind, "standard")}
     assert all(scene.receptacles in train for scene in a_few("valid_seen", "standard"))
 
@@ -147,8 +147,8 @@ def test_no_game_is_shared_between_splits(level: str) -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_rooms_hold_what_official_rooms_hold() -> None:
-    # Means over 740 official games: receptacles a room, and things that can be taken from one.
+def test_rooms_have_the_statistics_of_official_rooms() -> None:
+    # Means over 740 official games: receptacles per room, and things per room that can be taken.
     official = {"kitchen": (33.9, 43.6), "living room": (15.8, 18.1), "bedroom": (14.5, 21.7), "bathroom": (14.1, 15.2)}
     houses: dict[str, list[Scene]] = {}
     for index in range(600):
@@ -164,13 +164,13 @@ def test_rooms_hold_what_official_rooms_hold() -> None:
     assert 0.15 < trapped < 0.35  # 0.26 of the official games
 
 
-def test_difficulty_fills_or_empties_the_house() -> None:
+def test_difficulty_changes_the_number_of_things() -> None:
     sizes = {level: mean(len(scene.things) for scene in a_few("train", level)) for level in LEVELS}
     assert sizes["easy"] < sizes["standard"] < sizes["hard"]
     assert embedded_scene("train", 0, Difficulty("mine", objects=0.0)).things != embedded_scene("train", 0).things
 
 
-def test_a_room_that_cannot_host_the_task_is_refused() -> None:
+def test_a_room_without_a_possible_goal_is_refused() -> None:
     bare = Layout(
         "kitchen", 0, (Receptacle("Fridge_bar__plus_01", "Fridge", "loc_bar_1", True),), ("loc_bar_1",), "loc_0"
     )
@@ -178,7 +178,7 @@ def test_a_room_that_cannot_host_the_task_is_refused() -> None:
         generate("pick_and_place_simple", bare, 0)
 
 
-def test_wrong_names_are_answered_with_the_right_ones() -> None:
+def test_wrong_names_raise_with_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'train'"):
         embedded_scene("trian", 0)
     with pytest.raises(UnknownNameError, match="did you mean 'standard'"):
@@ -190,7 +190,7 @@ def test_wrong_names_are_answered_with_the_right_ones() -> None:
         generate("pick_heat", layout, 0)
 
 
-def test_the_tables_agree_with_each_other() -> None:
+def test_the_tables_are_consistent() -> None:
     assert set().union(*types.HOLDS.values()) == types.PICKUPABLE - types.TRAPS
     assert all(not types.holders(trap) for trap in types.TRAPS)
     for sort in (
@@ -237,6 +237,6 @@ def test_the_tables_agree_with_official_games(alfworld_games: list[Path]) -> Non
             kind in types.SLICEABLE,
             kind in types.RECEPTACLE_OBJECTS,
         )
-        # Footstools differ between floor plans, and two cracked eggs in all the data are mere things.
+        # Footstools differ between floor plans, and two cracked eggs in the data have no properties at all.
         allowed = {ours} | ({(False,) * 7} if kind == "Footstool" else set())
         assert set(islice(dict(seen.most_common()), 2 if kind == "Footstool" else 1)) <= allowed, kind
