@@ -33,8 +33,8 @@ class ALFWorldEnv(HindsightEnv):
     """Household tasks in text: find an object, change it if the task says so, put it in its place.
 
     ## Description
-    A room with receptacles and objects, described in text. There are six task types: pick and place, examine under a
-    lamp, clean, heat or cool and place, and place two objects. The agent sees the open receptacles at its location.
+    A room with receptacles and objects, described in text. The agent sees the open receptacles at its location. Six
+    task types: pick and place, examine under a lamp, clean, heat or cool and place, place two objects.
 
     ## Observation
     The engine's text. The first one lists the receptacles of the room and ends with "Your task is to: …".
