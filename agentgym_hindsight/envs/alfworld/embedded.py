@@ -23,7 +23,7 @@ SIZES = {"train": 2400, "valid_seen": 240, "valid_unseen": 1200}
 
 
 @lru_cache(maxsize=HOUSES_KEPT)
-def _generated(split: str, position: int, difficulty: str) -> tuple[Task, House]:
+def _made(split: str, position: int, difficulty: str) -> tuple[Task, House]:
     scene = embedded_scene(split, position, difficulty)
     return task_of(scene, split, f"embedded/{difficulty}/{split}/{position}", "embedded"), House(scene)
 
@@ -52,7 +52,7 @@ class EmbeddedLibrary:
         # The sequence cycles through the six types: a selection of types is a selection of positions in each cycle.
         cycle, place = divmod(index, len(self._types))
         position = cycle * len(TASK_TYPES) + self._types[place]
-        task, _ = _generated(split, position, self.difficulty)
+        task, _ = _made(split, position, self.difficulty)
         self._positions[task.id] = split, position
         return task
 
@@ -63,7 +63,7 @@ class EmbeddedLibrary:
             raise UnknownNameError(
                 f"task id of the embedded houses ({self.difficulty}; `agh data list` lists them)", task_id, ()
             )
-        task, _ = _generated(*self._positions[task_id], self.difficulty)
+        task, _ = _made(*self._positions[task_id], self.difficulty)
         check_unchanged(task_id, task, "the cached list of the embedded houses is from another release; delete it")
         return task
 
@@ -72,7 +72,7 @@ class EmbeddedLibrary:
         if len(parts) != 4 or parts[0] != "embedded" or not parts[3].isdecimal():
             raise UsageError(f"Expected a task of the embedded houses, got {task.locator!r}; try an env with its data.")
         _, difficulty, split, position = parts
-        found, house = _generated(split, int(position), difficulty)
+        found, house = _made(split, int(position), difficulty)
         check_unchanged(task.id, found, "the generator of this release gives another house")
         return house
 
