@@ -255,9 +255,9 @@ class HindsightEnv(gym.Env[str, str]):
         for name in options:
             if name not in known:
                 raise UnknownNameError("reset option", name, known)
-        asked = [name for name in ("task", "task_id", *self._own_options()) if name in options]
-        if len(asked) > 1:
-            raise UsageError(f"Expected one way to choose the task, got {' and '.join(asked)}; try only one of them.")
+        given = [name for name in ("task", "task_id", *self._own_options()) if name in options]
+        if len(given) > 1:
+            raise UsageError(f"Expected one way to choose the task, got {' and '.join(given)}; try only one of them.")
         if seed is not None:
             self._seed = self._order_seed = seed
             self._position = 0

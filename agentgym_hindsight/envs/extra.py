@@ -14,9 +14,9 @@ __all__ = ["Extra"]
 class Extra(Mapping[str, Any]):
     """A backend's own facts about one turn, read as attributes or as a mapping. It is immutable.
 
-    A value that is a function is called when it is read for the first time; the result is kept. Facts that nobody
-    reads therefore cost nothing. The function must hold on to the state it describes, because the world may have
-    moved on when it is called.
+    A value that is a function is called when it is read for the first time, and the result is cached. A fact that is
+    never read costs nothing. The function must keep the state that it describes, because the world may have changed
+    when it is called.
 
     >>> extra = Extra(backend="demo", size=lambda: 3)
     >>> extra.size, extra["backend"], sorted(extra)
