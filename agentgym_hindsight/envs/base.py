@@ -1,17 +1,19 @@
-"""The one place where Gymnasium's manners live: every env of this library is a :class:`HindsightEnv` over a backend.
+"""The base class that implements Gymnasium's API: every env of this library is a :class:`HindsightEnv` over a backend.
 
-A :class:`Backend` knows a world; it starts a task and answers actions with a :class:`Turn`. The env adds what all
-worlds share: choosing tasks by seed, the turn limit, the standard ``info``, the five sources, anchors, rendering.
+A :class:`Backend` implements one world: it starts a task and returns a :class:`Turn` for every action. The env adds
+what all worlds share: the choice of tasks by seed, the turn limit, the standard ``info``, the five feedback sources,
+anchors and rendering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.extra import Extra
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, anchor_key
@@ -41,66 +43,8 @@ _NOTHING_YET = Hindsight()
 _ANNOTATIONS = ("prompt", "response", "action_span", "next_observation", "reward", "action_valid", "extra")
 
 
-class Extra(Mapping[str, Any]):
-    """A backend's own facts, under ``info["extra"]``: read as attributes or as a mapping.
-
-    A value given as a function is computed at the first look and kept, so that facts nobody asks for cost nothing.
-    Such a function has to hold on to the state it speaks of: the world may have moved on when it is called.
-
-    >>> extra = Extra(backend="demo", size=lambda: 3)
-    >>> extra.size, extra["backend"], sorted(extra)
-    (3, 'demo', ['backend', 'size'])
-    """
-
-    __slots__ = ("_facts",)
-    _facts: dict[str, Any]
-
-    def __init__(self, **facts: Any) -> None:
-        object.__setattr__(self, "_facts", facts)
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._facts[name]
-        if callable(value):
-            value = self._facts[name] = value()
-        return value
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # asked by copy and pickle before there is anything to read
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"Expected one of {', '.join(self._facts)} in info['extra'], got {name!r}.") from None
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("Extra is read-only.")
-
-    def after_thought(self) -> Extra:
-        """The same facts after a turn in which the agent only thought: none that speaks of the last command."""
-        return self
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._facts)
-
-    def __len__(self) -> int:
-        return len(self._facts)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _extra_from, ({name: self[name] for name in self},)
-
-    def __repr__(self) -> str:
-        return f"Extra({', '.join(f'{name}={self[name]!r}' for name in self)})"
-
-
-def _extra_from(facts: dict[str, Any]) -> Extra:
-    return Extra(**facts)
-
-
 class Turn(NamedTuple):
-    """What a backend answers: to the start of a task, or to an action."""
+    """The result of a backend's ``start`` or ``act``."""
 
     observation: str
     admissible_actions: tuple[str, ...] = ()
@@ -109,20 +53,20 @@ class Turn(NamedTuple):
     score: float = 0.0
     reward: float = 0.0
     terminated: bool = False
-    state: str = ""  # canonical key of the true state; "" where the backend has none
-    detail: str | Callable[[], str] = ""  # the reason behind the reply, where the reply itself hides it
+    state: str = ""  # canonical key of the true state; "" if the backend has none
+    detail: str | Callable[[], str] = ""  # the reason for the reply, if the reply does not give it
     extra: Extra = Extra()
 
 
 class Backend(Protocol):
-    """A world. One instance plays one episode at a time."""
+    """A world. One instance runs one episode at a time."""
 
     @property
-    def name(self) -> str: ...  # "embedded", "official", …: named in every result
+    def name(self) -> str: ...  # "embedded", "official", …: part of every result
 
-    def count(self, split: str) -> int: ...  # how many tasks the split has
+    def count(self, split: str) -> int: ...  # the number of tasks in the split
     def task(self, split: str, index: int) -> Task: ...
-    def find(self, task_id: str) -> Task: ...  # by content id, in any split
+    def find(self, task_id: str) -> Task: ...  # by content id, in all splits
     def start(self, task: Task) -> Turn: ...
     def act(self, action: str) -> Turn: ...
     def expert_action(self) -> str: ...
@@ -135,20 +79,22 @@ class HindsightEnv(gym.Env[str, str]):
 
     Parameters shared by every env:
 
-    * ``split``: which tasks ``reset`` draws from.
-    * ``max_steps``: turns until the episode is truncated. Use it rather than Gymnasium's ``max_episode_steps``: the
-      ``TimeLimit`` that one adds stands outside and cannot tell the env that the episode is over (see :meth:`cut`).
+    * ``split``: the tasks that ``reset`` draws from.
+    * ``max_steps``: the number of turns after which the episode is truncated. Do not use Gymnasium's
+      ``max_episode_steps``: it adds a ``TimeLimit`` wrapper, and the env cannot see that this wrapper has ended the
+      episode (see :meth:`cut`).
     * ``anchor``: ``"state"`` (canonical true state), ``"observation"`` (equal raw text) or ``"similar"``.
-    * ``expert``: fill ``info["expert_action"]`` and let the expert be the successful trajectory of last resort.
+    * ``expert``: fill ``info["expert_action"]``, and use the expert's rollout as the successful trajectory if there is
+      no other.
     * ``render_mode``: ``"ansi"`` (``render()`` returns text) or ``"human"`` (prints each turn).
 
-    ``reset(seed=s)`` starts a walk over the split's tasks that depends on ``s`` alone; later ``reset()`` calls go on
-    along it. ``reset(options={"task_id": id})`` or ``{"task": task}`` plays that task.
+    ``reset(seed=s)`` starts an order over the split's tasks that depends on ``s`` alone; later ``reset()`` calls
+    continue in this order. ``reset(options={"task_id": id})`` or ``{"task": task}`` starts that task.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012  # Gymnasium's own attribute
     splits: ClassVar[tuple[str, ...]] = ("train",)
-    #: Which variant of a prompt protocol speaks of this world ("alfworld", "webshop", …).
+    #: The variant of a prompt protocol that is written for this world ("alfworld", "webshop", …).
     prompt_world: ClassVar[str] = "generic"
 
     def __init__(
@@ -182,8 +128,8 @@ class HindsightEnv(gym.Env[str, str]):
         self._steps: list[Step] = []
         self._turn: Turn | None = None
         self._anchor = ""
-        self._seed: int | None = None  # as the caller gave it
-        self._walk = 0  # the same, or drawn where no seed was ever given
+        self._seed: int | None = None  # the seed that the caller gave
+        self._order_seed = 0  # the same, or a random one if the caller never gave a seed
         self._over = True
 
     # -- Gymnasium ----------------------------------------------------------------------------------------------
@@ -206,7 +152,7 @@ class HindsightEnv(gym.Env[str, str]):
             raise ResetNeededError(f"Expected reset() first, got step() {why}; try env.reset().")
         if not isinstance(action, str):
             raise UsageError(f"Expected the action as text, got {type(action).__name__}; try a str.")
-        if isinstance(action, Thought):  # answered here: the world does not move
+        if isinstance(action, Thought):  # no move: the backend is not called
             turn = before._replace(
                 observation=action.reply, valid=True, reward=0.0, detail="", extra=before.extra.after_thought()
             )
@@ -251,19 +197,19 @@ class HindsightEnv(gym.Env[str, str]):
     def close(self) -> None:
         self.backend.close()
 
-    # -- what wrappers and vector envs build on ------------------------------------------------------------------
+    # -- for wrappers and vector envs -----------------------------------------------------------------------------
 
     def state_text(self, turn: Turn) -> str:
-        """The whole next state as an agent is shown it: the second feedback source."""
+        """The whole next state in the form the agent sees it: the second feedback source."""
         if not turn.admissible_actions:
             return turn.observation
         return f"{turn.observation}\nAdmissible actions: {', '.join(turn.admissible_actions)}"
 
     def annotate(self, **facts: Any) -> None:
-        """Add to the record of the last step what only wrappers and policies know.
+        """Add data of a wrapper or policy to the record of the last step.
 
-        ``prompt``, ``response``, ``action_span``; ``next_observation``, ``reward`` and ``action_valid`` where a
-        wrapper showed the agent others than the env did; ``extra``, which is merged.
+        The names are ``prompt``, ``response`` and ``action_span``; ``next_observation``, ``reward`` and
+        ``action_valid``, if a wrapper changed them; and ``extra``, which is merged with the ``extra`` of the step.
         """
         for name in facts:
             if name not in _ANNOTATIONS:
@@ -276,14 +222,14 @@ class HindsightEnv(gym.Env[str, str]):
         self._steps[-1] = replace(last, **facts)
 
     def cut(self) -> Hindsight:
-        """End the episode from outside, as a ``TimeLimit`` around the env does: the last step's final hindsight."""
+        """End the episode from outside, as a ``TimeLimit`` wrapper does, and return the last step's final hindsight."""
         if self.task is None or not self._steps:
             raise ResetNeededError("Expected a step to end the episode after, got none; try env.step() first.")
         self._over = True
         return self._final(hindsight_now(self._steps[-1], self._steps), self.task)
 
     def trajectory(self, **changes: Any) -> Trajectory:
-        """The episode so far, as a value that can be stored."""
+        """The episode so far, as a :class:`Trajectory` that can be stored."""
         if self.task is None or self._turn is None:
             raise ResetNeededError("Expected an episode to record, got none; try env.reset().")
         trajectory = Trajectory(
@@ -302,18 +248,18 @@ class HindsightEnv(gym.Env[str, str]):
         )
         return trajectory.replace(**changes) if changes else trajectory
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- internal -------------------------------------------------------------------------------------------------
 
     def _choose(self, seed: int | None, options: Mapping[str, Any]) -> Task:
         known = {"task", "task_id", *self._own_options()}
         for name in options:
             if name not in known:
                 raise UnknownNameError("reset option", name, known)
-        asked = [name for name in ("task", "task_id", *self._own_options()) if name in options]
-        if len(asked) > 1:
-            raise UsageError(f"Expected one way to say which task, got {' and '.join(asked)}; try only one of them.")
+        given = [name for name in ("task", "task_id", *self._own_options()) if name in options]
+        if len(given) > 1:
+            raise UsageError(f"Expected one way to choose the task, got {' and '.join(given)}; try only one of them.")
         if seed is not None:
-            self._seed = self._walk = seed
+            self._seed = self._order_seed = seed
             self._position = 0
         task = self._from_options(options)
         if task is not None:
@@ -325,19 +271,19 @@ class HindsightEnv(gym.Env[str, str]):
         if "task_id" in options:
             return self.backend.find(options["task_id"])
         if self._order is None and self._seed is None:
-            self._walk = int(self.np_random.integers(2**31))
+            self._order_seed = int(self.np_random.integers(2**31))
         if self._order is None or self._position == 0:
-            self._order = SeededOrder(self.backend.count(self.split), self._walk)
+            self._order = SeededOrder(self.backend.count(self.split), self._order_seed)
         index = self._order[self._position]
         self._position += 1
         return self.backend.task(self.split, index)
 
     def _own_options(self) -> Sequence[str]:
-        """Names of the reset options an env adds."""
+        """The names of the reset options that a subclass adds."""
         return ()
 
     def _from_options(self, options: Mapping[str, Any]) -> Task | None:
-        """The task an env's own reset options ask for, or None."""
+        """The task that a subclass's own reset options select, or None."""
         return None
 
     def _final(self, hindsight: Hindsight, task: Task) -> Hindsight:
@@ -350,7 +296,7 @@ class HindsightEnv(gym.Env[str, str]):
         return hindsight.with_episode(episode)
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
-        assert self.task is not None  # set by reset, which every caller follows
+        assert self.task is not None  # reset sets it before any caller
         return {
             "task_id": self.task.id,
             "goal": self.task.goal,

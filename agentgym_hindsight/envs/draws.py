@@ -1,7 +1,7 @@
-"""Draws that depend on a seed alone: the same on every machine, in every process and Python version.
+"""Random draws that depend on a seed alone: the same on every machine, in every process and Python version.
 
-The seed is a SHA-256 of the parts (``hash()`` differs between processes), and everything is built on ``random()``, the
-one method whose sequence Python promises to keep; ``sample`` and ``choices`` of the standard library may change.
+The seed is a SHA-256 of the parts, because ``hash()`` differs between processes. All draws use ``random()``, the only
+method whose sequence Python promises to keep; the standard library's ``sample`` and ``choices`` may change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class SeededDraws:
-    """A random source named by its parts. A generator derives its own, whose ``edition`` begins every name.
+    """A random source whose seed is a list of parts. A subclass sets ``edition``, the first part of every seed.
 
     >>> one, two = SeededDraws("room", 3), SeededDraws("room", 3)
     >>> [one.below(10) for _ in range(5)] == [two.below(10) for _ in range(5)]
@@ -32,15 +32,15 @@ class SeededDraws:
         self.random = Random(int.from_bytes(digest, "big")).random
 
     def chance(self, probability: float) -> bool:
-        """True as often as ``probability`` says."""
+        """True with the given probability."""
         return self.random() < probability
 
     def below(self, bound: int) -> int:
-        """One of 0 … ``bound`` - 1."""
+        """An integer from 0 to ``bound`` - 1."""
         return int(self.random() * bound)
 
     def between(self, low: float, high: float) -> float:
-        """A number from ``low`` up to ``high``."""
+        """A number between ``low`` and ``high``."""
         return low + (high - low) * self.random()
 
     def pick(self, items: Sequence[T]) -> T:
@@ -48,7 +48,7 @@ class SeededDraws:
         return items[self.below(len(items))]
 
     def weighted(self, rows: Sequence[tuple[T, float]]) -> T:
-        """One of the items of (item, weight) rows."""
+        """One of the items, given as (item, weight) rows."""
         left = self.random() * sum(weight for _, weight in rows)
         for item, weight in rows:
             left -= weight
@@ -57,7 +57,7 @@ class SeededDraws:
         return rows[-1][0]
 
     def sample(self, items: Sequence[T], count: int) -> list[T]:
-        """``count`` different items in drawn order."""
+        """``count`` different items in random order; all items if there are fewer."""
         pool = list(items)
         for place in range(min(count, len(pool))):
             other = place + self.below(len(pool) - place)
@@ -65,6 +65,6 @@ class SeededDraws:
         return pool[:count]
 
     def round(self, amount: float) -> int:
-        """``amount`` rounded up or down so that the mean is kept."""
+        """``amount`` rounded up or down at random, so that the mean stays ``amount``."""
         whole = int(amount)
         return whole + (self.random() < amount - whole)

@@ -1,4 +1,4 @@
-"""What backends over a library of tasks have in common."""
+"""The base class of backends that take their tasks from a library."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ __all__ = ["LibraryBackend", "TaskLibrary"]
 
 
 class TaskLibrary(Protocol):
-    """A source of tasks: it counts, names and finds them."""
+    """A source of tasks."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # "embedded", "official", …: part of the backend's name in every result
+
     def count(self, split: str) -> int: ...
     def task(self, split: str, index: int) -> Task: ...
     def find(self, task_id: str) -> Task: ...
 
 
 class LibraryBackend:
-    """The half of a backend that only asks its library."""
+    """The part of a backend that only needs its library."""
 
     library: TaskLibrary
 
     @property
     def name(self) -> str:
-        """Engine and data, as results name them."""
+        """The engine and the data, as they appear in results."""
         return self.library.name
 
     def count(self, split: str) -> int:
-        """How many tasks a split has."""
+        """The number of tasks in a split."""
         return self.library.count(split)
 
     def task(self, split: str, index: int) -> Task:
-        """The task at a place of a split."""
+        """The task at an index of a split."""
         return self.library.task(split, index)
 
     def find(self, task_id: str) -> Task:
-        """A task by its content id."""
+        """The task with this content id."""
         return self.library.find(task_id)
 
     def solved(self, task: Task, steps: list[Step], final_observation: str) -> Trajectory:
-        """The expert's rollout, from the steps it took."""
+        """The expert's successful rollout, from its steps."""
         return Trajectory(
             task_id=task.id,
             backend=self.name,

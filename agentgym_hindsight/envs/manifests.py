@@ -1,11 +1,14 @@
-"""Lists that are slow to make and quick to read again: kept in the cache folder, keyed by what they were made from."""
+"""A cache for lists that are slow to build. The key of a list is a fingerprint of the data it is built from."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from agentgym_hindsight.atomic import write_text
 
 __all__ = ["cache_folder", "cached_rows"]
 
@@ -14,31 +17,25 @@ _VERSION = 1
 
 def cache_folder() -> Path:
     """``$AGENTGYM_HINDSIGHT_CACHE``, else ``agentgym_hindsight`` in the user's cache folder."""
-    told = os.environ.get("AGENTGYM_HINDSIGHT_CACHE")
-    if told:
-        return Path(told).expanduser()
+    folder = os.environ.get("AGENTGYM_HINDSIGHT_CACHE")
+    if folder:
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "agentgym_hindsight"
 
 
 def cached_rows(name: str, fingerprint: str, build: Callable[[], list[list[str]]]) -> list[list[str]]:
-    """The rows ``build`` makes, from the cache where they were made from the same ``fingerprint`` before.
+    """The rows of ``build()``, read from the cache if they were built with the same ``fingerprint`` before.
 
-    A cache that cannot be read is made anew, one that cannot be written is done without: it only saves time.
+    The cache only saves time: an unreadable cache is rebuilt, and a failure to write it is ignored.
     """
     path = cache_folder() / f"{name}.json"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if (kept["version"], kept["fingerprint"]) == (_VERSION, fingerprint):
-            return [[str(cell) for cell in row] for row in kept["rows"]]
+        cached = json.loads(path.read_text(encoding="utf-8"))
+        if (cached["version"], cached["fingerprint"]) == (_VERSION, fingerprint):
+            return [[str(cell) for cell in row] for row in cached["rows"]]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     rows = build()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and moved into place: workers that start together must not read half a list.
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        aside.write_text(json.dumps({"version": _VERSION, "fingerprint": fingerprint, "rows": rows}), encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        pass
+    with suppress(OSError):
+        write_text(path, json.dumps({"version": _VERSION, "fingerprint": fingerprint, "rows": rows}))
     return rows

@@ -1,4 +1,4 @@
-"""A turn in which the agent thinks aloud: part of the episode, but no move in the world."""
+"""A turn in which the agent only writes a thought: part of the episode, but no action in the world."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Thought"]
 
 
 class Thought(str):
-    """What an agent says instead of acting. An env answers ``reply`` and leaves its world as it is.
+    """Text that an agent writes instead of an action. The env returns ``reply`` and does not change its world.
 
-    A string like any other to whatever does not know it, so that it passes through every wrapper. The turn counts
-    towards the limit and is recorded like an action.
+    It is a string, so it passes through every wrapper. The turn counts towards the limit and is recorded like an
+    action.
 
     >>> thought = Thought("think: the apple may be in the fridge", reply="OK.")
     >>> thought.reply, thought.startswith("think:")

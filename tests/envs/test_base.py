@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from agentgym_hindsight.envs.base import INFO_KEYS, Extra, HindsightEnv, Turn
+from agentgym_hindsight.envs.base import INFO_KEYS, HindsightEnv, Turn
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -35,12 +35,12 @@ class TestArguments:
             ({"render_mode": "rgb_array"}, "render mode"),
         ],
     )
-    def test_bad_ones(self, arguments: dict[str, Any], word: str) -> None:
+    def test_bad_arguments_are_refused(self, arguments: dict[str, Any], word: str) -> None:
         with pytest.raises(UsageError, match=word):
             CorridorEnv(**arguments)
 
     @pytest.mark.parametrize("options", [{"game": 1}, {"task_id": "nope"}, {"task": "a string"}])
-    def test_bad_options(self, options: dict[str, Any]) -> None:
+    def test_bad_options_are_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(UsageError):
             CorridorEnv().reset(options=options)
 
@@ -52,7 +52,7 @@ class TestArguments:
             env.step(action)
         env.step("east")  # the episode goes on
 
-    def test_order(self) -> None:
+    def test_calls_out_of_order_are_refused(self) -> None:
         env = CorridorEnv(max_steps=1)
         for use in (lambda: env.step("east"), env.trajectory, env.cut, lambda: env.annotate(prompt="p")):
             with pytest.raises(ResetNeededError):
@@ -88,7 +88,7 @@ class TestInfo:
         assert not truncated
         assert (info["won"], info["score"], info["expert_action"]) == (True, 1.0, "")
 
-    def test_no_expert_unless_asked(self) -> None:
+    def test_no_expert_action_by_default(self) -> None:
         _, info = CorridorEnv().reset(seed=0)
         assert info["expert_action"] == ""
 
@@ -131,7 +131,7 @@ class TestHindsight:
         assert all(each.current_trajectory.text == episode[0].current_trajectory.text for each in episode)
         assert all(each.successful_trajectory is None for each in episode)
 
-    def test_the_next_episode_leaves_it_alone(self) -> None:
+    def test_a_later_episode_does_not_change_earlier_hindsight(self) -> None:
         env = CorridorEnv(max_steps=2)
         env.reset(seed=0)
         *_, info = walk(env, "fly")
@@ -139,7 +139,7 @@ class TestHindsight:
         walk(env, "east")
         assert [each.immediate_feedback.text for each in info["hindsight"].episode] == ["Nothing happens."] * 2
 
-    def test_the_expert_is_the_reference_of_last_resort(self) -> None:
+    def test_the_expert_supplies_the_successful_trajectory(self) -> None:
         class Shown(CorridorBackend):
             def demonstration(self, task: Task) -> Trajectory:
                 return Trajectory(task.id, won=True, steps=(Step(0, "start", "run east", "there", "there"),))
@@ -158,11 +158,11 @@ class TestHindsight:
 
 
 class TestTasks:
-    def test_a_seed_is_a_walk_over_the_split(self) -> None:
+    def test_a_seed_gives_an_order_over_the_split(self) -> None:
         one, other = CorridorEnv(), CorridorEnv()
         ids = [one.reset(seed=7)[1]["task_id"]] + [one.reset()[1]["task_id"] for _ in range(SIZES["train"] - 1)]
-        assert len(set(ids)) == SIZES["train"]  # each once
-        assert one.reset()[1]["task_id"] == ids[0]  # then again
+        assert len(set(ids)) == SIZES["train"]  # each task once
+        assert one.reset()[1]["task_id"] == ids[0]  # then the same order again
         assert [other.reset(seed=7)[1]["task_id"]] + [other.reset()[1]["task_id"] for _ in range(3)] == ids[:4]
         assert one.reset(seed=7)[1]["task_id"] == ids[0]
 
@@ -170,12 +170,12 @@ class TestTasks:
         env = CorridorEnv()
         assert len({env.reset(seed=seed)[1]["task_id"] for seed in range(40)}) > 5
 
-    def test_without_a_seed_there_is_still_a_walk(self) -> None:
+    def test_without_a_seed_every_task_is_played_once(self) -> None:
         env = CorridorEnv()
         assert len({env.reset()[1]["task_id"] for _ in range(SIZES["train"])}) == SIZES["train"]
-        assert env.trajectory().seed is None  # nobody gave one
+        assert env.trajectory().seed is None  # no seed was given
 
-    def test_a_task_by_id_or_itself(self) -> None:
+    def test_a_task_is_chosen_by_id_or_object(self) -> None:
         env = CorridorEnv()
         wanted = CorridorBackend().task("valid", 3)
         for options in ({"task_id": wanted.id}, {"task": wanted}):
@@ -183,14 +183,14 @@ class TestTasks:
             assert (info["task_id"], info["goal"]) == (wanted.id, wanted.goal)
             assert env.task == wanted
 
-    def test_a_chosen_task_does_not_advance_the_walk(self) -> None:
+    def test_a_chosen_task_does_not_advance_the_order(self) -> None:
         env, plain = CorridorEnv(), CorridorEnv()
         env.reset(seed=7)
         plain.reset(seed=7)
         env.reset(options={"task_id": CorridorBackend().task("valid", 3).id})
         assert env.reset()[1]["task_id"] == plain.reset()[1]["task_id"]
 
-    def test_a_seed_beside_a_chosen_task_starts_the_walk(self) -> None:
+    def test_a_seed_with_a_chosen_task_starts_the_order(self) -> None:
         env, plain = CorridorEnv(), CorridorEnv()
         env.reset(seed=1)
         env.reset()
@@ -265,7 +265,7 @@ class TestRecord:
         with pytest.raises(UnknownNameError, match="did you mean 'response'"):
             env.annotate(respose="x")
         with pytest.raises(UnknownNameError):
-            env.annotate(action="east")  # what happened is not rewritten
+            env.annotate(action="east")  # the action of a step cannot be changed
 
     def test_cut(self) -> None:
         env = CorridorEnv()
@@ -286,7 +286,7 @@ class TestLimit:
         *_, terminated, truncated, info = walk(env, "fly")
         assert (terminated, truncated, info["step"]) == (False, True, 3)
 
-    def test_winning_on_the_last_turn_is_winning(self) -> None:
+    def test_a_win_on_the_last_turn_terminates(self) -> None:
         env = CorridorEnv()
         env.reset(seed=0)
         *_, info = walk(env)
@@ -313,7 +313,7 @@ class TestRendering:
         assert capsys.readouterr().out.endswith("> east\nYou are in room 1.\n")
 
 
-def test_an_error_in_the_world_is_the_callers_to_see() -> None:
+def test_an_error_in_the_backend_reaches_the_caller() -> None:
     env = CorridorEnv()
     env.reset(seed=0)
     env.step("east")
@@ -338,7 +338,7 @@ def test_pickling_in_the_middle_of_an_episode() -> None:
     assert env.step("east")[-1] == other.step("east")[-1]
 
 
-def test_the_record_names_the_registered_id() -> None:
+def test_the_trajectory_has_the_registered_id() -> None:
     env = gym.make(ENV_ID)
     env.reset(seed=0)
     assert env.unwrapped.trajectory().env_id == ENV_ID  # type: ignore[attr-defined]
@@ -347,31 +347,6 @@ def test_the_record_names_the_registered_id() -> None:
     assert plain.trajectory().env_id == "CorridorEnv"
 
 
-class TestExtra:
-    def test_lazy_facts_are_computed_once(self) -> None:
-        calls: list[int] = []
-        extra = Extra(size=lambda: calls.append(1) or 3, name="demo")
-        assert not calls
-        assert (extra.size, extra["size"], extra.name) == (3, 3, "demo")
-        assert len(calls) == 1
-        assert (len(extra), sorted(extra)) == (2, ["name", "size"])
-        assert repr(extra) == "Extra(size=3, name='demo')"
-
-    def test_equality_and_pickling(self) -> None:
-        extra = Extra(size=lambda: 3)
-        again = pickle.loads(pickle.dumps(extra))
-        assert again == extra == {"size": 3}
-        assert extra != Extra(size=4)
-
-    def test_read_only_and_helpful(self) -> None:
-        with pytest.raises(AttributeError, match="read-only"):
-            Extra(a=1).a = 2
-        with pytest.raises(AttributeError, match="Expected one of a"):
-            _ = Extra(a=1).b
-        with pytest.raises(KeyError):
-            Extra(a=1)["b"]
-
-
-def test_turns_have_harmless_defaults() -> None:
+def test_turn_defaults() -> None:
     turn = Turn("hello")
     assert (turn.valid, turn.won, turn.terminated, turn.reward, turn.score) == (True, False, False, 0.0, 0.0)

@@ -7,7 +7,7 @@ from agentgym_hindsight.envs.thought import Thought
 from tests.toy import CorridorEnv
 
 
-def test_a_thought_is_a_string_that_survives_copies() -> None:
+def test_a_thought_is_a_string_and_keeps_its_type_in_copies() -> None:
     thought = Thought("think: hm", reply="Noted.")
     assert thought == "think: hm"
     for again in (pickle.loads(pickle.dumps(thought)), copy.deepcopy(thought)):
@@ -15,7 +15,7 @@ def test_a_thought_is_a_string_that_survives_copies() -> None:
         assert (again, again.reply) == ("think: hm", "Noted.")
 
 
-def test_an_env_answers_without_moving() -> None:
+def test_a_thought_does_not_change_the_world() -> None:
     env = CorridorEnv(max_steps=2)
     env.reset(seed=0)
     _, _, _, _, before = env.step("east")
@@ -29,7 +29,7 @@ def test_an_env_answers_without_moving() -> None:
     assert (step.action, type(step.action), step.feedback, step.anchor) == ("think: hm", str, "OK.", step.next_anchor)
 
 
-def test_the_anchor_of_a_text_world_stays_too() -> None:
+def test_a_thought_keeps_the_observation_anchor() -> None:
     env = CorridorEnv(anchor="observation")
     _, before = env.reset(seed=0)
     assert env.step(Thought("think: hm"))[-1]["anchor"] == before["anchor"]

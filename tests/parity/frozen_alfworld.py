@@ -1,9 +1,9 @@
-"""What the genuine engine answered, written down, so that parity can be tested where it is not installed.
+"""Record replies of the genuine engine, so that parity can be tested without it.
 
     python -m tests.parity.frozen_alfworld
 
-writes ``frozen_alfworld.json`` anew with the alfworld package that is installed: with that package's own domain and
-grammar, on hand-made houses only. Nothing of the official games is in it.
+rewrites ``frozen_alfworld.json`` with the installed alfworld package, its domain and its grammar. The houses are
+hand-made; the file has no content of the official games.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FILE = Path(__file__).with_suffix(".json")
 _TURNS = 70
 _TARGETS = ("Desk", "", "CounterTop", "CounterTop", "CounterTop", "Shelf")
 
-#: One turn: the command, the text, whether the game is won, a digest of the admissible commands in their order.
+#: One turn: the command, the text, whether the game is won, a digest of the ordered admissible commands.
 Turn = tuple[str, str, bool, str]
 
 
 def scenes() -> Iterator[Scene]:
-    """The houses that are played, one a task type."""
+    """The recorded houses, one per task type."""
     for number, task_type in enumerate(TASK_TYPES):
         lit = task_type == "look_at_obj_in_light"
         goal = Goal(task_type, "Mug" if lit else "Apple", "" if lit else _TARGETS[number], "DeskLamp" if lit else "")
@@ -41,7 +41,7 @@ def scenes() -> Iterator[Scene]:
 
 
 def digest(admissible: tuple[str, ...]) -> str:
-    """Names a list of commands and its order."""
+    """A digest of an ordered list of commands."""
     return blake2b("\n".join(admissible).encode(), digest_size=6).hexdigest()
 
 
@@ -59,7 +59,7 @@ def _record(scene: Scene, path: Path, seed: int) -> list[Turn]:
 
 
 def main() -> None:
-    """Play every house in the genuine engine and write down what it says."""
+    """Play every house in the genuine engine and record its replies."""
     package = find_spec("alfworld")
     assert package is not None and package.origin is not None, "pip install alfworld first"  # noqa: PT018
     rules = Path(package.origin).parent / "data"

@@ -1,4 +1,4 @@
-"""The native ALFWorld engine against the genuine one."""
+"""The native ALFWorld engine compared with the genuine one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.parity.frozen_alfworld import FILE, digest, scenes
 
 needs_genuine = pytest.mark.skipif(
     find_spec("alfworld") is None or sys.version_info >= (3, 13),
-    reason="the genuine engine is absent (pip install alfworld) or broken (textworld 1.7.0 on Python 3.13)",
+    reason="the genuine engine is not installed (pip install alfworld) or does not run (textworld 1.7.0, Python 3.13)",
 )
 
 
-def test_frozen_answers_of_the_genuine_engine() -> None:
-    """420 turns on houses with every known oddity; see frozen_alfworld.py."""
+def test_recorded_replies_of_the_genuine_engine() -> None:
+    """420 turns in houses with all known unusual properties; see frozen_alfworld.py."""
     games = json.loads(FILE.read_text(encoding="utf-8"))["games"]
     for scene, turns in zip(scenes(), games, strict=True):
         play = Play(House(scene))
@@ -57,7 +57,7 @@ def test_official_games(alfworld_games: list[Path]) -> None:
 @pytest.mark.genuine
 @needs_genuine
 def test_written_games(tmp_path: Path) -> None:
-    """Games that gamewriter writes are played by the genuine engine as by the native one."""
+    """Both engines play games that gamewriter has written in the same way."""
     files = [write_game(scene, tmp_path / scene.goal.task_type) for scene in scenes()]
     report = run_parity(files[:3], seed=3, turns_per_game=25, workers=2)
     assert report.agrees, report.summary()
@@ -85,7 +85,7 @@ def test_summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest
     assert len(run_parity(files, games=2).games) == 2
 
 
-def test_an_interrupted_run_keeps_what_was_finished(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_the_finished_games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(job: tuple[object, ...]) -> GameReport:
         if "c" in str(job[-1]):
             raise KeyboardInterrupt
@@ -98,7 +98,7 @@ def test_an_interrupted_run_keeps_what_was_finished(monkeypatch: pytest.MonkeyPa
     assert "interrupted" in report.summary()
 
 
-def test_nothing_compared_is_no_agreement() -> None:
+def test_an_empty_report_does_not_agree() -> None:
     assert not ParityReport(()).agrees
 
 
@@ -116,7 +116,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         find_games(tmp_path)
 
 
-def test_the_genuine_engine_when_it_cannot_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_before_the_genuine_engine_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingDataError, match="nothing at"):
         GenuinePlay(tmp_path / "game.tw-pddl")
     file = write_game(kitchen(), tmp_path)
@@ -128,7 +128,7 @@ def test_the_genuine_engine_when_it_cannot_work(tmp_path: Path, monkeypatch: pyt
         play.reset()
 
 
-def test_any_failure_of_the_genuine_engine_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_of_the_genuine_engine_are_backend_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def reset(self) -> None:
             raise NameError("name 'r' is not defined")

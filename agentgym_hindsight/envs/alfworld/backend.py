@@ -1,4 +1,4 @@
-"""The two engines behind one face: ``native`` (ours, exact and fast) and ``textworld`` (the genuine one)."""
+"""The backends for the two engines: ``native`` (ours, exact and fast) and ``textworld`` (the genuine engine)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.alfworld import expert
-from agentgym_hindsight.envs.alfworld.extra import AlfworldExtra
+from agentgym_hindsight.envs.alfworld.game_facts import AlfworldExtra
 from agentgym_hindsight.envs.alfworld.gamewriter import write_game
 from agentgym_hindsight.envs.alfworld.genuine import GenuinePlay
 from agentgym_hindsight.envs.alfworld.goals import Past
@@ -23,11 +23,9 @@ from agentgym_hindsight.tasks import Task
 
 __all__ = ["NativeBackend", "TextworldBackend"]
 
-NOTHING = "Nothing happens."
-
 
 class NativeBackend(LibraryBackend):
-    """Plays with our own engine: word for word the genuine one's answers, some thousand times as fast."""
+    """Runs our own engine: the replies of the genuine engine, word for word, at about a thousand times its speed."""
 
     engine = "native"
     library: Library
@@ -64,15 +62,15 @@ class NativeBackend(LibraryBackend):
         play.step(action)
         if play.valid:
             return self._turn(play, float(play.won))
-        # A command that does nothing leaves the state as it was, so the reason can be found afterwards, when asked for.
+        # A refused command does not change the state, so the reason can be computed later, when it is read.
         reason = partial(explain, play.copy(), action)
         return self._turn(play, 0.0, reason)
 
     @property
     def play(self) -> Play:
-        """The play that is going on."""
+        """The game in progress."""
         if self._play is None:
-            raise ResetNeededError("Expected a game in play, got none; try start(task) first.")
+            raise ResetNeededError("Expected a game in progress, got none; try start(task) first.")
         return self._play
 
     def expert_action(self) -> str:
@@ -109,7 +107,7 @@ class NativeBackend(LibraryBackend):
 
     def _turn(self, play: Play, reward: float, reason: Any = None) -> Turn:
         won, past = play.won, self._past
-        assert past is not None  # made with the play
+        assert past is not None  # start sets it together with the play
         past.states.append(play.state())
         return Turn(
             play.observation,
@@ -120,12 +118,12 @@ class NativeBackend(LibraryBackend):
             reward,
             won,
             play.state_key(),
-            "" if reason is None else (lambda: _text_of(reason)),
+            "" if reason is None else (lambda: _reason_text(reason)),
             AlfworldExtra(past, self._shared, reason),
         )
 
 
-def _text_of(reason: Any) -> str:
+def _reason_text(reason: Any) -> str:
     found = reason()
     if found is None:
         return ""
@@ -133,11 +131,11 @@ def _text_of(reason: Any) -> str:
 
 
 class TextworldBackend(NativeBackend):
-    """Plays with the genuine engine (extra ``[alfworld]``), 1–2 s a reset and 45 ms a step.
+    """Runs the genuine engine (extra ``[alfworld]``): 1–2 s for a reset, 45 ms for a step.
 
-    Observation, admissible commands, won and done are the genuine engine's. Our own plays along, and is asked only
-    for what the genuine one cannot tell: true-state anchor, expert, goal conditions, reasons. Where the two ever
-    disagreed on a reply, the rollout is broken rather than silently wrong.
+    Observation, admissible commands, won and done come from the genuine engine. Our own engine runs in parallel and
+    supplies what the genuine engine does not have: true-state anchor, expert, goal conditions, reasons. If the two
+    engines give different replies, a ``BackendError`` ends the rollout.
     """
 
     engine = "textworld"
@@ -156,13 +154,13 @@ class TextworldBackend(NativeBackend):
                 self._genuine.close()
             self._genuine, self._path = GenuinePlay(path), path
         observation = self._genuine.reset()
-        return self._agreed("reset", turn, observation)
+        return self._compared("reset", turn, observation)
 
     def act(self, action: str) -> Turn:
         turn = super().act(action)
         if self._genuine is None:
-            raise ResetNeededError("Expected a game in play, got none; try start(task) first.")
-        return self._agreed(action, turn, self._genuine.step(action))
+            raise ResetNeededError("Expected a game in progress, got none; try start(task) first.")
+        return self._compared(action, turn, self._genuine.step(action))
 
     def close(self) -> None:
         super().close()
@@ -174,7 +172,7 @@ class TextworldBackend(NativeBackend):
             self._written = None
 
     def _file_of(self, task: Task) -> Path:
-        """The genuine engine reads files only: a generated house is written into a temporary folder for it."""
+        """The game file of a task. A generated house is written to a temporary folder: the engine only reads files."""
         library = self.files if task.backend == self.files.name else self.library
         path = library.path(task)
         if path is not None:
@@ -185,20 +183,21 @@ class TextworldBackend(NativeBackend):
         game = folder / "game.tw-pddl"
         return game if game.is_file() else write_game(self.house(task).scene, folder)
 
-    def _agreed(self, action: str, ours: Turn, observation: str) -> Turn:
+    def _compared(self, action: str, ours: Turn, observation: str) -> Turn:
+        """The genuine engine's turn; raises if the native engine's turn is different."""
         genuine = self._genuine
-        assert genuine is not None  # every caller has just played it
-        said: dict[str, tuple[object, object]] = {
+        assert genuine is not None  # every caller has just used it
+        pairs: dict[str, tuple[object, object]] = {
             "observation": (observation, ours.observation),
             "won": (genuine.won, ours.won),
             "admissible commands": (genuine.admissible, ours.admissible_actions),
         }
-        for what, (theirs, own) in said.items():
+        for what, (theirs, own) in pairs.items():
             if theirs != own:
                 raise BackendError(
-                    f"The genuine and the native engine disagree in {what} after {action[:80]!r} in {self._path}: "
-                    f"{str(theirs)[:200]!r} against {str(own)[:200]!r}; please report the game. "
-                    "The rollout cannot be trusted beyond this turn."
+                    f"Expected the same {what} from both engines after {action[:80]!r} in {self._path}, "
+                    f"got {str(theirs)[:200]!r} (genuine) and {str(own)[:200]!r} (native); please report the game. "
+                    "The rollout ends here, because later turns would be wrong too."
                 )
         return ours._replace(
             observation=observation,

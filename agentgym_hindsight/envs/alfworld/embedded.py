@@ -1,4 +1,4 @@
-"""The embedded library: generated houses, nothing to download, the same games on every machine."""
+"""The embedded library: generated houses. It needs no download and has the same games on every machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from agentgym_hindsight.tasks import Task, content_hash
 
 __all__ = ["SIZES", "EmbeddedLibrary"]
 
-#: Tasks in each split. The generator knows no end; a panel needs one. Unseen games of one task type are 200, so that a
-#: policy which learns that type alone can be told from another.
+#: The number of tasks in each split. (The generator's sequence is endless.) ``valid_unseen`` has 200 games of each task
+#: type: enough to compare policies that are trained on one type only.
 SIZES = {"train": 2400, "valid_seen": 240, "valid_unseen": 1200}
 
 
@@ -29,7 +29,7 @@ def _made(split: str, position: int, difficulty: str) -> tuple[Task, House]:
 
 
 class EmbeddedLibrary:
-    """Generated houses of one difficulty, possibly of some task types only."""
+    """Generated houses of one difficulty, for all six task types or for some of them."""
 
     name = "embedded"
 
@@ -38,7 +38,7 @@ class EmbeddedLibrary:
             raise UnknownNameError("difficulty", difficulty, DIFFICULTIES)
         self.difficulty = difficulty
         self._types = [TASK_TYPES.index(name) for name in check_task_types(task_types)]
-        self._positions: dict[str, tuple[str, int]] = {}  # ids met so far, and where they are
+        self._positions: dict[str, tuple[str, int]] = {}  # task id -> (split, position), for the ids known so far
         self._listed = False
 
     def count(self, split: str) -> int:
@@ -48,10 +48,10 @@ class EmbeddedLibrary:
 
     def task(self, split: str, index: int) -> Task:
         if not 0 <= index < self.count(split):
-            raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
-        # The sequence cycles through the six types, so some of the types are some of the places in each round.
-        turn, place = divmod(index, len(self._types))
-        position = turn * len(TASK_TYPES) + self._types[place]
+            raise UsageError(f"Expected an index from 0 to {self.count(split) - 1} in {split}, got {index}.")
+        # The sequence cycles through the six types: a selection of types is a selection of positions in each cycle.
+        cycle, place = divmod(index, len(self._types))
+        position = cycle * len(TASK_TYPES) + self._types[place]
         task, _ = _made(split, position, self.difficulty)
         self._positions[task.id] = split, position
         return task
@@ -61,28 +61,26 @@ class EmbeddedLibrary:
             self._list()
         if task_id not in self._positions:
             raise UnknownNameError(
-                f"task id of the embedded houses ({self.difficulty}; `agh data list` names them)", task_id, ()
+                f"task id of the embedded houses ({self.difficulty}; `agh data list` lists them)", task_id, ()
             )
         task, _ = _made(*self._positions[task_id], self.difficulty)
-        check_unchanged(task_id, task, "the cached list of the embedded houses is of another release; delete it")
+        check_unchanged(task_id, task, "the cached list of the embedded houses is from another release; delete it")
         return task
 
     def house(self, task: Task) -> House:
         parts = task.locator.split("/")
         if len(parts) != 4 or parts[0] != "embedded" or not parts[3].isdecimal():
-            raise UsageError(
-                f"Expected a task of the embedded houses, got {task.locator!r}; try an env made for its data."
-            )
+            raise UsageError(f"Expected a task of the embedded houses, got {task.locator!r}; try an env with its data.")
         _, difficulty, split, position = parts
         found, house = _made(split, int(position), difficulty)
-        check_unchanged(task.id, found, "the generator of this release makes another house there")
+        check_unchanged(task.id, found, "the generator of this release gives another house")
         return house
 
     def path(self, task: Task) -> Path | None:
         return None
 
     def _list(self) -> None:
-        # Some thousand houses, a few seconds: only ever done for an id nobody has met in this process.
+        # Thousands of houses take a few seconds: only needed for an id that this process has not seen before.
         first = [self.task(split, index).id for split in SIZES for index in range(len(self._types))]
         rows = cached_rows(f"alfworld-embedded-{self.difficulty}", content_hash(*first, repr(SIZES)), self._rows)
         self._positions.update((task_id, (split, int(position))) for task_id, split, position in rows)

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from agentgym_hindsight.envs.alfworld.backend import NativeBackend, TextworldBackend
-from agentgym_hindsight.envs.alfworld.library import FileLibrary, open_library
+from agentgym_hindsight.envs.alfworld.data_sources import open_library
+from agentgym_hindsight.envs.alfworld.library import FileLibrary
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task, TaskPanel
 
 __all__ = ["ALFWorldEnv"]
 
-#: backend → (engine, data it stands for); None leaves the choice to ``data``.
+#: backend → (engine, data that it implies); with None the ``data`` argument decides.
 _BACKENDS: Mapping[str, tuple[type[NativeBackend], str | None]] = {
     "auto": (NativeBackend, None),
     "native": (NativeBackend, None),
@@ -29,11 +30,11 @@ _SHARED = ("max_steps", "anchor", "expert", "render_mode")
 
 
 class ALFWorldEnv(HindsightEnv):
-    """Household tasks in text: find a thing, change it if need be, put it where it belongs.
+    """Household tasks in text: find an object, change it if the task says so, put it in its place.
 
     ## Description
-    A room full of receptacles and things, described in text. Six task types: pick and place, look at something under
-    a lamp, and clean, heat, cool or bring two of something. The agent sees what lies open at the place it stands at.
+    A room with receptacles and objects, described in text. The agent sees the open receptacles at its location. Six
+    task types: pick and place, examine under a lamp, clean, heat or cool and place, place two objects.
 
     ## Observation
     The engine's text. The first one lists the receptacles of the room and ends with "Your task is to: …".
@@ -41,8 +42,8 @@ class ALFWorldEnv(HindsightEnv):
     ## Actions
     A command as text; ``info["admissible_actions"]`` lists the legal ones: ``go to fridge 1``, ``open fridge 1``,
     ``take egg 2 from fridge 1``, ``heat egg 2 with microwave 1``, ``move egg 2 to countertop 1``, ``use desklamp 1``,
-    ``examine …``, ``look``, ``inventory``, ``help``. Anything else is answered "Nothing happens."; the reason is in
-    ``info["extra"].reason`` and in ``info["hindsight"].immediate_feedback.detail``.
+    ``examine …``, ``look``, ``inventory``, ``help``. The reply to any other text is "Nothing happens."; the reason is
+    in ``info["extra"].reason`` and in ``info["hindsight"].immediate_feedback.detail``.
 
     ## Rewards
     1 on the turn that fulfils the task, else 0.
@@ -52,16 +53,16 @@ class ALFWorldEnv(HindsightEnv):
     end (``info["extra"].dead_end``) does not end the episode, as in the benchmark.
 
     ## Arguments
-    * ``split``: ``train``, ``valid_seen``, ``valid_unseen``; official data has ``valid_train`` too.
-    * ``data``: ``auto`` (the official games where they are installed, else embedded houses), ``embedded``,
-      ``official``, or the folder that holds the official games.
-    * ``backend``: ``native`` (our engine), ``textworld`` (the genuine one, extra ``[alfworld]``); ``embedded`` and
-      ``official`` are short for the native engine on that data.
-    * ``difficulty``: ``bare`` (hardly furnished), ``easy``, ``standard`` or ``hard``; embedded houses only.
-    * ``task_types``: some of the six, by name.
-    * and those of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
+    * ``split``: ``train``, ``valid_seen`` or ``valid_unseen``; official data also has ``valid_train``.
+    * ``data``: ``auto`` (the official games if they are installed, else embedded houses), ``embedded``,
+      ``official``, or the folder of the official games.
+    * ``backend``: ``native`` (our engine) or ``textworld`` (the genuine engine, extra ``[alfworld]``); ``embedded``
+      and ``official`` are short forms for the native engine on that data.
+    * ``difficulty``: ``bare`` (almost no furniture), ``easy``, ``standard`` or ``hard``; embedded houses only.
+    * ``task_types``: the names of some of the six types; all by default.
+    * the arguments of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
 
-    ``reset(options={"task_id": …})`` plays a task by its id, ``{"task": task}`` one from a panel, and
+    ``reset(options={"task_id": …})`` starts the task with this id, ``{"task": task}`` a task of a panel, and
     ``{"game_file": path}`` any single ``game.tw-pddl``.
 
     ## Registered ids
@@ -87,25 +88,25 @@ class ALFWorldEnv(HindsightEnv):
                 raise UnknownNameError("argument of ALFWorld", name, (*_OWN, *_SHARED))
         if backend not in _BACKENDS:
             raise UnknownNameError("backend", backend, _BACKENDS)
-        engine, meant = _BACKENDS[backend]
-        asked = os.fspath(data)
-        if meant is not None and asked not in ("auto", meant):
-            if meant == "embedded" or asked == "embedded":
+        engine, implied = _BACKENDS[backend]
+        given = os.fspath(data)
+        if implied is not None and given not in ("auto", implied):
+            if implied == "embedded" or given == "embedded":
                 raise UsageError(
-                    f"Expected data that fits backend={backend!r}, got data={asked!r}; try only one of them."
+                    f"Expected data that fits backend={backend!r}, got data={given!r}; try only one of them."
                 )
-            meant = asked  # official games, in a folder of the caller's
-        library = open_library(meant or asked, difficulty=difficulty, task_types=task_types)
+            implied = given  # backend="official" with a folder: its official games
+        library = open_library(implied or given, difficulty=difficulty, task_types=task_types)
         if difficulty != "standard" and library.name != "embedded":
             raise UsageError(
-                f"Expected embedded houses for difficulty={difficulty!r}, got {library.name} games, which have none; "
-                "try data='embedded'."
+                f"Expected embedded houses for difficulty={difficulty!r}, got {library.name} games, "
+                "which have no difficulty; try data='embedded'."
             )
         super().__init__(engine(library), split=split, **shared)
-        library.count(split)  # a split that is not there is said now, not at the first reset
+        library.count(split)  # raises now, not at the first reset, if there is no such split
 
     def panel(self, split: str | None = None, n: int | None = None) -> TaskPanel:
-        """The tasks of a split (its first ``n``), as an ordered panel with a fingerprint."""
+        """The tasks of a split (the first ``n``, or all) as an ordered panel with a fingerprint."""
         name = self.split if split is None else split
         count = self.backend.count(name) if n is None else n
         return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")

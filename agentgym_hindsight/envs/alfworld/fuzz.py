@@ -1,7 +1,7 @@
-"""Commands for trying an engine out: legal ones, expert ones, and everything a language model might write instead.
+"""Commands for testing an engine: legal ones, expert ones, and invalid text of the kind that language models write.
 
-All of them come from one random generator and from what both engines agree on, so the same seed gives the same
-commands on every machine.
+They depend only on a random generator and on the state of the native engine, so the same seed gives the same commands
+on every machine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from agentgym_hindsight.envs.alfworld.native import House, Play
 
 __all__ = ["Expert", "commands_for"]
 
-#: Given a play, the next command of an expert, or None when it has none.
+#: A function from a game in progress to the expert's next command, or None if there is none.
 Expert = Callable[[Play], "str | None"]
 
 _ONE = ("go to {r}", "open {r}", "close {r}", "examine {r}", "examine {t}", "use {t}", "look at {r}", "take {t}")
@@ -61,9 +61,9 @@ _NONSENSE = (
 
 
 def commands_for(play: Play, random: Random, expert: Expert | None, walkthrough: list[str]) -> str:
-    """The next command to try: half of them legal, a fifth an expert's, the rest fuzz.
+    """The next command: 50 % legal, 20 % from the expert, 30 % fuzz.
 
-    Legal commands prefer what changes something, or a play would spend its turns examining and travelling.
+    Legal commands that change something are preferred; without this, most commands would only examine or go.
     """
     choice = random.random()
     if choice < 0.5:
@@ -75,11 +75,11 @@ def commands_for(play: Play, random: Random, expert: Expert | None, walkthrough:
 
 def _legal(play: Play, random: Random) -> str:
     admissible = play.admissible
-    lively = [
+    effective = [
         command for command in admissible if not command.startswith(("go to ", "examine ", "look", "inv", "help"))
     ]
-    if lively and random.random() < 0.7:
-        return random.choice(lively)
+    if effective and random.random() < 0.7:
+        return random.choice(effective)
     return random.choice(admissible)
 
 

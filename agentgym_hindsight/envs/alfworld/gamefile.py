@@ -1,9 +1,9 @@
-"""Reading ``game.tw-pddl``, the file format of official ALFWorld games, into a :class:`Scene`.
+"""Read ``game.tw-pddl``, the file format of official ALFWorld games, into a :class:`Scene`.
 
-Every official file carries the same PDDL domain and nearly the same grammar, so nothing here is a general PDDL
-parser: ``rulebook`` recognises the rules, one regular expression takes the facts, a handful of comparisons the goal.
-That is what makes reading a game cost about a millisecond instead of the second the genuine loader needs. The price
-is that a file with other rules cannot be played; such a file is refused with a reason, never played wrongly.
+All official files have the same PDDL domain and almost the same grammar, so this is not a general PDDL parser:
+``rulebook`` recognises the rules, one regular expression reads the facts, and six patterns recognise the goal. Reading
+a game therefore takes about a millisecond; the genuine loader needs a second. A file with other rules cannot be played:
+it raises an error that names the difference.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
 __all__ = ["parse_game", "read_game"]
 
-_CURE = "Download the data again (alfworld-download -f), or pass another file."
+_CURE = "Try to download the data again (alfworld-download -f), or pass another file."
 
 _DECLARED = re.compile(r"([^\s()]+)\s+-\s+([^\s()]+)")
 _FACT = re.compile(r"\(\s*([^\s()]+)(?:\s+([^\s()]+))?(?:\s+([^\s()]+))?\s*\)")
 _SPACE = re.compile(r"\s+")
 _PROBLEM_NAME = re.compile(r"\(\s*problem\s+([^\s()]+)\s*\)", re.IGNORECASE)
 
-#: A predicate of the file -> the flag of ``Thing`` it sets.
+#: Predicate -> the field of ``Thing`` that it sets.
 _FLAGS = {
     "pickupable": "pickupable",
     "cleanable": "cleanable",
@@ -44,7 +44,7 @@ _FLAGS = {
     "issliced": "sliced",
 }
 
-#: Two-place predicates -> what each place has to be declared as.
+#: Predicate with two arguments -> the declared kind of each argument.
 _PAIRS = {
     "atlocation": ("agent", "location"),
     "objectatlocation": ("object", "location"),
@@ -56,10 +56,10 @@ _PAIRS = {
     "cancontain": ("rtype", "otype"),
 }
 
-#: What a planner may be told about costs; nothing in play reads it.
+#: Facts about costs for a planner; the game does not use them.
 _COSTS = ("total-cost", "distance")
 
-#: The exact shapes of the six goals, white space made single, with the type names cut out.
+#: The exact forms of the six goals after white space is normalised, with groups for the type names.
 _EACH = r"\(:goal \(and \(exists \(\?r - receptacle\) \(exists \(\?o - object\) \(and "
 _TYPES = r"\(objectType \?o (?P<object>\S+)\) \(receptacleType \?r (?P<receptacle>\S+)\) "
 _STATE = r"\({0} \?o\) " + _TYPES + r"\({1} \?o\) \(inReceptacle \?o \?r\) "
@@ -93,8 +93,8 @@ _GOALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 def read_game(path: str | PathLike[str]) -> Scene:
     """Read one ``game.tw-pddl``.
 
-    Raises :class:`MissingDataError` when there is no such file and :class:`DamagedDataError`, naming the file, the
-    place in it and the cure, when it cannot be used.
+    Raises :class:`MissingDataError` if there is no such file, and :class:`DamagedDataError` if it cannot be used. The
+    message names the file, the position in it and the fix.
     """
     source = fspath(path)
     try:
@@ -102,21 +102,21 @@ def read_game(path: str | PathLike[str]) -> Scene:
             raw = file.read()
     except FileNotFoundError:
         raise MissingDataError(f"Expected a game file, found nothing at {source}. {_CURE}") from None
-    except (OSError, ValueError) as error:  # a folder, no permission, a path no file can have (ValueError: a NUL in it)
+    except (OSError, ValueError) as error:  # a folder, no permission; ValueError: a NUL in the path
         shown = source if len(source) <= 200 else f"{source[:200]}…"
         cause = (isinstance(error, OSError) and error.strerror) or str(error)
         raise DamagedDataError(
-            f"Expected a readable game file at {shown!r}, got: {cause}. Pass the path of a game.tw-pddl file."
+            f"Expected a readable game file at {shown!r}, got: {cause}. Try the path of a game.tw-pddl file."
         ) from None
     try:
-        text = raw.decode("utf-8-sig")  # with a byte order mark, as some editors save it, or without
+        text = raw.decode("utf-8-sig")  # some editors save a byte order mark
     except UnicodeDecodeError as error:
         _refuse(source, f"byte {error.start}", f"it is not UTF-8 text ({error.reason})")
     return parse_game(text, source)
 
 
 def parse_game(text: str, source: str = "<text>") -> Scene:
-    """Read a game from the text of its file; ``source`` is the name that errors give it."""
+    """Read a game from the text of its file; ``source`` is the name of the file in error messages."""
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -134,12 +134,13 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
         _refuse(source, "key 'walkthrough'", "expected a list of commands")
     task = split_task(data["grammar"])
     if task is None:
-        _refuse(source, "key 'grammar'", 'it names no task (no text "Your task is to: ...")')
+        _refuse(source, "key 'grammar'", 'it contains no task (no text "Your task is to: ...")')
     rules = rules_of(data["pddl_domain"], task[1], task[0])
     if isinstance(rules, str):
         _other_rules(source, rules)
     scene = _problem(data["pddl_problem"], source)
-    # A Sink is a station in the released games only, and none of them has one: the engine settles it by the dialect.
+    # The native engine decides by the dialect whether a Sink cleans (it does in 0.4). It therefore cannot play a game
+    # with a Sink whose rules differ in this. No official game has a Sink.
     if rules.sink_washes != (rules.dialect == "0.4") and any(r.type.lower() == "sink" for r in scene.receptacles):
         what = "cleans at a Sink" if rules.sink_washes else "does not clean at a Sink"
         _other_rules(source, f"key 'pddl_domain': with texts of ALFWorld {rules.dialect} the action cleanobject {what}")
@@ -153,7 +154,7 @@ def _refuse(source: str, place: str, cause: str) -> NoReturn:
 def _other_rules(source: str, difference: str) -> NoReturn:
     raise DamagedDataError(
         f"Expected the rules of ALFWorld 0.3 or 0.4 in {source}, got other rules; at {difference}. "
-        "Play it with the genuine engine alone (GenuinePlay in envs.alfworld.genuine), or pass another file."
+        "Try the genuine engine alone (GenuinePlay in envs.alfworld.genuine), or pass another file."
     )
 
 
@@ -185,7 +186,7 @@ def _goal(text: str, facts: _Facts) -> Goal:
         if found:
             names = {role: facts.type_name(name, "(:goal") for role, name in found.groupdict().items()}
             return Goal(task_type, names["object"], names.get("receptacle", ""), names.get("lamp", ""))
-    _refuse(facts.source, "(:goal", f"it has none of the six known shapes: {flat[:160]!r}")
+    _refuse(facts.source, "(:goal", f"it has none of the six known forms: {flat[:160]!r}")
 
 
 def _fact(*names: str) -> str:
@@ -193,11 +194,11 @@ def _fact(*names: str) -> str:
 
 
 class _Facts:
-    """Collects the facts of one problem; PDDL ignores case, so every look-up goes through the lower-case id."""
+    """The facts of one problem. PDDL ignores case, so the keys are lower-case ids."""
 
     def __init__(self, source: str, declared: Iterable[tuple[str, str]]) -> None:
         self.source = source
-        self.id_of: dict[str, str] = {}  # lower case -> as the file declares it, in the file's order
+        self.id_of: dict[str, str] = {}  # lower case -> the spelling of the declaration, in the file's order
         self.kind_of: dict[str, str] = {}
         for name, kind in declared:
             low = name.lower()
@@ -209,20 +210,20 @@ class _Facts:
         self.flags: dict[str, dict[str, bool]] = {}
         self.openable: set[str] = set()
         self.opened: set[str] = set()
-        self.mentioned: set[str] = set()  # every id some fact names
+        self.mentioned: set[str] = set()  # every id that occurs in a fact
 
     def refuse(self, place: str, cause: str) -> NoReturn:
         _refuse(self.source, f"pddl_problem, {place}", cause)
 
     def type_name(self, name: str, place: str) -> str:
-        """``mugtype`` -> ``Mug``, spelled as the file declares it."""
+        """``mugtype`` -> ``Mug``, in the spelling of the declaration."""
         declared = self.id_of.get(name.lower())
         if declared is None or not declared.lower().endswith("type"):
             self.refuse(place, f"{name!r} is not a declared type")
         return declared[:-4]
 
     def read(self, facts: Iterable[tuple[str, str, str]]) -> None:
-        """Take in facts in lower case, as (predicate, first name, second name or nothing)."""
+        """Add facts in lower case, as (predicate, first name, second name or "")."""
         kind_of, pairs = self.kind_of, self.pairs
         for name, first, second in facts:
             if name in pairs:
@@ -241,7 +242,10 @@ class _Facts:
                     self.unknown(name, first, second, first, "receptacle")
                 (self.openable if name == "openable" else self.opened).add(first)
             elif name not in _COSTS:
-                self.refuse(f"the fact {_fact(name, first, second)}", f"no game starts with the predicate {name!r}")
+                self.refuse(
+                    f"the fact {_fact(name, first, second)}",
+                    f"the predicate {name!r} is not allowed in the initial state",
+                )
         self.mentioned = {*self.flags, *self.openable, *self.opened}
         for name, found in pairs.items():
             if name != "cancontain":
@@ -268,7 +272,7 @@ class _Facts:
         for low, given in self.id_of.items():
             kind = self.kind_of[low]
             if low not in self.mentioned:
-                continue  # declared but never spoken of: the genuine engine does not know it either
+                continue  # declared but in no fact: the genuine engine ignores it too
             if kind == "receptacle":
                 receptacles.append(self._receptacle(low))
             elif kind == "object":

@@ -1,15 +1,15 @@
-"""The rules and texts of ALFWorld as the genuine engine reads them: a PDDL domain and a text grammar.
+"""The rules and texts of ALFWorld in the form that the genuine engine reads: a PDDL domain and a text grammar.
 
-Both are this library's own. Names of predicates and actions and every displayed text are those of ALFWorld 0.4,
-because tools read them; the rest is said anew and only as far as it is alive:
+Both are written for this library. The names of predicates and actions and all displayed texts are those of ALFWorld
+0.4, because tools read them. Everything else is rewritten and reduced to what has an effect:
 
-* the fifteen actions that can ever be chosen; the official file carries more, commented out or unreachable;
-* ``examine`` of a thing asks for the held one: the official condition for things lying about never holds;
-* ``go to``, heating, cooling, cleaning and ``use`` do not ask whether a door is open;
-* using a lamp switches it on for good, so there is no predicate for off;
-* a trap (a thing nothing accepts) needs no rule: no ``canContain`` names it.
+* Only the fifteen actions that can be executed; the official file has more, commented out or unreachable.
+* ``examine`` of an object requires that it is held: the official condition for other objects is never true.
+* ``go to``, heating, cooling, cleaning and ``use`` do not require an open door.
+* ``use`` switches a lamp on permanently, so there is no predicate for off.
+* A trap (an object that nothing accepts) needs no rule: it occurs in no ``canContain``.
 
-``checked`` is read by nothing. It is there because an action has to have an effect.
+No rule reads ``checked``. It exists because an action must have an effect.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _state_change(state: str, ability: str, station: str, effect: str) -> tuple[
     return f"{_AT_R} ?o - object", needs, f"({state} ?o){effect}", 5
 
 
-#: action → (parameters, what it needs, what it does, its cost for a planner)
+#: action → (parameters, precondition, effect, cost for a planner)
 _ACTIONS: dict[str, tuple[str, str, str, int]] = {
     "look": (_AT, "(atLocation ?a ?l)", "(checked ?l)", 0),
     "inventory": ("?a - agent", "", "(checked ?a)", 0),
@@ -97,7 +97,7 @@ _ACTIONS: dict[str, tuple[str, str, str, int]] = {
     ),
 }
 
-#: action → what the player types. Braces name the action's parameters.
+#: action → the command of the player. Braces contain the action's parameters.
 _COMMANDS = {
     "look": "look",
     "inventory": "inventory",
@@ -116,18 +116,18 @@ _COMMANDS = {
     "SliceObject": "slice {co} with {ko}",
 }
 
-# Queries of the grammar: parameters of the action at hand are bound, everything else is looked for in the facts.
+# Queries of the grammar: the parameters of the current action are bound, all other variables are searched in the facts.
 _SPOT = "atlocation(a:agent, l:location) & receptacleatlocation(r:receptacle, l:location)"
 _ON_FLOOR = f"{_SPOT} & objectatlocation(o:object, l:location) & not_inreceptacle(o:object, r:receptacle)"
 _CONTENT = "[{'a ' + o.name | inreceptacle(o:object, r:receptacle)}]"
 _NESTED = "[{'a ' + o2.name | inreceptacleobject(o2:object, o:object)}]"
 
-#: rule → its variants as (condition, text); the first whose condition holds is shown.
+#: rule → its variants as (condition, text); the first variant whose condition holds is shown.
 _RULES: dict[str, list[tuple[str, str]]] = {
     "intro": [("", "-= Welcome to TextWorld, ALFRED! =-\n\n#look.feedback#\n\n#task#")],
     "look.feedback": [
         (_SPOT, f"You are facing the [{{r.name | {_SPOT}}}]. Next to it, you see [{{'a ' + o.name | {_ON_FLOOR}}}]."),
-        # Nothing binds ?l in the intro, which so lists the whole room; ``look`` binds it and finds nothing there.
+        # ?l is unbound in the intro, which therefore lists the whole room; ``look`` binds it and finds nothing there.
         (
             "",
             "You are in the middle of a room. Looking quickly around you, you see "
@@ -163,7 +163,7 @@ _RULES: dict[str, list[tuple[str, str]]] = {
 
 
 def _examine_rules() -> list[tuple[str, str]]:
-    """What an examined thing looks like. A container hides its state behind what lies in it."""
+    """The texts of ``examine`` for an object. For a container the text gives its contents, not its state."""
     rules = [("isreceptacleobject(o:object)", f"This is a normal {{o.name}}. In it, you see {_NESTED}.")]
     states = (("clean", "hot"), ("clean", "cool"), ("clean",), ("hot",), ("cool",))
     for sliced in (True, False):
@@ -171,7 +171,7 @@ def _examine_rules() -> list[tuple[str, str]]:
             query = " & ".join(f"is{name}(o:object)" for name in (*state, *(["sliced"] if sliced else [])))
             words = " and ".join(reversed(state))
             if state == ("cool",) and not sliced:
-                words = "cold"  # a thing that is cool and nothing else is called cold
+                words = "cold"  # the text for an object that is only cool says "cold"
             rules.append((query, f"This is a {words}{' sliced' if sliced else ''} {{o.name}}."))
     rules.append(("issliced(o:object)", "This is a sliced {o.name}."))
     rules.append(("", "There's nothing special about {o.name}."))
@@ -182,7 +182,7 @@ _RULES["examineObject.feedback"] = _examine_rules()
 
 
 def domain() -> str:
-    """The PDDL domain, the same for every game."""
+    """The PDDL domain, which is the same for every game."""
     parts = [_DOMAIN_HEAD]
     for name, (parameters, needs, does, cost) in _ACTIONS.items():
         price = f" (increase (total-cost) {cost})" if cost else ""
@@ -195,7 +195,7 @@ def domain() -> str:
 
 
 def grammar(task_text: str) -> str:
-    """The grammar of a game: the texts, with its task among them."""
+    """The grammar of a game: the texts, including its task."""
     rules = dict(_RULES, task=[("", f"Your task is to: {task_text}")])
     body = ",\n".join(
         f"{json.dumps(name)}: " + json.dumps([{"condition": c, "rhs": t} if c else {"rhs": t} for c, t in variants])

@@ -1,6 +1,6 @@
-"""Writing a :class:`Scene` as ``game.tw-pddl``, which the genuine ALFWorld engine then plays unchanged.
+"""Write a :class:`Scene` as ``game.tw-pddl``, a file that the genuine ALFWorld engine plays unchanged.
 
-Rules and texts come from ``gamerules``; here is the problem, the one part that differs between games.
+``gamerules`` supplies the rules and texts; this module writes the problem, the only part that differs between games.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.alfworld.gamerules import domain, grammar
+from agentgym_hindsight.envs.alfworld.object_types import SLICERS, STATIONS
 from agentgym_hindsight.envs.alfworld.scene import Goal, Scene, Thing
-from agentgym_hindsight.envs.alfworld.tables import SLICERS, STATIONS
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["scene_to_game", "scene_to_trajectory", "write_game"]
 
 
 def scene_to_game(scene: Scene) -> dict[str, Any]:
-    """The content of a ``game.tw-pddl``: what ``gamefile.parse_game`` reads back into an equal scene."""
+    """The content of a ``game.tw-pddl``; ``gamefile.parse_game`` reads it back into an equal scene."""
     if scene.dialect != "0.4":
         raise UsageError(
             f"Expected a scene in the dialect of ALFWorld 0.4, got {scene.dialect!r}; "
@@ -36,7 +36,7 @@ def scene_to_game(scene: Scene) -> dict[str, Any]:
 
 
 def scene_to_trajectory(scene: Scene) -> dict[str, Any]:
-    """The ``traj_data.json`` beside a game: without it ``AlfredTWEnv`` lists no game and its experts know no task."""
+    """The ``traj_data.json`` of a game. ``AlfredTWEnv`` needs it to list the game, and its experts read the task."""
     goal = scene.goal
     return {
         "task_id": scene.name,
@@ -55,15 +55,15 @@ def scene_to_trajectory(scene: Scene) -> dict[str, Any]:
 
 
 def write_game(scene: Scene, folder: str | PathLike[str]) -> Path:
-    """Write ``game.tw-pddl`` and ``traj_data.json`` into ``folder`` (made if need be) and give the game's path.
+    """Write ``game.tw-pddl`` and ``traj_data.json`` into ``folder`` and return the path of the game.
 
-    One folder holds one game, as in the official data: ``<split>/<task>/<trial>/game.tw-pddl``. ``AlfredTWEnv`` skips
-    folders with ``movable`` or ``Sliced`` in their names.
+    The folder is created if necessary. It contains one game, as in the official data:
+    ``<split>/<task>/<trial>/game.tw-pddl``. ``AlfredTWEnv`` skips folders with ``movable`` or ``Sliced`` in the name.
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     game = place / "game.tw-pddl"
-    # "\n" on every machine: a game has the same bytes wherever it is written.
+    # Always "\n", so that a game has the same bytes on every machine.
     for path, content in ((game, scene_to_game(scene)), (place / "traj_data.json", scene_to_trajectory(scene))):
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             json.dump(content, file)
@@ -74,7 +74,7 @@ def _problem(scene: Scene) -> str:
     goal = scene.goal
     things = {t.type for t in scene.things} | {o for _, o in scene.can_contain} | {goal.object, goal.lamp} | SLICERS
     places = {r.type for r in scene.receptacles} | {r for r, _ in scene.can_contain} | {goal.receptacle}
-    places |= {station for station, _ in STATIONS.values()}  # the domain names these, present or not
+    places |= {station for station, _ in STATIONS.values()}  # the domain uses these types even if the house has none
     lines = [f"(define (problem plan_{scene.name})", "(:domain alfred)", "(:objects", "agent1 - agent"]
     lines += [f"{name}Type - otype" for name in sorted(things - {""})]
     lines += [f"{name}Type - rtype" for name in sorted(places - {""})]
@@ -91,7 +91,7 @@ def _problem(scene: Scene) -> str:
     return "\n".join((*lines, ")", _goal(goal), ")")) + "\n"
 
 
-#: Flag of a thing → its predicate.
+#: Field of ``Thing`` → its predicate.
 _FLAGS = {
     "pickupable": "pickupable",
     "cleanable": "cleanable",
@@ -124,7 +124,7 @@ def _thing_facts(thing: Thing) -> Iterator[str]:
 
 
 def _goal(goal: Goal) -> str:
-    """The goal in the official shape: tools that read it compare shapes."""
+    """The goal in the official form, because tools recognise it by its form."""
     kind, place = f"{goal.object}Type", f"{goal.receptacle}Type"
     typed = f"(objectType ?o {kind}) (receptacleType ?r {place})"
     if goal.task_type == "look_at_obj_in_light":

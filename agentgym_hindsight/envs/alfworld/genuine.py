@@ -1,8 +1,8 @@
-"""The genuine ALFWorld engine behind the face of the native one: the measure the native engine is held to.
+"""The genuine ALFWorld engine with the interface of the native one: the reference for the native engine.
 
-Built from the very parts ``AlfredTWEnv`` builds its games from: textworld's PDDL environment inside alfworld's
-demangler, without the batching and the step limit around them, so that text and commands are what a user of
-``AlfredTWEnv`` sees. A reset costs a second or two and a step about 45 ms; nothing here is needed to play.
+It consists of the same parts as the games of ``AlfredTWEnv``: textworld's PDDL environment inside alfworld's
+demangler, without the batching and the step limit. Text and commands are therefore what a user of ``AlfredTWEnv``
+sees. A reset takes one to two seconds, a step about 45 ms. The native engine does not need this module.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["GenuinePlay"]
 
 _DATA = "ALFWORLD_DATA"
 
-#: textworld up to this version evaluates its grammar with ``locals().update``, which Python 3.13 made ineffective.
+#: textworld 1.7.0 evaluates its grammar with ``locals().update``, which has no effect from this Python version on.
 _BROKEN_SINCE = (3, 13)
 
 
 class GenuinePlay:
-    """One play of one game file in the genuine engine."""
+    """One game file in the genuine engine."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -35,36 +35,38 @@ class GenuinePlay:
         self.done = False
         self.admissible: tuple[str, ...] = ()
         self._env: Any = None
-        self._began = False
+        self._started = False
         if not os.path.isfile(self.path):
-            raise MissingDataError(f"Expected a game file, found nothing at {self.path}; pass a game.tw-pddl file.")
+            raise MissingDataError(
+                f"Expected a game file, found nothing at {self.path}; try the path of a game.tw-pddl file."
+            )
 
     def reset(self) -> str:
-        """Begin anew; answers the opening text."""
+        """Restart the game and return its opening text."""
         try:
             if self._env is None:
                 self._env = _open(self.path)
-            self._take_in(self._env.reset(), 0, False)
+            self._store(self._env.reset(), 0, False)
         except (MissingExtraError, BackendError):
             raise
         except Exception as error:
             raise self._failure("reset", error) from error
-        self._began = True
+        self._started = True
         return self.observation
 
     def step(self, command: str) -> str:
-        """Do what the command says; answers the text."""
-        if not self._began:
-            raise ResetNeededError("Expected reset() before step(), got step(); call reset() first.")
+        """Execute a command and return the reply."""
+        if not self._started:
+            raise ResetNeededError("Expected reset() before step(), got step(); try reset() first.")
         try:
-            self._take_in(*self._env.step(command))
+            self._store(*self._env.step(command))
         except Exception as error:
             raise self._failure(f"step({command[:80]!r})", error) from error
         return self.observation
 
     def close(self) -> None:
-        """Let go of the engine; a later reset starts a new one."""
-        env, self._env, self._began = self._env, None, False
+        """Close the engine; a later reset starts a new one."""
+        env, self._env, self._started = self._env, None, False
         if env is not None:
             env.close()
 
@@ -74,7 +76,7 @@ class GenuinePlay:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take_in(self, state: Any, reward: int, done: bool) -> None:
+    def _store(self, state: Any, reward: int, done: bool) -> None:
         self.reward, self.done = reward, bool(done)
         self.observation = state.feedback
         self.won = bool(state.won)
@@ -84,18 +86,18 @@ class GenuinePlay:
         message = f"The genuine ALFWorld engine failed in {doing} of {self.path}: {type(error).__name__}: {error}"
         if sys.version_info >= _BROKEN_SINCE and isinstance(error, NameError):
             message += (
-                ". Known: textworld 1.7.0 and older do not work on Python 3.13 and newer "
-                "(their grammar relies on changing locals()); use Python 3.12 or older, or the native engine"
+                ". Known cause: textworld 1.7.0 and older do not work on Python 3.13 and newer "
+                "(their grammar changes locals()); try Python 3.12 or older, or the native engine"
             )
         return BackendError(message)
 
 
 @contextmanager
-def _data_folder_kept() -> Iterator[None]:
-    """Import alfworld without a trace in the environment.
+def _unchanged_data_variable() -> Iterator[None]:
+    """Import alfworld without an effect on the environment variable ``ALFWORLD_DATA``.
 
-    It takes an empty ``ALFWORLD_DATA`` for a folder and fails to make it, and sets an unset one to its own default,
-    which would read later on, here and in every process started from here, as a folder the user has chosen.
+    If the variable is empty, alfworld tries to create a folder of this name and fails. If it is unset, alfworld sets
+    it to its own default; this process and its children would then take the default for the user's choice.
     """
     before = os.environ.get(_DATA)
     if not before:
@@ -111,10 +113,10 @@ def _data_folder_kept() -> Iterator[None]:
 
 def _open(path: str) -> Any:
     try:
-        with _data_folder_kept():
+        with _unchanged_data_variable():
             textworld = importlib.import_module("textworld")
             wrappers = importlib.import_module("alfworld.agents.environment.alfred_tw_env")
-            importlib.import_module("fast_downward")  # textworld only misses it when a game is opened
+            importlib.import_module("fast_downward")  # textworld needs it only when a game is opened
     except ImportError as error:
         raise MissingExtraError("alfworld", "alfworld", "The genuine ALFWorld engine") from error
     wanted = textworld.EnvInfos(won=True, admissible_commands=True, extras=["gamefile"])

@@ -1,8 +1,8 @@
-"""How far a play has come, and what it has achieved without being asked.
+"""The progress of a game, and the tasks that it has solved by accident.
 
-:func:`goal_conditions` counts as ALFRED counts (its "goal-condition success"): a task is cut into one to three
-conditions of which some can hold before all do. :func:`fulfilled_tasks` reads a state the other way round: of which
-tasks would it be the solution? That is what a failed play can be relabelled with.
+:func:`goal_conditions` counts as ALFRED does ("goal-condition success"): a task has one to three conditions, and some
+of them can hold before all do. :func:`fulfilled_tasks` lists the tasks that a state solves. A failed episode can be
+relabelled with them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from agentgym_hindsight.envs.alfworld import expert
 from agentgym_hindsight.envs.alfworld.house import House, State, bits
+from agentgym_hindsight.envs.alfworld.object_types import task_sentence
 from agentgym_hindsight.envs.alfworld.position import Position
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal
-from agentgym_hindsight.envs.alfworld.tables import task_sentence
 
 __all__ = ["Achieved", "Fulfilled", "Past", "dead_end", "fulfilled_tasks", "goal_conditions"]
 
@@ -22,24 +22,24 @@ _SIMPLE, _LOOK, _CLEAN, _HEAT, _COOL, _TWO = TASK_TYPES
 
 
 class Fulfilled(NamedTuple):
-    """A task that the state solves: the goal, and the two sentences the game has for it."""
+    """A task that a state solves: the goal, and its two sentences."""
 
     goal: Goal
     sentences: tuple[str, str]
 
 
 class Achieved(NamedTuple):
-    """A task that an episode solved on its way, and after how many turns it first did."""
+    """A task that an episode has solved, and the number of turns after which it was first solved."""
 
     step: int
     task: Fulfilled
 
 
 def goal_conditions(play: Position) -> tuple[int, int]:
-    """(conditions that hold, conditions in all): 1 for simple, 2 for look and two, 3 for clean, heat and cool.
+    """(conditions that hold, all conditions): 1 for simple, 2 for look and two, 3 for clean, heat and cool.
 
-    Of the three, the second is a target in the wanted state and the third is one that is both there and so. As in
-    ALFRED only things that can be picked up count, and a condition can cease to hold again.
+    The three conditions are: a target is in the goal receptacle; a target is in the required state; one target is
+    both. As in ALFRED, only objects that can be picked up count, and a condition can become false again.
     """
     house, state = play.house, play.state()
     task, targets = house.scene.goal.task_type, house.goal_things & house.pickupable
@@ -66,10 +66,10 @@ def dead_end(play: Position) -> str:
 
 
 def fulfilled_tasks(play: Position, initial: State | None = None) -> tuple[Fulfilled, ...]:
-    """Every task that the state of ``play`` solves and ``initial`` (the house before anyone touched it) does not.
+    """All tasks that the state of ``play`` solves and the state ``initial`` (default: the start of the game) does not.
 
-    The play's own task is among them when it is won. Tasks are sorted by type, then by name. The things of a task
-    can all be taken, as in the official data: nobody is asked to put a plant on a shelf.
+    The game's own task is one of them if it is won. Tasks are sorted by type, then by name. As in the official data,
+    all objects of a task can be taken.
     """
     house = play.house
     before = set(_goals(house, house.initial if initial is None else initial))
@@ -82,25 +82,25 @@ def fulfilled_tasks(play: Position, initial: State | None = None) -> tuple[Fulfi
 
 
 class Past:
-    """The states an episode went through, and the tasks some of them solved and the first did not.
+    """The states of an episode, and the tasks that a later state solves and the first state does not.
 
-    What is achieved may be undone later (a cup put down and taken up again): for relabelling it still happened. Each
-    state is looked at once, at the first question that concerns it.
+    A task that was solved and then undone (a cup put down and taken again) still counts, because an episode can be
+    relabelled with it. Each state is examined once, when it is first needed.
     """
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.states: list[State] = []
         self._found: dict[Goal, Achieved] = {}
-        self._looked = 1  # the first state is the measure, not an achievement
+        self._examined = 1  # the first state is the reference, so it is not examined
 
     def achieved(self, moment: int) -> tuple[Achieved, ...]:
-        """What the first ``moment`` states achieved, in the order it was."""
-        for step in range(self._looked, moment):
+        """The tasks that the first ``moment`` states have solved, in the order in which they were solved."""
+        for step in range(self._examined, moment):
             if self.states[step] != self.states[step - 1]:
                 for fulfilled in fulfilled_tasks(Position.at(self.house, self.states[step]), self.states[0]):
                     self._found.setdefault(fulfilled.goal, Achieved(step, fulfilled))
-        self._looked = max(self._looked, moment)
+        self._examined = max(self._examined, moment)
         return tuple(achieved for achieved in self._found.values() if achieved.step < moment)
 
 

@@ -1,12 +1,10 @@
-"""The immutable half of a game: a :class:`Scene` compiled for playing.
+"""The immutable part of a game: a :class:`Scene` compiled for fast play.
 
-Everything a play would otherwise work out at every step is worked out here once: the shown names, who accepts
-what, the ready-made commands. Sets of things are bit masks of Python integers, bit *i* being the thing with the
-*i*-th smallest id: that makes a state a few integers, and reading the bits upwards gives the genuine engine's
-order, which sorts by id.
+Values that every step needs are computed once: the shown names, which receptacle accepts which thing, the texts of
+commands. A set of things is a bit mask in a Python integer; bit *i* is the thing with the *i*-th smallest id. A state
+is then a few integers, and reading the bits from the lowest up gives the genuine engine's order, which sorts by id.
 
-A house also remembers what plays have made from it (lists in words, views of a place). These memories only save
-time: they are bounded, and never change what is answered.
+A house also caches lists of names and views of locations. These caches have a limited size and only save time.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["House", "Operation", "State", "View", "bits"]
 
-#: More remembered entries than this and the memory starts afresh; a long random play of one game stays far below.
-_MEMORY = 1024
+#: A cache with this many entries is cleared. A long random game needs far fewer entries.
+_CACHE_SIZE = 1024
 
 HELP_TEXT = """Available commands:
   look:                             look around your current location
@@ -41,22 +39,22 @@ HELP_TEXT = """Available commands:
   slice (object) with (object):     slice an object using a sharp object
 """
 
-#: The actions. Those from EXAMINE_PLACE on only tell, and change nothing.
+#: The actions. From EXAMINE_PLACE on they only return a text and change nothing.
 GO, OPEN, CLOSE, TAKE, PUT, CLEAN, HEAT, COOL = range(8)
 USE, SLICE, EXAMINE_PLACE, EXAMINE_THING, LOOK, INVENTORY, HELP = range(8, 15)
 
-#: What a command does: (which action, thing number, receptacle number), -1 where there is none.
+#: The meaning of a command: (action, number of the thing, number of the receptacle); -1 if there is none.
 Operation = tuple[int, int, int]
 
 
 class State(NamedTuple):
-    """Everything that can change in a house, as plain integers."""
+    """Everything that can change in a house, as integers and bit masks."""
 
     at: int  # location
-    held: int  # thing, -1 for empty hands
-    contents: tuple[int, ...]  # things inside each receptacle
-    spots: tuple[int, ...]  # things at each location
-    left: tuple[int, ...]  # things taken out of each receptacle that shares its location, see Play._take
+    held: int  # thing, or -1 for empty hands
+    contents: tuple[int, ...]  # the things in each receptacle
+    spots: tuple[int, ...]  # the things at each location
+    left: tuple[int, ...]  # the things taken out of each receptacle that shares its location, see Play._take
     opened: int  # receptacles
     clean: int
     hot: int
@@ -66,14 +64,14 @@ class State(NamedTuple):
 
 
 class View(NamedTuple):
-    """What can be done from one place in one state of that place."""
+    """The legal commands at one location, in one state of this location."""
 
     admissible: tuple[str, ...]
     operations: dict[str, Operation]
 
 
 def bits(mask: int) -> Iterator[int]:
-    """The numbers of the bits that are set, upwards."""
+    """The numbers of the set bits, from the lowest up."""
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1
@@ -81,12 +79,11 @@ def bits(mask: int) -> Iterator[int]:
 
 
 class House:
-    """One scene, ready to be played any number of times at once; its meaning never changes."""
+    """One compiled scene. Any number of games can share it, because it never changes."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self._names = shown_names(scene)
-        self._ids = {name: given for given, name in self._names.items()}
         self.receptacles = sorted(scene.receptacles, key=_by_id)
         self.things = sorted((thing for thing in scene.things if thing.id in self._names), key=_by_id)
         self.locations = sorted(self._names.keys() & set(scene.locations), key=str.lower)
@@ -98,7 +95,7 @@ class House:
         except KeyError as error:
             raise UsageError(
                 f"Expected a scene whose facts name only its own receptacles, things and locations, "
-                f"got {error.args[0]!r}, which it does not list."
+                f"got {error.args[0]!r}, which it does not list; try to add it to the scene."
             ) from None
 
     def __reduce__(self) -> tuple[type[House], tuple[Scene]]:
@@ -112,7 +109,7 @@ class House:
         self.thing_names = [self._names[thing.id] for thing in things]
         self.place_names = [self._names[place.id] for place in places]
 
-        # What things are.
+        # Properties of things.
         self.pickupable = _mask(thing.pickupable for thing in things)
         self.cleanable = _mask(thing.cleanable for thing in things)
         self.heatable = _mask(thing.heatable for thing in things)
@@ -124,14 +121,14 @@ class House:
         within: list[list[str]] = [[] for _ in things]
         for thing in things:
             for outer in dict.fromkeys(thing.within):
-                if outer != thing.id:  # a thing is never listed in itself
+                if outer != thing.id:  # the genuine engine never lists a thing as its own content
                     within[self.thing_number[outer]].append(self._names[thing.id])
         self.vessel_texts = [
             f"This is a normal {name}. In it, you see {phrase(inner)}."
             for name, inner in zip(self.thing_names, within, strict=True)
         ]
 
-        # What places are, and where.
+        # Properties and locations of receptacles.
         self.openable = _mask(place.openable for place in places)
         self.place_location = [self.location_number[place.location] for place in places]
         self.at_location: list[list[int]] = [[] for _ in self.locations]
@@ -154,7 +151,7 @@ class House:
         self.heaters = _mask(kind == "microwave" for kind in kinds)
         self.coolers = _mask(kind == "fridge" for kind in kinds)
 
-        # What has to become true.
+        # The goal.
         goal = scene.goal
         self.goal_things = of_type.get(goal.object.lower(), 0)
         self.goal_places = [
@@ -162,12 +159,12 @@ class House:
         ]
         self.lamps = of_type.get(goal.lamp.lower(), 0) & self.toggleable if goal.lamp else 0
 
-        self._texts()
+        self._make_texts()
         self.initial = self._initial()
         self._phrases: dict[int, str] = {}
         self._views: dict[tuple[int, ...], View] = {}
 
-    def _texts(self) -> None:
+    def _make_texts(self) -> None:
         scene, names = self.scene, self.place_names
         named = [self._names[location] for location in self.locations]
         arrival = names if scene.dialect == "0.4" else [named[location] for location in self.place_location]
@@ -178,7 +175,7 @@ class House:
             for number, name in enumerate(names)
         ]
         self.closed = [f"The {name} is closed." for name in names]
-        # These lists carry no article, unlike all others.
+        # Unlike all other lists, these have no articles.
         self.facing = []
         for numbers in self.at_location:
             items = [names[number] for number in numbers]
@@ -224,23 +221,9 @@ class House:
             sliced=_mask(thing.sliced for thing in things),
         )
 
-    def name_of(self, given: str) -> str:
-        """The name players see for an id: ``Mug_bar__plus_01_dot_84`` -> ``mug 1``."""
-        try:
-            return self._names[given]
-        except KeyError:
-            raise UsageError(f"Expected an id of this house, got {given!r}.") from None
-
-    def id_of(self, name: str) -> str:
-        """The id behind a shown name: ``mug 1`` -> ``Mug_bar__plus_01_dot_84``."""
-        try:
-            return self._ids[name]
-        except KeyError:
-            raise UsageError(f"Expected a name of this house, got {name!r}.") from None
-
     @cached_property
     def fingerprint(self) -> bytes:
-        """Names the house, not its task: the same rooms and things give the same state keys under any goal."""
+        """A hash of the house without its task: the state keys of a house do not depend on the goal."""
         kinds = [(place.id, place.type) for place in self.receptacles] + [
             (thing.id, thing.type) for thing in self.things
         ]
@@ -248,24 +231,24 @@ class House:
         return blake2b("\n".join(parts).encode(), digest_size=16).digest()
 
     def listed(self, mask: int) -> str:
-        """Things in words, in the order of their ids."""
+        """The things of a mask as text, in the order of their ids."""
         known = self._phrases.get(mask)
         if known is None:
-            if len(self._phrases) >= _MEMORY:
+            if len(self._phrases) >= _CACHE_SIZE:
                 self._phrases.clear()
             known = self._phrases[mask] = phrase(self.thing_names[number] for number in bits(mask))
         return known
 
     def view(self, key: tuple[int, ...]) -> View:
-        """What can be done from a place; ``key`` is everything that bears on it, as ``Position._see`` lists it."""
+        """The legal commands at a location. ``key`` has everything they depend on; see ``Position._current_view``."""
         known = self._views.get(key)
         if known is None:
-            if len(self._views) >= _MEMORY:
+            if len(self._views) >= _CACHE_SIZE:
                 self._views.clear()
-            known = self._views[key] = self._look(*key)
+            known = self._views[key] = self._make_view(*key)
         return known
 
-    def _look(self, at: int, held: int, opened: int, cuttable: int, *contents: int) -> View:
+    def _make_view(self, at: int, held: int, opened: int, cuttable: int, *contents: int) -> View:
         names, places, word = self.thing_names, self.place_names, self.put_words
         found: dict[str, Operation] = {}
         for number, inside in zip(self.at_location[at], contents, strict=True):
@@ -308,7 +291,9 @@ def _by_id(item: Receptacle | Thing) -> str:
 def _numbers(kind: str, ids: Iterable[str]) -> dict[str, int]:
     listed = list(ids)
     if len({given.lower() for given in listed}) != len(listed):
-        raise UsageError(f"Expected every {kind} of a scene to have an id of its own, got one twice.")
+        raise UsageError(
+            f"Expected a different id for every {kind} of a scene, got one id twice; try to rename one of them."
+        )
     return {given: number for number, given in enumerate(listed)}
 
 

@@ -1,15 +1,14 @@
-"""Houses and tasks made by seed: ALFWorld without a download.
+"""The generator of houses and tasks from a seed: ALFWorld without a download.
 
-The rules are the benchmark's (``tables``), the rooms look like its rooms (``rooms``, ``layouts``), the houses are our
-own. :func:`embedded_scene` gives an endless sequence per split in which every prefix is balanced over the six task
-types; the three splits share no game, and ``valid_unseen`` is played in rooms that ``train`` never shows.
+The rules are those of the benchmark (``object_types``), the rooms have the statistics of its rooms (``rooms``,
+``layouts``), and the houses are our own. :func:`embedded_scene` gives one endless sequence per split; every prefix of
+it is balanced over the six task types. No game is in two splits, and no room of ``valid_unseen`` is in ``train``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from hashlib import sha256
 
 from agentgym_hindsight.envs.alfworld.expert import plan
 from agentgym_hindsight.envs.alfworld.layouts import (
@@ -23,9 +22,7 @@ from agentgym_hindsight.envs.alfworld.layouts import (
     make_layout,
 )
 from agentgym_hindsight.envs.alfworld.native import House, Play
-from agentgym_hindsight.envs.alfworld.rooms import KIND_WEIGHTS, ROOM_KINDS, ROOMS
-from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal, Receptacle, Scene, Thing
-from agentgym_hindsight.envs.alfworld.tables import (
+from agentgym_hindsight.envs.alfworld.object_types import (
     CLEANABLE,
     COOLABLE,
     CUTLERY,
@@ -41,6 +38,8 @@ from agentgym_hindsight.envs.alfworld.tables import (
     can_contain,
     task_sentence,
 )
+from agentgym_hindsight.envs.alfworld.rooms import KIND_WEIGHTS, ROOM_KINDS, ROOMS
+from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal, Receptacle, Scene, Thing
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [
@@ -48,27 +47,26 @@ __all__ = [
     "SPLITS",
     "Difficulty",
     "EmbeddedTask",
-    "content_key",
     "embedded_scene",
     "embedded_task",
     "generate",
     "make_thing",
 ]
 
-#: split → the pool its rooms come from.
+#: split → the pool of its rooms.
 SPLITS = {"train": "train", "valid_seen": "train", "valid_unseen": "unseen"}
 
 _ATTEMPTS = 20
 _MAX_OF_A_TYPE = 6
 _SINGLE = frozenset({"CoffeeMachine", "HandTowelHolder", "StoveBurner", "ToiletPaperHanger", "TowelHolder"})
-_ABLE = {  # what a task does to its object → the types it can be done to
+_CHANGEABLE = {  # task type → the object types whose state it can change
     "pick_clean_then_place_in_recep": CLEANABLE,
     "pick_heat_then_place_in_recep": HEATABLE,
     "pick_cool_then_place_in_recep": COOLABLE,
 }
-#: Receptacles that official tasks of these rooms never name, though things can be put there.
+#: Receptacles that are never the goal of an official task in these rooms, although they accept objects.
 _NEVER_GOALS = frozenset({"BathtubBasin", "HandTowelHolder", "LaundryHamper", "SinkBasin", "TVStand", "TowelHolder"})
-#: Things of the official rooms that stand in two receptacles at once: (thing, first place) → (second place, percent).
+#: Objects of the official rooms that are in two receptacles at once: (object, first one) → (second one, percent).
 _ALSO_IN = {
     ("Mug", "CounterTop"): ("CoffeeMachine", 50),
     ("Pan", "StoveBurner"): ("CounterTop", 30),
@@ -78,7 +76,7 @@ _ALSO_IN = {
 
 @dataclass(frozen=True)
 class EmbeddedTask:
-    """One place in the endless sequence of a split: which task in which room, before the house is made."""
+    """One element of the endless sequence of a split: the task type and the room, without the house."""
 
     split: str
     index: int
@@ -88,11 +86,11 @@ class EmbeddedTask:
 
 
 def embedded_task(split: str, index: int, difficulty: str | Difficulty = "standard") -> EmbeddedTask:
-    """What game ``index`` of ``split`` is about. Cheap: nothing is furnished."""
+    """The task type and the room of game ``index`` of ``split``. Fast, because no house is generated."""
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
     if index < 0:
-        raise UsageError(f"Expected an index of 0 or more, got {index}; the sequence has no end and no negative side.")
+        raise UsageError(f"Expected an index of 0 or more, got {index}; try an index from 0 on.")
     level = _difficulty(difficulty)
     task_type = TASK_TYPES[index % len(TASK_TYPES)]
     rng = Draws("task", split, index, level.name)
@@ -101,7 +99,7 @@ def embedded_task(split: str, index: int, difficulty: str | Difficulty = "standa
 
 
 def embedded_scene(split: str, index: int, difficulty: str | Difficulty = "standard") -> Scene:
-    """Game ``index`` of the endless sequence of ``split``: the same bytes on every machine."""
+    """Game ``index`` of the endless sequence of ``split``, byte for byte the same on every machine."""
     task, level = embedded_task(split, index, difficulty), _difficulty(difficulty)
     layout = make_layout(SPLITS[split], task.kind, task.room, level)
     scene = generate(task.task_type, layout, f"{split}/{index}", level)
@@ -109,7 +107,7 @@ def embedded_scene(split: str, index: int, difficulty: str | Difficulty = "stand
 
 
 def generate(task_type: str, layout: Layout, seed: object, difficulty: str | Difficulty = "standard") -> Scene:
-    """A house in ``layout`` with a task of ``task_type`` that can be won and is not won yet."""
+    """A house in ``layout`` with a task of ``task_type`` that can be won and is not yet won."""
     if task_type not in TASK_TYPES:
         raise UnknownNameError("task type", task_type, TASK_TYPES)
     level = _difficulty(difficulty)
@@ -119,7 +117,7 @@ def generate(task_type: str, layout: Layout, seed: object, difficulty: str | Dif
         if goal is None:
             break
         scene = _furnish(goal, layout, rng, level)
-        # A house that cannot be won (a layout of the caller's own may be too full) is thrown away, never handed out.
+        # Discard a house that cannot be won. This can happen if the caller's own layout is too full.
         walkthrough = plan(Play(House(scene)))
         if walkthrough:
             return scene._replace(walkthrough=walkthrough)
@@ -130,7 +128,7 @@ def generate(task_type: str, layout: Layout, seed: object, difficulty: str | Dif
 
 
 def _furnish(goal: Goal, layout: Layout, rng: Draws, level: Difficulty) -> Scene:
-    things = _Mover(layout, goal, rng, level).move_in()
+    things = _Placer(layout, goal, rng, level).place_all()
     return Scene(
         name=f"{goal.task_type}_{goal.object}_{goal.receptacle or goal.lamp}_{layout.number}",
         receptacles=layout.receptacles,
@@ -143,16 +141,6 @@ def _furnish(goal: Goal, layout: Layout, rng: Draws, level: Difficulty) -> Scene
     )
 
 
-def content_key(scene: Scene) -> str:
-    """A fingerprint of what a player can tell: rooms, contents and task, but not the coordinates inside the ids."""
-    rows = sorted(scene.receptacles)
-    place = {r.id: n for n, r in enumerate(rows)}
-    spots = {spot: n for n, spot in enumerate(dict.fromkeys(r.location for r in rows))}
-    room = [(r.type, spots[r.location], r.openable) for r in rows]
-    contents = sorted((t.type, sorted(place[r] for r in t.inside), t.cool) for t in scene.things)
-    return sha256(repr((room, contents, scene.goal)).encode()).hexdigest()
-
-
 def _difficulty(value: str | Difficulty) -> Difficulty:
     if isinstance(value, Difficulty):
         return value
@@ -162,7 +150,7 @@ def _difficulty(value: str | Difficulty) -> Difficulty:
 
 
 def _places(kind: str, thing: str, present: Counter[str]) -> list[tuple[str, int]]:
-    """Where a thing may start, weighted as measured; anywhere that accepts it where the usual places are missing."""
+    """The receptacle types where a thing can start, with measured weights; if the room has none, all that accept it."""
     usual = [(name, weight) for name, weight in ROOMS[kind].contents[thing].places if present[name]]
     if usual:
         return usual
@@ -174,7 +162,7 @@ def _places(kind: str, thing: str, present: Counter[str]) -> list[tuple[str, int
 def _choose_goal(task_type: str, layout: Layout, rng: Draws) -> Goal | None:
     present = Counter(r.type for r in layout.receptacles)
     station = STATIONS.get(task_type, ("", ""))[0]
-    able = _ABLE.get(task_type, PICKUPABLE) - TRAPS
+    able = _CHANGEABLE.get(task_type, PICKUPABLE) - TRAPS
     options: list[Goal] = []
     for thing in ROOMS[layout.kind].contents:
         places = _places(layout.kind, thing, present) if thing in able else []
@@ -184,7 +172,7 @@ def _choose_goal(task_type: str, layout: Layout, rng: Draws) -> Goal | None:
             options.append(Goal(task_type, thing, lamp="DeskLamp"))
             continue
         for name in sorted(present):
-            # Without a state to change, the thing has to start elsewhere, or there would be nothing to do.
+            # If no state must change, the thing must start in another type, or the task would be solved at once.
             elsewhere = bool(station) or any(place != name for place, _ in places)
             if thing in HOLDS[name] and name not in _NEVER_GOALS and name != station and elsewhere:
                 options.append(Goal(task_type, thing, name))
@@ -194,20 +182,20 @@ def _choose_goal(task_type: str, layout: Layout, rng: Draws) -> Goal | None:
     return rng.pick([goal for goal in options if goal.object == wanted])
 
 
-class _Mover:
-    """Carries the things of one house in."""
+class _Placer:
+    """Places the things of one house."""
 
     def __init__(self, layout: Layout, goal: Goal, rng: Draws, level: Difficulty) -> None:
         self.layout, self.goal, self.rng, self.level = layout, goal, rng, level
         self.present = Counter(r.type for r in layout.receptacles)
         self.occupied: set[str] = set()
         self.ids: set[str] = set()
-        # Only these two task types are won by a thing merely lying in the right place.
+        # Only these two task types are won by the position of a thing alone.
         self.placing = goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place")
 
-    def move_in(self) -> tuple[Thing, ...]:
+    def place_all(self) -> tuple[Thing, ...]:
         things: list[Thing] = []
-        wanted = {self.goal.object, self.goal.lamp}  # first, while there is room
+        wanted = {self.goal.object, self.goal.lamp}  # placed first, while there are free receptacles
         for name in sorted(ROOMS[self.layout.kind].contents, key=lambda name: name not in wanted):
             for _ in range(self._amount(name)):
                 thing = self._thing(name)
@@ -249,7 +237,7 @@ class _Mover:
         return make_thing(name, self._identity(name), spot.location, tuple(inside), cool)
 
     def _free_spot(self, name: str, avoided: str) -> Receptacle | None:
-        """A receptacle with room for a thing: of the usual types if possible, else of any that accepts it."""
+        """A free receptacle for a thing: of the usual types if possible, else of any type that accepts it."""
         usual = _places(self.layout.kind, name, self.present)
         legal = [(kind, 1) for kind in sorted(self.present) if name in HOLDS[kind]]
         for places in (usual, legal):
@@ -271,7 +259,7 @@ class _Mover:
                 return identity
 
     def _nest(self, things: list[Thing]) -> list[Thing]:
-        """Now and then a spoon lies in a mug: seen by whoever picks the mug up and examines it."""
+        """Put 4 % of the cutlery into containers, e.g. a spoon into a mug. Examining the held mug shows the spoon."""
         nested = []
         for thing in things:
             around = [t for t in things if t.is_receptacle and t.inside[0] == thing.inside[0]]
@@ -282,7 +270,7 @@ class _Mover:
 
 
 def make_thing(name: str, identity: str, location: str, inside: tuple[str, ...], cool: bool = False) -> Thing:
-    """A thing with the abilities of its type."""
+    """A thing with the properties of its type."""
     return Thing(
         id=identity,
         type=name,

@@ -1,7 +1,7 @@
-"""Who a game is: a hash of everything that matters for playing it, and of nothing else.
+"""The identity of a game: a hash of everything that affects how it is played, and of nothing else.
 
-The name of the file, its folder and the walkthrough stay out, so that a game has one id whether it is generated,
-written to disk and read again, copied to another machine or listed in another order.
+The file name, the folder and the walkthrough are not hashed. A game therefore keeps its id when it is written to disk
+and read again, copied to another machine or listed in another order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["scene_id", "task_of"]
 
 
 def scene_id(scene: Scene) -> str:
-    """The content id of a game: the ``task_id`` of every result played on it."""
+    """The content id of a game: the ``task_id`` in every result."""
     return content_hash(
         scene.dialect,
         scene.task_text,
@@ -26,5 +26,5 @@ def scene_id(scene: Scene) -> str:
 
 
 def task_of(scene: Scene, split: str, locator: str, data: str) -> Task:
-    """The task a scene sets; ``data`` names the library it comes from."""
+    """The task of a scene; ``data`` is the name of its library."""
     return Task(scene_id(scene), "alfworld", split, scene.goal.task_type, scene.task_text, locator, data)

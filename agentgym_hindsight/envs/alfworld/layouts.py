@@ -1,25 +1,23 @@
-"""Rooms made by seed: which receptacles stand where, before anything is put on them.
+"""Generate rooms from a seed: the receptacles and their locations, without objects.
 
-A :class:`Layout` is to the generator what a floor plan is to the official data: one room in which many games can be
-played. Official floor plans are fixed by the simulator; ours are drawn from the measured counts in ``rooms``.
+A :class:`Layout` corresponds to a floor plan of the official data: many games can use the same room. Official floor
+plans are fixed by the simulator; ours are drawn from the measured counts in ``rooms``.
 
-Two receptacles of the official rooms often share one spot (78 of 100 games have such a pair): both can be used from
-there and ``go to`` between them does nothing. Layouts keep that, because agents stumble over it.
+In the official rooms two receptacles often share one location (78 of 100 games have such a pair): both can be used
+from there, and ``go to`` between them does nothing. Layouts have this property too, because agents fail on it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
+from agentgym_hindsight.envs.alfworld.object_types import OPENABLE_SHARE
 from agentgym_hindsight.envs.alfworld.rooms import ROOM_KINDS, ROOMS
 from agentgym_hindsight.envs.alfworld.scene import Receptacle
-from agentgym_hindsight.envs.alfworld.tables import OPENABLE_SHARE
 from agentgym_hindsight.envs.draws import SeededDraws
-from agentgym_hindsight.errors import UnknownNameError
 
 __all__ = [
     "DIFFICULTIES",
@@ -29,38 +27,39 @@ __all__ = [
     "Draws",
     "Layout",
     "coordinates",
-    "layout_pool",
     "make_layout",
 ]
 
 T = TypeVar("T")
 
-#: Layouts per room kind in each pool: as many train rooms as the official benchmark has floor plans (108).
+#: Layouts per room kind in each pool. The train pool has 108 rooms, as the official benchmark has 108 floor plans.
 POOLS = {"train": 27, "unseen": 6}
 
-#: Receptacles of which a room has one or a fixed set; no difficulty takes them away.
+#: Receptacles of which a room has one or a fixed set; no difficulty removes them.
 _STAPLES = frozenset({"Fridge", "Microwave", "SinkBasin", "GarbageCan", "StoveBurner", "Bed", "Sofa", "Toilet"})
-#: Where tasks clean, heat and cool.
+#: The receptacles that clean, heat and cool.
 _STATIONS = frozenset({"Fridge", "Microwave", "SinkBasin"})
-#: Where lamps, plants and television sets stand.
+#: Receptacles for lamps, plants and television sets.
 LAMP_PLACES = ("Desk", "Dresser", "SideTable", "Shelf", "CoffeeTable", "CounterTop", "DiningTable")
-_UNIT = 0.25  # metres per step of the grid the locations count in
+_UNIT = 0.25  # metres per unit of the location grid
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How full a house is. All but the name and ``furniture`` are factors on what official rooms hold on average.
+    """How many receptacles and objects a house has.
 
-    ``furniture``: how many receptacles a room has beside those that things are cleaned, heated and cooled at, all of
-    different types; 0 for as many as there are.
+    All fields except ``name`` and ``furniture`` are factors on the averages of official rooms.
+    ``furniture`` is the number of receptacles, all of different types, in addition to those that clean, heat and cool;
+    0 means no limit.
     """
 
     name: str
     receptacles: float = 1.0
     objects: float = 1.0
-    distractors: float = 1.0  # further things of the target's own type
-    traps: float = 1.0  # things that can be taken and never put down
-    furniture: int = field(default=0, repr=False)  # the draws of a house are named by the repr, and older than this
+    distractors: float = 1.0  # additional objects of the target's type
+    traps: float = 1.0  # objects that can be taken and never put down
+    # Not in the repr, because the repr is part of the seed and older houses must not change.
+    furniture: int = field(default=0, repr=False)
 
 
 DIFFICULTIES = {
@@ -73,7 +72,7 @@ DIFFICULTIES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """One room: its receptacles, the locations they are used from, and where the agent starts."""
+    """One room: its receptacles, their locations, and the start of the agent."""
 
     kind: str
     number: int
@@ -81,21 +80,16 @@ class Layout:
     locations: tuple[str, ...]
     start: str
 
-    @property
-    def fingerprint(self) -> tuple[str, tuple[tuple[str, int], ...]]:
-        """What tells two rooms apart for a player: the kind and how many receptacles of which type."""
-        return self.kind, tuple(sorted(Counter(r.type for r in self.receptacles).items()))
-
 
 class Draws(SeededDraws):
-    """The draws of the houses."""
+    """The random draws of the generated houses."""
 
     __slots__ = ()
     edition = "agentgym-hindsight/alfworld/1"
 
 
 def coordinates(*metres: float) -> str:
-    """Metres as the ids of the game files spell them: ``_bar__plus_01_dot_50_bar__minus_00_dot_25``."""
+    """Metres in the spelling of the ids in game files: ``_bar__plus_01_dot_50_bar__minus_00_dot_25``."""
     parts = []
     for value in metres:
         hundredths = round(value * 100)
@@ -121,17 +115,17 @@ def _furniture(kind: str, rng: Draws, difficulty: Difficulty) -> tuple[tuple[str
         kept = {*rng.sample(others, difficulty.furniture)} | _STATIONS
         counts = [(name, 1) for name, _ in counts if name in kept]
     if not any(name in LAMP_PLACES for name, _ in counts):
-        counts.append(("SideTable", 1))  # every room can be asked to have a lamp
+        counts.append(("SideTable", 1))  # every room needs a place for a lamp
     return tuple(counts)
 
 
 @lru_cache(maxsize=8)
 def _pools(difficulty: Difficulty) -> dict[tuple[str, str], tuple[tuple[tuple[str, int], ...], ...]]:
-    """(pool, kind) → the furniture of its rooms. One stream without repeats is cut in two, so no room is in both."""
+    """(pool, kind) → the furniture of its rooms. The pools are two parts of one stream without duplicates."""
     pools = {}
     for kind in ROOM_KINDS:
         rng = Draws("furniture", kind, difficulty.receptacles)
-        seen: dict[frozenset[tuple[str, int]], tuple[tuple[str, int], ...]] = {}  # whatever the order
+        seen: dict[frozenset[tuple[str, int]], tuple[tuple[str, int], ...]] = {}  # independent of the order
         while len(seen) < sum(POOLS.values()):
             furniture = _furniture(kind, rng, difficulty)
             seen.setdefault(frozenset(furniture), furniture)
@@ -140,13 +134,6 @@ def _pools(difficulty: Difficulty) -> dict[tuple[str, str], tuple[tuple[tuple[st
             pools[pool, kind] = rooms[first : first + size]
             first += size
     return pools
-
-
-def layout_pool(pool: str, kind: str, difficulty: Difficulty) -> tuple[Layout, ...]:
-    """All rooms of a pool (``train`` or ``unseen``) and kind. The two pools have no room in common."""
-    if pool not in POOLS:
-        raise UnknownNameError("layout pool", pool, POOLS)
-    return tuple(make_layout(pool, kind, number, difficulty) for number in range(POOLS[pool]))
 
 
 @lru_cache(maxsize=1024)
@@ -164,7 +151,7 @@ def make_layout(pool: str, kind: str, number: int, difficulty: Difficulty) -> La
     receptacles: list[Receptacle] = []
     ids: set[str] = set()
     for name, count in _pools(difficulty)[pool, kind][number]:
-        last: tuple[int, int] | None = None  # a spot takes two receptacles of a type, rarely more
+        last: tuple[int, int] | None = None  # usually at most two receptacles of a type share a spot
         for _ in range(count):
             if last is not None and rng.chance(ROOMS[kind].share):
                 spot, last = last, None
@@ -194,5 +181,5 @@ def _spot_of(
 
 
 def _identity(name: str, where: str) -> str:
-    """Basins carry the name of the sink or bathtub they belong to: ``Sink_bar_…_bar_SinkBasin``."""
+    """The id of a receptacle. A basin has the name of its sink or bathtub: ``Sink_bar_…_bar_SinkBasin``."""
     return f"{name[:-5]}{where}_bar_{name}" if name.endswith("Basin") else name + where

@@ -1,12 +1,8 @@
-"""Where games come from: our own generated houses, the official data folder, or a single file.
-
-A library counts, names and opens games; how they are played is the backends' affair.
-"""
+"""The protocol of a library of games, the library of single game files, and the checks that all libraries share."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +12,8 @@ from agentgym_hindsight.envs.alfworld.gamefile import read_game
 from agentgym_hindsight.envs.alfworld.identity import task_of
 from agentgym_hindsight.envs.alfworld.native import House
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.envs.libraries import TaskLibrary
+from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task
 
 __all__ = [
@@ -26,61 +23,36 @@ __all__ = [
     "check_task_types",
     "check_unchanged",
     "compiled_file",
-    "open_library",
 ]
 
-#: Compiled houses kept in a process, shared by all its envs: some 100 KB each, and a few milliseconds to make anew.
+#: The number of compiled houses that a process caches for all its envs. Each needs about 100 KB, and a few milliseconds
+#: to compile.
 HOUSES_KEPT = 256
 
 
-class Library(Protocol):
-    """A source of games."""
+class Library(TaskLibrary, Protocol):
+    """A source of games, with the compiled house of each."""
 
-    @property
-    def name(self) -> str: ...  # "embedded", "official": part of the backend's name in every result
-
-    def count(self, split: str) -> int: ...
-    def task(self, split: str, index: int) -> Task: ...
-    def find(self, task_id: str) -> Task: ...
     def house(self, task: Task) -> House: ...
-    def path(self, task: Task) -> Path | None: ...  # the game's own file, where there is one
-
-
-def open_library(data: str, *, difficulty: str, task_types: Iterable[str] | None) -> Library:
-    """The library ``data`` asks for: "auto", "embedded", "official", or a folder of official games."""
-    from agentgym_hindsight.envs.alfworld.embedded import EmbeddedLibrary  # these two build on this module
-    from agentgym_hindsight.envs.alfworld.official import DEFAULT_DATA, OfficialLibrary, official_root
-
-    if data == "auto":
-        try:
-            official_root()
-            data = "official"
-        except MissingDataError as missing:
-            # Whoever names a folder expects official games. (The alfworld package names the default one when imported.)
-            if Path(os.environ.get("ALFWORLD_DATA") or DEFAULT_DATA).expanduser() != Path(DEFAULT_DATA).expanduser():
-                warnings.warn(f"Playing embedded houses instead of the official games. {missing}", stacklevel=2)
-            data = "embedded"
-    if data == "embedded":
-        return EmbeddedLibrary(difficulty, task_types)
-    return OfficialLibrary(None if data == "official" else data, task_types)
+    def path(self, task: Task) -> Path | None: ...  # the file of the game; None for a generated one
 
 
 class FileLibrary:
-    """One game file, wherever it lies."""
+    """Single game files, in any folder."""
 
     name = "file"
 
     def open(self, path: str | os.PathLike[str]) -> Task:
-        """The task of a ``game.tw-pddl``, or of the folder that holds one."""
+        """The task of a ``game.tw-pddl``, or of the folder that contains one."""
         if not isinstance(path, (str, os.PathLike)):
             raise UsageError(
                 f"Expected the path of a game file, got {path!r} ({type(path).__name__}); try the path of a "
-                "game.tw-pddl, as a text or a pathlib.Path."
+                "game.tw-pddl, as a str or a pathlib.Path."
             )
         try:
             full = Path(path).expanduser().resolve()
             full = full / "game.tw-pddl" if full.is_dir() else full
-        except (OSError, RuntimeError, ValueError):  # a loop of links, no home folder, a NUL: no path of a file
+        except (OSError, RuntimeError, ValueError):  # a loop of links, no home folder, a NUL: read_game reports it
             full = Path(path)
         found, _ = compiled_file(full)
         return found
@@ -95,11 +67,11 @@ class FileLibrary:
 
 
 def compiled_file(path: Path) -> tuple[Task, House]:
-    """A game file's task and compiled house; read again when the file changed."""
+    """The task and the compiled house of a game file. The file is read again if it has changed."""
     try:
         stat = path.stat()
     except (OSError, ValueError):
-        read_game(path)  # says what is wrong, and how to mend it
+        read_game(path)  # raises an error that explains the cause and the fix
         raise
     return _compiled(str(path), stat.st_mtime_ns, stat.st_size)
 
@@ -111,7 +83,7 @@ def _compiled(path: str, _modified: int, _size: int) -> tuple[Task, House]:
 
 
 def check_task_types(task_types: Iterable[str] | None) -> tuple[str, ...]:
-    """The types asked for, in the table's order; all six for None."""
+    """The given types in the order of ``TASK_TYPES``; all six for None."""
     if task_types is None:
         return TASK_TYPES
     chosen = (task_types,) if isinstance(task_types, str) else tuple(task_types)
@@ -124,9 +96,9 @@ def check_task_types(task_types: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def check_unchanged(task_id: str, found: Task, why: str) -> None:
-    """Raise where the game that was found is not the task that was asked for."""
+    """Raise if the game that was found is not the requested task."""
     if task_id != found.id:
         raise DamagedDataError(
             f"Expected task {task_id} at {found.locator}, got {found.id}: {why}; "
-            "try listing the panel anew, or the release and data it was made with."
+            "try to list the panel again, or use the release and the data that it was made with."
         )

@@ -1,9 +1,12 @@
-"""The names players see: ``Mug_bar__plus_01_dot_84`` is ``mug 1``.
+"""The names that players see: ``Mug_bar__plus_01_dot_84`` is ``mug 1``.
 
-The numbering is the genuine engine's, quirks included. Every id that some fact mentions counts, even one that is in
-no place and has no type. Within a prefix the numbers run *down* in the order of the ids, so lists sorted by id read
-"drawer 3, drawer 2, drawer 1". An id with "basin" in it gets "basin" added to its prefix. An id without ``_bar_``
-has no number, and its name keeps the blank that would stand before it.
+The numbering is exactly that of the genuine engine:
+
+* Every id in a fact of the game counts, even if it is in no place and has no type.
+* Within a prefix the numbers run *down* in the order of the ids. A list sorted by id reads "drawer 3, drawer 2,
+  drawer 1".
+* If an id contains "basin", its prefix gets "basin" appended.
+* An id without ``_bar_`` has no number, but its name ends with the space that would precede the number.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ _BAR = "_bar_"
 
 
 def phrase(names: Iterable[str]) -> str:
-    """The genuine engine's list: ``nothing``, ``a cup 1``, ``a cup 2, and a cup 1``; the article is always "a"."""
+    """A list in the genuine engine's words: ``nothing``, ``a cup 1``, ``a cup 2, and a cup 1``. The article is "a"."""
     items = ["a " + name for name in names]
     if not items:
         return "nothing"
@@ -29,7 +32,7 @@ def phrase(names: Iterable[str]) -> str:
 
 
 def shown_names(scene: Scene) -> dict[str, str]:
-    """The shown name of every id of a scene that some fact mentions."""
+    """The shown name of every id that occurs in a fact of the scene."""
     ids = sorted((given.lower(), given) for given in _mentioned(scene))
     left = Counter(_prefix(low) for low, _ in ids if _BAR in low)
     names = {}

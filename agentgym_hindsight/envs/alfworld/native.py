@@ -1,8 +1,8 @@
-"""Playing ALFWorld in plain Python, word for word as the genuine engine plays it.
+"""The native engine: ALFWorld in plain Python, with the replies of the genuine engine, word for word.
 
-The genuine engine keeps a set of facts and derives texts and admissible commands from it with a planner and a
-grammar, at 45 ms a step. There are only fifteen actions, so here each is a few integer operations on a state of
-eleven integers and short lists; the rules that are easy to get wrong are marked where they are applied.
+The genuine engine stores a set of facts and derives texts and admissible commands from it with a planner and a
+grammar, which takes 45 ms per step. There are only fifteen actions. Here each of them is a few integer operations on a
+state of eleven integers and short lists. Comments mark the rules that are easy to get wrong.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ NOTHING = "Nothing happens."
 
 
 class Play(Position):
-    """One play of one house.
+    """One game in one house.
 
-    ``valid`` and ``changed`` speak of the last command: the engine understood and applied it; the true state of the
-    house is another than before. Heating what is hot already is valid and changes nothing.
+    ``valid``: the last command was legal and was executed. ``changed``: it changed the true state. Heating a thing
+    that is already hot is valid and changes nothing.
     """
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class Play(Position):
         self.reset()
 
     def reset(self) -> str:
-        """Begin anew; answers the opening text."""
+        """Restart the game and return the opening text."""
         self._load(self.house.initial)
         self.observation = self.house.intro
         self.valid = True
@@ -39,9 +39,9 @@ class Play(Position):
         return self.observation
 
     def step(self, command: str) -> str:
-        """Do what the command says; answers the text. As in the genuine engine a play goes on after it was won."""
+        """Execute a command and return the reply. As in the genuine engine, a game continues after it is won."""
         command = command.strip()
-        view = self._view or self._see()
+        view = self._view or self._current_view()
         operation = view.operations.get(command) or self.house.everywhere.get(command)
         if operation is None:
             self.valid = self.changed = False
@@ -51,7 +51,7 @@ class Play(Position):
         code, thing, place = operation
         if code == rules.GO:
             location = house.place_location[place]
-            if location == self._at:  # places that share a location: the planner drops a journey that leads nowhere
+            if location == self._at:  # the genuine planner drops a move between receptacles that share a location
                 self.valid = self.changed = False
                 self.observation = NOTHING
                 return NOTHING
@@ -60,7 +60,7 @@ class Play(Position):
             text = house.arrivals[place] + self._describe(place)
         elif code >= rules.EXAMINE_PLACE:
             self.valid, self.changed = True, False
-            self.observation = text = self._tell(code, thing, place)
+            self.observation = text = self._information(code, thing, place)
             return text
         elif code == rules.TAKE:
             text = self._take(thing, place)
@@ -88,9 +88,9 @@ class Play(Position):
         self._spots[self._at] &= ~bit
         self._held = thing
         if house.shared[place]:
-            # The genuine engine notes that the thing is *not in* this receptacle, and the floor list asks for that
-            # note. It can only matter where another receptacle shares the location, so it is only kept there: two
-            # histories that lead to the same state keep the same key.
+            # The genuine engine stores the fact that the thing is *not in* this receptacle. ``look`` reads this fact to
+            # list the things next to receptacles. It matters only if another receptacle shares the location. It is
+            # stored only in this case, so that two histories with the same result have the same state key.
             self._left[place] |= bit
         self.changed = True
         return f"You pick up the {house.thing_names[thing]} from the {house.place_names[place]}."
@@ -109,7 +109,7 @@ class Play(Position):
         before = self._clean, self._hot, self._cool, self._toggled, self._sliced
         name = house.thing_names[thing]
         if code == rules.USE:
-            self._toggled |= bit  # sticky: nothing is ever turned off
+            self._toggled |= bit  # permanent: no command turns anything off
             text = f"You turn on the {name}."
         elif code == rules.SLICE:
             self._sliced |= bit
@@ -128,7 +128,7 @@ class Play(Position):
         self.changed = before != (self._clean, self._hot, self._cool, self._toggled, self._sliced)
         return text
 
-    def _tell(self, code: int, thing: int, place: int) -> str:
+    def _information(self, code: int, thing: int, place: int) -> str:
         house = self.house
         if code == rules.EXAMINE_PLACE:
             return self._describe(place)
@@ -164,15 +164,15 @@ class Play(Position):
             return f"This is a {'cold' if words == 'cool' else words} {name}."
         if house.toggleable & self._toggled & 1 << thing:
             return f"This {name} is on."
-        # "... is off" cannot be reached: the grammar asks for a note that it was turned off, and nothing ever is.
+        # "... is off" is never shown: it requires the fact that the thing was turned off, and no command does this.
         if sliced and house.sliceable >> thing & 1:
             return f"This is a sliced {name}."
         return f"There's nothing special about {name}."
 
     def _floor(self) -> str:
-        """What lies beside the receptacles: things at this location that were taken out of one of them.
+        """The things beside the receptacles: those at this location that were taken out of one of them.
 
-        A thing taken out of two of them is listed twice, as the genuine engine does.
+        As in the genuine engine, a thing that was taken out of two of them is listed twice.
         """
         house, here = self.house, self._spots[self._at]
         masks = [self._left[number] for number in house.at_location[self._at]]

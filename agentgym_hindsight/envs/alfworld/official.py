@@ -1,4 +1,4 @@
-"""The official library: the benchmark's own games, read where ``alfworld-download`` put them and left unchanged."""
+"""The official library: the benchmark's own games in the folder of ``alfworld-download``. Files are only read."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from agentgym_hindsight.tasks import Task, TaskPanel, content_hash
 
 __all__ = ["DEFAULT_DATA", "OFFICIAL_COUNTS", "OfficialLibrary", "damaged_games", "game_files", "official_root"]
 
-#: Games of each split in the official release.
+#: The number of games in each split of the official release.
 OFFICIAL_COUNTS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134, "valid_train": 200}
 _GAMES = "json_2.1.1"
-#: Where ``alfworld-download`` puts the games unless told otherwise.
+#: The default folder of ``alfworld-download``.
 DEFAULT_DATA = "~/.cache/alfworld"
 
 
 def official_root(data: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that holds ``train``, ``valid_seen`` …: in ``data``, ``$ALFWORLD_DATA`` or ``~/.cache/alfworld``."""
-    told = "data=" if data is not None else "$ALFWORLD_DATA or ~/.cache/alfworld"
+    """The folder with ``train``, ``valid_seen`` … in ``data``, else ``$ALFWORLD_DATA``, else ``~/.cache/alfworld``."""
+    setting = "data=" if data is not None else "$ALFWORLD_DATA or ~/.cache/alfworld"
     base = Path(data or os.environ.get("ALFWORLD_DATA") or DEFAULT_DATA).expanduser()
     for folder in (base / _GAMES, base):
         if any((folder / split).is_dir() for split in OFFICIAL_COUNTS):
             return folder
     raise MissingDataError(
-        f"Expected the official ALFWorld games ({told}) in {base / _GAMES}, found no train or valid_* folder there; "
+        f"Expected the official ALFWorld games ({setting}) in {base / _GAMES}, found no train or valid_* folder there; "
         "try `pip install alfworld` and `alfworld-download`, or data='embedded' for generated houses."
     )
 
 
 def game_files(root: Path, split: str) -> list[Path]:
-    """Every game of a split. ALFWorld leaves out movable receptacles and sliced objects, and so do we."""
+    """All games of a split, without movable receptacles and sliced objects, which ALFWorld excludes too."""
     folder = root / split
     if not folder.is_dir():
         there = ", ".join(name for name in OFFICIAL_COUNTS if (root / name).is_dir())
@@ -55,7 +55,7 @@ def _left_out(name: str) -> bool:
 
 
 def damaged_games(root: Path) -> list[DataError]:
-    """Every game below ``root`` that cannot be read, as the error that says why."""
+    """One error for every game below ``root`` that cannot be read."""
     return _read(
         root, [path for split in OFFICIAL_COUNTS if (root / split).is_dir() for path in game_files(root, split)]
     )[1]
@@ -74,7 +74,7 @@ def _read(root: Path, files: Sequence[Path]) -> tuple[list[list[str]], list[Data
 
 
 class OfficialLibrary:
-    """The games below one folder, possibly of some task types only."""
+    """The games below one folder, of all six task types or of some of them."""
 
     name = "official"
 
@@ -84,7 +84,7 @@ class OfficialLibrary:
         self._panels: dict[str, TaskPanel] = {}
 
     def panel(self, split: str) -> TaskPanel:
-        """The tasks of a split, ordered by content: how a file system lists files must not decide what a seed plays."""
+        """The tasks of a split, sorted by content id: a seed gives the same tasks on every file system."""
         if split not in OFFICIAL_COUNTS:
             raise UnknownNameError("split of the official games", split, OFFICIAL_COUNTS)
         if split not in self._panels:
@@ -92,7 +92,7 @@ class OfficialLibrary:
             if not by_id:
                 raise MissingDataError(
                     f"Expected games of {', '.join(sorted(self._types))} in {self.root / split}, found none; "
-                    "try other task_types, or `agh doctor` to see what is there."
+                    "try other task_types, or run `agh doctor` to see which games there are."
                 )
             tasks = (
                 Task(i, "alfworld", split, kind, goal, where, "official") for i, kind, goal, where in by_id.values()
@@ -108,7 +108,7 @@ class OfficialLibrary:
 
     def find(self, task_id: str) -> Task:
         unusable: DataError | None = None
-        # Splits that were read before come first: an id of theirs must not wait for, or fail with, all the others.
+        # Splits that were read before come first: their ids need not wait for the other splits or fail with them.
         for split in sorted(OFFICIAL_COUNTS, key=lambda name: name not in self._panels):
             if not (self.root / split).is_dir():
                 continue
@@ -119,7 +119,7 @@ class OfficialLibrary:
                 unusable = unusable or error
         if unusable is not None:
             raise unusable
-        raise UnknownNameError(f"task id of the games in {self.root} (`agh data list` names them)", task_id, ())
+        raise UnknownNameError(f"task id of the games in {self.root} (`agh data list` lists them)", task_id, ())
 
     def house(self, task: Task) -> House:
         found, house = compiled_file(self.path(task))
@@ -138,8 +138,8 @@ class OfficialLibrary:
             rows, broken = _read(self.root, files)
             if broken:
                 raise DamagedDataError(
-                    f"Expected {len(files)} whole games in {self.root / split}, got {len(broken)} that cannot be used. "
-                    f"The first: {broken[0]} `agh data check` lists them all."
+                    f"Expected {len(files)} complete games in {self.root / split}, got {len(broken)} that cannot be "
+                    f"used. The first: {broken[0]} `agh data check` lists all of them."
                 ) from broken[0]
             return rows
 

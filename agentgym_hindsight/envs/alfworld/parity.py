@@ -1,7 +1,7 @@
-"""Holding the native engine to the genuine one: both play the same game side by side, every turn compared.
+"""Compare the native engine with the genuine one: both play the same game, and every turn is compared.
 
-Seen at every turn: the text, the reward, done, won and the admissible commands with their order. What the two are
-given depends only on the seed and the game, so a report is the same for any number of worker processes.
+Compared are the text, the reward, done, won and the ordered list of admissible commands. The commands depend only on
+the seed and the game, so a report is the same for any number of worker processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHOWN = 200
 
 
 class Difference(NamedTuple):
-    """One field in which the engines differ in one turn; turn 0 is the reset."""
+    """One field in which the engines differ at one turn; turn 0 is the reset."""
 
     file: str
     turn: int
@@ -46,7 +46,7 @@ class Difference(NamedTuple):
 
 
 class GameReport(NamedTuple):
-    """What became of one game. ``turns`` counts the reset; ``error`` says why a game could not be compared."""
+    """The result of one game. ``turns`` includes the reset; ``error`` says why a game could not be compared."""
 
     file: str
     turns: int
@@ -56,7 +56,7 @@ class GameReport(NamedTuple):
 
 
 class ParityReport(NamedTuple):
-    """What became of all games, in the order the games were named."""
+    """The results of all games, in the order in which the games were given."""
 
     games: tuple[GameReport, ...]
     interrupted: bool = False
@@ -75,11 +75,11 @@ class ParityReport(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether something was compared, and everything that was compared is equal."""
+        """Whether at least one turn was compared and no difference, error or interruption occurred."""
         return self.turns > 0 and not self.differences and not self.errors and not self.interrupted
 
     def summary(self) -> str:
-        """The differences in full, then the counts; the last line is ``differences: D of T turns``."""
+        """All differences, then the counts; the last line is ``differences: D of T turns``."""
         lines = [str(difference) for difference in self.differences]
         lines += [f"not compared: {error}" for error in self.errors]
         won = sum(game.won for game in self.games)
@@ -93,10 +93,10 @@ class ParityReport(NamedTuple):
 def compare_game(
     path: str | PathLike[str], seed: int = 0, turns: int = 40, expert: Expert | None = None, name: str = ""
 ) -> GameReport:
-    """Play one game in both engines for ``turns`` commands; ``name`` is what the report calls it.
+    """Play one game in both engines for ``turns`` commands. ``name`` is the name of the game in the report.
 
-    After the first difference the two are in different states and every further turn would differ too: the report
-    then ends with that turn.
+    The report ends with the first turn that differs: after it the engines are in different states, and all later turns
+    would differ too.
     """
     path, name = fspath(path), name or fspath(path)
     scene = read_game(path)
@@ -141,7 +141,7 @@ def _compare(name: str, turn: int, command: str, native: Play, genuine: GenuineP
 
 
 def find_games(data: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    """Game files under a folder, sorted, or the given files as they are."""
+    """The game files below a folder, sorted; or the given files, unchanged."""
     if not isinstance(data, (str, PathLike)):
         return [Path(path) for path in data]
     root = Path(data)
@@ -150,8 +150,8 @@ def find_games(data: str | PathLike[str] | Iterable[str | PathLike[str]]) -> lis
     found = sorted(root.rglob("game.tw-pddl"))
     if not found:
         raise MissingDataError(
-            f"Expected game.tw-pddl files under {root}, found none; pass the folder json_2.1.1 that "
-            "alfworld-download makes, or unpack the data first."
+            f"Expected game.tw-pddl files under {root}, found none; try the folder json_2.1.1 that "
+            "alfworld-download creates, or unpack the data first."
         )
     return found
 
@@ -165,14 +165,15 @@ def run_parity(
     expert: Expert | None = None,
     progress: bool = False,
 ) -> ParityReport:
-    """Compare ``games`` games (all when None), drawn by the seed, over ``workers`` processes.
+    """Compare ``games`` random games (None: all) in ``workers`` processes; the seed determines which games.
 
-    Ctrl-C ends the run and answers what was finished, marked ``interrupted``. ``expert`` has to be a module-level
-    function when there is more than one worker.
+    Ctrl-C ends the run; the report then has the finished games and is marked ``interrupted``. With more than one
+    worker, ``expert`` must be a module-level function.
     """
     if workers < 1 or turns_per_game < 1 or (games is not None and games < 1):
         raise UsageError(
-            f"Expected workers, turns_per_game and games of at least 1, got {workers}, {turns_per_game}, {games}."
+            f"Expected workers, turns_per_game and games of at least 1, got {workers}, {turns_per_game}, {games}; "
+            "try larger numbers."
         )
     files = find_games(data)
     if games is not None and games < len(files):
@@ -181,9 +182,9 @@ def run_parity(
     jobs = [(fspath(file), seed, turns_per_game, expert, name) for file, name in zip(files, names, strict=True)]
     done: dict[str, GameReport] = {}
     interrupted = False
-    stream = _here(jobs) if workers == 1 else _spread(jobs, workers)
+    stream = _in_this_process(jobs) if workers == 1 else _in_workers(jobs, workers)
     try:
-        for report in _shown(stream, len(jobs), progress):
+        for report in _with_progress(stream, len(jobs), progress):
             done[report.file] = report
     except KeyboardInterrupt:
         interrupted = True
@@ -201,15 +202,15 @@ def _work(job: _Job) -> GameReport:
         return GameReport(name, 0, False, (), f"{type(error).__name__}: {error}")
 
 
-def _here(jobs: list[_Job]) -> Iterator[GameReport]:
+def _in_this_process(jobs: list[_Job]) -> Iterator[GameReport]:
     for job in jobs:
         yield _work(job)
 
 
-def _spread(jobs: list[_Job], workers: int) -> Iterator[GameReport]:
-    """Reports as they come. One job waits ready in the pool, no more, so that an interruption ends soon.
+def _in_workers(jobs: list[_Job], workers: int) -> Iterator[GameReport]:
+    """The reports in the order in which they finish. At most one job waits in the pool, so that Ctrl-C acts quickly.
 
-    Processes are spawned, not forked: the genuine engine loads C libraries, which do not survive a fork unharmed.
+    Processes are spawned, not forked, because the C libraries of the genuine engine are not safe to fork.
     """
     context = multiprocessing.get_context("spawn")
     waiting = iter(jobs)
@@ -233,11 +234,11 @@ def _spread(jobs: list[_Job], workers: int) -> Iterator[GameReport]:
 
 
 def _ignore_interrupt() -> None:
-    """Ctrl-C reaches every process of a terminal; only the parent is to answer it."""
+    """Ignore Ctrl-C in a worker: the terminal sends it to all processes, and only the parent should handle it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _shown(reports: Iterator[GameReport], total: int, progress: bool) -> Iterator[GameReport]:
+def _with_progress(reports: Iterator[GameReport], total: int, progress: bool) -> Iterator[GameReport]:
     if not progress:
         yield from reports
         return
@@ -262,6 +263,6 @@ def _shown(reports: Iterator[GameReport], total: int, progress: bool) -> Iterato
 
 
 def _short_names(files: list[Path]) -> list[str]:
-    """The last three folders of each file, unless two would then read the same."""
+    """The last three folders of each file; the whole paths if two short names would be equal."""
     short = ["/".join(file.parts[-4:-1]) or str(file) for file in files]
     return short if len(set(short)) == len(files) else [str(file) for file in files]

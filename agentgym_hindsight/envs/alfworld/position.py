@@ -1,7 +1,7 @@
-"""Where a play stands: the true state of a house, and everything that can be read from it without playing on.
+"""The true state of a game, and everything that can be read from it.
 
-:class:`~agentgym_hindsight.envs.alfworld.native.Play` adds the moves. The state lives in plain integers and short
-lists; whatever is worked out from it is kept until the state changes.
+:class:`~agentgym_hindsight.envs.alfworld.native.Play` adds the commands. The state consists of integers and short
+lists; derived values are cached until the state changes.
 """
 
 from __future__ import annotations
@@ -9,21 +9,20 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from agentgym_hindsight.envs.alfworld.facts import facts_of
-from agentgym_hindsight.envs.alfworld.house import House, State, View, bits
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.envs.alfworld.house import House, State, View
+from agentgym_hindsight.envs.alfworld.predicates import facts_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Position", "Snapshot"]
 
-#: The state, what was last said, whether the last command was understood, whether it changed anything.
+#: The state, the last reply, whether the last command was valid, whether it changed the state.
 Snapshot = tuple[State, str, bool, bool]
 
 
 class Position:
-    """The readable half of a play."""
+    """The read-only part of a game in progress."""
 
     __slots__ = (
         "_at",
@@ -68,7 +67,7 @@ class Position:
         self._sliced = state.sliced
         self._view = self._won = self._key_text = None
 
-    def _see(self) -> View:
+    def _current_view(self) -> View:
         house, at = self.house, self._at
         here = house.at_location[at]
         opened = 0
@@ -76,19 +75,19 @@ class Position:
             opened |= self._opened & 1 << number
         cuttable = 0
         if self._held >= 0 and house.knives >> self._held & 1:
-            cuttable = self._spots[at] & house.sliceable  # reach does not matter: a closed fridge hides no apple here
+            cuttable = self._spots[at] & house.sliceable  # slicing also works on a thing in a closed fridge
         contents = self._contents
         self._view = view = house.view((at, self._held, opened, cuttable, *[contents[number] for number in here]))
         return view
 
     @property
     def admissible(self) -> tuple[str, ...]:
-        """Every command that would do something, sorted as the genuine engine sorts them."""
-        return (self._view or self._see()).admissible
+        """All legal commands, in the order of the genuine engine."""
+        return (self._view or self._current_view()).admissible
 
     @property
     def won(self) -> bool:
-        """Whether the goal holds now; it can stop holding when the play goes on."""
+        """Whether the goal holds now. It can become false again if the game continues."""
         if self._won is None:
             self._won = self._reached()
         return self._won
@@ -111,57 +110,6 @@ class Position:
             wanted &= self._cool & house.coolable
         return any(contents[number] & wanted for number in house.goal_places)
 
-    @property
-    def location(self) -> str:
-        """The id of the location the player stands at."""
-        return self.house.locations[self._at]
-
-    @property
-    def holding(self) -> str | None:
-        """The id of the thing in the player's hands."""
-        return None if self._held < 0 else self.house.things[self._held].id
-
-    def is_open(self, receptacle_id: str) -> bool:
-        """Whether a receptacle has been opened; one without a door never has."""
-        return bool(self._opened >> self._receptacle(receptacle_id) & 1)
-
-    def contents(self, receptacle_id: str) -> tuple[str, ...]:
-        """The ids of the things inside a receptacle, seen or not."""
-        return tuple(self.house.things[thing].id for thing in bits(self._contents[self._receptacle(receptacle_id)]))
-
-    def inside(self, thing_id: str) -> tuple[str, ...]:
-        """The ids of the receptacles a thing is in: none when it is held, two for a few official things."""
-        thing = self._thing(thing_id)
-        return tuple(
-            place.id for place, held in zip(self.house.receptacles, self._contents, strict=True) if held >> thing & 1
-        )
-
-    def has(self, thing_id: str, flag: str) -> bool:
-        """Whether a thing is now ``clean``, ``hot``, ``cool``, ``toggled`` or ``sliced``."""
-        thing = self._thing(thing_id)
-        masks = {
-            "clean": self._clean,
-            "hot": self._hot,
-            "cool": self._cool,
-            "toggled": self._toggled,
-            "sliced": self._sliced,
-        }
-        if flag not in masks:
-            raise UsageError(f"Expected a flag of {', '.join(masks)}, got {flag!r}.")
-        return bool(masks[flag] >> thing & 1)
-
-    def _thing(self, given: str) -> int:
-        try:
-            return self.house.thing_number[given]
-        except KeyError:
-            raise UsageError(f"Expected the id of a thing of this house, got {given!r}.") from None
-
-    def _receptacle(self, given: str) -> int:
-        try:
-            return self.house.receptacle_number[given]
-        except KeyError:
-            raise UsageError(f"Expected the id of a receptacle of this house, got {given!r}.") from None
-
     def state(self) -> State:
         """The true state of the house, immutable and hashable."""
         return State(
@@ -179,35 +127,35 @@ class Position:
         )
 
     def state_key(self) -> str:
-        """Sixteen hex digits that name the true state: equal keys, equal futures; the same on every machine."""
+        """The key of the true state, 16 hex digits. Equal keys mean equal futures. It is the same on every machine."""
         if self._key_text is None:
             written = repr(tuple(self.state())).encode()
             self._key_text = blake2b(written, digest_size=8, key=self.house.fingerprint).hexdigest()
         return self._key_text
 
     def facts(self) -> frozenset[tuple[str, ...]]:
-        """The facts that are true now, as ``("inReceptacle", thing id, receptacle id)`` and the like."""
+        """The true facts as tuples, e.g. ``("inReceptacle", thing id, receptacle id)``."""
         return facts_of(self.house, self.state())
 
     def snapshot(self) -> Snapshot:
-        """The play as it stands, for :meth:`restore`: plain, immutable, picklable."""
+        """An immutable, picklable copy of the state for :meth:`restore`."""
         return self.state(), self.observation, self.valid, self.changed
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot of a play of the same house."""
+        """Set the state to a snapshot of a game in the same house."""
         state, self.observation, self.valid, self.changed = snapshot
         self._load(state)
 
     @classmethod
     def at(cls, house: House, state: State) -> Self:
-        """A play of ``house`` that stands at ``state``: for reading facts of a moment that has passed."""
+        """A game in ``house`` with the given state, e.g. an earlier state of an episode."""
         play = cls.__new__(cls)
         play.house = house
         play.restore((state, "", True, False))
         return play
 
     def copy(self) -> Self:
-        """An independent play at the same point; the house is shared."""
+        """An independent copy of the game, which shares the house."""
         twin = type(self).__new__(type(self))
         twin.house = self.house
         twin.restore(self.snapshot())

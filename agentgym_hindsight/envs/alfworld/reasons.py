@@ -1,9 +1,9 @@
-"""Why the game answered "Nothing happens."
+"""The reason for the reply "Nothing happens."
 
-The genuine engine never says. :func:`explain` looks at a command *before* it is given and says in one sentence what
-stands in its way. It speaks only of what a player can know: the places named at the start, what is in plain sight at
-the present location, what is in the hands. A thing out of sight and a thing that does not exist get the same answer,
-and a closed receptacle keeps its secret.
+The genuine engine gives no reason. :func:`explain` examines a command in the state *before* it is executed and gives
+one sentence that says why it is refused. The sentence only uses what a player can know: the receptacles of the first
+text, what is in sight at the present location, and what is in the hands. A thing out of sight and a thing that does not
+exist give the same reason, and nothing in a closed receptacle is revealed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from agentgym_hindsight.envs.alfworld.native import Play
 from agentgym_hindsight.envs.alfworld.sight import STATIONS, Sight, is_legal
-from agentgym_hindsight.envs.alfworld.wording import closest_name, plainly, understand
+from agentgym_hindsight.envs.alfworld.wording import closest_name, parse_command, without_articles
 
 __all__ = ["REASON_KINDS", "Reason", "explain"]
 
-#: Every ``kind`` a reason can have.
+#: All values of ``Reason.kind``.
 REASON_KINDS: tuple[str, ...] = (
     "empty",
     "wrong_case",
@@ -41,12 +41,12 @@ REASON_KINDS: tuple[str, ...] = (
     "wrong_tool",
 )
 
-#: No legal command is half as long; what lies beyond is never compared.
+#: Only this many characters of a command are compared. No legal command is half as long.
 _LONGEST = 120
 
 
 class Reason(NamedTuple):
-    """Why a command does nothing. ``nearest`` is a legal command: the remedy if there is one, else the likeliest."""
+    """Why a command is refused. ``nearest`` is a legal command that helps or that is most likely meant; else ""."""
 
     kind: str
     text: str
@@ -54,7 +54,7 @@ class Reason(NamedTuple):
 
 
 def explain(play: Play, command: str) -> Reason | None:
-    """What stands in the way of a command in the present state; None when it is legal."""
+    """The reason why a command is refused in the present state; None if it is legal."""
     stripped = command.strip()
     if is_legal(play, stripped):
         return None
@@ -67,24 +67,24 @@ def explain(play: Play, command: str) -> Reason | None:
         kind = "wrong_case" if tidy != low else "malformed"
         what = "Commands are written in lower case" if kind == "wrong_case" else "Words are separated by one blank"
         return Reason(kind, f"{what}: '{low}'.", low)
-    reason = situation.judge(low)
+    reason = situation.diagnose(low)
     if reason.nearest and situation.may_offer(reason.nearest):
         return reason
-    return reason._replace(nearest=situation.meant(low))
+    return reason._replace(nearest=situation.likely_command(low))
 
 
 class _Situation(Sight):
-    """The judge of commands that do nothing."""
+    """Finds the reason why a command is refused."""
 
-    def judge(self, command: str) -> Reason:
-        """The reason why a command, in lower case and tidy, is not legal."""
-        plain = plainly(command)
+    def diagnose(self, command: str) -> Reason:
+        """The reason why a command is not legal. The command is in lower case, with single spaces."""
+        plain = without_articles(command)
         if plain != command and self.may_offer(plain):
             return Reason("malformed", f"Write it as '{plain}'.", plain)
-        reason = self.judge_form(plain)
+        reason = self.diagnose_form(plain)
         if reason:
             return reason
-        words, (verb, said, _) = plain.split(" "), understand(plain)
+        words, (verb, said, _) = plain.split(" "), parse_command(plain)
         form = self.form(words[0])
         if form and (said == words[0] or self.form(verb) == form):
             return Reason("malformed", f"Write it as '{form}'.", form)
@@ -94,19 +94,20 @@ class _Situation(Sight):
             "unknown_verb", f"The game does not know '{words[0][:40]}'; its verbs are {', '.join(self.verbs())}."
         )
 
-    def judge_form(self, command: str) -> Reason | None:
-        for pattern, judge in _FORMS:
+    def diagnose_form(self, command: str) -> Reason | None:
+        """The reason for a command in one of the known forms; None for another form."""
+        for pattern, diagnose in _FORMS:
             found = pattern.fullmatch(command)
             if found:
-                return judge(self, *found.groups())
+                return diagnose(self, *found.groups())
         return None
 
-    def meant(self, command: str) -> str:
-        """The legal command that is most likely meant, or the first step towards it; nothing where none is."""
+    def likely_command(self, command: str) -> str:
+        """The legal command that is most likely meant, or the first step towards it, or ""."""
         full, sure = self.complete(command)
         if sure and self.may_offer(full):
             return full
-        reason = self.judge_form(full) if full else None
+        reason = self.diagnose_form(full) if full else None
         return reason.nearest if reason and self.may_offer(reason.nearest) else ""
 
     def verbs(self) -> list[str]:
@@ -134,9 +135,9 @@ class _Situation(Sight):
             forms["help"] = "help"
         return forms.get(verb, "")
 
-    # Parts of an answer. Each names the first thing that is wrong, or None.
+    # Checks that several commands share. Each returns the first reason that applies, or None.
 
-    def away(self, name: str) -> Reason | None:
+    def check_location(self, name: str) -> Reason | None:
         number = self.place(name)
         if number < 0:
             example = closest_name(name, [self.name(n) for n in range(len(self.house.place_names))])
@@ -149,12 +150,12 @@ class _Situation(Sight):
             return Reason("not_here", f"You are not at the {name}; go there first.", f"go to {name}")
         return None
 
-    def shut(self, name: str) -> Reason | None:
+    def check_open(self, name: str) -> Reason | None:
         if self.place(name) in self.reachable:
             return None
         return Reason("closed", f"The {name} is closed; open it first.", f"open {name}")
 
-    def empty_or_other(self, name: str) -> Reason | None:
+    def check_held(self, name: str) -> Reason | None:
         if name == "it":
             return Reason("malformed", "Things are called by their names, not 'it'.")
         if self.place(name) >= 0:
@@ -167,17 +168,17 @@ class _Situation(Sight):
             return Reason("not_holding", f"You are carrying the {self.held}, not the {name}.")
         return None
 
-    # One judge for each form of command.
+    # One method for each form of command.
 
     def go(self, name: str) -> Reason:
-        reason = self.away(name)
+        reason = self.check_location(name)
         if reason is None:
             return Reason("already_here", f"You are already at the {name}.", f"examine {name}")
         return reason
 
     def open_or_close(self, verb: str, name: str) -> Reason:
         number = self.place(name)
-        reason = self.away(name)
+        reason = self.check_location(name)
         if reason:
             return reason
         if not self.house.openable >> number & 1:
@@ -186,7 +187,7 @@ class _Situation(Sight):
         return Reason(f"already_{state}", f"The {name} is already {state}.", f"examine {name}")
 
     def take(self, thing: str, place: str) -> Reason:
-        reason = self.away(place) or self.shut(place)
+        reason = self.check_location(place) or self.check_open(place)
         if reason:
             return reason
         if self.held:
@@ -203,19 +204,19 @@ class _Situation(Sight):
         right = f"{self.put} {thing} {self.into} {place}"
         if (verb, word) != (self.put, self.into) and is_legal(self.play, right):
             return Reason("old_verb", f"This version of the game writes it '{right}'.", right)
-        reason = self.empty_or_other(thing) or self.away(place) or self.shut(place)
+        reason = self.check_held(thing) or self.check_location(place) or self.check_open(place)
         return reason or Reason("cannot_contain", f"The {place} does not accept the {thing}.")
 
     def treat(self, verb: str, thing: str, place: str) -> Reason:
         tool = STATIONS[verb]
         fit = {"clean": self.house.washers, "heat": self.house.heaters, "cool": self.house.coolers}[verb]
-        reason = self.empty_or_other(thing)
+        reason = self.check_held(thing)
         if reason:
             return reason
         number = self.place(place)
         if number >= 0 and not fit >> number & 1:
             return Reason("wrong_tool", f"The {place} cannot {verb} anything; that takes a {tool}.")
-        reason = self.away(place)
+        reason = self.check_location(place)
         if reason:
             return reason
         return Reason("cannot_treat", f"The {thing} cannot be {verb}ed.")
@@ -227,7 +228,7 @@ class _Situation(Sight):
         number = self.thing_in(self.seen, knife)
         if number >= 0 and not self.house.knives >> number & 1:
             return Reason("wrong_tool", blunt)
-        reason = self.empty_or_other(knife)
+        reason = self.check_held(knife)
         if reason:
             return reason
         number = self.thing_in(self.seen, thing)
@@ -242,14 +243,14 @@ class _Situation(Sight):
             full = f"use {closest_name(thing, self.things(self.seen))}"
             if self.may_offer(full):
                 return Reason("malformed", f"Write it as '{full}'.", full)
-            reason = self.away(thing) if self.place(thing) >= 0 else None
+            reason = self.check_location(thing) if self.place(thing) >= 0 else None
             if reason or self.place(thing) < 0:
                 return reason or Reason("not_here", f"You do not see a {thing} here.")
         return Reason("cannot_treat", f"The {thing} has no switch.")
 
     def examine(self, name: str) -> Reason:
         if self.place(name) >= 0:
-            reason = self.away(name)
+            reason = self.check_location(name)
             if reason:
                 return reason
         return Reason(
@@ -258,10 +259,8 @@ class _Situation(Sight):
         )
 
 
-_Judge = Callable[..., Reason]
-
-#: The shape of every command -> its judge. Old and new verbs for putting down are told apart by the judge.
-_FORMS: tuple[tuple[re.Pattern[str], _Judge], ...] = (
+#: The form of each command -> the method that finds the reason. ``put_down`` handles the verbs of both releases.
+_FORMS: tuple[tuple[re.Pattern[str], Callable[..., Reason]], ...] = (
     (re.compile(r"go to (.+)"), _Situation.go),
     (re.compile(r"(open|close) (.+)"), _Situation.open_or_close),
     (re.compile(r"take (.+?) from (.+)"), _Situation.take),

@@ -1,12 +1,12 @@
-"""What the four kinds of room hold, as measured over official games: how many, how often, and where.
+"""The contents of the four kinds of room, measured in official games: how many objects, how often, and where.
 
-These are totals over 740 official games (105 floor plans), not any one of those rooms; ``houses`` draws new rooms
-from them. Two small notations keep them readable:
+The numbers are totals over 740 official games (105 floor plans); they describe no single room. ``houses`` draws new
+rooms from them. The tables use two notations:
 
-* furniture: ``Drawer: 0 1*2 3*6`` - of the plans, one has no drawer, two have one, six have three;
-* contents: ``Mug 39/37/22: CounterTop 23 Cabinet 20`` - in 39 of 100 games one mug, in 37 two, in 22 three (none in
-  the rest), 23 of 100 mugs on a countertop, 20 in a cabinet. Places seen less often than 3 in 100 are left out, and so
-  are those where the rules would not let a player put the thing (the official rooms have mugs on TV stands).
+* furniture: ``Drawer: 0 1*2 3*6``: one floor plan has no drawer, two have one, six have three;
+* contents: ``Mug 39/37/22: CounterTop 23 Cabinet 20``: 39 of 100 games have one mug, 37 have two, 22 have three, the
+  rest none; 23 of 100 mugs are on a countertop, 20 in a cabinet. Two kinds of receptacles are left out: those with less
+  than 3 of 100 objects, and those that do not accept the object by the rules (official rooms have mugs on TV stands).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["KIND_WEIGHTS", "ROOMS", "ROOM_KINDS", "Contents", "Room"]
 #: The order is that of the official floor plan numbers: 1-30, 201-230, 301-330, 401-430.
 ROOM_KINDS = ("kitchen", "living room", "bedroom", "bathroom")
 
-#: Task type -> how often each room kind (in the order of ROOM_KINDS) has tasks of that type, in 740 official games.
+#: Task type -> the number of its tasks in each room kind (in the order of ROOM_KINDS), in 740 official games.
 KIND_WEIGHTS: dict[str, tuple[int, int, int, int]] = {
     "pick_and_place_simple": (17, 36, 33, 49),
     "look_at_obj_in_light": (0, 17, 96, 0),
@@ -30,14 +30,14 @@ KIND_WEIGHTS: dict[str, tuple[int, int, int, int]] = {
 
 
 class Contents(NamedTuple):
-    """How many things of one type a room has and where they lie, both as weights out of 100."""
+    """How many things of one type a room has, and where they are; both as weights out of 100."""
 
     amounts: tuple[int, ...]  # weight of 0, 1, 2, ... things
     places: tuple[tuple[str, int], ...]  # (receptacle type, weight)
 
 
 class Room(NamedTuple):
-    """One kind of room. ``share``: how often a receptacle stands at the spot of the one of its type before it."""
+    """One kind of room. ``share``: how often a receptacle shares the spot of the previous one of its type."""
 
     furniture: dict[str, tuple[tuple[int, int], ...]]  # receptacle type -> ((count, weight), ...)
     contents: dict[str, Contents]

@@ -1,13 +1,13 @@
-"""Telling whether a game file plays by the rules the native engine knows.
+"""Check whether a game file has the rules that the native engine implements.
 
-A ``game.tw-pddl`` carries its rules with it: a PDDL domain and a grammar of texts. The native engine does not read
-them, it *is* them; so a file is played only if every rule that can come to bear is one of those known here. Those are
-the rules of the released games, of the alfworld packages 0.3 and 0.4, and of this library's own writer. Comments,
-white space and whatever no game can reach (actions of the grammar that the domain does not have, rules that no text
-asks for) make no difference.
+A ``game.tw-pddl`` contains its rules: a PDDL domain and a grammar of texts. The native engine implements fixed rules
+and does not read those of the file. It therefore plays a file only if every rule that has an effect is known here.
+Known are the rules of the released games, of the alfworld packages 0.3 and 0.4, and of this library's own writer.
+Comments, white space and parts without effect (actions of the grammar that are not in the domain, texts that no other
+text uses) are ignored.
 
-Known are only digests, one for each normalised part, so a difference can be named but not quoted. A part that was
-said in two ways has two digests. Those of one release alone are marked with it.
+Only the digest of each normalised part is stored, so an error can name a different part but not quote the original. A
+part with two known versions has two digests. A digest that belongs to one release only is marked with the release.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["Rules", "domain_parts", "grammar_parts", "rules_of", "split_task"]
 
 
 class Rules(NamedTuple):
-    """What differs between the rulebooks that can be played."""
+    """The differences between the rules that can be played."""
 
-    dialect: str  # "0.3" or "0.4": the release whose texts they are
-    sink_washes: bool  # whether things are cleaned at a Sink as well as at a SinkBasin
+    dialect: str  # "0.3" or "0.4": the release of the texts
+    sink_washes: bool  # whether a Sink cleans things, as a SinkBasin does
 
 
 _TASK = re.compile(r'"Your task is to: ((?:[^"\\]|\\.)*)"')
@@ -34,16 +34,16 @@ _PDDL = re.compile(r"[()]|[^\s()]+")
 _TOKEN = re.compile(r'\s+|#[^\n]*|("""[\s\S]*?"""|"[^"]*"|[\w/-]+|::|[{};])')
 _CALL = re.compile(r"#([^#]+)#")
 
-#: Sections of a domain that change nothing of how a game is played.
+#: Sections of a domain that do not affect a game.
 _DECLARING = ("domain", ":requirements", ":predicates", ":functions")
-#: Rules of the grammar that the engine asks for by itself.
-_ASKED = ("intro", "list_empty", "list_separator", "list_last_separator")
-#: Read as code by the genuine grammar, also inside a task's sentence.
+#: Texts of the grammar that the engine always uses.
+_ALWAYS_USED = ("intro", "list_empty", "list_separator", "list_last_separator")
+#: Characters that the genuine grammar reads as code, even inside the sentence of a task.
 _CODE = frozenset('#{}[]|<>;"')
 
 
 def split_task(grammar: str) -> tuple[str, str] | None:
-    """The sentence of the task, and the grammar without it: the same text for all games of a release."""
+    """The sentence of the task, and the grammar without it, which is the same for all games of a release."""
     found = _TASK.search(grammar)
     if found is None:
         return None
@@ -52,51 +52,51 @@ def split_task(grammar: str) -> tuple[str, str] | None:
 
 
 def rules_of(domain: str, grammar: str, task_text: str) -> Rules | str:
-    """The rules of a game, its grammar given without its task; or, in words, the first thing that differs."""
+    """The rules of a game, or a description of the first difference. ``grammar`` is given without the task."""
     code = _CODE.intersection(task_text)
     if code:
-        return f"key 'grammar': the task's sentence has a {min(code)!r}, which the grammar takes for code"
+        return f"key 'grammar': the task's sentence has a {min(code)!r}, which the grammar reads as code"
     return _recognise(domain, grammar)
 
 
-@lru_cache(maxsize=16)  # all games of a release share one verdict
+@lru_cache(maxsize=16)  # all games of a release have the same rules
 def _recognise(domain: str, grammar: str) -> Rules | str:
-    peculiar: set[str] = set()
+    marks: set[str] = set()
     place = "key 'pddl_domain'"
     try:
         parts = domain_parts(domain)
-        difference = _compare(parts.items(), peculiar)
+        difference = _compare(parts.items(), marks)
         actions = [part.removeprefix("action ") for part in parts if part.startswith("action ")]
         missing = sorted(_ACTIONS - {"help"} - set(actions))  # 0.3 has no help
         if missing:
             difference = difference or f"it lacks the action {missing[0]}"
         if not difference:
             place = "key 'grammar'"
-            difference = _compare(grammar_parts(grammar, actions), peculiar)
+            difference = _compare(grammar_parts(grammar, actions), marks)
     except _UnreadableError as error:
         difference = str(error)
-    dialect = "0.4" if "help" in peculiar else "0.3"
-    others = peculiar & {"0.3", "0.4"} - {dialect}
+    dialect = "0.4" if "help" in marks else "0.3"
+    others = marks & {"0.3", "0.4"} - {dialect}
     if not difference and others:
-        difference = f"some of its texts are of ALFWorld {min(others)}, other rules of {dialect}"
-    return f"{place}: {difference}" if difference else Rules(dialect, "sink" in peculiar)
+        difference = f"some of its texts are from ALFWorld {min(others)}, other rules from {dialect}"
+    return f"{place}: {difference}" if difference else Rules(dialect, "sink" in marks)
 
 
-def _compare(parts: Iterable[tuple[str, str]], peculiar: set[str]) -> str:
-    """The first part that no release has, in words, or nothing; adds what is peculiar to the parts."""
+def _compare(parts: Iterable[tuple[str, str]], marks: set[str]) -> str:
+    """A description of the first unknown part, or "". The marks of known digests are added to ``marks``."""
     for part, text in parts:
         known = dict(mark.partition(":")[::2] for mark in _KNOWN.get(part, "").split())
         if not known:
             return f"it has the {part}, which no known release has"
         mark = known.get(_digest(text))
         if mark is None:
-            return f"the {part} is not the one of any known release"
-        peculiar.add(mark)
+            return f"the {part} is not that of a known release"
+        marks.add(mark)
     return ""
 
 
 class _UnreadableError(Exception):
-    """What is said is not even in the language it should be in."""
+    """The domain or the grammar is not well-formed."""
 
 
 def _digest(text: str) -> str:
@@ -104,7 +104,7 @@ def _digest(text: str) -> str:
 
 
 def domain_parts(domain: str) -> dict[str, str]:
-    """The parts of a PDDL domain that decide how a game is played, by name, each in a normal form."""
+    """The parts of a PDDL domain that affect a game: name → normalised text."""
     tokens = _PDDL.findall(re.sub(r";[^\n]*", "", domain).lower())
     if tokens[:3] != ["(", "define", "("] or tokens.count("(") != tokens.count(")"):
         raise _UnreadableError("it is not a complete PDDL domain")
@@ -129,12 +129,12 @@ def domain_parts(domain: str) -> dict[str, str]:
 
 
 def grammar_parts(grammar: str, actions: list[str]) -> Iterator[tuple[str, str]]:
-    """The texts that a game with these actions can come to show, by name, each in a normal form."""
+    """The texts that a game with these actions can show, as (name, normalised text)."""
     templates, rules = _read_grammar(grammar)
-    calls = list(_ASKED)
+    calls = list(_ALWAYS_USED)
     for action in actions:
         if action not in templates:
-            raise _UnreadableError(f"it says nothing of the action {action}")
+            raise _UnreadableError(f"it has no entry for the action {action}")
         for key in ("template", "feedback"):
             yield f"{key} of {action}", templates[action].get(key, "")
             calls += _CALL.findall(templates[action].get(key, ""))
@@ -163,7 +163,7 @@ def _variants(name: str, given: object) -> list[tuple[str, str]]:
 
 
 def _read_grammar(grammar: str) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
-    """What is said of each action, and the rules; of what is said twice the last counts, as in the genuine engine."""
+    """The entries of the actions, and the texts. As in the genuine engine, the last of two definitions counts."""
     tokens = _tokens(grammar)
     actions: dict[str, dict[str, str]] = {}
     rules: dict[str, Any] = {}
@@ -172,12 +172,12 @@ def _read_grammar(grammar: str) -> tuple[dict[str, dict[str, str]], dict[str, An
             if token == "grammar":
                 rules.update(_block(_value(tokens)))
             elif token == "action":
-                said = actions[next(tokens).lower()] = {}
+                entry = actions[next(tokens).lower()] = {}
                 _expect(tokens, "{")
                 while (key := next(tokens)) != "}":
-                    said[key] = _value(tokens)
+                    entry[key] = _value(tokens)
                     if key == "grammar":
-                        lines = said[key].split("\n")
+                        lines = entry[key].split("\n")
                         rules.update(_block("\n".join(line for line in lines if not line.lstrip().startswith("#"))))
             else:
                 raise _UnreadableError(f"expected an action or a grammar, got {token[:40]!r}")
@@ -209,8 +209,8 @@ def _value(tokens: Iterator[str]) -> str:
     if token[0] != '"':
         raise _UnreadableError(f"expected a text in quotes, got {token[:40]!r}")
     _expect(tokens, ";")
-    marks = 3 if token.startswith('"""') else 1
-    return token[marks:-marks]
+    quotes = 3 if token.startswith('"""') else 1
+    return token[quotes:-quotes]
 
 
 def _block(text: str) -> dict[str, Any]:
@@ -223,7 +223,8 @@ def _block(text: str) -> dict[str, Any]:
     return block
 
 
-#: part -> the digests it may have, with what is peculiar to one: its release, or that sinks wash.
+#: part -> its known digests. Marks: "0.3" or "0.4" for one release only, "help" for the action that only 0.4 has,
+#: "sink" for rules in which a Sink cleans.
 _KNOWN: dict[str, str] = {
     "action look": "4e77df488ac9",
     "action inventory": "a368a95ac50a",

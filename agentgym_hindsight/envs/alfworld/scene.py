@@ -1,8 +1,8 @@
-"""A house and its task, as plain data: what a game file says and what the generator makes.
+"""A house and its task as plain data: the content of a game file, and the result of the generator.
 
-Everything else in this folder meets here: ``gamefile`` reads and writes a :class:`Scene`, ``houses`` generates
-one, ``native`` plays one, ``expert`` reads one. Ids are the file's own (``Mug_bar__plus_01_dot_84``); the names a
-player sees (``mug 1``) are derived from them by the engine.
+All modules in this folder use this data: ``gamefile`` reads a :class:`Scene`, ``gamewriter`` writes one, ``houses``
+generates one, and ``native`` plays one. Ids are those of the file (``Mug_bar__plus_01_dot_84``). The engine derives
+the names that a player sees (``mug 1``) from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 __all__ = ["TASK_TYPES", "Goal", "Receptacle", "Scene", "Thing"]
 
-#: The six task types, in the order every table of this library uses.
+#: The six task types, in the order of all tables of this library.
 TASK_TYPES: tuple[str, ...] = (
     "pick_and_place_simple",
     "look_at_obj_in_light",
@@ -23,7 +23,7 @@ TASK_TYPES: tuple[str, ...] = (
 
 
 class Receptacle(NamedTuple):
-    """A place that holds things: a cabinet, a table, a fridge."""
+    """A receptacle: a cabinet, a table, a fridge."""
 
     id: str
     type: str  # "Cabinet", without the PDDL suffix "Type"
@@ -33,13 +33,13 @@ class Receptacle(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """An object of the house. Flags are the predicates of the game file."""
+    """An object of the house. The boolean fields are predicates of the game file."""
 
     id: str
-    type: str  # "Mug"; "" for an id the file declares without a type (a ghost: it still counts in the numbering)
+    type: str  # "Mug"; "" if the file declares no type (such an id still counts in the numbering of names)
     location: str | None = None
-    inside: tuple[str, ...] = ()  # receptacle ids; more than one does occur in the official data
-    within: tuple[str, ...] = ()  # ids of things that contain it (an egg in a pan)
+    inside: tuple[str, ...] = ()  # receptacle ids; some things of the official data have more than one
+    within: tuple[str, ...] = ()  # ids of the things that contain it (an egg in a pan)
     pickupable: bool = False
     cleanable: bool = False
     heatable: bool = False
@@ -52,11 +52,11 @@ class Thing(NamedTuple):
     cool: bool = False
     toggled: bool = False
     sliced: bool = False
-    also_at: tuple[str, ...] = ()  # further locations; legal in a game file, in none of the official ones we have
+    also_at: tuple[str, ...] = ()  # additional locations; legal in a game file, but no official file has them
 
 
 class Goal(NamedTuple):
-    """What has to become true. ``receptacle`` is "" for look_at tasks, ``lamp`` is "" for all others."""
+    """The goal of a task. ``receptacle`` is "" for look_at tasks, ``lamp`` is "" for all others."""
 
     task_type: str
     object: str
@@ -65,15 +65,15 @@ class Goal(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """One house with one task: everything a ``game.tw-pddl`` says, in the file's own order."""
+    """One house with one task: the content of a ``game.tw-pddl``, in the order of the file."""
 
     name: str
     receptacles: tuple[Receptacle, ...]
     things: tuple[Thing, ...]
     locations: tuple[str, ...]
-    start: str  # the location the agent starts at
+    start: str  # the location where the agent starts
     can_contain: frozenset[tuple[str, str]]  # (receptacle type, object type)
     goal: Goal
-    task_text: str  # "put a hot apple in fridge." as it stands in the grammar, after "Your task is to: "
+    task_text: str  # "put a hot apple in fridge.", the text after "Your task is to: " in the grammar
     dialect: str = "0.4"  # "0.4": move X to Y, help; "0.3": put X in/on Y
     walkthrough: tuple[str, ...] = ()

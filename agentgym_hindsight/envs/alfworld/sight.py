@@ -1,20 +1,21 @@
-"""A play as the player sees it, and a command put into the game's words from no more than that."""
+"""What the player can see, and the completion of a command from that information alone."""
 
 from __future__ import annotations
 
 from agentgym_hindsight.envs.alfworld import house as rules
 from agentgym_hindsight.envs.alfworld.house import bits
 from agentgym_hindsight.envs.alfworld.native import Play
-from agentgym_hindsight.envs.alfworld.wording import closest_name, understand
+from agentgym_hindsight.envs.alfworld.wording import closest_name, parse_command
 
 __all__ = ["STATIONS", "Sight", "is_legal"]
 
-#: What a state is changed with.
+#: Verb → the receptacle type that it needs.
 STATIONS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
 
 
 def is_legal(play: Play, command: str) -> bool:
-    view = play._view or play._see()
+    """Whether the command would be executed; the same as ``command in play.admissible``, but faster."""
+    view = play._view or play._current_view()
     if command in view.operations:
         return True
     operation = play.house.everywhere.get(command)
@@ -24,7 +25,7 @@ def is_legal(play: Play, command: str) -> bool:
 
 
 class Sight:
-    """A play as the player sees it."""
+    """What the player can see in the present state of a game."""
 
     def __init__(self, play: Play) -> None:
         self.play = play
@@ -43,26 +44,26 @@ class Sight:
             self.seen |= state.left[number] & state.spots[state.at]
 
     def may_offer(self, command: str) -> bool:
-        """Whether a command is legal and tells of nothing out of sight.
+        """Whether a command is legal and reveals nothing that is out of sight.
 
-        The genuine engine lets lamps be used and food be sliced through closed doors; to offer that would tell what
-        is behind them.
+        In the genuine engine, ``use`` and ``slice`` also work on things behind closed doors. Suggesting such a command
+        would reveal what is behind the door.
         """
-        operation = (self.play._view or self.play._see()).operations.get(command)
+        operation = (self.play._view or self.play._current_view()).operations.get(command)
         if operation is not None and operation[0] in (rules.USE, rules.SLICE):
             return bool(self.seen >> operation[1] & 1)
         return is_legal(self.play, command)
 
     def complete(self, command: str) -> tuple[str, bool]:
-        """A command in the game's own words, and whether all its things are in sight.
+        """The command in the game's own syntax, and whether the thing in it is in sight.
 
-        What the player left out is filled in from what is in sight; what is not in sight stays as it was written.
+        Missing names are filled in from what is in sight. A name of something that is not in sight is kept as written.
         """
-        verb, _, names = understand(command)
+        verb, _, names = parse_command(command)
         if verb in ("look", "inventory", "help"):
             return verb, not names
         if verb in ("go", "open", "close"):
-            return f"{'go to' if verb == 'go' else verb} {self.place_meant(names[0], verb) if names else ''}", True
+            return f"{'go to' if verb == 'go' else verb} {self.likely_place(names[0], verb) if names else ''}", True
         if verb == "examine":
             name = closest_name(names[0], [*self.names_here(), *([self.held] if self.held else [])]) if names else ""
             return f"examine {name or ''.join(names[:1])}", True
@@ -82,7 +83,7 @@ class Sight:
             knife = closest_name(names[1], things) or names[1] if len(names) > 1 else self.held
             return f"slice {thing} with {knife}", sure
         if len(names) > 1:
-            place = self.place_meant(names[1], verb)
+            place = self.likely_place(names[1], verb)
         elif verb == "take":
             place = next(
                 (self.name(n) for n in self.reachable if self.thing_in(self.state.contents[n], thing) >= 0), ""
@@ -90,7 +91,7 @@ class Sight:
         elif verb == "put":
             return self.drop() if thing == self.held else f"{self.put} {thing} {self.into} ", sure
         else:
-            place = self.place_meant(STATIONS[verb], verb) if verb in STATIONS else ""
+            place = self.likely_place(STATIONS[verb], verb) if verb in STATIONS else ""
         if not place:
             return "", False
         word = {"take": "from", "put": self.into}.get(verb, "with")
@@ -102,20 +103,20 @@ class Sight:
     def names_here(self) -> list[str]:
         return [self.name(number) for number in self.here]
 
-    def place_meant(self, name: str, verb: str) -> str:
-        """The receptacle meant, one at hand if it can be; any other word stays as it is."""
+    def likely_place(self, name: str, verb: str) -> str:
+        """The receptacle that ``name`` most likely means, preferably one at this location; else ``name`` itself."""
         here = "" if verb == "go" else closest_name(name, self.names_here())
         return here or closest_name(name, [self.name(number) for number in range(len(self.house.place_names))]) or name
 
     def drop(self) -> str:
-        """A way to empty the hands here and now, if there is one."""
+        """A command that puts down the held thing at this location, or ""."""
         for number in self.reachable:
             if self.state.held >= 0 and self.house.accepts[number] >> self.state.held & 1:
                 return f"{self.put} {self.held} {self.into} {self.name(number)}"
         return ""
 
     def place(self, name: str) -> int:
-        """The number of a receptacle, -1 if the room has none of that name. Its places are no secret."""
+        """The number of a receptacle, or -1. The player knows all receptacles of the room from the first text."""
         names = self.house.place_names
         return next((number for number, known in enumerate(names) if known.rstrip() == name), -1)
 

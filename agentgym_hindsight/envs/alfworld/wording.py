@@ -1,6 +1,6 @@
-"""What a player means by a command the game does not know: which of its verbs, and which names.
+"""Parse a command that is not in the game's syntax: find the verb of the game and the names that it probably means.
 
-Text alone: nothing here knows what is in a house, so nothing here can tell of it.
+This module only uses text. It has no access to a house, so it cannot reveal anything about it.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
-__all__ = ["Wording", "closest_name", "plainly", "understand"]
+__all__ = ["Wording", "closest_name", "parse_command", "without_articles"]
 
 
 class Wording(NamedTuple):
-    """A command, taken apart."""
+    """The parts of a command."""
 
-    verb: str  # one of the game's ("put" for putting down in either release), "" if none is meant
-    said: str  # the words that stand for the verb
+    verb: str  # a verb of the game ("put" for putting down in both releases), or ""
+    said: str  # the words of the command that stand for the verb
     names: tuple[str, ...]
 
 
-#: One of the game's verbs -> what players write for it, itself included.
+#: Verb of the game -> the words that players use for it, including itself.
 _SAID = {
     "go": "go to|go|goto|walk to|walk|move to|enter|head to|navigate to|approach|visit|return to|travel to|go back to",
     "open": "open",
@@ -41,7 +41,7 @@ _VERB_OF = {said: verb for verb, listed in _SAID.items() for said in listed.spli
 _WORDS = [said for said in _VERB_OF if " " not in said and len(said) > 2]
 
 _ARTICLES = frozenset(("the", "a", "an", "my", "some"))
-#: Words that stand between two names, or after the last one.
+#: Words between two names, or after the last one.
 _LINKS = frozenset(
     (
         *("to", "from", "in", "on", "in/on", "into", "onto", "inside", "with", "using", "at", "under", "by", "near"),
@@ -52,7 +52,7 @@ _ALSO_CALLED = {"sink": "sinkbasin", "refrigerator": "fridge"}
 _LONGEST_NAME = 40  # the longest of the official names has 21 letters
 
 
-def plainly(command: str) -> str:
+def without_articles(command: str) -> str:
     """A command without articles: ``take the book 1`` -> ``take book 1``."""
     words = [word for word in command.rstrip(" .!").split(" ") if word not in _ARTICLES]
     if words[:2] == ["put", "down"]:
@@ -60,9 +60,9 @@ def plainly(command: str) -> str:
     return " ".join(words)
 
 
-def understand(command: str) -> Wording:
-    """Take a command in lower case apart."""
-    words = plainly(command).split(" ")
+def parse_command(command: str) -> Wording:
+    """Split a command in lower case into verb and names."""
+    words = without_articles(command).split(" ")
     verb, size = "", 1
     for size in (3, 2, 1):
         verb = _VERB_OF.get(" ".join(words[:size]), "")
@@ -81,9 +81,9 @@ def understand(command: str) -> Wording:
 
 
 def closest_name(name: str, known: Sequence[str]) -> str:
-    """The one of ``known`` that is meant by ``name``: as written, by kind alone, or but for a slip of the pen.
+    """The entry of ``known`` that ``name`` most likely means: equal, equal without its number, or a misspelling.
 
-    A number that was given is kept: mug 2 is not a slip for mug 1.
+    A given number must match: "mug 2" is not a misspelling of "mug 1".
     """
     if name in known:
         return name

@@ -7,7 +7,6 @@ from typing import Any
 
 from agentgym_hindsight.envs.base import Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
-from agentgym_hindsight.envs.webshop.extra import WebshopExtra, state_key
 from agentgym_hindsight.envs.webshop.feedback import changes, explain, judged
 from agentgym_hindsight.envs.webshop.history import History
 from agentgym_hindsight.envs.webshop.library import Library
@@ -16,6 +15,7 @@ from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.oracle import next_action, plan
 from agentgym_hindsight.envs.webshop.pages import State
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
+from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra, state_key
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import Task

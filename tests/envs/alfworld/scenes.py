@@ -1,4 +1,4 @@
-"""Hand-made houses for tests: small, and strange exactly where official ones are."""
+"""Hand-made houses for tests: small, with the unusual properties of the official ones."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from agentgym_hindsight.envs.alfworld.scene import Goal, Receptacle, Scene, Thin
 
 __all__ = ["kitchen", "locate", "place", "strange_kitchen", "thing"]
 
-#: What every receptacle of these houses accepts.
+#: The types that every receptacle of these houses accepts.
 _ACCEPTED = ("Apple", "Bowl", "DeskLamp", "Knife", "Lettuce", "Mug", "Pan", "Egg", "Fork")
 
 
 def place(kind: str, number: int, location: int, openable: bool = False, opened: bool = False) -> Receptacle:
-    """A receptacle with an id like the official ones; the shown numbers run against ``number``."""
+    """A receptacle with an id like the official ones. Shown numbers decrease as ``number`` increases."""
     return Receptacle(f"{kind}_bar__plus_0{number}", kind, locate(location), openable, opened)
 
 
 def thing(
     kind: str, number: int, inside: str | tuple[str, ...] = (), location: int | None = None, **more: object
 ) -> Thing:
-    """A thing that can be picked up unless told otherwise; ``inside`` names receptacle ids."""
+    """A thing that can be picked up, unless ``pickupable=False``; ``inside`` has receptacle ids."""
     facts: dict[str, object] = {"pickupable": True, **more}
     holders = (inside,) if isinstance(inside, str) else inside
     where = None if location is None else locate(location)
@@ -33,10 +33,10 @@ def locate(number: int) -> str:
 def kitchen(
     *extra: Thing, goal: Goal | None = None, dialect: str = "0.4", more: tuple[Receptacle, ...] = (), start: int = 0
 ) -> Scene:
-    """A kitchen with one thing of every kind of behaviour.
+    """A kitchen with one thing for every kind of behaviour.
 
     Locations: 0 the middle of the room, 1 the countertop, 2 the fridge, 3 the microwave, 4 the sink, 5 two cabinets
-    and a shelf that share it, 6 the desk with the lamp.
+    and a shelf, 6 the desk with the lamp.
     """
     receptacles = (
         place("CounterTop", 1, 1),
@@ -79,11 +79,11 @@ def kitchen(
 
 
 def strange_kitchen(goal: Goal, start: int = 0, dialect: str = "0.4") -> Scene:
-    """A kitchen with every oddity the official games have, and some they could have.
+    """A kitchen with all unusual properties of the official games, and some more that a game file can have.
 
-    Things in two receptacles, at two locations or at none, in no receptacle, inside themselves; things that begin
-    treated; ids without a type, without ``_bar_``, without anything but being held inside another; a receptacle
-    that is open and has no door.
+    Things in two receptacles, at two locations or at none, in no receptacle, inside themselves; things that are clean,
+    hot, cool or sliced at the start; ids without a type, without ``_bar_``, or with no fact except being inside
+    another thing; a receptacle that is open and has no door.
     """
     counter, shelf = "CounterTop_bar__plus_01", "Shelf_bar__plus_01"
     cabinet, other = "Cabinet_bar__plus_01", "Cabinet_bar__plus_02"

@@ -1,4 +1,4 @@
-"""ALFWorld behind the standard face."""
+"""ALFWorld through Gymnasium's API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def env() -> Any:
 
 
 def play(env: Any, **reset: Any) -> dict[str, Any]:
-    """The expert's episode; the last info."""
+    """Play the expert's episode and return the last info."""
     _, info = env.reset(**reset)
     over = False
     while not over:
@@ -42,7 +42,7 @@ def play(env: Any, **reset: Any) -> dict[str, Any]:
     return info
 
 
-def test_the_newcomers_lines(env: Any) -> None:
+def test_the_first_steps_of_a_new_user(env: Any) -> None:
     obs, info = env.reset(seed=0)
     assert obs.startswith("-= Welcome to TextWorld, ALFRED! =-")
     assert "Your task is to: " in obs
@@ -54,14 +54,14 @@ def test_the_newcomers_lines(env: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*alternative render modes.*")
-def test_gymnasium_and_our_own_conformance_kit_pass() -> None:
+def test_gymnasiums_and_our_own_conformance_checks_pass() -> None:
     check_env(gym.make(ENV, data="embedded").unwrapped, skip_render_check=True)
     check_hindsight_env(gym.make(ENV, data="embedded"))
 
 
 @pytest.mark.parametrize("difficulty", ["easy", "hard"])
 @pytest.mark.parametrize("split", ["valid_seen", "valid_unseen"])
-def test_the_expert_wins_and_every_turn_is_seen_in_hindsight(difficulty: str, split: str) -> None:
+def test_the_expert_wins_and_every_turn_has_its_hindsight(difficulty: str, split: str) -> None:
     env = gym.make(ENV, data="embedded", difficulty=difficulty, split=split, expert=True)
     for _ in range(6):
         info = play(env, seed=1 if env.unwrapped.task is None else None)  # type: ignore[attr-defined]
@@ -75,7 +75,7 @@ def test_the_expert_wins_and_every_turn_is_seen_in_hindsight(difficulty: str, sp
         assert info["extra"].goal_conditions[0] == info["extra"].goal_conditions[1]
 
 
-def test_a_refused_command_keeps_its_raw_reply_and_gets_a_reason(env: Any) -> None:
+def test_a_refused_command_has_the_raw_reply_and_a_reason(env: Any) -> None:
     env.reset(seed=3)
     _, _, _, _, info = env.step("open the pod bay doors")
     feedback = info["hindsight"].immediate_feedback
@@ -85,7 +85,7 @@ def test_a_refused_command_keeps_its_raw_reply_and_gets_a_reason(env: Any) -> No
     assert not info["action_valid"]
 
 
-def test_extra_speaks_of_its_own_moment(env: Any) -> None:
+def test_extra_keeps_the_facts_of_its_own_turn(env: Any) -> None:
     _, first = env.reset(seed=0)
     kept, key = first["extra"], first["extra"].state
     for _ in range(5):
@@ -95,13 +95,13 @@ def test_extra_speaks_of_its_own_moment(env: Any) -> None:
     assert dict(kept).keys() == dict(info["extra"]).keys()
 
 
-def test_accidental_tasks_are_kept_after_they_are_undone() -> None:
+def test_tasks_solved_by_accident_are_kept_after_they_are_undone() -> None:
     env = gym.make(ENV, data="embedded", task_types=["look_at_obj_in_light"])
     _, info = env.reset(seed=0)
     places = [a.removeprefix("go to ") for a in info["admissible_actions"] if a.startswith("go to ")]
 
     def first(verb: str) -> str | None:
-        """Walk from place to place, opening doors, until a command begins with ``verb``."""
+        """Go to each receptacle and open it until a legal command starts with ``verb``."""
         nonlocal info
         for place in places:
             for command in (f"go to {place}", f"open {place}"):
@@ -129,7 +129,7 @@ def test_accidental_tasks_are_kept_after_they_are_undone() -> None:
     assert info["extra"].fulfilled_tasks[0].step == info["step"] - 1
 
 
-def test_task_ids_name_content_not_places(tmp_path: Path) -> None:
+def test_task_ids_depend_on_the_content_only(tmp_path: Path) -> None:
     env = gym.make(ENV, data="embedded")
     _, info = env.reset(seed=5)
     scene = env.unwrapped.backend.play.house.scene  # type: ignore[attr-defined]
@@ -141,20 +141,22 @@ def test_task_ids_name_content_not_places(tmp_path: Path) -> None:
     assert (again, by_id["task_id"]) == (obs, info["task_id"])
 
 
-def test_the_embedded_list_finds_ids_nobody_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_list_finds_ids_that_are_new_to_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from agentgym_hindsight.envs.alfworld import embedded
 
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path))
     monkeypatch.setattr(embedded, "SIZES", {"train": 12, "valid_seen": 6, "valid_unseen": 6})
     known = embedded.EmbeddedLibrary("easy").task("valid_unseen", 4).id
     assert embedded.EmbeddedLibrary("easy").find(known).locator == "embedded/easy/valid_unseen/4"
-    assert list(tmp_path.glob("*.json")), "the list should have been kept"
+    assert list(tmp_path.glob("*.json")), "the list should have been cached"
     assert embedded.EmbeddedLibrary("easy").find(known).locator == "embedded/easy/valid_unseen/4"
     with pytest.raises(UnknownNameError, match="0000"):
         embedded.EmbeddedLibrary("easy").find("0000")
 
 
-def test_task_types_choose_and_stay_balanced() -> None:
+def test_selected_task_types_are_balanced() -> None:
     env = gym.make(ENV, data="embedded", task_types=[TASK_TYPES[4], TASK_TYPES[1]])
     panel = env.unwrapped.panel("valid_seen")  # type: ignore[attr-defined]
     assert panel.counts() == {TASK_TYPES[1]: 40, TASK_TYPES[4]: 40}
@@ -179,7 +181,7 @@ def test_task_types_choose_and_stay_balanced() -> None:
         ({"data": "/there/is/nothing/here"}, MissingDataError, "alfworld-download"),
     ],
 )
-def test_wrong_arguments_are_answered_with_a_cure(arguments: dict[str, Any], error: type, says: str) -> None:
+def test_wrong_arguments_raise_with_a_suggestion(arguments: dict[str, Any], error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         gym.make(ENV, **arguments)
 
@@ -193,7 +195,7 @@ def test_unknown_options_are_refused(env: Any) -> None:
         env.reset(options={"game_file": "nothing.tw-pddl"})
 
 
-def test_official_games_are_found_and_ordered_by_content(
+def test_official_games_are_sorted_by_content(
     alfworld_games: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = alfworld_games[0].parents[4]
@@ -209,7 +211,7 @@ def test_official_games_are_found_and_ordered_by_content(
     _, info = env.reset(options={"task_id": task.id})
     assert info["task_id"] == task.id
     assert info["extra"].game == task.locator
-    # another folder, other file times, the same panel
+    # Another folder and other file times give the same panel.
     copy = tmp_path / "copy" / "valid_seen"
     for path in alfworld_games:
         if "valid_seen" in path.parts and task.category in str(path):
@@ -220,7 +222,7 @@ def test_official_games_are_found_and_ordered_by_content(
     assert elsewhere.unwrapped.panel().ids == panel.select(category=task.category).ids  # type: ignore[attr-defined]
 
 
-def test_a_damaged_official_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_a_damaged_official_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path / "cache"))
     source = gym.make(ENV, data="embedded").unwrapped
     source.reset(seed=0)
@@ -233,7 +235,7 @@ def test_a_damaged_official_file_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         gym.make(ENV, data=str(tmp_path))
 
 
-def test_an_id_of_one_split_does_not_wait_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_of_a_known_split_does_not_need_the_other_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path / "cache"))
     source: Any = gym.make(ENV, data="embedded").unwrapped
     source.reset(seed=0)
@@ -247,7 +249,7 @@ def test_an_id_of_one_split_does_not_wait_for_the_others(tmp_path: Path, monkeyp
         env.reset(options={"task_id": "0000"})
 
 
-def test_difficulty_is_for_embedded_houses_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_difficulty_is_refused_for_official_games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path / "cache"))
     source: Any = gym.make(ENV, data="embedded").unwrapped
     source.reset(seed=0)
@@ -256,20 +258,20 @@ def test_difficulty_is_for_embedded_houses_only(tmp_path: Path, monkeypatch: pyt
         gym.make(ENV, data=str(tmp_path), difficulty="hard")
 
 
-def test_a_named_but_empty_data_folder_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_data_folder_of_the_user_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path))
     with pytest.warns(UserWarning, match="Playing embedded houses"):
         env = gym.make(ENV)
     assert env.unwrapped.backend.name == "native/embedded"  # type: ignore[attr-defined]
 
 
-def test_the_default_folder_is_not_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_data_folder_gives_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path / ".cache" / "alfworld"))  # as importing alfworld does
     assert gym.make(ENV).unwrapped.backend.name == "native/embedded"  # type: ignore[attr-defined]
 
 
-def test_a_changed_file_is_not_played_under_its_old_id(tmp_path: Path) -> None:
+def test_a_changed_file_is_refused_for_its_old_task(tmp_path: Path) -> None:
     env = gym.make(ENV, data="embedded")
     env.reset(seed=0)
     first = env.unwrapped.backend.play.house.scene  # type: ignore[attr-defined]
@@ -298,7 +300,7 @@ print(digest.hexdigest())
 """
 
 
-def test_the_same_seed_plays_the_same_in_a_new_interpreter() -> None:
+def test_the_same_seed_gives_the_same_episodes_in_a_new_interpreter() -> None:
     seen = {
         subprocess.run(
             [sys.executable, "-c", _PLAYED],
@@ -314,7 +316,7 @@ def test_the_same_seed_plays_the_same_in_a_new_interpreter() -> None:
 
 @pytest.mark.genuine
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # textworld leaves files open
-def test_the_genuine_engine_plays_the_same_episode_on_request() -> None:
+def test_the_genuine_engine_gives_the_same_episode() -> None:
     pytest.importorskip("alfworld", reason="the genuine engine (extra [alfworld]) is not installed")
     if sys.version_info >= (3, 13):
         pytest.skip("textworld 1.7 does not run on Python 3.13")

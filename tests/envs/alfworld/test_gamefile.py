@@ -1,4 +1,4 @@
-"""Reading game files: what they say, and what is said of them when they are damaged."""
+"""Reading game files, and the error messages for damaged ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text_of(scene: Scene, **changes: object) -> str:
 
 
 def same(left: Scene, right: Scene) -> bool:
-    """Equal but for the order of what a file lists."""
+    """Equal, except for the order in the lists of a file."""
     return all(
         set(mine) == set(theirs) if field in ("receptacles", "things", "locations") else mine == theirs
         for field, mine, theirs in zip(left._fields, left, right, strict=True)
@@ -52,7 +52,7 @@ def test_reads_the_older_dialect() -> None:
 
 
 def older(game: dict[str, str]) -> dict[str, str]:
-    """Our own rules as ALFWorld 0.3 had them."""
+    """Our own rules, changed to those of ALFWorld 0.3."""
     grammar, domain = game["grammar"], game["pddl_domain"]
     for new, old in (
         ("move {o} to {r}", "put {o} in/on {r}"),
@@ -65,11 +65,11 @@ def older(game: dict[str, str]) -> dict[str, str]:
     return {"grammar": grammar, "pddl_domain": domain[:start] + domain[domain.index("(:action examineRec") :]}
 
 
-def test_releases_are_not_mixed() -> None:
+def test_mixed_releases_are_refused() -> None:
     game = scene_to_game(kitchen())
-    with pytest.raises(DamagedDataError, match=r"some of its texts are of ALFWorld 0\.3"):
+    with pytest.raises(DamagedDataError, match=r"some of its texts are from ALFWorld 0\.3"):
         parse_game(json.dumps({**game, "grammar": older(game)["grammar"]}))
-    with pytest.raises(DamagedDataError, match=r"some of its texts are of ALFWorld 0\.4, other rules of 0\.3"):
+    with pytest.raises(DamagedDataError, match=r"some of its texts are from ALFWorld 0\.4, other rules from 0\.3"):
         parse_game(json.dumps({**game, "pddl_domain": older(game)["pddl_domain"]}))
 
 
@@ -78,7 +78,7 @@ def test_comments_and_blanks_in_the_rules_do_not_matter() -> None:
     domain = "; ours\n" + game["pddl_domain"].replace("(:action", "; (:action dance)\n  ( :ACTION  ")
     grammar = "# ours\n" + game["grammar"].replace("\n", "\n\n").replace(";\n", " ; # so\n")
     assert same(parse_game(json.dumps({**game, "pddl_domain": domain})), parse_game(json.dumps(game)))
-    shown = grammar.split('feedback :: "Available')  # the help text is a text, its blank lines count
+    shown = grammar.split('feedback :: "Available')  # the help text is a text, so its blank lines are significant
     grammar = shown[0] + 'feedback :: "Available' + game["grammar"].split('feedback :: "Available')[1]
     assert same(parse_game(json.dumps({**game, "grammar": grammar})), parse_game(json.dumps(game)))
 
@@ -89,10 +89,10 @@ def test_comments_and_blanks_in_the_rules_do_not_matter() -> None:
         ("grammar", "You pick up the", "You grab the", "the text PickupObject.feedback is not"),
         ("grammar", "use {o}", "switch {o}", "the template of toggleobject is not"),
         ("grammar", '", and "', '" and "', "the text list_last_separator is not"),
-        ("grammar", "action look {", "action gaze {", "it says nothing of the action look"),
+        ("grammar", "action look {", "action gaze {", "it has no entry for the action look"),
         ("grammar", '"CloseObject.feedback": ', '"Close.feedback": ', "it lacks the text CloseObject.feedback"),
         ("grammar", "grammar :: ", "grammar = ", "cannot be read from '= "),
-        ("grammar", "Your task is to: ", "Your task is to: {o.name} ", "a '{', which the grammar takes for code"),
+        ("grammar", "Your task is to: ", "Your task is to: {o.name} ", "a '{', which the grammar reads as code"),
         ("grammar", '"intro": [', '"intro": [{"rhs": "Hello."}, ', "the text intro is not"),
         ("pddl_domain", "(not (holdsAny ?a)) (atLocation", "(atLocation", "the action pickupobject is not"),
         ("pddl_domain", "(:action help", "(:action dance", "it has the action dance, which"),
@@ -110,7 +110,7 @@ def test_other_rules_are_refused(key: str, old: str, new: str, difference: str) 
         assert said in str(caught.value)
 
 
-def test_a_sink_is_no_station_where_the_rules_do_not_say_so() -> None:
+def test_a_sink_is_refused_if_the_rules_do_not_clean_with_it() -> None:
     sink = Receptacle("Sink_bar__plus_09", "Sink", locate(4))
     with pytest.raises(DamagedDataError, match="does not clean at a Sink"):
         parse_game(text_of(kitchen(more=(sink,))))
@@ -137,13 +137,13 @@ def test_case_of_ids_does_not_matter() -> None:
     assert same(again, parse_game(json.dumps(game)))
 
 
-def test_an_id_that_no_fact_names_is_left_out() -> None:
+def test_an_id_without_a_fact_is_ignored() -> None:
     game = scene_to_game(kitchen())
     problem = game["pddl_problem"].replace("(:objects", "(:objects\n Spoon_bar_1 - object")
     assert same(parse_game(json.dumps({**game, "pddl_problem": problem})), parse_game(json.dumps(game)))
 
 
-def test_comments_and_costs_are_read_over() -> None:
+def test_comments_and_costs_are_ignored() -> None:
     game = scene_to_game(kitchen())
     problem = game["pddl_problem"].replace("(:init", "(:init ; (opened nowhere)\n (= (total-cost) 0)")
     assert same(parse_game(json.dumps({**game, "pddl_problem": problem})), parse_game(json.dumps(game)))
@@ -160,8 +160,12 @@ def test_comments_and_costs_are_read_over() -> None:
             "'pear_bar__plus_01' is not declared as an",
         ),
         ("(openable Fridge_bar__plus_01)", "(openable Apple_bar__plus_01)", "not declared as a receptacle"),
-        ("(pickupable Apple_bar__plus_01)", "(holds agent1 Apple_bar__plus_01)", "no game starts with the predicate"),
-        ("(exists (?o - object)", "(forall (?o - object)", "none of the six known shapes"),
+        (
+            "(pickupable Apple_bar__plus_01)",
+            "(holds agent1 Apple_bar__plus_01)",
+            "'holds' is not allowed in the initial",
+        ),
+        ("(exists (?o - object)", "(forall (?o - object)", "none of the six known forms"),
         ("(receptacleType Desk_bar__plus_01 DeskType)", "", "expected one fact, found 0"),
         ("agent1 - agent", "agent1 - agent agent2 - agent", "expected one agent, found 2"),
         ("agent1 - agent", "agent1 - agent AGENT1 - agent", "declared twice"),
@@ -210,16 +214,16 @@ def test_unknown_grammar(grammar: str) -> None:
 
 def test_a_grammar_without_a_task() -> None:
     grammar = scene_to_game(kitchen())["grammar"].replace("Your task is to: ", "Do this: ")
-    with pytest.raises(DamagedDataError, match="names no task"):
+    with pytest.raises(DamagedDataError, match="contains no task"):
         parse_game(text_of(kitchen(), grammar=grammar))
 
 
-def test_not_even_an_object() -> None:
+def test_json_that_is_not_an_object() -> None:
     with pytest.raises(DamagedDataError, match="got list"):
         parse_game("[]")
 
 
-def test_walkthrough_of_another_shape() -> None:
+def test_walkthrough_of_another_type() -> None:
     with pytest.raises(DamagedDataError, match="walkthrough"):
         parse_game(text_of(kitchen(), walkthrough=[1, 2]))
 
@@ -234,11 +238,11 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
         read_game(tmp_path)
 
 
-def test_paths_no_file_can_have(tmp_path: Path) -> None:
+def test_impossible_paths(tmp_path: Path) -> None:
     file, loop = tmp_path / "file", tmp_path / "loop"
     file.write_text("x")
     paths = [str(file / "game.tw-pddl"), "a\0b", "x" * 5000]
-    with contextlib.suppress(OSError):  # not every Windows user may make links
+    with contextlib.suppress(OSError):  # some Windows users may not create links
         loop.symlink_to(loop)
         paths += [str(loop), str(loop / "game.tw-pddl")]
     for path in paths:
@@ -253,12 +257,12 @@ def compiled_file_of(path: str) -> object:
 
 
 @pytest.mark.parametrize("path", [None, 5, b"game.tw-pddl"])
-def test_what_is_no_path_at_all(path: object) -> None:
+def test_values_that_are_not_paths(path: object) -> None:
     with pytest.raises(UsageError, match="path of a game file, got"):
         FileLibrary().open(path)  # type: ignore[arg-type]
 
 
-def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "game.tw-pddl"
     file.write_text(text_of(kitchen()), encoding="utf-8-sig")
     assert read_game(file) == parse_game(text_of(kitchen()))
@@ -271,7 +275,7 @@ def test_not_utf8(tmp_path: Path) -> None:
         read_game(file)
 
 
-def test_file_and_text_say_the_same(tmp_path: Path) -> None:
+def test_file_and_text_give_the_same_scene(tmp_path: Path) -> None:
     file = tmp_path / "game.tw-pddl"
     file.write_text(text_of(kitchen()), encoding="utf-8")
     assert read_game(str(file)) == parse_game(text_of(kitchen()))

@@ -1,4 +1,4 @@
-"""Written games: read back as they were, and played by the genuine engine word for word like the native one."""
+"""Written games: reading gives the same scene, and both engines give the same replies, word for word."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _UP_TO_312 = pytest.mark.skipif(sys.version_info >= (3, 13), reason="textworld 1
 
 @pytest.mark.parametrize("level", sorted(DIFFICULTIES))
 @pytest.mark.parametrize("index", range(6))
-def test_a_written_game_is_read_back_as_it_was(index: int, level: str) -> None:
+def test_reading_a_written_game_gives_the_same_scene(index: int, level: str) -> None:
     scene = embedded_scene("valid_unseen", index, level)
     assert parse_game(json.dumps(scene_to_game(scene))) == scene
 
 
-def test_official_games_survive_being_written_anew(alfworld_games: list[Path]) -> None:
+def test_official_games_can_be_written_and_read_again(alfworld_games: list[Path]) -> None:
     for path in alfworld_games[::5]:
         scene = read_game(path)
         assert parse_game(json.dumps(scene_to_game(scene))) == scene, path
@@ -47,13 +47,13 @@ def test_files_on_disk(tmp_path: Path) -> None:
     assert beside["pddl_params"]["object_target"] == scene.goal.object
 
 
-def test_only_the_present_dialect_is_written() -> None:
+def test_only_the_dialect_0_4_is_written() -> None:
     with pytest.raises(UsageError, match=r"dialect of ALFWorld 0\.4, got '0\.3'"):
         scene_to_game(kitchen(dialect="0.3"))
 
 
 def side_by_side(scene: Scene, path: Path, commands: list[str]) -> Play:
-    """Play the commands and then the expert in both engines; every text and every list has to be the same."""
+    """Play the commands and then the expert in both engines; all texts and lists must be equal."""
     pytest.importorskip("textworld", reason="the genuine engine is not installed: pip install alfworld")
     genuine_module = pytest.importorskip("agentgym_hindsight.envs.alfworld.genuine")
     play = Play(House(scene))
@@ -84,7 +84,7 @@ def test_the_genuine_engine_plays_generated_games(index: int, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @_UP_TO_312
-def test_every_text_of_an_examined_thing_is_the_genuine_one(tmp_path: Path) -> None:
+def test_all_texts_of_examine_equal_the_genuine_ones(tmp_path: Path) -> None:
     scene = kitchen(goal=Goal("pick_and_place_simple", "Apple", "Desk"))
     at = "go to countertop 1"
     clean, heat, cool = (

@@ -1,4 +1,4 @@
-"""Counting goal conditions as ALFRED does, and finding the tasks a state solves by accident."""
+"""Goal conditions, counted as in ALFRED, and the tasks that a state solves by accident."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from agentgym_hindsight.envs.alfworld.gamefile import read_game
 from agentgym_hindsight.envs.alfworld.goals import dead_end, fulfilled_tasks, goal_conditions
 from agentgym_hindsight.envs.alfworld.houses import embedded_scene
 from agentgym_hindsight.envs.alfworld.native import House, Play
+from agentgym_hindsight.envs.alfworld.object_types import task_sentence
 from agentgym_hindsight.envs.alfworld.scene import Goal, Scene
-from agentgym_hindsight.envs.alfworld.tables import task_sentence
 from tests.envs.alfworld.scenes import kitchen
 
 TOTALS = {
@@ -27,7 +27,7 @@ TOTALS = {
 
 
 def play_through(scene: Scene, seed: int) -> list[tuple[int, int]]:
-    """A random walk and then the expert, with the conditions counted at every step."""
+    """Random steps and then the expert, with the conditions counted at every step."""
     play, rng = Play(House(scene)), random.Random(seed)
     counts = [goal_conditions(play)]
     for step in range(40):
@@ -64,8 +64,8 @@ def counts_after(goal: Goal, *commands: str) -> tuple[int, int]:
     return goal_conditions(play)
 
 
-def test_conditions_are_counted_as_alfred_counts_them() -> None:
-    heat = Goal("pick_heat_then_place_in_recep", "Mug", "Shelf")  # the mug starts on the shelf, cold
+def test_conditions_are_counted_as_in_alfred() -> None:
+    heat = Goal("pick_heat_then_place_in_recep", "Mug", "Shelf")  # the mug starts on the shelf and is not hot
     take = ("go to shelf 1", "take mug 1 from shelf 1", "go to microwave 1")
     assert counts_after(heat) == (1, 3)  # in place
     assert counts_after(heat, *take) == (0, 3)
@@ -73,7 +73,7 @@ def test_conditions_are_counted_as_alfred_counts_them() -> None:
     assert counts_after(heat, *take, "heat mug 1 with microwave 1", "go to shelf 1", "move mug 1 to shelf 1") == (
         3,
         3,
-    )  # in place, hot, and both in one
+    )  # in place, hot, and both for one mug
 
     look = Goal("look_at_obj_in_light", "Mug", lamp="DeskLamp")
     assert counts_after(look) == (0, 2)
@@ -86,7 +86,7 @@ def test_conditions_are_counted_as_alfred_counts_them() -> None:
     assert counts_after(two) == (1, 2)
 
 
-def test_fulfilled_tasks_are_solved_now_and_were_not_before() -> None:
+def test_fulfilled_tasks_are_solved_now_and_not_at_the_start() -> None:
     for index in range(18):
         scene = embedded_scene("train", index)
         play, rng = Play(House(scene)), random.Random(index)

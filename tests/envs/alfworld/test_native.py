@@ -1,4 +1,4 @@
-"""The rules of the game, one by one. What the genuine engine answers here was checked with it; see tests/parity."""
+"""The rules of the game, one by one. The genuine engine gives the same replies; see tests/parity."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from agentgym_hindsight.envs.alfworld import genuine
+from agentgym_hindsight.envs.alfworld.names import shown_names
 from agentgym_hindsight.envs.alfworld.native import House, Play
 from agentgym_hindsight.envs.alfworld.scene import Goal, Receptacle, Scene, Thing
 from agentgym_hindsight.errors import MissingExtraError, UsageError
@@ -88,15 +89,15 @@ def test_a_whole_game() -> None:
         ({"clean": True}, "This is a clean apple 1."),
         ({"cool": True}, "This is a cold apple 1."),
         ({"toggleable": True, "toggled": True}, "This apple 1 is on."),
-        ({"toggleable": True}, "There's nothing special about apple 1."),  # the branch "is off" cannot be reached
+        ({"toggleable": True}, "There's nothing special about apple 1."),  # the branch "is off" is never reached
         ({"sliceable": True, "sliced": True}, "This is a sliced apple 1."),
         ({}, "There's nothing special about apple 1."),
-        # Which comes first where several hold.
+        # The order if several branches apply.
         ({"hot": True, "cool": True}, "This is a hot apple 1."),
         ({"clean": True, "hot": True, "cool": True, "sliced": True}, "This is a hot and clean sliced apple 1."),
         ({"toggleable": True, "toggled": True, "sliceable": True, "sliced": True}, "This apple 1 is on."),
         ({"toggleable": True, "toggled": True, "clean": True}, "This is a clean apple 1."),
-        ({"sliced": True}, "There's nothing special about apple 1."),  # sliced, but not a thing that can be
+        ({"sliced": True}, "There's nothing special about apple 1."),  # sliced, but not sliceable
     ],
 )
 def test_examine(flags: dict[str, bool], text: str) -> None:
@@ -104,7 +105,7 @@ def test_examine(flags: dict[str, bool], text: str) -> None:
     assert game.step("examine apple 1") == text
 
 
-def test_examine_names_what_a_vessel_holds() -> None:
+def test_examine_lists_the_contents_of_a_vessel() -> None:
     more = Thing("Fork_bar__plus_02", "Fork", locate(1), (COUNTER,), ("Bowl_bar__plus_01",))
     game = play(kitchen(more), "go to countertop 1", "take bowl 1 from countertop 1")
     assert game.step("examine bowl 1") == "This is a normal bowl 1. In it, you see a egg 1, and a fork 1."
@@ -126,7 +127,7 @@ def test_2_only_the_held_thing_can_be_examined() -> None:
     assert "examine apple 1" in game.admissible
 
 
-def test_3_going_to_a_place_that_shares_the_location() -> None:
+def test_3_go_to_does_nothing_between_receptacles_of_one_location() -> None:
     game = play(None, "go to shelf 1")
     assert game.step("go to cabinet 1") == NOTHING
     assert game.step("go to shelf 1") == NOTHING
@@ -142,19 +143,19 @@ def test_4_everything_at_a_shared_location_is_in_reach() -> None:
     assert game.step("look").endswith("Next to it, you see a mug 1.")
     for command in ("take mug 1 from cabinet 1", "open cabinet 2", "move mug 1 to cabinet 2"):
         assert game.step(command) != NOTHING
-    assert game.step("look").endswith("Next to it, you see a mug 1, and a mug 1.")  # taken out of two places
+    assert game.step("look").endswith("Next to it, you see a mug 1, and a mug 1.")  # taken out of two receptacles
     game.step("take mug 1 from cabinet 2")
     game.step("move mug 1 to shelf 1")
     assert game.step("look").endswith("Next to it, you see a mug 1, and a mug 1.")
 
 
-def test_5_doors_do_not_matter_for_treating_and_using() -> None:
+def test_5_cooling_and_using_work_through_doors() -> None:
     scene = kitchen(thing("DeskLamp", 2, "Fridge_bar__plus_01", 2, toggleable=True))
     game = play(scene, "go to countertop 1", "take apple 1 from countertop 1", "go to fridge 1")
     assert game.step("cool apple 1 with fridge 1") == "You cool the apple 1 using the fridge 1."
     assert game.step("use desklamp 1") == "You turn on the desklamp 1."
     assert game.changed
-    assert game.step("use desklamp 1") == "You turn on the desklamp 1."  # never off again
+    assert game.step("use desklamp 1") == "You turn on the desklamp 1."  # it stays on
     assert game.valid
     assert not game.changed
 
@@ -166,14 +167,15 @@ def test_6_heating_and_cooling_undo_each_other() -> None:
     game.step("go to microwave 1")
     game.step("heat apple 1 with microwave 1")
     assert game.step("examine apple 1") == "This is a hot apple 1."
-    assert not game.has("Apple_bar__plus_01", "cool")
+    assert ("isCool", "Apple_bar__plus_01") not in game.facts()
 
 
-def test_7_a_thing_in_two_receptacles_leaves_only_one() -> None:
+def test_7_a_thing_in_two_receptacles_stays_in_the_other_one() -> None:
     game = play(kitchen(thing("Mug", 2, (COUNTER, SHELF), 1)), "go to countertop 1")
     game.step("take mug 1 from countertop 1")
-    assert game.holding == "Mug_bar__plus_02"
-    assert game.inside("Mug_bar__plus_02") == (SHELF,)
+    facts = game.facts()
+    assert ("holds", "agent1", "Mug_bar__plus_02") in facts
+    assert {fact[2] for fact in facts if fact[:2] == ("inReceptacle", "Mug_bar__plus_02")} == {SHELF}
     game.step("go to shelf 1")
     assert game.step("examine shelf 1") == "On the shelf 1, you see a mug 2, a mug 1, and a teddybear 1."
 
@@ -182,21 +184,18 @@ def test_8_names() -> None:
     ghost = Thing("Apple_bar__plus_09", "", locate(1))
     plain = Thing("plainmug", "Mug", locate(1), (COUNTER,), pickupable=True)
     unnamed = Thing("Apple_bar__plus_08", "")
-    house = House(kitchen(ghost, plain, unnamed))
-    assert house.name_of("Apple_bar__plus_01") == "apple 2"  # the ghost counts, and numbers run down
-    assert house.name_of("Apple_bar__plus_09") == "apple 1"
-    assert house.name_of("Sink_bar__plus_01_bar_SinkBasin") == "sinkbasin 1"
-    assert house.name_of("plainmug") == "plainmug "
-    assert house.id_of("apple 2") == "Apple_bar__plus_01"
-    with pytest.raises(UsageError, match="id of this house"):
-        house.name_of("Apple_bar__plus_08")
-    with pytest.raises(UsageError, match="name of this house"):
-        house.id_of("apple 7")
-    game = Play(house)
+    scene = kitchen(ghost, plain, unnamed)
+    names = shown_names(scene)
+    assert names["Apple_bar__plus_01"] == "apple 2"  # the id without a type counts, and numbers run down
+    assert names["Apple_bar__plus_09"] == "apple 1"
+    assert names["Sink_bar__plus_01_bar_SinkBasin"] == "sinkbasin 1"
+    assert names["plainmug"] == "plainmug "
+    assert "Apple_bar__plus_08" not in names
+    game = Play(House(scene))
     game.step("go to countertop 1")
     game.step("take plainmug  from countertop 1")
     assert "examine plainmug " in game.admissible
-    assert game.step("examine plainmug ") == NOTHING  # stripped, and then unknown: so it is in the genuine engine
+    assert game.step("examine plainmug ") == NOTHING  # stripped and then unknown, as in the genuine engine
 
 
 @pytest.mark.parametrize(
@@ -233,7 +232,7 @@ def test_10_looking_at_a_thing_under_a_lamp_in_any_order() -> None:
     assert not taken.won
 
 
-def test_11_trap_objects() -> None:
+def test_11_trap_objects_cannot_be_put_down() -> None:
     game = play(None, "go to shelf 1", "take teddybear 1 from shelf 1")
     for name in game.house.place_names:
         game.step(f"go to {name}")
@@ -259,7 +258,7 @@ def test_treated_things_win(task_type: str, treatment: tuple[str, str]) -> None:
     assert game.won
 
 
-def test_two_things_win_only_in_one_receptacle() -> None:
+def test_two_things_must_be_in_one_receptacle() -> None:
     scene = kitchen(
         thing("Mug", 2, COUNTER, 1),
         goal=Goal("pick_two_obj_and_place", "Mug", "Shelf"),
@@ -272,14 +271,14 @@ def test_two_things_win_only_in_one_receptacle() -> None:
     assert game.won
 
 
-def test_slicing_reaches_through_doors() -> None:
+def test_slicing_works_through_doors() -> None:
     game = play(kitchen(thing("Apple", 2, "Fridge_bar__plus_01", 2, sliceable=True)), "go to countertop 1")
     for command in ("take knife 1 from countertop 1", "slice apple 2 with knife 1", "go to fridge 1"):
         assert game.step(command) != NOTHING
     assert game.step("slice apple 1 with knife 1") == "You sliced the apple 1 with the knife 1."
 
 
-def test_a_game_may_begin_at_a_receptacle() -> None:
+def test_a_game_can_start_at_a_receptacle() -> None:
     game = play(kitchen(start=5))
     assert "You are facing the cabinet 2, cabinet 1, and shelf 1. Next to it, you see nothing." in game.observation
 
@@ -301,22 +300,16 @@ def test_help() -> None:
     assert text.endswith("using a sharp object\n")
 
 
-# Reading, keeping and comparing states.
+# Facts, snapshots and keys of states.
 
 
-def test_reading_a_play() -> None:
-    game = play(None, "go to fridge 1", "open fridge 1")
-    assert game.location == locate(2)
-    assert game.holding is None
-    assert game.is_open("Fridge_bar__plus_01")
-    assert not game.is_open("Shelf_bar__plus_01")
-    assert game.contents("Shelf_bar__plus_01") == ("Mug_bar__plus_01", "TeddyBear_bar__plus_01")
-    with pytest.raises(UsageError, match="id of a receptacle"):
-        game.is_open("Oven")
-    with pytest.raises(UsageError, match="id of a thing"):
-        game.inside("Oven")
-    with pytest.raises(UsageError, match="flag of clean, hot"):
-        game.has("Mug_bar__plus_01", "dirty")
+def test_facts_of_empty_hands_and_an_open_receptacle() -> None:
+    facts = play(None, "go to fridge 1", "open fridge 1").facts()
+    assert ("atLocation", "agent1", locate(2)) in facts
+    assert not any(fact[0] in ("holds", "holdsAny") for fact in facts)
+    assert {fact for fact in facts if fact[0] == "opened"} == {("opened", "Fridge_bar__plus_01")}
+    on_shelf = {fact[1] for fact in facts if fact[0] == "inReceptacle" and fact[2] == SHELF}
+    assert on_shelf == {"Mug_bar__plus_01", "TeddyBear_bar__plus_01"}
 
 
 def test_facts() -> None:
@@ -375,7 +368,7 @@ def test_deep_copies_share_the_house() -> None:
     assert game.state_key() == play().state_key()
 
 
-def test_reset_begins_anew() -> None:
+def test_reset_restarts_the_game() -> None:
     game = play()
     opening, key, offered = game.observation, game.state_key(), game.admissible
     random_play(game, 4, 50)
@@ -396,7 +389,7 @@ def test_equal_keys_have_equal_futures() -> None:
             assert seen.setdefault(game.state_key(), future) == future
 
 
-def test_the_key_forgets_how_a_state_came_about() -> None:
+def test_the_key_does_not_depend_on_the_history() -> None:
     game = play()
     key = game.state_key()
     at_counter = play(None, "go to countertop 1").state_key()
@@ -407,11 +400,11 @@ def test_the_key_forgets_how_a_state_came_about() -> None:
     assert opened.state_key() == at_counter
 
 
-def test_the_key_tells_notes_of_the_floor_apart() -> None:
+def test_the_key_includes_the_things_next_to_receptacles() -> None:
     base = ("go to shelf 1", "open cabinet 1")
     put = play(None, *base, "take mug 1 from shelf 1", "move mug 1 to cabinet 1", "take mug 1 from cabinet 1")
     back = play(None, *base, "take mug 1 from shelf 1")
-    assert put.holding == back.holding
+    assert put.state().held == back.state().held
     assert put.state_key() != back.state_key()  # after `move mug 1 to shelf 1`, `look` differs
 
 
@@ -433,12 +426,12 @@ def test_the_key_is_the_same_in_every_process() -> None:
     assert keys == {f"{play().state_key()}\n".encode()}
 
 
-def test_the_key_does_not_know_the_task() -> None:
+def test_the_key_does_not_depend_on_the_task() -> None:
     other = kitchen(goal=Goal("pick_two_obj_and_place", "Mug", "Shelf"))
     assert play(other).state_key() == play().state_key()
 
 
-def test_plays_of_one_house_do_not_meet() -> None:
+def test_games_in_one_house_are_independent() -> None:
     house = House(kitchen())
     first, second = Play(house), Play(house)
     random_play(first, 5, 60)
@@ -453,18 +446,18 @@ def test_plays_of_one_house_do_not_meet() -> None:
         {"receptacles": (Receptacle("Shelf_bar_1", "Shelf", "nowhere"),)},
     ],
 )
-def test_a_scene_that_names_what_it_does_not_list(change: dict[str, object]) -> None:
+def test_a_scene_with_an_unlisted_id_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="which it does not list"):
         House(kitchen()._replace(**change))  # type: ignore[arg-type]
 
 
-def test_two_things_with_one_id() -> None:
-    with pytest.raises(UsageError, match="id of its own"):
+def test_two_things_with_one_id_are_refused() -> None:
+    with pytest.raises(UsageError, match="different id for every thing"):
         House(kitchen(thing("Apple", 1, SHELF, 5)))
 
 
 @pytest.mark.parametrize("given", [None, "", "somewhere"])
-def test_importing_the_genuine_engine_leaves_the_data_folder_alone(
+def test_importing_the_genuine_engine_does_not_change_the_data_variable(
     given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ALFWORLD_DATA", raising=False)

@@ -1,10 +1,10 @@
-"""What every type of object and receptacle is able to do: ALFWorld's rules as facts, independent of any one house.
+"""The properties of every type of object and receptacle: ALFWorld's rules, independent of a single house.
 
-In ALFWorld the abilities of a thing follow from its type alone (``Mug`` can be heated everywhere, ``Lettuce``
-nowhere), and so does the question which receptacle accepts which thing. The official game files repeat these facts
-in every game; here they stand once. ``tests/envs/alfworld/test_houses.py`` checks them against the official games.
+In ALFWorld the type of a thing determines what can be done with it (``Mug`` can be heated in every house,
+``Lettuce`` in none) and which receptacles accept it. The official game files repeat these facts in every game.
+``tests/envs/alfworld/test_houses.py`` compares these tables with the official games.
 
-Sets are written as differences where that shows the rule ("a surface takes everything small"), as lists elsewhere.
+Some sets are written as unions and differences to show the rule ("a surface accepts everything small").
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ __all__ = [
     "FIXTURES",
     "HEATABLE",
     "HOLDS",
-    "OPENABLE",
     "OPENABLE_SHARE",
     "PICKUPABLE",
     "RECEPTACLE_OBJECTS",
@@ -41,7 +40,7 @@ def _names(text: str) -> frozenset[str]:
 
 
 _FOOD = _names("Apple Bread Egg Lettuce Potato Tomato")
-_FRUIT = _FOOD - _names("Bread Lettuce")  # round food: whatever can be done to food can be done to these
+_FRUIT = _FOOD - _names("Bread Lettuce")  # everything that can be done with food can be done with these
 _DISHES = _names("Bowl Cup Mug Pan Plate Pot")
 _TABLEWARE = _names("Bowl Cup Mug Plate")
 CUTLERY = _names("ButterKnife Fork Knife Ladle Spatula Spoon")
@@ -54,15 +53,15 @@ _WASHING = _names("Cloth DishSponge HandTowel SoapBar")
 _TOILETRIES = _names("Candle DishSponge HandTowel SoapBar SoapBottle SprayBottle TissueBox ToiletPaper Cloth")
 _SPORT = _names("BaseballBat BasketBall TennisRacket")
 
-#: Things that can be taken although no receptacle accepts them: whoever takes one can never put it down again.
+#: Things that can be taken although no receptacle accepts them. An agent that takes one can never put it down.
 TRAPS = _names("Boots Footstool PaperTowelRoll ScrubBrush TeddyBear")
 
-_SHELVED = (  # what stands about in living rooms, on shelves and in cupboards
+_SHELVED = (  # small objects in living rooms, on shelves and in cupboards
     _POCKET
     | _WRITING
     | _names("AlarmClock Book Bowl Box CD Mug Newspaper Plate RemoteControl Statue TissueBox Vase Watch WateringCan")
 )
-_SURFACE = (  # a free surface takes everything small
+_SURFACE = (  # a surface accepts everything small
     _FOOD | _DISHES | CUTLERY | _SHAKERS | _BOTTLES | _SHELVED | _TOILETRIES | _SPORT | _names("Kettle Laptop")
 )
 
@@ -75,19 +74,18 @@ TOGGLEABLE = _names("DeskLamp FloorLamp")
 RECEPTACLE_OBJECTS = _DISHES | {"Box"}  # things that can have things inside them
 SLICERS = _names("ButterKnife Knife")
 
-#: Furnishings that are seen on receptacles and cannot be taken.
+#: Things on receptacles that cannot be taken.
 FIXTURES = _names("DeskLamp HousePlant Mirror Television Window")
 
-#: Where a thing gets its state: task type → (the receptacle type, the verb).
+#: task type → (the receptacle type that changes the state of the object, the verb).
 STATIONS = {
     "pick_clean_then_place_in_recep": ("SinkBasin", "clean"),
     "pick_heat_then_place_in_recep": ("Microwave", "heat"),
     "pick_cool_then_place_in_recep": ("Fridge", "cool"),
 }
 
-#: Receptacle types that have doors, and how many in a hundred of their instances do open in the official rooms.
+#: Receptacle types with doors → the percentage of them that can be opened in the official rooms.
 OPENABLE_SHARE = {"Cabinet": 84, "Drawer": 85, "Fridge": 100, "Microwave": 100, "Safe": 84}
-OPENABLE = frozenset(OPENABLE_SHARE)
 
 _SEAT = _LOUNGING
 _MICROWAVE = _FRUIT | _TABLEWARE | _names("Bread Glassbottle")
@@ -137,7 +135,7 @@ HOLDS: dict[str, frozenset[str]] = {
 
 
 def can_contain(receptacles: Iterable[str], objects: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """The pairs (receptacle type, object type) a game with these types states; types not present state nothing."""
+    """The pairs (receptacle type, accepted object type) among the given types."""
     present = frozenset(objects)
     return frozenset((r, o) for r in frozenset(receptacles) for o in HOLDS.get(r, frozenset()) & present)
 
@@ -168,6 +166,6 @@ TASK_SENTENCES: dict[str, tuple[str, str]] = {
 
 
 def task_sentence(goal: Goal, variant: int = 0) -> str:
-    """The goal in the words of the game: one of the two sentences its task type has."""
+    """The sentence of a goal: one of the two sentences of its task type."""
     sentence = TASK_SENTENCES[goal.task_type][variant]
     return sentence.format(object=goal.object.lower(), receptacle=goal.receptacle.lower(), lamp=goal.lamp.lower())

@@ -1,7 +1,7 @@
-"""The true facts of a state, in the vocabulary of the game files.
+"""The true facts of a state, with the predicates of the game files.
 
-Two kinds are left out. Bookkeeping that no text and no rule ever reads (``checked``, ``isOn``), and notes that
-something is *not* so, which the genuine engine keeps from its own history.
+Two kinds of facts are left out: internal facts that no text and no rule reads (``checked``, ``isOn``), and negated
+facts, which the genuine engine stores because of its own history.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Fact = tuple[str, ...]
 _ABLE = ("pickupable", "cleanable", "heatable", "coolable", "toggleable", "sliceable")
 AGENT = "agent1"
 
-#: The facts no play can change, most of them all, kept for as long as their house is.
-_LASTING: WeakKeyDictionary[House, frozenset[Fact]] = WeakKeyDictionary()
+#: The facts that no command can change (the majority), cached as long as their house exists.
+_CONSTANT: WeakKeyDictionary[House, frozenset[Fact]] = WeakKeyDictionary()
 
 
 def facts_of(house: House, state: State) -> frozenset[Fact]:
-    """Every fact of a house in a state."""
+    """All facts of a house in a state."""
     things, places, locations = house.things, house.receptacles, house.locations
     facts: set[Fact] = {("atLocation", AGENT, locations[state.at])}
     if state.held >= 0:
@@ -40,11 +40,11 @@ def facts_of(house: House, state: State) -> frozenset[Fact]:
         ("isSliced", state.sliced),
     ):
         facts |= {(predicate, things[thing].id) for thing in bits(mask)}
-    return _lasting(house) | facts
+    return _constant_facts(house) | facts
 
 
-def _lasting(house: House) -> frozenset[Fact]:
-    known = _LASTING.get(house)
+def _constant_facts(house: House) -> frozenset[Fact]:
+    known = _CONSTANT.get(house)
     if known is not None:
         return known
     facts: set[Fact] = {("canContain", f"{place}Type", f"{held}Type") for place, held in house.scene.can_contain}
@@ -59,5 +59,5 @@ def _lasting(house: House) -> frozenset[Fact]:
             facts.add(("isReceptacleObject", thing.id))
         facts |= {("inReceptacleObject", thing.id, outer) for outer in thing.within}
         facts |= {(name, thing.id) for name in _ABLE if getattr(thing, name)}
-    _LASTING[house] = lasting = frozenset(facts)
-    return lasting
+    _CONSTANT[house] = constant = frozenset(facts)
+    return constant

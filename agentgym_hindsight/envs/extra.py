@@ -1,0 +1,107 @@
+"""The mapping under ``info["extra"]``: facts of one backend about one turn, computed when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Extra"]
+
+
+class Extra(Mapping[str, Any]):
+    """A backend's own facts about one turn, read as attributes or as a mapping. It is immutable.
+
+    A value that is a function is called when it is read for the first time, and the result is cached. A fact that is
+    never read costs nothing. The function must keep the state that it describes, because the world may have changed
+    when it is called.
+
+    >>> extra = Extra(backend="demo", size=lambda: 3)
+    >>> extra.size, extra["backend"], sorted(extra)
+    (3, 'demo', ['backend', 'size'])
+
+    A backend with many computed facts passes one dict of values that it shares between all turns of an episode, one
+    table of functions, and the moment that the functions get as their argument. Neither dict is changed or copied.
+
+    >>> extra = Extra({"backend": "demo"}, {"double": lambda moment: 2 * moment}, 21)
+    >>> extra.double, extra.at(4).double
+    (42, 8)
+
+    A pickled copy is a plain ``Extra`` in which every fact is computed.
+    """
+
+    __slots__ = ("_computed", "_facts", "_moment", "_table")
+    _facts: Mapping[str, Any]
+    _table: Mapping[str, Callable[[Any], Any]]
+    _moment: Any
+    _computed: dict[str, Any]
+
+    def __init__(
+        self,
+        facts: Mapping[str, Any] | None = None,
+        table: Mapping[str, Callable[[Any], Any]] | None = None,
+        moment: Any = None,
+        /,
+        **more: Any,
+    ) -> None:
+        self._set({**(facts or {}), **more} if more or facts is None else facts, table or {}, moment)
+
+    def _set(self, facts: Mapping[str, Any], table: Mapping[str, Callable[[Any], Any]], moment: Any) -> None:
+        assign = object.__setattr__
+        assign(self, "_facts", facts)
+        assign(self, "_table", table)
+        assign(self, "_moment", moment)
+        assign(self, "_computed", {})
+
+    def at(self, moment: Any) -> Self:
+        """The same facts, with the table's functions called on another moment."""
+        other = object.__new__(type(self))
+        other._set(self._facts, self._table, moment)
+        return other
+
+    def after_thought(self) -> Extra:
+        """The facts after a turn in which the agent only thought: without those about the last command."""
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._computed:
+            return self._computed[name]
+        if name in self._table:
+            value = self._table[name](self._moment)
+        else:
+            value = self._facts[name]
+            if not callable(value):
+                return value
+            value = value()
+        self._computed[name] = value
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # copy and pickle look for special methods before the slots are filled
+            raise AttributeError(name)
+        if name not in self:
+            raise AttributeError(f"Expected one of {', '.join(self)} in info['extra'], got {name!r}.")
+        return self[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("Extra is read-only.")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table or name in self._facts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._facts, *self._table))
+
+    def __len__(self) -> int:
+        return len(self._facts) + len(self._table)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Extra, (dict(self),)
+
+    def __repr__(self) -> str:
+        return f"Extra({', '.join(f'{name}={self[name]!r}' for name in self)})"

@@ -1,0 +1,103 @@
+"""The facts under ``info["extra"]`` in WebShop, computed when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from agentgym_hindsight.envs.extra import Extra
+from agentgym_hindsight.envs.webshop.feedback import changes, explain, review
+from agentgym_hindsight.envs.webshop.observe import url_of
+from agentgym_hindsight.envs.webshop.pages import INDEX, State
+from agentgym_hindsight.envs.webshop.session import Session
+from agentgym_hindsight.tasks import content_hash
+
+__all__ = ["WebshopExtra", "state_key"]
+
+
+class _Moment(NamedTuple):
+    session: Session
+    state: State
+    before: State | None  # the state in which the last action was taken; None if the shop refused it
+    refused: str | None  # the last action, if the shop refused it
+    over: bool
+
+    def then(self) -> Session:
+        """A copy of the session, set back to the state of this moment."""
+        copy = self.session.copy()
+        copy.state = self.state
+        return copy
+
+
+def _asin(moment: _Moment) -> str:
+    position = moment.state.product
+    return moment.session.shop.products[position].asin if position >= 0 else ""
+
+
+_TABLE: Mapping[str, Callable[[_Moment], Any]] = {
+    "page": lambda moment: moment.state.kind,
+    "has_search_bar": lambda moment: moment.state.kind == INDEX,
+    "query": lambda moment: moment.state.query,
+    "page_number": lambda moment: moment.state.page,
+    "results": lambda moment: len(moment.state.hits),
+    "asin": _asin,
+    "options": lambda moment: dict(moment.state.options),
+    "url": lambda moment: url_of(moment.then()),
+    "reason": lambda moment: None if moment.refused is None else explain(moment.then(), moment.refused),
+    "change": lambda moment: "" if moment.before is None else changes(moment.session.shop, moment.before, moment.state),
+    "reward_parts": lambda moment: moment.state.parts if moment.over else None,
+    "review": lambda moment: review(moment.then()) if moment.over else None,
+}
+
+
+class WebshopExtra(Extra):
+    """Facts about one turn of one episode.
+
+    ==================  ==========================================================================================
+    ``backend``         which shop under which rules: "native/embedded/strict", "native/official-1000/official" …
+    ``rules``           "strict" or "official"
+    ``nouns``           the noun rule of the type test: "tokens-1" or "spacy"
+    ``goals``           "synthetic", "human" or "recorded"
+    ``page``            "index", "results", "item", "sub" or "done"
+    ``has_search_bar``  whether the page shows a search bar; a search is accepted on other pages too
+    ``query``           the last search; "" before the first one
+    ``page_number``     the number of the results page; 0 before a search
+    ``results``         how many products were found
+    ``asin``            the product of the page, or ""
+    ``options``         the chosen options, axis -> value
+    ``url``             the address of the page in the original's routes
+    ``reason``          why the last action did nothing: a ``Reason`` (kind, text, nearest), or None
+    ``change``          what the last action changed, as a text; "" at the start and if it changed nothing
+    ``reward_parts``    at the end: the parts of the reward (``RewardParts``); None before
+    ``review``          at the end: parts, counterfactuals, whether the product was seen (``Review``); None before
+    ==================  ==========================================================================================
+
+    The last two reveal what the goal hides. They are None until the episode is over.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        shared: Mapping[str, Any],
+        session: Session,
+        before: State | None = None,
+        refused: str | None = None,
+        over: bool = False,
+    ) -> None:
+        super().__init__(shared, _TABLE, _Moment(session, session.state, before, refused, over))
+
+    def ended(self) -> WebshopExtra:
+        """The same facts, with the turn as the last one of the episode."""
+        return self.at(self._moment._replace(over=True))
+
+    def after_thought(self) -> WebshopExtra:
+        return self.at(self._moment._replace(before=None, refused=None))
+
+
+def state_key(session: Session) -> str:
+    """The key of a state: page, query, page number, product, and the chosen options in any order."""
+    state = session.state
+    asin = session.shop.products[state.product].asin if state.product >= 0 else ""
+    options = (part for option in sorted(state.options) for part in option)
+    return content_hash("\x1f".join((state.kind, state.query, str(state.page), asin, state.sub, *options)))
