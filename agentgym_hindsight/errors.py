@@ -13,7 +13,7 @@
     │   └── WorkerError                  a worker process died or hung
     ├── JudgeError                       an LLM judge did not answer usefully
     └── ConformanceError (AssertionError) an env breaks the standard; the message says how to mend it
-        └── testing.session.NotPlayable  it cannot be played at all
+        └── testing.env_under_test.NotPlayable  it cannot be played at all
 
 Messages have one shape, Gymnasium's: what was expected, what came instead, what to try.
 """

@@ -48,7 +48,7 @@ from agentgym_hindsight.baselines.sharding import gathered
 from agentgym_hindsight.baselines.stage import Stage
 from agentgym_hindsight.baselines.teachers import Teacher
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.store import ReferenceStore
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int
 

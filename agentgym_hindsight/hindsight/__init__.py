@@ -11,10 +11,7 @@ from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, AnchorGroup, Row,
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.collisions import CollisionReport, collision_report
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
-from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
-from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
-from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
-from agentgym_hindsight.hindsight.storage import (
+from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     ReadResult,
     dump_trajectory,
@@ -23,7 +20,10 @@ from agentgym_hindsight.hindsight.storage import (
     read_jsonl,
     write_jsonl,
 )
-from agentgym_hindsight.hindsight.store import ReferenceStore
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
+from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
+from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
+from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task, render_steps
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One trajectory as one line of JSON, and back: schema, types, escapes. The files are :mod:`storage`'s."""
+"""One trajectory as one line of JSON, and back: schema, types, escapes. The files are :mod:`jsonl`'s."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from agentgym_hindsight.hindsight.storage import end_last_line
+from agentgym_hindsight.hindsight.jsonl import end_last_line
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["AnswerCache", "request_key"]

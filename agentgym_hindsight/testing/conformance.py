@@ -10,12 +10,12 @@ import gymnasium as gym
 
 from agentgym_hindsight.errors import ConformanceError, UsageError
 from agentgym_hindsight.testing import behaviour, frame, hindsight
-from agentgym_hindsight.testing.session import NotPlayable, Session
+from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotPlayable
 
 __all__ = ["CHECKS", "ConformanceReport", "Finding", "check_hindsight_env"]
 
 #: Every check by name. A check reads like the sentence in its docstring and raises ConformanceError.
-CHECKS: tuple[tuple[str, Callable[[Session], None]], ...] = (
+CHECKS: tuple[tuple[str, Callable[[EnvUnderTest], None]], ...] = (
     ("episodes play", frame.check_episodes_play),
     ("info keys", frame.check_info_keys),
     ("info types", frame.check_info_types),
@@ -124,13 +124,13 @@ def check_hindsight_env(
         raise UsageError(f"Expected actions as a sequence of texts, got {actions!r}; try a list.")
     if not isinstance(env, gym.Env) and not callable(env):
         raise UsageError(f"Expected a gymnasium.Env or a function that makes one, got {env!r}; try gym.make(id).")
-    session = Session(env, episodes=episodes, seed=seed, respond=respond, actions=actions)
+    tested = EnvUnderTest(env, episodes=episodes, seed=seed, respond=respond, actions=actions)
     passed: list[str] = []
     findings: list[Finding] = []
     skipped: list[str] = []
     for name, check in CHECKS:
         try:
-            check(session)
+            check(tested)
         except ConformanceError as error:
             if not report:
                 raise

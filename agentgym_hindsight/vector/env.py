@@ -17,7 +17,7 @@ from agentgym_hindsight.errors import ConformanceError, ResetNeededError, UsageE
 from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
-from agentgym_hindsight.vector.host import AnyEnv, Broken, Crew, EnvFactory, Job, LocalEnvs, reason
+from agentgym_hindsight.vector.host import AnyEnv, Broken, EnvFactory, EnvPool, Job, LocalEnvs, reason
 from agentgym_hindsight.vector.infos import InfoTable
 from agentgym_hindsight.vector.pool import WorkerEnvs
 from agentgym_hindsight.vector.processes import ProcessWorkers
@@ -93,15 +93,15 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         source = _spec(env) if isinstance(env, str) else env
         factory = EnvFactory(source, env_kwargs, tuple(wrappers))
         self.num_envs, self.group_size, self.workers = num_envs, group_size, min(workers, num_envs)
-        self._crew: Crew = (
+        self._pool: EnvPool = (
             WorkerEnvs(factory, num_envs, self.workers, timeout_s, transport or ProcessWorkers())
             if workers
             else LocalEnvs(factory, num_envs)
         )
         # Also at the exit of the interpreter, and when nobody holds this env any more.
-        self._finalizer = weakref.finalize(self, self._crew.close)
+        self._finalizer = weakref.finalize(self, self._pool.close)
         try:
-            described = self._crew.describe()
+            described = self._pool.describe()
         except BaseException:
             self._finalizer()
             raise
@@ -114,9 +114,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._env_id, self._backend = described.env_id, described.backend
         self._table = InfoTable(num_envs)
-        self._walk: int | None = None  # seeds the walk over the tasks
+        self._order_seed: int | None = None  # seeds the walk over the tasks
         self._position = 0  # groups that have had a task of the walk
-        self._round = 0  # resets since the seed
+        self._resets = 0  # resets since the seed
         self._jobs: list[Job] = []
         self._observations = [""] * num_envs
         self._active = [False] * num_envs
@@ -142,7 +142,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             tasks = options.pop("tasks")
         if tasks is not None and {"task", "task_id"} & options.keys():
             raise UsageError("Expected either tasks or options['task'], got both; try tasks alone.")
-        given = None if tasks is None else self._deal(tasks)
+        given = None if tasks is None else self._tasks_per_env(tasks)
         super().reset(seed=seed)
         self._jobs = self._plan(seed, options, given)
         number = len(self._jobs)
@@ -153,13 +153,13 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self._table.clear()
         active = [index < number for index in range(self.num_envs)]
         try:
-            for index, outcome in self._crew.reset(self._jobs):
+            for index, outcome in self._pool.reset(self._jobs):
                 if isinstance(outcome, Broken):
-                    self._break(index, outcome.why, active)
+                    self._mark_broken(index, outcome.why, active)
                 else:
                     self._observations[index] = outcome[0]
-                    self._take(index, outcome[4], active)
-            self._prove_siblings()
+                    self._store_info(index, outcome[4], active)
+            self._check_siblings()
         except BaseException:
             self._jobs = []
             raise
@@ -176,17 +176,17 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         played = np.array(self._active)
         active = self._active
         self._active = [False] * self.num_envs  # an interrupted step leaves nothing that could be stepped on
-        for index, outcome in self._crew.step(requests):
+        for index, outcome in self._pool.step(requests):
             if isinstance(outcome, Broken):
                 if active[index]:
-                    self._break(index, outcome.why, active)
+                    self._mark_broken(index, outcome.why, active)
                     rewards[index] = 0.0
                 continue
             self._observations[index], rewards[index], terminated, truncated, info = outcome
             self._terminated[index], self._truncated[index] = terminated, truncated
             if terminated or truncated:
                 active[index] = False
-            if not self._take(index, info, active):
+            if not self._store_info(index, info, active):
                 rewards[index] = 0.0
         self._active = active
         return (
@@ -200,7 +200,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     def render(self) -> tuple[Any, ...] | None:
         """What each env renders; ``None`` where there is no render mode."""
         self._check_open()
-        return None if self.render_mode is None else self._crew.render()
+        return None if self.render_mode is None else self._pool.render()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the envs; no process is left."""
@@ -226,7 +226,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         if self.closed:
             raise UsageError("Expected an open vector env, got a closed one; try making it anew.")
 
-    def _deal(self, tasks: Sequence[Task | str]) -> list[Task | str]:
+    def _tasks_per_env(self, tasks: Sequence[Task | str]) -> list[Task | str]:
         """One task an env, siblings alike, for as many envs as play."""
         if isinstance(tasks, str):
             raise UsageError("Expected a list of tasks, got a str; try tasks=[id].")
@@ -252,16 +252,16 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
     def _plan(self, seed: int | None, options: dict[str, Any], given: list[Task | str] | None) -> list[Job]:
         if seed is not None:
-            self._walk, self._position, self._round = seed, 0, 0
-        elif self._walk is None:
-            self._walk = int(self.np_random.integers(2**31))
+            self._order_seed, self._position, self._resets = seed, 0, 0
+        elif self._order_seed is None:
+            self._order_seed = int(self.np_random.integers(2**31))
         jobs = []
         for index in range(self.num_envs if given is None else len(given)):
             group = index // self.group_size
-            env_seed = seeded_int("rollout", self._walk, self._round, group) % 2**31
+            env_seed = seeded_int("rollout", self._order_seed, self._resets, group) % 2**31
             task = None if given is None else given[index]
-            jobs.append(Job(index, env_seed, self._walk, self._position + group, task, options))
-        self._round += 1
+            jobs.append(Job(index, env_seed, self._order_seed, self._position + group, task, options))
+        self._resets += 1
         if given is None:
             self._position += self.num_envs // self.group_size
         return jobs
@@ -283,23 +283,23 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
                 requests.append((index, action))
         return requests
 
-    def _take(self, index: int, info: dict[str, Any], active: list[bool]) -> bool:
+    def _store_info(self, index: int, info: dict[str, Any], active: list[bool]) -> bool:
         try:
-            self._table.take(index, info)
+            self._table.store(index, info)
         except ConformanceError as error:
-            self._break(index, reason(error), active)
+            self._mark_broken(index, reason(error), active)
             return False
         return True
 
-    def _break(self, index: int, why: str, active: list[bool]) -> None:
+    def _mark_broken(self, index: int, why: str, active: list[bool]) -> None:
         if index >= len(self._jobs) or self._broken[index]:
             return
         self._broken[index] = why
         self._terminated[index], self._truncated[index], active[index] = False, True, False
         # The last hindsight speaks of an action that was answered already.
-        self._table.amend(index, hindsight=Hindsight())
+        self._table.update(index, hindsight=Hindsight())
 
-    def _prove_siblings(self) -> None:
+    def _check_siblings(self) -> None:
         """Check that groups are groups; a rollout that broke before it said its task gets its group's."""
         for start in range(0, len(self._jobs), self.group_size):
             members = range(start, start + self.group_size)
@@ -313,11 +313,11 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
                 )
             for index in members:
                 if expected and self._broken[index]:
-                    self._table.amend(index, task_id=next(iter(expected)))
+                    self._table.update(index, task_id=next(iter(expected)))
 
     def _trajectory(self, job: Job) -> Trajectory:
         index = job.env
-        trajectory = self._crew.trajectory(index)
+        trajectory = self._pool.trajectory(index)
         if trajectory is None:
             said = self._table[index]
             known = job.task if isinstance(job.task, Task) else None

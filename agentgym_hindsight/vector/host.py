@@ -18,9 +18,9 @@ from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import SeededOrder, Task
-from agentgym_hindsight.wrappers.common import final_hindsight
+from agentgym_hindsight.wrappers.base import final_hindsight
 
-__all__ = ["Broken", "Crew", "Description", "EnvFactory", "Host", "Job", "LocalEnvs", "Outcome", "reason"]
+__all__ = ["Broken", "Description", "EnvFactory", "EnvHost", "EnvPool", "Job", "LocalEnvs", "Outcome", "reason"]
 
 AnyEnv: TypeAlias = "gym.Env[Any, Any]"
 
@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
     env: int
     seed: int
-    walk: int
+    order_seed: int
     position: int
     task: Task | str | None
     options: dict[str, Any]
@@ -57,7 +57,7 @@ class Description(NamedTuple):
     backend: str
 
 
-class Crew(Protocol):
+class EnvPool(Protocol):
     """Where the envs live: in this process or in others. Outcomes come with the env's index, in any order.
 
     Besides the outcomes asked for there may be a :class:`Broken` for any other env that was lost on the way.
@@ -100,7 +100,7 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-class Host:
+class EnvHost:
     """One env that outlives its own failures: after one it is made anew at the next reset."""
 
     def __init__(self, factory: Callable[[], AnyEnv]) -> None:
@@ -180,7 +180,7 @@ def _options(env: AnyEnv, job: Job) -> dict[str, Any]:
         return job.options
     base = env.unwrapped
     assert isinstance(base, HindsightEnv)  # EnvFactory lets no other through
-    index = SeededOrder(base.backend.count(base.split), job.walk)[job.position]
+    index = SeededOrder(base.backend.count(base.split), job.order_seed)[job.position]
     return {**job.options, "task": base.backend.task(base.split, index)}
 
 
@@ -188,7 +188,7 @@ class LocalEnvs:
     """All envs in this process: right for engines that answer in microseconds. Nothing can stop one that hangs."""
 
     def __init__(self, factory: Callable[[], AnyEnv], num_envs: int) -> None:
-        self._hosts = [Host(factory) for _ in range(num_envs)]
+        self._hosts = [EnvHost(factory) for _ in range(num_envs)]
 
     def describe(self) -> Description:
         return self._hosts[0].describe()

@@ -63,7 +63,7 @@ class InfoTable:
         self._infos = [self._blank] * len(self._infos)
         self._absent.clear()
 
-    def take(self, index: int, info: dict[str, Any]) -> None:
+    def store(self, index: int, info: dict[str, Any]) -> None:
         """Keep what an env says. Raises :class:`ConformanceError`, and keeps nothing, where a type has changed."""
         if self._absent or info.keys() != self._kinds.keys():
             info = self._complete(index, info)
@@ -72,7 +72,7 @@ class InfoTable:
                 _check_number(key, kind, info[key])
         self._infos[index] = info
 
-    def amend(self, index: int, **values: Any) -> None:
+    def update(self, index: int, **values: Any) -> None:
         """Change what an env said."""
         self._infos[index] = {**self._infos[index], **values}
 
@@ -90,12 +90,12 @@ class InfoTable:
 
     def _complete(self, index: int, info: dict[str, Any]) -> dict[str, Any]:
         for key in [key for key in info if key not in self._kinds and key != "broken"]:
-            self._learn(key, info[key])
+            self._add_key(key, info[key])
         for key in self._kinds:
             (self._absent.discard if key in info else self._absent.add)((key, index))
         return {key: info.get(key, blank) for key, blank in self._blank.items()}
 
-    def _learn(self, key: str, value: object) -> None:
+    def _add_key(self, key: str, value: object) -> None:
         matching = (kind for kind, types in _NUMBERS.items() if isinstance(value, types))
         # bool comes first and is an int to isinstance; int before float, as a float may be written as an int
         kind = next(matching, str if isinstance(value, str) else tuple if isinstance(value, tuple) else object)

@@ -11,10 +11,10 @@ from typing import Any
 
 from agentgym_hindsight.errors import UsageError, WorkerError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.vector.delta_encoding import OutcomeDecoder
 from agentgym_hindsight.vector.host import Broken, Description, Job, Outcome, reason
-from agentgym_hindsight.vector.packing import Unpacker
 from agentgym_hindsight.vector.transport import Link, Transport
-from agentgym_hindsight.vector.worker import Boot, Failed
+from agentgym_hindsight.vector.worker import Failed, WorkerSetup
 
 __all__ = ["WorkerEnvs"]
 
@@ -36,14 +36,14 @@ class WorkerEnvs:
         self._shares = [range(start, end) for start, end in pairwise(ends)]
         self._owner = {index: place for place, share in enumerate(self._shares) for index in share}
         try:
-            self._boots = [cloudpickle.dumps(Boot(factory, share)) for share in self._shares]
+            self._setups = [cloudpickle.dumps(WorkerSetup(factory, share)) for share in self._shares]
         except Exception as error:
             raise UsageError(
                 f"Expected an env and wrappers that can be sent to a worker process, got {reason(error)}; "
                 "try workers=0, or open files and connections inside the factory."
             ) from error
         self._workers: list[Link | None] = [None] * workers
-        self._unpackers = [Unpacker() for _ in range(num_envs)]
+        self._decoders = [OutcomeDecoder() for _ in range(num_envs)]
         try:
             for place in range(workers):
                 self._start(place)
@@ -69,14 +69,14 @@ class WorkerEnvs:
             if worker is not None and not self._alive(worker):  # nothing is at stake yet: no rollout is broken by it
                 self._replace(place)
         for job in jobs:
-            self._unpackers[job.env].forget()
+            self._decoders[job.env].reset()
         return self._outcomes("reset", [(job.env, job) for job in jobs])
 
     def step(self, actions: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Outcome]]:
         return self._outcomes("step", actions)
 
     def trajectory(self, index: int) -> Trajectory | None:
-        return self._unpackers[index].trajectory()
+        return self._decoders[index].trajectory()
 
     def render(self) -> tuple[Any, ...]:
         pictures = dict(self._exchange("render", [(index, None) for index in self._owner]))
@@ -92,13 +92,13 @@ class WorkerEnvs:
         workers = [worker for worker in self._workers if worker is not None]
         self._workers = [None] * len(self._workers)
         for worker in workers:
-            worker.leave()
+            worker.request_close()
         deadline = time.monotonic() + _CLOSE_S
         for worker in workers:
             with contextlib.suppress(Exception):
                 while self._transport.ready([worker], max(0.0, deadline - time.monotonic())):
                     worker.read()  # until EOFError: it has left
-            worker.end()
+            worker.terminate()
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class WorkerEnvs:
         worker = self._workers[place]
         if worker is None:
             worker = self._workers[place] = self._transport.start(
-                self._boots[place], self._shares[place], self._timeout_s
+                self._setups[place], self._shares[place], self._timeout_s
             )
         return worker
 
@@ -121,7 +121,7 @@ class WorkerEnvs:
 
     def _stop(self, place: int) -> str:
         worker, self._workers[place] = self._workers[place], None
-        return "" if worker is None else worker.end()
+        return "" if worker is None else worker.terminate()
 
     def _replace(self, place: int) -> str:
         how = self._stop(place)
@@ -134,7 +134,7 @@ class WorkerEnvs:
             if isinstance(answer, Failed):
                 errors.append(answer.error)
             else:
-                yield index, answer if isinstance(answer, Broken) else self._unpackers[index].unpack(answer)
+                yield index, answer if isinstance(answer, Broken) else self._decoders[index].decode(answer)
         if errors:
             raise errors[0]
 
@@ -147,26 +147,28 @@ class WorkerEnvs:
         # A worker found dead before it has started one rollout may try again: it may have died before it was asked.
         again = set(shares) if verb == "reset" else set()
         try:
-            deadlines = {place: self._ask(place, verb, share) for place, share in shares.items()}
+            deadlines = {place: self._send(place, verb, share) for place, share in shares.items()}
             while due:
                 for place in self._ready({place: deadlines[place] for place in due}):
                     try:
-                        answers = self._hear(place)
+                        answers = self._receive(place)
                     except EOFError:
                         how = self._replace(place)
                         if place in again:
                             again.discard(place)
-                            deadlines[place] = self._ask(place, verb, shares[place])
+                            deadlines[place] = self._send(place, verb, shares[place])
                             continue
-                        answers = self._lost(place, WorkerError(f"the worker process {how}, and this rollout with it"))
+                        answers = self._broken_outcomes(
+                            place, WorkerError(f"the worker process {how}, and this rollout with it")
+                        )
                         due[place] = 0
                     except Exception as error:
                         self._replace(place)
-                        answers = self._lost(place, error)
+                        answers = self._broken_outcomes(place, error)
                         due[place] = 0
                     else:
                         due[place] -= len(answers)
-                        deadlines[place] = self._patience(place)
+                        deadlines[place] = self._deadline(place)
                     if answers:
                         again.discard(place)
                     if due[place] <= 0:
@@ -177,11 +179,11 @@ class WorkerEnvs:
                 self._stop(place)
             raise
 
-    def _ask(self, place: int, verb: str, share: list[tuple[int, Any]]) -> float:
+    def _send(self, place: int, verb: str, share: list[tuple[int, Any]]) -> float:
         self._start(place).send(verb, share)
-        return self._patience(place)
+        return self._deadline(place)
 
-    def _patience(self, place: int) -> float:
+    def _deadline(self, place: int) -> float:
         """Until when the next answer has to come: the time limit is an answer's, not the whole share's."""
         starting = _START_S if self._start(place).description is None else 0.0
         return time.monotonic() + self._timeout_s + starting
@@ -194,7 +196,7 @@ class WorkerEnvs:
         late = [place for place, deadline in deadlines.items() if deadline <= now]
         return list(dict.fromkeys([places[worker] for worker in ready] + late))
 
-    def _hear(self, place: int) -> list[tuple[int, Any]]:
+    def _receive(self, place: int) -> list[tuple[int, Any]]:
         worker = self._start(place)
         if self._transport.ready([worker], 0):
             return worker.read()
@@ -202,6 +204,6 @@ class WorkerEnvs:
             f"the worker process gave no answer within {self._timeout_s:g} s and was replaced; try a larger timeout_s"
         )
 
-    def _lost(self, place: int, error: Exception) -> list[tuple[int, Any]]:
+    def _broken_outcomes(self, place: int, error: Exception) -> list[tuple[int, Any]]:
         """All of the worker's envs are lost, also those that had answered already."""
         return [(index, Broken(reason(error))) for index in self._shares[place]]

@@ -35,8 +35,8 @@ class ProcessWorkers:
         if os.name != "posix":
             raise UsageError("Expected a POSIX system for worker processes, got another; try workers=0.")
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link:
-        return _Process(boot, indices, timeout_s)
+    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link:
+        return _Process(setup, indices, timeout_s)
 
     def ready(self, links: Sequence[_Process], timeout_s: float) -> list[_Process]:
         by_connection: dict[Any, _Process] = {link.connection: link for link in links}
@@ -44,7 +44,7 @@ class ProcessWorkers:
 
 
 class _Process(Link):
-    def __init__(self, boot: bytes, indices: range, timeout_s: float) -> None:
+    def __init__(self, setup: bytes, indices: range, timeout_s: float) -> None:
         super().__init__(indices)
         self._send_s = min(timeout_s, _SEND_S)
         self.connection, theirs = socket.socketpair()
@@ -62,15 +62,15 @@ class _Process(Link):
             self.connection.close()
             raise
         self._reader = Reader(self.connection)
-        self._send(dump(boot))
+        self._send(dump(setup))
 
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
         self._send(dump((verb, share)))
 
-    def leave(self) -> None:
+    def request_close(self) -> None:
         self._send(dump(("close", ())))
 
-    def end(self) -> str:
+    def terminate(self) -> str:
         # The group first: its id cannot be another's before wait() has given the process id back.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)

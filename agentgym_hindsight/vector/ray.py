@@ -10,7 +10,7 @@ from typing import Any
 
 from agentgym_hindsight.errors import MissingExtraError
 from agentgym_hindsight.vector.transport import Link
-from agentgym_hindsight.vector.worker import Desk
+from agentgym_hindsight.vector.worker import EnvServer
 
 __all__ = ["RayWorkers"]
 
@@ -29,10 +29,10 @@ class RayWorkers:
         except ImportError as error:
             raise MissingExtraError("ray", "ray", "RayWorkers") from error
         # A broken actor is replaced here, where its rollouts can be marked, and not by Ray.
-        self._actor = self._ray.remote(Desk).options(**{"num_cpus": 1, **options, "max_restarts": 0})
+        self._actor = self._ray.remote(EnvServer).options(**{"num_cpus": 1, **options, "max_restarts": 0})
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link:
-        return _Actor(self._ray, self._actor.remote(boot), indices)
+    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link:
+        return _Actor(self._ray, self._actor.remote(setup), indices)
 
     def ready(self, links: Sequence[_Actor], timeout_s: float) -> list[_Actor]:
         awaited = {link.answers[0]: link for link in links if link.answers}
@@ -50,16 +50,16 @@ class _Actor(Link):
     def __init__(self, ray: Any, actor: Any, indices: range) -> None:
         super().__init__(indices)
         self._ray, self._actor, self._how = ray, actor, "was ended"
-        self.answers: list[Any] = [actor.greet.remote()]
+        self.answers: list[Any] = [actor.describe.remote()]
 
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
         self.answers += [self._actor.answer.remote(verb, index, request) for index, request in share]
 
-    def leave(self) -> None:
+    def request_close(self) -> None:
         if self._ray.is_initialized():  # else Ray has ended the actor, and would start anew to be asked
             self.answers.append(self._actor.close.remote())
 
-    def end(self) -> str:
+    def terminate(self) -> str:
         with contextlib.suppress(Exception):
             if self._ray.is_initialized():
                 self._ray.kill(self._actor, no_restart=True)

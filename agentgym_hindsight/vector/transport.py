@@ -34,11 +34,11 @@ class Link(ABC):
         """Ask for an answer an item. Never raises: a worker that is gone shows when its answer is awaited."""
 
     @abstractmethod
-    def leave(self) -> None:
+    def request_close(self) -> None:
         """Ask the worker to close its envs and go; what it then sends ends with EOFError."""
 
     @abstractmethod
-    def end(self) -> str:
+    def terminate(self) -> str:
         """Make the worker be gone; says how it had ended, if it had."""
 
     @abstractmethod
@@ -47,9 +47,9 @@ class Link(ABC):
 
 
 class Transport(Protocol):
-    """A way to run workers. ``boot`` is a pickled :class:`~agentgym_hindsight.vector.worker.Boot`."""
+    """A way to run workers. ``setup`` is a pickled :class:`~agentgym_hindsight.vector.worker.WorkerSetup`."""
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link: ...
+    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link: ...
 
     def ready(self, links: Sequence[Any], timeout_s: float) -> list[Any]:
         """Those links that have something to read (or are gone), waiting up to ``timeout_s`` for the first."""

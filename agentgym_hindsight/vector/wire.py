@@ -42,7 +42,7 @@ class Reader:
             raise EOFError
         self._buffer += chunk
         messages = []
-        while (message := self._take()) is not None:
+        while (message := self._next_message()) is not None:
             messages.append(pickle.loads(message))
         return messages
 
@@ -52,7 +52,7 @@ class Reader:
             self._waiting.extend(self.read())
         return self._waiting.popleft()
 
-    def _take(self) -> bytes | None:
+    def _next_message(self) -> bytes | None:
         if len(self._buffer) < _LENGTH.size:
             return None
         end = _LENGTH.size + _LENGTH.unpack_from(self._buffer)[0]

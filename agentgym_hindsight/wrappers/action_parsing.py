@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.spaces import UnicodeText
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 from agentgym_hindsight.wrappers.parsing import PARSERS, ParsedAction, format_response, parse_response
 
 __all__ = ["ActionParser"]

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 
 __all__ = ["InvalidActionPenalty"]
 

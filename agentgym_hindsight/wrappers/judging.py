@@ -11,7 +11,7 @@ import gymnasium as gym
 from agentgym_hindsight.errors import JudgeError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Trajectory
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, final_hindsight, require_record
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, final_hindsight, require_record
 
 __all__ = ["Judge", "JudgeFeedback"]
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight
-from agentgym_hindsight.wrappers.common import (
+from agentgym_hindsight.wrappers.base import (
     StepResult,
     TextWrapper,
     annotate,

@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, require_record
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, require_record
 
 __all__ = ["RecordTrajectories"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UnknownNameError
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 
 __all__ = ["REWARD_PROTOCOLS", "RewardProtocol"]
 

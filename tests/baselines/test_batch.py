@@ -17,7 +17,7 @@ from agentgym_hindsight.baselines.policies import Reply  # noqa: E402
 from agentgym_hindsight.baselines.recipes import recipe  # noqa: E402
 from agentgym_hindsight.baselines.rollout import Episode  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
-from agentgym_hindsight.hindsight.store import ReferenceStore  # noqa: E402
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore  # noqa: E402
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory  # noqa: E402
 from agentgym_hindsight.wrappers import parse_response  # noqa: E402
 from tests.baselines.test_tiny import small_tokenizer  # noqa: E402

@@ -8,9 +8,9 @@ import pytest
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.render import candidate_action, remove_thinking
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step
 from tests.hindsight.rollouts import GROUP, HALL, LOSER, ROOM, SECOND_WINNER, TASK, WINNER, prompt, rollout, turn
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import hindsight_now, reference_for, resolve, resolve_episode
 from agentgym_hindsight.hindsight.sources import Provenance
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step, render_steps
 from tests.hindsight.rollouts import GROUP, HALL, LOSER, SECOND_WINNER, WINNER
 from tests.toy import CorridorEnv

@@ -21,13 +21,13 @@ from tests.vector.worlds import StormyEnv, children, same
 KILLED = "WorkerError: the worker process was killed by SIGKILL, and this rollout with it"
 
 
-def crew(venv: HindsightVectorEnv) -> WorkerEnvs:
-    assert isinstance(venv._crew, WorkerEnvs)
-    return venv._crew
+def worker_envs(venv: HindsightVectorEnv) -> WorkerEnvs:
+    assert isinstance(venv._pool, WorkerEnvs)
+    return venv._pool
 
 
 def pids(venv: HindsightVectorEnv) -> list[int]:
-    return [worker.process.pid for worker in crew(venv)._workers if worker is not None]
+    return [worker.process.pid for worker in worker_envs(venv)._workers if worker is not None]
 
 
 def task(goal: str) -> Task:

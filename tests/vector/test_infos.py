@@ -95,13 +95,13 @@ def test_numbers_are_learnt_by_their_type() -> None:
         "pair": (1, 2),
         "box": {},
     }
-    table.take(0, {**blank, **more})
+    table.store(0, {**blank, **more})
     batch = table.batch(np.array([True, True]), ["", ""])
     assert [batch[key].dtype.kind for key in more] == ["b", "i", "f", "O", "O", "O"]
     assert [batch[key].tolist()[1] for key in more] == [False, 0, 0.0, "", (), None]
     assert not batch["_flag"][1]
-    table.take(1, {**blank, **more, "share": 1})
+    table.store(1, {**blank, **more, "share": 1})
     assert table.batch(np.array([True, True]), ["", ""])["_flag"].all()
     for key, value in (("flag", 1), ("count", True), ("count", 0.5), ("share", None), ("won", None)):
         with pytest.raises(ConformanceError, match=key):
-            table.take(1, {**blank, **more, key: value})
+            table.store(1, {**blank, **more, key: value})

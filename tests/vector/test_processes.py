@@ -30,7 +30,7 @@ class Local(StormyEnv):  # no guard, and a class that lives in the main script a
 
 venv = HindsightVectorEnv(Local, 2, workers=2, timeout_s=60)
 venv.reset(seed=0)
-print(*(worker.process.pid for worker in venv._crew._workers), flush=True)
+print(*(worker.process.pid for worker in venv._pool._workers), flush=True)
 """
 
 
@@ -123,7 +123,7 @@ def test_what_an_env_started_ends_with_its_worker() -> None:
 def test_a_fork_of_the_parent_does_not_close_the_workers() -> None:
     venv = HindsightVectorEnv(CorridorEnv, 2, workers=1)
     venv.reset(seed=0)
-    crew = venv._crew
+    crew = venv._pool
     pid, crew._pid = crew._pid, -1  # type: ignore[attr-defined]
     crew.close()
     crew._pid = pid  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty, PromptProtocol, RecordTrajectories
 from tests.wrappers.stack import make, say
 

@@ -20,7 +20,7 @@ from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.records import Goal
 from agentgym_hindsight.envs.webshop.session import parse_action
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
-from agentgym_hindsight.hindsight.storage import LineProblem, ReadResult
+from agentgym_hindsight.hindsight.jsonl import LineProblem, ReadResult
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
 __all__ = ["read_human_logs", "read_references", "read_transcripts"]

@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["NONSENSE", "TURN_CAP", "NotPlayable", "Played", "Session", "Turned", "show"]
+__all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotPlayable", "PlayedTurn", "show"]
 
 #: Turns after which an episode that has not ended never will.
 TURN_CAP = 1_000
@@ -27,7 +27,7 @@ class NotPlayable(ConformanceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class PlayedTurn:
     """One step and everything it returned."""
 
     action: str
@@ -39,12 +39,12 @@ class Turned:
 
 
 @dataclass(slots=True)
-class Played:
+class Episode:
     """One episode: what reset returned, then the steps."""
 
     observation: Any
     info: Any
-    turns: list[Turned] = field(default_factory=list)
+    turns: list[PlayedTurn] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -57,7 +57,7 @@ class Played:
         for number, turn in enumerate(self.turns, 1):
             yield f"step() number {number}", turn.info
 
-    def states(self) -> Iterator[tuple[dict[str, Any], Turned]]:
+    def states(self) -> Iterator[tuple[dict[str, Any], PlayedTurn]]:
         """Each step with the info of the state it was taken from."""
         before = self.info
         for turn in self.turns:
@@ -68,7 +68,7 @@ class Played:
 Policy = Callable[[int, dict[str, Any]], str]
 
 
-class Session:
+class EnvUnderTest:
     """One run of the checks over one env (or over a function that makes it)."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Session:
         respond: Callable[[str], str] | None,
         actions: Sequence[str] = (),
     ) -> None:
-        self.episodes, self.seed, self.actions = episodes, seed, tuple(actions)
+        self.num_episodes, self.seed, self.actions = episodes, seed, tuple(actions)
         if isinstance(env, gym.Env):
             self.env, self._source = env, env
             # Copied before anything is played; an env that cannot be copied may still have a spec.
@@ -121,21 +121,21 @@ class Session:
             )
 
     @cached_property
-    def _played(self) -> tuple[Played, ...] | Exception:
+    def _played(self) -> tuple[Episode, ...] | Exception:
         try:
             self._speaks_the_standard()
-            return self.rollouts(self.env)
+            return self.play_episodes(self.env)
         except Exception as error:
             return error
 
     @property
-    def played(self) -> tuple[Played, ...]:
+    def played(self) -> tuple[Episode, ...]:
         """The session's episodes on the env under test: seeded once, then reset without a seed."""
         if isinstance(self._played, NotPlayable):
             raise self._played
         if isinstance(self._played, Exception):
             raise NotPlayable(
-                f"Expected {self.episodes} episodes to be played, got {self._played!r}; "
+                f"Expected {self.num_episodes} episodes to be played, got {self._played!r}; "
                 "try env.reset(seed=0) and env.step(action) by hand."
             ) from self._played
         for number, played in enumerate(self._played, 1):
@@ -146,13 +146,14 @@ class Session:
                 )
         return self._played
 
-    def rollouts(self, env: gym.Env[Any, Any]) -> tuple[Played, ...]:
+    def play_episodes(self, env: gym.Env[Any, Any]) -> tuple[Episode, ...]:
         """The session's episodes on any env."""
         return tuple(
-            self.play(env, self.wander, seed=self.seed if episode == 0 else None) for episode in range(self.episodes)
+            self.play(env, self.choose_action, seed=self.seed if episode == 0 else None)
+            for episode in range(self.num_episodes)
         )
 
-    def wander(self, turn: int, info: dict[str, Any]) -> str:
+    def choose_action(self, turn: int, info: dict[str, Any]) -> str:
         """Some admissible action, else the expert's, else a given one, else nonsense: the same in the same place."""
         legal = info.get("admissible_actions")
         if not isinstance(legal, (tuple, list)) or not legal:
@@ -169,17 +170,17 @@ class Session:
         seed: int | None = None,
         options: dict[str, Any] | None = None,
         cap: int = TURN_CAP,
-    ) -> Played:
+    ) -> Episode:
         """One episode until it ends, or until ``cap`` turns."""
         observation, info = env.reset(seed=seed, options=options)
-        played = Played(observation, info)
+        played = Episode(observation, info)
         while not played.over and len(played.turns) < cap:
             action = policy(len(played.turns), info)
             observation, reward, terminated, truncated, info = env.step(self.respond(action))
-            played.turns.append(Turned(action, observation, reward, terminated, truncated, info))
+            played.turns.append(PlayedTurn(action, observation, reward, terminated, truncated, info))
         return played
 
-    def replay(self, env: gym.Env[Any, Any], played: Played, *, options: dict[str, Any]) -> Played:
+    def replay(self, env: gym.Env[Any, Any], played: Episode, *, options: dict[str, Any]) -> Episode:
         """The same actions again."""
         actions = [turn.action for turn in played.turns]
         return self.play(env, lambda turn, info: actions[turn], options=options, cap=len(actions))

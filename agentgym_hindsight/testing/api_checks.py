@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 
 from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.errors import ConformanceError, ResetNeededError
-from agentgym_hindsight.testing.session import NONSENSE, Session, show
+from agentgym_hindsight.testing.env_under_test import NONSENSE, EnvUnderTest, show
 
 __all__ = [
     "check_constant_keys",
@@ -40,12 +40,12 @@ _HARMLESS = (
 )
 
 
-def check_episodes_play(session: Session) -> None:
+def check_episodes_play(tested: EnvUnderTest) -> None:
     """Episodes can be played, and end."""
-    session.played  # noqa: B018  # playing them is the check
+    tested.episodes  # noqa: B018  # playing them is the check
 
 
-def check_gymnasium(session: Session) -> None:
+def check_gymnasium(tested: EnvUnderTest) -> None:
     """Gymnasium's own ``check_env`` finds nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -54,7 +54,7 @@ def check_gymnasium(session: Session) -> None:
         try:
             # It plays in render mode "human" too, which prints.
             with contextlib.redirect_stdout(io.StringIO()):
-                check_env(session.twin())
+                check_env(tested.twin())
         except ConformanceError:
             raise
         except Exception as error:
@@ -63,9 +63,9 @@ def check_gymnasium(session: Session) -> None:
             ) from error
 
 
-def check_info_keys(session: Session) -> None:
+def check_info_keys(tested: EnvUnderTest) -> None:
     """Every standard key is in every info."""
-    for played in session.played:
+    for played in tested.episodes:
         for where, info in played.infos():
             missing = [key for key in INFO_KEYS if key not in info]
             if missing:
@@ -75,10 +75,10 @@ def check_info_keys(session: Session) -> None:
                 )
 
 
-def check_constant_keys(session: Session) -> None:
+def check_constant_keys(tested: EnvUnderTest) -> None:
     """The keys of info are the same on every call; vector envs merge them by the first."""
-    first = set(session.played[0].info)
-    for played in session.played:
+    first = set(tested.episodes[0].info)
+    for played in tested.episodes:
         for where, info in played.infos():
             if set(info) != first:
                 changed = sorted(set(info) ^ first)
@@ -88,9 +88,9 @@ def check_constant_keys(session: Session) -> None:
                 )
 
 
-def check_info_types(session: Session) -> None:
+def check_info_types(tested: EnvUnderTest) -> None:
     """Standard values have exactly the standard types."""
-    for played in session.played:
+    for played in tested.episodes:
         for where, info in played.infos():
             for key, kind in INFO_KEYS.items():
                 if type(info[key]) is not kind:
@@ -106,9 +106,9 @@ def check_info_types(session: Session) -> None:
                 )
 
 
-def check_info_values(session: Session) -> None:
+def check_info_values(tested: EnvUnderTest) -> None:
     """Standard values mean what they should: the count of steps, the score, winning."""
-    for played in session.played:
+    for played in tested.episodes:
         info = played.info
         if not info["action_valid"] or info["won"]:
             raise ConformanceError(
@@ -137,10 +137,10 @@ def check_info_values(session: Session) -> None:
                 )
 
 
-def check_step_types(session: Session) -> None:
+def check_step_types(tested: EnvUnderTest) -> None:
     """Step returns text, a float and two bools, and the observation is in its space."""
-    space = session.env.observation_space
-    for played in session.played:
+    space = tested.env.observation_space
+    for played in tested.episodes:
         for turn in played.turns:
             given = (type(turn.observation), type(turn.reward), type(turn.terminated), type(turn.truncated))
             if given != (str, float, bool, bool):
@@ -157,9 +157,9 @@ def check_step_types(session: Session) -> None:
                 raise ConformanceError(f"Expected observations in {space}, got {show(turn.observation)}.")
 
 
-def check_pickling(session: Session) -> None:
+def check_pickling(tested: EnvUnderTest) -> None:
     """Infos survive a pipe to another process."""
-    for played in session.played:
+    for played in tested.episodes:
         for where, info in played.infos():
             try:
                 again = pickle.loads(pickle.dumps(info))
@@ -176,13 +176,13 @@ def check_pickling(session: Session) -> None:
                 )
 
 
-def check_reset_needed(session: Session) -> None:
+def check_reset_needed(tested: EnvUnderTest) -> None:
     """``step`` before ``reset`` and after the end says what to do."""
-    env = session.twin()
-    action = session.respond(NONSENSE)
+    env = tested.twin()
+    action = tested.respond(NONSENSE)
     # OrderEnforcing, which gym.make adds unless told not to, has an error of its own for the first case.
     _expect_reset_error(env, action, "before reset()", (ResetNeededError, gym.error.ResetNeeded))
-    session.play(env, session.wander, seed=session.seed)
+    tested.play(env, tested.choose_action, seed=tested.seed)
     _expect_reset_error(env, action, "after the episode had ended", (ResetNeededError,))
 
 
@@ -198,9 +198,9 @@ def _expect_reset_error(env: gym.Env[Any, Any], action: str, when: str, kinds: t
     raise ConformanceError(f"Expected ResetNeededError from step() {when}, got {got}; try raising it first in step().")
 
 
-def check_spec(session: Session) -> None:
+def check_spec(tested: EnvUnderTest) -> None:
     """An env with a spec is rebuilt from it and plays the same."""
-    spec = session.env.spec
+    spec = tested.env.spec
     if spec is None:
         return
     try:
@@ -210,7 +210,7 @@ def check_spec(session: Session) -> None:
             f"Expected gym.make(env.spec) to rebuild the env, got {error!r}; "
             "try RecordConstructorArgs in every wrapper, and registering the id."
         ) from error
-    first, second = session.played[0], session.rollouts(again)[0]
+    first, second = tested.episodes[0], tested.play_episodes(again)[0]
     if (first.observation, len(first.turns)) != (second.observation, len(second.turns)):
         raise ConformanceError(
             f"Expected gym.make(env.spec) to play the same, got {show(second.observation)} instead of "
@@ -218,11 +218,11 @@ def check_spec(session: Session) -> None:
         )
 
 
-def check_global_rng(session: Session) -> None:
+def check_global_rng(tested: EnvUnderTest) -> None:
     """Neither ``random`` nor ``numpy.random`` is drawn from or seeded."""
-    env = session.twin()
+    env = tested.twin()
     before = _global_state()
-    session.play(env, session.wander, seed=session.seed)
+    tested.play(env, tested.choose_action, seed=tested.seed)
     after = _global_state()
     if before != after:
         raise ConformanceError(

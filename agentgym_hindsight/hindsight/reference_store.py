@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.hindsight.storage import iter_jsonl, write_jsonl
+from agentgym_hindsight.hindsight.jsonl import iter_jsonl, write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["ReferenceStore"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
-from agentgym_hindsight.testing.session import NONSENSE, Played, Session, show
+from agentgym_hindsight.testing.env_under_test import NONSENSE, EnvUnderTest, Episode, show
 
 __all__ = [
     "check_episode",
@@ -23,9 +23,9 @@ _MARKED_TURNS = 6
 _SEARCHED_TURNS = 25  # transcripts grow with every turn: searching each of a long episode is quadratic
 
 
-def check_source_times(session: Session) -> None:
+def check_source_times(tested: EnvUnderTest) -> None:
     """Nothing is known on reset; three sources after a step; the future never before the end."""
-    for played in session.played:
+    for played in tested.episodes:
         if played.info["hindsight"].known:
             raise ConformanceError(
                 f"Expected no hindsight from reset(), got {', '.join(played.info['hindsight'].known)}; try Hindsight()."
@@ -56,9 +56,9 @@ def check_source_times(session: Session) -> None:
                 )
 
 
-def check_sources_differ(session: Session) -> None:
+def check_sources_differ(tested: EnvUnderTest) -> None:
     """No two sources are one text under two names throughout an episode."""
-    for played in session.played:
+    for played in tested.episodes:
         sources = played.turns[-1].info["hindsight"].episode
         if len(sources) < 2:
             continue
@@ -77,9 +77,9 @@ def check_sources_differ(session: Session) -> None:
                 )
 
 
-def check_episode(session: Session) -> None:
+def check_episode(tested: EnvUnderTest) -> None:
     """The terminal hindsight has one entry a step, agreeing with what was said live, delayed sources filled."""
-    for played in session.played:
+    for played in tested.episodes:
         live = [turn.info["hindsight"] for turn in played.turns]
         episode = live[-1].episode
         if type(episode) is not tuple or len(episode) != len(live):
@@ -100,11 +100,11 @@ def check_episode(session: Session) -> None:
                     )
 
 
-def check_future(session: Session) -> None:
+def check_future(tested: EnvUnderTest) -> None:
     """The future of a step is the steps after it, never itself; the current trajectory is the whole rollout."""
-    if session.env.has_wrapper_attr("nearest") and session.env.get_wrapper_attr("nearest"):
+    if tested.env.has_wrapper_attr("nearest") and tested.env.get_wrapper_attr("nearest"):
         return  # marks are on no list of actions, and would be played as the nearest that are
-    played = _marked(session)
+    played = _marked(tested)
     episode = played.turns[-1].info["hindsight"].episode
     count = min(len(episode), _MARKED_TURNS)
     for number in range(count):
@@ -135,11 +135,11 @@ def check_future(session: Session) -> None:
         )
 
 
-def check_no_leak(session: Session) -> None:
+def check_no_leak(tested: EnvUnderTest) -> None:
     """What only hindsight knows is not in the observation."""
     # Reasons are given for refusals, which the session's own episodes may not have.
-    refused = session.play(session.twin(), lambda turn, info: NONSENSE, seed=session.seed, cap=3)
-    for played in (*session.played, refused):
+    refused = tested.play(tested.twin(), lambda turn, info: NONSENSE, seed=tested.seed, cap=3)
+    for played in (*tested.episodes, refused):
         for number, turn in enumerate(played.turns[:_SEARCHED_TURNS]):
             for name, text in _secrets(turn.info["hindsight"]):
                 if text and text in turn.observation:
@@ -149,12 +149,12 @@ def check_no_leak(session: Session) -> None:
                     )
 
 
-def check_recorded(session: Session) -> None:
+def check_recorded(tested: EnvUnderTest) -> None:
     """Where the env keeps a record, the record is what happened."""
-    env = session.twin()
+    env = tested.twin()
     if not env.has_wrapper_attr("trajectory"):
         return
-    played = session.play(env, session.wander, seed=session.seed)
+    played = tested.play(env, tested.choose_action, seed=tested.seed)
     record, last = env.get_wrapper_attr("trajectory")(), played.turns[-1]
     expected: dict[str, Any] = {
         "task_id": last.info["task_id"],
@@ -189,12 +189,12 @@ def _secrets(hindsight: Hindsight) -> list[tuple[str, str]]:
     return found
 
 
-def _marked(session: Session) -> Played:
+def _marked(tested: EnvUnderTest) -> Episode:
     """An episode whose first actions name themselves, so that each can be found again in a text."""
-    return session.play(
-        session.twin(),
-        lambda turn, info: _marker(turn) if turn < _MARKED_TURNS else session.wander(turn, info),
-        seed=session.seed,
+    return tested.play(
+        tested.twin(),
+        lambda turn, info: _marker(turn) if turn < _MARKED_TURNS else tested.choose_action(turn, info),
+        seed=tested.seed,
     )
 
 

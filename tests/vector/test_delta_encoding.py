@@ -9,21 +9,21 @@ import pytest
 
 from agentgym_hindsight.errors import BackendError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
-from agentgym_hindsight.vector.host import Host, Job
-from agentgym_hindsight.vector.packing import Packer, Unpacker, pack_hindsight, unpack_hindsight
+from agentgym_hindsight.vector.delta_encoding import OutcomeDecoder, OutcomeEncoder, decode_hindsight, encode_hindsight
+from agentgym_hindsight.vector.host import EnvHost, Job
 from tests.toy import CorridorEnv
 
 
 def test_a_message_does_not_grow_with_the_rollout() -> None:
-    host = Host(lambda: CorridorEnv(max_steps=200))
-    packer, unpacker, sizes = Packer(host), Unpacker(), []
-    unpacker.unpack(packer.pack(host.reset(Job(0, 1, 1, 0, None, {}))))
+    host = EnvHost(lambda: CorridorEnv(max_steps=200))
+    encoder, decoder, sizes = OutcomeEncoder(host), OutcomeDecoder(), []
+    decoder.decode(encoder.encode(host.reset(Job(0, 1, 1, 0, None, {}))))
     for _ in range(150):
-        parcel = packer.pack(host.step("fly"))
-        sizes.append(len(pickle.dumps(parcel)))
-        unpacker.unpack(parcel)
+        encoded = encoder.encode(host.step("fly"))
+        sizes.append(len(pickle.dumps(encoded)))
+        decoder.decode(encoded)
     assert max(sizes) < 1.2 * sizes[0]
-    assert unpacker.trajectory() == host.trajectory()
+    assert decoder.trajectory() == host.trajectory()
 
 
 def episode() -> tuple[Any, Hindsight]:
@@ -36,13 +36,13 @@ def episode() -> tuple[Any, Hindsight]:
 
 def test_only_differences_are_packed() -> None:
     steps, hindsight = episode()
-    packed = pack_hindsight(hindsight, steps)
-    assert packed.differences == {}
-    assert packed.episode == ({}, {}, {})
+    encoded = encode_hindsight(hindsight, steps)
+    assert encoded.changes == {}
+    assert encoded.episode == ({}, {}, {})
     judged = hindsight.replace(immediate_feedback=None, successful_trajectory=Feedback("so", Provenance.STORE))
-    packed = pack_hindsight(judged, steps)
-    assert set(packed.differences) == {"immediate_feedback", "successful_trajectory"}
-    rebuilt = unpack_hindsight(packed, steps)
+    encoded = encode_hindsight(judged, steps)
+    assert set(encoded.changes) == {"immediate_feedback", "successful_trajectory"}
+    rebuilt = decode_hindsight(encoded, steps)
     assert rebuilt == judged
     assert rebuilt.episode == judged.episode == hindsight.episode
 
@@ -51,7 +51,7 @@ def test_only_differences_are_packed() -> None:
 def test_an_episode_may_count_otherwise_than_the_steps(count: int) -> None:
     steps, hindsight = episode()
     other = hindsight.with_episode((hindsight,) * count)
-    assert unpack_hindsight(pack_hindsight(other, steps), steps).episode == other.episode
+    assert decode_hindsight(encode_hindsight(other, steps), steps).episode == other.episode
 
 
 def test_an_expert_that_fails_says_so_when_asked() -> None:
@@ -60,7 +60,7 @@ def test_an_expert_that_fails_says_so_when_asked() -> None:
     def fail() -> tuple[Hindsight, ...]:
         raise KeyError("no plan")
 
-    rebuilt = unpack_hindsight(pack_hindsight(hindsight.with_episode(fail), steps), steps)
+    rebuilt = decode_hindsight(encode_hindsight(hindsight.with_episode(fail), steps), steps)
     assert rebuilt == hindsight
     with pytest.raises(BackendError, match="no plan"):
         _ = rebuilt.episode

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.errors import MissingDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, resolve
 from agentgym_hindsight.hindsight.sources import Provenance
-from agentgym_hindsight.hindsight.storage import write_jsonl
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from tests.hindsight.rollouts import GROUP, LOSER, SECOND_WINNER, WINNER
 

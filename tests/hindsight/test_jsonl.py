@@ -10,7 +10,7 @@ import pytest
 
 from agentgym_hindsight.envs.base import Extra
 from agentgym_hindsight.errors import MissingDataError, SchemaError, UsageError
-from agentgym_hindsight.hindsight.storage import (
+from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     dump_trajectory,
     iter_jsonl,
