@@ -121,7 +121,7 @@ def test_save_and_load(panel: TaskPanel, tmp_path: Path) -> None:
     again = TaskPanel.load(str(path))
     assert again == panel
     assert again.name == "demo"
-    with pytest.raises(MissingDataError, match="found nothing"):
+    with pytest.raises(MissingDataError, match="found no file"):
         TaskPanel.load(tmp_path / "none.json")
 
 

@@ -1,6 +1,7 @@
-"""Finished groups of siblings -> the five feedback sources, anchor groups and the teacher's context. No env, no torch.
+"""From finished groups of rollouts to the five feedback sources, anchor groups and the teacher's context.
 
-The names below are the room's public face. The judge's are imported at first use: they bring httpx with them.
+Needs neither an env nor torch. The names below are the public API of this package. The judge is imported at first use,
+because it imports httpx.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ def test_a_broken_line_costs_itself_alone(tmp_path: Path) -> None:
     trajectories, problems = read_jsonl(path)
     assert trajectories == (LOSER,) * 3
     assert [problem.line_number for problem in problems] == [2, *range(6, 6 + len(BROKEN))]
-    assert problems[0].cause == "Expected UTF-8, got byte 0xe9 at place 15 of the line."
+    assert problems[0].cause == "Expected UTF-8, got byte 0xe9 at position 15 of the line."
     assert problems[0].excerpt == '{"schema": "caf\ufffd"}'
     assert max(len(problem.excerpt) for problem in problems) == 80
     with pytest.raises(SchemaError, match=r"rollouts\.jsonl, line 2: Expected UTF-8"):
