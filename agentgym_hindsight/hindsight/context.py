@@ -95,9 +95,8 @@ class TeacherContext:
         while True:
             shown = budget.share(bodies, max(room, 0))
             prompt = _prompt(original, _with_bodies(self.uncut, shown))
-            excess = (
-                budget.measure(prompt) - limit
-            )  # the token count of the whole differs by a token or two from the sum of its parts
+            # The token count of the whole differs by a token or two from the sum of its parts.
+            excess = budget.measure(prompt) - limit
             if excess <= 0 or room <= 0:
                 return prompt
             room -= excess

@@ -85,7 +85,7 @@ class JudgeClient:
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         if max_tokens < 1:
-            raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}.")
+            raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}; try 4096.")
         self._connection: dict[str, Any] = {
             "api_key_env": api_key_env,
             "timeout_s": timeout,
