@@ -86,7 +86,7 @@ def test_modules_declare_what_is_public() -> None:
     assert not missing
 
 
-# -- what an import loads -----------------------------------------------------------------------------------------------
+# -- what an import loads ---------------------------------------------------------------------------------------------
 
 COUNT = """
 import sys
@@ -126,7 +126,7 @@ def test_the_first_observation_loads_one_env_and_nothing_heavy() -> None:
     assert not worlds & {"webshop", "appworld"}
 
 
-# -- the finder of circles ------------------------------------------------------------------------------------------------
+# -- the finder of circles --------------------------------------------------------------------------------------------
 
 
 def fake_package(folder: Path, **files: str) -> Path:

@@ -1,4 +1,4 @@
-"""Checks of how the world behaves: determinism, tasks, anchors, legal and illegal actions, the limit."""
+"""Checks of the env's behaviour: determinism, tasks, anchors, valid and invalid actions, the step limit."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _ODD_ACTIONS = (
     "\n\t\r\x00",
     "naïve ☕ 日本語 العربية 👩‍🚀",
     "e\u0301\u200b\u202e",
-    "\ud800",  # half a surrogate pair: what a byte-level tokenizer can emit
+    "\ud800",  # half of a surrogate pair, which a byte-level tokenizer can produce
     "{}[]()<>%s%d\\'\"$`",
     "x" * 100_000,
 )
 
 
 def check_determinism(tested: EnvUnderTest) -> None:
-    """Two envs with one seed play the same, info included, over several episodes."""
+    """Two envs with one seed give the same episodes, info included."""
     for number, (ours, theirs) in enumerate(zip(tested.episodes, tested.play_episodes(tested.twin()), strict=True), 1):
         different = _first_difference(ours, theirs)
         if different:
             raise ConformanceError(
                 f"Expected two envs with seed {tested.seed} to play the same, got another {different} in episode "
-                f"{number}; try drawing everything from the seed and the task, nothing from time, ids or dict order."
+                f"{number}; try deriving everything from the seed and the task, not from time, ids or dict order."
             )
 
 
 def check_task_identity(tested: EnvUnderTest) -> None:
-    """A task id means one task: one goal, one first observation; and it stays through the episode."""
+    """One task id means one task, with one goal and one first observation. It does not change during an episode."""
     seen: dict[str, tuple[str, Any]] = {}
     twin = tested.twin()
     starts = [(played.info, played.observation) for played in tested.episodes]
@@ -62,13 +62,13 @@ def check_task_identity(tested: EnvUnderTest) -> None:
         for where, info in played.infos():
             if (info["task_id"], info["goal"]) != (played.info["task_id"], played.info["goal"]):
                 raise ConformanceError(
-                    f"Expected task_id and goal to stay through an episode, got others from {where}; "
-                    "try keeping them from reset()."
+                    f"Expected task_id and goal to stay the same in an episode, got others from {where}; "
+                    "try keeping the values of reset()."
                 )
 
 
 def check_task_replay(tested: EnvUnderTest) -> None:
-    """``reset(options={"task_id": …})`` gives the task back, on this env and on a fresh one."""
+    """``reset(options={"task_id": …})`` gives the same task again, on this env and on a new one."""
     for env, which in ((tested.twin(), "a fresh env"), (tested.env, "the same env")):
         for played in tested.episodes:
             task_id = played.info["task_id"]
@@ -83,12 +83,12 @@ def check_task_replay(tested: EnvUnderTest) -> None:
             if different:
                 raise ConformanceError(
                     f"Expected reset(options={{'task_id': {task_id!r}}}) and the same actions to replay the episode on "
-                    f"{which}, got another {different}; try keeping nothing of the world from one episode to the next."
+                    f"{which}, got another {different}; try clearing all state of the world in reset()."
                 )
 
 
 def check_unknown_task(tested: EnvUnderTest) -> None:
-    """A task id that does not exist is refused, not replaced."""
+    """An unknown task id is refused and not replaced."""
     try:
         tested.twin().reset(options={"task_id": "no-such-task-id"})
     except Exception:
@@ -100,16 +100,16 @@ def check_unknown_task(tested: EnvUnderTest) -> None:
 
 
 def check_anchors(tested: EnvUnderTest) -> None:
-    """Anchors do not depend on the env object, and they tell states apart."""
+    """Equal states have equal anchors in every env, and different states have different anchors."""
     moved = any(turn.action != NONSENSE for played in tested.episodes for turn in played.turns)
     if moved and len({info["anchor"] for played in tested.episodes for _, info in played.infos()}) < 2:
         raise ConformanceError(
-            "Expected anchors to tell states apart, got one key for every state of every episode; "
-            "try a hash of what can change (tasks.content_hash)."
+            "Expected different anchors for different states, got one key for every state of every episode; "
+            "try a hash of everything that can change (tasks.content_hash)."
         )
     twin = tested.twin()
     for played in tested.episodes:
-        # Two passes: what is left of the first must not colour the second.
+        # Two passes: state left over from the first pass must not change the second.
         for _ in range(2):
             again = tested.replay(twin, played, options={"task_id": played.info["task_id"]})
             for (where, ours), (_, theirs) in zip(played.infos(), again.infos(), strict=False):
@@ -121,21 +121,21 @@ def check_anchors(tested: EnvUnderTest) -> None:
 
 
 def check_admissible(tested: EnvUnderTest) -> None:
-    """Actions listed as admissible are legal."""
+    """Actions listed as admissible are valid."""
     for played in tested.episodes:
         for before, turn in played.states():
             if turn.action in before["admissible_actions"] and not turn.info["action_valid"]:
                 raise ConformanceError(
-                    f"Expected the admissible action {turn.action!r} to be legal, got action_valid=False; "
-                    "try listing only what the world accepts in this state (an open set is listed as empty)."
+                    f"Expected the admissible action {turn.action!r} to be valid, got action_valid=False; "
+                    "try listing only actions that the world accepts in this state (none if the set is open)."
                 )
 
 
 def check_nonsense(tested: EnvUnderTest) -> None:
-    """An action no world understands is survived, and marked where the legal actions are listed.
+    """An action that no world understands is a turn, and is marked as invalid if valid actions are listed.
 
-    A parser whose protocol judges the format alone leaves the world's verdict in ``env_action_valid``; one that plays
-    the nearest listed action has a verdict of its own.
+    If the parser's protocol checks only the format, the env's own validity is in ``env_action_valid``. A parser that
+    plays the nearest listed action has its own validity.
     """
     env = tested.twin()
     _, info = env.reset(seed=tested.seed)
@@ -146,12 +146,12 @@ def check_nonsense(tested: EnvUnderTest) -> None:
     if listed and accepted:
         raise ConformanceError(
             f"Expected action_valid=False for {NONSENSE!r}, which is not in the admissible list, got True; "
-            "try marking what the world refused (an open set is listed as empty)."
+            "try marking refused actions (if the set of actions is open, list none)."
         )
 
 
 def check_odd_actions(tested: EnvUnderTest) -> None:
-    """Empty, enormous, foreign and broken texts are turns like any other."""
+    """Empty, very long, non-ASCII and broken texts are turns like any other."""
     env = tested.twin()
     env.reset(seed=tested.seed)
     for action in _ODD_ACTIONS:
@@ -164,25 +164,25 @@ def check_odd_actions(tested: EnvUnderTest) -> None:
 
 
 def check_truncation(tested: EnvUnderTest) -> None:
-    """Doing nothing useful ends the episode at the limit, truncated, with its hindsight."""
+    """An episode without a useful action is truncated at the limit, with its hindsight."""
     env = tested.twin()
     limit = env.get_wrapper_attr("max_steps") if env.has_wrapper_attr("max_steps") else None
     cap = TURN_CAP if limit is None else limit + 1
     played = tested.play(env, lambda turn, info: NONSENSE, seed=tested.seed, cap=cap)
     if not played.over:
         raise ConformanceError(
-            f"Expected an episode of nothing but {NONSENSE!r} to be truncated, got {len(played.turns)} steps without "
+            f"Expected an episode of only {NONSENSE!r} to be truncated, got {len(played.turns)} steps without "
             "an end; try truncated=True at max_steps."
         )
     last = played.turns[-1]
     if last.terminated:
-        return  # a world may end over nonsense: nothing to truncate
+        return  # a world may terminate an episode of nonsense: nothing to truncate
     if limit is not None and len(played.turns) != limit:
         raise ConformanceError(f"Expected truncation after max_steps = {limit}, got it after {len(played.turns)}.")
     if len(last.info["hindsight"].episode) != len(played.turns):
         raise ConformanceError(
             f"Expected the hindsight of all {len(played.turns)} steps at truncation, got "
-            f"{len(last.info['hindsight'].episode)}; try treating truncation as an end like any other."
+            f"{len(last.info['hindsight'].episode)}; try handling truncation like termination."
         )
 
 
@@ -191,13 +191,13 @@ def _step(tested: EnvUnderTest, env: Any, action: str) -> PlayedTurn:
         return PlayedTurn(action, *env.step(tested.respond(action)))
     except Exception as error:
         raise ConformanceError(
-            f"Expected the action {show(action, 30)} to be survived, got {error!r}; "
-            "try answering it like any action the world does not understand."
+            f"Expected a reply to the action {show(action, 30)}, got {error!r}; "
+            "try the same reply as to any action that the world does not understand."
         ) from error
 
 
 def _first_difference(ours: Episode, theirs: Episode) -> str:
-    """Where two episodes part, in words; "" if they are equal."""
+    """The first difference between two episodes as text; "" if they are equal."""
     if ours.observation != theirs.observation:
         return "first observation"
     for (where, a), (_, b) in zip(ours.infos(), theirs.infos(), strict=False):

@@ -1,4 +1,4 @@
-"""What the checks look at: a few episodes, played once, on an env and on its twin."""
+"""The env under test and its episodes, which are played once and examined by all checks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotPlayable", "PlayedTurn", "show"]
 
-#: Turns after which an episode that has not ended never will.
+#: An episode with more turns is taken as endless.
 TURN_CAP = 1_000
-#: An action no world understands.
+#: An action that no world understands.
 NONSENSE = "xyzzy qwertz 12345"
 
 
 class NotPlayable(ConformanceError):
-    """Episodes cannot be played at all: reported once, by the check that is about it."""
+    """No episode can be played. Reported once, by the check for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedTurn:
-    """One step and everything it returned."""
+    """One step and its results."""
 
     action: str
     observation: Any
@@ -40,7 +40,7 @@ class PlayedTurn:
 
 @dataclass(slots=True)
 class Episode:
-    """One episode: what reset returned, then the steps."""
+    """One episode: the result of reset, then the steps."""
 
     observation: Any
     info: Any
@@ -48,17 +48,17 @@ class Episode:
 
     @property
     def over(self) -> bool:
-        """Whether it ended by itself."""
+        """Whether the env ended the episode."""
         return bool(self.turns) and bool(self.turns[-1].terminated or self.turns[-1].truncated)
 
     def infos(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every info with the name of the call it came from."""
+        """Every info, with the name of the call that returned it."""
         yield "reset()", self.info
         for number, turn in enumerate(self.turns, 1):
             yield f"step() number {number}", turn.info
 
     def states(self) -> Iterator[tuple[dict[str, Any], PlayedTurn]]:
-        """Each step with the info of the state it was taken from."""
+        """Each step, with the info of the state before it."""
         before = self.info
         for turn in self.turns:
             yield before, turn
@@ -69,7 +69,7 @@ Policy = Callable[[int, dict[str, Any]], str]
 
 
 class EnvUnderTest:
-    """One run of the checks over one env (or over a function that makes it)."""
+    """One run of the checks on one env, or on a function that makes it."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class EnvUnderTest:
         self.num_episodes, self.seed, self.actions = episodes, seed, tuple(actions)
         if isinstance(env, gym.Env):
             self.env, self._source = env, env
-            # Copied before anything is played; an env that cannot be copied may still have a spec.
+            # Copy it before anything is played. An env that cannot be copied may still have a spec.
             try:
                 self._spare: Any = copy.deepcopy(env) if env.spec is None else None
             except Exception as error:
                 self._spare = error
-            self._make: Callable[[], gym.Env[Any, Any]] = self._another
+            self._make: Callable[[], gym.Env[Any, Any]] = self._copy
         else:
             self._make = env
             self.env = env()
@@ -97,10 +97,10 @@ class EnvUnderTest:
         self.respond: Callable[[str], str] = respond or (lambda action: action)
 
     def twin(self) -> gym.Env[Any, Any]:
-        """Another env, built as the first one was."""
+        """A new env, made like the first."""
         return self._make()
 
-    def _another(self) -> gym.Env[Any, Any]:
+    def _copy(self) -> gym.Env[Any, Any]:
         if self._source.spec is not None:
             return gym.make(self._source.spec)
         if isinstance(self._spare, Exception):
@@ -110,51 +110,51 @@ class EnvUnderTest:
             )
         return copy.deepcopy(self._spare)
 
-    def _speaks_the_standard(self) -> None:
-        """Refuse an env of another kind before it is played: what goes wrong later would not say why."""
+    def _check_info(self) -> None:
+        """Raise for an env of another kind before it is played: later errors would not name the cause."""
         observation, info = self.env.reset(seed=self.seed)
         if not isinstance(observation, str) or not isinstance(info, dict) or not INFO_KEYS.keys() & info.keys():
             raise NotPlayable(
                 f"Expected text observations and the standard info ({', '.join(INFO_KEYS)}), got "
                 f"{type(observation).__name__} and {sorted(info) if isinstance(info, dict) else type(info).__name__}; "
-                "try a subclass of agentgym_hindsight.envs.base.HindsightEnv, which fills them in."
+                "try a subclass of agentgym_hindsight.envs.base.HindsightEnv, which provides them."
             )
 
     @cached_property
     def _played(self) -> tuple[Episode, ...] | Exception:
         try:
-            self._speaks_the_standard()
+            self._check_info()
             return self.play_episodes(self.env)
         except Exception as error:
             return error
 
     @property
-    def played(self) -> tuple[Episode, ...]:
-        """The session's episodes on the env under test: seeded once, then reset without a seed."""
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes of the env under test: the first is seeded, the others are reset without a seed."""
         if isinstance(self._played, NotPlayable):
             raise self._played
         if isinstance(self._played, Exception):
             raise NotPlayable(
                 f"Expected {self.num_episodes} episodes to be played, got {self._played!r}; "
-                "try env.reset(seed=0) and env.step(action) by hand."
+                "try calling env.reset(seed=0) and env.step(action) yourself."
             ) from self._played
-        for number, played in enumerate(self._played, 1):
-            if not played.over:
+        for number, episode in enumerate(self._played, 1):
+            if not episode.over:
                 raise NotPlayable(
-                    f"Expected episode {number} to end, got {len(played.turns)} steps without terminated or truncated; "
-                    "try truncating at a limit (max_steps)."
+                    f"Expected episode {number} to end, got {len(episode.turns)} steps without terminated or "
+                    "truncated; try truncating at a limit (max_steps)."
                 )
         return self._played
 
     def play_episodes(self, env: gym.Env[Any, Any]) -> tuple[Episode, ...]:
-        """The session's episodes on any env."""
+        """The same episodes on any env."""
         return tuple(
             self.play(env, self.choose_action, seed=self.seed if episode == 0 else None)
             for episode in range(self.num_episodes)
         )
 
     def choose_action(self, turn: int, info: dict[str, Any]) -> str:
-        """Some admissible action, else the expert's, else a given one, else nonsense: the same in the same place."""
+        """An admissible action, else the expert's, else one of ``actions``, else nonsense. Depends on seed and turn."""
         legal = info.get("admissible_actions")
         if not isinstance(legal, (tuple, list)) or not legal:
             if info.get("expert_action"):
@@ -171,7 +171,7 @@ class EnvUnderTest:
         options: dict[str, Any] | None = None,
         cap: int = TURN_CAP,
     ) -> Episode:
-        """One episode until it ends, or until ``cap`` turns."""
+        """Play one episode until it ends, or for ``cap`` turns."""
         observation, info = env.reset(seed=seed, options=options)
         played = Episode(observation, info)
         while not played.over and len(played.turns) < cap:
@@ -181,12 +181,12 @@ class EnvUnderTest:
         return played
 
     def replay(self, env: gym.Env[Any, Any], played: Episode, *, options: dict[str, Any]) -> Episode:
-        """The same actions again."""
+        """Play the actions of an episode again."""
         actions = [turn.action for turn in played.turns]
         return self.play(env, lambda turn, info: actions[turn], options=options, cap=len(actions))
 
 
 def show(value: object, length: int = 120) -> str:
-    """A value for a message, cut."""
+    """A value for a message, truncated."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}…"

@@ -1,8 +1,9 @@
-"""What travels from a worker: what is new, not the growing transcript.
+"""Delta encoding of outcomes: a worker sends each step once, and not the growing transcript.
 
-After T turns the transcript has been part of T infos; sent as text that is O(T²). The standard sources follow from the
-steps, so a worker sends each step once, and of the hindsight only what differs from what the steps give: a judge's
-words, an expert's rollout. What the other side rebuilds is equal by construction, whatever wrappers did.
+After T turns the transcript was part of T infos, so sending it as text costs O(T²). The standard sources can be
+computed from the steps. A worker therefore sends each step once, and of the hindsight only the differences from what
+the steps give: a judge's text, an expert's rollout. The decoded hindsight equals the original, whatever wrappers
+changed.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from agentgym_hindsight.vector.host import Broken, EnvHost, Outcome, reason
 
 __all__ = ["EncodedOutcome", "OutcomeDecoder", "OutcomeEncoder", "decode_hindsight", "encode_hindsight"]
 
-#: Sources by name that are not as the steps give them.
+#: Sources, by name, that differ from those computed from the steps.
 _Changes: TypeAlias = "dict[str, Feedback | None]"
 
 
 class EncodedHindsight(NamedTuple):
-    """A hindsight as its difference from the standard one; ``episode`` alike, or the reason why it failed."""
+    """A hindsight as its differences from the standard one. ``episode`` likewise, or the reason of its failure."""
 
     changes: _Changes
     episode: tuple[_Changes, ...] | str | None
 
 
 class EncodedOutcome(NamedTuple):
-    """One outcome on its way."""
+    """One outcome as it is sent."""
 
     outcome: Outcome
     hindsight: EncodedHindsight | None = None
-    keep: int = 0  # that many steps are as sent before …
-    steps: tuple[Step, ...] = ()  # … and these follow
+    keep: int = 0  # so many steps are as sent before …
+    steps: tuple[Step, ...] = ()  # … followed by these
     head: Trajectory | None = None  # the rollout without its steps
 
 
 def encode_hindsight(hindsight: Hindsight, steps: Sequence[Step]) -> EncodedHindsight:
-    """The difference between ``hindsight`` and what ``steps`` alone would give."""
+    """The differences between ``hindsight`` and the sources computed from ``steps``."""
     episode: tuple[_Changes, ...] | str | None
     try:
         whole = hindsight.episode
-    except Exception as error:  # an expert that fails when asked is the episode's failure, not the rollout's
+    except Exception as error:  # a failing expert breaks only the episode's hindsight, not the rollout
         episode = reason(error)
     else:
         episode = tuple(map(_changes, whole, _from_steps(steps, len(whole)))) if whole else None
@@ -53,7 +54,7 @@ def encode_hindsight(hindsight: Hindsight, steps: Sequence[Step]) -> EncodedHind
 
 
 def decode_hindsight(encoded: EncodedHindsight, steps: Sequence[Step]) -> Hindsight:
-    """The inverse of :func:`encode_hindsight`. ``steps`` may grow afterwards."""
+    """Decode the result of :func:`encode_hindsight`. ``steps`` may grow later."""
     hindsight = _latest(steps)
     if encoded.changes:
         hindsight = hindsight.replace(**encoded.changes)
@@ -66,8 +67,8 @@ def _latest(steps: Sequence[Step]) -> Hindsight:
     return hindsight_now(steps[-1], steps) if steps else Hindsight()
 
 
-def _changes(hindsight: Hindsight, usual: Hindsight) -> _Changes:
-    return {name: feedback for name, feedback in hindsight if feedback != usual[name]}
+def _changes(hindsight: Hindsight, expected: Hindsight) -> _Changes:
+    return {name: feedback for name, feedback in hindsight if feedback != expected[name]}
 
 
 def _decode_episode(steps: tuple[Step, ...], episode: tuple[_Changes, ...] | str) -> tuple[Hindsight, ...]:
@@ -80,20 +81,20 @@ def _decode_episode(steps: tuple[Step, ...], episode: tuple[_Changes, ...] | str
 
 
 def _from_steps(steps: Sequence[Step], count: int) -> tuple[Hindsight, ...]:
-    """What the steps give; blank where a wrapper counts more steps than there are, cut where it counts fewer."""
-    usual = resolve_episode(steps)[:count]
-    return usual + (Hindsight(),) * (count - len(usual))
+    """The sources computed from the steps, ``count`` of them: a wrapper may count more steps (then blank) or fewer."""
+    expected = resolve_episode(steps)[:count]
+    return expected + (Hindsight(),) * (count - len(expected))
 
 
 class OutcomeEncoder:
-    """The worker's end for one env: remembers which steps it has sent."""
+    """The worker's side for one env. Keeps the steps that were sent."""
 
     def __init__(self, host: EnvHost) -> None:
         self._host = host
         self._sent: tuple[Step, ...] = ()
 
     def reset(self) -> None:
-        """A rollout starts."""
+        """Start a new rollout."""
         self._sent = ()
 
     def encode(self, outcome: Outcome) -> EncodedOutcome:
@@ -101,7 +102,7 @@ class OutcomeEncoder:
         if trajectory is None:
             return EncodedOutcome(outcome)
         steps, keep = trajectory.steps, 0
-        for old, new in zip(self._sent, steps, strict=False):  # a wrapper may have written into earlier steps
+        for old, new in zip(self._sent, steps, strict=False):  # a wrapper may have changed earlier steps
             if old is not new and old != new:
                 break
             keep += 1
@@ -111,20 +112,20 @@ class OutcomeEncoder:
             observation, reward, terminated, truncated, info = outcome
             if "hindsight" in info:
                 hindsight = encode_hindsight(info["hindsight"], steps)
-                info = {**info, "hindsight": None}  # keeps the place of the key
+                info = {**info, "hindsight": None}  # keeps the position of the key
             outcome = observation, reward, terminated, truncated, info
         return EncodedOutcome(outcome, hindsight, keep, steps[keep:], head)
 
 
 class OutcomeDecoder:
-    """The parent's end for one env: holds the rollout, so that it outlives the worker."""
+    """The parent's side for one env. Keeps the rollout, so that it survives the worker."""
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
         self._head: Trajectory | None = None
 
     def reset(self) -> None:
-        """A rollout starts. Hindsight already given keeps the list of the last one."""
+        """Start a new rollout. Earlier hindsights keep the list of their own rollout."""
         self._steps, self._head = [], None
 
     def decode(self, encoded: EncodedOutcome) -> Outcome:

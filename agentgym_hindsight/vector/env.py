@@ -1,4 +1,4 @@
-"""Many rollouts side by side: siblings on the same task, finished episodes at no cost, broken ones as data."""
+"""The vector env: many rollouts in parallel, in groups of one task, with isolation of failures."""
 
 from __future__ import annotations
 
@@ -32,26 +32,27 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     """``num_envs`` envs of one kind, in this process or in worker processes, with the same results.
 
     * ``env``: a registered id, or a callable that makes a :class:`~agentgym_hindsight.envs.base.HindsightEnv`.
-    * ``workers``: 0 plays all envs in this process, right for engines that answer in microseconds; k spreads them over
-      k processes, right for slow ones, and for ones that hang or take the process down.
-    * ``group_size``: neighbours that play the same task: envs 0 … group_size-1, and so on.
+    * ``workers``: 0 runs all envs in this process, which suits engines that reply in microseconds. k distributes them
+      over k processes, which suits slow engines, and engines that hang or crash.
+    * ``group_size``: consecutive envs that play the same task: envs 0 … group_size-1, and so on.
     * ``wrappers``: callables env -> env, applied in order.
-    * ``timeout_s``: how long a worker may think about one answer. Nothing can stop an env of this process.
-    * ``transport``: how workers are run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
-    * all else goes to the env.
+    * ``timeout_s``: the time limit of a worker for one answer. An env in this process cannot be interrupted.
+    * ``transport``: how workers run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
+    * All other arguments go to the env.
 
     **Episodes.** There is no automatic reset. An env whose episode has ended is inactive until the next ``reset``: it
-    is not stepped, its action is ignored (``None`` will do), its reward is 0, and its observation, flags and info stay
-    as they were; ``infos["_…"]`` tells whose are new. :attr:`active` tells who plays.
+    is not stepped, its action is ignored (``None`` is allowed), its reward is 0, and its observation, flags and info do
+    not change. The mask ``infos["_…"]`` shows whose values are new; :attr:`active` shows which envs are active.
 
-    **Tasks.** ``reset(seed=s)`` starts a walk over the split's tasks that depends on ``s`` alone, each once before any
-    comes twice; group g gets the g-th, whatever the workers, and ``reset()`` goes on. ``reset(tasks=[…])`` (or
-    ``options={"tasks": […]}``, which vector wrappers let through) plays given tasks or ids: one an env or one a group.
-    Fewer are played by the first envs, and the rest idle: never active, flagged as truncated, without a trajectory.
+    **Tasks.** ``reset(seed=s)`` starts an order of the split's tasks that depends only on ``s``; each task comes once
+    before any is repeated. Group g gets the g-th task, for any number of workers, and ``reset()`` continues.
+    ``reset(tasks=[…])`` (or ``options={"tasks": […]}``, which vector wrappers pass on) plays given tasks or ids, one an
+    env or one a group. If there are fewer tasks, the first envs play them and the others are idle: never active, marked
+    as truncated, without a trajectory.
 
-    **Broken rollouts.** An exception in an env, a worker that dies or hangs: the rollouts concerned are truncated,
-    ``infos["broken"]`` says why, the others go on, and the next ``reset`` plays with all envs again. Only a
-    :class:`~agentgym_hindsight.errors.UsageError` at ``reset`` (an unknown task id, say) is raised.
+    **Broken rollouts.** After an exception in an env, or if a worker dies or hangs, the affected rollouts are truncated
+    and ``infos["broken"]`` gives the reason. The other rollouts continue, and the next ``reset`` uses all envs again.
+    Only a :class:`~agentgym_hindsight.errors.UsageError` at ``reset`` (for example an unknown task id) is raised.
 
     >>> import agentgym_hindsight
     >>> venv = HindsightVectorEnv("ALFWorld-Hindsight-v0", 4, group_size=2, data="embedded", expert=True)
@@ -81,13 +82,13 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         **env_kwargs: Any,
     ) -> None:
         if num_envs < 1:
-            raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}.")
+            raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}; try 8.")
         if workers < 0:
             raise UsageError(f"Expected workers ≥ 0, got {workers}; try 0 to play in this process.")
         if group_size < 1 or num_envs % group_size:
             raise UsageError(f"Expected a group_size that divides num_envs={num_envs}, got {group_size}.")
         if transport is not None and not workers:
-            raise UsageError("Expected workers ≥ 1 with a transport, got 0; try workers=4, say.")
+            raise UsageError("Expected workers ≥ 1 with a transport, got 0; try workers=4.")
         if timeout_s <= 0:
             raise UsageError(f"Expected timeout_s > 0, got {timeout_s}; try 60.")
         source = _spec(env) if isinstance(env, str) else env
@@ -98,7 +99,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             if workers
             else LocalEnvs(factory, num_envs)
         )
-        # Also at the exit of the interpreter, and when nobody holds this env any more.
+        # Also closes at the exit of the interpreter, and when this env is garbage-collected.
         self._finalizer = weakref.finalize(self, self._pool.close)
         try:
             described = self._pool.describe()
@@ -114,8 +115,8 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._env_id, self._backend = described.env_id, described.backend
         self._table = InfoTable(num_envs)
-        self._order_seed: int | None = None  # seeds the walk over the tasks
-        self._position = 0  # groups that have had a task of the walk
+        self._order_seed: int | None = None  # seed of the task order
+        self._position = 0  # number of groups that have had a task of the order
         self._resets = 0  # resets since the seed
         self._jobs: list[Job] = []
         self._observations = [""] * num_envs
@@ -133,7 +134,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         options: dict[str, Any] | None = None,
         tasks: Sequence[Task | str] | None = None,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Start a rollout in every env, or in as many as there are tasks for."""
+        """Start a rollout in every env, or in as many envs as there are tasks."""
         self._check_open()
         options = dict(options or {})
         if "tasks" in options:
@@ -146,7 +147,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         super().reset(seed=seed)
         self._jobs = self._plan(seed, options, given)
         number = len(self._jobs)
-        self._active = [False] * self.num_envs  # should anything be raised, there is nothing to step on
+        self._active = [False] * self.num_envs  # if an exception follows, no env can be stepped
         self._observations, self._broken = [""] * self.num_envs, [""] * self.num_envs
         self._terminated = [False] * self.num_envs
         self._truncated = [index >= number for index in range(self.num_envs)]
@@ -169,13 +170,13 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     def step(
         self, actions: Sequence[str | None]
     ) -> tuple[tuple[str, ...], npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
-        """Play one turn in every active env."""
+        """Step every active env."""
         self._check_open()
         requests = self._requests(actions)
         rewards = [0.0] * self.num_envs
         played = np.array(self._active)
         active = self._active
-        self._active = [False] * self.num_envs  # an interrupted step leaves nothing that could be stepped on
+        self._active = [False] * self.num_envs  # if the step is interrupted, no env can be stepped
         for index, outcome in self._pool.step(requests):
             if isinstance(outcome, Broken):
                 if active[index]:
@@ -198,36 +199,36 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         )
 
     def render(self) -> tuple[Any, ...] | None:
-        """What each env renders; ``None`` where there is no render mode."""
+        """The render result of each env; ``None`` without a render mode."""
         self._check_open()
         return None if self.render_mode is None else self._pool.render()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the envs; no process is left."""
-        if self._finalizer is not None:  # older Gymnasiums also close what could not be made
+        """Close the envs and end all worker processes."""
+        if self._finalizer is not None:  # older Gymnasium versions also call this after a failed __init__
             self._active = [False] * self.num_envs
             self._finalizer()
 
-    # -- beyond Gymnasium ---------------------------------------------------------------------------------------
+    # -- in addition to Gymnasium's API ------------------------------------------------------------------------
 
     @property
     def active(self) -> Flags:
-        """Who plays: a copy."""
+        """A copy of the mask of active envs."""
         return np.array(self._active)
 
     def trajectories(self) -> list[Trajectory]:
-        """Every rollout so far, broken ones too; the i-th is env i's. Idle envs are last and have none."""
+        """All rollouts so far, broken ones included; the i-th belongs to env i. Idle envs come last and have none."""
         self._check_open()
         return [self._trajectory(job) for job in self._jobs]
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- internal ------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
         if self.closed:
-            raise UsageError("Expected an open vector env, got a closed one; try making it anew.")
+            raise UsageError("Expected an open vector env, got a closed one; try making a new one.")
 
     def _tasks_per_env(self, tasks: Sequence[Task | str]) -> list[Task | str]:
-        """One task an env, siblings alike, for as many envs as play."""
+        """One task an env, equal within a group, for as many envs as play."""
         if isinstance(tasks, str):
             raise UsageError("Expected a list of tasks, got a str; try tasks=[id].")
         given, groups = list(tasks), self.num_envs // self.group_size
@@ -268,7 +269,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
     def _requests(self, actions: Sequence[str | None]) -> list[tuple[int, str]]:
         if not any(self._active):
-            raise ResetNeededError("Expected an active env, got step() where all have ended; try reset().")
+            raise ResetNeededError("Expected an active env, got step() after all have ended; try reset().")
         if isinstance(actions, str) or len(actions) != self.num_envs:
             got = "a str" if isinstance(actions, str) else str(len(actions))
             raise UsageError(f"Expected {self.num_envs} actions, one an env, got {got}; try None for inactive envs.")
@@ -296,11 +297,11 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             return
         self._broken[index] = why
         self._terminated[index], self._truncated[index], active[index] = False, True, False
-        # The last hindsight speaks of an action that was answered already.
+        # The last hindsight belongs to an action whose result was returned already.
         self._table.update(index, hindsight=Hindsight())
 
     def _check_siblings(self) -> None:
-        """Check that groups are groups; a rollout that broke before it said its task gets its group's."""
+        """Check that each group has one task id. A rollout that broke in its reset gets the id of its group."""
         for start in range(0, len(self._jobs), self.group_size):
             members = range(start, start + self.group_size)
             known = {self._table[index]["task_id"] for index in members if not self._broken[index]}
@@ -319,13 +320,13 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         index = job.env
         trajectory = self._pool.trajectory(index)
         if trajectory is None:
-            said = self._table[index]
+            last_info = self._table[index]
             known = job.task if isinstance(job.task, Task) else None
             trajectory = Trajectory(
-                said["task_id"],
+                last_info["task_id"],
                 self._env_id,
                 self._backend,
-                known.goal if known else said["goal"],
+                known.goal if known else last_info["goal"],
                 known.category if known else "",
                 known.split if known else "",
                 job.seed,
@@ -338,7 +339,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
 
 def _spec(env_id: str) -> gym.envs.registration.EnvSpec:
-    """The spec of an id; "module:id" imports the module first, as in ``gymnasium.make``."""
+    """The spec of an id. "module:id" imports the module first, as in ``gymnasium.make``."""
     module, _, name = env_id.rpartition(":")
     if module:
         importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Envs in workers: spoken to side by side, watched, replaced, and gone when they should be."""
+"""Envs in workers: sends requests in parallel, watches timeouts, replaces lost workers and closes all."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from agentgym_hindsight.vector.worker import Failed, WorkerSetup
 
 __all__ = ["WorkerEnvs"]
 
-_START_S = 120.0  # imports and the first env, on a busy machine
+_START_S = 120.0  # imports and the first env, on a loaded machine
 _CLOSE_S = 3.0
 
 
 class WorkerEnvs:
-    """Each worker holds a run of neighbours. A lost one takes only its own along."""
+    """Each worker has some consecutive envs. If a worker is lost, only its own rollouts break."""
 
     def __init__(
         self, factory: Callable[[], Any], num_envs: int, workers: int, timeout_s: float, transport: Transport
     ) -> None:
-        # A dependency of Gymnasium; with it a lambda or a class of the main script will do.
+        # A dependency of Gymnasium. It can also pickle lambdas and classes of the main script.
         import cloudpickle  # type: ignore[import-untyped]
 
         self._timeout_s, self._transport, self._pid = timeout_s, transport, os.getpid()
@@ -66,7 +66,7 @@ class WorkerEnvs:
 
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         for place, worker in enumerate(self._workers):
-            if worker is not None and not self._alive(worker):  # nothing is at stake yet: no rollout is broken by it
+            if worker is not None and not self._alive(worker):  # no rollout is running, so none breaks
                 self._replace(place)
         for job in jobs:
             self._decoders[job.env].reset()
@@ -86,7 +86,7 @@ class WorkerEnvs:
         return tuple(None if isinstance(pictures[index], Broken) else pictures[index] for index in self._owner)
 
     def close(self) -> None:
-        """Ask every worker to go, then make it go. Does nothing in a fork of the process that started them."""
+        """Request every worker to close, then end it. Does nothing in a fork of the parent process."""
         if os.getpid() != self._pid:
             return
         workers = [worker for worker in self._workers if worker is not None]
@@ -97,10 +97,10 @@ class WorkerEnvs:
         for worker in workers:
             with contextlib.suppress(Exception):
                 while self._transport.ready([worker], max(0.0, deadline - time.monotonic())):
-                    worker.read()  # until EOFError: it has left
+                    worker.read()  # until EOFError: the worker has exited
             worker.terminate()
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- internal ------------------------------------------------------------------------------------------------
 
     def _start(self, place: int) -> Link:
         worker = self._workers[place]
@@ -111,7 +111,7 @@ class WorkerEnvs:
         return worker
 
     def _alive(self, worker: Link) -> bool:
-        """Whether a worker is there, asked while no answer is due."""
+        """Whether a worker is alive. Only valid while no answer is due."""
         try:
             while self._transport.ready([worker], 0):
                 worker.read()
@@ -125,7 +125,7 @@ class WorkerEnvs:
 
     def _replace(self, place: int) -> str:
         how = self._stop(place)
-        self._start(place)  # now, so that it starts while the others play
+        self._start(place)  # starts now, while the other workers play
         return how
 
     def _outcomes(self, verb: str, requests: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, Outcome]]:
@@ -139,12 +139,12 @@ class WorkerEnvs:
             raise errors[0]
 
     def _exchange(self, verb: str, requests: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """Send every worker its share and give the answers as they come; a worker lost on the way is replaced."""
+        """Send every worker its share and yield the answers as they arrive. A worker lost meanwhile is replaced."""
         shares: dict[int, list[tuple[int, Any]]] = {}
         for index, request in requests:
             shares.setdefault(self._owner[index], []).append((index, request))
         due = {place: len(share) for place, share in shares.items()}
-        # A worker found dead before it has started one rollout may try again: it may have died before it was asked.
+        # If a worker is found dead before it started a rollout, retry once: it may have died before the request.
         again = set(shares) if verb == "reset" else set()
         try:
             deadlines = {place: self._send(place, verb, share) for place, share in shares.items()}
@@ -174,7 +174,7 @@ class WorkerEnvs:
                     if due[place] <= 0:
                         del due[place]
                     yield from answers
-        except BaseException:  # Ctrl-C, say: answers are under way that nobody awaits any more
+        except BaseException:  # for example Ctrl-C: nobody will read the outstanding answers
             for place in range(len(self._workers)):
                 self._stop(place)
             raise
@@ -184,12 +184,12 @@ class WorkerEnvs:
         return self._deadline(place)
 
     def _deadline(self, place: int) -> float:
-        """Until when the next answer has to come: the time limit is an answer's, not the whole share's."""
+        """The time limit of the next answer. It applies to one answer and not to the whole share."""
         starting = _START_S if self._start(place).description is None else 0.0
         return time.monotonic() + self._timeout_s + starting
 
     def _ready(self, deadlines: dict[int, float]) -> list[int]:
-        """The workers that have sent something or have had their time."""
+        """The workers that have sent something or exceeded their time limit."""
         places = {self._start(place): place for place in deadlines}
         ready = self._transport.ready(list(places), max(0.0, min(deadlines.values()) - time.monotonic()))
         now = time.monotonic()
@@ -205,5 +205,5 @@ class WorkerEnvs:
         )
 
     def _broken_outcomes(self, place: int, error: Exception) -> list[tuple[int, Any]]:
-        """All of the worker's envs are lost, also those that had answered already."""
+        """All envs of the worker are lost, including those that had answered already."""
         return [(index, Broken(reason(error))) for index in self._shares[place]]

@@ -1,7 +1,7 @@
-"""The process on the other side: holds some envs and answers one message an env, so that progress can be seen.
+"""The worker process: hosts some envs and answers each request with one message an env, so that progress is visible.
 
-Started as ``python -c "… main(fd)"`` by :mod:`agentgym_hindsight.vector.processes`; its standard input is a lifeline
-that closes when the parent is gone, however it went.
+:mod:`agentgym_hindsight.vector.processes` starts it as ``python -c "… main(fd)"``. Its standard input closes when the
+parent exits for any reason.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _EXIT_GRACE_S = 1.0
 
 
 class WorkerSetup(NamedTuple):
-    """What to host."""
+    """The envs of a worker."""
 
     factory: Callable[[], Any]
     indices: range
 
 
 class Failed(NamedTuple):
-    """An error that is the caller's to see."""
+    """An error that is raised to the caller."""
 
     error: Exception
 
 
 class EnvServer:
-    """Some hosts, and the answers they give as bytes. What a worker is, whatever carries the bytes."""
+    """Some env hosts, and their answers as bytes. Independent of the transport."""
 
     def __init__(self, setup: bytes) -> None:
         self._setup = setup
@@ -46,7 +46,7 @@ class EnvServer:
         self._encoders: dict[int, OutcomeEncoder] = {}
 
     def describe(self) -> bytes:
-        """The first message: a :class:`Description`, or a :class:`Failed` where the first env cannot be made."""
+        """The first message: a :class:`Description`, or a :class:`Failed` if the first env cannot be made."""
         try:
             setup: WorkerSetup = pickle.loads(self._setup)
             self._hosts = {index: EnvHost(setup.factory) for index in setup.indices}
@@ -56,7 +56,7 @@ class EnvServer:
             return dump(_picklable_error(error))
 
     def answer(self, verb: str, index: int, request: Any) -> bytes:
-        """The env's index with its :class:`EncodedOutcome`, or with a :class:`Failed` that is the caller's to see."""
+        """The env's index with its :class:`EncodedOutcome`, or with a :class:`Failed` for the caller."""
         host, encoder = self._hosts[index], self._encoders[index]
         if verb == "render":
             try:
@@ -73,7 +73,7 @@ class EnvServer:
             outcome = host.step(request)
         try:
             return dump((index, encoder.encode(outcome)))
-        except Exception as error:  # what a wrapper put into info cannot be pickled, or a lazy fact failed
+        except Exception as error:  # a value in info cannot be pickled, or a lazy value failed
             return dump((index, _without_info(encoder, outcome, error)))
 
     def close(self) -> None:
@@ -83,9 +83,9 @@ class EnvServer:
 
 
 def main(fd: int) -> None:
-    """Serve over a socket until told to close or left alone."""
+    """Serve requests from a socket until "close", or until the parent is gone."""
     connection = socket.socket(fileno=fd)
-    connection.set_inheritable(False)  # a process that an env starts must not keep the connection open
+    connection.set_inheritable(False)  # a process started by an env must not keep the connection open
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     reader = Reader(connection)
     try:
@@ -97,11 +97,11 @@ def main(fd: int) -> None:
                 send(connection, server.answer(verb, index, request))
         server.close()
     except (EOFError, ConnectionError):
-        pass  # the parent is gone, and its envs' files and servers go with this process
+        pass  # the parent is gone; files and servers of the envs end with this process
 
 
 def _without_info(encoder: OutcomeEncoder, outcome: Outcome, error: Exception) -> EncodedOutcome:
-    """The steps still go home where the info cannot."""
+    """The steps are sent also if the info cannot be."""
     why = outcome if isinstance(outcome, Broken) else Broken(reason(error))
     encoder.reset()
     try:
@@ -113,7 +113,7 @@ def _without_info(encoder: OutcomeEncoder, outcome: Outcome, error: Exception) -
 
 
 def _picklable_error(error: Exception) -> Failed:
-    """The error, or one that says the same where it cannot travel both ways."""
+    """The error, or a WorkerError with its message if it cannot be pickled and unpickled."""
     try:
         pickle.loads(dump(error))
     except Exception:
@@ -124,5 +124,5 @@ def _picklable_error(error: Exception) -> Failed:
 def _exit_with_parent() -> None:
     while os.read(0, 1):
         pass
-    time.sleep(_EXIT_GRACE_S)  # an idle worker sees the closed socket and leaves in good order before this
+    time.sleep(_EXIT_GRACE_S)  # an idle worker exits cleanly within this time, because its socket is closed
     os._exit(1)

@@ -35,7 +35,7 @@ def annotate(env: gym.Env[Any, Any], **facts: Any) -> None:
 def final_hindsight(env: gym.Env[Any, Any], hindsight: Hindsight, over: bool) -> Hindsight:
     """The hindsight, with ``episode`` if the episode is over.
 
-    This includes an end by a ``TimeLimit``, which the env does not notice. Sources that a wrapper replaced stay replaced.
+    This includes an end by a ``TimeLimit``, which the env does not notice. Sources replaced by a wrapper are kept.
     """
     cut = getattr(env.unwrapped, "cut", None)
     if not over or cut is None or hindsight.is_final:

@@ -77,7 +77,7 @@ def test_a_type_that_changes_breaks_the_rollout_and_not_the_batch(workers: int) 
     venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers)
     venv.reset(seed=0)
     _, _, _, truncations, infos = venv.step(["west", "east"])
-    assert infos["broken"][0].startswith("ConformanceError: Expected info['bonus'] to be a int")
+    assert infos["broken"][0].startswith("ConformanceError: Expected info['bonus'] of type int")
     assert infos["bonus"].dtype == np.dtype(int)
     assert list(truncations) == [True, False]
     venv.step([None, "east"])

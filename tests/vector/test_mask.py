@@ -50,7 +50,7 @@ def test_truncation_ends_an_episode_too() -> None:
     _, _, terminations, truncations, _ = venv.step(["fly", "fly"])
     assert truncations.all()
     assert not terminations.any()
-    with pytest.raises(ResetNeededError, match=r"all have ended; try reset\(\)"):
+    with pytest.raises(ResetNeededError, match=r"after all have ended; try reset\(\)"):
         venv.step(["fly", "fly"])
 
 
