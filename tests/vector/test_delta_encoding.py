@@ -1,4 +1,4 @@
-"""What travels is short, and what is rebuilt is equal."""
+"""Encoded outcomes are short, and decoded outcomes equal the originals."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_only_differences_are_packed() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_an_episode_may_count_otherwise_than_the_steps(count: int) -> None:
+def test_an_episode_may_have_another_length_than_the_steps(count: int) -> None:
     steps, hindsight = episode()
     other = hindsight.with_episode((hindsight,) * count)
     assert decode_hindsight(encode_hindsight(other, steps), steps).episode == other.episode
 
 
-def test_an_expert_that_fails_says_so_when_asked() -> None:
+def test_a_failing_expert_raises_only_when_the_episode_is_read() -> None:
     steps, hindsight = episode()
 
     def fail() -> tuple[Hindsight, ...]:

@@ -1,7 +1,8 @@
-"""Keys and types of the batch never change."""
+"""The keys and types of the batch never change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ def shape(infos: dict[str, Any]) -> dict[str, np.dtype[Any]]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_keys_and_dtypes_are_constant_whatever_happens(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=workers, max_steps=4)
+def test_keys_and_dtypes_are_constant_also_after_failures(
+    shared_env: Callable[..., HindsightVectorEnv], workers: int
+) -> None:
+    venv = shared_env(StormyEnv, 2, workers=workers)
     _, infos = venv.reset(seed=0)
     expected = shape(infos)
     for key, kind in {**INFO_KEYS, "extra": Extra, "broken": str}.items():
@@ -39,10 +42,9 @@ def test_keys_and_dtypes_are_constant_whatever_happens(workers: int) -> None:
     assert list(infos["_broken"]) == [False, True]
     assert infos["hindsight"][1] == Hindsight()
     assert shape(venv.reset()[1]) == expected
-    venv.close()
 
 
-def test_equally_long_tuples_stay_tuples() -> None:
+def test_tuples_of_equal_length_stay_tuples() -> None:
     array = object_array([("a", "b"), ("c", "d")])
     assert array.shape == (2,)
     assert array[1] == ("c", "d")
@@ -59,7 +61,7 @@ def test_unstack_gives_one_info_an_env() -> None:
     assert unstack({}) == []
 
 
-def test_a_wrappers_key_has_a_type_and_a_mask_of_its_own() -> None:
+def test_the_key_of_a_wrapper_has_its_own_type_and_mask() -> None:
     venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Late])
     _, infos = venv.reset(seed=0)
     assert "length" not in infos
@@ -73,7 +75,7 @@ def test_a_wrappers_key_has_a_type_and_a_mask_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_type_that_changes_breaks_the_rollout_and_not_the_batch(workers: int) -> None:
+def test_a_changed_type_breaks_the_rollout_and_not_the_batch(workers: int) -> None:
     venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers)
     venv.reset(seed=0)
     _, _, _, truncations, infos = venv.step(["west", "east"])
@@ -84,7 +86,7 @@ def test_a_type_that_changes_breaks_the_rollout_and_not_the_batch(workers: int) 
     venv.close()
 
 
-def test_numbers_are_learnt_by_their_type() -> None:
+def test_the_first_value_sets_the_type_of_a_key() -> None:
     table = InfoTable(2)
     blank = {key: table[0][key] for key in table[0]}
     more = {
