@@ -14,6 +14,7 @@ from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 from agentgym_hindsight.vector.infos import InfoTable, object_array
 from tests.toy import CorridorEnv
+from tests.vector.simulated import SimulatedTransport
 from tests.vector.worlds import Fickle, Late, StormyEnv
 
 DTYPES = {bool: np.dtype(bool), float: np.dtype(float), int: np.dtype(int)}
@@ -76,7 +77,8 @@ def test_the_key_of_a_wrapper_has_its_own_type_and_mask() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_changed_type_breaks_the_rollout_and_not_the_batch(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers)
+    transport = SimulatedTransport() if workers else None
+    venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers, transport=transport)
     venv.reset(seed=0)
     _, _, _, truncations, infos = venv.step(["west", "east"])
     assert infos["broken"][0].startswith("ConformanceError: Expected info['bonus'] of type int")
