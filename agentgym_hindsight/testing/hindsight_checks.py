@@ -136,7 +136,7 @@ def check_future(tested: EnvUnderTest) -> None:
 
 
 def check_no_leak(tested: EnvUnderTest) -> None:
-    """The observation contains nothing that only hindsight knows."""
+    """The observation contains no privileged text."""
     # Refusals have reasons, and the episodes so far may have no refusal.
     refused = tested.play(tested.twin(), lambda turn, info: NONSENSE, seed=tested.seed, cap=3)
     for played in (*tested.episodes, refused):
