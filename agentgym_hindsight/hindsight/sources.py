@@ -17,7 +17,7 @@ successful_trajectory     another successful rollout of the same task           
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, ClassVar
@@ -114,15 +114,6 @@ class Feedback:
         detail = f", detail={self.detail!r}" if self.detail else ""
         return f"Feedback({self.text!r}, {self.provenance.value}, step={self.step}{detail})"
 
-    def as_dict(self) -> dict[str, Any]:
-        """The feedback as plain data, for JSON."""
-        return {"text": self.text, "provenance": self.provenance.value, "step": self.step, "detail": self.detail}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
-        """Make a feedback from the data of :meth:`as_dict`."""
-        return cls(data["text"], Provenance(data["provenance"]), int(data["step"]), data.get("detail", ""))
-
 
 class _Episode:
     """Holds the value of :attr:`Hindsight.episode`, outside of the dataclass, which has exactly five fields."""
@@ -200,15 +191,6 @@ class Hindsight(_Episode):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (tuple(getattr(self, f.name) for f in fields(self)), self.episode)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The five sources as plain data, for JSON (without ``episode``)."""
-        return {name: None if feedback is None else feedback.as_dict() for name, feedback in self}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Hindsight:
-        """Make a hindsight from the data of :meth:`as_dict`."""
-        return cls(**{n: None if data.get(n) is None else Feedback.from_dict(data[n]) for n in cls.SOURCES})
 
 
 def _rebuild(sources: tuple[Feedback | None, ...], episode: tuple[Hindsight, ...]) -> Hindsight:

@@ -105,9 +105,7 @@ class WorkerEnvs:
     def _start(self, place: int) -> Link:
         worker = self._workers[place]
         if worker is None:
-            worker = self._workers[place] = self._transport.start(
-                self._setups[place], self._shares[place], self._timeout_s
-            )
+            worker = self._workers[place] = self._transport.start(self._setups[place], self._timeout_s)
         return worker
 
     def _alive(self, worker: Link) -> bool:

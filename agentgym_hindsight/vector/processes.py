@@ -35,8 +35,8 @@ class ProcessWorkers:
         if os.name != "posix":
             raise UsageError("Expected a POSIX system for worker processes, got another; try workers=0.")
 
-    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link:
-        return _Process(setup, indices, timeout_s)
+    def start(self, setup: bytes, timeout_s: float) -> Link:
+        return _Process(setup, timeout_s)
 
     def ready(self, links: Sequence[_Process], timeout_s: float) -> list[_Process]:
         by_connection: dict[Any, _Process] = {link.connection: link for link in links}
@@ -44,8 +44,8 @@ class ProcessWorkers:
 
 
 class _Process(Link):
-    def __init__(self, setup: bytes, indices: range, timeout_s: float) -> None:
-        super().__init__(indices)
+    def __init__(self, setup: bytes, timeout_s: float) -> None:
+        super().__init__()
         self._send_s = min(timeout_s, _SEND_S)
         self.connection, theirs = socket.socketpair()
         fd = theirs.fileno()

@@ -31,8 +31,8 @@ class RayWorkers:
         # The vector env replaces a failed actor and marks its rollouts, so Ray must not restart it.
         self._actor = self._ray.remote(EnvServer).options(**{"num_cpus": 1, **options, "max_restarts": 0})
 
-    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link:
-        return _Actor(self._ray, self._actor.remote(setup), indices)
+    def start(self, setup: bytes, timeout_s: float) -> Link:
+        return _Actor(self._ray, self._actor.remote(setup))
 
     def ready(self, links: Sequence[_Actor], timeout_s: float) -> list[_Actor]:
         awaited = {link.answers[0]: link for link in links if link.answers}
@@ -47,8 +47,8 @@ class RayWorkers:
 
 
 class _Actor(Link):
-    def __init__(self, ray: Any, actor: Any, indices: range) -> None:
-        super().__init__(indices)
+    def __init__(self, ray: Any, actor: Any) -> None:
+        super().__init__()
         self._ray, self._actor, self._how = ray, actor, "was ended"
         self.answers: list[Any] = [actor.describe.remote()]
 

@@ -15,8 +15,7 @@ __all__ = ["Link", "Transport"]
 class Link(ABC):
     """The parent's end of one worker. The worker answers each request with one message, in order."""
 
-    def __init__(self, indices: range) -> None:
-        self.indices = indices
+    def __init__(self) -> None:
         self.description: Description | None = None  # None until the worker's first message
 
     def read(self) -> list[tuple[int, Any]]:
@@ -49,7 +48,7 @@ class Link(ABC):
 class Transport(Protocol):
     """A way to run workers. ``setup`` is a pickled :class:`~agentgym_hindsight.vector.worker.WorkerSetup`."""
 
-    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link: ...
+    def start(self, setup: bytes, timeout_s: float) -> Link: ...
 
     def ready(self, links: Sequence[Any], timeout_s: float) -> list[Any]:
         """The links that can be read (or are gone), after a wait of up to ``timeout_s`` for the first."""

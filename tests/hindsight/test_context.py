@@ -268,7 +268,7 @@ def test_an_anchor_block_needs_no_success() -> None:
     )
     feedback = texts("success|immediate@anchor", alone)[0][0]
     assert feedback == "Candidate actions tried from this state:\n" + "\n\n".join(
-        f"{head}\n{feedback}" for head, feedback in ((LOOK, LOOK_IMMEDIATE), (WEST, WEST_IMMEDIATE))
+        f"{head}\n{reply}" for head, reply in ((LOOK, LOOK_IMMEDIATE), (WEST, WEST_IMMEDIATE))
     )
 
 

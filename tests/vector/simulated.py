@@ -24,8 +24,8 @@ class Clock:
 class SimulatedLink(Link):
     """A worker in this process, whose answers arrive after the simulated time of their actions."""
 
-    def __init__(self, clock: Clock, setup: bytes, indices: range) -> None:
-        super().__init__(indices)
+    def __init__(self, clock: Clock, setup: bytes) -> None:
+        super().__init__()
         self.clock, self.server = clock, EnvServer(setup)
         self.arrivals = [(clock.now, self.server.describe())]
         self.closed = False
@@ -61,9 +61,9 @@ class SimulatedTransport:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock, self.started = clock or Clock(), 0
 
-    def start(self, setup: bytes, indices: range, timeout_s: float) -> Link:
+    def start(self, setup: bytes, timeout_s: float) -> Link:
         self.started += 1
-        return SimulatedLink(self.clock, setup, indices)
+        return SimulatedLink(self.clock, setup)
 
     def ready(self, links: Sequence[SimulatedLink], timeout_s: float) -> list[SimulatedLink]:
         first = min(link.next_arrival() for link in links)
