@@ -290,7 +290,7 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
     ("info types", "exactly float", partial(Broken, with_(score=1))),
     ("info types", "exactly tuple", partial(Broken, with_(admissible_actions=["east"]))),
     ("info types", "exactly bool", partial(Broken, with_(won=0))),
-    ("info types", "hold str", partial(Broken, with_(admissible_actions=(b"east",)))),
+    ("info types", "contain str", partial(Broken, with_(admissible_actions=(b"east",)))),
     ("info keys are constant", "reason", partial(Broken, with_(late=True, reason="x"))),
     ("info values", "action_valid=True", partial(Broken, with_(action_valid=False))),
     ("info values", "anchor", partial(Broken, with_(anchor=""))),

@@ -72,7 +72,7 @@ class ChatServer:
             raise UsageError("Expected the model's name, got ''; try a name that the server lists at /v1/models.")
         for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
             if value < least:
-                raise UsageError(f"Expected {name} ≥ {least}, got {value}.")
+                raise UsageError(f"Expected {name} ≥ {least}, got {value}; try {least}.")
         if timeout_s <= 0 or backoff_s < 0:
             raise UsageError(
                 f"Expected a timeout > 0 and a pause ≥ 0 seconds, got {timeout_s} and {backoff_s}; try 120 and 1."

@@ -102,7 +102,8 @@ def check_info_types(tested: EnvUnderTest) -> None:
             wrong = [action for action in info["admissible_actions"] if type(action) is not str]
             if wrong:
                 raise ConformanceError(
-                    f"Expected info['admissible_actions'] from {where} to hold str, got {show(wrong[0])}; try str(…)."
+                    f"Expected info['admissible_actions'] from {where} to contain str, got {show(wrong[0])}; "
+                    "try str(…)."
                 )
 
 

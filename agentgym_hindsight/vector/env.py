@@ -86,7 +86,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         if workers < 0:
             raise UsageError(f"Expected workers ≥ 0, got {workers}; try 0 to play in this process.")
         if group_size < 1 or num_envs % group_size:
-            raise UsageError(f"Expected a group_size that divides num_envs={num_envs}, got {group_size}.")
+            raise UsageError(f"Expected a group_size that divides num_envs={num_envs}, got {group_size}; try 1.")
         if transport is not None and not workers:
             raise UsageError("Expected workers ≥ 1 with a transport, got 0; try workers=4.")
         if timeout_s <= 0:
@@ -142,7 +142,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
                 raise UsageError("Expected tasks once, got them as an argument and in options; try one of the two.")
             tasks = options.pop("tasks")
         if tasks is not None and {"task", "task_id"} & options.keys():
-            raise UsageError("Expected either tasks or options['task'], got both; try tasks alone.")
+            raise UsageError("Expected either tasks or options['task'], got both; try only tasks.")
         given = None if tasks is None else self._tasks_per_env(tasks)
         super().reset(seed=seed)
         self._jobs = self._plan(seed, options, given)
@@ -240,7 +240,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         if len(given) != self.num_envs:
             raise UsageError(
                 f"Expected {self.num_envs} tasks (one an env) or 1 to {groups} (one a group), got {len(given)}; "
-                "try giving a long panel in slices."
+                "try slices of a long panel."
             )
         for start in range(0, self.num_envs, self.group_size):
             ids = {_task_id(task) for task in given[start : start + self.group_size]}
@@ -310,7 +310,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             if len(expected) > 1:
                 raise ConformanceError(
                     f"Expected one task in group {start // self.group_size}, got {', '.join(sorted(expected))}; "
-                    "try an env whose reset depends on its seed and options alone."
+                    "try an env whose reset depends only on its seed and options."
                 )
             for index in members:
                 if expected and self._broken[index]:
