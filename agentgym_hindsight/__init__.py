@@ -40,11 +40,11 @@ __all__ = [
 
 register_envs()
 
-_ROOMS = ("baselines", "envs", "hindsight", "testing", "vector", "wrappers")
+_SUBPACKAGES = ("baselines", "envs", "hindsight", "testing", "vector", "wrappers")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``agentgym_hindsight.testing`` and the like, imported when they are first named."""
-    if name in _ROOMS:
+    """Import ``agentgym_hindsight.testing`` and the other subpackages at their first use."""
+    if name in _SUBPACKAGES:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

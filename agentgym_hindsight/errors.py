@@ -1,21 +1,21 @@
-"""Every error this library raises on purpose.
+"""The exceptions of this library.
 
     HindsightError
-    ├── UsageError (ValueError)          a caller asked for something that does not make sense
+    ├── UsageError (ValueError)          an argument or a call is not valid
     │   ├── UnknownNameError             a protocol, split, mode, policy … that does not exist; proposes the nearest
-    │   └── ResetNeededError             step() before reset(), or after the episode ended
-    ├── DataError                        what was read is missing, damaged or of another version
-    │   ├── MissingDataError             a file or folder is not there; names it and the cure
-    │   ├── DamagedDataError             a file is there but cannot be used; names it, the place and the cure
+    │   └── ResetNeededError             step() before reset(), or after the end of the episode
+    ├── DataError                        data is missing, damaged or of another version
+    │   ├── MissingDataError             a file or folder does not exist; names it and the fix
+    │   ├── DamagedDataError             a file cannot be used; names it, the position and the fix
     │   └── SchemaError                  a stored trajectory has another schema version or shape
-    ├── MissingExtraError (ImportError)  an optional dependency is absent; gives the exact pip command
+    ├── MissingExtraError (ImportError)  an optional dependency is not installed; gives the exact pip command
     ├── BackendError                     the genuine engine or a server behind an env failed
     │   └── WorkerError                  a worker process died or hung
-    ├── JudgeError                       an LLM judge did not answer usefully
-    └── ConformanceError (AssertionError) an env breaks the standard; the message says how to mend it
-        └── testing.session.NotPlayable  it cannot be played at all
+    ├── JudgeError                       an LLM judge gave no usable answer
+    └── ConformanceError (AssertionError) an env breaks the standard; the message says how to fix it
+        └── testing.env_under_test.NotPlayable  no episode of the env can be played
 
-Messages have one shape, Gymnasium's: what was expected, what came instead, what to try.
+Messages have Gymnasium's shape: what was expected, what was given, what to try.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ __all__ = [
 
 
 class HindsightError(Exception):
-    """Root of every error raised on purpose by this library."""
+    """Base class of the exceptions of this library."""
 
 
 class UsageError(HindsightError, ValueError):
-    """A caller asked for something that does not make sense."""
+    """An argument or a call is not valid."""
 
 
 class UnknownNameError(UsageError):
-    """A name that does not exist; the message proposes the nearest one that does."""
+    """A name that does not exist. The message proposes the nearest existing name."""
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         options = sorted(known)
         near = get_close_matches(str(name), options, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        listed = f"Known: {', '.join(options)}." if options else "There is none of that name."
+        listed = f"Known: {', '.join(options)}." if options else "No names are known."
         super().__init__(f"Expected a known {kind}, got {name!r}; {hint}{listed}")
         self.kind, self.name, self.known = kind, name, tuple(options)
 
@@ -64,19 +64,19 @@ class UnknownNameError(UsageError):
 
 
 class ResetNeededError(UsageError):
-    """``step`` was called before ``reset`` or after the episode had ended."""
+    """``step`` was called before ``reset``, or after the end of the episode."""
 
 
 class DataError(HindsightError):
-    """What was read is missing, damaged or of another version."""
+    """Data is missing, damaged or of another version."""
 
 
 class MissingDataError(DataError, FileNotFoundError):
-    """A file or folder is not there."""
+    """A file or folder does not exist."""
 
 
 class DamagedDataError(DataError):
-    """A file is there but cannot be used."""
+    """A file exists but cannot be used."""
 
 
 class SchemaError(DataError):
@@ -84,7 +84,7 @@ class SchemaError(DataError):
 
 
 class MissingExtraError(HindsightError, ImportError):
-    """An optional dependency is absent."""
+    """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, why: str) -> None:
         super().__init__(
@@ -106,8 +106,8 @@ class WorkerError(BackendError):
 
 
 class JudgeError(HindsightError):
-    """An LLM judge did not answer usefully."""
+    """An LLM judge gave no usable answer."""
 
 
 class ConformanceError(HindsightError, AssertionError):
-    """An env breaks the standard."""
+    """An env does not follow the standard of this library."""

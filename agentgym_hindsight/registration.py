@@ -1,4 +1,4 @@
-"""One table of ids. Importing this package puts them into Gymnasium's registry; nothing heavy is imported for it."""
+"""The table of env ids. Importing this package registers them in Gymnasium; no backend is imported for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ENVS", "EnvEntry", "register_envs"]
 
 
 class EnvEntry(NamedTuple):
-    """A registered id. Entry points are strings, so that a backend is imported when it is first made."""
+    """A registered id. Entry points are strings, so a backend is imported only when the env is made."""
 
     id: str
     entry_point: str
@@ -21,17 +21,17 @@ ENVS: tuple[EnvEntry, ...] = (
     EnvEntry(
         "ALFWorld-Hindsight-v0",
         "agentgym_hindsight.envs.alfworld.env:ALFWorldEnv",
-        "household tasks in text; embedded houses, or the official games where they are installed",
+        "household tasks in text; embedded houses, or the official games if they are installed",
     ),
     EnvEntry(
         "WebShop-Hindsight-v0",
         "agentgym_hindsight.envs.webshop.env:WebShopEnv",
-        "shopping by instruction; an embedded shop, or the official catalogue where its files are",
+        "shopping by instruction; an embedded shop, or the official catalogue if its files are found",
     ),
     EnvEntry(
         "AppWorld-Hindsight-v0",
         "agentgym_hindsight.envs.appworld.env:AppWorldEnv",
-        "tasks in a world of apps, done by writing code; a miniature world, or the official benchmark",
+        "tasks in a world of apps, solved by writing code; a miniature world, or the official benchmark",
     ),
 )
 
@@ -40,7 +40,7 @@ def register_envs() -> None:
     """Register every id that is not registered yet."""
     for entry in ENVS:
         if entry.id not in gym.registry:
-            # The env orders reset and step itself, with an error that says how to mend it.
+            # HindsightEnv checks the order of reset and step itself, with an error that says what to do.
             gym.register(
                 entry.id,
                 entry_point=entry.entry_point,
@@ -50,5 +50,5 @@ def register_envs() -> None:
 
 
 def _vector_name(env_id: str) -> str:
-    """The attribute of ``agentgym_hindsight.vector`` that makes a vector of this id ("-" is no Python name)."""
+    """The attribute of ``agentgym_hindsight.vector`` that makes a vector env of this id. A name cannot contain "-"."""
     return "make_" + env_id.replace("-", "_")

@@ -1,9 +1,9 @@
-"""Text spaces for text worlds.
+"""A space of text of any characters.
 
-Gymnasium's ``Text`` checks every character against a character set (ASCII by default), so a 2 kB observation costs
-microseconds and an "é" is illegal; ``AsyncVectorEnv`` copies it through fixed-width shared memory and hands back
-zeros. :class:`UnicodeText` accepts any string up to a length and refuses shared memory with a message that says what
-to use instead.
+Gymnasium's ``Text`` checks every character against a character set (ASCII by default): the check of a 2 kB observation
+takes microseconds, and "é" is not allowed. ``AsyncVectorEnv`` copies text through shared memory of a fixed width and
+returns zeros. :class:`UnicodeText` accepts any string up to a length. It refuses shared memory, with an error that says
+what to use instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SAMPLE_LENGTH = 24
 class UnicodeText(Space[str]):
     """Any Python string of at most ``max_length`` characters.
 
-    ``samples`` are what :meth:`sample` draws from (plausible actions, say); without them it draws short nonsense.
+    :meth:`sample` draws from ``samples`` (for example plausible actions). Without them it draws random letters.
 
     >>> space = UnicodeText(max_length=100, samples=("look", "inventory"))
     >>> space.contains("naïve \\u2615"), space.contains(3), space.contains("x" * 101)
@@ -59,7 +59,7 @@ class UnicodeText(Space[str]):
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         if mask is not None or probability is not None:
-            raise UsageError("Expected sample() without mask, got one; draw from info['admissible_actions'] instead.")
+            raise UsageError("Expected sample() without mask, got one; try drawing from info['admissible_actions'].")
         if self.samples:
             return self.samples[int(self.np_random.integers(len(self.samples)))]
         letters = self.np_random.integers(len(_SAMPLE_ALPHABET), size=_SAMPLE_LENGTH)

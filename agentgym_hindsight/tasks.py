@@ -1,7 +1,8 @@
-"""Tasks and panels of tasks: what is played, named so that every machine names it alike.
+"""Tasks and lists of tasks.
 
-A :class:`Task` is identified by a hash of its content, never by a file name or a position. A :class:`TaskPanel` is an
-ordered, immutable list of tasks with a fingerprint: two runs over panels of equal fingerprint are comparable.
+The id of a :class:`Task` is a hash of its content, never a file name or a position, so it is the same on every machine.
+A :class:`TaskPanel` is an ordered, immutable list of tasks with a fingerprint: two runs over panels of equal
+fingerprint are comparable.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MANIFEST_VERSION = 1
 
 
 def content_hash(*parts: str | bytes) -> str:
-    """Sixteen hex digits that depend on the parts alone: the id of a task, the key of an anchor.
+    """Sixteen hex digits that depend only on the parts. Used as task id and as anchor key.
 
     >>> content_hash("a", "b") == content_hash("a", "b") != content_hash("ab")
     True
@@ -38,17 +39,17 @@ def content_hash(*parts: str | bytes) -> str:
 
 
 def seeded_int(*parts: object, bits: int = 64) -> int:
-    """An integer that depends on the parts alone: the same on every machine, Python version and hash seed."""
+    """An integer that depends only on the parts, not on the machine, the Python version or the hash seed."""
     text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=bits // 8).digest(), "big")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do in one world.
+    """A task of one world.
 
-    ``locator`` tells the backend where to find it (``"embedded/standard/train/17"``, a path below the data folder)
-    and is no part of the identity.
+    ``locator`` says where the backend finds the task (``"embedded/standard/train/17"``, or a path below the data
+    folder). It is not part of the task's identity.
     """
 
     id: str
@@ -61,10 +62,10 @@ class Task:
 
 
 class SeededOrder:
-    """Visits ``range(n)`` in an order drawn from a seed, each once, then again: no replacement, O(1) memory.
+    """A seeded order of ``range(n)``: each number once, then the same order again. Needs O(1) memory.
 
-    An affine walk ``(a·i + b) mod n`` with a coprime to n. Enough to mix a manifest that is itself ordered by hash,
-    and far cheaper than shuffling thousands of tasks at every ``reset(seed=…)``.
+    The order is the affine sequence ``(a·i + b) mod n`` with a coprime to n. It mixes well enough, because a manifest
+    is itself ordered by hash, and it is much cheaper than shuffling thousands of tasks at every ``reset(seed=…)``.
 
     >>> sorted(SeededOrder(7, seed=3)[i] for i in range(7))
     [0, 1, 2, 3, 4, 5, 6]
@@ -99,7 +100,7 @@ class TaskPanel(Sequence[Task]):
             twice = [task_id for task_id, count in Counter(task.id for task in self._tasks).items() if count > 1]
             raise UsageError(
                 f"Expected every task once in a panel, got {len(twice)} task(s) twice (first: {twice[0]}); "
-                "try removing the copies."
+                "try removing the duplicates."
             )
 
     @overload
@@ -136,16 +137,16 @@ class TaskPanel(Sequence[Task]):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids in order."""
+        """The task ids in order."""
         return tuple(task.id for task in self._tasks)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the ids in their order: equal fingerprints mean the same panel."""
+        """Hash of the ids in their order. Equal fingerprints mean the same panel."""
         return content_hash(*self.ids)
 
     def counts(self, by: str = "category") -> dict[str, int]:
-        """How many tasks there are of each category (or split, backend …)."""
+        """The number of tasks of each category (or split, backend …)."""
         return dict(sorted(Counter(str(getattr(task, by)) for task in self._tasks).items()))
 
     def select(
@@ -168,14 +169,14 @@ class TaskPanel(Sequence[Task]):
         )
 
     def sample(self, n: int, seed: int) -> TaskPanel:
-        """``n`` tasks drawn by the seed without replacement; the same n and seed give the same panel everywhere."""
+        """Draw ``n`` tasks without replacement. The result depends only on n, the seed and the set of tasks."""
         if not 0 <= n <= len(self):
             raise UsageError(f"Expected at most {len(self)} tasks, got n={n}; try a smaller sample.")
         keyed = sorted(self._tasks, key=lambda task: content_hash("sample", str(seed), task.id))
         return TaskPanel(keyed[:n], name=self.name)
 
     def save(self, path: str | Path) -> None:
-        """Write the panel as a manifest (JSON) that :meth:`load` reads on any machine."""
+        """Write the panel as a manifest (JSON) that :meth:`load` can read on any machine."""
         document = {
             "schema": _MANIFEST_SCHEMA,
             "version": _MANIFEST_VERSION,
@@ -190,7 +191,7 @@ class TaskPanel(Sequence[Task]):
         """Read a manifest written by :meth:`save`."""
         path = Path(path)
         if not path.is_file():
-            raise MissingDataError(f"Expected a panel manifest at {path}, found nothing; try TaskPanel.save first.")
+            raise MissingDataError(f"Expected a panel manifest at {path}, found no file; try TaskPanel.save first.")
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if (document["schema"], document["version"]) != (_MANIFEST_SCHEMA, _MANIFEST_VERSION):
@@ -204,10 +205,11 @@ class TaskPanel(Sequence[Task]):
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(
-                f"Expected a panel manifest in {path}, got {error!r}; try saving it anew."
+                f"Expected a panel manifest in {path}, got {error!r}; try saving it again."
             ) from error
         if stated != panel.fingerprint:
             raise DamagedDataError(
-                f"Expected fingerprint {stated} in {path}, got {panel.fingerprint}: it was edited; try saving it anew."
+                f"Expected fingerprint {stated} in {path}, got {panel.fingerprint} (the file was edited); "
+                "try saving it again."
             )
         return panel

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes: in one process, over four workers, in a new interpreter."""
+"""The same seed gives the same bytes: in one process, with four workers, in a new interpreter."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _bytes(folder: Path, name: str, *more: str) -> bytes:
     return out.read_bytes()
 
 
-def test_one_process_four_workers_and_any_width(tmp_path: Path) -> None:
+def test_the_number_of_workers_and_envs_does_not_matter(tmp_path: Path) -> None:
     expected = _bytes(tmp_path, "one")
     assert expected.count(b"\n") == 18
     assert _bytes(tmp_path, "narrow", "--num-envs", "5") == expected
     assert _bytes(tmp_path, "workers", "--workers", "4") == expected
 
 
-def test_a_new_interpreter_with_another_hash_seed(tmp_path: Path) -> None:
+def test_the_hash_seed_does_not_matter(tmp_path: Path) -> None:
     expected = _bytes(tmp_path, "here")
     out = tmp_path / "there.jsonl"
     subprocess.run(

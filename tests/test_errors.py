@@ -19,14 +19,14 @@ def build(kind: type[HindsightError]) -> HindsightError:
     return kind("Expected a, got b; try c.")
 
 
-def test_all_is_the_whole_tree() -> None:
+def test_all_lists_every_exception() -> None:
     defined = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert defined == set(errors.__all__)
     assert all(issubclass(kind, HindsightError) for kind in CLASSES)
     assert agentgym_hindsight.errors is errors
 
 
-def test_the_drawn_tree_is_the_real_one() -> None:
+def test_the_docstring_shows_every_exception() -> None:
     drawn = errors.__doc__ or ""
     for kind in CLASSES:
         assert kind.__name__ in drawn
@@ -46,13 +46,13 @@ def test_the_drawn_tree_is_the_real_one() -> None:
         (errors.SchemaError, errors.DataError),
     ],
 )
-def test_errors_are_what_they_say(kind: type[Exception], builtin: type[Exception]) -> None:
+def test_exceptions_have_builtin_bases(kind: type[Exception], builtin: type[Exception]) -> None:
     with pytest.raises(builtin):
         raise build(kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_errors_cross_processes(kind: type[HindsightError]) -> None:
+def test_exceptions_can_be_pickled(kind: type[HindsightError]) -> None:
     error = build(kind)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
@@ -60,15 +60,15 @@ def test_errors_cross_processes(kind: type[HindsightError]) -> None:
     assert again.__dict__ == error.__dict__
 
 
-def test_unknown_name_proposes_the_nearest() -> None:
+def test_unknown_name_proposes_the_nearest_name() -> None:
     error = UnknownNameError("split", "tran", iter(["valid", "train"]))
     assert str(error) == "Expected a known split, got 'tran'; did you mean 'train'? Known: train, valid."
     assert (error.kind, error.name, error.known) == ("split", "tran", ("train", "valid"))
     assert "did you mean" not in str(UnknownNameError("split", "zzz", ["train"]))
-    assert "There is none" in str(UnknownNameError("split", 3, []))
+    assert "No names are known." in str(UnknownNameError("split", 3, []))
 
 
-def test_missing_extra_gives_the_command() -> None:
+def test_missing_extra_gives_the_pip_command() -> None:
     error = MissingExtraError("torch", "train", "Training")
     assert "Training needs the package 'torch'" in str(error)
     assert "pip install 'agentgym-hindsight[train]'" in str(error)

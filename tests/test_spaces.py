@@ -17,7 +17,7 @@ def test_contains_any_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [3, None, b"look", ["look"], np.str_("ok").encode()])
-def test_contains_text_only(value: object) -> None:
+def test_contains_only_text(value: object) -> None:
     assert value not in UnicodeText()
 
 
@@ -66,7 +66,7 @@ def test_json() -> None:
     assert not space.is_np_flattenable
 
 
-def test_shared_memory_is_refused_with_a_way_out() -> None:
+def test_shared_memory_is_refused_with_an_alternative() -> None:
     with pytest.raises(UsageError, match="HindsightVectorEnv"):
         create_shared_memory(UnicodeText(), 2)
 

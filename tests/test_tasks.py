@@ -23,10 +23,10 @@ def test_content_hash() -> None:
     assert len(content_hash("a")) == 16
     assert content_hash("a", b"b") == content_hash(b"a", "b")
     assert len({content_hash(*parts) for parts in (("a", "b"), ("ab",), ("b", "a"), ("", "ab"), ("ab", ""), ())}) == 6
-    assert content_hash("\ud800")  # a broken surrogate is content too
+    assert content_hash("\ud800")  # a lone surrogate is content too
 
 
-def test_hashes_are_the_same_everywhere() -> None:
+def test_hashes_do_not_depend_on_the_hash_seed() -> None:
     code = "from agentgym_hindsight.tasks import *; print(content_hash('é', 'b'), seeded_int('x', 3, None))"
     for seed in ("0", "1"):
         done = subprocess.run(
@@ -48,7 +48,7 @@ def test_seeded_int() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 12, 100, 3553])
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
-def test_an_order_visits_everything_once_and_again(n: int, seed: int) -> None:
+def test_an_order_visits_every_index_once_and_then_repeats(n: int, seed: int) -> None:
     order = SeededOrder(n, seed)
     first = [order[i] for i in range(n)]
     assert sorted(first) == list(range(n))
@@ -84,7 +84,7 @@ def test_a_panel_is_a_sequence(panel: TaskPanel) -> None:
         panel[99]
 
 
-def test_a_task_stands_once_in_a_panel() -> None:
+def test_a_panel_refuses_a_task_that_comes_twice() -> None:
     with pytest.raises(UsageError, match=r"1 task\(s\) twice \(first: 00\)"):
         TaskPanel([TASKS[0], TASKS[1], TASKS[0]])
 
@@ -121,7 +121,7 @@ def test_save_and_load(panel: TaskPanel, tmp_path: Path) -> None:
     again = TaskPanel.load(str(path))
     assert again == panel
     assert again.name == "demo"
-    with pytest.raises(MissingDataError, match="found nothing"):
+    with pytest.raises(MissingDataError, match="found no file"):
         TaskPanel.load(tmp_path / "none.json")
 
 
@@ -138,7 +138,7 @@ def test_save_and_load(panel: TaskPanel, tmp_path: Path) -> None:
         (lambda document: document["tasks"][0].update(colour="red"), "TypeError"),
     ],
 )
-def test_damaged_manifests(panel: TaskPanel, tmp_path: Path, change: object, word: str) -> None:
+def test_damaged_manifests_are_refused(panel: TaskPanel, tmp_path: Path, change: object, word: str) -> None:
     path = tmp_path / "panel.json"
     panel.save(path)
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -149,7 +149,7 @@ def test_damaged_manifests(panel: TaskPanel, tmp_path: Path, change: object, wor
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '"x"', "\x00"])
-def test_files_that_are_no_manifest(tmp_path: Path, text: str) -> None:
+def test_other_files_are_refused_as_manifests(tmp_path: Path, text: str) -> None:
     path = tmp_path / "panel.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DamagedDataError, match="panel manifest"):

@@ -1,4 +1,4 @@
-"""The conformance kit: every check passes on a good env and fails on one that breaks just its rule."""
+"""The conformance checks: each passes on a correct env, and fails on an env that breaks only its rule."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if ENFORCED_ID not in gym.registry:
 
 
 class Broken(CorridorEnv):
-    """A corridor whose answers are spoilt on their way out."""
+    """A corridor whose infos and step results are changed before they are returned."""
 
-    def __init__(self, spoil_info: Any = None, spoil_step: Any = None, backend: Any = None, **kwargs: Any) -> None:
+    def __init__(self, change_info: Any = None, change_step: Any = None, backend: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.spoil_info, self.spoil_step = spoil_info, spoil_step
+        self.change_info, self.change_step = change_info, change_step
         if backend is not None:
             self.backend = backend
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         info = super()._info(turn, hindsight)
-        return self.spoil_info(info) if self.spoil_info else info
+        return self.change_info(info) if self.change_info else info
 
     def step(self, action: str) -> Any:
         result = super().step(action)
-        return self.spoil_step(*result) if self.spoil_step else result
+        return self.change_step(*result) if self.change_step else result
 
 
 def without(key: str) -> Callable[..., Any]:
@@ -51,57 +51,57 @@ def without(key: str) -> Callable[..., Any]:
 
 
 def with_(**changes: Any) -> Callable[..., Any]:
-    """Info with some values replaced, given as values or as functions of the info; on steps only with ``late``."""
+    """An info with some values replaced, given as values or as functions of the info. ``late`` changes only steps."""
     late = changes.pop("late", False)
 
-    def spoil(info: dict[str, Any]) -> dict[str, Any]:
+    def modify(info: dict[str, Any]) -> dict[str, Any]:
         if late and info["step"] == 0:
             return info
         return {**info, **{key: value(info) if callable(value) else value for key, value in changes.items()}}
 
-    return spoil
+    return modify
 
 
 def hindsight_with(**changes: Callable[[Hindsight], Any]) -> Callable[..., Any]:
-    """Steps with some sources replaced, in the terminal episode too."""
+    """Steps with some sources replaced, also in the terminal episode."""
 
     def one(each: Hindsight) -> Hindsight:
         return each.replace(**{name: value(each) for name, value in changes.items()})
 
-    def spoil(info: dict[str, Any]) -> dict[str, Any]:
+    def modify(info: dict[str, Any]) -> dict[str, Any]:
         whole: Hindsight = info["hindsight"]
         if info["step"] == 0:
             return info
-        spoilt = one(whole)
+        changed = one(whole)
         if whole.is_final:
-            spoilt = spoilt.with_episode(tuple(one(each) for each in whole.episode))
-        return {**info, "hindsight": spoilt}
+            changed = changed.with_episode(tuple(one(each) for each in whole.episode))
+        return {**info, "hindsight": changed}
 
-    return spoil
+    return modify
 
 
 def episode_of(change: Callable[[tuple[Hindsight, ...]], Any]) -> Callable[..., Any]:
-    def spoil(info: dict[str, Any]) -> dict[str, Any]:
+    def modify(info: dict[str, Any]) -> dict[str, Any]:
         whole: Hindsight = info["hindsight"]
         return {**info, "hindsight": whole.with_episode(change(whole.episode))} if whole.is_final else info
 
-    return spoil
+    return modify
 
 
-class Unplayable(CorridorEnv):
+class ResetRaises(CorridorEnv):
     def reset(self, **kwargs: Any) -> Any:
         raise RuntimeError("no power")
 
 
-class Endless(CorridorEnv):
+class NeverEnds(CorridorEnv):
     def step(self, action: str) -> Any:
         observation, reward, _, _, info = super().step("fly")
         self._over = False
         return observation, reward, False, False, {**info, "hindsight": info["hindsight"]}
 
 
-class Forgiving(CorridorEnv):
-    """Answers after the end as if nothing had happened."""
+class StepsAfterEnd(CorridorEnv):
+    """Accepts steps after the end."""
 
     def step(self, action: str) -> Any:
         if self._over and self._turn is not None:
@@ -109,8 +109,8 @@ class Forgiving(CorridorEnv):
         return super().step(action)
 
 
-class Eager(CorridorEnv):
-    """Steps before reset."""
+class StepsBeforeReset(CorridorEnv):
+    """Accepts steps before reset."""
 
     def step(self, action: str) -> Any:
         if self.task is None:
@@ -140,8 +140,8 @@ class FutureTooShort(CorridorEnv):
         )
 
 
-def current_as_it_was(episode: tuple[Hindsight, ...]) -> tuple[Hindsight, ...]:
-    """The current trajectory of every step only through that step, not whole."""
+def growing_current(episode: tuple[Hindsight, ...]) -> tuple[Hindsight, ...]:
+    """The current trajectory of every step only up to that step, instead of the whole rollout."""
     texts = [
         "\n".join(each.immediate_feedback.text for each in episode[: k + 1] if each.immediate_feedback)
         for k in range(len(episode))
@@ -152,19 +152,19 @@ def current_as_it_was(episode: tuple[Hindsight, ...]) -> tuple[Hindsight, ...]:
     )
 
 
-class Talkative(CorridorEnv):
+class LeaksDetail(CorridorEnv):
     def step(self, action: str) -> Any:
         observation, *rest, info = super().step(action)
         return f"{observation} {info['hindsight'].immediate_feedback.detail}", *rest, info
 
 
-class Whispering(CorridorEnv):
+class LeaksTranscript(CorridorEnv):
     def step(self, action: str) -> Any:
         observation, *rest, info = super().step(action)
         return f"{observation}\n{info['hindsight'].current_trajectory.text}", *rest, info
 
 
-class Forgetful(CorridorEnv):
+class RecordsTooLittle(CorridorEnv):
     def trajectory(self, **changes: Any) -> Trajectory:
         whole = super().trajectory(**changes)
         return whole.replace(steps=whole.steps[1:])
@@ -173,14 +173,14 @@ class Forgetful(CorridorEnv):
 COUNTER = itertools.count()
 
 
-class Gambling(CorridorEnv):
+class UsesGlobalRandom(CorridorEnv):
     def reset(self, **kwargs: Any) -> Any:
         random.random()
         return super().reset(**kwargs)
 
 
-class OneName(CorridorBackend):
-    """Every task has the same id."""
+class SameTaskId(CorridorBackend):
+    """Gives every task the same id."""
 
     def task(self, split: str, index: int) -> Task:
         task = super().task(split, index)
@@ -190,14 +190,14 @@ class OneName(CorridorBackend):
         return self.task("train", 0)
 
 
-class Deaf(CorridorEnv):
-    """Ignores which task it is asked for."""
+class IgnoresTask(CorridorEnv):
+    """Ignores the requested task."""
 
     def _choose(self, seed: int | None, options: Any) -> Task:
         return super()._choose(seed, {})
 
 
-class Obliging(CorridorBackend):
+class AcceptsUnknownTask(CorridorBackend):
     def find(self, task_id: str) -> Task:
         try:
             return super().find(task_id)
@@ -205,27 +205,27 @@ class Obliging(CorridorBackend):
             return self.task("train", 0)
 
 
-class Fussy(CorridorBackend):
+class RaisesOnEmptyAction(CorridorBackend):
     def act(self, action: str) -> Turn:
         if not action.strip():
             raise ValueError("empty action")
         return super().act(action)
 
 
-class Boastful(CorridorBackend):
-    """Lists what it does not accept."""
+class ListsInvalidAction(CorridorBackend):
+    """Lists an action that it does not accept."""
 
     def act(self, action: str) -> Turn:
         turn = super().act(action)
         return turn._replace(admissible_actions=("dig", *turn.admissible_actions))
 
 
-class Polite(CorridorBackend):
+class AcceptsNonsense(CorridorBackend):
     def act(self, action: str) -> Turn:
         return super().act(action)._replace(valid=True)
 
 
-class Limitless(CorridorEnv):
+class NeverTruncates(CorridorEnv):
     def step(self, action: str) -> Any:
         limit, self.max_steps = self.max_steps, 10**9
         result = super().step(action)
@@ -233,8 +233,8 @@ class Limitless(CorridorEnv):
         return result
 
 
-class Impatient(CorridorEnv):
-    """Ends before its own limit."""
+class TruncatesEarly(CorridorEnv):
+    """Truncates before its own limit."""
 
     def step(self, action: str) -> Any:
         limit, self.max_steps = self.max_steps, 7
@@ -243,11 +243,11 @@ class Impatient(CorridorEnv):
         return result
 
 
-class Unrecorded(gym.Wrapper[str, str, str, str]):
-    """A wrapper that no spec can rebuild."""
+class RecordsNoArguments(gym.Wrapper[str, str, str, str]):
+    """A wrapper that cannot be made from a spec."""
 
 
-class Nudged(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
+class RecordsWrongArgument(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     """A wrapper that records another argument than it was given."""
 
     def __init__(self, env: gym.Env[str, str], word: str = "") -> None:
@@ -277,20 +277,20 @@ def immediate(each: Hindsight) -> Feedback | None:
 
 
 def late_step(each: Hindsight) -> Feedback | None:
-    said = each.immediate_feedback
-    return None if said is None else Feedback(said.text, said.provenance, said.step + 1)
+    feedback = each.immediate_feedback
+    return None if feedback is None else Feedback(feedback.text, feedback.provenance, feedback.step + 1)
 
 
 #: (the check that must fail, a word of its message, a function that makes the env)
 BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
-    ("episodes play", "no power", Unplayable),
-    ("episodes play", "to end", Endless),
+    ("episodes play", "no power", ResetRaises),
+    ("episodes play", "to end", NeverEnds),
     ("info keys", "expert_action", partial(Broken, without("expert_action"))),
     ("info keys", "admissible_actions", partial(Broken, without("admissible_actions"))),
     ("info types", "exactly float", partial(Broken, with_(score=1))),
     ("info types", "exactly tuple", partial(Broken, with_(admissible_actions=["east"]))),
     ("info types", "exactly bool", partial(Broken, with_(won=0))),
-    ("info types", "hold str", partial(Broken, with_(admissible_actions=(b"east",)))),
+    ("info types", "contain str", partial(Broken, with_(admissible_actions=(b"east",)))),
     ("info keys are constant", "reason", partial(Broken, with_(late=True, reason="x"))),
     ("info values", "action_valid=True", partial(Broken, with_(action_valid=False))),
     ("info values", "anchor", partial(Broken, with_(anchor=""))),
@@ -303,11 +303,11 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
     ("step types", "either", partial(Broken, None, lambda o, r, t, u, i: (o, r, t, t, i))),
     ("step types", "observations in", narrow),
     ("gymnasium", "check_env", no_spaces),
-    ("reset needed", "after the episode", Forgiving),
-    ("reset needed", "before reset", Eager),
+    ("reset needed", "after the episode", StepsAfterEnd),
+    ("reset needed", "before reset", StepsBeforeReset),
     ("source times", "no hindsight from reset", partial(Broken, with_(hindsight=Hindsight(Feedback("x"))))),
     ("source times", "None for next_observation", partial(Broken, hindsight_with(next_observation=lambda each: None))),
-    ("source times", "speak of step 0", partial(Broken, hindsight_with(immediate_feedback=late_step))),
+    ("source times", "describe step 0", partial(Broken, hindsight_with(immediate_feedback=late_step))),
     ("source times", "as Feedback", partial(Broken, hindsight_with(immediate_feedback=lambda each: "text"))),
     ("source times", "only at the end", partial(Broken, hindsight_with(future_trajectory=immediate))),
     ("terminal episode", "for each of the", partial(Broken, episode_of(lambda episode: ()))),
@@ -318,47 +318,47 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
         "got None",
         partial(Broken, episode_of(lambda episode: tuple(each.replace(future_trajectory=None) for each in episode))),
     ),
-    ("terminal episode", "stay what it was", partial(Broken, episode_of(lambda episode: episode[::-1]))),
+    ("terminal episode", "an unchanged", partial(Broken, episode_of(lambda episode: episode[::-1]))),
     ("future", "its own action", FutureWithItself),
     ("future", "every later step", FutureTooShort),
-    ("future", "whole rollout", partial(Broken, episode_of(current_as_it_was))),
+    ("future", "whole rollout", partial(Broken, episode_of(growing_current))),
     (
         "future",
         "empty future",
         partial(Broken, episode_of(lambda e: (*e[:-1], e[-1].replace(future_trajectory=Feedback("more"))))),
     ),
     ("sources differ", "same text", partial(Broken, hindsight_with(current_trajectory=immediate))),
-    ("no leak", "reason (detail)", Talkative),
-    ("no leak", "current_trajectory", Whispering),
-    ("record", "actions", Forgetful),
+    ("no leak", "reason (detail)", LeaksDetail),
+    ("no leak", "current_trajectory", LeaksTranscript),
+    ("record", "actions", RecordsTooLittle),
     ("determinism", "play the same", partial(Broken, with_(extra=lambda info: next(COUNTER)))),
-    ("global generators", "random", Gambling),
-    ("task identity", "one task", lambda: Broken(backend=OneName())),
-    ("task identity", "through an episode", partial(Broken, with_(late=True, goal="something else"))),
-    ("task replay", "replay", Deaf),
-    ("unknown task", "no-such-task-id", lambda: Broken(backend=Obliging())),
-    ("anchors", "tell states apart", partial(Broken, with_(anchor="s:here"))),
+    ("global generators", "random", UsesGlobalRandom),
+    ("task identity", "one task", lambda: Broken(backend=SameTaskId())),
+    ("task identity", "in an episode", partial(Broken, with_(late=True, goal="something else"))),
+    ("task replay", "replay", IgnoresTask),
+    ("unknown task", "no-such-task-id", lambda: Broken(backend=AcceptsUnknownTask())),
+    ("anchors", "different states", partial(Broken, with_(anchor="s:here"))),
     ("anchors", "equal anchors", partial(Broken, with_(anchor=lambda info: f"s:{next(COUNTER)}"))),
-    ("admissible actions", "'dig'", lambda: Broken(backend=Boastful())),
-    ("nonsense", "action_valid=False", lambda: Broken(backend=Polite())),
-    ("odd actions", "survived", lambda: Broken(backend=Fussy())),
+    ("admissible actions", "'dig'", lambda: Broken(backend=ListsInvalidAction())),
+    ("nonsense", "action_valid=False", lambda: Broken(backend=AcceptsNonsense())),
+    ("odd actions", "a reply to the action", lambda: Broken(backend=RaisesOnEmptyAction())),
     (
         "odd actions",
         "standard info",
         partial(Broken, None, lambda o, r, t, u, i: (o, r, t, u, {} if i["extra"].room == 0 else i)),
     ),
-    ("truncation", "without an end", Limitless),
-    ("truncation", "max_steps = 50", Impatient),
+    ("truncation", "without an end", NeverTruncates),
+    ("truncation", "max_steps = 50", TruncatesEarly),
     ("pickling", "picklable", partial(Broken, with_(extra=lambda info: lambda: 0))),
     ("pickling", "equal after", partial(Broken, with_(extra=lambda info: object()))),
-    ("spec", "to rebuild", lambda: Unrecorded(gym.make(ENV_ID))),
-    ("spec", "play the same", lambda: Nudged(gym.make(ENV_ID), "!")),
+    ("spec", "to rebuild", lambda: RecordsNoArguments(gym.make(ENV_ID))),
+    ("spec", "play the same", lambda: RecordsWrongArgument(gym.make(ENV_ID), "!")),
 ]
 
 
 @pytest.mark.parametrize(("name", "word", "make"), BROKEN, ids=[f"{name}: {word}" for name, word, _ in BROKEN])
-def test_each_check_finds_what_it_is_for(name: str, word: str, make: Callable[[], gym.Env[Any, Any]]) -> None:
-    source: Any = make() if name == "spec" else make  # a spec is asked of the env itself
+def test_each_check_finds_its_problem(name: str, word: str, make: Callable[[], gym.Env[Any, Any]]) -> None:
+    source: Any = make() if name == "spec" else make  # the spec check needs the env itself
     report = check_hindsight_env(source, report=True)
     assert not report.ok
     assert word in dict(report.findings).get(name, ""), str(report)
@@ -367,7 +367,7 @@ def test_each_check_finds_what_it_is_for(name: str, word: str, make: Callable[[]
         check_hindsight_env(source)
 
 
-def test_every_check_is_shown_to_fail() -> None:
+def test_every_check_has_an_env_that_fails_it() -> None:
     assert {name for name, *_ in BROKEN} == {name for name, _ in CHECKS}
 
 
@@ -384,14 +384,14 @@ GOOD: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_env_passes(name: str) -> None:
+def test_a_correct_env_passes(name: str) -> None:
     report = check_hindsight_env(GOOD[name](), report=True, seed=3)
     assert report == ConformanceReport(tuple(name for name, _ in CHECKS), (), ()), str(report)
     assert check_hindsight_env(GOOD[name](), episodes=1) is None
 
 
-class Open(CorridorBackend):
-    """The same world, without a list of what is legal."""
+class OpenActions(CorridorBackend):
+    """The same world without a list of valid actions."""
 
     def start(self, task: Task) -> Turn:
         return super().start(task)._replace(admissible_actions=())
@@ -401,10 +401,12 @@ class Open(CorridorBackend):
 
 
 def test_an_open_set_of_actions_is_allowed() -> None:
-    check_hindsight_env(lambda: Broken(backend=Open(), max_steps=5))
-    check_hindsight_env(lambda: Broken(backend=Open(), expert=True))
-    check_hindsight_env(lambda: Broken(backend=Open()), actions=["east", "west", "east"])
-    frozen = check_hindsight_env(lambda: Broken(with_(anchor="s:x"), backend=Open()), actions=["east"], report=True)
+    check_hindsight_env(lambda: Broken(backend=OpenActions(), max_steps=5))
+    check_hindsight_env(lambda: Broken(backend=OpenActions(), expert=True))
+    check_hindsight_env(lambda: Broken(backend=OpenActions()), actions=["east", "west", "east"])
+    frozen = check_hindsight_env(
+        lambda: Broken(with_(anchor="s:x"), backend=OpenActions()), actions=["east"], report=True
+    )
     assert "anchors" in dict(frozen.findings)
 
 
@@ -417,13 +419,13 @@ def test_respond() -> None:
 
 
 def test_an_unplayable_env_is_reported_once() -> None:
-    report = check_hindsight_env(Unplayable, report=True)
+    report = check_hindsight_env(ResetRaises, report=True)
     assert report.findings[0].check == "episodes play"
     assert "info keys" in report.skipped
     assert "could not run" in str(report)
 
 
-def test_an_env_that_can_neither_be_built_nor_copied() -> None:
+def test_an_env_that_can_neither_be_made_again_nor_copied() -> None:
     env = Broken(None)
     env.socket = (step for step in ())  # type: ignore[attr-defined]  # generators cannot be copied
     report = check_hindsight_env(env, report=True)

@@ -1,4 +1,4 @@
-"""A corridor of rooms: the one small world that tests of the frame share, so that they need no real backend."""
+"""A corridor of rooms: a small world for tests that need no real backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZES = {"train": 12, "valid": 5}
 
 
 class CorridorBackend:
-    """Walk "east" until the last room; "west" goes back; anything else does nothing and says so."""
+    """ "east" moves towards the last room, "west" back. Any other action does nothing and is invalid."""
 
     name = "corridor"
 
@@ -84,7 +84,7 @@ class CorridorBackend:
 
 
 class CorridorEnv(HindsightEnv):
-    """The corridor behind the standard face."""
+    """The corridor as an env."""
 
     splits = ("train", "valid")
 

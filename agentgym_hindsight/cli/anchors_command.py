@@ -7,7 +7,7 @@ import argparse
 from agentgym_hindsight.cli.shared import console
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.collisions import collision_report
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 

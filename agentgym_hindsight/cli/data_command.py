@@ -69,7 +69,7 @@ def _check(folder: str | None) -> int:
 def _references(env: Any, file: str, out: str) -> int:
     from agentgym_hindsight.envs.webshop.env import WebShopEnv
     from agentgym_hindsight.envs.webshop.references import read_references
-    from agentgym_hindsight.hindsight.storage import write_jsonl
+    from agentgym_hindsight.hindsight.jsonl import write_jsonl
 
     world = env.unwrapped
     if not isinstance(world, WebShopEnv):

@@ -17,7 +17,7 @@ from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.cli.shared import console, output, panel_of, progress_bar, result_table
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.vector import HindsightVectorEnv
 
 _ENV = "ALFWorld-Hindsight-v0"

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentgym_hindsight.cli.shared import console
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import read_jsonl, write_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl, write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["kept_rollouts"]

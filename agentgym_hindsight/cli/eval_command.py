@@ -34,7 +34,7 @@ from agentgym_hindsight.cli.shared import (
     result_table,
 )
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage

@@ -25,7 +25,7 @@ from agentgym_hindsight.cli.shared import (
     result_table,
 )
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv

@@ -1,6 +1,7 @@
-"""Finished groups of siblings -> the five feedback sources, anchor groups and the teacher's context. No env, no torch.
+"""From finished groups of rollouts to the five feedback sources, anchor groups and the teacher's context.
 
-The names below are the room's public face. The judge's are imported at first use: they bring httpx with them.
+Needs neither an env nor torch. The names below are the public API of this package. The judge is imported at first use,
+because it imports httpx.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, AnchorGroup, Row,
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.collisions import CollisionReport, collision_report
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
-from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
-from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
-from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
-from agentgym_hindsight.hindsight.storage import (
+from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     ReadResult,
     dump_trajectory,
@@ -23,7 +21,10 @@ from agentgym_hindsight.hindsight.storage import (
     read_jsonl,
     write_jsonl,
 )
-from agentgym_hindsight.hindsight.store import ReferenceStore
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
+from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
+from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
+from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task, render_steps
 
 if TYPE_CHECKING:

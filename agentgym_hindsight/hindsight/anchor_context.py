@@ -1,4 +1,4 @@
-"""What a group learned about one anchor state, as text: every action tried from it and what became of it."""
+"""The group's experience at one anchor state, as text: every action tried from it and its outcomes."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ __all__ = ["candidate_block", "feedback_lines"]
 
 
 def feedback_lines(rows: Sequence[Row], options: ContextOptions) -> str:
-    """One line "action <a>, <feedback>" for every distinct feedback of every distinct action."""
-    told = [(row, text) for row in rows if (text := immediate_text(row.step, options))]
-    by_action = _by_action([row for row, _ in told], options)
-    texts = {row.batch: text for row, text in told}
-    # A dict keeps the order of first sight and drops the copies.
+    """One line "action <a>, <feedback>" for each distinct feedback of each distinct action."""
+    with_text = [(row, text) for row in rows if (text := immediate_text(row.step, options))]
+    by_action = _by_action([row for row, _ in with_text], options)
+    texts = {row.batch: text for row, text in with_text}
+    # A dict keeps the order of the first occurrence and drops duplicates.
     return "\n".join(
         f"action {action}, {text}"
-        for action, tries in by_action
-        for text in dict.fromkeys(texts[row.batch] for row in tries)
+        for action, turns in by_action
+        for text in dict.fromkeys(texts[row.batch] for row in turns)
     )
 
 
 def candidate_block(group: Group, rows: Sequence[Row], show: frozenset[str], options: ContextOptions) -> str:
-    """One block an action: how often it was tried, how that ended, and the sources that ``show`` names."""
+    """One block an action: how often it was tried, its outcomes, and the sources named by ``show``."""
     return "\n\n".join(
-        "\n".join(_candidate(group, action, tries, show, options)) for action, tries in _by_action(rows, options)
+        "\n".join(_candidate(group, action, turns, show, options)) for action, turns in _by_action(rows, options)
     )
 
 
 def _by_action(rows: Sequence[Row], options: ContextOptions) -> list[tuple[str, list[Row]]]:
-    """The tries of every distinct action; actions in the batch order of their first try.
+    """The turns of each distinct action. Actions come in the batch order of their first turn.
 
-    Rows come by (step index, batch index). The first try in *that* order may belong to a late sibling, so the order
-    of actions is not the order of first sight: the release sorts by the batch index, and so do we.
+    Rows are ordered by (step index, batch index). The first turn in *that* order may belong to a later sibling, so the
+    order of actions is not the order of first occurrence. SERL's release sorts by the batch index, and so does this
+    function.
     """
-    tries: dict[str, list[Row]] = {}
+    turns: dict[str, list[Row]] = {}
     for row in rows:
-        tries.setdefault(candidate_action(row.step, options), []).append(row)
-    return sorted(tries.items(), key=lambda item: item[1][0].batch)
+        turns.setdefault(candidate_action(row.step, options), []).append(row)
+    return sorted(turns.items(), key=lambda item: item[1][0].batch)
 
 
 def _candidate(
-    group: Group, action: str, tries: Sequence[Row], show: frozenset[str], options: ContextOptions
+    group: Group, action: str, turns: Sequence[Row], show: frozenset[str], options: ContextOptions
 ) -> list[str]:
-    returns = [group[row.member].total_reward for row in tries]
-    won = [row for row in tries if _succeeded(group, row)]
-    lost = [row for row in tries if not _succeeded(group, row)]
-    best, worst = _best(group, tries), _worst(group, tries)
+    returns = [group[row.member].total_reward for row in turns]
+    won = [row for row in turns if _succeeded(group, row)]
+    lost = [row for row in turns if not _succeeded(group, row)]
+    best, worst = _best(group, turns), _worst(group, turns)
     lines = [
-        f"- action {action}, tried {len(tries)} times, success count: {len(won)}/{len(tries)}, "
+        f"- action {action}, tried {len(turns)} times, success count: {len(won)}/{len(turns)}, "
         f"average return: {math.fsum(returns) / len(returns):.4f}",
         f"  best outcome: {_outcome(group, best)}",
         f"  worst outcome: {_outcome(group, worst)}",
@@ -71,7 +72,7 @@ def _candidate(
 
 
 def _both(name: str, best: Row, worst: Row, text_of: Callable[[Row], str]) -> list[str]:
-    """The text behind the best outcome, and behind the worst where it differs."""
+    """The text of the best outcome, and that of the worst if it differs."""
     good, bad = text_of(best), text_of(worst)
     lines = [f"  best outcome {name}:", good] if good else []
     return [*lines, f"  worst outcome {name}:", bad] if bad and bad != good else lines
@@ -98,10 +99,10 @@ def _rank(group: Group, row: Row) -> tuple[float, int, int]:
 
 
 def _best(group: Group, rows: Sequence[Row]) -> Row:
-    """Highest return; of equals the earliest step, then the lowest index."""
+    """The highest return. Ties: the earliest step, then the lowest index."""
     return max(rows, key=lambda row: _rank(group, row))
 
 
 def _worst(group: Group, rows: Sequence[Row]) -> Row:
-    """Lowest return; of equals the latest step, then the highest index."""
+    """The lowest return. Ties: the latest step, then the highest index."""
     return min(rows, key=lambda row: _rank(group, row))

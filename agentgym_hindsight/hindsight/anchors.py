@@ -1,11 +1,12 @@
-"""Anchor states: which turns of a group were played from the same situation.
+"""Anchor states: which turns of a group started from the same situation.
 
-* ``state``: the canonical key of the true state. Default, because "Nothing happens." is one text and many states.
+* ``state``: the canonical key of the true state. The default, because one text can stand for many states ("Nothing
+  happens.").
 * ``observation``: equal raw observation text, as GiGPO and SERL define anchors.
-* ``similar``: text similar to the first member of a cluster (first fit, ratio ≥ 0.95). A relation within a group, not
-  a key: an env carries the text's key, :func:`cluster` does the rest.
+* ``similar``: text similar to the first member of a cluster (first fit, ratio ≥ 0.95). This is a relation within a
+  group and not a key: an env records the text's key, and :func:`cluster` compares the texts.
 
-A key says what it is made of: ``s:`` a true state, ``o:`` a text.
+The prefix of a key names its kind: ``s:`` for a true state, ``o:`` for a text.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ ANCHOR_KINDS: tuple[str, ...] = ("state", "observation", "similar")
 
 
 def anchor_key(kind: str, observation: str, state: str) -> str:
-    """The anchor of one situation. Falls back to the text (``o:``) where the backend knows no true state."""
+    """The anchor of one situation. Falls back to the text (``o:``) if the backend gives no true state."""
     if kind == "state" and state:
         return f"s:{state}"
     return f"o:{content_hash(observation)}"
 
 
 def state_key(step: Step) -> str:
-    """The true state a step was taken from, ``s:…``, or "" where the env recorded none."""
+    """The true state before a step, ``s:…``, or "" if the env recorded none."""
     return step.anchor if step.anchor.startswith("s:") else ""
 
 
 class Row(NamedTuple):
-    """One turn among siblings. ``batch`` counts turns member by member: it breaks ties between turns of equal index."""
+    """One turn of a group. ``batch`` counts turns member by member and breaks ties between equal step indices."""
 
     batch: int
     member: int
@@ -47,7 +48,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AnchorGroup:
-    """Turns taken from one situation, in the order (step index, batch index). A lone turn is a group of one."""
+    """Turns from one situation, in the order (step index, batch index). A single turn is a group of one."""
 
     key: str
     rows: tuple[Row, ...]
@@ -72,14 +73,15 @@ def rows_of(trajectories: Iterable[Trajectory]) -> tuple[Row, ...]:
 def cluster(
     group: Iterable[Trajectory] | Iterable[Row], kind: str = "state", ratio: float = 0.95, *, autojunk: bool = True
 ) -> tuple[AnchorGroup, ...]:
-    """The turns of one group of siblings (or rows of it), gathered by anchor; groups come in the order of first turns.
+    """Group the turns of one group (or rows of it) by anchor. Groups come in the order of their first turns.
 
-    ``state`` takes ``Step.anchor`` where it is a true state and the text elsewhere; ``observation`` takes equal raw
-    text (the prompt where no observation was recorded); ``similar`` adds a turn to the first cluster whose *first*
-    member is at least ``ratio`` alike, as :class:`difflib.SequenceMatcher` measures it.
+    * ``state``: by ``Step.anchor`` if it is a true state, else by text.
+    * ``observation``: by equal raw text (the prompt if no observation was recorded).
+    * ``similar``: a turn target the first cluster whose *first* member has a :class:`difflib.SequenceMatcher` ratio of
+      at least ``ratio`` to it.
 
-    ``autojunk`` is difflib's own default and what SERL runs with: in texts of 200 characters and more it ignores
-    characters that are frequent, so ratios come out too low; False measures exactly, and more slowly.
+    ``autojunk`` is difflib's default and SERL's setting. In texts of 200 characters and more it ignores frequent
+    characters, so ratios are too low. False gives exact ratios and is slower.
 
     >>> steps = [Step(i, text, "look", "", "") for i, text in enumerate(["a hall", "a room", "a hall"])]
     >>> [[row.step.index for row in found.rows] for found in cluster([Trajectory("1f", steps=tuple(steps))])]
@@ -118,10 +120,10 @@ def _text_key(step: Step) -> str:
 
 
 class _Cluster:
-    """The first member's text, held on difflib's cached side, and the rows that joined it."""
+    """The text of the first member, and the rows of the cluster."""
 
     def __init__(self, text: str, row: Row, autojunk: bool) -> None:
-        # difflib indexes its second sequence once and is not symmetric: the first member has to be the second.
+        # difflib caches its second sequence and is not symmetric, so the first member has to be the second sequence.
         self.matcher = SequenceMatcher(None, "", text, autojunk)
         self.key = _text_key(row.step)
         self.rows = [row]
@@ -130,10 +132,10 @@ class _Cluster:
         for place, character in enumerate(text):
             self.places[character] = self.places.get(character, 0) | 1 << place
 
-    def takes(self, text: str, ratio: float) -> bool:
+    def matches(self, text: str, ratio: float) -> bool:
         matcher = self.matcher
         matcher.set_seq1(text)
-        # The first three are upper bounds, each dearer and closer than the last: they only spare comparisons in vain.
+        # The first three are upper bounds, in the order of cost. They only save calls of ratio().
         return (
             matcher.real_quick_ratio() >= ratio
             and matcher.quick_ratio() >= ratio
@@ -142,10 +144,10 @@ class _Cluster:
         )
 
     def _subsequence_ratio(self, text: str) -> float:
-        """What difflib could find at best: its blocks are a common subsequence, and this is the longest there is.
+        """An upper bound of ``ratio()``: difflib's blocks form a common subsequence, and this uses the longest one.
 
-        Bit i of ``row`` is cleared where a longest common subsequence grows at place i of the first member's text
-        (Hyyrö's bit-parallel recurrence): a few operations on whole integers a character.
+        Bit i of ``row`` is cleared where a longest common subsequence grows at position i of the first member's text
+        (Hyyrö's bit-parallel recurrence). It costs a few integer operations a character.
         """
         row = full = (1 << self.length) - 1
         for character in text:
@@ -156,16 +158,16 @@ class _Cluster:
 
 def _similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGroup, ...]:
     clusters: list[_Cluster] = []
-    joined: dict[str, _Cluster] = {}  # a text seen before joins what it joined before: first fit is deterministic
+    joined: dict[str, _Cluster] = {}  # an equal text target the same cluster: first fit is deterministic
     for row in ordered:
         text = _text(row.step).strip()
-        home = joined.get(text)
-        if home is None and text:  # a turn without any text is like no other
-            home = next((known for known in clusters if known.takes(text, ratio)), None)
-            if home is not None:
-                joined[text] = home
-        if home is None:
+        target = joined.get(text)
+        if target is None and text:  # a turn without text is similar to no other turn
+            target = next((known for known in clusters if known.matches(text, ratio)), None)
+            if target is not None:
+                joined[text] = target
+        if target is None:
             clusters.append(_Cluster(text, row, autojunk))
         else:
-            home.rows.append(row)
+            target.rows.append(row)
     return tuple(AnchorGroup(found.key, tuple(found.rows)) for found in clusters)

@@ -1,8 +1,8 @@
-"""How much privileged text a teacher's prompt may hold, and what is dropped where there is too much.
+"""A limit for the privileged text in a teacher's prompt.
 
-The release cuts the end of the whole prompt, and with it first the context, the closing instruction and the answer's
-header. Here the bodies of the sections are cut, each with a marker that says so; task, titles and closing line stay.
-``truncation="right_raw"`` mimics the release.
+SERL's release cuts the end of the whole prompt, so the context, the closing instruction and the answer's header are
+lost first. Here the bodies of the sections are cut, each with a marker; task, titles and closing line stay.
+``truncation="right_raw"`` reproduces the release.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 __all__ = ["Budget", "approximate_tokens"]
 
 _TRUNCATIONS = ("tail", "middle", "right_raw")
-_GRAIN = 16  # characters, about four tokens: closer is not worth the counting
+_PRECISION = 16  # characters, about four tokens: more precision is not worth the token counts
 
 
 def approximate_tokens(text: str) -> int:
-    """A quarter of the characters, rounded up: about right for English and BPE, far too low for CJK and for code.
+    """A quarter of the characters, rounded up. About right for English with BPE, much too low for CJK and code.
 
     >>> approximate_tokens("You open the fridge 1.")
     6
@@ -30,14 +30,14 @@ def approximate_tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most ``tokens`` for the bodies of one context together; sections that need less leave the rest to the others.
+    """At most ``tokens`` for all section bodies of one context together. Short sections leave their rest to long ones.
 
-    * ``count``: text -> number of tokens; a tokenizer's ``lambda text: len(tokenizer.encode(text))`` is exact, the
-      default is :func:`approximate_tokens`.
-    * ``truncation``: ``"tail"`` drops the end of a body, ``"middle"`` its middle; ``"right_raw"`` drops the end of
-      the whole prompt, unmarked, and ``tokens`` then limits that prompt.
+    * ``count``: text -> number of tokens. ``lambda text: len(tokenizer.encode(text))`` is exact; the default is
+      :func:`approximate_tokens`.
+    * ``truncation``: ``"tail"`` drops the end of a body, ``"middle"`` its middle. ``"right_raw"`` drops the end of the
+      whole prompt, without a marker; ``tokens`` then limits that prompt.
 
-    A body is never cut below its marker, and one that is shorter than its marker never at all.
+    A body is never cut below its marker. A body shorter than its marker is never cut.
     """
 
     tokens: int
@@ -53,11 +53,11 @@ class Budget:
             raise UnknownNameError("truncation", self.truncation, _TRUNCATIONS)
 
     def measure(self, text: str) -> int:
-        """How many tokens a text has."""
+        """The number of tokens of a text."""
         return (self.count or approximate_tokens)(text)
 
     def share(self, bodies: Sequence[str], tokens: int | None = None) -> tuple[str, ...]:
-        """The bodies cut so that together they hold the budget (or ``tokens``): short ones whole, the rest evenly."""
+        """Cut the bodies to fit the budget (or ``tokens``) together. Short ones stay whole, the rest share evenly."""
         sizes = [self.measure(body) for body in bodies]
         left = self.tokens if tokens is None else tokens
         shares = [0] * len(bodies)
@@ -70,28 +70,28 @@ class Budget:
         )
 
     def cut(self, body: str, tokens: int) -> str:
-        """As much of a body as fits into ``tokens`` together with the marker of what was left out."""
+        """The longest part of a body that fits into ``tokens`` together with its truncation marker."""
         size = self.measure(body)
-        if size <= max(tokens, self.measure(self._shown(body, 0))):  # a marker longer than the body saves nothing
+        if size <= max(tokens, self.measure(self._with_marker(body, 0))):  # a marker longer than the body saves nothing
             return body
-        return self._longest(lambda kept: self._shown(body, kept), len(body), size, tokens, grain=_GRAIN)
+        return self._longest(lambda kept: self._with_marker(body, kept), len(body), size, tokens, precision=_PRECISION)
 
     def cut_right(self, prompt: str) -> str:
-        """The longest beginning of a prompt that holds the budget."""
+        """The longest prefix of a prompt that fits the budget."""
         size = self.measure(prompt)
         if size <= self.tokens:
             return prompt
-        return self._longest(lambda kept: prompt[:kept], len(prompt), size, self.tokens, grain=1)
+        return self._longest(lambda kept: prompt[:kept], len(prompt), size, self.tokens, precision=1)
 
-    def _longest(self, shown: Callable[[int], str], length: int, size: int, tokens: int, grain: int) -> str:
-        """The longest ``shown(kept)`` that fits, to within ``grain`` characters.
+    def _longest(self, shown: Callable[[int], str], length: int, size: int, tokens: int, precision: int) -> str:
+        """The longest ``shown(kept)`` that fits, to within ``precision`` characters.
 
-        Counting is a tokenizer's work and there are hundreds of bodies: begin where the average says, widen until the
-        answer is enclosed, then halve.
+        Token counts are slow and there are hundreds of bodies. The search starts at the average token length, widens
+        until the answer is bracketed, then bisects.
         """
-        low, high = 0, length  # low fits, or nothing does; high does not fit
-        probe, stride = length * max(tokens, 0) // size, 2 * grain
-        while high - low > grain:
+        low, high = 0, length  # invariant: low fits (or nothing does), high does not
+        probe, stride = length * max(tokens, 0) // size, 2 * precision
+        while high - low > precision:
             probe = min(max(probe, low + 1), high - 1)
             if self.measure(shown(probe)) <= tokens:
                 low, probe = probe, min(probe + stride, (probe + high) // 2)
@@ -100,7 +100,7 @@ class Budget:
             stride *= 2
         return shown(low)
 
-    def _shown(self, body: str, kept: int) -> str:
+    def _with_marker(self, body: str, kept: int) -> str:
         marker = f"[… {len(body) - kept} characters left out …]"
         tail = kept // 2 if self.truncation == "middle" else 0
         head = body[: kept - tail].rstrip()

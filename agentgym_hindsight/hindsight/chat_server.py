@@ -1,5 +1,8 @@
-"""An OpenAI-compatible server as judges and policies ask it: many chat completions side by side, repeated while it is
-busy, with a key that is read when it is needed and kept nowhere."""
+"""A client of one OpenAI-compatible server, for judges and policies.
+
+Sends many chat completions in parallel and repeats them while the server is busy. The API key is read from the
+environment at each request and never stored.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ __all__ = ["Answer", "Busy", "ChatServer", "Refused", "retry_after"]
 
 T = TypeVar("T")
 
-_LONGEST_WAIT = 60.0  # a server may ask for an hour; a training step cannot wait so long
+_LONGEST_WAIT = 60.0  # a server may request an hour; a training step cannot wait so long
 
 
 class Answer(NamedTuple):
-    """A chat completion. ``finish`` says why it ended: ``"length"`` where it was cut."""
+    """A chat completion. ``finish`` is the finish reason: ``"length"`` if the answer was cut."""
 
     text: str
     finish: str = ""
@@ -33,7 +36,7 @@ class Answer(NamedTuple):
 
 
 class Busy(Exception):
-    """No answer now; the request may succeed if repeated, after ``wait`` seconds if the server named a time."""
+    """No answer now. The request may succeed if repeated, after ``wait`` seconds if the server named a time."""
 
     def __init__(self, cause: str, wait: float = 0.0) -> None:
         super().__init__(cause)
@@ -41,7 +44,7 @@ class Busy(Exception):
 
 
 class Refused(Exception):
-    """The server will not answer this request however often it is asked; the others it may."""
+    """The server refuses this request, also if it is repeated. Other requests may succeed."""
 
     def __init__(self, cause: str, status: int = 0) -> None:
         super().__init__(cause)
@@ -49,7 +52,7 @@ class Refused(Exception):
 
 
 class ChatServer:
-    """One model of one server. ``seconds`` is told how long each attempt took."""
+    """One model of one server. ``seconds`` is called with the duration of each attempt."""
 
     def __init__(
         self,
@@ -66,10 +69,10 @@ class ChatServer:
         if not base_url.startswith(("http://", "https://")):
             raise UsageError(f"Expected the server's address, got {base_url!r}; try 'http://localhost:8000/v1'.")
         if not model:
-            raise UsageError("Expected the model's name, got ''; try one the server lists at /v1/models.")
+            raise UsageError("Expected the model's name, got ''; try a name that the server lists at /v1/models.")
         for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
             if value < least:
-                raise UsageError(f"Expected {name} ≥ {least}, got {value}.")
+                raise UsageError(f"Expected {name} ≥ {least}, got {value}; try {least}.")
         if timeout_s <= 0 or backoff_s < 0:
             raise UsageError(
                 f"Expected a timeout > 0 and a pause ≥ 0 seconds, got {timeout_s} and {backoff_s}; try 120 and 1."
@@ -82,27 +85,27 @@ class ChatServer:
 
     @property
     def host(self) -> str:
-        """Where it is: the address itself may hold a password."""
+        """The host name only: the address may contain a password."""
         return httpx.URL(self.base_url).host
 
     def close(self) -> None:
-        """Close the connections; closing twice does no harm."""
+        """Close the connections. May be called twice."""
         self._http.close()
 
     def map(self, work: Callable[[T], Any], items: Sequence[T]) -> list[Any]:
-        """``work`` for every item, ``concurrency`` at once, in the items' order."""
+        """Apply ``work`` to every item, ``concurrency`` at once. Results have the order of the items."""
         if self._http.is_closed:
-            raise UsageError("Expected an open connection, got a closed one; try making it anew.")
+            raise UsageError("Expected an open connection, got a closed one; try making a new one.")
         if not items:
             return []
         pool = ThreadPoolExecutor(min(self.concurrency, len(items)), thread_name_prefix="chat")
         try:
             return list(pool.map(work, items))
         finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for requests that have not begun
+            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for requests that have not started
 
     def ask(self, body: Mapping[str, Any]) -> Answer:
-        """One completion, however many attempts that takes; :class:`Busy` or :class:`Refused` where there is none."""
+        """One completion, with retries. Raises :class:`Busy` or :class:`Refused` if there is none."""
         key = os.environ.get(self.api_key_env, "").strip()
         for attempt in range(self.retries + 1):
             started = time.monotonic()
@@ -111,12 +114,12 @@ class ChatServer:
             except Busy as busy:
                 if attempt == self.retries:
                     cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
-                    raise Busy(_without(key, cause)) from None
+                    raise Busy(_hide_key(key, cause)) from None
                 wait = min(max(self.backoff_s * 2**attempt, busy.wait), _LONGEST_WAIT)
             except Refused as refused:
-                raise Refused(_without(key, str(refused)), refused.status) from None
-            except Exception as error:  # whatever it is, it is this request's alone
-                raise Refused(_without(key, f"{type(error).__name__} ({error})")) from None
+                raise Refused(_hide_key(key, str(refused)), refused.status) from None
+            except Exception as error:  # any other error concerns this request only
+                raise Refused(_hide_key(key, f"{type(error).__name__} ({error})")) from None
             finally:
                 self._seconds(time.monotonic() - started)
             time.sleep(wait)
@@ -125,7 +128,7 @@ class ChatServer:
     def _once(self, body: Mapping[str, Any], key: str) -> Answer:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            # Escaped here: an observation may hold a lone surrogate, which httpx's own JSON could not encode.
+            # json.dumps escapes lone surrogates, which an observation may contain and httpx's own JSON cannot encode.
             content = json.dumps(body).encode("ascii")
             response = self._http.post(f"{self.base_url}/chat/completions", content=content, headers=headers)
         except httpx.TransportError as error:
@@ -148,12 +151,12 @@ class ChatServer:
         return Answer(text, finish, *spent)
 
 
-def _without(key: str, cause: str) -> str:
-    return cause.replace(key, "***") if key else cause  # servers quote bad keys
+def _hide_key(key: str, cause: str) -> str:
+    return cause.replace(key, "***") if key else cause  # servers quote invalid keys in their error messages
 
 
 def retry_after(value: str) -> float:
-    """Seconds from a ``Retry-After`` header, which holds a number of them or a date."""
+    """Seconds from a ``Retry-After`` header, which contains a number of seconds or a date."""
     try:
         return max(float(value), 0.0)
     except ValueError:
@@ -167,7 +170,7 @@ def retry_after(value: str) -> float:
 
 
 def _answer_text(content: Any) -> Any:
-    """The answer's text: some servers give it as a list of parts."""
+    """The text of an answer. Some servers return it as a list of parts."""
     if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
         return "".join(part.get("text") or "" for part in content)
     return content or ""

@@ -1,4 +1,4 @@
-"""One trajectory as one line of JSON, and back: schema, types, escapes. The files are :mod:`storage`'s."""
+"""One trajectory as one line of JSON: schema, types, escapes. :mod:`jsonl` reads and writes files of such lines."""
 
 from __future__ import annotations
 
@@ -30,40 +30,42 @@ def dump_trajectory(trajectory: Trajectory) -> str:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except UsageError:
         raise
-    except (ValueError, RecursionError) as error:  # an int of thousands of digits, a list inside itself
+    except (ValueError, RecursionError) as error:  # an int of thousands of digits, or a list that contains itself
         raise UsageError(
-            f"Expected a trajectory that JSON can hold, got {error!r}; try leaving that value out."
+            f"Expected a trajectory that JSON can hold, got {error!r}; try removing that value."
         ) from error
     return _UNSAFE.sub(_escape, text)
 
 
 def load_trajectory(line: str) -> Trajectory:
-    """The inverse of :func:`dump_trajectory`. Raises :class:`~agentgym_hindsight.errors.SchemaError`."""
+    """Parse a line of :func:`dump_trajectory`. Raises :class:`~agentgym_hindsight.errors.SchemaError`."""
     try:
-        document = json.loads(line.rstrip("\n"), parse_constant=_no_constant, parse_float=_finite)
+        document = json.loads(line.rstrip("\n"), parse_constant=_reject_constant, parse_float=_read_finite)
     except (ValueError, RecursionError) as error:
         raise SchemaError(
-            f"Expected one JSON object on the line, got {_where(error)}; try recording the rollout anew."
+            f"Expected one JSON object on the line, got {_describe(error)}; try recording the rollout again."
         ) from error
     if not isinstance(document, dict):
         raise SchemaError(f"Expected one JSON object on the line, got {type(document).__name__}.")
     if document.get("schema") != SCHEMA:
-        raise SchemaError(f"Expected schema {SCHEMA!r}, got {document.get('schema')!r}; try a file of trajectories.")
+        raise SchemaError(
+            f"Expected schema {SCHEMA!r}, got {document.get('schema')!r}; try a file of recorded trajectories."
+        )
     version = document.get("version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise SchemaError(f"Expected schema version {SCHEMA_VERSION}, got {version!r}; try a matching release.")
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
 
-#: Characters that end a line elsewhere than here, and surrogates, which UTF-8 has no bytes for.
+#: Characters that end a line for other readers, and surrogates, which have no UTF-8 encoding.
 _UNSAFE = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 
 
 def _escape(match: re.Match[str]) -> str:
     """``\\uXXXX``, except for a low surrogate right after a high one.
 
-    As two escapes that pair would be read back as the one character beyond U+FFFF that JSON spells so. Left as it
-    stands it survives, at the price of a line that is strict UTF-8 no more; no text but such a pair meets this.
+    JSON would read two escapes for such a pair as the one character beyond U+FFFF. The unescaped pair survives, but
+    makes the line invalid as strict UTF-8. No other text is affected.
     """
     character, place = match.group(), match.start()
     if "\udc00" <= character <= "\udfff" and place and "\ud800" <= match.string[place - 1] <= "\udbff":
@@ -71,24 +73,24 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(character):04x}"
 
 
-def _where(error: Exception) -> str:
-    # A decoder's own "line 1 column 7" beside the number of the line in the file would only confuse.
+def _describe(error: Exception) -> str:
+    # The decoder's own "line 1 column 7" would be confused with the line number in the file.
     return f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name}, which is no JSON number")
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name}, which is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _read_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text}, which is no finite number")
+        raise ValueError(f"{text}, which is not a finite number")
     return value
 
 
 def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
-    """A dataclass as JSON values, checked on the way in: what is written can be read."""
+    """The fields of a dataclass as JSON values, with type checks, so that what is written can be read."""
     plain: dict[str, Any] = {}
     for known in fields(record):
         place = f"{where}.{known.name}"
@@ -102,52 +104,52 @@ def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
 
 
 def _typed(kind: type[Step] | type[Trajectory], document: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The arguments of a dataclass from JSON values, each of its stated type."""
+    """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
     for known in fields(kind):
         if known.name in document:
             typed[known.name] = _READERS[str(known.type)](document[known.name], f"{where}.{known.name}")
         elif known.default is MISSING and known.default_factory is MISSING:
             raise SchemaError(
-                f"Expected the key {known.name!r} in {where}, found none; try recording the rollout anew."
+                f"Expected the key {known.name!r} in {where}, found none; try recording the rollout again."
             )
     return typed
 
 
-def _wrong(expected: str, value: object, where: str) -> SchemaError:
+def _type_error(expected: str, value: object, where: str) -> SchemaError:
     return SchemaError(f"Expected {expected} at {where}, got {type(value).__name__} {str(value)[:40]!r}.")
 
 
 def _read_str(value: object, where: str) -> str:
     if not isinstance(value, str):
-        raise _wrong("text", value, where)
+        raise _type_error("text", value, where)
     return value
 
 
 def _read_bool(value: object, where: str) -> bool:
     if not isinstance(value, bool):
-        raise _wrong("true or false", value, where)
+        raise _type_error("true or false", value, where)
     return value
 
 
 def _read_int(value: object, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _wrong("an integer", value, where)
+        raise _type_error("an integer", value, where)
     return value
 
 
 def _read_float(value: object, where: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise _wrong("a number", value, where)
+        raise _type_error("a number", value, where)
     try:
         return float(value)
     except OverflowError:
-        raise _wrong("a number that fits a float", "a longer integer", where) from None
+        raise _type_error("a number that fits a float", "a longer integer", where) from None
 
 
 def _read_list(value: object, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _wrong("a list", value, where)
+        raise _type_error("a list", value, where)
     return value
 
 
@@ -156,13 +158,13 @@ def _read_span(value: object, where: str) -> tuple[int, int] | None:
         return None
     span = tuple(_read_int(item, where) for item in _read_list(value, where))
     if len(span) != 2:
-        raise _wrong("two integers", value, where)
+        raise _type_error("two integers", value, where)
     return span[0], span[1]
 
 
 def _read_mapping(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong("an object", value, where)
+        raise _type_error("an object", value, where)
     return value
 
 
@@ -178,7 +180,7 @@ def _write_str(value: Any, where: str) -> str:
 
 
 def _write_bool(value: Any, where: str) -> bool:
-    if isinstance(value, str) or value not in (0, 1):  # numpy's booleans are no bool, and bool("False") is True
+    if isinstance(value, str) or value not in (0, 1):  # numpy's booleans are not bool, and bool("False") is True
         raise UsageError(f"Expected True or False at {where}, got {value!r}.")
     return bool(value)
 
@@ -191,7 +193,7 @@ def _write_float(value: Any, where: str) -> float:
 
 
 def _write_json(value: Any, where: str) -> Any:
-    """``extra``: anything JSON can hold, named key by key where it cannot."""
+    """A value of ``extra``: anything that JSON can represent. Errors name the key."""
     if isinstance(value, Mapping):
         plain = {}
         for key, item in value.items():
@@ -210,7 +212,7 @@ def _write_json(value: Any, where: str) -> Any:
     )
 
 
-#: By the annotation of a field, as the dataclass states it: a field of a new type fails loudly here.
+#: By the annotation of a field, as the dataclass states it. A field of a new type raises KeyError here.
 _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "str": _read_str,
     "bool": _read_bool,

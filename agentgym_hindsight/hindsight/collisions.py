@@ -1,4 +1,4 @@
-"""How far text anchors and state anchors disagree on recorded rollouts: a number for the choice between them."""
+"""How often text anchors and state anchors disagree on recorded rollouts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Collision", "CollisionReport", "Direction", "collision_report"]
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """One anchor that holds several situations: an example for the report."""
+    """One anchor that merges several situations: an example for the report."""
 
     task_id: str
     anchor: str
-    holds: int  # distinct states behind one text, or distinct texts behind one state
+    holds: int  # number of distinct states behind one text, or of distinct texts behind one state
     steps: int
-    text: str  # the observation, or the first of them
+    text: str  # the observation, or the first one
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What one kind of anchor merges that the other tells apart, counted within tasks.
+    """What one kind of anchor merges and the other distinguishes, counted within tasks.
 
-    * ``merged`` of ``anchors``: anchors that hold more than one situation of the other kind;
-    * ``merged_steps`` of ``steps``: turns that stand in such an anchor;
+    * ``merged`` of ``anchors``: anchors with more than one situation of the other kind.
+    * ``merged_steps`` of ``steps``: turns at such an anchor.
     * ``merged_pairs`` of ``pairs``: pairs of different situations of one task that share an anchor.
     """
 
@@ -43,12 +43,12 @@ class Direction:
 
     @property
     def anchor_rate(self) -> float:
-        """Share of anchors that hold several situations."""
+        """Share of anchors with several situations."""
         return self.merged / self.anchors if self.anchors else 0.0
 
     @property
     def step_rate(self) -> float:
-        """Share of turns that stand in such an anchor."""
+        """Share of turns at such an anchor."""
         return self.merged_steps / self.steps if self.steps else 0.0
 
     @property
@@ -61,7 +61,7 @@ class Direction:
 class CollisionReport:
     """``observation``: states that text anchors merge. ``state``: texts that state anchors merge.
 
-    ``skipped`` counts turns without a recorded true state, about which nothing can be said.
+    ``skipped`` counts turns without a recorded true state; they are not compared.
     """
 
     tasks: int
@@ -70,7 +70,7 @@ class CollisionReport:
     skipped: int
 
     def to_markdown(self) -> str:
-        """Both directions as one table, and the worst examples below it."""
+        """Both directions as one table, followed by the worst examples."""
         lines = [
             "| anchor | merges | anchors | of them merging | steps in them | pairs merged |",
             "| --- | --- | --- | --- | --- | --- |",
@@ -98,7 +98,7 @@ class CollisionReport:
 
 
 def collision_report(trajectories: Iterable[Trajectory], examples: int = 5) -> CollisionReport:
-    """Compare the text of every recorded turn with the true state it was taken from.
+    """Compare the text of every recorded turn with its true state.
 
     >>> from agentgym_hindsight.hindsight.trajectory import Step
     >>> turns = [Step(i, "Nothing happens.", "look", "", "", anchor=f"s:{i}") for i in range(2)]
@@ -123,20 +123,20 @@ def collision_report(trajectories: Iterable[Trajectory], examples: int = 5) -> C
                 behind[situation] = behind.get(situation, 0) + 1
     return CollisionReport(
         tasks=len({task for task, _ in by_text}),
-        observation=_direction(by_text, by_state, texts, examples),
-        state=_direction(by_state, by_text, texts, examples),
+        observation=_compare(by_text, by_state, texts, examples),
+        state=_compare(by_state, by_text, texts, examples),
         skipped=skipped,
     )
 
 
-#: (task, anchor) -> the other kind's situations behind it, and how many turns each
+#: (task, anchor) -> situations of the other kind behind it, with their number of turns
 _Table = dict[tuple[str, str], dict[str, int]]
 
 
-def _direction(table: _Table, other: _Table, texts: dict[str, str], examples: int) -> Direction:
+def _compare(table: _Table, other: _Table, texts: dict[str, str], examples: int) -> Direction:
     merging = {place: behind for place, behind in table.items() if len(behind) > 1}
     per_task = Counter(task for task, _ in other)
-    # A pair may share several anchors (two states that show two texts in common): it counts once.
+    # A pair can share several anchors (two states with two texts in common). It counts once.
     shared: dict[str, set[tuple[str, str]]] = {}
     for (task, _), behind in merging.items():
         shared.setdefault(task, set()).update(combinations(sorted(behind), 2))
@@ -162,6 +162,6 @@ def _direction(table: _Table, other: _Table, texts: dict[str, str], examples: in
 
 
 def _cell(text: str, limit: int = 80) -> str:
-    """Text on one line of a table, cut where it is long."""
+    """A text as one table cell, truncated."""
     flat = " ".join(text.split()).replace("|", "\\|")
     return flat if len(flat) <= limit else f"{flat[: limit - 1]}…"

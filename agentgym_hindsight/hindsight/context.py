@@ -1,8 +1,8 @@
-"""A finished group of siblings -> the extra context a teacher gets at every step.
+"""The privileged context that a teacher gets at every step of a finished group.
 
-The teacher's prompt is the student's, then the context, then one closing line. A context is sections, each a title and
-a body; titles, order and formats are those of SERL's release, so that ``compose(SERL_MODES[mode], group,
-options=ContextOptions.released())`` gives the text the release gives.
+The teacher's prompt is the student's prompt, then the context, then one closing line. A context consists of sections,
+each with a title and a body. Titles, order and formats are those of SERL's release: ``compose(SERL_MODES[mode], group,
+options=ContextOptions.released())`` gives exactly the release's text.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["SERL_MODES", "Budget", "ContextOptions", "ContextSpec", "Section", "
 
 _CANDIDATES = "candidates"
 
-#: To the letter, the small n included: a teacher is sensitive to them.
+#: Exactly as in the release, including the lower-case "n": teachers are sensitive to the wording.
 TITLES: Mapping[str, str] = {
     "success": "Successful trajectory in the same task, if any:",
-    "current": "Whole trajectory of the current attempt:",  # ours: the release shows it to the judge alone
+    "current": "Whole trajectory of the current attempt:",  # ours: in the release only the judge sees it
     "future": "Observed future trajectory of the current step:",
     "immediate": "Immediate feedback from the current step:",
     "next": "next observation after the current step:",
@@ -41,14 +41,14 @@ _CLOSING = "Correctly solve the current task."
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One titled piece of privileged text. ``source`` is a name of the spec, or "candidates" for an anchor's block."""
+    """One titled piece of privileged text. ``source`` is a source of the spec, or "candidates" at an anchor."""
 
     source: str
     body: str
 
     @property
     def title(self) -> str:
-        """The heading it stands under."""
+        """The heading of the section."""
         return TITLES[self.source]
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class TeacherContext:
-    """The privileged sections of one step: ``uncut``, and ``sections`` as the budget leaves them."""
+    """The privileged sections of one step: ``uncut``, and ``sections`` after the budget was applied."""
 
     sections: tuple[Section, ...]
     uncut: tuple[Section, ...]
@@ -65,23 +65,23 @@ class TeacherContext:
 
     @property
     def text(self) -> str:
-        """The sections, a blank line between them."""
+        """The sections, separated by blank lines."""
         return "\n\n".join(map(str, self.sections))
 
     @property
     def truncated(self) -> bool:
-        """The budget left something out. (``right_raw`` cuts in :meth:`prompt`, which alone knows the prompt.)"""
+        """Whether the budget removed text. False for ``right_raw``, which cuts in :meth:`prompt`."""
         return self.sections != self.uncut
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What the sections are."""
+        """The sources of the sections."""
         return tuple(section.source for section in self.sections)
 
     def prompt(self, original: str, limit: int | None = None) -> str:
-        """The teacher's prompt for a student's prompt, which is stripped of outer white space as in the release.
+        """The teacher's prompt for a student's prompt. Outer white space is stripped, as in the release.
 
-        ``limit`` bounds the whole prompt: the bodies are cut further until it fits, the rest is never touched.
+        ``limit`` bounds the whole prompt: the bodies are cut further until it fits. Other text is never cut.
         """
         original = original.strip()
         if limit is None:
@@ -95,13 +95,14 @@ class TeacherContext:
         while True:
             shown = budget.share(bodies, max(room, 0))
             prompt = _prompt(original, _with_bodies(self.uncut, shown))
-            excess = budget.measure(prompt) - limit  # pieces and their sum differ by a token or two at the seams
+            # The token count of the whole differs by a token or two from the sum of its parts.
+            excess = budget.measure(prompt) - limit
             if excess <= 0 or room <= 0:
                 return prompt
             room -= excess
 
     def messages(self, chat: Sequence[Mapping[str, str]], limit: int | None = None) -> list[dict[str, str]]:
-        """The same for a chat: the last message is replaced by the prompt, the earlier ones stay.
+        """The same for a chat: the last message is replaced by the prompt, earlier messages stay.
 
         >>> context = TeacherContext((section := Section("immediate", "It is dark."),), (section,))
         >>> context.messages([{"role": "user", "content": "Go."}])[-1]["content"]
@@ -128,10 +129,10 @@ def compose(
     references: ReferenceSource | None = None,
     judgements: Sequence[str | None] | None = None,
 ) -> Contexts:
-    """The teacher's context of every step of every member, in the members' order; ``None`` where there is none.
+    """The teacher's context of every step of every member, in the members' order. ``None`` means no context.
 
-    ``references`` gives a successful rollout where no sibling won (ours; the release knows siblings only).
-    ``judgements`` are the judge's texts, one a member, where the spec names a judge.
+    ``references`` gives a successful rollout if no other member won (ours; the release uses only the group).
+    ``judgements`` are the judge's texts, one a member, for specs that name a judge.
 
     >>> from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
     >>> group = Group([Trajectory("1f", steps=(Step(0, "A dark room.", "look", "It is dark.", "It is dark."),))])
@@ -149,19 +150,19 @@ def compose(
         raise UsageError(f"Expected the judge's texts for {str(spec)!r}, got none; try judgements=[…], one a member.")
     if judgements is not None and len(judgements) != len(group):
         raise UsageError(
-            f"Expected one judgement a member ({len(group)}), got {len(judgements)}; try None where none is."
+            f"Expected one judgement a member ({len(group)}), got {len(judgements)}; try None for a member without one."
         )
     successes = tuple(_success_text(group, member, references, options) for member in range(len(group)))
     if spec.where == "anchor":
         composed = _at_anchors(spec, group, options, successes)
     else:
         composed = _at_steps(spec, group, options, successes, judgements)
-    seen: dict[tuple[Section, ...], TeacherContext | None] = {(): None}  # an anchor's members share their context
-    # A successful rollout stands in the context of every step: its tokens are counted once.
+    seen: dict[tuple[Section, ...], TeacherContext | None] = {(): None}  # members at one anchor share their context
+    # A successful rollout appears in the context of every step: cache its token count.
     counted = None if budget is None else replace(budget, count=lru_cache(maxsize=64)(budget.measure))
     for sections in (sections for member in composed for sections in member):
         if sections not in seen:
-            shown = sections if counted is None else _shown(sections, counted)
+            shown = sections if counted is None else _apply_budget(sections, counted)
             seen[sections] = TeacherContext(shown, sections, budget)
     return tuple(tuple(seen[sections] for sections in member) for member in composed)
 
@@ -198,7 +199,7 @@ def _at_steps(
 def _at_anchors(
     spec: ContextSpec, group: Group, options: ContextOptions, successes: Sequence[str]
 ) -> list[list[_Sections]]:
-    """The anchor's block first; the successful rollout is appended where there is one, and never required."""
+    """The anchor's block first. The successful rollout is appended if there is one; it is never required."""
     composed: list[list[_Sections]] = [[()] * len(trajectory) for trajectory in group]
     for found in cluster(group, options.anchor, options.anchor_ratio):
         blocks: dict[frozenset[str], Section] = {}
@@ -218,7 +219,7 @@ def _at_anchors(
 
 
 def _shown_at_anchor(spec: ContextSpec, success: bool) -> frozenset[str]:
-    """What the block holds: the first alternative whose wish for a success can be met, else the last one."""
+    """The sources in the block: the first alternative whose need for a success is met, else the last one."""
     for parts in spec.alternatives:
         if success or "success" not in parts:
             return frozenset(parts)
@@ -233,7 +234,7 @@ def _success_text(group: Group, member: int, references: ReferenceSource | None,
     return demonstration(success.steps, options, options.max_traj_context_steps).strip()
 
 
-def _shown(sections: _Sections, budget: Budget) -> _Sections:
+def _apply_budget(sections: _Sections, budget: Budget) -> _Sections:
     if budget.truncation == "right_raw":
         return sections
     return _with_bodies(sections, budget.share([section.body for section in sections]))

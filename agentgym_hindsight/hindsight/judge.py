@@ -1,6 +1,6 @@
-"""An LLM judge over an OpenAI-compatible endpoint: one call a rollout, its text the context of every step.
+"""An LLM judge behind an OpenAI-compatible endpoint: one call a rollout, whose text is the context of every step.
 
-A call that fails gives no context and is counted; it never ends a batch. Same requests are asked once.
+A failed call gives no context and is counted; it never ends a batch. Equal requests are sent once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What became of one rollout's call. ``text`` is None where the judge failed (see ``error``) or said nothing."""
+    """The result of one call. ``text`` is None if the judge failed (see ``error``) or gave an empty answer."""
 
     text: str | None
     error: str = ""
@@ -33,11 +33,12 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class JudgeUsage:
-    """What judging has cost so far.
+    """The cost of judging so far.
 
-    ``calls`` counts HTTP requests, retries included; ``seconds`` adds up their waiting time (more than the clock's
-    where they ran side by side); ``failures`` counts rollouts left without an answer, ``empty`` those whose answer
-    said nothing, ``cached`` those that needed no call.
+    * ``calls``: HTTP requests, retries included.
+    * ``seconds``: the sum of their durations (more than wall time if they ran in parallel).
+    * ``failures``: rollouts without an answer. ``empty``: rollouts whose answer had no content. ``cached``: rollouts
+      that needed no call.
     """
 
     calls: int = 0
@@ -51,19 +52,19 @@ class JudgeUsage:
 
 
 class JudgeClient:
-    """Asks a model for its judgement of finished rollouts.
+    """A client that requests judgements of finished rollouts from a model.
 
     * ``base_url``, ``model``: an OpenAI-compatible server, up to and including ``/v1``.
-    * ``api_key_env``: the *name* of the environment variable that holds the key; without it no key is sent. The key is
-      read at each batch and kept nowhere.
-    * ``max_tokens``, ``retry_max_tokens``: the answer's length; the second where the first was too short.
-    * ``timeout``, ``retries``, ``backoff``: seconds to wait for an answer; how often to repeat a call that met a busy
-      or broken server; the first pause, doubled each time (``Retry-After`` makes it longer).
-    * ``concurrency``: calls under way at once.
-    * ``cache``: a file that keeps the answers; without it they are kept in memory.
+    * ``api_key_env``: the *name* of the environment variable with the key. If it is not set, no key is sent. The key is
+      read at each batch and never stored.
+    * ``max_tokens``, ``retry_max_tokens``: the length of an answer; the second is used if the first was too short.
+    * ``timeout``, ``retries``, ``backoff``: seconds to wait for an answer; number of retries if the server is busy or
+      fails; the first pause, doubled each time (``Retry-After`` makes it longer).
+    * ``concurrency``: number of parallel calls.
+    * ``cache``: a file for the answers. Without it they are cached in memory.
     * ``options``: how rollouts are shown to the judge, as for :func:`~.context.compose`.
-    * ``extra_body``: what a server wants besides; thinking is switched off in vLLM and SGLang with
-      ``{"chat_template_kwargs": {"enable_thinking": False}}``.
+    * ``extra_body``: more fields of the request. ``{"chat_template_kwargs": {"enable_thinking": False}}`` disables
+      thinking in vLLM and SGLang.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class JudgeClient:
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         if max_tokens < 1:
-            raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}.")
+            raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}; try 4096.")
         self._connection: dict[str, Any] = {
             "api_key_env": api_key_env,
             "timeout_s": timeout,
@@ -95,7 +96,7 @@ class JudgeClient:
         }
         self.base_url, self.model = base_url, model
         self.temperature, self.max_tokens, self.retry_max_tokens = temperature, max_tokens, retry_max_tokens
-        with closing(self._server()) as server:  # a wrong address is said now, not at the first rollout
+        with closing(self._server()) as server:  # validates the arguments now and not at the first rollout
             self._host = server.host
         self.options = options or ContextOptions()
         self.extra_body = dict(extra_body or {})
@@ -108,38 +109,39 @@ class JudgeClient:
 
     @property
     def usage(self) -> JudgeUsage:
-        """What judging has cost so far, over all calls of this client."""
+        """The cost of all calls of this client so far."""
         return self._usage
 
     def judge_trajectory(self, trajectory: Trajectory, reference: Trajectory | None = None) -> Judgement:
-        """The judgement of one rollout, beside a successful ``reference`` if given."""
-        return self._ask_all([judge_messages(trajectory, reference, self.options)])[0]
+        """The judgement of one rollout, next to a successful ``reference`` if given."""
+        return self._judge_all([judge_messages(trajectory, reference, self.options)])[0]
 
     def judge_group(self, group: Group, *, with_success: bool = False) -> tuple[Judgement, ...]:
-        """The judgement of every member, in order; ``with_success`` shows a winner beside each (``judge:success``)."""
+        """The judgement of every member, in order. ``with_success`` adds a reference to each (``judge:success``)."""
         return self.judge_groups([group], with_success=with_success)[0]
 
     def judge_groups(self, groups: Iterable[Group], *, with_success: bool = False) -> tuple[tuple[Judgement, ...], ...]:
-        """The judgements of many groups, asked side by side: the shape of ``groups``, in their order."""
+        """The judgements of many groups, requested in parallel. The result has the shape and order of ``groups``."""
         groups = tuple(groups)
         requests = [
             judge_messages(trajectory, judge_reference(group, member) if with_success else None, self.options)
             for group in groups
             for member, trajectory in enumerate(group)
         ]
-        answers = iter(self._ask_all(requests))
+        answers = iter(self._judge_all(requests))
         return tuple(tuple(next(answers) for _ in group) for group in groups)
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- internal
+    # --------------------------------------------------------------------------------------------------------
 
-    def _ask_all(self, requests: Sequence[list[dict[str, str]]]) -> list[Judgement]:
+    def _judge_all(self, requests: Sequence[list[dict[str, str]]]) -> list[Judgement]:
         bodies = [self._body(messages) for messages in requests]
         keys = [request_key(body) for body in bodies]
         known = {key: Judgement(self.cache[key], cached=True) for key in keys if key in self.cache}
         asked = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
-        self._count(cached=len(keys) - len(asked))  # copies within the batch are asked once
+        self._count(cached=len(keys) - len(asked))  # equal requests of the batch are sent once
         if asked:
-            fresh = self._ask_fresh(list(asked.values()))
+            fresh = self._request_all(list(asked.values()))
             for key, judgement in zip(asked, fresh, strict=True):
                 known[key] = judgement
                 if not judgement.error:
@@ -149,27 +151,27 @@ class JudgeClient:
     def _server(self) -> ChatServer:
         return ChatServer(self.base_url, self.model, **self._connection)
 
-    def _ask_fresh(self, bodies: Sequence[dict[str, Any]]) -> list[Judgement]:
+    def _request_all(self, bodies: Sequence[dict[str, Any]]) -> list[Judgement]:
         with closing(self._server()) as server:
-            return server.map(lambda body: self._ask(server, body), bodies)
+            return server.map(lambda body: self._request_judgement(server, body), bodies)
 
-    def _ask(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
+    def _request_judgement(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
         try:
-            answer = self._request(server, body)
+            answer = self._request_answer(server, body)
             if answer.finish == "length" and self.retry_max_tokens > body["max_tokens"]:
-                answer = self._request(server, {**body, "max_tokens": self.retry_max_tokens})
-        except (Busy, Refused) as error:  # one rollout goes without a context, the batch goes on
+                answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens})
+        except (Busy, Refused) as error:  # this rollout gets no context, the batch goes on
             self._count(failures=1)
-            cure = "more retries, a longer timeout or less concurrency"
+            fix = "more retries, a longer timeout or less concurrency"
             if isinstance(error, Refused):
                 key = f"the key in ${server.api_key_env}"
-                cure = f"checking {key if error.status in (401, 403) else 'the address and the model name'}"
-            return Judgement(None, error=f"Expected an answer from {self.model!r}, got {error}; try {cure}.")
+                fix = f"checking {key if error.status in (401, 403) else 'the address and the model name'}"
+            return Judgement(None, error=f"Expected an answer from {self.model!r}, got {error}; try {fix}.")
         text = useful_answer(answer.text)
         self._count(**{"empty" if text is None else "answers": 1})
         return Judgement(text)
 
-    def _request(self, server: ChatServer, body: Mapping[str, Any]) -> Answer:
+    def _request_answer(self, server: ChatServer, body: Mapping[str, Any]) -> Answer:
         answer = server.ask(body)
         self._count(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
         return answer

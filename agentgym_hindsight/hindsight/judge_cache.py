@@ -1,4 +1,4 @@
-"""Answers of a judge by the content of the request, in memory and, if wanted, in a file that outlives the run."""
+"""A cache of a judge's answers, by request, in memory and optionally in a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from agentgym_hindsight.hindsight.storage import end_last_line
+from agentgym_hindsight.hindsight.jsonl import end_last_line
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["AnswerCache", "request_key"]
@@ -18,14 +18,14 @@ _VERSION = 1
 
 
 def request_key(body: Mapping[str, Any]) -> str:
-    """The same request has the same key, whatever server it goes to."""
+    """Equal requests have equal keys, whatever server they go to."""
     return content_hash(json.dumps(body, sort_keys=True))
 
 
 class AnswerCache:
-    """Keeps answers, the useless ones (None) too: asked again at temperature 0 they would be the same. Thread-safe.
+    """Caches answers, including empty ones (None): at temperature 0 the next answer would be the same. Thread-safe.
 
-    A line of the file that cannot be read is passed over: the price is one call.
+    A line of the file that cannot be read is skipped, which costs one call.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -46,7 +46,7 @@ class AnswerCache:
         return self._answers[key]
 
     def put(self, key: str, text: str | None) -> None:
-        """Keep an answer, and append it to the file."""
+        """Store an answer, and append it to the file."""
         with self._lock:
             self._answers[key] = text
             if self.path is None:

@@ -1,7 +1,7 @@
-"""What a judge is asked: one finished rollout, how it ended, and sometimes a successful one beside it.
+"""The request to a judge: one finished rollout, its outcome, and optionally a successful rollout as reference.
 
-The sections follow SERL's judge; the wording is ours. The judge sees what the agent's own prompt would show plus the
-outcome, and answers in plain sentences that stand in the teacher's prompt as they are.
+The sections follow SERL's judge; the wording is ours. The judge sees what the agent's prompt shows, plus the outcome.
+Its plain sentences are put into the teacher's prompt unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOTHING = frozenset({"", "none", "n/a", "na", "null", "no comment", "no judgmen
 
 
 def judge_reference(group: Group, member: int) -> Trajectory | None:
-    """The reference of the second judged mode: the first *other* winner, else the rollout itself if it won."""
+    """The reference for ``judge:success``: the first *other* winner, else the rollout itself if it won."""
     other = group.success_for(member)
     if other is not None:
         return other
@@ -65,7 +65,7 @@ def judge_messages(
 
 
 def useful_answer(text: str) -> str | None:
-    """The answer without its thinking, or None where it says nothing ("None.", "N/A", a bare heading).
+    """The answer without its thinking, or None if it has no content ("None.", "N/A", only a heading).
 
     >>> useful_answer("<think>Hm.</think>This rollout failed. Open the fridge first.")
     'This rollout failed. Open the fridge first.'

@@ -1,7 +1,7 @@
-"""Turns as the text a teacher reads: SERL's formats, to the letter.
+"""Turns as text for the teacher, in exactly SERL's formats.
 
-This is not :func:`~agentgym_hindsight.hindsight.trajectory.render_steps`, which shows an agent's rollout to people and
-counts steps from 1: the release counts from 0, breaks the line after every heading and cuts the thinking.
+This differs from :func:`~agentgym_hindsight.hindsight.trajectory.render_steps`, which shows a rollout to people and
+numbers steps from 1. The release numbers them from 0, breaks the line after every heading and removes the thinking.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def remove_thinking(text: str) -> str:
 
 
 def demonstration(steps: Sequence[Step], options: ContextOptions, limit: int) -> str:
-    """Turns as blocks "Step k / Response: …" or "Step k / Observation: … / Action: …"; "" where there are none."""
+    """Turns as blocks "Step k / Response: …" or "Step k / Observation: … / Action: …"; "" if there are none."""
     kept = steps[:limit] if limit > 0 else steps
     blocks = []
     for step in kept:
@@ -44,10 +44,10 @@ def demonstration(steps: Sequence[Step], options: ContextOptions, limit: int) ->
 
 
 def candidate_action(step: Step, options: ContextOptions) -> str:
-    """What was tried, so that equal actions read alike: the tagged action in lower case, its spaces collapsed.
+    """The action of a turn in normal form: the tagged action in lower case, with single spaces.
 
-    Without the tag the release takes the whole reply. Where a policy recorded which part of the reply is the action
-    (a tool call) we take that part.
+    Without the tag the release uses the whole reply. If a policy recorded which part of the reply is the action (a tool
+    call), this function uses that part.
 
     >>> turn = Step(0, "", "go east", "", "", response="<think>Hm.</think><action> Go  East </action>")
     >>> candidate_action(turn, ContextOptions())
@@ -63,14 +63,14 @@ def candidate_action(step: Step, options: ContextOptions) -> str:
 
 
 def immediate_text(step: Step, options: ContextOptions) -> str:
-    """The environment's raw reply, with the reason behind it in brackets where that is asked for."""
+    """The environment's raw reply, with the reason for it in brackets if ``options.details`` is set."""
     text = step.feedback.strip()
     detail = step.detail.strip() if options.details else ""
     return f"{text} ({detail})" if text and detail else text or detail
 
 
 def next_text(trajectory: Trajectory, place: int) -> str:
-    """The next state in full: the next turn's prompt where one was recorded, else what the env says of that state."""
+    """The next state in full: the prompt of the next turn if recorded, else the env's description of that state."""
     following = trajectory.steps[place + 1].prompt if place + 1 < len(trajectory.steps) else ""
     step = trajectory.steps[place]
     return following.strip() or step.next_observation.strip() or step.feedback.strip()

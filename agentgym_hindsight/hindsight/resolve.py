@@ -1,4 +1,4 @@
-"""Finished rollouts -> every step's five sources, the delayed ones filled in."""
+"""From finished rollouts to the five sources of every step, delayed ones included."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["ReferenceSource", "hindsight_now", "reference_for", "resolve", "reso
 
 
 class ReferenceSource(Protocol):
-    """Anything that may know a successful rollout of a task: a store, an expert."""
+    """An object that may return a successful rollout of a task: a store, an expert."""
 
     def reference(self, task_id: str) -> Trajectory | None: ...
 
 
 def hindsight_now(step: Step, so_far: Sequence[Step]) -> Hindsight:
-    """What is known right after ``step``; ``so_far`` are the episode's steps through it (it may grow afterwards)."""
+    """The sources known right after ``step``. ``so_far`` are the episode's steps through it; it may grow later."""
     count = step.index + 1
     return Hindsight(
         immediate_feedback=Feedback(step.feedback, Provenance.ENVIRONMENT, step.index, step.detail),
@@ -31,9 +31,9 @@ def hindsight_now(step: Step, so_far: Sequence[Step]) -> Hindsight:
 def resolve_episode(
     steps: Sequence[Step], success: Trajectory | None = None, provenance: Provenance = Provenance.SIBLING
 ) -> tuple[Hindsight, ...]:
-    """Every step's hindsight at the end of the episode."""
-    whole = _once(partial(render_steps, steps))
-    reference = None if success is None else Feedback(_once(partial(_render_success, success)), provenance, 0)
+    """The hindsight of every step at the end of the episode."""
+    whole = _cached(partial(render_steps, steps))
+    reference = None if success is None else Feedback(_cached(partial(_render_success, success)), provenance, 0)
     return tuple(
         Hindsight(
             immediate_feedback=Feedback(step.feedback, Provenance.ENVIRONMENT, step.index, step.detail),
@@ -51,8 +51,8 @@ def resolve(
 ) -> tuple[tuple[Hindsight, ...], ...]:
     """The hindsight of every step of every member, in the members' order.
 
-    The successful trajectory is the first *other* member that won; failing that, what ``store`` knows; failing that
-    ``None``. ``own_success`` lets a winner be its own reference.
+    The successful trajectory of a member is that of the first *other* member that won, else the one from ``store``,
+    else ``None``. ``own_success`` allows a winner as its own reference.
     """
     return tuple(
         resolve_episode(trajectory.steps, *reference_for(group, member, store, own_success=own_success))
@@ -63,9 +63,9 @@ def resolve(
 def reference_for(
     group: Group, member: int, store: ReferenceSource | None = None, *, own_success: bool = False
 ) -> tuple[Trajectory | None, Provenance]:
-    """The successful rollout that ``member`` may learn from, and where it comes from.
+    """The successful rollout that serves as reference for ``member``, and its origin.
 
-    A store may have taken the group in already: what it gives back is no reference for the rollout it was made from.
+    A store may already contain this group: the rollout it returns is no reference for itself.
     """
     sibling = group.success_for(member, own=own_success)
     if sibling is not None:
@@ -80,8 +80,8 @@ def _render_success(success: Trajectory) -> str:
     return render_steps(success.steps)
 
 
-def _once(render: Callable[[], str]) -> Callable[[], str]:
-    """The same text for many steps, rendered at the first look."""
+def _cached(render: Callable[[], str]) -> Callable[[], str]:
+    """Cache the text: it is rendered at the first access and shared by many steps."""
     cache: list[str] = []
 
     def text() -> str:

@@ -1,23 +1,23 @@
-"""The five feedback sources and the frozen value that carries them in ``info["hindsight"]``.
+"""The five feedback sources and the frozen value that holds them in ``info["hindsight"]``.
 
 ========================  =====================================================================  ==================
-source                    what it holds                                                          known
+source                    content                                                                known
 ========================  =====================================================================  ==================
-immediate_feedback        what the environment says about the action: its raw reply; the reason  at once
-                          for a refusal is kept apart in ``detail``
-next_observation          the whole next state as the agent will be shown it                     at once
-current_trajectory        the agent's own rollout, from its start through this step; at the end  grows
-                          of the episode the whole of it
+immediate_feedback        the environment's raw reply to the action; the reason for a refusal    at once
+                          is separate, in ``detail``
+next_observation          the whole next state as the agent will see it                          at once
+current_trajectory        the agent's own rollout, from its start through this step; the whole   grows
+                          rollout at the end of the episode
 future_trajectory         the agent's own steps after this one                                   at the episode's end
 successful_trajectory     another successful rollout of the same task                            when one exists
 ========================  =====================================================================  ==================
 
-``None`` means "not known yet"; a known but empty source (the future of the last step) has an empty text.
+``None`` means "not known yet". A source that is known but empty (the future of the last step) has an empty text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ class FeedbackSource(str, Enum):
 
 
 class Provenance(str, Enum):
-    """Who said it."""
+    """The origin of a feedback."""
 
     ENVIRONMENT = "environment"
     SIBLING = "sibling"
@@ -48,10 +48,10 @@ class Provenance(str, Enum):
 
 
 class Feedback:
-    """One piece of feedback: a text, who said it, and the step it speaks of. Immutable.
+    """One piece of feedback: a text, its origin, and the step it describes. Immutable.
 
-    ``text`` may be given as a function; it is called at the first look, so that a rollout of n steps does not render
-    n growing transcripts nobody reads. ``detail`` adds what the raw text leaves out (why "Nothing happens.").
+    ``text`` and ``detail`` may be functions, called at the first access: otherwise a rollout of n steps would render n
+    growing transcripts that may never be read. ``detail`` adds what the raw text omits (why "Nothing happens.").
 
     >>> Feedback("Nothing happens.", step=3, detail="The fridge 1 is closed.")
     Feedback('Nothing happens.', environment, step=3, detail='The fridge 1 is closed.')
@@ -93,7 +93,7 @@ class Feedback:
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Feedback is immutable; build another one instead of setting {name!r}.")
+        raise AttributeError(f"Feedback is immutable; make a new one instead of setting {name!r}.")
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError("Feedback is immutable.")
@@ -114,18 +114,9 @@ class Feedback:
         detail = f", detail={self.detail!r}" if self.detail else ""
         return f"Feedback({self.text!r}, {self.provenance.value}, step={self.step}{detail})"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return {"text": self.text, "provenance": self.provenance.value, "step": self.step, "detail": self.detail}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Feedback:
-        """The inverse of :meth:`as_dict`."""
-        return cls(data["text"], Provenance(data["provenance"]), int(data["step"]), data.get("detail", ""))
-
 
 class _Episode:
-    """Holds what :attr:`Hindsight.episode` gives: outside the dataclass, which has the five fields and no more."""
+    """Holds the value of :attr:`Hindsight.episode`, outside of the dataclass, which has exactly five fields."""
 
     __slots__ = ("_episode",)
     _episode: tuple[Hindsight, ...] | Callable[[], tuple[Hindsight, ...]]
@@ -133,7 +124,7 @@ class _Episode:
 
 @dataclass(frozen=True, slots=True)
 class Hindsight(_Episode):
-    """What is known, now, about the action just taken: exactly five sources, each a :class:`Feedback` or ``None``.
+    """What is known now about the last action: exactly five sources, each a :class:`Feedback` or ``None``.
 
     >>> hindsight = Hindsight(immediate_feedback=Feedback("You open the fridge 1.", step=2))
     >>> hindsight.known
@@ -152,7 +143,7 @@ class Hindsight(_Episode):
 
     @property
     def episode(self) -> tuple[Hindsight, ...]:
-        """On the last step of an episode: every step's hindsight, delayed sources filled. Else empty."""
+        """On the last step of an episode, the hindsight of every step with the delayed sources; else empty."""
         try:
             value = self._episode
         except AttributeError:
@@ -164,17 +155,17 @@ class Hindsight(_Episode):
 
     @property
     def is_final(self) -> bool:
-        """Whether ``episode`` is there, told without making it."""
+        """Whether ``episode`` is set. Does not compute it."""
         return bool(getattr(self, "_episode", ()))
 
     def with_episode(self, episode: tuple[Hindsight, ...] | Callable[[], tuple[Hindsight, ...]]) -> Hindsight:
-        """The same hindsight, carrying every step's (given at once, or made at the first look)."""
+        """A copy with the hindsight of every step, given as a value or as a function called at the first access."""
         copy = replace(self)
         object.__setattr__(copy, "_episode", episode)
         return copy
 
     def replace(self, **sources: Feedback | None) -> Hindsight:
-        """The same hindsight with some sources exchanged; ``episode`` is kept."""
+        """A copy with some sources replaced; ``episode`` is kept."""
         for name in sources:
             if name not in self.SOURCES:
                 raise UnknownNameError("feedback source", name, self.SOURCES)
@@ -185,7 +176,7 @@ class Hindsight(_Episode):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """Names of the sources that are known."""
+        """The names of the known sources."""
         return tuple(name for name in self.SOURCES if getattr(self, name) is not None)
 
     def __getitem__(self, source: FeedbackSource | str) -> Feedback | None:
@@ -200,15 +191,6 @@ class Hindsight(_Episode):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (tuple(getattr(self, f.name) for f in fields(self)), self.episode)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON (without ``episode``)."""
-        return {name: None if feedback is None else feedback.as_dict() for name, feedback in self}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Hindsight:
-        """The inverse of :meth:`as_dict`."""
-        return cls(**{n: None if data.get(n) is None else Feedback.from_dict(data[n]) for n in cls.SOURCES})
 
 
 def _rebuild(sources: tuple[Feedback | None, ...], episode: tuple[Hindsight, ...]) -> Hindsight:

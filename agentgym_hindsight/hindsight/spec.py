@@ -1,6 +1,6 @@
-"""What a teacher is told, and where: ``"success+immediate@anchor"`` as a value, and SERL's modes spelt in it.
+"""The context language: ``"success+immediate@anchor"`` as a value, and SERL's modes written in it.
 
-A spec is sources joined by ``+`` (all of them, else no context) and alternatives joined by ``|`` (the first that
+A spec has sources joined by ``+`` (all have to exist, else no context) and alternatives joined by ``|`` (the first that
 exists), at every ``@step`` (default) or at every ``@anchor``. ``+`` binds tighter than ``|``.
 """
 
@@ -16,7 +16,7 @@ from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 
 __all__ = ["SERL_MODES", "SOURCES", "ContextOptions", "ContextSpec"]
 
-#: The sources, in the order in which their sections stand in the prompt.
+#: The sources, in the order of their sections in the prompt.
 SOURCES: tuple[str, ...] = ("success", "current", "future", "immediate", "next", "judge", "judge:success")
 _WHERE = ("step", "anchor")
 _FORMATS = ("response", "observation_action")
@@ -24,10 +24,10 @@ _FORMATS = ("response", "observation_action")
 
 @dataclass(frozen=True, slots=True)
 class ContextSpec:
-    """Which sources a context is made of, and at which granularity.
+    """The sources of a context, and its granularity.
 
-    ``judge`` is the judge's text on the own rollout; ``judge:success`` the same, where the judge was also shown a
-    successful sibling. They differ in what the judge is asked, not in how its answer is shown.
+    ``judge`` is the judge's text on the rollout itself. ``judge:success`` is the same, but the judge also sees a
+    successful rollout. They differ in the request to the judge, not in how its answer is shown.
 
     >>> spec = ContextSpec.parse("immediate+success@anchor")
     >>> str(spec), sorted(spec.sources)
@@ -51,7 +51,7 @@ class ContextSpec:
         whole = self.sources & {"judge", "judge:success", "current"}
         if self.where == "anchor" and whole:
             raise UsageError(
-                f"Expected sources of one turn at an anchor, got {', '.join(sorted(whole))}, which speak of the whole "
+                f"Expected sources of one turn at an anchor, got {', '.join(sorted(whole))}, which describe the whole "
                 "rollout; try @step."
             )
         ordered = tuple(tuple(name for name in SOURCES if name in parts) for parts in self.alternatives)
@@ -59,24 +59,24 @@ class ContextSpec:
 
     @classmethod
     def parse(cls, text: str) -> ContextSpec:
-        """Read a spec such as ``"success|immediate"`` or ``"success+future+next@anchor"``."""
+        """Parse a spec such as ``"success|immediate"`` or ``"success+future+next@anchor"``."""
         sources, at, where = text.partition("@")
         alternatives = tuple(tuple(name.strip() for name in part.split("+")) for part in sources.split("|"))
         return cls(alternatives, (where.strip() if at else "step"))  # type: ignore[arg-type]  # checked above
 
     @property
     def sources(self) -> frozenset[str]:
-        """Every source that is named."""
+        """All sources in the spec."""
         return frozenset(name for parts in self.alternatives for name in parts)
 
     @property
     def needs_judge(self) -> bool:
-        """A judge has to be asked before the context can be composed."""
+        """Whether a judge's text is needed before the context can be composed."""
         return bool(self.sources & {"judge", "judge:success"})
 
     @property
     def judge_sees_success(self) -> bool:
-        """The judge is to be shown a successful reference beside the rollout."""
+        """Whether the judge sees a successful rollout as reference."""
         return "judge:success" in self.sources
 
     def __str__(self) -> str:
@@ -86,14 +86,14 @@ class ContextSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContextOptions:
-    """How a context is written. Defaults are SERL's released ones, except ``anchor`` (the release: "observation").
+    """The format of a context. Defaults are those of SERL's release, except ``anchor`` (the release: "observation").
 
-    * ``trajectory_format``: ``"response"`` shows a rollout as its replies, ``"observation_action"`` with the prompts.
-    * ``remove_thinking``: cut ``<think>…</think>`` from demonstrations, futures and actions.
+    * ``trajectory_format``: ``"response"`` shows a rollout as its responses, ``"observation_action"`` with the prompts.
+    * ``remove_thinking``: remove ``<think>…</think>`` from demonstrations, futures and actions.
     * ``dont_reprompt_on_self_success``: a winner is no reference for itself.
-    * ``max_traj_context_steps``, ``max_future_context_steps``: keep the first steps only; 0 keeps all.
+    * ``max_traj_context_steps``, ``max_future_context_steps``: keep only the first steps; 0 keeps all.
     * ``anchor``, ``anchor_ratio``: which turns share an anchor, as in :func:`~.anchors.cluster`.
-    * ``details`` (ours): append the reason behind a reply (``Step.detail``) to immediate feedback.
+    * ``details`` (ours): append the reason for a reply (``Step.detail``) to immediate feedback.
     """
 
     trajectory_format: Literal["response", "observation_action"] = "response"
@@ -107,7 +107,7 @@ class ContextOptions:
 
     @classmethod
     def released(cls) -> ContextOptions:
-        """Everything as SERL's release has it: turns share an anchor where their observations are equal."""
+        """The options of SERL's release: turns share an anchor if their observations are equal."""
         return cls(anchor="observation")
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ _STEP_MODES = {
     "successful_sample_future_trajectory_next_observation": "success+future+next",
 }
 
-#: The twenty modes that SERL's release names, as specs: nine of a step, the same at an anchor, two of a judge.
+#: The twenty modes of SERL's release as specs: nine at a step, the same nine at an anchor, two with a judge.
 SERL_MODES: Mapping[str, str] = MappingProxyType(
     _STEP_MODES
     | {f"anchor_{mode}": f"{spec}@anchor" for mode, spec in _STEP_MODES.items()}

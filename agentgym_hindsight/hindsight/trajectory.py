@@ -1,4 +1,4 @@
-"""Steps, trajectories and groups of siblings, as plain immutable data."""
+"""Steps, trajectories and groups, as plain immutable data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ __all__ = ["Group", "Step", "Trajectory", "group_by_task", "render_steps"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One turn: what the agent saw, what it did, what the environment answered.
+    """One turn: the observation, the action, and the environment's reply.
 
-    ``observation``, ``admissible_actions`` and ``anchor`` belong to the state acted *from*; ``feedback`` (the raw
-    reply), ``detail`` (the reason behind it) and ``next_observation`` (the next state in full) to the answer.
-    ``prompt``, ``response`` and ``action_span`` (characters of the response that are the action) are filled by the
-    wrappers and policies that know them.
+    ``observation``, ``admissible_actions`` and ``anchor`` describe the state *before* the action. ``feedback`` is the
+    raw reply, ``detail`` the reason for it, ``next_observation`` the next state in full. ``prompt``, ``response`` and
+    ``action_span`` (the characters of the response that are the action) are set by wrappers and policies.
     """
 
     index: int
@@ -67,19 +66,19 @@ class Trajectory:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What was done, in order."""
+        """The actions, in order."""
         return tuple(step.action for step in self.steps)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def replace(self, **changes: Any) -> Trajectory:
-        """The same trajectory with some fields exchanged."""
+        """A copy with some fields replaced."""
         return replace(self, **changes)
 
 
 class Group(Sequence[Trajectory]):
-    """Siblings: rollouts proven to be of the same task, by its content id.
+    """Rollouts of one task, checked by the task's content id.
 
     >>> Group([Trajectory("1f", won=True), Trajectory("1f")]).success_rate
     0.5
@@ -122,7 +121,7 @@ class Group(Sequence[Trajectory]):
 
     @property
     def task_id(self) -> str:
-        """The id all members share."""
+        """The task id of all members."""
         return self._trajectories[0].task_id
 
     @property
@@ -131,7 +130,7 @@ class Group(Sequence[Trajectory]):
         return sum(trajectory.won for trajectory in self) / len(self)
 
     def success_for(self, member: int, *, own: bool = False) -> Trajectory | None:
-        """The first successful member in order, not ``member`` itself unless ``own``. Broken ones never count."""
+        """The first member that won, other than ``member`` unless ``own`` is set. Broken rollouts never count."""
         for index, trajectory in enumerate(self):
             if trajectory.won and not trajectory.broken and (own or index != member):
                 return trajectory
@@ -139,7 +138,7 @@ class Group(Sequence[Trajectory]):
 
 
 def group_by_task(trajectories: Iterable[Trajectory]) -> tuple[Group, ...]:
-    """Groups in the order in which their tasks first appear; siblings keep their order."""
+    """Groups in the order in which their tasks first appear. Members keep their order."""
     by_task: dict[str, list[Trajectory]] = {}
     for trajectory in trajectories:
         by_task.setdefault(trajectory.task_id, []).append(trajectory)
@@ -155,10 +154,10 @@ def render_steps(
 ) -> str:
     """Steps as text: blocks "Step k / Observation: … / Action: …", or "Step k / Response: …".
 
-    Steps are numbered from 1 by their place in the episode; the reply to the last one follows it, since the outcome of
-    a rollout is often told there and nowhere else; where an evaluation said what was right and wrong (``evaluation`` in
-    the last step's ``extra``), that stands at the end. ``limit`` > 0 keeps the first steps and says how many are
-    left out. ``prompts`` shows the full prompt in place of the observation where one was recorded.
+    Steps are numbered from 1 by their position in the episode. The reply to the last step is added at the end, because
+    it often contains the outcome; then the result of an evaluation, if the last step's ``extra`` has one
+    (``evaluation``). ``limit`` > 0 keeps the first steps and says how many are omitted. ``prompts`` shows the full
+    prompt instead of the observation if one was recorded.
     """
     kept = steps[:limit] if limit > 0 else steps
     blocks = []

@@ -1,4 +1,4 @@
-"""The table of checks, in the order in which they are worth mending, and the call that runs it."""
+"""The table of checks, and the function that runs them."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from typing import Any, Literal, NamedTuple, overload
 import gymnasium as gym
 
 from agentgym_hindsight.errors import ConformanceError, UsageError
-from agentgym_hindsight.testing import behaviour, frame, hindsight
-from agentgym_hindsight.testing.session import NotPlayable, Session
+from agentgym_hindsight.testing import api_checks, behaviour_checks, hindsight_checks
+from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotPlayable
 
 __all__ = ["CHECKS", "ConformanceReport", "Finding", "check_hindsight_env"]
 
-#: Every check by name. A check reads like the sentence in its docstring and raises ConformanceError.
-CHECKS: tuple[tuple[str, Callable[[Session], None]], ...] = (
-    ("episodes play", frame.check_episodes_play),
-    ("info keys", frame.check_info_keys),
-    ("info types", frame.check_info_types),
-    ("info keys are constant", frame.check_constant_keys),
-    ("info values", frame.check_info_values),
-    ("step types", frame.check_step_types),
-    ("gymnasium", frame.check_gymnasium),
-    ("reset needed", frame.check_reset_needed),
-    ("source times", hindsight.check_source_times),
-    ("terminal episode", hindsight.check_episode),
-    ("future", hindsight.check_future),
-    ("sources differ", hindsight.check_sources_differ),
-    ("no leak", hindsight.check_no_leak),
-    ("record", hindsight.check_recorded),
-    ("determinism", behaviour.check_determinism),
-    ("global generators", frame.check_global_rng),
-    ("task identity", behaviour.check_task_identity),
-    ("task replay", behaviour.check_task_replay),
-    ("unknown task", behaviour.check_unknown_task),
-    ("anchors", behaviour.check_anchors),
-    ("admissible actions", behaviour.check_admissible),
-    ("nonsense", behaviour.check_nonsense),
-    ("odd actions", behaviour.check_odd_actions),
-    ("truncation", behaviour.check_truncation),
-    ("pickling", frame.check_pickling),
-    ("spec", frame.check_spec),
+#: Every check by name, in the order in which problems should be fixed. A check has its rule as docstring and raises
+#: ConformanceError.
+CHECKS: tuple[tuple[str, Callable[[EnvUnderTest], None]], ...] = (
+    ("episodes play", api_checks.check_episodes_play),
+    ("info keys", api_checks.check_info_keys),
+    ("info types", api_checks.check_info_types),
+    ("info keys are constant", api_checks.check_constant_keys),
+    ("info values", api_checks.check_info_values),
+    ("step types", api_checks.check_step_types),
+    ("gymnasium", api_checks.check_gymnasium),
+    ("reset needed", api_checks.check_reset_needed),
+    ("source times", hindsight_checks.check_source_times),
+    ("terminal episode", hindsight_checks.check_episode),
+    ("future", hindsight_checks.check_future),
+    ("sources differ", hindsight_checks.check_sources_differ),
+    ("no leak", hindsight_checks.check_no_leak),
+    ("record", hindsight_checks.check_recorded),
+    ("determinism", behaviour_checks.check_determinism),
+    ("global generators", api_checks.check_global_rng),
+    ("task identity", behaviour_checks.check_task_identity),
+    ("task replay", behaviour_checks.check_task_replay),
+    ("unknown task", behaviour_checks.check_unknown_task),
+    ("anchors", behaviour_checks.check_anchors),
+    ("admissible actions", behaviour_checks.check_admissible),
+    ("nonsense", behaviour_checks.check_nonsense),
+    ("odd actions", behaviour_checks.check_odd_actions),
+    ("truncation", behaviour_checks.check_truncation),
+    ("pickling", api_checks.check_pickling),
+    ("spec", api_checks.check_spec),
 )
 
 
 class Finding(NamedTuple):
-    """One check that failed, and how to mend it."""
+    """One failed check, and how to fix the problem."""
 
     check: str
     message: str
@@ -54,7 +55,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConformanceReport:
-    """What :func:`check_hindsight_env` found: the checks that passed, those that failed, those that could not run."""
+    """The result of :func:`check_hindsight_env`: the checks that passed, that failed, and that could not run."""
 
     passed: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -62,7 +63,7 @@ class ConformanceReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing was found."""
+        """Whether no check failed."""
         return not self.findings
 
     def __str__(self) -> str:
@@ -101,19 +102,19 @@ def check_hindsight_env(
     actions: Sequence[str] = (),
     report: bool = False,
 ) -> ConformanceReport | None:
-    """Certify that an env keeps the standard of this library. Raises ConformanceError with the first thing to mend.
+    """Check that an env follows the standard of this library. Raises ConformanceError for the first problem.
 
-    Any env will do, of this library or not, bare or wrapped. The env is played and reset, never closed.
+    The env may be from this library or not, bare or wrapped. It is played and reset, but never closed.
 
     Args:
-        env: an env, or a function that makes one. An env is built again from its spec, without one it is copied.
-        episodes: how many are played; the first is seeded.
-        seed: for those episodes and the choice of actions.
-        respond: turns an action into what the env wants to be given; by default the ``format_response`` of an
+        env: an env, or a function that makes one. A second env is made from the spec; without a spec the env is copied.
+        episodes: the number of episodes; the first is seeded.
+        seed: for these episodes and the choice of actions.
+        respond: converts an action to the input of the env; the default is the ``format_response`` of an
             :class:`~agentgym_hindsight.wrappers.ActionParser` in the stack.
-        actions: what to do where no admissible action is listed and no expert asked: without them, only nonsense is
-            played there, and a world that does not move shows little.
-        report: return everything found as a :class:`ConformanceReport` instead of raising the first.
+        actions: actions to play if no admissible action is listed and there is no expert action. Without them only
+            nonsense is played there, and a world whose state does not change tests little.
+        report: return all problems as a :class:`ConformanceReport` instead of raising the first.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> check_hindsight_env(gym.make("ALFWorld-Hindsight-v0", data="embedded", max_steps=8))
@@ -124,13 +125,13 @@ def check_hindsight_env(
         raise UsageError(f"Expected actions as a sequence of texts, got {actions!r}; try a list.")
     if not isinstance(env, gym.Env) and not callable(env):
         raise UsageError(f"Expected a gymnasium.Env or a function that makes one, got {env!r}; try gym.make(id).")
-    session = Session(env, episodes=episodes, seed=seed, respond=respond, actions=actions)
+    tested = EnvUnderTest(env, episodes=episodes, seed=seed, respond=respond, actions=actions)
     passed: list[str] = []
     findings: list[Finding] = []
     skipped: list[str] = []
     for name, check in CHECKS:
         try:
-            check(session)
+            check(tested)
         except ConformanceError as error:
             if not report:
                 raise
@@ -139,7 +140,7 @@ def check_hindsight_env(
             else:
                 findings.append(Finding(name, str(error)))
         except Exception as error:
-            # An env that breaks one rule may break the tools of the checks that build on it.
+            # An env that breaks one rule can also cause errors in the checks that depend on this rule.
             message = f"Expected the check {name!r} to run, got {type(error).__name__}: {error}"
             if not report:
                 raise ConformanceError(message) from error

@@ -1,4 +1,4 @@
-"""Vector envs for text worlds: groups of siblings, an active mask, worker processes, broken rollouts as data."""
+"""Vector envs for text: groups of rollouts, an active mask, worker processes, isolation of failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HindsightVectorEnv", "RayWorkers", "unstack"]
 
 
 def __getattr__(name: str) -> Callable[..., HindsightVectorEnv]:
-    """``make_…``: what ``gymnasium.make_vec`` calls for an id whose ``vector_entry_point`` names it."""
+    """``make_…``: the function that ``gymnasium.make_vec`` calls for an id whose ``vector_entry_point`` names it."""
     if name.startswith("make_"):
         for env_id, spec in gym.registry.items():
             if spec.vector_entry_point == f"{__name__}:{name}":

@@ -1,4 +1,4 @@
-"""Many rollouts side by side: siblings on the same task, finished episodes at no cost, broken ones as data."""
+"""The vector env: many rollouts in parallel, in groups of one task, with isolation of failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agentgym_hindsight.errors import ConformanceError, ResetNeededError, UsageE
 from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
-from agentgym_hindsight.vector.host import AnyEnv, Broken, Crew, EnvFactory, Job, LocalEnvs, reason
+from agentgym_hindsight.vector.host import AnyEnv, Broken, EnvFactory, EnvPool, Job, LocalEnvs, reason
 from agentgym_hindsight.vector.infos import InfoTable
 from agentgym_hindsight.vector.pool import WorkerEnvs
 from agentgym_hindsight.vector.processes import ProcessWorkers
@@ -32,26 +32,27 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     """``num_envs`` envs of one kind, in this process or in worker processes, with the same results.
 
     * ``env``: a registered id, or a callable that makes a :class:`~agentgym_hindsight.envs.base.HindsightEnv`.
-    * ``workers``: 0 plays all envs in this process, right for engines that answer in microseconds; k spreads them over
-      k processes, right for slow ones, and for ones that hang or take the process down.
-    * ``group_size``: neighbours that play the same task: envs 0 … group_size-1, and so on.
+    * ``workers``: 0 runs all envs in this process, which suits engines that reply in microseconds. k distributes them
+      over k processes, which suits slow engines, and engines that hang or crash.
+    * ``group_size``: consecutive envs that play the same task: envs 0 … group_size-1, and so on.
     * ``wrappers``: callables env -> env, applied in order.
-    * ``timeout_s``: how long a worker may think about one answer. Nothing can stop an env of this process.
-    * ``transport``: how workers are run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
-    * all else goes to the env.
+    * ``timeout_s``: the time limit of a worker for one answer. An env in this process cannot be interrupted.
+    * ``transport``: how workers run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
+    * All other arguments go to the env.
 
     **Episodes.** There is no automatic reset. An env whose episode has ended is inactive until the next ``reset``: it
-    is not stepped, its action is ignored (``None`` will do), its reward is 0, and its observation, flags and info stay
-    as they were; ``infos["_…"]`` tells whose are new. :attr:`active` tells who plays.
+    is not stepped, its action is ignored (``None`` is allowed), its reward is 0, and its observation, flags and info do
+    not change. The mask ``infos["_…"]`` shows whose values are new; :attr:`active` shows which envs are active.
 
-    **Tasks.** ``reset(seed=s)`` starts a walk over the split's tasks that depends on ``s`` alone, each once before any
-    comes twice; group g gets the g-th, whatever the workers, and ``reset()`` goes on. ``reset(tasks=[…])`` (or
-    ``options={"tasks": […]}``, which vector wrappers let through) plays given tasks or ids: one an env or one a group.
-    Fewer are played by the first envs, and the rest idle: never active, flagged as truncated, without a trajectory.
+    **Tasks.** ``reset(seed=s)`` starts an order of the split's tasks that depends only on ``s``; each task comes once
+    before any is repeated. Group g gets the g-th task, for any number of workers, and ``reset()`` continues.
+    ``reset(tasks=[…])`` (or ``options={"tasks": […]}``, which vector wrappers pass on) plays given tasks or ids, one an
+    env or one a group. If there are fewer tasks, the first envs play them and the others are idle: never active, marked
+    as truncated, without a trajectory.
 
-    **Broken rollouts.** An exception in an env, a worker that dies or hangs: the rollouts concerned are truncated,
-    ``infos["broken"]`` says why, the others go on, and the next ``reset`` plays with all envs again. Only a
-    :class:`~agentgym_hindsight.errors.UsageError` at ``reset`` (an unknown task id, say) is raised.
+    **Broken rollouts.** After an exception in an env, or if a worker dies or hangs, the affected rollouts are truncated
+    and ``infos["broken"]`` gives the reason. The other rollouts continue, and the next ``reset`` uses all envs again.
+    Only a :class:`~agentgym_hindsight.errors.UsageError` at ``reset`` (for example an unknown task id) is raised.
 
     >>> import agentgym_hindsight
     >>> venv = HindsightVectorEnv("ALFWorld-Hindsight-v0", 4, group_size=2, data="embedded", expert=True)
@@ -81,27 +82,27 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         **env_kwargs: Any,
     ) -> None:
         if num_envs < 1:
-            raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}.")
+            raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}; try 8.")
         if workers < 0:
             raise UsageError(f"Expected workers ≥ 0, got {workers}; try 0 to play in this process.")
         if group_size < 1 or num_envs % group_size:
-            raise UsageError(f"Expected a group_size that divides num_envs={num_envs}, got {group_size}.")
+            raise UsageError(f"Expected a group_size that divides num_envs={num_envs}, got {group_size}; try 1.")
         if transport is not None and not workers:
-            raise UsageError("Expected workers ≥ 1 with a transport, got 0; try workers=4, say.")
+            raise UsageError("Expected workers ≥ 1 with a transport, got 0; try workers=4.")
         if timeout_s <= 0:
             raise UsageError(f"Expected timeout_s > 0, got {timeout_s}; try 60.")
         source = _spec(env) if isinstance(env, str) else env
         factory = EnvFactory(source, env_kwargs, tuple(wrappers))
         self.num_envs, self.group_size, self.workers = num_envs, group_size, min(workers, num_envs)
-        self._crew: Crew = (
+        self._pool: EnvPool = (
             WorkerEnvs(factory, num_envs, self.workers, timeout_s, transport or ProcessWorkers())
             if workers
             else LocalEnvs(factory, num_envs)
         )
-        # Also at the exit of the interpreter, and when nobody holds this env any more.
-        self._finalizer = weakref.finalize(self, self._crew.close)
+        # Also closes at the exit of the interpreter, and when this env is garbage-collected.
+        self._finalizer = weakref.finalize(self, self._pool.close)
         try:
-            described = self._crew.describe()
+            described = self._pool.describe()
         except BaseException:
             self._finalizer()
             raise
@@ -114,9 +115,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._env_id, self._backend = described.env_id, described.backend
         self._table = InfoTable(num_envs)
-        self._walk: int | None = None  # seeds the walk over the tasks
-        self._position = 0  # groups that have had a task of the walk
-        self._round = 0  # resets since the seed
+        self._order_seed: int | None = None  # seed of the task order
+        self._position = 0  # number of groups that have had a task of the order
+        self._resets = 0  # resets since the seed
         self._jobs: list[Job] = []
         self._observations = [""] * num_envs
         self._active = [False] * num_envs
@@ -133,7 +134,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         options: dict[str, Any] | None = None,
         tasks: Sequence[Task | str] | None = None,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Start a rollout in every env, or in as many as there are tasks for."""
+        """Start a rollout in every env, or in as many envs as there are tasks."""
         self._check_open()
         options = dict(options or {})
         if "tasks" in options:
@@ -141,25 +142,25 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
                 raise UsageError("Expected tasks once, got them as an argument and in options; try one of the two.")
             tasks = options.pop("tasks")
         if tasks is not None and {"task", "task_id"} & options.keys():
-            raise UsageError("Expected either tasks or options['task'], got both; try tasks alone.")
-        given = None if tasks is None else self._deal(tasks)
+            raise UsageError("Expected either tasks or options['task'], got both; try only tasks.")
+        given = None if tasks is None else self._tasks_per_env(tasks)
         super().reset(seed=seed)
         self._jobs = self._plan(seed, options, given)
         number = len(self._jobs)
-        self._active = [False] * self.num_envs  # should anything be raised, there is nothing to step on
+        self._active = [False] * self.num_envs  # if an exception follows, no env can be stepped
         self._observations, self._broken = [""] * self.num_envs, [""] * self.num_envs
         self._terminated = [False] * self.num_envs
         self._truncated = [index >= number for index in range(self.num_envs)]
         self._table.clear()
         active = [index < number for index in range(self.num_envs)]
         try:
-            for index, outcome in self._crew.reset(self._jobs):
+            for index, outcome in self._pool.reset(self._jobs):
                 if isinstance(outcome, Broken):
-                    self._break(index, outcome.why, active)
+                    self._mark_broken(index, outcome.why, active)
                 else:
                     self._observations[index] = outcome[0]
-                    self._take(index, outcome[4], active)
-            self._prove_siblings()
+                    self._store_info(index, outcome[4], active)
+            self._check_siblings()
         except BaseException:
             self._jobs = []
             raise
@@ -169,24 +170,24 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     def step(
         self, actions: Sequence[str | None]
     ) -> tuple[tuple[str, ...], npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
-        """Play one turn in every active env."""
+        """Step every active env."""
         self._check_open()
         requests = self._requests(actions)
         rewards = [0.0] * self.num_envs
         played = np.array(self._active)
         active = self._active
-        self._active = [False] * self.num_envs  # an interrupted step leaves nothing that could be stepped on
-        for index, outcome in self._crew.step(requests):
+        self._active = [False] * self.num_envs  # if the step is interrupted, no env can be stepped
+        for index, outcome in self._pool.step(requests):
             if isinstance(outcome, Broken):
                 if active[index]:
-                    self._break(index, outcome.why, active)
+                    self._mark_broken(index, outcome.why, active)
                     rewards[index] = 0.0
                 continue
             self._observations[index], rewards[index], terminated, truncated, info = outcome
             self._terminated[index], self._truncated[index] = terminated, truncated
             if terminated or truncated:
                 active[index] = False
-            if not self._take(index, info, active):
+            if not self._store_info(index, info, active):
                 rewards[index] = 0.0
         self._active = active
         return (
@@ -198,36 +199,36 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         )
 
     def render(self) -> tuple[Any, ...] | None:
-        """What each env renders; ``None`` where there is no render mode."""
+        """The render result of each env; ``None`` without a render mode."""
         self._check_open()
-        return None if self.render_mode is None else self._crew.render()
+        return None if self.render_mode is None else self._pool.render()
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the envs; no process is left."""
-        if self._finalizer is not None:  # older Gymnasiums also close what could not be made
+        """Close the envs and end all worker processes."""
+        if self._finalizer is not None:  # older Gymnasium versions also call this after a failed __init__
             self._active = [False] * self.num_envs
             self._finalizer()
 
-    # -- beyond Gymnasium ---------------------------------------------------------------------------------------
+    # -- in addition to Gymnasium's API ------------------------------------------------------------------------
 
     @property
     def active(self) -> Flags:
-        """Who plays: a copy."""
+        """A copy of the mask of active envs."""
         return np.array(self._active)
 
     def trajectories(self) -> list[Trajectory]:
-        """Every rollout so far, broken ones too; the i-th is env i's. Idle envs are last and have none."""
+        """All rollouts so far, broken ones included; the i-th belongs to env i. Idle envs come last and have none."""
         self._check_open()
         return [self._trajectory(job) for job in self._jobs]
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- internal ------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
         if self.closed:
-            raise UsageError("Expected an open vector env, got a closed one; try making it anew.")
+            raise UsageError("Expected an open vector env, got a closed one; try making a new one.")
 
-    def _deal(self, tasks: Sequence[Task | str]) -> list[Task | str]:
-        """One task an env, siblings alike, for as many envs as play."""
+    def _tasks_per_env(self, tasks: Sequence[Task | str]) -> list[Task | str]:
+        """One task an env, equal within a group, for as many envs as play."""
         if isinstance(tasks, str):
             raise UsageError("Expected a list of tasks, got a str; try tasks=[id].")
         given, groups = list(tasks), self.num_envs // self.group_size
@@ -239,7 +240,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         if len(given) != self.num_envs:
             raise UsageError(
                 f"Expected {self.num_envs} tasks (one an env) or 1 to {groups} (one a group), got {len(given)}; "
-                "try giving a long panel in slices."
+                "try slices of a long panel."
             )
         for start in range(0, self.num_envs, self.group_size):
             ids = {_task_id(task) for task in given[start : start + self.group_size]}
@@ -252,23 +253,23 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
     def _plan(self, seed: int | None, options: dict[str, Any], given: list[Task | str] | None) -> list[Job]:
         if seed is not None:
-            self._walk, self._position, self._round = seed, 0, 0
-        elif self._walk is None:
-            self._walk = int(self.np_random.integers(2**31))
+            self._order_seed, self._position, self._resets = seed, 0, 0
+        elif self._order_seed is None:
+            self._order_seed = int(self.np_random.integers(2**31))
         jobs = []
         for index in range(self.num_envs if given is None else len(given)):
             group = index // self.group_size
-            env_seed = seeded_int("rollout", self._walk, self._round, group) % 2**31
+            env_seed = seeded_int("rollout", self._order_seed, self._resets, group) % 2**31
             task = None if given is None else given[index]
-            jobs.append(Job(index, env_seed, self._walk, self._position + group, task, options))
-        self._round += 1
+            jobs.append(Job(index, env_seed, self._order_seed, self._position + group, task, options))
+        self._resets += 1
         if given is None:
             self._position += self.num_envs // self.group_size
         return jobs
 
     def _requests(self, actions: Sequence[str | None]) -> list[tuple[int, str]]:
         if not any(self._active):
-            raise ResetNeededError("Expected an active env, got step() where all have ended; try reset().")
+            raise ResetNeededError("Expected an active env, got step() after all have ended; try reset().")
         if isinstance(actions, str) or len(actions) != self.num_envs:
             got = "a str" if isinstance(actions, str) else str(len(actions))
             raise UsageError(f"Expected {self.num_envs} actions, one an env, got {got}; try None for inactive envs.")
@@ -283,24 +284,24 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
                 requests.append((index, action))
         return requests
 
-    def _take(self, index: int, info: dict[str, Any], active: list[bool]) -> bool:
+    def _store_info(self, index: int, info: dict[str, Any], active: list[bool]) -> bool:
         try:
-            self._table.take(index, info)
+            self._table.store(index, info)
         except ConformanceError as error:
-            self._break(index, reason(error), active)
+            self._mark_broken(index, reason(error), active)
             return False
         return True
 
-    def _break(self, index: int, why: str, active: list[bool]) -> None:
+    def _mark_broken(self, index: int, why: str, active: list[bool]) -> None:
         if index >= len(self._jobs) or self._broken[index]:
             return
         self._broken[index] = why
         self._terminated[index], self._truncated[index], active[index] = False, True, False
-        # The last hindsight speaks of an action that was answered already.
-        self._table.amend(index, hindsight=Hindsight())
+        # The last hindsight belongs to an action whose result was returned already.
+        self._table.update(index, hindsight=Hindsight())
 
-    def _prove_siblings(self) -> None:
-        """Check that groups are groups; a rollout that broke before it said its task gets its group's."""
+    def _check_siblings(self) -> None:
+        """Check that each group has one task id. A rollout that broke in its reset gets the id of its group."""
         for start in range(0, len(self._jobs), self.group_size):
             members = range(start, start + self.group_size)
             known = {self._table[index]["task_id"] for index in members if not self._broken[index]}
@@ -309,23 +310,23 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             if len(expected) > 1:
                 raise ConformanceError(
                     f"Expected one task in group {start // self.group_size}, got {', '.join(sorted(expected))}; "
-                    "try an env whose reset depends on its seed and options alone."
+                    "try an env whose reset depends only on its seed and options."
                 )
             for index in members:
                 if expected and self._broken[index]:
-                    self._table.amend(index, task_id=next(iter(expected)))
+                    self._table.update(index, task_id=next(iter(expected)))
 
     def _trajectory(self, job: Job) -> Trajectory:
         index = job.env
-        trajectory = self._crew.trajectory(index)
+        trajectory = self._pool.trajectory(index)
         if trajectory is None:
-            said = self._table[index]
+            last_info = self._table[index]
             known = job.task if isinstance(job.task, Task) else None
             trajectory = Trajectory(
-                said["task_id"],
+                last_info["task_id"],
                 self._env_id,
                 self._backend,
-                known.goal if known else said["goal"],
+                known.goal if known else last_info["goal"],
                 known.category if known else "",
                 known.split if known else "",
                 job.seed,
@@ -338,7 +339,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
 
 def _spec(env_id: str) -> gym.envs.registration.EnvSpec:
-    """The spec of an id; "module:id" imports the module first, as in ``gymnasium.make``."""
+    """The spec of an id. "module:id" imports the module first, as in ``gymnasium.make``."""
     module, _, name = env_id.rpartition(":")
     if module:
         importlib.import_module(module)

@@ -1,7 +1,7 @@
-"""One env and the manners around it: started by a job, broken by an exception without harm to others, made anew.
+"""One env with isolation of its failures, and the data types between vector env and workers.
 
-The vector env plays through :class:`LocalEnvs` (all hosts in this process) or through worker processes, each of which
-holds some hosts. Both give the same outcomes because both end here.
+The vector env plays through :class:`LocalEnvs` (all envs in this process) or through worker processes, each of which
+has some of the envs. Both use :class:`EnvHost`, so both give the same outcomes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import SeededOrder, Task
-from agentgym_hindsight.wrappers.common import final_hindsight
+from agentgym_hindsight.wrappers.base import final_hindsight
 
-__all__ = ["Broken", "Crew", "Description", "EnvFactory", "Host", "Job", "LocalEnvs", "Outcome", "reason"]
+__all__ = ["Broken", "Description", "EnvFactory", "EnvHost", "EnvPool", "Job", "LocalEnvs", "Outcome", "reason"]
 
 AnyEnv: TypeAlias = "gym.Env[Any, Any]"
 
 
 class Broken(NamedTuple):
-    """An outcome that says why there is no other."""
+    """The outcome of a failed call: the reason."""
 
     why: str
 
@@ -36,18 +36,18 @@ Outcome: TypeAlias = "tuple[str, float, bool, bool, dict[str, Any]] | Broken"
 
 
 class Job(NamedTuple):
-    """How one rollout starts: a given task, or the place ``position`` of the walk over the split drawn by ``walk``."""
+    """The start of one rollout: a given task, or the task at ``position`` of the order drawn by ``order_seed``."""
 
     env: int
     seed: int
-    walk: int
+    order_seed: int
     position: int
     task: Task | str | None
     options: dict[str, Any]
 
 
 class Description(NamedTuple):
-    """What the vector env has to know about its envs."""
+    """The properties of its envs that the vector env needs."""
 
     single_observation_space: gym.Space[Any]
     single_action_space: gym.Space[Any]
@@ -57,10 +57,10 @@ class Description(NamedTuple):
     backend: str
 
 
-class Crew(Protocol):
-    """Where the envs live: in this process or in others. Outcomes come with the env's index, in any order.
+class EnvPool(Protocol):
+    """The envs of a vector env, in this process or in workers. Outcomes come with the env's index, in any order.
 
-    Besides the outcomes asked for there may be a :class:`Broken` for any other env that was lost on the way.
+    Besides the requested outcomes there may be a :class:`Broken` for any other env that failed meanwhile.
     """
 
     def describe(self) -> Description: ...
@@ -73,7 +73,7 @@ class Crew(Protocol):
 
 @dataclass(frozen=True)
 class EnvFactory:
-    """Makes one env: from a spec, so that a worker need not have registered the id, or from a callable."""
+    """Makes one env: from a spec, so that a worker does not need the registered id, or from a callable."""
 
     source: EnvSpec | Callable[..., AnyEnv]
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class EnvFactory:
 
     def __call__(self) -> AnyEnv:
         if isinstance(self.source, EnvSpec):
-            # One check of the env's manners belongs into its tests, not into every one of N copies.
+            # The env's tests call the env checker once. It would otherwise run for each of N copies.
             env: AnyEnv = gym.make(self.source, **{"disable_env_checker": True, **self.kwargs})
         else:
             env = self.source(**self.kwargs)
@@ -96,21 +96,21 @@ class EnvFactory:
 
 
 def reason(error: BaseException) -> str:
-    """An exception as ``infos["broken"]`` tells it: type and message."""
+    """Type and message of an exception, for ``infos["broken"]``."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-class Host:
-    """One env that outlives its own failures: after one it is made anew at the next reset."""
+class EnvHost:
+    """One env. After a failure it is made again at the next reset."""
 
     def __init__(self, factory: Callable[[], AnyEnv]) -> None:
         self._factory = factory
         self._env: AnyEnv | None = None
-        self._remains: Trajectory | None = None  # the rollout of an env that broke and was let go
+        self._rollout_of_failed: Trajectory | None = None  # the rollout of a failed env
 
     @property
     def env(self) -> AnyEnv:
-        """The env, made at the first look."""
+        """The env, made at the first access."""
         if self._env is None:
             self._env = self._factory()
         return self._env
@@ -118,15 +118,15 @@ class Host:
     def describe(self) -> Description:
         env = self.env
         base = env.unwrapped
-        assert isinstance(base, HindsightEnv)  # EnvFactory lets no other through
+        assert isinstance(base, HindsightEnv)  # EnvFactory allows no other type
         name = env.spec.id if env.spec is not None else type(base).__name__
         return Description(
             env.observation_space, env.action_space, env.metadata, env.render_mode, name, str(base.backend.name)
         )
 
     def reset(self, job: Job) -> Outcome:
-        """Start a rollout. A :class:`UsageError` is the caller's and is raised; anything else breaks the rollout."""
-        self._remains = None
+        """Start a rollout. Raises a :class:`UsageError`, which is the caller's; any other error breaks the rollout."""
+        self._rollout_of_failed = None
         try:
             env = self.env
             observation, info = env.reset(seed=job.seed, options=_options(env, job))
@@ -138,22 +138,22 @@ class Host:
         return observation, 0.0, False, False, info
 
     def step(self, action: str) -> Outcome:
-        """Play one turn. SystemExit is caught too: a simulator that gives up must not take the batch with it."""
+        """Play one turn. Also catches SystemExit: a simulator that exits must not end the whole batch."""
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
-            if truncated and not terminated:  # by a TimeLimit, which the env does not know of
+            if truncated and not terminated:  # by a TimeLimit, which the env does not notice
                 info = {**info, "hindsight": final_hindsight(self.env, info["hindsight"], True)}
             return observation, float(reward), bool(terminated), bool(truncated), info
         except (Exception, SystemExit) as error:
             with contextlib.suppress(Exception):
-                self._remains = self.trajectory()
+                self._rollout_of_failed = self.trajectory()
             self._discard()
             return Broken(reason(error))
 
     def trajectory(self) -> Trajectory | None:
-        """The rollout so far; looked up from the outermost wrapper inward, so that a wrapper may add to it."""
-        if self._env is None or self._remains is not None:
-            return self._remains
+        """The rollout so far, from the outermost wrapper that has a ``trajectory``, so that wrappers can add to it."""
+        if self._env is None or self._rollout_of_failed is not None:
+            return self._rollout_of_failed
         trajectory: Trajectory = self._env.get_wrapper_attr("trajectory")()
         return trajectory
 
@@ -166,7 +166,7 @@ class Host:
     def _discard(self) -> None:
         env, self._env = self._env, None
         if env is not None:
-            with contextlib.suppress(Exception):  # it may be what failed
+            with contextlib.suppress(Exception):  # the env may be in a failed state
                 env.close()
 
 
@@ -179,16 +179,16 @@ def _options(env: AnyEnv, job: Job) -> dict[str, Any]:
     if "task" in job.options or "task_id" in job.options:
         return job.options
     base = env.unwrapped
-    assert isinstance(base, HindsightEnv)  # EnvFactory lets no other through
-    index = SeededOrder(base.backend.count(base.split), job.walk)[job.position]
+    assert isinstance(base, HindsightEnv)  # EnvFactory allows no other type
+    index = SeededOrder(base.backend.count(base.split), job.order_seed)[job.position]
     return {**job.options, "task": base.backend.task(base.split, index)}
 
 
 class LocalEnvs:
-    """All envs in this process: right for engines that answer in microseconds. Nothing can stop one that hangs."""
+    """All envs in this process. Suits engines that reply in microseconds. An env that hangs cannot be interrupted."""
 
     def __init__(self, factory: Callable[[], AnyEnv], num_envs: int) -> None:
-        self._hosts = [Host(factory) for _ in range(num_envs)]
+        self._hosts = [EnvHost(factory) for _ in range(num_envs)]
 
     def describe(self) -> Description:
         return self._hosts[0].describe()

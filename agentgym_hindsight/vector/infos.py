@@ -1,4 +1,4 @@
-"""Many envs' ``info`` as one dictionary of arrays, in Gymnasium's shape but with types that never change."""
+"""The infos of many envs as one dictionary of arrays: Gymnasium's format, with constant types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentgym_hindsight.hindsight.sources import Hindsight
 
 __all__ = ["InfoTable", "object_array", "unstack"]
 
-#: What stands in an array for an env that has said nothing yet.
+#: The array value for an env that has no value yet.
 _DEFAULTS: Mapping[type, Any] = {
     bool: False,
     int: 0,
@@ -25,7 +25,7 @@ _DEFAULTS: Mapping[type, Any] = {
     Extra: Extra(),
     object: None,
 }
-#: Python's types of numbers, with NumPy's scalars that mean the same. An int may stand where a float is expected.
+#: Python's number types, and the NumPy scalars that are equivalent. An int may stand for a float.
 _NUMBERS: Mapping[type, tuple[type, ...]] = {
     bool: (bool, np.bool_),
     int: (int, np.integer),
@@ -34,7 +34,7 @@ _NUMBERS: Mapping[type, tuple[type, ...]] = {
 
 
 def object_array(values: Sequence[Any]) -> npt.NDArray[np.object_]:
-    """A one-dimensional array of any objects: NumPy itself would turn equally long tuples into rows of a matrix."""
+    """A one-dimensional array of objects. NumPy itself would turn tuples of equal length into rows of a matrix."""
     array = np.empty(len(values), dtype=object)
     for index, value in enumerate(values):
         array[index] = value
@@ -42,10 +42,10 @@ def object_array(values: Sequence[Any]) -> npt.NDArray[np.object_]:
 
 
 class InfoTable:
-    """Knows every key and its type, takes in each env's ``info`` and gives the batch.
+    """Stores the info of each env and builds the batch. Every key has one type.
 
-    The standard keys are there from the first call on, whatever happens; a key that a wrapper adds is there from the
-    call on in which it is first seen, with the type it then has.
+    The standard keys exist from the first call on. A key added by a wrapper exists from the call in which it first
+    appears, with the type it has then.
     """
 
     def __init__(self, num_envs: int) -> None:
@@ -53,18 +53,18 @@ class InfoTable:
         self._numbers = [(key, kind) for key, kind in self._kinds.items() if kind in _NUMBERS]
         self._blank = {key: _DEFAULTS[kind] for key, kind in self._kinds.items()}
         self._infos = [self._blank] * num_envs
-        self._absent: set[tuple[str, int]] = set()  # keys that an env left out when it last answered
+        self._absent: set[tuple[str, int]] = set()  # keys missing in an env's last info
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._infos[index]
 
     def clear(self) -> None:
-        """Forget what the envs said, not the keys."""
+        """Forget the values, but not the keys."""
         self._infos = [self._blank] * len(self._infos)
         self._absent.clear()
 
-    def take(self, index: int, info: dict[str, Any]) -> None:
-        """Keep what an env says. Raises :class:`ConformanceError`, and keeps nothing, where a type has changed."""
+    def store(self, index: int, info: dict[str, Any]) -> None:
+        """Store an env's info. Raises :class:`ConformanceError`, and stores nothing, if a type has changed."""
         if self._absent or info.keys() != self._kinds.keys():
             info = self._complete(index, info)
         for key, kind in self._numbers:
@@ -72,12 +72,12 @@ class InfoTable:
                 _check_number(key, kind, info[key])
         self._infos[index] = info
 
-    def amend(self, index: int, **values: Any) -> None:
-        """Change what an env said."""
+    def update(self, index: int, **values: Any) -> None:
+        """Change some values of an env's info."""
         self._infos[index] = {**self._infos[index], **values}
 
     def batch(self, updated: npt.NDArray[np.bool_], broken: Sequence[str]) -> dict[str, Any]:
-        """Every key's array and mask. An env that did not play keeps what it said last and is masked out."""
+        """The array and the mask of every key. An env that did not play keeps its last values and is masked out."""
         infos, batch = self._infos, {}
         for key, kind in self._kinds.items():
             column = [info[key] for info in infos]
@@ -90,14 +90,14 @@ class InfoTable:
 
     def _complete(self, index: int, info: dict[str, Any]) -> dict[str, Any]:
         for key in [key for key in info if key not in self._kinds and key != "broken"]:
-            self._learn(key, info[key])
+            self._add_key(key, info[key])
         for key in self._kinds:
             (self._absent.discard if key in info else self._absent.add)((key, index))
         return {key: info.get(key, blank) for key, blank in self._blank.items()}
 
-    def _learn(self, key: str, value: object) -> None:
+    def _add_key(self, key: str, value: object) -> None:
         matching = (kind for kind, types in _NUMBERS.items() if isinstance(value, types))
-        # bool comes first and is an int to isinstance; int before float, as a float may be written as an int
+        # bool comes first because isinstance accepts it as int; int before float, because an int may stand for a float
         kind = next(matching, str if isinstance(value, str) else tuple if isinstance(value, tuple) else object)
         self._kinds[key] = kind
         self._blank = {**self._blank, key: _DEFAULTS[kind]}
@@ -111,13 +111,13 @@ def _check_number(key: str, kind: type, value: object) -> None:
     fits = isinstance(value, _NUMBERS[kind]) and (kind is bool or not isinstance(value, bool))
     if not fits:
         raise ConformanceError(
-            f"Expected info[{key!r}] to be a {kind.__name__} on every reset and step, got {value!r}; "
-            f"try giving a {kind.__name__} always, as the arrays of a vector env have one type."
+            f"Expected info[{key!r}] of type {kind.__name__} on every reset and step, got {value!r}; "
+            f"try always returning the type {kind.__name__}: the arrays of a vector env have one type."
         )
 
 
 def unstack(infos: Mapping[str, Any]) -> list[dict[str, Any] | None]:
-    """The batch as one plain ``info`` an env; ``None`` for an env that did not play in this call.
+    """The batch as one plain info an env; ``None`` for an env that did not play in this call.
 
     >>> unstack({"won": np.array([True, False]), "_won": np.array([True, False])})
     [{'won': True}, None]

@@ -1,9 +1,9 @@
 """Worker processes on this machine.
 
-Why neither fork nor ``multiprocessing``: a forked child inherits locks that another thread (torch, a tokenizer, an HTTP
-client) held and hangs; ``multiprocessing``'s spawn runs the user's main script again and leaves a tracker process
-behind, its forkserver a server. A fresh interpreter with one socket has none of that: safe beside threads, no ``if
-__name__ == "__main__"`` needed, nothing left.
+Each worker is a new interpreter with one socket. Fork and ``multiprocessing`` have problems that this avoids. A forked
+child inherits locks held by other threads (torch, a tokenizer, an HTTP client) and hangs. The spawn method of
+``multiprocessing`` runs the user's main script again and leaves a tracker process; its forkserver leaves a server. A
+new interpreter is safe with threads, needs no ``if __name__ == "__main__"`` and leaves no process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from agentgym_hindsight.vector.wire import Reader, dump, send
 __all__ = ["ProcessWorkers"]
 
 _SEND_S = 3.0
-_LONG_S = 3600.0  # what a selector can still count in milliseconds; a time limit may be infinite
+_LONG_S = 3600.0  # the largest wait that a selector accepts; a time limit may be infinite
 
 
 class ProcessWorkers:
@@ -35,8 +35,8 @@ class ProcessWorkers:
         if os.name != "posix":
             raise UsageError("Expected a POSIX system for worker processes, got another; try workers=0.")
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link:
-        return _Process(boot, indices, timeout_s)
+    def start(self, setup: bytes, timeout_s: float) -> Link:
+        return _Process(setup, timeout_s)
 
     def ready(self, links: Sequence[_Process], timeout_s: float) -> list[_Process]:
         by_connection: dict[Any, _Process] = {link.connection: link for link in links}
@@ -44,8 +44,8 @@ class ProcessWorkers:
 
 
 class _Process(Link):
-    def __init__(self, boot: bytes, indices: range, timeout_s: float) -> None:
-        super().__init__(indices)
+    def __init__(self, setup: bytes, timeout_s: float) -> None:
+        super().__init__()
         self._send_s = min(timeout_s, _SEND_S)
         self.connection, theirs = socket.socketpair()
         fd = theirs.fileno()
@@ -54,24 +54,24 @@ class _Process(Link):
             with theirs:
                 self.process = subprocess.Popen(
                     [sys.executable, "-c", code],
-                    stdin=subprocess.PIPE,  # the lifeline
+                    stdin=subprocess.PIPE,  # closes when the parent exits, which ends the worker
                     pass_fds=[fd],
-                    start_new_session=True,  # Ctrl-C is the parent's to handle; and what envs start is in its group
+                    start_new_session=True,  # the parent handles Ctrl-C; processes started by envs are in this group
                 )
         except BaseException:
             self.connection.close()
             raise
         self._reader = Reader(self.connection)
-        self._send(dump(boot))
+        self._send(dump(setup))
 
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
         self._send(dump((verb, share)))
 
-    def leave(self) -> None:
+    def request_close(self) -> None:
         self._send(dump(("close", ())))
 
-    def end(self) -> str:
-        # The group first: its id cannot be another's before wait() has given the process id back.
+    def terminate(self) -> str:
+        # Kill the group first: the process id cannot be reused before wait() has returned.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
@@ -85,6 +85,6 @@ class _Process(Link):
         return self._reader.read()
 
     def _send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # gone, or too stuck to read: seen when its answer is awaited
+        with contextlib.suppress(OSError):  # exited or stuck: detected when its answer is awaited
             self.connection.settimeout(self._send_s)
             send(self.connection, data)

@@ -1,4 +1,4 @@
-"""Workers as Ray actors: the same vector env over a cluster."""
+"""Workers as Ray actors: the same vector env on a cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from agentgym_hindsight.errors import MissingExtraError
 from agentgym_hindsight.vector.transport import Link
-from agentgym_hindsight.vector.worker import Desk
+from agentgym_hindsight.vector.worker import EnvServer
 
 __all__ = ["RayWorkers"]
 
@@ -18,9 +18,9 @@ __all__ = ["RayWorkers"]
 class RayWorkers:
     """A transport over Ray: ``HindsightVectorEnv(…, workers=8, transport=RayWorkers(num_cpus=2))``.
 
-    ``options`` are an actor's (``num_cpus``, ``resources``, ``runtime_env`` …). Call ``ray.init`` first to choose the
-    cluster; Ray starts a local one otherwise. Envs are played, broken and replaced as in worker processes; what Ray
-    itself started stays until ``ray.shutdown()``.
+    ``options`` are those of an actor (``num_cpus``, ``resources``, ``runtime_env`` …). Call ``ray.init`` first to
+    choose the cluster; otherwise Ray starts a local one. Failures are handled as with worker processes. Processes that
+    Ray itself started stay until ``ray.shutdown()``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -28,18 +28,18 @@ class RayWorkers:
             self._ray: Any = importlib.import_module("ray")
         except ImportError as error:
             raise MissingExtraError("ray", "ray", "RayWorkers") from error
-        # A broken actor is replaced here, where its rollouts can be marked, and not by Ray.
-        self._actor = self._ray.remote(Desk).options(**{"num_cpus": 1, **options, "max_restarts": 0})
+        # The vector env replaces a failed actor and marks its rollouts, so Ray must not restart it.
+        self._actor = self._ray.remote(EnvServer).options(**{"num_cpus": 1, **options, "max_restarts": 0})
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link:
-        return _Actor(self._ray, self._actor.remote(boot), indices)
+    def start(self, setup: bytes, timeout_s: float) -> Link:
+        return _Actor(self._ray, self._actor.remote(setup))
 
     def ready(self, links: Sequence[_Actor], timeout_s: float) -> list[_Actor]:
         awaited = {link.answers[0]: link for link in links if link.answers}
         if not awaited:
             return []
         patience = None if timeout_s == float("inf") else timeout_s
-        # Ray marks an actor's answers as ready, as errors, when the actor is lost.
+        # When an actor is lost, Ray marks its answers as ready, with an error.
         done, _ = self._ray.wait(list(awaited), num_returns=1, timeout=patience)
         if done and len(awaited) > 1:
             done, _ = self._ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
@@ -47,19 +47,19 @@ class RayWorkers:
 
 
 class _Actor(Link):
-    def __init__(self, ray: Any, actor: Any, indices: range) -> None:
-        super().__init__(indices)
+    def __init__(self, ray: Any, actor: Any) -> None:
+        super().__init__()
         self._ray, self._actor, self._how = ray, actor, "was ended"
-        self.answers: list[Any] = [actor.greet.remote()]
+        self.answers: list[Any] = [actor.describe.remote()]
 
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
         self.answers += [self._actor.answer.remote(verb, index, request) for index, request in share]
 
-    def leave(self) -> None:
-        if self._ray.is_initialized():  # else Ray has ended the actor, and would start anew to be asked
+    def request_close(self) -> None:
+        if self._ray.is_initialized():  # otherwise Ray has ended the actor, and the call would restart Ray
             self.answers.append(self._actor.close.remote())
 
-    def end(self) -> str:
+    def terminate(self) -> str:
         with contextlib.suppress(Exception):
             if self._ray.is_initialized():
                 self._ray.kill(self._actor, no_restart=True)
@@ -74,7 +74,7 @@ class _Actor(Link):
             except self._ray.exceptions.RayActorError as error:
                 self._how = f"was lost ({type(error).__name__})"
                 raise EOFError from error
-            if data is None:  # the answer to leave()
+            if data is None:  # the answer to request_close()
                 raise EOFError
             messages.append(pickle.loads(data))
         return messages

@@ -1,4 +1,4 @@
-"""What the vector env asks of a way to run envs elsewhere: start a worker, send, see who has answered, end it."""
+"""The interface of a transport, which runs workers: start, send, wait for answers, end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ __all__ = ["Link", "Transport"]
 
 
 class Link(ABC):
-    """The near end of one worker, which answers each request with one message, in order."""
+    """The parent's end of one worker. The worker answers each request with one message, in order."""
 
-    def __init__(self, indices: range) -> None:
-        self.indices = indices
-        self.description: Description | None = None  # None until the worker has said that it is there
+    def __init__(self) -> None:
+        self.description: Description | None = None  # None until the worker's first message
 
     def read(self) -> list[tuple[int, Any]]:
-        """The answers that have come, with the env's index. Raises EOFError where the worker is gone."""
+        """The answers that have arrived, with the env's index. Raises EOFError if the worker is gone."""
         messages = self._messages()
         if messages and self.description is None:
             first = messages.pop(0)
@@ -31,26 +30,26 @@ class Link(ABC):
 
     @abstractmethod
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
-        """Ask for an answer an item. Never raises: a worker that is gone shows when its answer is awaited."""
+        """Request one answer for each item. Never raises: a lost worker is detected when its answer is awaited."""
 
     @abstractmethod
-    def leave(self) -> None:
-        """Ask the worker to close its envs and go; what it then sends ends with EOFError."""
+    def request_close(self) -> None:
+        """Request the worker to close its envs and exit. Its messages then end with EOFError."""
 
     @abstractmethod
-    def end(self) -> str:
-        """Make the worker be gone; says how it had ended, if it had."""
+    def terminate(self) -> str:
+        """End the worker. Returns how it ended, if it had ended before."""
 
     @abstractmethod
     def _messages(self) -> list[Any]:
-        """What has come; the first message ever is a :class:`Description` or a :class:`Failed`."""
+        """The messages that have arrived. The first one is a :class:`Description` or a :class:`Failed`."""
 
 
 class Transport(Protocol):
-    """A way to run workers. ``boot`` is a pickled :class:`~agentgym_hindsight.vector.worker.Boot`."""
+    """A way to run workers. ``setup`` is a pickled :class:`~agentgym_hindsight.vector.worker.WorkerSetup`."""
 
-    def start(self, boot: bytes, indices: range, timeout_s: float) -> Link: ...
+    def start(self, setup: bytes, timeout_s: float) -> Link: ...
 
     def ready(self, links: Sequence[Any], timeout_s: float) -> list[Any]:
-        """Those links that have something to read (or are gone), waiting up to ``timeout_s`` for the first."""
+        """The links that can be read (or are gone), after a wait of up to ``timeout_s`` for the first."""
         ...

@@ -1,7 +1,7 @@
-"""The process on the other side: holds some envs and answers one message an env, so that progress can be seen.
+"""The worker process: hosts some envs and answers each request with one message an env, so that progress is visible.
 
-Started as ``python -c "… main(fd)"`` by :mod:`agentgym_hindsight.vector.processes`; its standard input is a lifeline
-that closes when the parent is gone, however it went.
+:mod:`agentgym_hindsight.vector.processes` starts it as ``python -c "… main(fd)"``. Its standard input closes when the
+parent exits for any reason.
 """
 
 from __future__ import annotations
@@ -15,66 +15,66 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.errors import UsageError, WorkerError
-from agentgym_hindsight.vector.host import Broken, Host, Outcome, reason
-from agentgym_hindsight.vector.packing import Packer, Parcel
+from agentgym_hindsight.vector.delta_encoding import EncodedOutcome, OutcomeEncoder
+from agentgym_hindsight.vector.host import Broken, EnvHost, Outcome, reason
 from agentgym_hindsight.vector.wire import Reader, dump, send
 
-__all__ = ["Boot", "Desk", "Failed", "main"]
+__all__ = ["EnvServer", "Failed", "WorkerSetup", "main"]
 
-_PARTING_S = 1.0
+_EXIT_GRACE_S = 1.0
 
 
-class Boot(NamedTuple):
-    """What to host."""
+class WorkerSetup(NamedTuple):
+    """The envs of a worker."""
 
     factory: Callable[[], Any]
     indices: range
 
 
 class Failed(NamedTuple):
-    """An error that is the caller's to see."""
+    """An error that is raised to the caller."""
 
     error: Exception
 
 
-class Desk:
-    """Some hosts, and the answers they give as bytes. What a worker is, whatever carries the bytes."""
+class EnvServer:
+    """Some env hosts, and their answers as bytes. Independent of the transport."""
 
-    def __init__(self, boot: bytes) -> None:
-        self._boot = boot
-        self._hosts: dict[int, Host] = {}
-        self._packers: dict[int, Packer] = {}
+    def __init__(self, setup: bytes) -> None:
+        self._setup = setup
+        self._hosts: dict[int, EnvHost] = {}
+        self._encoders: dict[int, OutcomeEncoder] = {}
 
-    def greet(self) -> bytes:
-        """The first message: a :class:`Description`, or a :class:`Failed` where the first env cannot be made."""
+    def describe(self) -> bytes:
+        """The first message: a :class:`Description`, or a :class:`Failed` if the first env cannot be made."""
         try:
-            boot: Boot = pickle.loads(self._boot)
-            self._hosts = {index: Host(boot.factory) for index in boot.indices}
-            self._packers = {index: Packer(host) for index, host in self._hosts.items()}
-            return dump(self._hosts[boot.indices[0]].describe())
+            setup: WorkerSetup = pickle.loads(self._setup)
+            self._hosts = {index: EnvHost(setup.factory) for index in setup.indices}
+            self._encoders = {index: OutcomeEncoder(host) for index, host in self._hosts.items()}
+            return dump(self._hosts[setup.indices[0]].describe())
         except Exception as error:
-            return dump(_portable(error))
+            return dump(_picklable_error(error))
 
     def answer(self, verb: str, index: int, request: Any) -> bytes:
-        """The env's index with its :class:`Parcel`, or with a :class:`Failed` that is the caller's to see."""
-        host, packer = self._hosts[index], self._packers[index]
+        """The env's index with its :class:`EncodedOutcome`, or with a :class:`Failed` for the caller."""
+        host, encoder = self._hosts[index], self._encoders[index]
         if verb == "render":
             try:
                 return dump((index, host.render()))
             except Exception as error:
-                return dump((index, _portable(error)))
+                return dump((index, _picklable_error(error)))
         if verb == "reset":
-            packer.forget()
+            encoder.reset()
             try:
                 outcome = host.reset(request)
             except UsageError as error:
-                return dump((index, _portable(error)))
+                return dump((index, _picklable_error(error)))
         else:
             outcome = host.step(request)
         try:
-            return dump((index, packer.pack(outcome)))
-        except Exception as error:  # what a wrapper put into info cannot be pickled, or a lazy fact failed
-            return dump((index, _without_info(packer, outcome, error)))
+            return dump((index, encoder.encode(outcome)))
+        except Exception as error:  # a value in info cannot be pickled, or a lazy value failed
+            return dump((index, _without_info(encoder, outcome, error)))
 
     def close(self) -> None:
         """Close the envs."""
@@ -83,37 +83,37 @@ class Desk:
 
 
 def main(fd: int) -> None:
-    """Serve over a socket until told to close or left alone."""
+    """Serve requests from a socket until "close", or until the parent is gone."""
     connection = socket.socket(fileno=fd)
-    connection.set_inheritable(False)  # a process that an env starts must not keep the connection open
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    connection.set_inheritable(False)  # a process started by an env must not keep the connection open
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     reader = Reader(connection)
     try:
-        desk = Desk(reader.wait())
-        send(connection, desk.greet())
+        server = EnvServer(reader.wait())
+        send(connection, server.describe())
         while (message := reader.wait())[0] != "close":
             verb, share = message
             for index, request in share:
-                send(connection, desk.answer(verb, index, request))
-        desk.close()
+                send(connection, server.answer(verb, index, request))
+        server.close()
     except (EOFError, ConnectionError):
-        pass  # the parent is gone, and its envs' files and servers go with this process
+        pass  # the parent is gone; files and servers of the envs end with this process
 
 
-def _without_info(packer: Packer, outcome: Outcome, error: Exception) -> Parcel:
-    """The steps still go home where the info cannot."""
+def _without_info(encoder: OutcomeEncoder, outcome: Outcome, error: Exception) -> EncodedOutcome:
+    """The steps are sent also if the info cannot be."""
     why = outcome if isinstance(outcome, Broken) else Broken(reason(error))
-    packer.forget()
+    encoder.reset()
     try:
-        parcel = packer.pack(why)
-        dump(parcel)
+        encoded = encoder.encode(why)
+        dump(encoded)
     except Exception:
-        return Parcel(why)
-    return parcel
+        return EncodedOutcome(why)
+    return encoded
 
 
-def _portable(error: Exception) -> Failed:
-    """The error, or one that says the same where it cannot travel both ways."""
+def _picklable_error(error: Exception) -> Failed:
+    """The error, or a WorkerError with its message if it cannot be pickled and unpickled."""
     try:
         pickle.loads(dump(error))
     except Exception:
@@ -121,8 +121,8 @@ def _portable(error: Exception) -> Failed:
     return Failed(error)
 
 
-def _follow_parent() -> None:
+def _exit_with_parent() -> None:
     while os.read(0, 1):
         pass
-    time.sleep(_PARTING_S)  # an idle worker sees the closed socket and leaves in good order before this
+    time.sleep(_EXIT_GRACE_S)  # an idle worker exits cleanly within this time, because its socket is closed
     os._exit(1)

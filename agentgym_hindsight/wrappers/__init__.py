@@ -1,14 +1,14 @@
-"""Small wrappers, one a file. From the env outwards, a full stack reads::
+"""Small wrappers, one a file. A full stack, from the env outwards::
 
     env = PromptProtocol(env)           # the observation becomes the prompt
     env = ActionParser(env)             # the response becomes the action
     env = RewardProtocol(env, "10-won")
-    env = InvalidActionPenalty(env)     # outside of ActionParser, which decides what is invalid
+    env = InvalidActionPenalty(env)     # outside of ActionParser, which decides which actions are invalid
     env = JudgeFeedback(env, judge)
-    env = RecordTrajectories(env)       # outermost: it records what the others made
+    env = RecordTrajectories(env)       # outermost: it records the changes of the others
 
-Each keeps every standard ``info`` key, adds its own on every reset and step, and records its arguments, so that
-``gym.make(env.spec)`` builds the same stack.
+Each wrapper keeps every standard ``info`` key, adds its own keys on every reset and step, and records its arguments, so
+that ``gym.make(env.spec)`` builds the same stack.
 """
 
 from __future__ import annotations

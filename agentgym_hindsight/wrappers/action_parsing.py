@@ -1,4 +1,4 @@
-"""A model's response becomes an action."""
+"""Parses a model's response into an action."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from rapidfuzz.distance import Levenshtein
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.spaces import UnicodeText
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 from agentgym_hindsight.wrappers.parsing import PARSERS, ParsedAction, format_response, parse_response
 
 __all__ = ["ActionParser"]
 
-#: Parsers whose protocol judges the format alone and leaves an illegal action to the env.
+#: Parsers whose protocol checks only the format and leaves an illegal action to the env.
 _FORMAT_ONLY = ("verl-agent-2025",)
-#: Parsers of small policies, which miscopy.
-_FORGIVING = ("brief",)
-_NOTHING_YET = ParsedAction("")
+#: Parsers of small policies, which often copy an action with a mistake.
+_NEAREST_BY_DEFAULT = ("brief",)
+_NO_ACTION = ParsedAction("")
 
 
 class ActionParser(TextWrapper):
-    """Takes whole responses and passes on the action they hold.
+    """Takes whole responses and passes on the action in them.
 
-    * ``info["parsed_action"]`` is the :class:`~agentgym_hindsight.wrappers.ParsedAction`; the recorded step carries
-      the response, the action's span in it and the validity below.
-    * ``info["action_valid"]`` is what the protocol calls valid. ``membership=False``: the response kept to the
-      format, whatever the env thought of the action (verl-agent). ``membership=True``: and the env accepted it.
-      ``None`` is the protocol's own: ``False`` for ``"verl-agent-2025"``, ``True`` for the others.
-    * ``info["env_action_valid"]`` is always the env's own verdict.
+    * ``info["parsed_action"]`` is the :class:`~agentgym_hindsight.wrappers.ParsedAction`. The recorded step has the
+      response, the action's span in it, and the validity below.
+    * ``info["action_valid"]`` is the protocol's validity. ``membership=False``: the response follows the format,
+      whatever the env made of the action (verl-agent). ``membership=True``: the env also accepted it. ``None`` is the
+      protocol's default: ``False`` for ``"verl-agent-2025"``, ``True`` for the others.
+    * ``info["env_action_valid"]`` is always the env's own validity.
+    * ``nearest=True``: an action that is not on the list is replaced by the listed action with the smallest edit
+      distance. It still counts as invalid (``ParsedAction.reason`` gives the original). A policy that miscopies a
+      number can go on, where a refusal would only be repeated. ``None`` is the protocol's default: ``True`` for
+      ``"brief"``.
 
-    * ``nearest=True``: an action that is not on the list is played as the one that is spelt most like it, and counts as
-      invalid all the same (``ParsedAction.reason`` says what was written). A policy that miscopies a number gets on
-      that way, where a refusal would only be repeated. ``None`` is the protocol's own: ``True`` for ``"brief"``.
-
-    A response that holds no action is still sent, as the protocol says, so that the turn is played and can be learnt
-    from. Reward penalties for invalid actions belong outside of this wrapper.
+    A response without an action is still sent, as the protocol specifies, so that the turn is played and can be trained
+    on. Put reward penalties for invalid actions outside of this wrapper.
 
     Args:
-        parser: ``"verl-agent-2025"``, ``"react-2022"``, ``"plain"``; ``None`` takes the parser of the
-            :class:`~agentgym_hindsight.wrappers.PromptProtocol` below, failing that ``"verl-agent-2025"``.
-        membership: whether an action the env refused is invalid.
-        nearest: whether an action that is not listed is played as the nearest one that is.
+        parser: a name in ``PARSERS``; ``None`` takes the parser of the
+            :class:`~agentgym_hindsight.wrappers.PromptProtocol` below, or ``"verl-agent-2025"`` without one.
+        membership: whether an action that the env refused is invalid.
+        nearest: whether an action that is not listed is replaced by the nearest listed one.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = ActionParser(gym.make("ALFWorld-Hindsight-v0", data="embedded"))
@@ -71,7 +71,7 @@ class ActionParser(TextWrapper):
         refuse_below(env, "ActionParser")
         if env.has_wrapper_attr("penalises_invalid_actions"):
             raise UsageError(
-                "Expected InvalidActionPenalty outside of ActionParser, which decides what is invalid, got it inside; "
+                "Expected InvalidActionPenalty outside of ActionParser, which decides validity, got it inside; "
                 "try InvalidActionPenalty(ActionParser(env))."
             )
         if env.has_wrapper_attr("format_response"):
@@ -81,26 +81,26 @@ class ActionParser(TextWrapper):
             parser = env.get_wrapper_attr("prompt_protocol").parser if below else "verl-agent-2025"
         self.parser: str = parser
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
-        self.nearest = parser in _FORGIVING if nearest is None else nearest
+        self.nearest = parser in _NEAREST_BY_DEFAULT if nearest is None else nearest
         self._listed: tuple[str, ...] = ()
         self.action_space = UnicodeText()
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
 
     def format_response(self, action: str) -> str:
-        """A response this wrapper reads as ``action``: for experts, random policies and conformance tests."""
+        """A response that this wrapper parses as ``action``: for experts, random policies and conformance tests."""
         return format_response(action, self.parser)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
         self._listed = info["admissible_actions"]
-        return observation, {**info, "parsed_action": _NOTHING_YET, "env_action_valid": info["action_valid"]}
+        return observation, {**info, "parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
         if self.nearest and self._listed and parsed.span is not None and parsed.text not in self._listed:
-            parsed = self._meant(parsed)
-        act = Thought(parsed.text) if parsed.thought else parsed.text
-        observation, reward, terminated, truncated, info = self.env.step(act)
+            parsed = self._nearest_listed(parsed)
+        sent = Thought(parsed.text) if parsed.thought else parsed.text
+        observation, reward, terminated, truncated, info = self.env.step(sent)
         accepted = info["action_valid"]
         self._listed = info["admissible_actions"]
         valid = parsed.valid and (accepted or not self.membership)
@@ -108,8 +108,8 @@ class ActionParser(TextWrapper):
         info = {**info, "action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
         return observation, float(reward), terminated, truncated, info
 
-    def _meant(self, parsed: ParsedAction) -> ParsedAction:
-        # Fewest edits; of equals the first on the list, so that the same response always means the same.
+    def _nearest_listed(self, parsed: ParsedAction) -> ParsedAction:
+        # The smallest edit distance. Ties: the first on the list, so that equal responses give equal actions.
         text = min(self._listed, key=lambda listed: Levenshtein.distance(parsed.text, listed))
         reason = parsed.reason or f"{parsed.text!r} is not on the list"
         return parsed._replace(text=text, valid=False, reason=reason)

@@ -1,4 +1,4 @@
-"""Invalid actions cost something."""
+"""A reward penalty for invalid actions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 
 __all__ = ["InvalidActionPenalty"]
 
 
 class InvalidActionPenalty(TextWrapper):
-    """Takes ``penalty`` off the reward of every step whose ``info["action_valid"]`` is False.
+    """Subtracts ``penalty`` from the reward of every step whose ``info["action_valid"]`` is False.
 
     ``info["raw_reward"]`` is the reward before the penalty (0.0 on reset). The recorded step has the reward after it.
-    Goes outside of :class:`~agentgym_hindsight.wrappers.ActionParser`, which decides what is valid.
+    Put this wrapper outside of :class:`~agentgym_hindsight.wrappers.ActionParser`, which decides validity.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = InvalidActionPenalty(gym.make("ALFWorld-Hindsight-v0", data="embedded"), penalty=0.1)
@@ -31,7 +31,7 @@ class InvalidActionPenalty(TextWrapper):
 
     def __init__(self, env: gym.Env[str, str], penalty: float = 0.1) -> None:
         if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not 0 <= penalty < math.inf:
-            raise UsageError(f"Expected a penalty ≥ 0 to take off the reward, got {penalty!r}; try 0.1.")
+            raise UsageError(f"Expected a penalty ≥ 0 to subtract from the reward, got {penalty!r}; try 0.1.")
         super().__init__(env, penalty=penalty)
         refuse_below(env, "InvalidActionPenalty", twice="penalises_invalid_actions")
         self.penalty = float(penalty)
@@ -41,8 +41,8 @@ class InvalidActionPenalty(TextWrapper):
         return observation, {**info, "raw_reward": 0.0}
 
     def step(self, action: str) -> StepResult:
-        observation, given, terminated, truncated, info = self.env.step(action)
-        raw = float(given)
+        observation, env_reward, terminated, truncated, info = self.env.step(action)
+        raw = float(env_reward)
         reward = raw if info["action_valid"] else raw - self.penalty
         annotate(self.env, reward=reward)
         return observation, reward, terminated, truncated, {**info, "raw_reward": raw}

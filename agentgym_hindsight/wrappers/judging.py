@@ -1,4 +1,4 @@
-"""At the end of an episode a judge says what went well and what did not."""
+"""Feedback of a judge at the end of an episode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gymnasium as gym
 from agentgym_hindsight.errors import JudgeError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Trajectory
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, final_hindsight, require_record
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, final_hindsight, require_record
 
 __all__ = ["Judge", "JudgeFeedback"]
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Judge(Protocol):
-    """Anything that reads a rollout and says something about it.
+    """An object that judges a rollout.
 
     The answer is a text, ``None``, or a :class:`~agentgym_hindsight.hindsight.judge.Judgement`.
     """
@@ -28,32 +28,32 @@ class Judge(Protocol):
     def judge_trajectory(self, trajectory: Trajectory, reference: Trajectory | None = None) -> Any: ...
 
 
-class _Shared:
-    """A client among constructor arguments: env specs are copied deeply, connections and locks must not be."""
+class _ClientReference:
+    """Holds a client in constructor arguments. Env specs are deep-copied; connections and locks must not be."""
 
     def __init__(self, client: Judge) -> None:
         self.client = client
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ClientReference:
         return self
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Shared) and self.client is other.client
+        return isinstance(other, _ClientReference) and self.client is other.client
 
     def __hash__(self) -> int:
         return id(self.client)
 
 
 class JudgeFeedback(TextWrapper):
-    """Puts a judge's text in place of the current trajectory, in the terminal hindsight and its ``.episode``.
+    """Replaces the current trajectory by a judge's text, in the terminal hindsight and its ``.episode``.
 
-    The feedback has the provenance ``JUDGE``; the recorded last step keeps the text as ``extra["judge"]``. A judge that
-    fails or says nothing changes nothing: the episode ends as it would have, ``failures`` counts, the cause is logged.
+    The feedback has the provenance ``JUDGE``. The last recorded step has the text as ``extra["judge"]``. If the judge
+    fails or gives no text, nothing changes: the failure is logged and counted in ``failures``.
 
     Args:
-        client: a judge, or a mapping of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient` arguments, with
-            which the env's spec can be written as JSON.
-        every: ``"episode"``, or ``"failure"`` to ask only about episodes that were not won.
+        client: a judge, or a mapping of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient` arguments, which keeps
+            the env's spec writable as JSON.
+        every: ``"episode"``, or ``"failure"`` for episodes that were not won.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> class Terse:
@@ -70,8 +70,8 @@ class JudgeFeedback(TextWrapper):
     def __init__(self, env: gym.Env[str, str], client: Judge | Mapping[str, Any] | Any, every: str = "episode") -> None:
         if every not in _WHEN:
             raise UnknownNameError("time to judge", every, _WHEN)
-        judge: Any = client.client if isinstance(client, _Shared) else client
-        given: Any = _Shared(judge)
+        judge: Any = client.client if isinstance(client, _ClientReference) else client
+        given: Any = _ClientReference(judge)
         if isinstance(judge, Mapping):
             given = dict(judge)
             judge = _client(given)
@@ -89,7 +89,7 @@ class JudgeFeedback(TextWrapper):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if isinstance(self._saved_kwargs["client"], dict):
-            del state["client"]  # it holds a lock; made anew from its arguments
+            del state["client"]  # contains a lock; made again from its arguments
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -101,15 +101,15 @@ class JudgeFeedback(TextWrapper):
         observation, reward, terminated, truncated, info = self.env.step(action)
         over = terminated or truncated
         if over and not (self.every == "failure" and info["won"]):
-            text = self._ask(truncated and not terminated)
+            text = self._judge(truncated and not terminated)
             if text:
                 annotate(self.env, extra={"judge": text})
                 hindsight = final_hindsight(self.env, info["hindsight"], over)
                 info = {**info, "hindsight": _judged(hindsight, text)}
         return observation, float(reward), terminated, truncated, info
 
-    def _ask(self, truncated: bool) -> str:
-        """What the judge says, stripped; "" where it fails or says nothing: a judge must never break an episode."""
+    def _judge(self, truncated: bool) -> str:
+        """The judge's text, stripped; "" if it failed or gave none. A judge must never break an episode."""
         try:
             answer = self.client.judge_trajectory(self.get_wrapper_attr("trajectory")(truncated=truncated))
             if getattr(answer, "error", ""):
@@ -125,7 +125,7 @@ class JudgeFeedback(TextWrapper):
 
 
 def _client(arguments: Mapping[str, Any]) -> Judge:
-    from agentgym_hindsight.hindsight.judge import JudgeClient  # an HTTP client: imported where one is wanted
+    from agentgym_hindsight.hindsight.judge import JudgeClient  # imports an HTTP client, so only when needed
 
     try:
         return JudgeClient(**arguments)
@@ -134,11 +134,11 @@ def _client(arguments: Mapping[str, Any]) -> Judge:
 
 
 def _judged(hindsight: Hindsight, text: str) -> Hindsight:
-    def said(each: Hindsight) -> Hindsight:
+    def with_judgement(each: Hindsight) -> Hindsight:
         own = each.current_trajectory
         return each.replace(current_trajectory=Feedback(text, Provenance.JUDGE, own.step if own is not None else 0))
 
-    judged = said(hindsight)
+    judged = with_judgement(hindsight)
     if not hindsight.is_final:
         return judged
-    return judged.with_episode(lambda: tuple(said(each) for each in hindsight.episode))
+    return judged.with_episode(lambda: tuple(with_judgement(each) for each in hindsight.episode))

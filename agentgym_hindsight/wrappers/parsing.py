@@ -1,10 +1,10 @@
-"""From a model's response to an action: pure functions, linear in the length of the response.
+"""Parsers of a model's response: pure functions, linear in the length of the response.
 
-* :func:`parse_response`: what is sent to the environment, and whether the response kept to the protocol.
-* :func:`action_spans`: which characters of the response are action, for the action-token mask of SERL.
+* :func:`parse_response`: the action that is sent to the environment, and whether the response follows the protocol.
+* :func:`action_spans`: which characters of the response are action, for SERL's action-token mask.
 
-The two differ on purpose. A parser follows one protocol to the letter; the spans forgive damaged tags, because a
-token is an action token whether or not the tag around it was closed.
+They differ on purpose. A parser follows one protocol exactly. The spans tolerate damaged tags, because a token is an
+action token whether or not its tag was closed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_response"]
 
-# Only ASCII may fold: with Unicode folding "İ" matches "i", and a lower-cased copy may be longer than the response,
-# so that its offsets are not the response's. Everything below therefore searches the response itself.
+# Case folding is limited to ASCII: with Unicode folding "İ" matches "i", and a lower-cased copy can be longer than the
+# response, so its offsets would be wrong. All searches below therefore run on the response itself.
 _FLAGS = re.IGNORECASE | re.ASCII
 _OPEN = re.compile(r"<action>", _FLAGS)
 _CLOSE = re.compile(r"</action>", _FLAGS)
-#: Worlds whose actions are code: their case means something.
+#: Worlds whose actions are code, where case matters.
 _CASED = frozenset({"appworld"})
-#: Names of a block of code, in lower case; a block of another name is stepped over.
+#: Labels of a Python code block, in lower case. Blocks with other labels are skipped.
 _PYTHON = frozenset({"", "python", "py", "python3"})
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _TAGS = re.compile(
@@ -34,16 +34,17 @@ _TAGS = re.compile(
 _CALLS = re.compile(r"(?P<open>(?:search|click)\[)|(?P<close>\])", _FLAGS)
 _REACT_PREFIX = re.compile(r"\s*(?:>\s?)?\s*(?:(?P<think>think:)|act:)?\s*", _FLAGS)
 
-# How many of the last characters are sent where the response has no action tags.
+# How many of the last characters are sent if the response has no action tags.
 _TAILS: Mapping[str, int] = {"webshop": 20}
 _TAIL = 30
 
 
 class ParsedAction(NamedTuple):
-    """What a response says to do.
+    """The action in a response.
 
-    ``span`` are the characters of the response that hold the action (between the tags, blanks included), or ``None``
-    where the response marks none. ``reason`` says why a response is not ``valid``. A ``thought`` is no action.
+    ``span`` gives the characters of the response that contain the action (between the tags, white space included), or
+    ``None`` if the response marks none. ``reason`` says why a response is not ``valid``. A ``thought`` is not an
+    action.
     """
 
     text: str
@@ -54,24 +55,24 @@ class ParsedAction(NamedTuple):
 
 
 def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str = "generic") -> ParsedAction:
-    """The action in a response, by the rules of a parser of this name.
+    """The action in a response, by the rules of the named parser.
 
     ``verl-agent-2025``
-        Lower-cased text between the first ``<action>`` and the first ``</action>``. Without both tags the last 30
-        characters are sent (20 in the world ``"webshop"``) and the response is invalid. It is also invalid without
-        ``<think>`` and ``</think>``, and with any Chinese character (U+4E00 to U+9FFF).
+        The lower-cased text between the first ``<action>`` and the first ``</action>``. If a tag is missing, the last
+        30 characters are sent (20 in the world ``"webshop"``) and the response is invalid. It is also invalid without
+        ``<think>`` and ``</think>``, or with any Chinese character (U+4E00 to U+9FFF).
     ``react-2022``
-        The first line that is not blank, without a leading ``>`` and ``act:``; a line ``think: …`` is a thought.
+        The first line that is not blank, without a leading ``>`` and ``act:``. A line ``think: …`` is a thought.
     ``brief``
-        As the first, but thinking is optional: only the action's tags are asked for.
+        As ``verl-agent-2025``, but thinking is optional: only the action tags are required.
     ``plain``
         The whole response, stripped.
     ``code``
-        What stands in the first ```` ```python ```` block, case and indentation kept. It ends with a line that begins
-        or ends with ```` ``` ````; blocks of other languages are stepped over. Without such a block the whole response
-        is sent, and is invalid; so is a block that does not end.
+        The content of the first ```` ```python ```` block, with its case and indentation. The block ends with a line
+        that begins or ends with ```` ``` ````. Blocks of other languages are skipped. Without such a block the whole
+        response is sent and is invalid. A block without an end is also invalid.
 
-    In the world ``"appworld"``, whose actions are code, no parser lower-cases or cuts.
+    In the world ``"appworld"``, whose actions are code, no parser lower-cases or truncates.
 
     >>> parse_response("<think>near</think><action> Go to Desk 1 </action>")
     ParsedAction(text='go to desk 1', span=(27, 41), valid=True, reason='', thought=False)
@@ -90,7 +91,7 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
 
 
 def format_response(action: str, parser: str = "verl-agent-2025") -> str:
-    """A response that says exactly this action in a parser's format: for experts, random policies and tests.
+    """A response with exactly this action in a parser's format: for experts, random policies and tests.
 
     >>> parse_response(format_response("look")).text
     'look'
@@ -105,10 +106,10 @@ def format_response(action: str, parser: str = "verl-agent-2025") -> str:
 
 
 def action_spans(response: str) -> tuple[tuple[int, int], ...]:
-    """Character spans of a response that are action, without the tags; in order, never overlapping.
+    """The spans of a response that are action, in characters and without the tags; in order, never overlapping.
 
-    The inner text of every ``<action …>…</action>``, also where the opener is damaged (``[action>`` or ``action>``);
-    failing those, from an unclosed ``<action>`` to the end; failing that, every ``search[…]`` and ``click[…]``.
+    The inner text of every ``<action …>…</action>``, also if the opening tag is damaged (``[action>`` or ``action>``).
+    If there is none: from an unclosed ``<action>`` to the end. If there is none: every ``search[…]`` and ``click[…]``.
 
     >>> response = "<think>hm</think><ACTION id=1>look</ACTION>"
     >>> [response[start:end] for start, end in action_spans(response)]
@@ -127,10 +128,10 @@ def action_spans(response: str) -> tuple[tuple[int, int], ...]:
 
 
 def _tagged(response: str) -> tuple[tuple[tuple[int, int], ...], int | None]:
-    """Closed spans, and where the first proper opener ends. One pass: tags inside an open span belong to its text."""
+    """The closed spans, and the end of the first undamaged opening tag. Tags inside an open span belong to its text."""
     spans: list[tuple[int, int]] = []
-    begin: int | None = None  # where the open span begins
-    first: int | None = None  # where the first proper opener ends
+    begin: int | None = None  # start of the open span
+    first: int | None = None  # end of the first undamaged opening tag
     pending = False  # inside "<action …", before its ">"
     for match in _TAGS.finditer(response):
         kind = match.lastgroup
@@ -142,7 +143,7 @@ def _tagged(response: str) -> tuple[tuple[tuple[int, int], ...], int | None]:
                 first = match.end() if first is None else first
                 begin = match.end() if begin is None else begin
         elif kind == "damaged":
-            if pending:  # "<action action>": the opener's own ">"
+            if pending:  # "<action action>": this ">" ends the first tag
                 pending = False
                 first = match.end() if first is None else first
             begin = match.end() if begin is None else begin
@@ -180,7 +181,7 @@ def _parse_brief(response: str, world: str) -> ParsedAction:
         rest = response if world in _CASED else response.lower()[-tail:]
         return ParsedAction(rest, None, False, f"no {missing} tag")
     start, end = opened.end(), closed.start()
-    end = max(start, end)  # "</action>" first: nothing stands between them
+    end = max(start, end)  # "</action>" comes first: the action is empty
     reason = "Chinese characters" if _CHINESE.search(response) else ""
     text = response[start:end].strip()
     return ParsedAction(text if world in _CASED else text.lower(), (start, end), not reason, reason)
@@ -191,7 +192,7 @@ def _parse_react(response: str, world: str) -> ParsedAction:
     stop = response.find("\n", blank)
     line = response[:stop] if stop >= 0 else response
     match = _REACT_PREFIX.match(line)
-    assert match is not None  # every part of the prefix is optional
+    assert match is not None  # cannot fail: every part of the prefix is optional
     begin, end = match.end(), len(line.rstrip())
     end = max(begin, end)
     if match["think"]:
@@ -221,8 +222,8 @@ def _parse_code(response: str, world: str) -> ParsedAction:
 
 
 def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
-    """Where the code of the first block of Python stands, and whether the block ends. One pass over the lines."""
-    begin = place = 0  # where the open block's code begins, where the line does
+    """The span of the code in the first Python block, and whether the block ends. One pass over the lines."""
+    begin = place = 0  # start of the block's code, start of the line
     inside = ours = False
     for line in response.split("\n"):
         bare = line.strip()
@@ -241,7 +242,7 @@ def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
     return ((begin, len(response)), False) if ours and inside else (None, False)
 
 
-#: Parsers by name. Each takes the response and the world it speaks of.
+#: Parsers by name. Arguments: the response and the name of the world.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "verl-agent-2025": _parse_verl_agent,
     "react-2022": _parse_react,

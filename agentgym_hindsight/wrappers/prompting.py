@@ -1,4 +1,4 @@
-"""The observation becomes the prompt: what a model is shown, whole, each turn."""
+"""Renders each turn as a complete prompt for a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium as gym
 
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight
-from agentgym_hindsight.wrappers.common import (
+from agentgym_hindsight.wrappers.base import (
     StepResult,
     TextWrapper,
     annotate,
@@ -26,18 +26,18 @@ __all__ = ["PromptProtocol"]
 class PromptProtocol(TextWrapper):
     """Shows each turn as a protocol's prompt.
 
-    * The observation is the prompt; ``info["prompt"]`` is the same, ``info["raw_observation"]`` what the env said.
-    * The prompt of the next turn is ``info["hindsight"].next_observation``, the second feedback source, at every step
-      and in the terminal ``.episode``; the recorded step has both (``Step.prompt``, ``Step.next_observation``).
-    * With ``"react-2022"`` a turn "think: …" is answered "OK." without moving the world.
-    * Which variant of the protocol speaks is told by the env's ``prompt_world``.
+    * The observation is the prompt, also in ``info["prompt"]``. ``info["raw_observation"]`` is the env's observation.
+    * The prompt of the next turn is ``info["hindsight"].next_observation`` at every step and in the terminal
+      ``.episode``. The recorded step has both (``Step.prompt``, ``Step.next_observation``).
+    * With ``"react-2022"`` a turn "think: …" gets the reply "OK." and the world does not change.
+    * The env's ``prompt_world`` selects the variant of the protocol.
 
     Works inside and outside of :class:`~agentgym_hindsight.wrappers.ActionParser`.
 
     Args:
-        protocol: ``"verl-agent-2025"``, ``"react-2022"`` or ``"plain"``.
-        history: earlier turns shown; ``None`` is the protocol's own (2, all, 0).
-        demonstrations: whole examples shown first, in order; none are shipped.
+        protocol: a name in ``PROTOCOLS``.
+        history: the number of earlier turns shown; ``None`` is the protocol's default.
+        demonstrations: complete examples shown first, in order. The library includes none.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = PromptProtocol(gym.make("ALFWorld-Hindsight-v0", data="embedded"))
@@ -63,7 +63,7 @@ class PromptProtocol(TextWrapper):
         self.prompt_protocol = made
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
         self._history: list[tuple[str, str]] = []
-        self._prompts: list[str] = []  # the first, then one after each step
+        self._prompts: list[str] = []  # the first prompt, then one after each step
         self._observation = ""
         self._parsed_below = False
 
@@ -71,30 +71,30 @@ class PromptProtocol(TextWrapper):
         observation, info = self.env.reset(seed=seed, options=options)
         self._history, self._prompts = [], []
         self._parsed_below = "parsed_action" in info
-        prompt = self._show(observation, info)
+        prompt = self._render(observation, info)
         return prompt, {**info, "prompt": prompt, "raw_observation": observation}
 
     def step(self, action: str) -> StepResult:
         if not self._parsed_below:
-            action = self._thought(action)
+            action = self._mark_thought(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
         done = info["parsed_action"].text if self._parsed_below else str(action)
         self._history.append((self._observation, done))
         shown = self._prompts[-1]
-        prompt = self._show(observation, info)
+        prompt = self._render(observation, info)
         annotate(self.env, prompt=shown, next_observation=prompt)
         hindsight = final_hindsight(self.env, info["hindsight"], terminated or truncated)
-        info = {**info, "hindsight": self._reworded(hindsight), "prompt": prompt, "raw_observation": observation}
+        info = {**info, "hindsight": self._with_prompts(hindsight), "prompt": prompt, "raw_observation": observation}
         return prompt, float(reward), terminated, truncated, info
 
-    def _thought(self, action: str) -> str:
-        """The action, marked where the protocol lets the agent think instead and no parser has looked at it."""
+    def _mark_thought(self, action: str) -> str:
+        """Mark the action as a thought, if the protocol allows thoughts and no parser below has done it."""
         if self.prompt_protocol.parser != "react-2022" or isinstance(action, Thought) or not isinstance(action, str):
             return action
         parsed = parse_response(action, self.prompt_protocol.parser, world=self._world)
         return Thought(parsed.text) if parsed.thought else action
 
-    def _show(self, observation: str, info: dict[str, Any]) -> str:
+    def _render(self, observation: str, info: dict[str, Any]) -> str:
         extra = info.get("extra", {})
         prompt = self.prompt_protocol.render(
             PromptState(
@@ -110,18 +110,18 @@ class PromptProtocol(TextWrapper):
         self._prompts.append(prompt)
         return prompt
 
-    def _reworded(self, hindsight: Hindsight) -> Hindsight:
-        """The same hindsight with prompts in place of states, in ``episode`` too."""
-        reworded = _next(hindsight, self._prompts[-1])
+    def _with_prompts(self, hindsight: Hindsight) -> Hindsight:
+        """The hindsight with prompts instead of states, in ``episode`` too."""
+        with_prompt = _with_next(hindsight, self._prompts[-1])
         if not hindsight.is_final:
-            return reworded
+            return with_prompt
         after = tuple(self._prompts[1:])
-        return reworded.with_episode(
-            lambda: tuple(_next(each, prompt) for each, prompt in zip(hindsight.episode, after, strict=True))
+        return with_prompt.with_episode(
+            lambda: tuple(_with_next(each, prompt) for each, prompt in zip(hindsight.episode, after, strict=True))
         )
 
 
-def _next(hindsight: Hindsight, prompt: str) -> Hindsight:
+def _with_next(hindsight: Hindsight, prompt: str) -> Hindsight:
     before = hindsight.next_observation
     if before is None:
         return hindsight

@@ -1,4 +1,4 @@
-"""Every episode becomes a trajectory that can be kept, resolved with its siblings, and read again."""
+"""Records every episode as a trajectory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, require_record
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, require_record
 
 __all__ = ["RecordTrajectories"]
 
@@ -19,15 +19,15 @@ __all__ = ["RecordTrajectories"]
 class RecordTrajectories(TextWrapper):
     """Collects a :class:`~agentgym_hindsight.Trajectory` per episode.
 
-    * An episode that ends is whole. One that is cut (``reset``, ``close`` or an error inside ``step`` before its end)
-      is kept as well, and says so in ``broken``. An episode without a step leaves no trace.
-    * Prompts, responses, action spans and rewards are what the wrappers *below* made of them: put this one outermost.
-    * ``trajectories`` holds them in order, the newest ``keep`` of them if given.
+    * An episode that was cut (by ``reset``, ``close`` or an error in ``step``) is also kept; ``broken`` says why. An
+      episode without a step is not recorded.
+    * Prompts, responses, action spans and rewards are those of the wrappers *below*: make this wrapper the outermost.
+    * ``trajectories`` has them in order, or the newest ``keep`` of them.
 
     Args:
-        path: a file to which each trajectory is appended as a line of JSON. Give every worker a file of its own.
-        policy: written into each trajectory: who played.
-        keep: how many to hold in memory; ``None`` is all.
+        path: a file to which each trajectory is appended as a line of JSON. Use a separate file for each worker.
+        policy: the name of the policy, written into each trajectory.
+        keep: the number of trajectories in memory; ``None`` keeps all.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = RecordTrajectories(gym.make("ALFWorld-Hindsight-v0", data="embedded", max_steps=2))
@@ -57,38 +57,38 @@ class RecordTrajectories(TextWrapper):
         self.path = None if where is None else Path(where)
         self.policy, self.keep = policy, keep
         self._kept: list[Trajectory] = []
-        self._open = False  # an episode runs, and has at least one step
+        self._open = False  # an episode is running and has at least one step
 
     @property
     def trajectories(self) -> tuple[Trajectory, ...]:
-        """What was recorded, oldest first."""
+        """The recorded trajectories, oldest first."""
         return tuple(self._kept)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        self._cut("reset")
+        self._keep_cut("reset")
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: str) -> StepResult:
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
-            self._cut(f"{type(error).__name__}: {error}")
+            self._keep_cut(f"{type(error).__name__}: {error}")
             raise
         self._open = True
         if terminated or truncated:
-            # A TimeLimit below ends an episode without the env knowing.
-            self._keep(truncated=truncated and not terminated)
+            # The env does not notice the end by a TimeLimit below this wrapper.
+            self._keep_trajectory(truncated=truncated and not terminated)
         return observation, float(reward), terminated, truncated, info
 
     def close(self) -> None:
-        self._cut("close")
+        self._keep_cut("close")
         self.env.close()
 
-    def _cut(self, why: str) -> None:
+    def _keep_cut(self, why: str) -> None:
         if self._open:
-            self._keep(broken=f"cut by {why}" if why in ("reset", "close") else why)
+            self._keep_trajectory(broken=f"cut by {why}" if why in ("reset", "close") else why)
 
-    def _keep(self, **changes: Any) -> None:
+    def _keep_trajectory(self, **changes: Any) -> None:
         self._open = False
         trajectory: Trajectory = self.get_wrapper_attr("trajectory")(**changes)
         if self.policy:

@@ -1,4 +1,4 @@
-"""The reward a paper trained on, in place of the env's own."""
+"""The reward that a paper trained on, instead of the env's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UnknownNameError
-from agentgym_hindsight.wrappers.common import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 
 __all__ = ["REWARD_PROTOCOLS", "RewardProtocol"]
 
@@ -15,14 +15,14 @@ REWARD_PROTOCOLS: tuple[str, ...] = ("native", "10-won")
 
 
 class RewardProtocol(TextWrapper):
-    """Gives the reward of a protocol.
+    """Replaces the reward by that of a protocol.
 
-    * ``"native"``: the env's own, unchanged.
-    * ``"10-won"``: 10 on the step that wins, else 0 (verl-agent, GiGPO, SERL). In the world ``"webshop"`` the step
-      that wins is the one that ends the episode with a score of exactly 1. ``info["score"]`` stays what it is.
+    * ``"native"``: the env's reward, unchanged.
+    * ``"10-won"``: 10 on the step that wins, else 0 (verl-agent, GiGPO, SERL). In the world ``"webshop"`` this is the
+      step that ends the episode with a score of exactly 1. ``info["score"]`` does not change.
 
-    May stand on either side of :class:`~agentgym_hindsight.wrappers.InvalidActionPenalty`: a penalty already taken
-    off is kept, and ``info["raw_reward"]`` is the protocol's reward either way.
+    May be inside or outside of :class:`~agentgym_hindsight.wrappers.InvalidActionPenalty`: a penalty from below is
+    kept, and ``info["raw_reward"]`` is the protocol's reward in both cases.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = RewardProtocol(gym.make("ALFWorld-Hindsight-v0", data="embedded", expert=True), "10-won")
@@ -51,14 +51,14 @@ class RewardProtocol(TextWrapper):
         return observation, info
 
     def step(self, action: str) -> StepResult:
-        observation, given, terminated, truncated, info = self.env.step(action)
+        observation, env_reward, terminated, truncated, info = self.env.step(action)
         if self.protocol == "native":
-            return observation, float(given), terminated, truncated, info
+            return observation, float(env_reward), terminated, truncated, info
         won = (terminated and info["score"] == 1.0) if self._shop else info["won"]
         reward = 10.0 if won and not self._won else 0.0
         self._won = self._won or won
-        if "raw_reward" in info:  # a penalty was taken off below: keep it
-            penalty = info["raw_reward"] - float(given)
+        if "raw_reward" in info:  # keep the penalty that was subtracted below
+            penalty = info["raw_reward"] - float(env_reward)
             info = {**info, "raw_reward": reward}
             reward -= penalty
         annotate(self.env, reward=reward)

@@ -14,7 +14,7 @@ from agentgym_hindsight.cli import main
 from agentgym_hindsight.cli.play_command import _goes_on
 from agentgym_hindsight.cli.shared import own_protocol
 from agentgym_hindsight.errors import WorkerError
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
 APPWORLD = ["--env", "AppWorld-Hindsight-v0"]
 Capture = pytest.CaptureFixture[str]

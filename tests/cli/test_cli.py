@@ -14,7 +14,7 @@ import pytest
 
 from agentgym_hindsight.cli import COMMANDS, main
 from agentgym_hindsight.cli.doctor_command import _tagger
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
 EMBEDDED = ["--set", "data=embedded"]
 

@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import eval_command
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.tasks import TaskPanel
 from tests.hindsight.test_judge import said, serving
 from tests.wrappers.stack import say

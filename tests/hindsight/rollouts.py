@@ -1,4 +1,4 @@
-"""Hand-written rollouts that the tests of this room share."""
+"""Hand-written rollouts, shared by the tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HALL, ROOM = "You are in a hall.", "You are in a room."
 
 
 def prompt(observation: str) -> str:
-    """The prompt as a template would leave it: with white space around."""
+    """A prompt as a template gives it: with white space around it."""
     return f"\n{TASK}\n{observation}\n"
 
 
@@ -38,5 +38,5 @@ SECOND_WINNER = rollout(
     turn(1, ROOM, "<action>take lamp</action>", "You took the lamp.", 10.0),
     won=True,
 )
-#: Two winners and a loser; the hall is met four times, once again by the same rollout.
+#: Two winners and a loser. The observation of the hall occurs four times, twice in one rollout.
 GROUP = Group([WINNER, LOSER, SECOND_WINNER])

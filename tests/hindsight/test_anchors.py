@@ -34,7 +34,7 @@ def test_keys() -> None:
     assert state_key(Step(0, "", "", "", "", anchor="o:1")) == ""
 
 
-def test_rows_count_member_by_member() -> None:
+def test_rows_are_numbered_member_by_member() -> None:
     rows = rows_of(GROUP)
     assert [(row.batch, row.member, row.place) for row in rows[:4]] == [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1)]
     assert len(rows) == 7
@@ -48,7 +48,7 @@ def test_observation_clusters_are_ordered_by_step_then_batch() -> None:
     ]
 
 
-def test_rows_may_be_given_instead() -> None:
+def test_cluster_also_takes_rows() -> None:
     rows = rows_of(GROUP)
     assert cluster(rows, "observation") == cluster(GROUP, "observation")
     some = [row for row in rows if row.member != 0]
@@ -56,19 +56,19 @@ def test_rows_may_be_given_instead() -> None:
     assert cluster([], "similar") == ()
 
 
-def test_state_tells_equal_texts_apart_and_falls_back_on_them() -> None:
+def test_state_separates_equal_texts_and_falls_back_to_text() -> None:
     one = seen("Nothing happens.", "Nothing happens.", "a room", anchors=("s:1", "s:2", "o:x"))
     two = seen("another text", "a room", anchors=("s:2", ""))
     assert places(one, two, kind="state") == [[(0, 0)], [(1, 0), (0, 1)], [(1, 1), (0, 2)]]
     assert places(one, two, kind="observation") == [[(0, 0), (0, 1)], [(1, 0)], [(1, 1), (0, 2)]]
 
 
-def test_the_prompt_stands_in_for_a_missing_observation() -> None:
+def test_the_prompt_replaces_a_missing_observation() -> None:
     steps = tuple(Step(i, "", "look", "", "", prompt=text) for i, text in enumerate(["p", "q", "p"]))
     assert places(Trajectory("1f", steps=steps), kind="observation") == [[(0, 0), (0, 2)], [(0, 1)]]
 
 
-def test_similar_is_first_fit_against_the_first_member() -> None:
+def test_similar_compares_with_the_first_member_of_each_cluster() -> None:
     a = "You are in the middle of a room, quickly looking around you."
     b, c = a.replace("quickly", "quietly"), a.replace("quickly", "quietly").replace("middle", "corner")
     assert SequenceMatcher(None, b, a).ratio() >= 0.95 > SequenceMatcher(None, c, a).ratio()
@@ -91,10 +91,10 @@ def naive(trajectories: Group, ratio: float) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_similar_equals_the_naive_clustering(seed: int) -> None:
+def test_similar_equals_a_naive_implementation(seed: int) -> None:
     rng = random.Random(seed)
     alphabet = rng.choice(["ab", string.ascii_lowercase, string.ascii_letters + " "])
-    length = rng.choice([5, 40, 230])  # from 200 characters on difflib's autojunk sets in
+    length = rng.choice([5, 40, 230])  # difflib's autojunk starts at 200 characters
     bases = ["".join(rng.choices(alphabet, k=length)) for _ in range(4)]
 
     def varied() -> str:
@@ -109,8 +109,8 @@ def test_similar_equals_the_naive_clustering(seed: int) -> None:
         assert found == naive(group, ratio)
 
 
-def test_autojunk_can_be_switched_off() -> None:
-    text = "ab" * 150  # every letter is frequent, so difflib matches nothing behind the first difference
+def test_autojunk_can_be_disabled() -> None:
+    text = "ab" * 150  # every letter is frequent, so difflib matches nothing after the first difference
     assert len(cluster([seen(text, f"c{text}")], "similar")) == 2
     assert len(cluster([seen(text, f"c{text}")], "similar", autojunk=False)) == 1
 
@@ -128,7 +128,7 @@ def test_wrong_arguments() -> None:
 
 def test_collision_report() -> None:
     panel = [
-        # "Nothing happens." shows in states 1 and 2, state 3 shows two texts
+        # States 1 and 2 have the text "Nothing happens."; state 3 has two texts.
         seen("Nothing happens.", "Nothing happens.", "A", "B", anchors=("s:1", "s:2", "s:3", "s:3")),
         seen("Nothing happens.", "C", anchors=("s:1", "o:c")),
         seen("Nothing happens.", anchors=("s:9",), task="2e"),  # another task: nothing is merged across tasks
@@ -150,14 +150,14 @@ def test_collision_report() -> None:
     assert "1 steps without a recorded state were left out" in table
 
 
-def test_collision_report_of_nothing() -> None:
+def test_collision_report_without_states() -> None:
     report = collision_report([rollout(turn(0, HALL, "look", ""))])
     assert (report.tasks, report.skipped) == (0, 1)
     assert report.observation.anchor_rate == report.state.step_rate == report.state.pair_rate == 0.0
     assert "Worst" not in report.to_markdown()
 
 
-def test_worst_examples_are_cut_to_one_line() -> None:
+def test_worst_examples_are_truncated_to_one_line() -> None:
     text = "a | b\n" * 40
     table = collision_report([seen(text, text, anchors=("s:1", "s:2"))]).to_markdown()
     row = next(line for line in table.splitlines() if "a \\| b" in line)

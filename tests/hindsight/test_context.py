@@ -8,9 +8,9 @@ import pytest
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.render import candidate_action, remove_thinking
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step
 from tests.hindsight.rollouts import GROUP, HALL, LOSER, ROOM, SECOND_WINNER, TASK, WINNER, prompt, rollout, turn
 
@@ -139,7 +139,7 @@ GOLDEN = {
 JUDGEMENTS = [None, "This rollout failed. It never went east.\n", "None of this matters."]
 
 
-def test_every_released_mode_has_its_golden_text() -> None:
+def test_every_released_mode_has_a_golden_text() -> None:
     assert list(SERL_MODES) == list(GOLDEN)
     assert len(SERL_MODES) == 20
 
@@ -170,19 +170,19 @@ def texts(spec: str, group: Group = GROUP, **more: object) -> list[list[str | No
     return [[None if context is None else context.text for context in member] for member in composed]
 
 
-def test_a_missing_part_leaves_no_context() -> None:
+def test_without_a_required_part_there_is_no_context() -> None:
     assert [[text is None for text in member] for member in texts("future")] == [
         [False, True],
         [False, False, True],
         [False, True],
     ]
-    assert texts("success+immediate")[1][2] is None  # the environment said nothing
+    assert texts("success+immediate")[1][2] is None  # the environment gave no reply
     assert texts("immediate")[1][2] is None
     alone = Group([LOSER])
     assert all(text is None for text in texts("success+next", alone)[0])
 
 
-def test_alternatives_take_the_first_that_exists() -> None:
+def test_the_first_alternative_that_exists_is_used() -> None:
     alone = Group([LOSER])
     assert texts("success|immediate", alone)[0] == [IMMEDIATE, IMMEDIATE.replace(HALL, "There is a wall."), None]
     assert texts("success+future|immediate", alone)[0][0] == IMMEDIATE
@@ -194,10 +194,11 @@ def test_a_winner_is_no_reference_for_itself() -> None:
     assert texts("success", group) == [[None, None], [SUCCESS] * 3]
     own = ContextOptions(dont_reprompt_on_self_success=False)
     assert texts("success", group, options=own) == [[SUCCESS] * 2, [SUCCESS] * 3]
-    assert texts("success")[0][0] == SUCCESS.replace("Take  Lamp", "take lamp")  # the first winner learns from the next
+    # The reference of the first winner is the next one.
+    assert texts("success")[0][0] == SUCCESS.replace("Take  Lamp", "take lamp")
 
 
-def test_a_store_stands_in_where_no_sibling_won() -> None:
+def test_a_store_gives_the_success_if_no_member_won() -> None:
     store = ReferenceStore()
     store.add(WINNER)
     assert texts("success", Group([LOSER]), references=store)[0][0] == SUCCESS
@@ -210,7 +211,7 @@ def test_broken_winners_do_not_count() -> None:
     assert "success count: 0/1" in str(texts("next@anchor", group)[1][0])
 
 
-def test_thinking_can_stay() -> None:
+def test_thinking_can_be_kept() -> None:
     kept = texts("success", options=ContextOptions(remove_thinking=False))[1][0]
     assert kept is not None
     assert "<think>East\nit is.</think>\n<action>go east</action>" in kept
@@ -228,7 +229,7 @@ def test_step_limits() -> None:
     )
 
 
-def test_details_name_the_reason() -> None:
+def test_details_add_the_reason() -> None:
     options = ContextOptions(details=True)
     assert texts("immediate", options=options)[1][0] == f"{IMMEDIATE} (You have seen it all.)"
     assert "action look, You are in a hall. (You have seen it all.)" in str(
@@ -236,7 +237,7 @@ def test_details_name_the_reason() -> None:
     )
 
 
-def test_next_falls_back_on_what_the_env_says() -> None:
+def test_next_falls_back_to_the_state_of_the_env() -> None:
     assert texts("next")[0][1] == "next observation after the current step:\nYou took the lamp.\nActions: look"
 
 
@@ -259,7 +260,7 @@ def test_judgements() -> None:
 # -- anchors ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_success_the_anchor_block_still_stands() -> None:
+def test_an_anchor_block_needs_no_success() -> None:
     alone = Group([LOSER])
     block = texts("success+next@anchor", alone)[0][0]
     assert block == "Candidate actions tried from this state:\n" + "\n\n".join(
@@ -267,7 +268,7 @@ def test_without_a_success_the_anchor_block_still_stands() -> None:
     )
     feedback = texts("success|immediate@anchor", alone)[0][0]
     assert feedback == "Candidate actions tried from this state:\n" + "\n\n".join(
-        f"{head}\n{said}" for head, said in ((LOOK, LOOK_IMMEDIATE), (WEST, WEST_IMMEDIATE))
+        f"{head}\n{reply}" for head, reply in ((LOOK, LOOK_IMMEDIATE), (WEST, WEST_IMMEDIATE))
     )
 
 
@@ -275,20 +276,20 @@ def test_members_of_an_anchor_share_the_block_but_not_the_success() -> None:
     first, loser, second = compose("success|immediate@anchor", Group([WINNER, LOSER, LOSER]))
     assert loser[0] == second[0] == loser[1]
     assert first[0] is not None
-    assert "immediate_feedback:" in first[0].text  # the only winner has no success to learn from
+    assert "immediate_feedback:" in first[0].text  # the only winner has no other success as reference
     assert first[0].sources == ("candidates",)
     assert loser[0] is not None
     assert "immediate_feedback:" not in loser[0].text
 
 
-def test_a_lone_turn_is_an_anchor_of_one() -> None:
+def test_a_single_turn_is_an_anchor_of_one() -> None:
     text = texts("immediate@anchor")[1][2]
     assert text is None  # it has no feedback
     assert "- action no tag here, tried 1 times" in str(texts("next@anchor")[1][2])
     assert "(no future trajectory after this action)" in str(texts("future@anchor")[1][2])
 
 
-def test_best_and_worst() -> None:
+def test_best_and_worst_outcomes() -> None:
     group = Group(
         [
             rollout(turn(0, HALL, "go", "a"), turn(1, HALL, "go", "b"), turn(2, "x", "stay", "c", 1.0)),
@@ -303,7 +304,7 @@ def test_best_and_worst() -> None:
         "  best outcome: success, reward 10.0000\n"
         "  worst outcome: failure, reward -1.0000\n"
         "  best outcome immediate_feedback:\nd\n"
-        "  worst outcome immediate_feedback:\ni\n"  # of equals the latest step, then the highest index
+        "  worst outcome immediate_feedback:\ni\n"  # ties: the latest step, then the highest index
         "  best outcome next_observation:\nTask: find the lamp.\ny\n"
         "  worst outcome next_observation:\ni\nActions: look\n"
         "  success future trajectory example:\nStep 1\nResponse:\nwin\n"
@@ -312,25 +313,25 @@ def test_best_and_worst() -> None:
     only_failures = Group([group[0], group[2]])
     block = texts("immediate+next@anchor", only_failures)[0][0]
     assert block is not None
-    assert "  best outcome immediate_feedback:\na\n" in block  # of equals the earliest step, then the lowest index
+    assert "  best outcome immediate_feedback:\na\n" in block  # ties: the earliest step, then the lowest index
 
 
 def test_candidates_come_in_batch_order() -> None:
-    # The hall's first turn by step index is the second member's, but the first member's row comes first in the batch.
+    # By step index, the second member has the first turn in the hall. In the batch, the first member's row comes first.
     late = rollout(turn(0, ROOM, "<action>go back</action>", HALL), turn(1, HALL, "<action>b</action>", "B"))
     early = rollout(turn(0, HALL, "<action>a</action>", "A"))
     lines = texts("immediate@anchor", Group([late, early]))[1][0]
     assert lines == "Immediate feedback from the current step:\naction b, B\naction a, A"
 
 
-def test_equal_feedback_is_told_once() -> None:
+def test_equal_feedback_appears_once() -> None:
     again = rollout(turn(0, HALL, "<action>LOOK</action>", HALL), turn(1, HALL, "<action> look </action>", "Dark."))
     assert texts("immediate@anchor", Group([again, again]))[0][0] == (
         f"Immediate feedback from the current step:\naction look, {HALL}\naction look, Dark."
     )
 
 
-def test_state_anchors_keep_equal_texts_apart() -> None:
+def test_state_anchors_separate_equal_texts() -> None:
     turns = [turn(i, "Nothing happens.", f"<action>{i}</action>", "x", anchor=f"s:{i}") for i in range(2)]
     group = Group([rollout(*turns)])
     assert texts("immediate@anchor", group)[0][0] == "Immediate feedback from the current step:\naction 0, x"
@@ -346,7 +347,7 @@ def test_state_anchors_keep_equal_texts_apart() -> None:
         ("", "Go East", None, "go east"),
         ("I  Go East", "x", None, "i go east"),
         ('Let me see. {"name": "go"}', "x", (12, 26), '{"name": "go"}'),
-        ("<action>unclosed", "x", (8, 16), "<action>unclosed"),  # as the release reads it
+        ("<action>unclosed", "x", (8, 16), "<action>unclosed"),  # as in the release
         ("", "", None, "(empty action)"),
     ],
 )
@@ -406,7 +407,7 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def test_a_budget_cuts_bodies_and_says_so() -> None:
+def test_a_budget_cuts_bodies_and_marks_the_cut() -> None:
     long = rollout(*(turn(i, HALL, f"<action>go {i}</action>", "x " * 50, 1.0) for i in range(30)), won=True)
     group = Group([long, long])
     (whole, *_), _ = compose("success+immediate", group)
@@ -422,14 +423,14 @@ def test_a_budget_cuts_bodies_and_says_so() -> None:
     assert text.endswith("\n\nCorrectly solve the current task.\n")
 
 
-def test_short_sections_leave_room_to_long_ones() -> None:
+def test_short_sections_leave_their_rest_to_long_ones() -> None:
     short, long = Budget(20, words).share(["a b", "w " * 100])
     assert short == "a b"
     assert 15 <= words(long) <= 18
 
 
 @pytest.mark.parametrize("truncation", ["tail", "middle"])
-def test_cut_counts_what_is_left_out(truncation: str) -> None:
+def test_the_marker_counts_the_removed_characters(truncation: str) -> None:
     body = "".join(chr(97 + i % 26) for i in range(400))
     budget = Budget(100, len, truncation)  # type: ignore[arg-type]
     shown = budget.cut(body, 100)
@@ -450,14 +451,14 @@ def test_a_limit_bounds_the_whole_prompt() -> None:
     text = context.prompt("the task " * 20, limit=150)
     assert 140 <= words(text) <= 150
     assert "n n n n n n n n n n" in text
-    tight = context.prompt("the task " * 200, limit=50)  # the task alone is longer: it stays
+    tight = context.prompt("the task " * 200, limit=50)  # the task is longer than the limit and is not cut
     assert tight.count("the task") == 200
     assert context.prompt("x", limit=10**6) == context.prompt("x")
     approximate = TeacherContext(sections, sections).prompt("x", limit=100)
     assert approximate_tokens(approximate) <= 100
 
 
-def test_a_limit_holds_where_pieces_count_less_than_their_sum() -> None:
+def test_a_limit_holds_if_parts_have_fewer_tokens_than_the_whole() -> None:
     sections = (Section("success", "s" * 997), Section("next", "n" * 997))
     context = TeacherContext(sections, sections, Budget(10_000, lambda text: len(text) // 100))
     for limit in range(5, 20):
@@ -483,7 +484,7 @@ def test_bad_budgets() -> None:
         Budget(5, truncation="midle")  # type: ignore[arg-type]
 
 
-def test_messages_keep_the_earlier_ones() -> None:
+def test_earlier_messages_are_kept() -> None:
     context = compose("immediate", GROUP)[1][0]
     assert context is not None
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt(HALL)}]
@@ -497,7 +498,7 @@ def test_compose_is_deterministic_and_pure() -> None:
     assert ROOM in str(texts("next")[2][0])
 
 
-def test_a_budget_counts_sparingly_and_stays_within() -> None:
+def test_a_budget_is_kept_with_few_token_counts() -> None:
     calls: list[int] = []
 
     def count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The judge against a stub server over real HTTP."""
+"""The judge with a stub server over real HTTP."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Answer = tuple[int, dict[str, str], bytes]
 KEY = "sk-very-secret"
 
 
-def said(text: str | None, finish: str = "stop", prompt: int = 10, completion: int = 5) -> Answer:
+def said(text: str | None, finish: str = "stop", prompt: int = 10, tokens: int = 5) -> Answer:
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+    usage = {"prompt_tokens": prompt, "completion_tokens": tokens}
     return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
 
 
 class Stub:
-    """Answers with the next of ``script``, or with ``script(body)``; keeps what it was asked."""
+    """Answers with the next item of ``script``, or with ``script(body)``. Records the requests."""
 
     def __init__(self, script: list[Answer] | Callable[[dict[str, Any]], Answer]) -> None:
         self.script = script
@@ -122,14 +122,14 @@ def test_happy_path() -> None:
     assert KEY not in str(vars(judge))
 
 
-def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_no_header_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JUDGE_KEY")
     with serving([said(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     assert "Authorization" not in stub.headers[0]
 
 
-def test_a_busy_server_is_asked_again_when_it_says() -> None:
+def test_a_busy_server_is_retried_after_its_time() -> None:
     with serving([(429, {"Retry-After": "0.3"}, b"{}"), said(FAILED)]) as stub:
         judge = client(stub)
         assert judge.judge_trajectory(LOSER).text == FAILED
@@ -137,7 +137,7 @@ def test_a_busy_server_is_asked_again_when_it_says() -> None:
     assert judge.usage.calls == 2
 
 
-def test_pauses_double() -> None:
+def test_pauses_between_retries_double() -> None:
     with serving([(500, {}, b"oops"), (503, {}, b"oops"), said(FAILED)]) as stub:
         assert client(stub, backoff=0.1).judge_trajectory(LOSER).text == FAILED
     first, second = stub.times[1] - stub.times[0], stub.times[2] - stub.times[1]
@@ -153,7 +153,7 @@ def test_retry_after_header() -> None:
     assert retry_after(formatdate(0, usegmt=True)) == 0.0
 
 
-def test_a_server_that_stays_broken_gives_no_context() -> None:
+def test_a_failing_server_gives_no_context() -> None:
     with serving(lambda body: (500, {}, b"oops")) as stub:
         judge = client(stub, retries=1)
         judgement = judge.judge_trajectory(LOSER)
@@ -178,7 +178,7 @@ def test_timeout() -> None:
     assert judge.usage.calls == 2
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_reported() -> None:
     with serving([]) as stub:
         pass
     judgement = client(stub, retries=0).judge_trajectory(LOSER)
@@ -190,14 +190,14 @@ def test_nobody_listens() -> None:
     "nonsense",
     [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": [1]}}]}', b'{"choices": [3]}'],
 )
-def test_nonsense_is_asked_for_again(nonsense: bytes) -> None:
+def test_an_invalid_answer_is_retried(nonsense: bytes) -> None:
     with serving([(200, {}, nonsense), said(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     with serving(lambda body: (200, {}, nonsense)) as stub:
         assert "no chat completion" in client(stub).judge_trajectory(LOSER).error
 
 
-def test_a_refusal_is_final_and_hides_the_key() -> None:
+def test_a_refusal_is_not_retried_and_hides_the_key() -> None:
     with serving([(401, {}, f"Incorrect API key: {KEY}".encode())]) as stub:
         judgement = client(stub).judge_trajectory(LOSER)
     assert len(stub.bodies) == 1
@@ -215,7 +215,7 @@ def test_empty_answers_give_no_context() -> None:
     assert (judge.usage.empty, judge.usage.failures, judge.usage.calls) == (6, 0, 6)
 
 
-def test_a_cut_answer_is_asked_for_at_greater_length() -> None:
+def test_a_truncated_answer_is_requested_again_with_more_tokens() -> None:
     with serving([said("This roll", "length"), said(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     assert [body["max_tokens"] for body in stub.bodies] == [4096, 8192]
@@ -232,7 +232,7 @@ def goal_of(body: dict[str, Any]) -> str:
 
 def echo_goal(body: dict[str, Any]) -> Answer:
     goal = goal_of(body)
-    time.sleep(0.02 * (7 - int(goal.split()[-1])) / 7)  # the last come back first
+    time.sleep(0.02 * (7 - int(goal.split()[-1])) / 7)  # the last requests are answered first
     return said(f"About {goal}.")
 
 
@@ -240,11 +240,11 @@ def numbered(n: int) -> Group:
     return Group([LOSER.replace(goal=f"goal {i}") for i in range(n)])
 
 
-def test_calls_run_side_by_side_and_keep_their_order() -> None:
+def test_calls_run_in_parallel_and_keep_their_order() -> None:
     together = threading.Barrier(4)
 
     def script(body: dict[str, Any]) -> Answer:
-        together.wait(10)  # breaks, and fails every call, unless four are under way at once
+        together.wait(10)  # fails every call unless four are running at once
         return echo_goal(body)
 
     with serving(script) as stub:
@@ -254,7 +254,7 @@ def test_calls_run_side_by_side_and_keep_their_order() -> None:
     assert [len(group) for group in judged] == [3, 8, 5]
     for group in judged:
         assert [judgement.text for judgement in group] == [f"About goal {i}." for i in range(len(group))]
-    assert len(stub.bodies) == 8  # the other eight were copies
+    assert len(stub.bodies) == 8  # the other eight are equal to these
     assert judge.usage.cached == 8
 
 
@@ -267,7 +267,7 @@ def test_one_failure_does_not_end_the_batch() -> None:
     assert judge.usage.failures == 1
 
 
-def test_answers_are_kept_failures_are_not(tmp_path: Path) -> None:
+def test_answers_are_cached_and_failures_are_not(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with serving([said(FAILED), said("None"), (400, {}, b"no")]) as stub:
         judge = client(stub, cache=path, concurrency=1)
@@ -301,7 +301,7 @@ def test_judged_modes_end_to_end() -> None:
     assert all("successful rollout" in body["messages"][1]["content"] for body in stub.bodies)
 
 
-# -- what is asked ----------------------------------------------------------------------------------------------------
+# -- the requests -----------------------------------------------------------------------------------------------------
 
 
 def test_references() -> None:
@@ -329,7 +329,7 @@ def test_the_request() -> None:
     assert "<think>" not in text
 
 
-def test_the_request_of_odd_rollouts() -> None:
+def test_the_request_for_broken_and_empty_rollouts() -> None:
     nothing = judge_messages(Trajectory("1f"))[1]["content"]
     assert "(unknown)" in nothing
     assert "(the rollout has no steps)" in nothing
@@ -364,5 +364,5 @@ def test_wrong_arguments(wrong: dict[str, Any]) -> None:
         JudgeClient(**{"base_url": "http://127.0.0.1:1/v1", "model": "critic", **wrong})
 
 
-def test_the_address_may_hold_a_password() -> None:
+def test_the_password_of_an_address_is_hidden() -> None:
     assert repr(JudgeClient("http://me:secret@127.0.0.1:1/v1", "critic")) == "JudgeClient('critic' at 127.0.0.1)"

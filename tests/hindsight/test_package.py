@@ -17,7 +17,7 @@ def test_every_public_name_exists() -> None:
         hindsight.nonsense  # noqa: B018
 
 
-def test_importing_brings_neither_httpx_nor_torch() -> None:
+def test_import_loads_neither_httpx_nor_torch() -> None:
     code = (
         "import sys, agentgym_hindsight, agentgym_hindsight.hindsight as h; "
         "print(*({'httpx', 'torch'} & set(sys.modules))); h.JudgeClient; print('httpx' in sys.modules)"

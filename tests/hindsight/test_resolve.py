@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import hindsight_now, reference_for, resolve, resolve_episode
 from agentgym_hindsight.hindsight.sources import Provenance
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step, render_steps
 from tests.hindsight.rollouts import GROUP, HALL, LOSER, SECOND_WINNER, WINNER
 from tests.toy import CorridorEnv
@@ -14,10 +14,10 @@ def text(feedback: object) -> str | None:
     return None if feedback is None else str(feedback.text)  # type: ignore[attr-defined]
 
 
-def test_now_knows_the_three_prompt_sources() -> None:
+def test_three_sources_are_known_after_a_step() -> None:
     growing = list(LOSER.steps[:1])
     now = hindsight_now(LOSER.steps[0], growing)
-    growing.append(LOSER.steps[1])  # the env goes on before anybody looks
+    growing.append(LOSER.steps[1])  # the env continues before the text is read
     assert now.known == ("immediate_feedback", "next_observation", "current_trajectory")
     assert text(now.immediate_feedback) == HALL
     assert now.immediate_feedback is not None
@@ -26,12 +26,12 @@ def test_now_knows_the_three_prompt_sources() -> None:
     assert text(now.current_trajectory) == render_steps(LOSER.steps[:1])
 
 
-def test_the_episode_knows_the_future() -> None:
+def test_the_future_is_known_at_the_end() -> None:
     episode = resolve_episode(LOSER.steps)
     assert [text(h.future_trajectory) for h in episode] == [
         render_steps(LOSER.steps[1:]),
         render_steps(LOSER.steps[2:]),
-        "",  # known, and empty
+        "",  # known, but empty
     ]
     assert {text(h.current_trajectory) for h in episode} == {render_steps(LOSER.steps)}
     assert [h.successful_trajectory for h in episode] == [None] * 3
@@ -39,7 +39,7 @@ def test_the_episode_knows_the_future() -> None:
     assert resolve_episode(()) == ()
 
 
-def test_siblings_give_the_success() -> None:
+def test_another_member_gives_the_success() -> None:
     resolved = resolve(GROUP)
     assert [len(member) for member in resolved] == [2, 3, 2]
     expected = [SECOND_WINNER, WINNER, WINNER]
@@ -55,12 +55,12 @@ def test_a_winner_is_no_reference_for_itself() -> None:
     assert resolve(alone)[0][0].successful_trajectory is None
     assert text(resolve(alone, own_success=True)[0][0].successful_trajectory) == render_steps(WINNER.steps)
     store = ReferenceStore()
-    store.add(alone)  # what the store gives back is the winner's own rollout
+    store.add(alone)  # the store returns the winner's own rollout
     assert resolve(alone, store)[0][0].successful_trajectory is None
     assert reference_for(Group([WINNER]), 0, store, own_success=True) == (WINNER, Provenance.SIBLING)
 
 
-def test_a_store_is_the_last_resort() -> None:
+def test_a_store_is_used_if_no_member_won() -> None:
     store = ReferenceStore()
     store.add(SECOND_WINNER)
     group = Group([LOSER])
@@ -76,20 +76,20 @@ def test_a_store_is_the_last_resort() -> None:
 
 def test_a_transcript_is_rendered_once_for_all_steps(monkeypatch: object) -> None:
     class Counted(str):
-        looks = 0
+        renders = 0
 
         def __format__(self, spec: str) -> str:
-            Counted.looks += 1
+            Counted.renders += 1
             return str(self)
 
     steps = tuple(Step(i, Counted("x"), "look", "", "") for i in range(3))
     group = Group([replace(WINNER, steps=steps), LOSER])
     resolved = resolve(group)[1]
     assert {text(h.successful_trajectory) for h in resolved} == {render_steps(steps)}
-    assert Counted.looks == 3 + 3  # once here, once for the three steps of the loser
+    assert Counted.renders == 3 + 3  # once here, once for the three steps of the loser
 
 
-def test_an_env_hands_out_the_same() -> None:
+def test_an_env_returns_the_same_hindsight() -> None:
     env = CorridorEnv(max_steps=3)
     env.reset(seed=1)
     infos = [env.step("west")[4] for _ in range(3)]

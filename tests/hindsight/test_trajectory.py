@@ -20,7 +20,7 @@ def test_trajectory() -> None:
         WINNER.won = False  # type: ignore[misc]
 
 
-def test_group_is_a_sequence_of_one_task() -> None:
+def test_a_group_is_a_sequence_of_rollouts_of_one_task() -> None:
     assert len(GROUP) == 3
     assert GROUP[1] is LOSER
     assert GROUP[1:] == (LOSER, SECOND_WINNER)
@@ -48,7 +48,7 @@ def test_success_for() -> None:
     assert Group([WINNER.replace(broken="crash"), SECOND_WINNER]).success_for(1) is None
 
 
-def test_group_by_task_keeps_orders() -> None:
+def test_group_by_task_keeps_the_order() -> None:
     a, b, c = Trajectory("b", sibling=0), Trajectory("a", sibling=0), Trajectory("b", sibling=1)
     assert group_by_task([a, b, c]) == (Group([a, c]), Group([b]))
     assert group_by_task([]) == ()
@@ -59,8 +59,8 @@ def test_render_steps() -> None:
     assert render_steps(steps) == (
         "Step 1\nObservation: A hall.\nAction: go east\n\nStep 2\nObservation: A room.\nAction: look"
     )
-    told = [steps[0], Step(1, "A room.", "look", "A chair.", "")]
-    assert render_steps(told).endswith("Action: look\n\nStep 3\nObservation: A chair."), "the outcome is told"
+    with_reply = [steps[0], Step(1, "A room.", "look", "A chair.", "")]
+    assert render_steps(with_reply).endswith("Action: look\n\nStep 3\nObservation: A chair."), "the outcome is included"
     assert render_steps(steps, "response") == "Step 1\nResponse: go east\n\nStep 2\nResponse: <r>"
     assert render_steps(steps, prompts=True).startswith("Step 1\nObservation: P\nAction: go east")
     assert render_steps(steps, limit=1).endswith("Action: go east\n\n(1 more steps omitted)")

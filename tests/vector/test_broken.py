@@ -1,12 +1,12 @@
-"""A broken rollout is data; the others do not notice."""
+"""Failures in one rollout are recorded as data, and do not affect the other rollouts."""
 
 from __future__ import annotations
 
 import os
+import queue
 import random
-import signal
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,15 +19,16 @@ from tests.toy import CorridorBackend, CorridorEnv
 from tests.vector.worlds import StormyEnv, children, same
 
 KILLED = "WorkerError: the worker process was killed by SIGKILL, and this rollout with it"
+SharedEnv = Callable[..., HindsightVectorEnv]
 
 
-def crew(venv: HindsightVectorEnv) -> WorkerEnvs:
-    assert isinstance(venv._crew, WorkerEnvs)
-    return venv._crew
+def processes(venv: HindsightVectorEnv) -> list[Any]:
+    assert isinstance(venv._pool, WorkerEnvs)
+    return [worker.process for worker in venv._pool._workers if worker is not None]  # type: ignore[attr-defined]
 
 
 def pids(venv: HindsightVectorEnv) -> list[int]:
-    return [worker.process.pid for worker in crew(venv)._workers if worker is not None]
+    return [process.pid for process in processes(venv)]
 
 
 def task(goal: str) -> Task:
@@ -38,8 +39,8 @@ def task(goal: str) -> Task:
 @pytest.mark.parametrize(
     ("word", "why"), [("crash", "RuntimeError: the corridor collapsed"), ("quit", "SystemExit: the simulator gave up")]
 )
-def test_an_exception_breaks_one_rollout(workers: int, word: str, why: str) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 4, workers=workers)
+def test_an_exception_breaks_one_rollout(shared_env: SharedEnv, workers: int, word: str, why: str) -> None:
+    venv = shared_env(StormyEnv, 4, workers=workers, group_size=2)
     venv.reset(seed=0)
     venv.step(["east"] * 4)
     observations, rewards, terminations, truncations, infos = venv.step(["east", word, "east", "east"])
@@ -56,12 +57,11 @@ def test_an_exception_breaks_one_rollout(workers: int, word: str, why: str) -> N
     assert not any(infos["broken"])
     assert venv.active.all()
     venv.step(["east"] * 4)
-    venv.close()
 
 
 @pytest.mark.parametrize(("word", "how"), [("kill", "was killed by SIGKILL"), ("exit", "exited with status 3")])
-def test_a_worker_that_dies_takes_only_its_own_rollouts_along(word: str, how: str) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 6, workers=3)
+def test_a_dead_worker_breaks_only_its_own_rollouts(shared_env: SharedEnv, word: str, how: str) -> None:
+    venv = shared_env(StormyEnv, 6, workers=3)
     _, infos = venv.reset(seed=0)
     ids = list(infos["task_id"])
     before = set(pids(venv))
@@ -75,7 +75,7 @@ def test_a_worker_that_dies_takes_only_its_own_rollouts_along(word: str, how: st
     assert len(set(pids(venv)) - before) == 1, "the worker is replaced"
     venv.step(["east", "east", None, None, "east", "east"])
     trajectories = venv.trajectories()
-    # Env 2 had answered its second turn before its worker died with env 3's.
+    # Env 2 had answered its second turn before the action of env 3 ended their worker.
     assert [len(trajectory) for trajectory in trajectories] == [3, 3, 2, 1, 3, 3]
     assert [trajectory.task_id for trajectory in trajectories] == ids
     assert trajectories[3].broken == why
@@ -83,11 +83,10 @@ def test_a_worker_that_dies_takes_only_its_own_rollouts_along(word: str, how: st
     while venv.active.any():
         venv.step(["east"] * 6)
     assert all(trajectory.won for trajectory in venv.trajectories())
-    venv.close()
 
 
-def test_a_finished_rollout_survives_its_worker() -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=1)
+def test_a_finished_rollout_survives_its_worker(shared_env: SharedEnv) -> None:
+    venv = shared_env(StormyEnv, 2, workers=1)
     venv.reset(tasks=[CorridorBackend().task("train", 0), CorridorBackend().task("train", 1)])
     for _ in range(4):
         _, _, terminations, _, _ = venv.step(["east", "west"])
@@ -98,38 +97,11 @@ def test_a_finished_rollout_survives_its_worker() -> None:
     assert list(infos["broken"]) == ["", KILLED]
     assert venv.trajectories()[0].won
     assert not venv.trajectories()[0].broken
-    venv.close()
-
-
-def test_a_hung_worker_is_given_up_after_the_time_limit_of_one_answer() -> None:
-    venv = HindsightVectorEnv(StormyEnv, 4, workers=2, timeout_s=0.7)
-    venv.reset(seed=0)
-    _, _, _, truncations, _ = venv.step(["nap", "nap", "nap", "nap"])
-    assert not truncations.any(), "two naps are longer than the limit, but it is one answer's"
-    start = time.monotonic()
-    _, _, _, truncations, infos = venv.step(["east", "east", "hang", "east"])
-    assert 0.6 < time.monotonic() - start < 5
-    assert list(truncations) == [False, False, True, True]
-    assert "no answer within 0.7 s and was replaced; try a larger timeout_s" in infos["broken"][2]
-    assert [len(trajectory) for trajectory in venv.trajectories()] == [2, 2, 1, 1]
-    venv.step(["east", "east", None, None])
-    venv.reset()
-    assert venv.active.all()
-    venv.close()
-
-
-def test_a_stopped_worker_is_given_up_too() -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=2, timeout_s=0.5)
-    venv.reset(seed=0)
-    os.kill(pids(venv)[0], signal.SIGSTOP)
-    _, _, _, truncations, _ = venv.step(["x" * 1_000_000, "east"])
-    assert list(truncations) == [True, False]
-    venv.close()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_a_reset_that_fails_breaks_one_rollout(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=workers)
+def test_a_failed_reset_breaks_one_rollout(shared_env: SharedEnv, workers: int) -> None:
+    venv = shared_env(StormyEnv, 2, workers=workers)
     venv.reset(seed=0)
     observations, infos = venv.reset(tasks=[task("collapse"), CorridorBackend().task("train", 0)])
     assert list(infos["broken"]) == ["OSError: no corridor here", ""]
@@ -142,68 +114,64 @@ def test_a_reset_that_fails_breaks_one_rollout(workers: int) -> None:
     assert (broken.task_id, broken.broken, len(broken), len(whole)) == ("collapse", "OSError: no corridor here", 0, 1)
     assert broken.seed is not None
     assert not any(venv.reset(seed=0)[1]["broken"])
-    venv.close()
 
 
-def test_a_reset_that_kills_breaks_its_worker_alone() -> None:
-    venv = HindsightVectorEnv(StormyEnv, 4, workers=2, group_size=2)
+def test_a_reset_that_ends_the_worker_breaks_only_its_rollouts(shared_env: SharedEnv) -> None:
+    venv = shared_env(StormyEnv, 4, workers=2, group_size=2)
     _, infos = venv.reset(tasks=[task("die"), CorridorBackend().task("train", 0)])
     assert [bool(why) for why in infos["broken"]] == [True, True, False, False]
     assert "exited with status 5" in infos["broken"][0]
     assert [trajectory.task_id for trajectory in venv.trajectories()[:2]] == ["die", "die"]
     assert not any(venv.reset(seed=0)[1]["broken"])
-    venv.close()
 
 
-def test_a_worker_lost_while_nothing_was_played_breaks_nothing() -> None:
-    venv = HindsightVectorEnv(StormyEnv, 4, workers=2)
-    for pause in (0.0, 0.2):
-        for pid in pids(venv):
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(pause)
-        assert not any(venv.reset(seed=0)[1]["broken"])
-    venv.close()
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_worker_lost_between_rollouts_breaks_nothing(shared_env: SharedEnv, dead: bool) -> None:
+    venv = shared_env(StormyEnv, 4, workers=2, group_size=2)
+    venv.reset(seed=0)
+    for pid in pids(venv):
+        os.kill(pid, 9)
+        if dead:  # else the reset may still reach the dying process
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert not any(venv.reset(seed=0)[1]["broken"])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_cannot_be_sent_breaks_the_rollout(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=workers)
+def test_an_info_that_cannot_be_pickled_breaks_the_rollout(shared_env: SharedEnv, workers: int) -> None:
+    venv = shared_env(StormyEnv, 2, workers=workers)
     venv.reset(seed=0)
     _, _, _, truncations, infos = venv.step(["unpicklable", "east"])
     assert list(truncations) == [True, False]
     assert "lambda" in infos["broken"][0]
     assert [len(trajectory) for trajectory in venv.trajectories()] == [1, 1]
-    venv.close()
 
 
-def test_kill_9_under_load_leaves_all_other_rollouts_intact() -> None:
-    """Workers are shot at random; whatever is not marked broken has to be what an unharmed run gives."""
+def test_sigkill_under_load_leaves_all_other_rollouts_intact() -> None:
+    """Kill workers at random turns. Every rollout that is not marked as broken equals that of an undisturbed run."""
     rng = random.Random(4)
-    unharmed = HindsightVectorEnv(StormyEnv, 12, max_steps=30)
+    undisturbed = HindsightVectorEnv(StormyEnv, 12, max_steps=30)
     venv = HindsightVectorEnv(StormyEnv, 12, max_steps=30, workers=3)
-    over = threading.Event()
+    victims: queue.Queue[Any] = queue.Queue()
 
-    def shoot() -> None:
-        while not over.wait(rng.uniform(0.05, 0.25)):
-            with_pid = pids(venv)
-            if with_pid:
-                os.kill(rng.choice(with_pid), signal.SIGKILL)
+    def kill() -> None:
+        while (process := victims.get()) is not None:
+            process.kill()
 
-    # Prepared before the shooting starts: what every rollout has to be.
     actions = [[rng.choice(["west", "fly", "west"]) for _ in range(12)] for _ in range(30)]
-    marksman = threading.Thread(target=shoot)
+    killer = threading.Thread(target=kill)
+    killer.start()
     broken = intact = 0
     try:
         for seed in range(60):
-            unharmed.reset(seed=seed)
+            undisturbed.reset(seed=seed)
             venv.reset(seed=seed)
-            if seed == 0:
-                marksman.start()
             for turn in actions:
-                unharmed.step(turn)
+                undisturbed.step(turn)
                 if venv.active.any():
+                    if rng.random() < 0.04:  # the thread kills the process while the step is running
+                        victims.put(rng.choice(processes(venv)))
                     venv.step(turn)
-            for truth, rollout in zip(unharmed.trajectories(), venv.trajectories(), strict=True):
+            for truth, rollout in zip(undisturbed.trajectories(), venv.trajectories(), strict=True):
                 if rollout.broken:
                     broken += 1
                     assert rollout.broken.startswith("WorkerError"), rollout.broken
@@ -214,8 +182,8 @@ def test_kill_9_under_load_leaves_all_other_rollouts_intact() -> None:
             if broken >= 6 and intact >= 12:
                 break
     finally:
-        over.set()
-        marksman.join()
+        victims.put(None)
+        killer.join()
     assert broken >= 6
     assert intact >= 12
     venv.reset(seed=0)
@@ -228,15 +196,15 @@ def no_env(**kwargs: Any) -> CorridorEnv:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_env_that_cannot_be_made_is_the_callers_error(workers: int) -> None:
+def test_an_env_that_cannot_be_made_raises(workers: int) -> None:
     with pytest.raises(BackendError, match="the engine is not installed"):
         HindsightVectorEnv(no_env, 2, workers=workers)
     with pytest.raises(UsageError, match="Expected a HindsightEnv, got object"):
-        HindsightVectorEnv(object, 2, workers=workers)  # type: ignore[arg-type]
+        HindsightVectorEnv(object, 1, workers=min(workers, 1))  # type: ignore[arg-type]
     assert not children()
 
 
-def test_a_factory_that_cannot_be_sent_is_the_callers_error() -> None:
+def test_a_factory_that_cannot_be_pickled_raises() -> None:
     lock = threading.Lock()
     with pytest.raises(UsageError, match="can be sent to a worker process, got TypeError"):
         HindsightVectorEnv(lambda: lock and CorridorEnv(), 2, workers=1)
@@ -254,12 +222,12 @@ def odd_env(**kwargs: Any) -> CorridorEnv:
     raise Odd("this", "that")
 
 
-def test_an_error_that_cannot_travel_is_told() -> None:
+def test_an_error_that_cannot_be_unpickled_becomes_a_worker_error() -> None:
     with pytest.raises(WorkerError, match="Odd: this and that"):
         HindsightVectorEnv(odd_env, 2, workers=1)
 
 
-def test_a_lambda_and_an_endless_time_limit_will_do() -> None:
+def test_a_lambda_and_an_infinite_time_limit_are_allowed() -> None:
     venv = HindsightVectorEnv(lambda **kwargs: CorridorEnv(**kwargs), 2, workers=1, timeout_s=float("inf"))
     venv.reset(seed=0)
     venv.step(["east", "east"])
@@ -270,7 +238,7 @@ def fatal_env(**kwargs: Any) -> CorridorEnv:
     os._exit(7)
 
 
-def test_a_worker_that_dies_at_birth_is_an_error() -> None:
+def test_a_worker_that_dies_while_it_starts_raises() -> None:
     with pytest.raises(WorkerError, match="exited with status 7"):
         HindsightVectorEnv(fatal_env, 2, workers=2)
     assert not children()
@@ -289,7 +257,7 @@ class Mortal(StormyEnv):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_env_that_cannot_be_made_anew_breaks_its_next_rollout(workers: int) -> None:
+def test_an_env_that_cannot_be_made_again_breaks_its_next_rollout(workers: int) -> None:
     Mortal.made = 0
     venv = HindsightVectorEnv(Mortal, 1, workers=workers)
     venv.reset(seed=0)

@@ -1,4 +1,4 @@
-"""Gymnasium's own doors."""
+"""The vector env through Gymnasium's API."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_make_vec(workers: int) -> None:
     venv.close()
 
 
-def test_an_id_may_be_given_directly_and_import_its_module() -> None:
+def test_an_id_can_name_the_module_to_import() -> None:
     venv = HindsightVectorEnv(f"tests.toy:{ID}", 2, wrappers=[Judged])
     assert venv.spec is not None
     _, infos = venv.reset(seed=0)
@@ -97,12 +97,12 @@ def test_vector_wrappers_work() -> None:
     venv.close()
 
 
-def test_async_vector_env_with_shared_memory_says_what_to_use_instead() -> None:
+def test_async_vector_env_with_shared_memory_is_refused() -> None:
     with pytest.raises(UsageError, match=r"AsyncVectorEnv with shared memory.*try gym\.make_vec"):
         gym.vector.AsyncVectorEnv([CorridorEnv])
 
 
-def test_sync_vector_env_gives_what_ours_gives() -> None:
+def test_sync_vector_env_gives_the_same_results() -> None:
     theirs = gym.vector.SyncVectorEnv([CorridorEnv] * 3)
     ours = HindsightVectorEnv(CorridorEnv, 3)
     _, infos = ours.reset(seed=0)
@@ -121,7 +121,7 @@ def test_sync_vector_env_gives_what_ours_gives() -> None:
     theirs.close()
 
 
-def test_the_factory_travels() -> None:
+def test_the_spec_can_be_pickled() -> None:
     spec = gym.spec(ID)
     assert pickle.loads(pickle.dumps(spec)) == spec
 
@@ -136,7 +136,7 @@ def test_the_factory_travels() -> None:
         ({"timeout_s": 0}, "timeout_s > 0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(kwargs: dict[str, Any], cause: str) -> None:
+def test_invalid_settings_are_refused(kwargs: dict[str, Any], cause: str) -> None:
     with pytest.raises(UsageError, match=cause):
         HindsightVectorEnv(CorridorEnv, **{"num_envs": 4, **kwargs})
 

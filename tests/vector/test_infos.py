@@ -1,7 +1,8 @@
-"""Keys and types of the batch never change."""
+"""The keys and types of the batch never change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 from agentgym_hindsight.vector.infos import InfoTable, object_array
 from tests.toy import CorridorEnv
+from tests.vector.simulated import SimulatedTransport
 from tests.vector.worlds import Fickle, Late, StormyEnv
 
 DTYPES = {bool: np.dtype(bool), float: np.dtype(float), int: np.dtype(int)}
@@ -23,8 +25,10 @@ def shape(infos: dict[str, Any]) -> dict[str, np.dtype[Any]]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_keys_and_dtypes_are_constant_whatever_happens(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, workers=workers, max_steps=4)
+def test_keys_and_dtypes_are_constant_also_after_failures(
+    shared_env: Callable[..., HindsightVectorEnv], workers: int
+) -> None:
+    venv = shared_env(StormyEnv, 2, workers=workers)
     _, infos = venv.reset(seed=0)
     expected = shape(infos)
     for key, kind in {**INFO_KEYS, "extra": Extra, "broken": str}.items():
@@ -39,10 +43,9 @@ def test_keys_and_dtypes_are_constant_whatever_happens(workers: int) -> None:
     assert list(infos["_broken"]) == [False, True]
     assert infos["hindsight"][1] == Hindsight()
     assert shape(venv.reset()[1]) == expected
-    venv.close()
 
 
-def test_equally_long_tuples_stay_tuples() -> None:
+def test_tuples_of_equal_length_stay_tuples() -> None:
     array = object_array([("a", "b"), ("c", "d")])
     assert array.shape == (2,)
     assert array[1] == ("c", "d")
@@ -59,7 +62,7 @@ def test_unstack_gives_one_info_an_env() -> None:
     assert unstack({}) == []
 
 
-def test_a_wrappers_key_has_a_type_and_a_mask_of_its_own() -> None:
+def test_the_key_of_a_wrapper_has_its_own_type_and_mask() -> None:
     venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Late])
     _, infos = venv.reset(seed=0)
     assert "length" not in infos
@@ -73,18 +76,19 @@ def test_a_wrappers_key_has_a_type_and_a_mask_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_type_that_changes_breaks_the_rollout_and_not_the_batch(workers: int) -> None:
-    venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers)
+def test_a_changed_type_breaks_the_rollout_and_not_the_batch(workers: int) -> None:
+    transport = SimulatedTransport() if workers else None
+    venv = HindsightVectorEnv(StormyEnv, 2, wrappers=[Fickle], workers=workers, transport=transport)
     venv.reset(seed=0)
     _, _, _, truncations, infos = venv.step(["west", "east"])
-    assert infos["broken"][0].startswith("ConformanceError: Expected info['bonus'] to be a int")
+    assert infos["broken"][0].startswith("ConformanceError: Expected info['bonus'] of type int")
     assert infos["bonus"].dtype == np.dtype(int)
     assert list(truncations) == [True, False]
     venv.step([None, "east"])
     venv.close()
 
 
-def test_numbers_are_learnt_by_their_type() -> None:
+def test_the_first_value_sets_the_type_of_a_key() -> None:
     table = InfoTable(2)
     blank = {key: table[0][key] for key in table[0]}
     more = {
@@ -95,13 +99,13 @@ def test_numbers_are_learnt_by_their_type() -> None:
         "pair": (1, 2),
         "box": {},
     }
-    table.take(0, {**blank, **more})
+    table.store(0, {**blank, **more})
     batch = table.batch(np.array([True, True]), ["", ""])
     assert [batch[key].dtype.kind for key in more] == ["b", "i", "f", "O", "O", "O"]
     assert [batch[key].tolist()[1] for key in more] == [False, 0, 0.0, "", (), None]
     assert not batch["_flag"][1]
-    table.take(1, {**blank, **more, "share": 1})
+    table.store(1, {**blank, **more, "share": 1})
     assert table.batch(np.array([True, True]), ["", ""])["_flag"].all()
     for key, value in (("flag", 1), ("count", True), ("count", 0.5), ("share", None), ("won", None)):
         with pytest.raises(ConformanceError, match=key):
-            table.take(1, {**blank, **more, key: value})
+            table.store(1, {**blank, **more, key: value})

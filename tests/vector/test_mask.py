@@ -1,4 +1,4 @@
-"""Finished episodes leave the batch."""
+"""Envs whose episode has ended are inactive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.toy import CorridorEnv
 
 
 class Counting(CorridorEnv):
-    """Counts the turns it is asked for."""
+    """Counts its turns."""
 
     turns = 0
 
@@ -23,7 +23,7 @@ class Counting(CorridorEnv):
         return super().step(action)
 
 
-def test_a_finished_env_is_not_stepped_and_stays_as_it_ended() -> None:
+def test_a_finished_env_is_not_stepped_and_does_not_change() -> None:
     venv = HindsightVectorEnv(Counting, 3, max_steps=30)
     assert venv.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     venv.reset(seed=0)
@@ -43,18 +43,18 @@ def test_a_finished_env_is_not_stepped_and_stays_as_it_ended() -> None:
     assert infos["step"][1] + 2 == same_again[4]["step"][1]
 
 
-def test_truncation_ends_an_episode_too() -> None:
+def test_truncation_also_ends_an_episode() -> None:
     venv = HindsightVectorEnv(CorridorEnv, 2, max_steps=2)
     venv.reset(seed=0)
     venv.step(["fly", "fly"])
     _, _, terminations, truncations, _ = venv.step(["fly", "fly"])
     assert truncations.all()
     assert not terminations.any()
-    with pytest.raises(ResetNeededError, match=r"all have ended; try reset\(\)"):
+    with pytest.raises(ResetNeededError, match=r"after all have ended; try reset\(\)"):
         venv.step(["fly", "fly"])
 
 
-def test_answers_are_copies() -> None:
+def test_results_are_copies() -> None:
     venv = HindsightVectorEnv(CorridorEnv, 2)
     venv.reset(seed=0)
     active = venv.active
@@ -81,7 +81,7 @@ def test_answers_are_copies() -> None:
         (["east", 3], "env 1 as text, got 3"),
     ],
 )
-def test_wrong_actions_are_refused_before_any_env_moves(actions: Any, cause: str) -> None:
+def test_wrong_actions_are_refused_before_any_env_is_stepped(actions: Any, cause: str) -> None:
     venv = HindsightVectorEnv(CorridorEnv, 2)
     venv.reset(seed=0)
     with pytest.raises(UsageError, match=cause):
@@ -96,7 +96,7 @@ def test_step_needs_a_reset() -> None:
     assert venv.trajectories() == []
 
 
-def test_any_sequence_of_actions_will_do() -> None:
+def test_any_sequence_of_actions_is_accepted() -> None:
     venv = HindsightVectorEnv(CorridorEnv, 2)
     venv.reset(seed=0)
     venv.step(np.array(["east", "fly"]))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The same vector env over Ray, where it is installed."""
+"""The same vector env over Ray, if it is installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agentgym_hindsight.vector import HindsightVectorEnv, RayWorkers
 from tests.vector.worlds import StormyEnv, same, words
 
 
-def test_without_ray_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_gives_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'agentgym-hindsight\[ray\]'"):
         RayWorkers()
@@ -41,7 +41,7 @@ def ray() -> Iterator[Any]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 class TestOverRay:
-    def test_results_are_those_of_one_process(self, ray: Any) -> None:
+    def test_results_equal_those_of_one_process(self, ray: Any) -> None:
         transport = RayWorkers(num_cpus=0.1)
         here = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True)
         there = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True, workers=2, transport=transport)

@@ -1,7 +1,8 @@
-"""The same play gives the same results, wherever the envs live."""
+"""The same actions give the same results in this process and in workers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from agentgym_hindsight.hindsight.sources import Provenance
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.vector import HindsightVectorEnv
 from tests.toy import CorridorEnv
+from tests.vector.simulated import SimulatedTransport
 from tests.vector.worlds import Judged, StormyEnv, same, words
 
 Record = list[Any]
@@ -48,13 +50,16 @@ def test_results_do_not_depend_on_workers(setting: str) -> None:
     factory, kwargs, vocabulary = SETTINGS[setting]
     kwargs = {"group_size": 2, **kwargs}
     with_workers: dict[int, Record] = {}
-    counts = (0, 1, 2, 4) if setting in ("wrapped", "expert") else (0, 2)
+    # One setting with real processes; the others run the same protocol in this process, which is quicker.
+    real = setting == "wrapped"
+    counts = (0, 1, 2, 4) if real else (0, 2)
     for workers in counts:
-        venv = HindsightVectorEnv(factory, 6, workers=workers, **kwargs)
+        transport = None if real or not workers else SimulatedTransport()
+        venv = HindsightVectorEnv(factory, 6, workers=workers, transport=transport, **kwargs)
         assert venv.workers == workers
         with_workers[workers] = play(venv, 7, vocabulary)
         if workers == 0:
-            assert same(play(venv, 7, vocabulary), with_workers[0]), "a seed is a seed"
+            assert same(play(venv, 7, vocabulary), with_workers[0]), "the same seed gives the same results"
         venv.close()
     for workers in counts[1:]:
         assert same(with_workers[0], with_workers[workers])
@@ -66,7 +71,7 @@ def test_results_do_not_depend_on_workers(setting: str) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_hindsight_is_that_of_the_env_itself(workers: int) -> None:
+def test_hindsight_equals_that_of_the_bare_env(workers: int) -> None:
     venv = HindsightVectorEnv(StormyEnv, 2, workers=workers, max_steps=5, expert=True)
     _, infos = venv.reset(seed=1)
     env = StormyEnv(max_steps=5, expert=True)
@@ -81,13 +86,13 @@ def test_hindsight_is_that_of_the_env_itself(workers: int) -> None:
     assert infos["hindsight"][1].episode[0].successful_trajectory.provenance is Provenance.EXPERT
     venv.reset(seed=2)
     venv.step(["fly", "fly"])
-    assert early[1].current_trajectory.text.count("Action:") == 2, "hindsight outlives its rollout"
+    assert early[1].current_trajectory.text.count("Action:") == 2, "a hindsight does not change with the next rollout"
     venv.close()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_trajectories_are_ready_for_groups(workers: int) -> None:
-    venv = HindsightVectorEnv(CorridorEnv, 4, group_size=2, workers=workers)
+def test_trajectories_can_be_grouped(shared_env: Callable[..., HindsightVectorEnv], workers: int) -> None:
+    venv = shared_env(StormyEnv, 4, workers=workers, group_size=2)
     venv.reset(seed=0)
     while venv.active.any():
         venv.step(["east", "east", "east", "crash"])
@@ -99,4 +104,3 @@ def test_trajectories_are_ready_for_groups(workers: int) -> None:
     assert resolve(group)[0][0].successful_trajectory is not None
     assert resolve_episode(trajectories[0].steps)[0].future_trajectory is not None
     assert trajectories[0].seed == trajectories[1].seed != trajectories[2].seed
-    venv.close()

@@ -1,4 +1,4 @@
-"""The corridor with weather: the ways in which an env can fail, and wrappers that add to what it says."""
+"""A corridor that can fail in several ways, and wrappers that change its info."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import Task
 from tests.toy import CorridorBackend
 
-#: A play in which envs win, wander, err and are cut off, each at its own turn.
+#: Actions with which each env wins, moves back, errs or is truncated at a different turn.
 WORDS = ("east", "west", "east", "fly", "east", "east")
 
 
 class StormyBackend(CorridorBackend):
-    """Some words end badly."""
+    """Some actions cause a failure."""
 
     def start(self, task: Task) -> Turn:
         if task.goal == "collapse":
@@ -42,8 +42,9 @@ class StormyBackend(CorridorBackend):
             os.kill(os.getpid(), signal.SIGKILL)
         if action == "quit":
             sys.exit("the simulator gave up")
-        if action == "nap":
-            time.sleep(0.4)
+        if action == "interrupt":
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(600)
         if action == "child":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         turn = super().act(action)
@@ -56,7 +57,7 @@ class StormyBackend(CorridorBackend):
 
 
 class StormyEnv(HindsightEnv):
-    """The stormy corridor behind the standard face."""
+    """The failing corridor as an env."""
 
     splits = ("train", "valid")
 
@@ -65,7 +66,7 @@ class StormyEnv(HindsightEnv):
 
 
 class Judged(gym.Wrapper[str, str, str, str]):
-    """Replaces a source, adds a key, and writes into the recorded steps: what real wrappers do."""
+    """Does what real wrappers do: replaces a source, adds a key, and changes the recorded steps."""
 
     def reset(self, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         obs, info = self.env.reset(**kwargs)
@@ -96,7 +97,7 @@ class Judged(gym.Wrapper[str, str, str, str]):
 
 
 class Late(gym.Wrapper[str, str, str, str]):
-    """Adds a key that is not there on reset."""
+    """Adds a key that is missing on reset."""
 
     def step(self, action: str) -> tuple[str, Any, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(action)
@@ -104,7 +105,7 @@ class Late(gym.Wrapper[str, str, str, str]):
 
 
 class Fickle(gym.Wrapper[str, str, str, str]):
-    """Gives a number that turns from int to float after "west": what the standard forbids."""
+    """Returns a number that changes from int to float after "west", which the standard forbids."""
 
     def reset(self, **kwargs: Any) -> tuple[str, dict[str, Any]]:
         obs, info = self.env.reset(**kwargs)
@@ -116,22 +117,22 @@ class Fickle(gym.Wrapper[str, str, str, str]):
 
 
 def words(turn: int, count: int, vocabulary: Sequence[str] = WORDS) -> list[str | None]:
-    """Each env's word in a turn."""
+    """The action of each env in a turn."""
     return [vocabulary[(turn * (env + 1) + env) % len(vocabulary)] for env in range(count)]
 
 
-#: Processes that were there before the test: multiprocessing, used by other tests, leaves a resource tracker behind.
+#: Processes from before the test: shared workers, and the resource tracker that multiprocessing leaves in other tests.
 OTHERS: set[int] = set()
 
 
 def children() -> set[int]:
-    """The processes that this test has started and that are not gone, zombies included."""
+    """The processes that this test has started and that still exist, zombies included."""
     with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as file:
         return set(map(int, file.read().split())) - OTHERS
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality through tuples, dicts and arrays, types included."""
+    """Equality inside tuples, dicts and arrays, types included."""
     if isinstance(left, np.ndarray):
         return left.dtype == right.dtype and same(left.tolist(), right.tolist())
     if isinstance(left, (list, tuple)):

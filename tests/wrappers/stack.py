@@ -1,4 +1,4 @@
-"""What the tests of the wrappers share: the corridor under an id, a judge, responses."""
+"""Helpers of the wrapper tests: the corridor under an id, a judge, responses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if ENV_ID not in gym.registry:
 
 
 class ShopCorridorEnv(CorridorEnv):
-    """The corridor, prompting as if it were a web shop."""
+    """The corridor with the prompt variant of a web shop."""
 
     prompt_world = "webshop"
 
 
 class HouseCorridorEnv(CorridorEnv):
-    """The corridor, prompting as if it were a house."""
+    """The corridor with the prompt variant of a household."""
 
     prompt_world = "alfworld"
 
@@ -31,12 +31,12 @@ def make(**kwargs: Any) -> gym.Env[str, str]:
 
 
 def say(action: str, thought: str = "Hm.") -> str:
-    """A response that keeps to the verl-agent format."""
+    """A response in the verl-agent format."""
     return f"<think>{thought}</think><action>{action}</action>"
 
 
 class Judge:
-    """Says how a rollout ended, and counts how often it was asked."""
+    """A judge that states the outcome and counts its calls."""
 
     def __init__(self, answer: str | None = "") -> None:
         self.answer, self.asked = answer, 0

@@ -9,7 +9,7 @@ from tests.toy import CorridorEnv
 from tests.wrappers.stack import ShopCorridorEnv, make, say
 
 
-def test_the_env_gets_the_action_and_the_record_the_response() -> None:
+def test_the_env_gets_the_action_and_the_record_has_the_response() -> None:
     env = ActionParser(make())
     _, info = env.reset(seed=0)
     assert info["parsed_action"] == ParsedAction("")
@@ -28,9 +28,9 @@ def test_the_env_gets_the_action_and_the_record_the_response() -> None:
     ("response", "membership", "valid", "accepted"),
     [
         (say("east"), None, True, True),
-        (say("fly"), None, True, False),  # verl-agent looks at the format alone
+        (say("fly"), None, True, False),  # verl-agent checks only the format
         (say("fly"), True, False, False),
-        ("<action>east</action>", None, False, True),  # no reasoning, but the move is made
+        ("<action>east</action>", None, False, True),  # no reasoning, but the action is played
         ("<action>east</action>", True, False, True),
         ("go", False, False, False),
     ],
@@ -54,7 +54,7 @@ def test_the_parser_follows_the_prompt_protocol_below(protocol: str) -> None:
     assert ActionParser(make()).parser == "verl-agent-2025"
 
 
-def test_the_tail_follows_the_world() -> None:
+def test_the_length_of_the_tail_depends_on_the_world() -> None:
     env = ActionParser(ShopCorridorEnv())
     env.reset(seed=0)
     env.step("x" * 50)
@@ -80,24 +80,24 @@ def test_thoughts() -> None:
     assert env.unwrapped.trajectory().steps[-1].feedback == "OK."
 
 
-def test_what_is_not_listed_is_played_as_the_nearest_and_stays_invalid() -> None:
+def test_an_unlisted_action_is_replaced_by_the_nearest_and_is_invalid() -> None:
     env = ActionParser(make(), nearest=True)
     _, info = env.reset(seed=0)
     assert "east" in info["admissible_actions"]
     response = say("eazt")
     observation, *_, info = env.step(response)
-    assert observation == "You are in room 1.", "it went east"
+    assert observation == "You are in room 1.", "east was played"
     assert (info["action_valid"], info["env_action_valid"]) == (False, True)
     assert info["parsed_action"].reason == "'eazt' is not on the list"
     step = env.unwrapped.trajectory().steps[-1]
     assert (step.action, step.response, step.action_valid) == ("east", response, False)
     *_, info = env.step(say("east"))
-    assert info["action_valid"], "what is listed is taken as it is"
+    assert info["action_valid"], "a listed action is not replaced"
     *_, info = env.step("I would rather go east")
-    assert info["env_action_valid"] is False, "a reply without an action is no misspelling"
+    assert info["env_action_valid"] is False, "a response without an action is not replaced"
 
 
-def test_equally_near_is_the_first_on_the_list() -> None:
+def test_of_equally_near_actions_the_first_is_played() -> None:
     env = ActionParser(make(), nearest=True)
     _, info = env.reset(seed=0)
     env.step(say(""))
@@ -106,7 +106,7 @@ def test_equally_near_is_the_first_on_the_list() -> None:
     assert env.unwrapped.trajectory().steps[-1].action == next(each for each in listed if len(each) == shortest)
 
 
-def test_only_brief_is_forgiving_unless_told() -> None:
+def test_only_brief_plays_the_nearest_by_default() -> None:
     assert [ActionParser(make(), parser).nearest for parser in ("brief", "plain", "verl-agent-2025", "code")] == [
         True,
         False,

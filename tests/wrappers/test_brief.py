@@ -1,4 +1,4 @@
-"""The prompt of few tokens: nothing that decides is lost, and everything is told once."""
+"""The brief prompt has few tokens, repeats nothing and omits no relevant information."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_parts_in_order() -> None:
     ]
     assert lines(state, history=1)[1] == "Done: go to door 1"
     assert lines(state, history=0)[1] == "Now: You see a desk 1."
-    assert lines(state, history=0)[-1] == "Again: look", "what was done before the window was done all the same"
+    assert lines(state, history=0)[-1] == "Again: look", "actions before the window also count as taken"
 
 
 def test_the_last_six_actions() -> None:
@@ -43,7 +43,7 @@ def test_the_last_six_actions() -> None:
     assert lines(state) == ["Task: g", "Done: a3; a4; a5; a6; a7; a8", f"Now: {ROOM}"]
 
 
-def test_a_short_reply_stands_beside_its_action() -> None:
+def test_a_short_reply_is_shown_with_its_action() -> None:
     history = ((ROOM, "eat"), ("Nothing happens.", "look"), (ROOM, "go to desk 1"))
     assert lines(PromptState("g", "On the desk 1, you see nothing.", (), history))[1:] == [
         "Done: eat (Nothing happens.); look; go to desk 1",
@@ -51,10 +51,10 @@ def test_a_short_reply_stands_beside_its_action() -> None:
     ]
     assert lines(PromptState("g", "A lamp shines here.", (), history), history=2)[1] == "Done: look; go to desk 1"
     cut = PromptState("g", ROOM, (), ((ROOM, "a"), ("Nothing happens.", "b"), ("Nothing happens.", "c")))
-    assert lines(cut, history=2)[1] == "Done: b (Nothing happens.); c", "replies belong to their own actions"
+    assert lines(cut, history=2)[1] == "Done: b (Nothing happens.); c", "each reply belongs to its own action"
 
 
-def test_after_a_short_reply_the_place_is_shown_again() -> None:
+def test_after_a_short_reply_the_last_observation_is_repeated() -> None:
     history = ((ROOM, "go to desk 1"), (DESK, "eat"), ("Nothing happens.", "sing"))
     assert lines(PromptState("g", "Nothing happens.", ("look",), history)) == [
         "Task: g",
@@ -64,27 +64,29 @@ def test_after_a_short_reply_the_place_is_shown_again() -> None:
         "Can: look",
     ]
     first = PromptState("find it.", "Nothing happens.", (), ((f"{ROOM}\n\nYour task is to: find it.", "eat"),))
-    assert f"Before: {ROOM}" in lines(first), "without the task, which stands above"
+    assert f"Before: {ROOM}" in lines(first), "without the task, which is already in the prompt"
     assert lines(PromptState("", "Nothing happens.")) == ["Now: Nothing happens."], "there was nothing before"
 
 
-def test_no_empty_parts() -> None:
+def test_empty_parts_are_omitted() -> None:
     assert BRIEF.render(PromptState("", "A room.")) == "Now: A room."
     assert BRIEF.render(PromptState("g", "A room.", ("help",))) == "Task: g\nNow: A room."
 
 
-def test_the_first_observation_names_no_task_twice() -> None:
+def test_the_task_is_not_repeated_in_the_first_observation() -> None:
     banner = "-= Welcome to TextWorld, ALFRED! =-"
     first = f"{banner}\n\nYou are in a room. You see a desk 1.\n\nYour task is to: find the mug."
     prompt = BRIEF.render(PromptState("find the mug.", first, ("look",)))
     assert prompt == "Task: find the mug.\nNow: You are in a room. You see a desk 1.\nCan: look"
-    assert lines(PromptState("find the mug.", banner))[1] == f"Now: {banner}", "a banner alone is better than nothing"
+    assert lines(PromptState("find the mug.", banner))[1] == f"Now: {banner}", (
+        "an observation that is only a banner is kept"
+    )
     other = "A note says: Your task is to: eat."
-    assert lines(PromptState("find the mug.", other))[1] == f"Now: {other}", "another task is part of the world"
+    assert lines(PromptState("find the mug.", other))[1] == f"Now: {other}", "another task is part of the observation"
 
 
 def expand(listed: str) -> set[str]:
-    """The actions that a ``Can:`` or ``Again:`` line speaks of, read as a person would."""
+    """The actions in a ``Can:`` or ``Again:`` line."""
     found = set()
     for part in listed.removeprefix("Can: ").removeprefix("Again: ").split("; "):
         head, colon, things = part.partition(": ")
@@ -101,8 +103,8 @@ def expand(listed: str) -> set[str]:
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_every_action_of_the_house_can_be_read_from_the_line(index: int) -> None:
-    """Along an expert's way: what is listed in few words is what is admissible, no more and no less."""
+def test_the_lines_list_exactly_the_admissible_actions(index: int) -> None:
+    """Along an expert's rollout, the listed actions are exactly the admissible ones."""
     stage = Stage(settings={"data": "embedded", "difficulty": "standard", "max_steps": 20}, protocol="brief")
     env = stage.make("train", expert=True)
     prompt, info = env.reset(options={"task": stage.panel("train", 3, seed=1)[index]})
@@ -122,7 +124,7 @@ def test_every_action_of_the_house_can_be_read_from_the_line(index: int) -> None
     assert info["won"]
 
 
-def test_numbers_in_order_and_names_apart() -> None:
+def test_numbers_are_sorted_and_grouped_by_name() -> None:
     (can,) = lines(
         PromptState("", "o", ("go to desk 10", "go to shelf 1", "go to desk 2", "look", "take mug 1 from desk 2"))
     )[1:]
@@ -131,29 +133,31 @@ def test_numbers_in_order_and_names_apart() -> None:
     assert can.startswith("Can: look; ")
 
 
-def test_a_shop() -> None:
+def test_actions_of_a_shop() -> None:
     bar = PromptState("buy a mug", "WebShop", (), search_bar=True)
     assert lines(bar)[-1] == "Can: search[<your query>]"
     clicks = PromptState("buy a mug", "Results", ("click[back to search]", "click[item 1]", "click[size 10]"))
-    assert lines(clicks)[-1] == "Can: click[back to search]; click[item 1]; click[size 10]", "buttons stay as they are"
+    assert lines(clicks)[-1] == "Can: click[back to search]; click[item 1]; click[size 10]", (
+        "click actions are not grouped"
+    )
     both = PromptState("", "o", ("search[red mug]",), search_bar=True)
     assert lines(both)[-1] == "Can: search[red mug]"
 
 
-def test_demonstrations_stand_first() -> None:
+def test_demonstrations_come_first() -> None:
     protocol = make_protocol("brief", demonstrations=["Task: a\n<action>look</action>"])
     assert protocol.render(PromptState("b", "o")) == "Task: a\n<action>look</action>\n\nTask: b\nNow: o"
 
 
-def test_its_reader() -> None:
+def test_the_parser() -> None:
     assert BRIEF.parser == "brief"
     assert parse_response("<action> Look </action>", "brief").text == "look"
     assert parse_response("<think>Hm.</think><action>look</action>", "brief").valid
     assert not parse_response("look", "brief").valid
 
 
-def test_it_is_brief() -> None:
-    """Along the same road less than half of what verl-agent's prompt has."""
+def test_the_prompt_is_short() -> None:
+    """For the same rollout it has less than half of the tokens of verl-agent's prompt."""
     sizes = {}
     for protocol in ("brief", "verl-agent-2025"):
         env = Stage(settings={"data": "embedded", "difficulty": "easy", "max_steps": 8}, protocol=protocol).make()

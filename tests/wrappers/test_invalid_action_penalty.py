@@ -9,7 +9,7 @@ from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty
 from tests.wrappers.stack import make, say
 
 
-def test_the_penalty_is_taken_off() -> None:
+def test_the_penalty_is_subtracted() -> None:
     env = InvalidActionPenalty(make(), 0.25)
     _, info = env.reset(seed=0)
     assert info["raw_reward"] == 0.0
@@ -24,10 +24,10 @@ def test_the_penalty_is_taken_off() -> None:
     assert env.unwrapped.trajectory().total_reward == -0.5
 
 
-def test_the_parser_decides() -> None:
+def test_the_parser_decides_validity() -> None:
     env = InvalidActionPenalty(ActionParser(make()))
     env.reset(seed=0)
-    assert env.step(say("fly"))[1] == 0.0  # the format was kept
+    assert env.step(say("fly"))[1] == 0.0  # the format is valid
     assert env.step("east")[1] == -0.1
 
 

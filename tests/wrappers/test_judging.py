@@ -27,7 +27,7 @@ def end(env: gym.Env[str, str], action: str = "fly") -> dict[str, Any]:
     return info
 
 
-def test_the_judge_speaks_at_the_end() -> None:
+def test_the_judge_is_called_at_the_end() -> None:
     judge = Judge()
     env = RecordTrajectories(JudgeFeedback(make(max_steps=3), judge))
     env.reset(seed=0)
@@ -53,7 +53,7 @@ def test_the_judge_speaks_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("every", "action", "asked"), [("episode", "east", 1), ("failure", "east", 0), ("failure", "fly", 1)]
 )
-def test_every(every: str, action: str, asked: int) -> None:
+def test_every_selects_the_episodes(every: str, action: str, asked: int) -> None:
     judge = Judge()
     end(JudgeFeedback(make(max_steps=9), judge, every), action)
     assert judge.asked == asked
@@ -81,23 +81,23 @@ def test_a_judge_never_breaks_an_episode(answer: Any, failures: int) -> None:
     assert len(info["hindsight"].episode) == 2
 
 
-def test_a_judgement_is_read() -> None:
+def test_a_judgement_is_accepted() -> None:
     info = end(JudgeFeedback(make(max_steps=1), Answers(Judgement(" It failed. "))))
     assert info["hindsight"].current_trajectory.text == "It failed."
 
 
-def test_goes_outside_of_the_prompt_and_keeps_it() -> None:
+def test_prompts_are_kept() -> None:
     info = end(JudgeFeedback(PromptProtocol(make(max_steps=3)), Judge()))
     assert info["hindsight"].next_observation.text == info["prompt"]
     assert all(each.current_trajectory.text == "This rollout failed." for each in info["hindsight"].episode)
 
 
-def test_a_time_limit_still_gives_the_episode() -> None:
+def test_a_time_limit_also_gives_the_episode() -> None:
     info = end(JudgeFeedback(gym.make("WrappedCorridor-v0", max_episode_steps=3), Judge()))
     assert [each.current_trajectory.text for each in info["hindsight"].episode] == ["This rollout failed."] * 3
 
 
-def test_a_client_by_its_arguments_fits_into_json() -> None:
+def test_client_arguments_can_be_written_as_json() -> None:
     env = JudgeFeedback(make(), {**ARGUMENTS, "retries": 0})
     assert isinstance(env.client, JudgeClient)
     assert env.spec is not None
@@ -111,7 +111,8 @@ def test_a_client_by_its_arguments_fits_into_json() -> None:
 
 def test_a_client_with_a_lock_survives_the_spec() -> None:
     judge = JudgeClient(**ARGUMENTS)
-    env = RecordTrajectories(JudgeFeedback(make(), judge))  # the outer spec copies the inner arguments
+    # The spec of the outer wrapper copies the arguments of the inner one.
+    env = RecordTrajectories(JudgeFeedback(make(), judge))
     assert env.spec is not None
     again = gym.make(env.spec)
     assert again.get_wrapper_attr("client") is judge

@@ -1,4 +1,4 @@
-"""Stacks in which one wrapper would miss what another one changes are refused, with the right order in the message."""
+"""A stack in which a wrapper would miss the changes of another is refused. The error gives the correct order."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ CHANGING = [ActionParser, PromptProtocol, InvalidActionPenalty, lambda env: Rewa
 
 @pytest.mark.parametrize("reader", [RecordTrajectories, judged])
 @pytest.mark.parametrize("changing", CHANGING)
-def test_readers_go_outside(reader: Callable[[Any], Any], changing: Callable[[Any], Any]) -> None:
+def test_wrappers_that_read_the_record_go_outside(reader: Callable[[Any], Any], changing: Callable[[Any], Any]) -> None:
     with pytest.raises(UsageError, match="outside of"):
         changing(reader(CorridorEnv()))
     reader(changing(CorridorEnv())).close()
 
 
 @pytest.mark.parametrize("changing", CHANGING)
-def test_once_is_enough(changing: Callable[[Any], Any]) -> None:
+def test_a_second_wrapper_of_the_same_kind_is_refused(changing: Callable[[Any], Any]) -> None:
     with pytest.raises(UsageError, match="got two"):
         changing(changing(CorridorEnv()))
 
 
-def test_a_foreign_env_is_told_what_is_missing() -> None:
+def test_an_env_of_another_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="HindsightEnv"):
         PromptProtocol(gym.make("CartPole-v1"))  # type: ignore[arg-type]

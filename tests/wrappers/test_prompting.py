@@ -26,7 +26,7 @@ def test_the_observation_is_the_prompt() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_prompts_reach_hindsight_and_record(protocol: str) -> None:
+def test_prompts_are_in_hindsight_and_record(protocol: str) -> None:
     env = PromptProtocol(make(max_steps=5), protocol)
     first, info = env.reset(seed=1)
     prompts, over = [first], False
@@ -41,7 +41,7 @@ def test_prompts_reach_hindsight_and_record(protocol: str) -> None:
     steps = env.unwrapped.trajectory().steps
     assert [step.prompt for step in steps] == prompts[:-1]
     assert [step.next_observation for step in steps] == prompts[1:]
-    assert [step.observation for step in steps][1] == "You are in room 1."  # the record keeps the raw text
+    assert [step.observation for step in steps][1] == "You are in room 1."  # the record has the raw text
     assert [each.next_observation for each in resolve_episode(steps)] == [each.next_observation for each in episode]
 
 
@@ -53,12 +53,12 @@ def test_prompts_reach_hindsight_and_record(protocol: str) -> None:
         (ShopCorridorEnv, "WebShop e-commerce environment"),
     ],
 )
-def test_the_env_chooses_the_variant(env: type[CorridorEnv], role: str) -> None:
+def test_the_env_selects_the_variant(env: type[CorridorEnv], role: str) -> None:
     prompt, _ = PromptProtocol(env()).reset(seed=0)
     assert role in prompt.splitlines()[0]
 
 
-def test_a_new_episode_begins_without_history() -> None:
+def test_a_new_episode_starts_without_history() -> None:
     env = PromptProtocol(make())
     first, _ = env.reset(seed=0)
     env.step("east")
@@ -69,7 +69,7 @@ def test_a_new_episode_begins_without_history() -> None:
 
 
 @pytest.mark.parametrize("order", ["inside", "outside", "alone"])
-def test_thoughts_are_answered_without_a_move(order: str) -> None:
+def test_thoughts_do_not_change_the_world(order: str) -> None:
     env: gym.Env[str, str] = make(max_steps=4)
     if order == "inside":
         env = ActionParser(PromptProtocol(env, "react-2022"))
@@ -87,7 +87,7 @@ def test_thoughts_are_answered_without_a_move(order: str) -> None:
     assert prompt.endswith("\n> east\nYou are in room 1.\n>")
     env.step("think: again")
     *_, truncated, info = env.step("think: and again")
-    assert truncated  # thoughts count towards the limit
+    assert truncated  # thoughts count as turns
     assert len(info["hindsight"].episode) == 4
     assert env.unwrapped.trajectory().actions == (
         "think: east is the way",
@@ -97,14 +97,14 @@ def test_thoughts_are_answered_without_a_move(order: str) -> None:
     )
 
 
-def test_other_protocols_send_thoughts_like_any_text() -> None:
+def test_other_protocols_send_thoughts_as_actions() -> None:
     env = PromptProtocol(make(), "plain")
     env.reset(seed=0)
     *_, info = env.step("think: hm")
     assert not info["action_valid"]
 
 
-def test_history_holds_the_parsed_action_on_either_side() -> None:
+def test_history_has_the_parsed_action_inside_and_outside_of_the_parser() -> None:
     prompts = []
     for env in (ActionParser(PromptProtocol(make())), PromptProtocol(ActionParser(make()))):
         env.reset(seed=0)
@@ -113,7 +113,7 @@ def test_history_holds_the_parsed_action_on_either_side() -> None:
     assert "Action 1: 'east']" in prompts[0]
 
 
-def test_a_time_limit_still_gives_the_episode() -> None:
+def test_a_time_limit_also_gives_the_episode() -> None:
     env = PromptProtocol(gym.make("WrappedCorridor-v0", max_episode_steps=3))
     env.reset(seed=0)
     for _ in range(3):

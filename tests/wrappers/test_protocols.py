@@ -21,7 +21,7 @@ LATER = PromptState(
 def test_alfworld_first_turn() -> None:
     prompt = make_protocol("verl-agent-2025").render(FIRST)
     assert prompt.startswith("You are an expert agent operating in the ALFRED Embodied Environment.\n")
-    assert prompt.count("Your task is to") == 1  # the observation names the task
+    assert prompt.count("Your task is to") == 1  # the observation states the task
     assert "['look']" in prompt
     assert "help" not in prompt
     assert "already taken" not in prompt
@@ -38,12 +38,12 @@ def test_alfworld_later_turn() -> None:
     )
     assert "Observation 1" not in prompt
     assert "now at step 4" in prompt
-    assert "['go to desk 1'\n 'look']" in prompt  # "help" is left out
+    assert "['go to desk 1'\n 'look']" in prompt  # "help" is omitted
 
 
 @pytest.mark.parametrize("state", [FIRST, LATER])
 @pytest.mark.parametrize("world", ["alfworld", "webshop", "generic", "somewhere else"])
-def test_the_format_is_asked_for_at_the_end(state: PromptState, world: str) -> None:
+def test_the_format_instructions_come_last(state: PromptState, world: str) -> None:
     changed = PromptState(state.goal, state.observation, state.admissible_actions, state.history, world)
     last = make_protocol("verl-agent-2025").render(changed).splitlines()[-1]
     assert last.index("<think> </think>") < last.index("<action> </action>")
@@ -78,7 +78,7 @@ def test_webshop() -> None:
     assert "<your query>" in bar
 
 
-def test_webshop_gives_up_its_history_when_the_prompt_is_too_long() -> None:
+def test_webshop_omits_the_history_of_a_long_prompt() -> None:
     protocol = make_protocol("verl-agent-2025")
     room = 13_000 - len(protocol.render(shop("")))
     fits, too_long = protocol.render(shop("x" * room)), protocol.render(shop("x" * (room + 1)))
@@ -89,11 +89,11 @@ def test_webshop_gives_up_its_history_when_the_prompt_is_too_long() -> None:
     assert "[Observation 1" in protocol.render(house)
 
 
-def test_open_actions_are_said_to_be_open() -> None:
+def test_the_prompt_says_that_actions_are_not_listed() -> None:
     assert "not listed" in make_protocol("verl-agent-2025").render(PromptState("g", "o"))
 
 
-def test_react_grows() -> None:
+def test_react_transcript() -> None:
     state = PromptState(
         "mug",
         "You arrive at loc 8. On the desk 1, you see nothing.",
@@ -107,7 +107,7 @@ def test_react_grows() -> None:
     )
 
 
-def test_react_leaves_out_the_welcome() -> None:
+def test_react_omits_the_welcome_line() -> None:
     welcome = "-= Welcome to TextWorld, ALFRED! =-"
     prompt = make_protocol("react-2022").render(PromptState("", f"{welcome}\n\nA room.\n\nYour task is to: rest."))
     assert prompt.endswith("Here is the task.\nA room.\nYour task is to: rest.\n>")
@@ -167,7 +167,7 @@ def test_bad_arguments() -> None:
             make_protocol("plain", demonstrations=demonstrations)  # type: ignore[arg-type]
 
 
-def test_a_world_of_programs_is_not_asked_for_an_admissible_action() -> None:
+def test_appworld_asks_for_a_program() -> None:
     prompt = make_protocol("verl-agent-2025").render(PromptState("count", "7 notes.", world="appworld"))
     assert "Python program inside <action> </action> tags" in prompt
     assert "admissible" not in prompt

@@ -7,12 +7,12 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.storage import read_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty, PromptProtocol, RecordTrajectories
 from tests.wrappers.stack import make, say
 
 
-def test_whole_episodes(tmp_path: Path) -> None:
+def test_finished_episodes_are_recorded(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "rollouts.jsonl"
     env = RecordTrajectories(InvalidActionPenalty(ActionParser(PromptProtocol(make(max_steps=3)))), path, policy="me")
     prompt, info = env.reset(seed=3)
@@ -31,11 +31,11 @@ def test_whole_episodes(tmp_path: Path) -> None:
     assert read_jsonl(path).trajectories == (trajectory,)
 
 
-def test_cut_episodes_are_kept_and_say_so(tmp_path: Path) -> None:
+def test_cut_episodes_are_recorded_as_broken(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
     env = RecordTrajectories(make(), path)
     env.reset(seed=0)
-    env.reset(seed=0)  # nothing was played: nothing to keep
+    env.reset(seed=0)  # no step was played, so nothing is recorded
     env.step("east")
     env.reset(seed=1)
     env.step("fly")
@@ -46,7 +46,7 @@ def test_cut_episodes_are_kept_and_say_so(tmp_path: Path) -> None:
     assert read_jsonl(path).trajectories == env.trajectories
 
 
-def test_an_error_in_the_world_leaves_a_broken_rollout() -> None:
+def test_an_error_in_the_env_is_recorded_as_broken() -> None:
     env = RecordTrajectories(make())
     env.reset(seed=0)
     env.step("east")
@@ -57,7 +57,7 @@ def test_an_error_in_the_world_leaves_a_broken_rollout() -> None:
     assert len(env.trajectories) == 1
 
 
-def test_a_time_limit_below_marks_the_rollout() -> None:
+def test_a_time_limit_below_marks_the_rollout_as_truncated() -> None:
     env = RecordTrajectories(gym.make("WrappedCorridor-v0", max_episode_steps=2))
     env.reset(seed=0)
     env.step("fly")

@@ -35,27 +35,27 @@ def test_ten_won() -> None:
     assert rewards == [0.0] * (len(rewards) - 1) + [10.0]
     assert info["score"] == 1.0
     assert env.unwrapped.trajectory().total_reward == 10.0
-    assert sum(play(env, ["east"] * 9)[0]) == 10.0  # again after another reset
+    assert sum(play(env, ["east"] * 9)[0]) == 10.0  # again after a reset
 
 
-class StingyBackend(CorridorBackend):
-    """A shop that is content with less than everything: it ends and calls it won at a score of 0.5."""
+class HalfScoreBackend(CorridorBackend):
+    """A shop that ends with won=True at a score of 0.5."""
 
     def act(self, action: str) -> Turn:
         turn = super().act(action)
         return turn._replace(score=0.5) if turn.won else turn
 
 
-def test_a_shop_wins_with_a_full_score_only() -> None:
+def test_a_shop_needs_the_full_score() -> None:
     full, half = ShopCorridorEnv(), ShopCorridorEnv()
-    half.backend = StingyBackend()
+    half.backend = HalfScoreBackend()
     assert play(RewardProtocol(full, "10-won"), ["east"] * 9)[0][-1] == 10.0
     rewards, info = play(RewardProtocol(half, "10-won"), ["east"] * 9)
     assert rewards[-1] == 0.0
     assert info["score"] == 0.5
 
 
-def test_either_side_of_the_penalty() -> None:
+def test_inside_and_outside_of_the_penalty() -> None:
     actions = ["fly", "east", "fly"] + ["east"] * 9
     ours = play(InvalidActionPenalty(RewardProtocol(make(), "10-won")), actions)
     theirs = play(RewardProtocol(InvalidActionPenalty(make()), "10-won"), actions)

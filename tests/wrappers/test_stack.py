@@ -1,4 +1,4 @@
-"""Wrappers together: rebuilt from a spec, pickled, conformant, and on either side of each other."""
+"""Wrappers in combination: made from a spec, pickled, conformant, in different orders."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ def transcript(env: Env, actions: list[str], *, reset: bool = True) -> list[Any]
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_conformance(name: str) -> None:
+def test_every_stack_is_conformant(name: str) -> None:
     check_hindsight_env(STACKS[name](make(max_steps=9)))
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_rebuilt_from_its_spec(name: str) -> None:
+def test_a_stack_can_be_made_from_its_spec(name: str) -> None:
     env = STACKS[name](make(max_steps=9))
     assert env.spec is not None
     played = transcript(env, ACTIONS)
     assert transcript(gym.make(env.spec), ACTIONS) == played
-    if name != "judge":  # an object is no JSON
+    if name != "judge":  # a judge object cannot be written as JSON
         assert transcript(gym.make(EnvSpec.from_json(env.spec.to_json())), ACTIONS) == played
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_pickled_in_the_middle_of_an_episode(name: str) -> None:
+def test_a_stack_can_be_pickled_during_an_episode(name: str) -> None:
     env = STACKS[name](make(max_steps=9))
     transcript(env, ACTIONS[:4])
     other = pickle.loads(pickle.dumps(env))
@@ -95,7 +95,7 @@ def test_pickled_in_the_middle_of_an_episode(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_standard_info_is_kept_and_own_keys_are_constant(name: str) -> None:
+def test_info_keys_and_types_are_constant(name: str) -> None:
     seen = transcript(STACKS[name](make(max_steps=9)), ACTIONS)
     infos = [step[-1] for step in seen if isinstance(step, tuple) and isinstance(step[-1], dict)]
     types = [{key: type(value) for key, value in info.items()} for info in infos]
@@ -104,14 +104,14 @@ def test_standard_info_is_kept_and_own_keys_are_constant(name: str) -> None:
     assert {key: types[0][key] for key in INFO_KEYS} == dict(INFO_KEYS)
 
 
-def test_prompt_and_parser_commute() -> None:
+def test_prompt_and_parser_can_be_exchanged() -> None:
     for protocol in PROTOCOLS:
         ours = transcript(ActionParser(PromptProtocol(make(max_steps=9), protocol)), ACTIONS)
         theirs = transcript(PromptProtocol(ActionParser(make(max_steps=9), protocol), protocol), ACTIONS)
         assert ours == theirs
 
 
-def test_vector_envs_carry_the_whole_stack() -> None:
+def test_a_stack_works_in_a_vector_env() -> None:
     envs = gym.vector.SyncVectorEnv([lambda: whole(make(max_steps=9))] * 2)
     prompts, infos = envs.reset(seed=0)
     assert all("interactive text environment" in prompt for prompt in prompts)

@@ -112,7 +112,7 @@ def scripted_policy(name: str, *, seed: int = 0) -> Policy:
             raise UsageError(f"Expected expert or expert:NOISE, got {name!r}; try expert:0.2.") from None
         return ExpertPolicy(seed, noise)
     if kind == "replay":
-        from agentgym_hindsight.hindsight.storage import read_jsonl
+        from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
         return ReplayPolicy(read_jsonl(argument).trajectories)
     if name == "seeking-expert":

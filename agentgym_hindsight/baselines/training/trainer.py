@@ -48,7 +48,7 @@ from agentgym_hindsight.baselines.training.sharding import gathered
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows
 from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.store import ReferenceStore
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, TaskPanel, seeded_int

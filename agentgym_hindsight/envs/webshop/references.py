@@ -1,4 +1,4 @@
-"""Recordings of the original as :class:`Trajectory`, for ``hindsight.store.ReferenceStore``.
+"""Recordings of the original as :class:`Trajectory`, for ``hindsight.reference_store.ReferenceStore``.
 
 Two kinds: transcripts (an episode a line, every page written out, goals by number) and the logs of the original's web
 site, which say where people went and not what they saw (``humanlogs.py``). What cannot be read is told by line.
@@ -20,7 +20,7 @@ from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.records import Goal
 from agentgym_hindsight.envs.webshop.session import parse_action
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
-from agentgym_hindsight.hindsight.storage import LineProblem, ReadResult
+from agentgym_hindsight.hindsight.jsonl import LineProblem, ReadResult
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
 __all__ = ["read_human_logs", "read_references", "read_transcripts"]

@@ -1,4 +1,4 @@
-"""Prompt protocols: how a turn is put to a model, and which parser reads what it answers. One protocol a file."""
+"""Prompt protocols: how a turn becomes a prompt, and which parser reads the response. One protocol a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgen
 
 
 def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> Protocol:
-    """The protocol of this name.
+    """Make the protocol of this name.
 
     >>> make_protocol("react-2022").parser
     'react-2022'

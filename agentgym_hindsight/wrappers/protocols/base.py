@@ -1,4 +1,4 @@
-"""What every prompt protocol is given, and what it gives."""
+"""The base class of prompt protocols, and their input."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["PromptState", "Protocol"]
 
 @dataclass(frozen=True, slots=True)
 class PromptState:
-    """One situation. ``history`` holds the turns so far: the observation acted from, and the action."""
+    """One situation. ``history`` has the earlier turns: the observation before each action, and the action."""
 
     goal: str
     observation: str
     admissible_actions: tuple[str, ...] = ()
     history: Sequence[tuple[str, str]] = ()
     world: str = "generic"
-    search_bar: bool = False  # a free-text search is possible beside the admissible actions
+    search_bar: bool = False  # the agent can also search for free text
 
 
 class Protocol(ABC):
-    """Turns a situation into the whole user message of one turn.
+    """Renders a situation as the complete user message of one turn.
 
-    ``history`` is the number of earlier turns shown (``None``: the protocol's own; it never needs more than there
-    are). ``demonstrations`` are whole examples, shown first, in order.
+    ``history`` is the number of earlier turns shown (``None``: the protocol's default). ``demonstrations`` are complete
+    examples, shown first, in order.
     """
 
     name: ClassVar[str]
-    parser: ClassVar[str]  # who reads the answer: see wrappers.parsing
-    own_history: ClassVar[int | None] = None  # None: all of it
+    parser: ClassVar[str]  # the parser of the response: see wrappers.parsing
+    own_history: ClassVar[int | None] = None  # None: all turns
 
     def __init__(self, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> None:
         if history is not None and (not isinstance(history, int) or isinstance(history, bool) or history < 0):
@@ -48,10 +48,10 @@ class Protocol(ABC):
         """The prompt of this situation."""
 
     def recent(self, state: PromptState) -> tuple[int, Sequence[tuple[str, str]]]:
-        """The turns in the window, and how many came before them."""
+        """The number of turns before the window, and the turns in the window."""
         first = 0 if self.history is None else max(0, len(state.history) - self.history)
         return first, state.history[first:]
 
     def examples(self) -> str:
-        """The demonstrations as a block that ends in a blank line; empty without any."""
+        """The demonstrations as a block that ends in a blank line; empty if there are none."""
         return "".join(f"{text.strip()}\n\n" for text in self.demonstrations)

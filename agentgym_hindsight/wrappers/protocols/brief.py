@@ -1,4 +1,4 @@
-"""A prompt of few tokens, for small models: what was done, what is seen, what can be done."""
+"""A prompt of few tokens for small models: past actions, the observation, possible actions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ __all__ = ["Brief"]
 
 _BANNER = "-= "
 _GOAL = "Your task is to: "
-_SHORT = 3  # words; a reply as short as "Nothing happens." tells nothing of where the agent stands
+_SHORT = 3  # words: a reply of this length ("Nothing happens.") does not describe the agent's place
 
 
 class Brief(Protocol):
-    """Task, the last ``history`` actions (6), observation, and what can be done.
+    """Task, the last ``history`` actions (6), observation, and possible actions.
 
-    A reply of a word or three ("Nothing happens.") stands beside its action; where it is the newest one, what was seen
-    before it is shown again: the agent would not know where it stands.
+    * A reply of up to three words ("Nothing happens.") is shown next to its action. If it is the newest reply, the last
+      longer observation is shown again, because the agent would not know its place.
+    * Admissible actions that differ only in their last words are merged: ``go to: drawer 1 2 3 fridge 1``.
+    * Actions that were taken before are listed separately, after "Again": a small model cannot infer from a list of
+      past actions which ones are left.
 
-    Admissible actions that differ in their last words alone are told once: ``go to: drawer 1 2 3 fridge 1``; those that
-    were taken before stand apart, after "Again": a small model cannot tell from a list of deeds what is left. The
-    answer is ``<action>…</action>``, and thinking before it is allowed.
+    The answer is ``<action>…</action>``, and thinking before it is allowed.
 
     >>> print(Brief().render(PromptState("find the mug", "A room.", ("go to desk 1", "go to desk 2", "look"))))
     Task: find the mug
@@ -38,14 +39,16 @@ class Brief(Protocol):
         start, _ = self.recent(state)
         lines = [f"Task: {state.goal}"] if state.goal else []
         replies = [observation for observation, _ in state.history[1:]] + [state.observation]
-        done = [_done(action, reply) for (_, action), reply in zip(state.history, replies, strict=False)][start:]
+        done = [_with_short_reply(action, reply) for (_, action), reply in zip(state.history, replies, strict=False)][
+            start:
+        ]
         if done:
             lines.append(f"Done: {'; '.join(done)}")
         if _is_short(state.observation):
             seen = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
-            lines += [f"Before: {_shown(seen, state.goal)}"] if seen else []
-        lines.append(f"Now: {_shown(state.observation, state.goal)}")
-        can = _offered(state)
+            lines += [f"Before: {_without_banner(seen, state.goal)}"] if seen else []
+        lines.append(f"Now: {_without_banner(state.observation, state.goal)}")
+        can = _possible_actions(state)
         taken = {action for _, action in state.history}
         for title, actions in (
             ("Can", [action for action in can if action not in taken]),
@@ -60,12 +63,12 @@ def _is_short(reply: str) -> bool:
     return len(reply.split(None, _SHORT)) <= _SHORT
 
 
-def _done(action: str, reply: str) -> str:
+def _with_short_reply(action: str, reply: str) -> str:
     return f"{action} ({reply.strip()})" if _is_short(reply) else action
 
 
-def _shown(observation: str, goal: str) -> str:
-    """The observation without the engine's banner and the task, which stands above already."""
+def _without_banner(observation: str, goal: str) -> str:
+    """The observation without the engine's banner and without the task, which is already in the prompt."""
     if observation.startswith(_BANNER):
         observation = "\n".join(observation.split("\n\n")[1:]) or observation
     head, found, tail = observation.partition(_GOAL)
@@ -74,7 +77,7 @@ def _shown(observation: str, goal: str) -> str:
     return observation.strip()
 
 
-def _offered(state: PromptState) -> list[str]:
+def _possible_actions(state: PromptState) -> list[str]:
     actions = [action for action in state.admissible_actions if action != "help"]
     if state.search_bar and not any(action.startswith("search[") for action in actions):
         actions.insert(0, "search[<your query>]")

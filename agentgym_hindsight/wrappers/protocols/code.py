@@ -1,4 +1,4 @@
-"""A conversation of code and output, for worlds in which an agent writes programs."""
+"""A conversation of programs and outputs, for worlds in which actions are code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Code"]
 
 
 class Code(Protocol):
-    """What the world said first, then the last ``history`` programs (8) with what each printed.
+    """The first observation, then the last ``history`` programs (8), each with its output.
 
-    The first observation of such a world names the task and how to act, so neither is said again. The answer is one
-    ```` ```python ```` block, and words before it are allowed.
+    The first observation of such a world states the task and how to act, so the prompt does not repeat them. The answer
+    is one ```` ```python ```` block; text before it is allowed.
 
     >>> print(Code().render(PromptState("count", "7 notes.", (), [("Your task: count.", "print(len(notes))")])))
     Your task: count.

@@ -1,4 +1,4 @@
-"""The situation and nothing else: for chat agents that bring their own instructions."""
+"""Only the situation, for chat agents that have their own instructions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Plain"]
 
 
 class Plain(Protocol):
-    """Goal, observation and admissible actions, without a word on the format; ``history`` turns before them (0).
+    """Goal, observation and admissible actions, without format instructions, after ``history`` earlier turns (0).
 
     >>> print(Plain().render(PromptState("find the mug", "A room.", ("look", "wait"))))
     Task: find the mug

@@ -1,4 +1,4 @@
-"""ReAct: one growing transcript of actions, thoughts and observations, continued by the model after ">"."""
+"""ReAct: a growing transcript of actions, thoughts and observations, continued by the model after ">"."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _HEADS = {
     "webshop": "Interact with a web shop to solve a task.",
     "generic": "Interact with an environment to solve a task.",
 }
-_WEBSHOP_LIMIT = 6_400  # characters of the transcript that are kept, from its end
+_WEBSHOP_LIMIT = 6_400  # characters of the transcript that are kept, counted from its end
 _ARRIVAL = "You arrive at loc "
 _BANNER = "-= "
 
 
 class ReAct(Protocol):
-    """The transcript so far: the first observation, then "> action" and its observation, a turn a pair, then ">".
+    """The transcript: the first observation, then "> action" and its observation for each turn, then ">".
 
-    A turn "think: …" is answered "OK." by the env frame and the world stays as it is. "You arrive at loc 4. On the
-    desk 1, …" loses its first sentence, the first observation its "-= Welcome … =-". No demonstration is shipped; give
-    your own. In the world ``"webshop"`` only the end of a long transcript is kept.
+    The env replies "OK." to a turn "think: …", and the world does not change. Two texts are removed: the first sentence
+    of "You arrive at loc 4. On the desk 1, …", and the "-= Welcome … =-" of the first observation. The library includes
+    no demonstrations; pass your own. In the world ``"webshop"`` only the end of a long transcript is kept.
 
     >>> print(ReAct().render(PromptState("", "You arrive at loc 3. A desk.", (), [("A room.", "go to desk 1")])))
     Interact with an environment to solve a task.
@@ -40,19 +40,19 @@ class ReAct(Protocol):
 
     def render(self, state: PromptState) -> str:
         start, turns = self.recent(state)
-        # The first observation names the task: it is shown however far the window has moved.
+        # The first observation states the task, so it is shown for every position of the window.
         first = state.history[0][0] if state.history else state.observation
-        opening = _shown(first)
-        if opening.startswith(_BANNER):  # the engine's welcome is no part of the room
+        opening = _without_arrival(first)
+        if opening.startswith(_BANNER):  # the engine's welcome line does not describe the room
             opening = "\n".join(opening.split("\n\n")[1:]) or opening
         if state.goal and state.goal not in first:
             opening = f"Your task is to: {state.goal}\n{opening}"
-        lines = [] if start == 0 or not turns else [_shown(turns[0][0])]
+        lines = [] if start == 0 or not turns else [_without_arrival(turns[0][0])]
         for place, (_, action) in enumerate(turns):
             after = turns[place + 1][0] if place + 1 < len(turns) else state.observation
-            lines += [f"> {action}", _shown(after)]
-        if state.history and not turns:  # a window of nothing: where the agent stands is still shown
-            lines.append(_shown(state.observation))
+            lines += [f"> {action}", _without_arrival(after)]
+        if state.history and not turns:  # with an empty window the current observation is still shown
+            lines.append(_without_arrival(state.observation))
         transcript = "\n".join([opening, *lines, ">"])
         if state.world == "webshop":
             transcript = transcript[-_WEBSHOP_LIMIT:]
@@ -63,7 +63,7 @@ class ReAct(Protocol):
         return f"{head}\n{self.examples()}Here is the task.\n{transcript}"
 
 
-def _shown(observation: str) -> str:
+def _without_arrival(observation: str) -> str:
     if observation.startswith(_ARRIVAL):
         _, dot, rest = observation.partition(". ")
         return rest if dot else observation

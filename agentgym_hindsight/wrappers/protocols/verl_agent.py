@@ -1,7 +1,7 @@
 """The per-turn prompt of the RL baselines (verl-agent, GiGPO, SERL).
 
-Same parts in the same order as theirs: role, task, number of steps taken, a window of observations and actions, the
-current observation, the admissible actions, the format of the answer. The sentences between are our own.
+It has the same parts in the same order: role, task, number of steps taken, a window of observations and actions, the
+current observation, the admissible actions, the format of the answer. The wording in between is our own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROLES = {
     "appworld": "You are an expert agent that acts in a world of apps by writing Python code.",
     "generic": "You are an expert agent operating in an interactive text environment.",
 }
-_WEBSHOP_LIMIT = 13_000  # characters; a longer prompt is given without history
+_WEBSHOP_LIMIT = 13_000  # characters; a longer prompt is rendered without history
 _PROGRAM = (
     "It is your turn to act, once. First reason step by step about the situation, inside <think> </think> tags. "
     "Then write one Python program inside <action> </action> tags."
@@ -32,8 +32,8 @@ _FORMAT = (
 class VerlAgent(Protocol):
     """Role, task, the last ``history`` turns (2), observation and admissible actions; think, then act, in tags.
 
-    Worlds: ``"alfworld"``, ``"webshop"``, ``"appworld"`` (an action is a program) and a neutral wording for any other.
-    The first turn has no history part; in ALFWorld it names no task either, because the first observation does.
+    There are variants for the worlds ``"alfworld"``, ``"webshop"`` and ``"appworld"``, and a neutral one for others.
+    The first turn has no history. In ALFWorld it also omits the task, because the first observation states it.
 
     >>> prompt = VerlAgent().render(PromptState("put a mug in shelf 1.", "You are here.", ("look", "help")))
     >>> "'look'" in prompt, "'help'" in prompt
@@ -76,7 +76,7 @@ class VerlAgent(Protocol):
 def _admissible(state: PromptState) -> str:
     actions = [action for action in state.admissible_actions if action != "help"]
     if state.world == "webshop":
-        # What can be searched is open: whatever queries are listed stand for any.
+        # Any text can be searched: one entry replaces the queries that are listed.
         search = state.search_bar or any(action.startswith("search[") for action in actions)
         actions = [action for action in actions if not action.startswith("search[")]
         shown = [*(["search[<your query>]"] if search else []), *actions]

@@ -9,7 +9,7 @@ import pytest
 
 from agentgym_hindsight.baselines.policies import ExpertPolicy, RandomPolicy, ReplayPolicy, TurnView, scripted_policy
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.hindsight.storage import write_jsonl
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
 

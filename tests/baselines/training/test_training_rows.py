@@ -17,7 +17,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder  # noqa: E4
 from agentgym_hindsight.baselines.rollout import Episode  # noqa: E402
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
-from agentgym_hindsight.hindsight.store import ReferenceStore  # noqa: E402
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore  # noqa: E402
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory  # noqa: E402
 from agentgym_hindsight.wrappers import parse_response  # noqa: E402
 from tests.baselines.training.test_tiny import small_tokenizer  # noqa: E402

@@ -29,7 +29,7 @@ from agentgym_hindsight.envs.appworld.sandbox.inside.zygote import Zygote
 from agentgym_hindsight.envs.appworld.sandbox.nursery import Nursery, nursery
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UsageError, WorkerError
-from agentgym_hindsight.hindsight.storage import read_jsonl, write_jsonl
+from agentgym_hindsight.hindsight.jsonl import read_jsonl, write_jsonl
 from agentgym_hindsight.vector import HindsightVectorEnv
 from tests.envs.appworld.hostile import PRELUDE
 
@@ -211,7 +211,7 @@ class TestProcesses:
         venv.reset(seed=0)
         *_, infos = venv.step(["x = 1"] * 2)
         assert list(infos["broken"]) == ["", ""]
-        os.kill(venv._crew._workers[0].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(venv._pool._workers[0].process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         *_, infos = venv.step(["print(1)"] * 2)
         assert [bool(why) for why in infos["broken"]] == [True, False]
         observations, infos = venv.reset(seed=1)

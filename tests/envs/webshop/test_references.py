@@ -19,8 +19,8 @@ from agentgym_hindsight.envs.webshop.pages import ITEM, RESULTS, SUB
 from agentgym_hindsight.envs.webshop.references import read_human_logs, read_references, read_transcripts
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
-from agentgym_hindsight.hindsight.storage import read_jsonl
-from agentgym_hindsight.hindsight.store import ReferenceStore
+from agentgym_hindsight.hindsight.jsonl import read_jsonl
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 
 LIBRARY = open_library("embedded", rules="official", goals="synthetic", products=300)
 

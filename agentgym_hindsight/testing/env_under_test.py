@@ -1,4 +1,4 @@
-"""What the checks look at: a few episodes, played once, on an env and on its twin."""
+"""The env under test and its episodes, which are played once and examined by all checks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["NONSENSE", "TURN_CAP", "NotPlayable", "Played", "Session", "Turned", "show"]
+__all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotPlayable", "PlayedTurn", "show"]
 
-#: Turns after which an episode that has not ended never will.
+#: An episode with more turns is taken as endless.
 TURN_CAP = 1_000
-#: An action no world understands.
+#: An action that no world understands.
 NONSENSE = "xyzzy qwertz 12345"
 
 
 class NotPlayable(ConformanceError):
-    """Episodes cannot be played at all: reported once, by the check that is about it."""
+    """No episode can be played. Reported once, by the check for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """One step and everything it returned."""
+class PlayedTurn:
+    """One step and its results."""
 
     action: str
     observation: Any
@@ -39,26 +39,26 @@ class Turned:
 
 
 @dataclass(slots=True)
-class Played:
-    """One episode: what reset returned, then the steps."""
+class Episode:
+    """One episode: the result of reset, then the steps."""
 
     observation: Any
     info: Any
-    turns: list[Turned] = field(default_factory=list)
+    turns: list[PlayedTurn] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
-        """Whether it ended by itself."""
+        """Whether the env ended the episode."""
         return bool(self.turns) and bool(self.turns[-1].terminated or self.turns[-1].truncated)
 
     def infos(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every info with the name of the call it came from."""
+        """Every info, with the name of the call that returned it."""
         yield "reset()", self.info
         for number, turn in enumerate(self.turns, 1):
             yield f"step() number {number}", turn.info
 
-    def states(self) -> Iterator[tuple[dict[str, Any], Turned]]:
-        """Each step with the info of the state it was taken from."""
+    def states(self) -> Iterator[tuple[dict[str, Any], PlayedTurn]]:
+        """Each step, with the info of the state before it."""
         before = self.info
         for turn in self.turns:
             yield before, turn
@@ -68,8 +68,8 @@ class Played:
 Policy = Callable[[int, dict[str, Any]], str]
 
 
-class Session:
-    """One run of the checks over one env (or over a function that makes it)."""
+class EnvUnderTest:
+    """One run of the checks on one env, or on a function that makes it."""
 
     def __init__(
         self,
@@ -80,15 +80,15 @@ class Session:
         respond: Callable[[str], str] | None,
         actions: Sequence[str] = (),
     ) -> None:
-        self.episodes, self.seed, self.actions = episodes, seed, tuple(actions)
+        self.num_episodes, self.seed, self.actions = episodes, seed, tuple(actions)
         if isinstance(env, gym.Env):
             self.env, self._source = env, env
-            # Copied before anything is played; an env that cannot be copied may still have a spec.
+            # Copy it before anything is played. An env that cannot be copied may still have a spec.
             try:
                 self._spare: Any = copy.deepcopy(env) if env.spec is None else None
             except Exception as error:
                 self._spare = error
-            self._make: Callable[[], gym.Env[Any, Any]] = self._another
+            self._make: Callable[[], gym.Env[Any, Any]] = self._copy
         else:
             self._make = env
             self.env = env()
@@ -97,10 +97,10 @@ class Session:
         self.respond: Callable[[str], str] = respond or (lambda action: action)
 
     def twin(self) -> gym.Env[Any, Any]:
-        """Another env, built as the first one was."""
+        """A new env, made like the first."""
         return self._make()
 
-    def _another(self) -> gym.Env[Any, Any]:
+    def _copy(self) -> gym.Env[Any, Any]:
         if self._source.spec is not None:
             return gym.make(self._source.spec)
         if isinstance(self._spare, Exception):
@@ -110,50 +110,51 @@ class Session:
             )
         return copy.deepcopy(self._spare)
 
-    def _speaks_the_standard(self) -> None:
-        """Refuse an env of another kind before it is played: what goes wrong later would not say why."""
+    def _check_info(self) -> None:
+        """Raise for an env of another kind before it is played: later errors would not name the cause."""
         observation, info = self.env.reset(seed=self.seed)
         if not isinstance(observation, str) or not isinstance(info, dict) or not INFO_KEYS.keys() & info.keys():
             raise NotPlayable(
                 f"Expected text observations and the standard info ({', '.join(INFO_KEYS)}), got "
                 f"{type(observation).__name__} and {sorted(info) if isinstance(info, dict) else type(info).__name__}; "
-                "try a subclass of agentgym_hindsight.envs.base.HindsightEnv, which fills them in."
+                "try a subclass of agentgym_hindsight.envs.base.HindsightEnv, which provides them."
             )
 
     @cached_property
-    def _played(self) -> tuple[Played, ...] | Exception:
+    def _played(self) -> tuple[Episode, ...] | Exception:
         try:
-            self._speaks_the_standard()
-            return self.rollouts(self.env)
+            self._check_info()
+            return self.play_episodes(self.env)
         except Exception as error:
             return error
 
     @property
-    def played(self) -> tuple[Played, ...]:
-        """The session's episodes on the env under test: seeded once, then reset without a seed."""
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes of the env under test: the first is seeded, the others are reset without a seed."""
         if isinstance(self._played, NotPlayable):
             raise self._played
         if isinstance(self._played, Exception):
             raise NotPlayable(
-                f"Expected {self.episodes} episodes to be played, got {self._played!r}; "
-                "try env.reset(seed=0) and env.step(action) by hand."
+                f"Expected {self.num_episodes} episodes to be played, got {self._played!r}; "
+                "try calling env.reset(seed=0) and env.step(action) yourself."
             ) from self._played
-        for number, played in enumerate(self._played, 1):
-            if not played.over:
+        for number, episode in enumerate(self._played, 1):
+            if not episode.over:
                 raise NotPlayable(
-                    f"Expected episode {number} to end, got {len(played.turns)} steps without terminated or truncated; "
-                    "try truncating at a limit (max_steps)."
+                    f"Expected episode {number} to end, got {len(episode.turns)} steps without terminated or "
+                    "truncated; try truncating at a limit (max_steps)."
                 )
         return self._played
 
-    def rollouts(self, env: gym.Env[Any, Any]) -> tuple[Played, ...]:
-        """The session's episodes on any env."""
+    def play_episodes(self, env: gym.Env[Any, Any]) -> tuple[Episode, ...]:
+        """The same episodes on any env."""
         return tuple(
-            self.play(env, self.wander, seed=self.seed if episode == 0 else None) for episode in range(self.episodes)
+            self.play(env, self.choose_action, seed=self.seed if episode == 0 else None)
+            for episode in range(self.num_episodes)
         )
 
-    def wander(self, turn: int, info: dict[str, Any]) -> str:
-        """Some admissible action, else the expert's, else a given one, else nonsense: the same in the same place."""
+    def choose_action(self, turn: int, info: dict[str, Any]) -> str:
+        """An admissible action, else the expert's, else one of ``actions``, else nonsense. Depends on seed and turn."""
         legal = info.get("admissible_actions")
         if not isinstance(legal, (tuple, list)) or not legal:
             if info.get("expert_action"):
@@ -169,23 +170,23 @@ class Session:
         seed: int | None = None,
         options: dict[str, Any] | None = None,
         cap: int = TURN_CAP,
-    ) -> Played:
-        """One episode until it ends, or until ``cap`` turns."""
+    ) -> Episode:
+        """Play one episode until it ends, or for ``cap`` turns."""
         observation, info = env.reset(seed=seed, options=options)
-        played = Played(observation, info)
+        played = Episode(observation, info)
         while not played.over and len(played.turns) < cap:
             action = policy(len(played.turns), info)
             observation, reward, terminated, truncated, info = env.step(self.respond(action))
-            played.turns.append(Turned(action, observation, reward, terminated, truncated, info))
+            played.turns.append(PlayedTurn(action, observation, reward, terminated, truncated, info))
         return played
 
-    def replay(self, env: gym.Env[Any, Any], played: Played, *, options: dict[str, Any]) -> Played:
-        """The same actions again."""
+    def replay(self, env: gym.Env[Any, Any], played: Episode, *, options: dict[str, Any]) -> Episode:
+        """Play the actions of an episode again."""
         actions = [turn.action for turn in played.turns]
         return self.play(env, lambda turn, info: actions[turn], options=options, cap=len(actions))
 
 
 def show(value: object, length: int = 120) -> str:
-    """A value for a message, cut."""
+    """A value for a message, truncated."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}…"

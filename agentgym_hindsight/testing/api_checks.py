@@ -1,4 +1,4 @@
-"""Checks of the frame: Gymnasium's manners, the standard info, spaces, specs, pickling."""
+"""Checks of the API: Gymnasium's rules, the standard info, spaces, specs, pickling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 
 from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.errors import ConformanceError, ResetNeededError
-from agentgym_hindsight.testing.session import NONSENSE, Session, show
+from agentgym_hindsight.testing.env_under_test import NONSENSE, EnvUnderTest, show
 
 __all__ = [
     "check_constant_keys",
@@ -31,8 +31,8 @@ __all__ = [
     "check_step_types",
 ]
 
-# Warnings of Gymnasium's checker that say nothing about the env: wrappers are meant to be checked as they are, envs
-# may be made without a spec, and text has no shape.
+# Warnings of Gymnasium's checker that do not apply: wrapped envs are checked on purpose, an env may have no spec, and
+# text has no render fps.
 _HARMLESS = (
     r".*is different from the unwrapped version.*",
     r".*Not able to test alternative render modes due to the environment not having a spec.*",
@@ -40,21 +40,21 @@ _HARMLESS = (
 )
 
 
-def check_episodes_play(session: Session) -> None:
+def check_episodes_play(tested: EnvUnderTest) -> None:
     """Episodes can be played, and end."""
-    session.played  # noqa: B018  # playing them is the check
+    tested.episodes  # noqa: B018  # accessing them plays them
 
 
-def check_gymnasium(session: Session) -> None:
-    """Gymnasium's own ``check_env`` finds nothing."""
+def check_gymnasium(tested: EnvUnderTest) -> None:
+    """Gymnasium's own ``check_env`` finds no problem."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for message in _HARMLESS:
             warnings.filterwarnings("ignore", message=message)
         try:
-            # It plays in render mode "human" too, which prints.
+            # check_env also plays in render mode "human", which prints.
             with contextlib.redirect_stdout(io.StringIO()):
-                check_env(session.twin())
+                check_env(tested.twin())
         except ConformanceError:
             raise
         except Exception as error:
@@ -63,34 +63,34 @@ def check_gymnasium(session: Session) -> None:
             ) from error
 
 
-def check_info_keys(session: Session) -> None:
-    """Every standard key is in every info."""
-    for played in session.played:
+def check_info_keys(tested: EnvUnderTest) -> None:
+    """Every info has all standard keys."""
+    for played in tested.episodes:
         for where, info in played.infos():
             missing = [key for key in INFO_KEYS if key not in info]
             if missing:
                 raise ConformanceError(
-                    f"Expected the standard info keys from {where}, got none of {', '.join(missing)}; "
+                    f"Expected the standard info keys from {where}, got an info without {', '.join(missing)}; "
                     "try building info in one place for reset and step (see envs.base.INFO_KEYS)."
                 )
 
 
-def check_constant_keys(session: Session) -> None:
-    """The keys of info are the same on every call; vector envs merge them by the first."""
-    first = set(session.played[0].info)
-    for played in session.played:
+def check_constant_keys(tested: EnvUnderTest) -> None:
+    """Every info has the same keys. Vector envs merge infos by the keys of the first."""
+    first = set(tested.episodes[0].info)
+    for played in tested.episodes:
         for where, info in played.infos():
             if set(info) != first:
                 changed = sorted(set(info) ^ first)
                 raise ConformanceError(
                     f"Expected the same info keys on every call, got {changed} not on both reset() and {where}; "
-                    "try giving an empty value of the same type instead of leaving a key out."
+                    "try an empty value of the same type instead of omitting a key."
                 )
 
 
-def check_info_types(session: Session) -> None:
+def check_info_types(tested: EnvUnderTest) -> None:
     """Standard values have exactly the standard types."""
-    for played in session.played:
+    for played in tested.episodes:
         for where, info in played.infos():
             for key, kind in INFO_KEYS.items():
                 if type(info[key]) is not kind:
@@ -102,13 +102,14 @@ def check_info_types(session: Session) -> None:
             wrong = [action for action in info["admissible_actions"] if type(action) is not str]
             if wrong:
                 raise ConformanceError(
-                    f"Expected info['admissible_actions'] from {where} to hold str, got {show(wrong[0])}; try str(…)."
+                    f"Expected info['admissible_actions'] from {where} to contain str, got {show(wrong[0])}; "
+                    "try str(…)."
                 )
 
 
-def check_info_values(session: Session) -> None:
-    """Standard values mean what they should: the count of steps, the score, winning."""
-    for played in session.played:
+def check_info_values(tested: EnvUnderTest) -> None:
+    """Standard values are correct: the number of steps, the score, winning."""
+    for played in tested.episodes:
         info = played.info
         if not info["action_valid"] or info["won"]:
             raise ConformanceError(
@@ -124,7 +125,7 @@ def check_info_values(session: Session) -> None:
                 raise ConformanceError(f"Expected info['step'] == {number} from {where}, got {info['step']}.")
             if not 0.0 <= info["score"] <= 1.0:
                 raise ConformanceError(
-                    f"Expected a score in [0, 1] from {where}, got {info['score']}; try dividing by its maximum."
+                    f"Expected a score in [0, 1] from {where}, got {info['score']}; try dividing by the maximum."
                 )
             twice = len(info["admissible_actions"]) - len(set(info["admissible_actions"]))
             if twice:
@@ -133,20 +134,20 @@ def check_info_values(session: Session) -> None:
             if turn.info["won"] and not turn.terminated:
                 raise ConformanceError(
                     "Expected the step that wins to terminate the episode, got won=True and terminated=False; "
-                    "try returning terminated=True with it."
+                    "try returning terminated=True in the same step."
                 )
 
 
-def check_step_types(session: Session) -> None:
-    """Step returns text, a float and two bools, and the observation is in its space."""
-    space = session.env.observation_space
-    for played in session.played:
+def check_step_types(tested: EnvUnderTest) -> None:
+    """Step returns text, a float and two bools. The observation is in its space."""
+    space = tested.env.observation_space
+    for played in tested.episodes:
         for turn in played.turns:
             given = (type(turn.observation), type(turn.reward), type(turn.terminated), type(turn.truncated))
             if given != (str, float, bool, bool):
                 raise ConformanceError(
                     "Expected step() to return (str, float, bool, bool, info), got "
-                    f"({', '.join(kind.__name__ for kind in given)}, info); try converting them where they are made."
+                    f"({', '.join(kind.__name__ for kind in given)}, info); try converting the values in step()."
                 )
             if turn.terminated and turn.truncated:
                 raise ConformanceError(
@@ -157,32 +158,32 @@ def check_step_types(session: Session) -> None:
                 raise ConformanceError(f"Expected observations in {space}, got {show(turn.observation)}.")
 
 
-def check_pickling(session: Session) -> None:
-    """Infos survive a pipe to another process."""
-    for played in session.played:
+def check_pickling(tested: EnvUnderTest) -> None:
+    """Infos can be pickled and sent to another process."""
+    for played in tested.episodes:
         for where, info in played.infos():
             try:
                 again = pickle.loads(pickle.dumps(info))
             except Exception as error:
                 raise ConformanceError(
                     f"Expected info from {where} to be picklable, got {error!r}; try plain data, or a __reduce__ that "
-                    "replaces functions by what they return."
+                    "replaces functions by their results."
                 ) from error
             if again != info:
                 changed = [key for key in info if again.get(key) != info[key]]
                 raise ConformanceError(
                     f"Expected info from {where} to be equal after pickling, got other values under {changed}; "
-                    "try giving those types an __eq__."
+                    "try adding __eq__ to their types."
                 )
 
 
-def check_reset_needed(session: Session) -> None:
-    """``step`` before ``reset`` and after the end says what to do."""
-    env = session.twin()
-    action = session.respond(NONSENSE)
-    # OrderEnforcing, which gym.make adds unless told not to, has an error of its own for the first case.
+def check_reset_needed(tested: EnvUnderTest) -> None:
+    """``step`` before ``reset`` and after the end raises an error that says what to do."""
+    env = tested.twin()
+    action = tested.respond(NONSENSE)
+    # gym.make adds OrderEnforcing by default, which has its own error for the first case.
     _expect_reset_error(env, action, "before reset()", (ResetNeededError, gym.error.ResetNeeded))
-    session.play(env, session.wander, seed=session.seed)
+    tested.play(env, tested.choose_action, seed=tested.seed)
     _expect_reset_error(env, action, "after the episode had ended", (ResetNeededError,))
 
 
@@ -194,13 +195,15 @@ def _expect_reset_error(env: gym.Env[Any, Any], action: str, when: str, kinds: t
     except Exception as error:
         got = repr(error)
     else:
-        got = "an answer"
-    raise ConformanceError(f"Expected ResetNeededError from step() {when}, got {got}; try raising it first in step().")
+        got = "a result"
+    raise ConformanceError(
+        f"Expected ResetNeededError from step() {when}, got {got}; try raising it at the start of step()."
+    )
 
 
-def check_spec(session: Session) -> None:
-    """An env with a spec is rebuilt from it and plays the same."""
-    spec = session.env.spec
+def check_spec(tested: EnvUnderTest) -> None:
+    """An env with a spec can be made again from it and plays the same."""
+    spec = tested.env.spec
     if spec is None:
         return
     try:
@@ -208,9 +211,9 @@ def check_spec(session: Session) -> None:
     except Exception as error:
         raise ConformanceError(
             f"Expected gym.make(env.spec) to rebuild the env, got {error!r}; "
-            "try RecordConstructorArgs in every wrapper, and registering the id."
+            "try RecordConstructorArgs in every wrapper, and register the id."
         ) from error
-    first, second = session.played[0], session.rollouts(again)[0]
+    first, second = tested.episodes[0], tested.play_episodes(again)[0]
     if (first.observation, len(first.turns)) != (second.observation, len(second.turns)):
         raise ConformanceError(
             f"Expected gym.make(env.spec) to play the same, got {show(second.observation)} instead of "
@@ -218,15 +221,15 @@ def check_spec(session: Session) -> None:
         )
 
 
-def check_global_rng(session: Session) -> None:
-    """Neither ``random`` nor ``numpy.random`` is drawn from or seeded."""
-    env = session.twin()
+def check_global_rng(tested: EnvUnderTest) -> None:
+    """The env neither draws from ``random`` or ``numpy.random`` nor seeds them."""
+    env = tested.twin()
     before = _global_state()
-    session.play(env, session.wander, seed=session.seed)
+    tested.play(env, tested.choose_action, seed=tested.seed)
     after = _global_state()
     if before != after:
         raise ConformanceError(
-            "Expected the global random generators to stay as they are, got another state of "
+            "Expected unchanged global random generators, got another state of "
             f"{'random' if before[0] != after[0] else 'numpy.random'}; try env.np_random or a hash of seed and task."
         )
 

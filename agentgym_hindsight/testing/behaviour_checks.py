@@ -1,4 +1,4 @@
-"""Checks of how the world behaves: determinism, tasks, anchors, legal and illegal actions, the limit."""
+"""Checks of the env's behaviour: determinism, tasks, anchors, valid and invalid actions, the step limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.errors import ConformanceError
-from agentgym_hindsight.testing.session import NONSENSE, TURN_CAP, Played, Session, Turned, show
+from agentgym_hindsight.testing.env_under_test import NONSENSE, TURN_CAP, EnvUnderTest, Episode, PlayedTurn, show
 
 __all__ = [
     "check_admissible",
@@ -26,30 +26,30 @@ _ODD_ACTIONS = (
     "\n\t\r\x00",
     "naïve ☕ 日本語 العربية 👩‍🚀",
     "e\u0301\u200b\u202e",
-    "\ud800",  # half a surrogate pair: what a byte-level tokenizer can emit
+    "\ud800",  # half of a surrogate pair, which a byte-level tokenizer can produce
     "{}[]()<>%s%d\\'\"$`",
     "x" * 100_000,
 )
 
 
-def check_determinism(session: Session) -> None:
-    """Two envs with one seed play the same, info included, over several episodes."""
-    for number, (ours, theirs) in enumerate(zip(session.played, session.rollouts(session.twin()), strict=True), 1):
+def check_determinism(tested: EnvUnderTest) -> None:
+    """Two envs with one seed give the same episodes, info included."""
+    for number, (ours, theirs) in enumerate(zip(tested.episodes, tested.play_episodes(tested.twin()), strict=True), 1):
         different = _first_difference(ours, theirs)
         if different:
             raise ConformanceError(
-                f"Expected two envs with seed {session.seed} to play the same, got another {different} in episode "
-                f"{number}; try drawing everything from the seed and the task, nothing from time, ids or dict order."
+                f"Expected two envs with seed {tested.seed} to play the same, got another {different} in episode "
+                f"{number}; try deriving everything from the seed and the task, not from time, ids or dict order."
             )
 
 
-def check_task_identity(session: Session) -> None:
-    """A task id means one task: one goal, one first observation; and it stays through the episode."""
+def check_task_identity(tested: EnvUnderTest) -> None:
+    """One task id means one task, with one goal and one first observation. It does not change during an episode."""
     seen: dict[str, tuple[str, Any]] = {}
-    twin = session.twin()
-    starts = [(played.info, played.observation) for played in session.played]
+    twin = tested.twin()
+    starts = [(played.info, played.observation) for played in tested.episodes]
     for shift in range(3):
-        observation, info = twin.reset(seed=session.seed + shift)
+        observation, info = twin.reset(seed=tested.seed + shift)
         starts.append((info, observation))
     for info, observation in starts:
         known = seen.setdefault(info["task_id"], (info["goal"], observation))
@@ -58,22 +58,22 @@ def check_task_identity(session: Session) -> None:
                 f"Expected task {info['task_id']} to be one task, got two goals or first observations for it; "
                 "try making the id from the task's content (tasks.content_hash)."
             )
-    for played in session.played:
+    for played in tested.episodes:
         for where, info in played.infos():
             if (info["task_id"], info["goal"]) != (played.info["task_id"], played.info["goal"]):
                 raise ConformanceError(
-                    f"Expected task_id and goal to stay through an episode, got others from {where}; "
-                    "try keeping them from reset()."
+                    f"Expected task_id and goal to stay the same in an episode, got others from {where}; "
+                    "try keeping the values of reset()."
                 )
 
 
-def check_task_replay(session: Session) -> None:
-    """``reset(options={"task_id": …})`` gives the task back, on this env and on a fresh one."""
-    for env, which in ((session.twin(), "a fresh env"), (session.env, "the same env")):
-        for played in session.played:
+def check_task_replay(tested: EnvUnderTest) -> None:
+    """``reset(options={"task_id": …})`` gives the same task again, on this env and on a new one."""
+    for env, which in ((tested.twin(), "a fresh env"), (tested.env, "the same env")):
+        for played in tested.episodes:
             task_id = played.info["task_id"]
             try:
-                again = session.replay(env, played, options={"task_id": task_id})
+                again = tested.replay(env, played, options={"task_id": task_id})
             except Exception as error:
                 raise ConformanceError(
                     f"Expected reset(options={{'task_id': {task_id!r}}}) to replay that task on {which}, got "
@@ -83,14 +83,14 @@ def check_task_replay(session: Session) -> None:
             if different:
                 raise ConformanceError(
                     f"Expected reset(options={{'task_id': {task_id!r}}}) and the same actions to replay the episode on "
-                    f"{which}, got another {different}; try keeping nothing of the world from one episode to the next."
+                    f"{which}, got another {different}; try clearing all state of the world in reset()."
                 )
 
 
-def check_unknown_task(session: Session) -> None:
-    """A task id that does not exist is refused, not replaced."""
+def check_unknown_task(tested: EnvUnderTest) -> None:
+    """An unknown task id is refused and not replaced."""
     try:
-        session.twin().reset(options={"task_id": "no-such-task-id"})
+        tested.twin().reset(options={"task_id": "no-such-task-id"})
     except Exception:
         return
     raise ConformanceError(
@@ -99,19 +99,19 @@ def check_unknown_task(session: Session) -> None:
     )
 
 
-def check_anchors(session: Session) -> None:
-    """Anchors do not depend on the env object, and they tell states apart."""
-    moved = any(turn.action != NONSENSE for played in session.played for turn in played.turns)
-    if moved and len({info["anchor"] for played in session.played for _, info in played.infos()}) < 2:
+def check_anchors(tested: EnvUnderTest) -> None:
+    """Equal states have equal anchors in every env, and different states have different anchors."""
+    moved = any(turn.action != NONSENSE for played in tested.episodes for turn in played.turns)
+    if moved and len({info["anchor"] for played in tested.episodes for _, info in played.infos()}) < 2:
         raise ConformanceError(
-            "Expected anchors to tell states apart, got one key for every state of every episode; "
-            "try a hash of what can change (tasks.content_hash)."
+            "Expected different anchors for different states, got one key for every state of every episode; "
+            "try a hash of everything that can change (tasks.content_hash)."
         )
-    twin = session.twin()
-    for played in session.played:
-        # Two passes: what is left of the first must not colour the second.
+    twin = tested.twin()
+    for played in tested.episodes:
+        # Two passes: state left over from the first pass must not change the second.
         for _ in range(2):
-            again = session.replay(twin, played, options={"task_id": played.info["task_id"]})
+            again = tested.replay(twin, played, options={"task_id": played.info["task_id"]})
             for (where, ours), (_, theirs) in zip(played.infos(), again.infos(), strict=False):
                 if ours["anchor"] != theirs["anchor"]:
                     raise ConformanceError(
@@ -120,84 +120,84 @@ def check_anchors(session: Session) -> None:
                     )
 
 
-def check_admissible(session: Session) -> None:
-    """Actions listed as admissible are legal."""
-    for played in session.played:
+def check_admissible(tested: EnvUnderTest) -> None:
+    """Actions listed as admissible are valid."""
+    for played in tested.episodes:
         for before, turn in played.states():
             if turn.action in before["admissible_actions"] and not turn.info["action_valid"]:
                 raise ConformanceError(
-                    f"Expected the admissible action {turn.action!r} to be legal, got action_valid=False; "
-                    "try listing only what the world accepts in this state (an open set is listed as empty)."
+                    f"Expected the admissible action {turn.action!r} to be valid, got action_valid=False; "
+                    "try listing only actions that the world accepts in this state (none if the set is open)."
                 )
 
 
-def check_nonsense(session: Session) -> None:
-    """An action no world understands is survived, and marked where the legal actions are listed.
+def check_nonsense(tested: EnvUnderTest) -> None:
+    """An action that no world understands is a turn, and is marked as invalid if valid actions are listed.
 
-    A parser whose protocol judges the format alone leaves the world's verdict in ``env_action_valid``; one that plays
-    the nearest listed action has a verdict of its own.
+    If the parser's protocol checks only the format, the env's own validity is in ``env_action_valid``. A parser that
+    plays the nearest listed action has its own validity.
     """
-    env = session.twin()
-    _, info = env.reset(seed=session.seed)
+    env = tested.twin()
+    _, info = env.reset(seed=tested.seed)
     listed = info["admissible_actions"]
-    turn = _step(session, env, NONSENSE)
+    turn = _step(tested, env, NONSENSE)
     nearest = env.has_wrapper_attr("nearest") and env.get_wrapper_attr("nearest")
     accepted = turn.info["action_valid"] if nearest else turn.info.get("env_action_valid", turn.info["action_valid"])
     if listed and accepted:
         raise ConformanceError(
             f"Expected action_valid=False for {NONSENSE!r}, which is not in the admissible list, got True; "
-            "try marking what the world refused (an open set is listed as empty)."
+            "try marking refused actions (if the set of actions is open, list none)."
         )
 
 
-def check_odd_actions(session: Session) -> None:
-    """Empty, enormous, foreign and broken texts are turns like any other."""
-    env = session.twin()
-    env.reset(seed=session.seed)
+def check_odd_actions(tested: EnvUnderTest) -> None:
+    """Empty, very long, non-ASCII and broken texts are turns like any other."""
+    env = tested.twin()
+    env.reset(seed=tested.seed)
     for action in _ODD_ACTIONS:
-        turn = _step(session, env, action)
+        turn = _step(tested, env, action)
         wrong = [key for key, kind in INFO_KEYS.items() if type(turn.info.get(key)) is not kind]
         if wrong:
             raise ConformanceError(f"Expected the standard info after the action {show(action, 30)}, got {wrong}.")
         if turn.terminated or turn.truncated:
-            env.reset(seed=session.seed)
+            env.reset(seed=tested.seed)
 
 
-def check_truncation(session: Session) -> None:
-    """Doing nothing useful ends the episode at the limit, truncated, with its hindsight."""
-    env = session.twin()
+def check_truncation(tested: EnvUnderTest) -> None:
+    """An episode without a useful action is truncated at the limit, with its hindsight."""
+    env = tested.twin()
     limit = env.get_wrapper_attr("max_steps") if env.has_wrapper_attr("max_steps") else None
     cap = TURN_CAP if limit is None else limit + 1
-    played = session.play(env, lambda turn, info: NONSENSE, seed=session.seed, cap=cap)
+    played = tested.play(env, lambda turn, info: NONSENSE, seed=tested.seed, cap=cap)
     if not played.over:
         raise ConformanceError(
-            f"Expected an episode of nothing but {NONSENSE!r} to be truncated, got {len(played.turns)} steps without "
+            f"Expected an episode of only {NONSENSE!r} to be truncated, got {len(played.turns)} steps without "
             "an end; try truncated=True at max_steps."
         )
     last = played.turns[-1]
     if last.terminated:
-        return  # a world may end over nonsense: nothing to truncate
+        return  # a world may terminate an episode of nonsense: nothing to truncate
     if limit is not None and len(played.turns) != limit:
         raise ConformanceError(f"Expected truncation after max_steps = {limit}, got it after {len(played.turns)}.")
     if len(last.info["hindsight"].episode) != len(played.turns):
         raise ConformanceError(
             f"Expected the hindsight of all {len(played.turns)} steps at truncation, got "
-            f"{len(last.info['hindsight'].episode)}; try treating truncation as an end like any other."
+            f"{len(last.info['hindsight'].episode)}; try handling truncation like termination."
         )
 
 
-def _step(session: Session, env: Any, action: str) -> Turned:
+def _step(tested: EnvUnderTest, env: Any, action: str) -> PlayedTurn:
     try:
-        return Turned(action, *env.step(session.respond(action)))
+        return PlayedTurn(action, *env.step(tested.respond(action)))
     except Exception as error:
         raise ConformanceError(
-            f"Expected the action {show(action, 30)} to be survived, got {error!r}; "
-            "try answering it like any action the world does not understand."
+            f"Expected a reply to the action {show(action, 30)}, got {error!r}; "
+            "try the same reply as to any action that the world does not understand."
         ) from error
 
 
-def _first_difference(ours: Played, theirs: Played) -> str:
-    """Where two episodes part, in words; "" if they are equal."""
+def _first_difference(ours: Episode, theirs: Episode) -> str:
+    """The first difference between two episodes as text; "" if they are equal."""
     if ours.observation != theirs.observation:
         return "first observation"
     for (where, a), (_, b) in zip(ours.infos(), theirs.infos(), strict=False):

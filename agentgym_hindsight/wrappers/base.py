@@ -1,4 +1,4 @@
-"""What the wrappers share: their base class, and how they write into the record of an episode."""
+"""The base class of the wrappers, and functions to check a stack and to write into the record of an episode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ StepResult = tuple[str, float, bool, bool, dict[str, Any]]
 
 
 class TextWrapper(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
-    """A wrapper over a text env that ``gym.make(env.spec)`` can rebuild: it records its constructor's arguments."""
+    """A wrapper that ``gym.make(env.spec)`` can rebuild, because it records its constructor arguments."""
 
     def __init__(self, env: gym.Env[str, str], **arguments: Any) -> None:
         if not isinstance(env, gym.Env):
@@ -26,16 +26,16 @@ class TextWrapper(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
 
 
 def annotate(env: gym.Env[Any, Any], **facts: Any) -> None:
-    """Write into the record of the last step, where the env keeps one (see ``HindsightEnv.annotate``)."""
+    """Write into the record of the last step, if the env keeps one (see ``HindsightEnv.annotate``)."""
     hook = getattr(env.unwrapped, "annotate", None)
     if hook is not None:
         hook(**facts)
 
 
 def final_hindsight(env: gym.Env[Any, Any], hindsight: Hindsight, over: bool) -> Hindsight:
-    """The hindsight with ``episode`` when the episode is over, also where a ``TimeLimit`` ended it unknown to the env.
+    """The hindsight, with ``episode`` if the episode is over.
 
-    Later sources a wrapper has put in place are kept.
+    This includes an end by a ``TimeLimit``, which the env does not notice. Sources replaced by a wrapper are kept.
     """
     cut = getattr(env.unwrapped, "cut", None)
     if not over or cut is None or hindsight.is_final:
@@ -45,14 +45,14 @@ def final_hindsight(env: gym.Env[Any, Any], hindsight: Hindsight, over: bool) ->
 
 
 def refuse_below(env: gym.Env[Any, Any], who: str, *, twice: str = "") -> None:
-    """Refuse a stack in which what ``who`` changes would come too late for a wrapper below that reads the record.
+    """Raise if a wrapper that reads the record is below ``who``, because it would miss the changes of ``who``.
 
-    ``twice`` names an attribute of ``who`` itself, where a second one would change the same thing again.
+    ``twice`` is an attribute of ``who``: also raise if a second one is below, which would make the same change again.
     """
     for attribute, reader in (("records_trajectories", "RecordTrajectories"), ("judges_episodes", "JudgeFeedback")):
         if env.has_wrapper_attr(attribute):
             raise UsageError(
-                f"Expected {reader} outside of {who}, whose changes it has to see, got it inside; "
+                f"Expected {reader} outside of {who}, so that it gets all changes, got it inside; "
                 f"try {reader}({who}(env))."
             )
     if twice and env.has_wrapper_attr(twice):
@@ -60,7 +60,7 @@ def refuse_below(env: gym.Env[Any, Any], who: str, *, twice: str = "") -> None:
 
 
 def require_record(env: gym.Env[Any, Any], who: str) -> None:
-    """Refuse an env that keeps no record of its episode."""
+    """Raise if the env keeps no record of its episode."""
     if not env.has_wrapper_attr("trajectory"):
         raise UsageError(
             f"Expected an env that records its episode for {who}, got {type(env.unwrapped).__name__} without "

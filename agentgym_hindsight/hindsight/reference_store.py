@@ -1,4 +1,4 @@
-"""Successful references that outlive a group: earlier epochs, other workers, experts."""
+"""A store of successful rollouts from earlier epochs, other workers or experts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.hindsight.storage import iter_jsonl, write_jsonl
+from agentgym_hindsight.hindsight.jsonl import iter_jsonl, write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["ReferenceStore"]
@@ -16,12 +16,13 @@ _POLICIES = ("shortest", "newest")
 
 
 class ReferenceStore:
-    """One successful rollout a task, for groups in which nobody wins. A :class:`~.resolve.ReferenceSource`.
+    """Keeps one successful rollout a task, for groups without a winner. A :class:`~.resolve.ReferenceSource`.
 
-    * ``keep``: ``"shortest"`` keeps the rollout of fewest steps, the earlier one of equals; ``"newest"`` the last one.
-    * ``capacity``: at most so many tasks; the one whose reference was not replaced for longest goes first.
+    * ``keep``: ``"shortest"`` keeps the rollout with the fewest steps (ties: the earlier one); ``"newest"`` the last
+      one.
+    * ``capacity``: the largest number of tasks. The task whose reference was replaced least recently is dropped first.
 
-    What is kept depends on the order of :meth:`add` alone.
+    The content depends only on the order of :meth:`add` calls.
 
     >>> store = ReferenceStore()
     >>> store.add([Trajectory("1f"), Trajectory("1f", won=True, policy="expert")])
@@ -37,21 +38,21 @@ class ReferenceStore:
         if keep not in _POLICIES:
             raise UnknownNameError("policy of a store", keep, _POLICIES)
         if capacity is not None and capacity < 1:
-            raise UsageError(f"Expected a capacity of at least one task, got {capacity}; try None for no bound.")
+            raise UsageError(f"Expected a capacity of at least one task, got {capacity}; try None for no limit.")
         self.keep, self.capacity = keep, capacity
         self._references: dict[str, Trajectory] = {}  # in the order of their last replacement
 
     def add(self, trajectories: Trajectory | Iterable[Trajectory]) -> int:
-        """Take in a rollout, a group or any rollouts; returns how many became a task's reference.
+        """Add a rollout, a group or any rollouts. Returns how many became the reference of their task.
 
-        What did not win, broke off or has no step is passed over.
+        Rollouts that did not win, are broken or have no step are ignored.
         """
         if isinstance(trajectories, Trajectory):
             trajectories = (trajectories,)
-        return sum(self._take(trajectory) for trajectory in trajectories)
+        return sum(self._add_one(trajectory) for trajectory in trajectories)
 
     def reference(self, task_id: str) -> Trajectory | None:
-        """The successful rollout kept for a task."""
+        """The successful rollout of a task, if there is one."""
         return self._references.get(task_id)
 
     def __len__(self) -> int:
@@ -74,21 +75,21 @@ class ReferenceStore:
     def load(
         cls, path: str | Path, keep: Literal["shortest", "newest"] = "shortest", capacity: int | None = None
     ) -> ReferenceStore:
-        """Build a store from recorded rollouts: what :meth:`save` wrote, or any trajectories.
+        """Make a store from recorded rollouts: a file of :meth:`save`, or any trajectories.
 
-        A broken line raises: a store that silently lost references would teach otherwise on every machine.
+        A line that cannot be read raises: silently missing references would make runs differ between machines.
         """
         store = cls(keep, capacity)
         store.add(item for item in iter_jsonl(path, strict=True) if isinstance(item, Trajectory))
         return store
 
-    def _take(self, trajectory: Trajectory) -> bool:
+    def _add_one(self, trajectory: Trajectory) -> bool:
         if not trajectory.won or trajectory.broken or not trajectory.steps:
             return False
         known = self._references.get(trajectory.task_id)
         if known is not None and self.keep == "shortest" and len(trajectory) >= len(known):
             return False
-        self._references.pop(trajectory.task_id, None)  # to the end of the order
+        self._references.pop(trajectory.task_id, None)  # moves the task to the end of the order
         self._references[trajectory.task_id] = trajectory
         if self.capacity is not None and len(self._references) > self.capacity:
             del self._references[next(iter(self._references))]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.errors import MissingDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
+from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, resolve
 from agentgym_hindsight.hindsight.sources import Provenance
-from agentgym_hindsight.hindsight.storage import write_jsonl
-from agentgym_hindsight.hindsight.store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from tests.hindsight.rollouts import GROUP, LOSER, SECOND_WINNER, WINNER
 
@@ -18,7 +18,7 @@ def success(task: str, length: int, name: str = "") -> Trajectory:
     return Trajectory(task, steps=steps, won=True, category=name)
 
 
-def test_only_real_successes_are_kept() -> None:
+def test_only_successful_rollouts_are_kept() -> None:
     store = ReferenceStore()
     assert store.add([LOSER, success("a", 2).replace(broken="crash"), success("b", 0)]) == 0
     assert len(store) == 0
@@ -28,20 +28,20 @@ def test_only_real_successes_are_kept() -> None:
     assert repr(store) == "ReferenceStore('shortest', 1 tasks)"
 
 
-def test_shortest_keeps_the_earlier_of_equals() -> None:
+def test_shortest_keeps_the_earlier_of_two_equal_ones() -> None:
     store = ReferenceStore()
     added = [store.add(success("a", n, name)) for n, name in ((3, "x"), (3, "y"), (5, "z"), (2, "w"))]
     assert added == [1, 0, 0, 1]
     assert [t.category for t in store] == ["w"]
 
 
-def test_newest() -> None:
+def test_newest_keeps_the_last() -> None:
     store = ReferenceStore(keep="newest")
     assert store.add([success("a", 2, "x"), success("a", 9, "y")]) == 2
     assert [t.category for t in store] == ["y"]
 
 
-def test_capacity_drops_what_was_not_replaced_for_longest() -> None:
+def test_capacity_drops_the_least_recently_replaced() -> None:
     store = ReferenceStore(capacity=2)
     store.add([success("a", 3), success("b", 3), success("a", 2), success("c", 3)])
     assert [t.task_id for t in store] == ["a", "c"]

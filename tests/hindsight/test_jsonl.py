@@ -10,7 +10,7 @@ import pytest
 
 from agentgym_hindsight.envs.base import Extra
 from agentgym_hindsight.errors import MissingDataError, SchemaError, UsageError
-from agentgym_hindsight.hindsight.storage import (
+from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     dump_trajectory,
     iter_jsonl,
@@ -22,7 +22,7 @@ from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from tests.hindsight.rollouts import GROUP, LOSER, WINNER
 from tests.toy import CorridorEnv
 
-NASTY = 'a\x00\x1c\n\r\x85\u2028\u2029\\"é中😀\ud800\udc00\ud83d\ude00\udfff\ud800\ufeff\x7f'
+SPECIAL = 'a\x00\x1c\n\r\x85\u2028\u2029\\"é中😀\ud800\udc00\ud83d\ude00\udfff\ud800\ufeff\x7f'
 
 
 def random_text(rng: random.Random) -> str:
@@ -82,7 +82,7 @@ def random_trajectory(rng: random.Random) -> Trajectory:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_round_trip_of_anything(seed: int, tmp_path: Path) -> None:
+def test_random_trajectories_round_trip(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
     trajectories = tuple(random_trajectory(rng) for _ in range(20))
     for trajectory in trajectories:
@@ -91,15 +91,15 @@ def test_round_trip_of_anything(seed: int, tmp_path: Path) -> None:
         assert line.splitlines() == [line]
         back = load_trajectory(line)
         assert back == trajectory
-        assert repr(back) == repr(trajectory)  # repr tells 0.0 from -0.0 and 1 from True
+        assert repr(back) == repr(trajectory)  # repr distinguishes 0.0 from -0.0 and 1 from True
     path = tmp_path / "rollouts.jsonl"
     assert write_jsonl(path, trajectories) == 20
     assert read_jsonl(path) == (trajectories, ())
 
 
-def test_nasty_text_survives_the_file(tmp_path: Path) -> None:
+def test_special_characters_survive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
-    trajectory = Trajectory(NASTY, extra={NASTY: [NASTY]})
+    trajectory = Trajectory(SPECIAL, extra={SPECIAL: [SPECIAL]})
     write_jsonl(path, [trajectory])
     assert read_jsonl(path, strict=True).trajectories == (trajectory,)
     assert path.read_bytes().count(b"\n") == 1
@@ -127,7 +127,7 @@ def test_mappings_and_tuples_in_extra() -> None:
         ({"a": b"x"}, "got bytes"),
     ],
 )
-def test_what_json_cannot_hold_is_named(extra: dict[str, Any], place: str) -> None:
+def test_errors_name_values_that_json_cannot_represent(extra: dict[str, Any], place: str) -> None:
     with pytest.raises(UsageError, match=place):
         dump_trajectory(Trajectory("1f", extra=extra))
 
@@ -138,7 +138,7 @@ def test_an_integer_too_long_to_print_is_refused() -> None:
         dump_trajectory(Trajectory("1f", extra={"a": 10**5000}))
 
 
-def test_a_list_inside_itself_is_refused() -> None:
+def test_a_list_that_contains_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(UsageError, match="JSON can hold"):
@@ -156,7 +156,7 @@ def test_a_list_inside_itself_is_refused() -> None:
         ({"seed": 1.5}, r"int \| None at trajectory.seed"),
     ],
 )
-def test_wrong_fields_are_named_on_writing(changes: dict[str, Any], place: str) -> None:
+def test_errors_name_wrong_fields_on_writing(changes: dict[str, Any], place: str) -> None:
     with pytest.raises(UsageError, match=place):
         dump_trajectory(Trajectory("1f").replace(**changes))
 
@@ -217,7 +217,7 @@ def test_broken_lines_are_refused(line: str, cause: str) -> None:
         load_trajectory(line)
 
 
-def test_a_broken_line_costs_itself_alone(tmp_path: Path) -> None:
+def test_a_broken_line_does_not_affect_the_others(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
     good = dump_trajectory(LOSER).encode()
     lines = [good, b'{"schema": "caf\xe9"}', b"", good + b"\r", b"  ", *(line.encode() for line, _ in BROKEN), good]
@@ -225,7 +225,7 @@ def test_a_broken_line_costs_itself_alone(tmp_path: Path) -> None:
     trajectories, problems = read_jsonl(path)
     assert trajectories == (LOSER,) * 3
     assert [problem.line_number for problem in problems] == [2, *range(6, 6 + len(BROKEN))]
-    assert problems[0].cause == "Expected UTF-8, got byte 0xe9 at place 15 of the line."
+    assert problems[0].cause == "Expected UTF-8, got byte 0xe9 at position 15 of the line."
     assert problems[0].excerpt == '{"schema": "caf\ufffd"}'
     assert max(len(problem.excerpt) for problem in problems) == 80
     with pytest.raises(SchemaError, match=r"rollouts\.jsonl, line 2: Expected UTF-8"):
@@ -245,7 +245,7 @@ def test_rollouts_of_an_env_round_trip() -> None:
     assert load_trajectory(dump_trajectory(trajectory)) == trajectory
 
 
-def test_newer_keys_are_ignored_and_fields_with_defaults_may_be_absent() -> None:
+def test_unknown_keys_are_ignored_and_defaults_may_be_absent() -> None:
     assert load_trajectory(line_with(colour="red")) == WINNER
     assert load_trajectory('{"schema": "agentgym-hindsight/trajectory", "version": 1, "task_id": "1f"}') == Trajectory(
         "1f"
@@ -254,7 +254,7 @@ def test_newer_keys_are_ignored_and_fields_with_defaults_may_be_absent() -> None
     assert repr(integral.score) == "1.0"
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + dump_trajectory(WINNER).encode())
     assert read_jsonl(path) == ((WINNER,), ())
@@ -265,7 +265,7 @@ def test_missing_file(tmp_path: Path) -> None:
         iter_jsonl(tmp_path / "none.jsonl")
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_write_is_atomic(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
     write_jsonl(path, [WINNER])
     before = path.read_bytes()
@@ -309,7 +309,7 @@ def test_appending_after_a_crash(tmp_path: Path, cut: int) -> None:
         assert [problem.line_number for problem in problems] == [2]
 
 
-def test_the_file_is_as_private_as_any_other(tmp_path: Path) -> None:
+def test_the_file_has_the_default_mode(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [WINNER])
     (tmp_path / "b").touch()
     assert (tmp_path / "a.jsonl").stat().st_mode == (tmp_path / "b").stat().st_mode

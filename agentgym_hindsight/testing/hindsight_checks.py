@@ -1,4 +1,4 @@
-"""Checks of the five sources: when each is known, and that it means what it says."""
+"""Checks of the five sources: when each is known, and what it contains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
-from agentgym_hindsight.testing.session import NONSENSE, Played, Session, show
+from agentgym_hindsight.testing.env_under_test import NONSENSE, EnvUnderTest, Episode, show
 
 __all__ = [
     "check_episode",
@@ -20,12 +20,12 @@ __all__ = [
 
 _AT_ONCE = ("immediate_feedback", "next_observation", "current_trajectory")
 _MARKED_TURNS = 6
-_SEARCHED_TURNS = 25  # transcripts grow with every turn: searching each of a long episode is quadratic
+_SEARCHED_TURNS = 25  # transcripts grow with every turn, so searching all of a long episode is quadratic
 
 
-def check_source_times(session: Session) -> None:
-    """Nothing is known on reset; three sources after a step; the future never before the end."""
-    for played in session.played:
+def check_source_times(tested: EnvUnderTest) -> None:
+    """No source is known on reset, three are known after a step, and the future is not known before the end."""
+    for played in tested.episodes:
         if played.info["hindsight"].known:
             raise ConformanceError(
                 f"Expected no hindsight from reset(), got {', '.join(played.info['hindsight'].known)}; try Hindsight()."
@@ -45,41 +45,41 @@ def check_source_times(session: Session) -> None:
                     raise ConformanceError(f"Expected {name} as Feedback, got {type(feedback).__name__}.")
                 if name in _AT_ONCE and feedback.step != number:
                     raise ConformanceError(
-                        f"Expected {name} after step {number + 1} to speak of step {number} (from 0), got "
+                        f"Expected {name} after step {number + 1} to describe step {number} (from 0), got "
                         f"{feedback.step}; try Feedback(…, step=index)."
                     )
             last = number + 1 == len(played.turns)
             if not last and (hindsight.future_trajectory is not None or hindsight.episode):
                 raise ConformanceError(
                     f"Expected the future only at the end, got it after step {number + 1} of {len(played.turns)}; "
-                    "try giving future_trajectory in the terminal hindsight's episode alone."
+                    "try setting future_trajectory only in the terminal hindsight's episode."
                 )
 
 
-def check_sources_differ(session: Session) -> None:
-    """No two sources are one text under two names throughout an episode."""
-    for played in session.played:
+def check_sources_differ(tested: EnvUnderTest) -> None:
+    """No two sources have the same text at every step of an episode."""
+    for played in tested.episodes:
         sources = played.turns[-1].info["hindsight"].episode
         if len(sources) < 2:
             continue
         closed = any(info["admissible_actions"] for _, info in played.infos())
         for first, second in combinations(Hindsight.SOURCES, 2):
             if not closed and (first, second) == ("immediate_feedback", "next_observation"):
-                continue  # where actions are open, the next state may be no more than the reply
+                continue  # with open actions the next state may be just the reply
             won = played.turns[-1].info["won"]
             if won and (first, second) == ("current_trajectory", "successful_trajectory"):
-                continue  # who won may have gone the expert's very way
+                continue  # a winner may have played the expert's actions
             pairs = [(each[first], each[second]) for each in sources]
             if all(a is not None and b is not None and a.text == b.text for a, b in pairs):
                 raise ConformanceError(
                     f"Expected five different sources, got the same text for {first} and {second} at every step; "
-                    "see hindsight.sources for what each holds."
+                    "try the definitions in hindsight.sources."
                 )
 
 
-def check_episode(session: Session) -> None:
-    """The terminal hindsight has one entry a step, agreeing with what was said live, delayed sources filled."""
-    for played in session.played:
+def check_episode(tested: EnvUnderTest) -> None:
+    """The terminal hindsight has one entry a step, equal to the earlier ones, with the delayed sources."""
+    for played in tested.episodes:
         live = [turn.info["hindsight"] for turn in played.turns]
         episode = live[-1].episode
         if type(episode) is not tuple or len(episode) != len(live):
@@ -95,34 +95,34 @@ def check_episode(session: Session) -> None:
             for name in ("immediate_feedback", "next_observation"):
                 if then[name] != now[name]:
                     raise ConformanceError(
-                        f"Expected {name} of step {number} to stay what it was, got {show(now[name])} in the terminal "
+                        f"Expected an unchanged {name} of step {number}, got {show(now[name])} in the terminal "
                         f"episode instead of {show(then[name])}."
                     )
 
 
-def check_future(session: Session) -> None:
-    """The future of a step is the steps after it, never itself; the current trajectory is the whole rollout."""
-    if session.env.has_wrapper_attr("nearest") and session.env.get_wrapper_attr("nearest"):
-        return  # marks are on no list of actions, and would be played as the nearest that are
-    played = _marked(session)
+def check_future(tested: EnvUnderTest) -> None:
+    """The future of a step has only later steps, and the current trajectory is the whole rollout."""
+    if tested.env.has_wrapper_attr("nearest") and tested.env.get_wrapper_attr("nearest"):
+        return  # the marks are not listed, so the nearest listed actions would be played
+    played = _marked(tested)
     episode = played.turns[-1].info["hindsight"].episode
     count = min(len(episode), _MARKED_TURNS)
     for number in range(count):
         future = _text(episode[number].future_trajectory)
-        # As an action: a reply may quote what it answers (a traceback shows the line that failed).
+        # Only in action lines: a reply may quote its action (a traceback shows the failed line).
         if any(_marker(number) in line for line in future.splitlines() if line.startswith("Action: ")):
             raise ConformanceError(
-                f"Expected the future of step {number} to begin after it, got its own action in it; try steps[k + 1:]."
+                f"Expected the future of step {number} to begin after it, got its own action; try steps[k + 1:]."
             )
         later = [place for place in range(number + 1, count) if _marker(place) not in future]
         if later:
             raise ConformanceError(
-                f"Expected the future of step {number} to hold every later step, got none of step {later[0]}; "
+                f"Expected the future of step {number} to contain every later step, got none of step {later[0]}; "
                 "try steps[k + 1:]."
             )
         current = episode[number].current_trajectory
         if current is None or current.provenance is Provenance.JUDGE:
-            continue  # a judge speaks in its place
+            continue  # a judge's text replaces it
         lost = [place for place in range(count) if _marker(place) not in current.text]
         if lost:
             raise ConformanceError(
@@ -135,26 +135,26 @@ def check_future(session: Session) -> None:
         )
 
 
-def check_no_leak(session: Session) -> None:
-    """What only hindsight knows is not in the observation."""
-    # Reasons are given for refusals, which the session's own episodes may not have.
-    refused = session.play(session.twin(), lambda turn, info: NONSENSE, seed=session.seed, cap=3)
-    for played in (*session.played, refused):
+def check_no_leak(tested: EnvUnderTest) -> None:
+    """The observation contains no privileged text."""
+    # Refusals have reasons, and the episodes so far may have no refusal.
+    refused = tested.play(tested.twin(), lambda turn, info: NONSENSE, seed=tested.seed, cap=3)
+    for played in (*tested.episodes, refused):
         for number, turn in enumerate(played.turns[:_SEARCHED_TURNS]):
             for name, text in _secrets(turn.info["hindsight"]):
                 if text and text in turn.observation:
                     raise ConformanceError(
                         f"Expected no hindsight in the observation of step {number + 1}, got its {name} "
-                        f"({show(text, 60)}); try keeping it in info['hindsight'] alone."
+                        f"({show(text, 60)}); try keeping it only in info['hindsight']."
                     )
 
 
-def check_recorded(session: Session) -> None:
-    """Where the env keeps a record, the record is what happened."""
-    env = session.twin()
+def check_recorded(tested: EnvUnderTest) -> None:
+    """The env's record, if it keeps one, is what happened."""
+    env = tested.twin()
     if not env.has_wrapper_attr("trajectory"):
         return
-    played = session.play(env, session.wander, seed=session.seed)
+    played = tested.play(env, tested.choose_action, seed=tested.seed)
     record, last = env.get_wrapper_attr("trajectory")(), played.turns[-1]
     expected: dict[str, Any] = {
         "task_id": last.info["task_id"],
@@ -189,12 +189,12 @@ def _secrets(hindsight: Hindsight) -> list[tuple[str, str]]:
     return found
 
 
-def _marked(session: Session) -> Played:
-    """An episode whose first actions name themselves, so that each can be found again in a text."""
-    return session.play(
-        session.twin(),
-        lambda turn, info: _marker(turn) if turn < _MARKED_TURNS else session.wander(turn, info),
-        seed=session.seed,
+def _marked(tested: EnvUnderTest) -> Episode:
+    """An episode whose first actions are unique marks, so that each can be found in a text."""
+    return tested.play(
+        tested.twin(),
+        lambda turn, info: _marker(turn) if turn < _MARKED_TURNS else tested.choose_action(turn, info),
+        seed=tested.seed,
     )
 
 

@@ -1,0 +1,145 @@
+"""Delta encoding of outcomes: a worker sends each step once, and not the growing transcript.
+
+After T turns the transcript was part of T infos, so sending it as text costs O(T²). The standard sources can be
+computed from the steps. A worker therefore sends each step once, and of the hindsight only the differences from what
+the steps give: a judge's text, an expert's rollout. The decoded hindsight equals the original, whatever wrappers
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from agentgym_hindsight.errors import BackendError
+from agentgym_hindsight.hindsight.resolve import hindsight_now, resolve_episode
+from agentgym_hindsight.hindsight.sources import Feedback, Hindsight
+from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.vector.host import Broken, EnvHost, Outcome, reason
+
+__all__ = ["EncodedOutcome", "OutcomeDecoder", "OutcomeEncoder", "decode_hindsight", "encode_hindsight"]
+
+#: Sources, by name, that differ from those computed from the steps.
+_Changes: TypeAlias = "dict[str, Feedback | None]"
+
+
+class EncodedHindsight(NamedTuple):
+    """A hindsight as its differences from the standard one. ``episode`` likewise, or the reason of its failure."""
+
+    changes: _Changes
+    episode: tuple[_Changes, ...] | str | None
+
+
+class EncodedOutcome(NamedTuple):
+    """One outcome as it is sent."""
+
+    outcome: Outcome
+    hindsight: EncodedHindsight | None = None
+    keep: int = 0  # so many steps are as sent before …
+    steps: tuple[Step, ...] = ()  # … followed by these
+    head: Trajectory | None = None  # the rollout without its steps
+
+
+def encode_hindsight(hindsight: Hindsight, steps: Sequence[Step]) -> EncodedHindsight:
+    """The differences between ``hindsight`` and the sources computed from ``steps``."""
+    episode: tuple[_Changes, ...] | str | None
+    try:
+        whole = hindsight.episode
+    except Exception as error:  # a failing expert breaks only the episode's hindsight, not the rollout
+        episode = reason(error)
+    else:
+        episode = tuple(map(_changes, whole, _from_steps(steps, len(whole)))) if whole else None
+    return EncodedHindsight(_changes(hindsight, _latest(steps)), episode)
+
+
+def decode_hindsight(encoded: EncodedHindsight, steps: Sequence[Step]) -> Hindsight:
+    """Decode the result of :func:`encode_hindsight`. ``steps`` may grow later."""
+    hindsight = _latest(steps)
+    if encoded.changes:
+        hindsight = hindsight.replace(**encoded.changes)
+    if encoded.episode is not None:
+        hindsight = hindsight.with_episode(partial(_decode_episode, tuple(steps), encoded.episode))
+    return hindsight
+
+
+def _latest(steps: Sequence[Step]) -> Hindsight:
+    return hindsight_now(steps[-1], steps) if steps else Hindsight()
+
+
+def _changes(hindsight: Hindsight, expected: Hindsight) -> _Changes:
+    return {name: feedback for name, feedback in hindsight if feedback != expected[name]}
+
+
+def _decode_episode(steps: tuple[Step, ...], episode: tuple[_Changes, ...] | str) -> tuple[Hindsight, ...]:
+    if isinstance(episode, str):
+        raise BackendError(f"Expected the episode's hindsight from the worker, got {episode}; try workers=0 to debug.")
+    return tuple(
+        hindsight.replace(**changes) if changes else hindsight
+        for hindsight, changes in zip(_from_steps(steps, len(episode)), episode, strict=True)
+    )
+
+
+def _from_steps(steps: Sequence[Step], count: int) -> tuple[Hindsight, ...]:
+    """The sources computed from the steps, ``count`` of them: a wrapper may count more steps (then blank) or fewer."""
+    expected = resolve_episode(steps)[:count]
+    return expected + (Hindsight(),) * (count - len(expected))
+
+
+class OutcomeEncoder:
+    """The worker's side for one env. Keeps the steps that were sent."""
+
+    def __init__(self, host: EnvHost) -> None:
+        self._host = host
+        self._sent: tuple[Step, ...] = ()
+
+    def reset(self) -> None:
+        """Start a new rollout."""
+        self._sent = ()
+
+    def encode(self, outcome: Outcome) -> EncodedOutcome:
+        trajectory = self._host.trajectory()
+        if trajectory is None:
+            return EncodedOutcome(outcome)
+        steps, keep = trajectory.steps, 0
+        for old, new in zip(self._sent, steps, strict=False):  # a wrapper may have changed earlier steps
+            if old is not new and old != new:
+                break
+            keep += 1
+        self._sent = steps
+        head, hindsight = trajectory.replace(steps=()), None
+        if not isinstance(outcome, Broken):
+            observation, reward, terminated, truncated, info = outcome
+            if "hindsight" in info:
+                hindsight = encode_hindsight(info["hindsight"], steps)
+                info = {**info, "hindsight": None}  # keeps the position of the key
+            outcome = observation, reward, terminated, truncated, info
+        return EncodedOutcome(outcome, hindsight, keep, steps[keep:], head)
+
+
+class OutcomeDecoder:
+    """The parent's side for one env. Keeps the rollout, so that it survives the worker."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+        self._head: Trajectory | None = None
+
+    def reset(self) -> None:
+        """Start a new rollout. Earlier hindsights keep the list of their own rollout."""
+        self._steps, self._head = [], None
+
+    def decode(self, encoded: EncodedOutcome) -> Outcome:
+        if encoded.head is None:
+            return encoded.outcome
+        self._head = encoded.head
+        if encoded.keep < len(self._steps):
+            self._steps = self._steps[: encoded.keep]
+        self._steps.extend(encoded.steps)
+        if isinstance(encoded.outcome, Broken) or encoded.hindsight is None:
+            return encoded.outcome
+        info: dict[str, Any] = encoded.outcome[4]
+        info["hindsight"] = decode_hindsight(encoded.hindsight, self._steps)
+        return encoded.outcome
+
+    def trajectory(self) -> Trajectory | None:
+        return None if self._head is None else self._head.replace(steps=tuple(self._steps))
