@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import gcd
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload
 
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
 
-__all__ = ["SeededOrder", "Task", "TaskPanel", "content_hash", "seeded_int"]
+__all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "seeded_int"]
 
 _MANIFEST_SCHEMA = "agentgym-hindsight/panel"
 _MANIFEST_VERSION = 1
@@ -84,6 +84,13 @@ class SeededOrder:
         return (self._step * position + self._offset) % self.n
 
 
+class TaskSource(Protocol):
+    """Anything that counts and opens the tasks of a split, such as an environment's backend."""
+
+    def count(self, split: str) -> int: ...
+    def task(self, split: str, index: int) -> Task: ...
+
+
 class TaskPanel(Sequence[Task]):
     """An ordered, immutable list of tasks.
 
@@ -91,6 +98,17 @@ class TaskPanel(Sequence[Task]):
     >>> len(panel.select(split="valid")), panel["1f"].goal
     (1, 'say hi')
     """
+
+    @classmethod
+    def of_split(cls, source: TaskSource, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
+        """The first ``n`` tasks of a split in an order drawn by ``seed``; 0: the whole split, in its own order."""
+        size = source.count(split)
+        if not 0 <= n <= size:
+            raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")
+        if n == 0:
+            return cls((source.task(split, index) for index in range(size)), name=split)
+        order = SeededOrder(size, seed)
+        return cls((source.task(split, order[place]) for place in range(n)), name=f"{split}[{n}]@{seed}")
 
     def __init__(self, tasks: Iterable[Task], *, name: str = "") -> None:
         self._tasks = tuple(tasks)
