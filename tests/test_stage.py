@@ -85,7 +85,7 @@ def test_the_backend_is_named() -> None:
 def test_the_held_out_split() -> None:
     assert Stage(settings=EASY).held_out == "valid_unseen"
     assert Stage("WebShop-Hindsight-v0", settings={"data": "embedded"}).held_out == "test"
-    with pytest.raises(UsageError, match=r"examination\.split"):
+    with pytest.raises(UsageError, match=r"evaluation\.split"):
         _ = Stage("WrappedCorridor-v0").held_out
 
 

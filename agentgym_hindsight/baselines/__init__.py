@@ -1,1 +1,1 @@
-"""Policies, rollouts, evaluation; the trainers of SERL and its rivals build on them."""
+"""Policies, rollouts, evaluation, training methods and training; only the last two need the extra ``[train]``."""

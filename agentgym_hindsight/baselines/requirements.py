@@ -1,4 +1,4 @@
-"""Check for the packages of the extra ``[train]`` before they are imported, so that the user sees the pip command."""
+"""Checks for the packages of the extra ``[train]``, made before they are imported, so that the error has the pip command."""
 
 from __future__ import annotations
 

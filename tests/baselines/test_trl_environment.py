@@ -143,7 +143,7 @@ def test_mistakes_say_what_to_do() -> None:
     environment = corridor()
     with pytest.raises(ResetNeededError, match=r"Expected reset\(\) first, got act\(\) before it; try"):
         environment.act("east")
-    with pytest.raises(ResetNeededError, match=r"Expected an episode to tell of, got none; try"):
+    with pytest.raises(ResetNeededError, match=r"Expected an episode, got none; try"):
         environment.get_reward()
     with pytest.raises(UnknownNameError, match="Expected a known task id, got 'nobody'"):
         environment.reset(task_id="nobody")

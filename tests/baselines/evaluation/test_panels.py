@@ -54,7 +54,7 @@ def test_the_shops_rule_and_a_replay_of_it() -> None:
 
 def test_who_knows_one_world_is_refused_in_another() -> None:
     stage = Stage("AppWorld-Hindsight-v0", protocol="code")
-    with pytest.raises(UsageError, match="search-and-buy-first in its own world, webshop, got appworld; try expert"):
+    with pytest.raises(UsageError, match="Expected the world webshop for the policy search-and-buy-first, got appworld; try the policy expert"):
         evaluate_policy(SearchAndBuyFirst(), stage, stage.panel("dev", 1))
 
 

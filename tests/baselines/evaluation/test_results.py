@@ -58,7 +58,7 @@ def test_an_evaluation_goes_through_json() -> None:
 
 @pytest.mark.parametrize("damaged", [{}, {"micro": {}, "categories": []}, {"micro": 3, "categories": None}])
 def test_a_damaged_evaluation_is_said(damaged: dict[str, Any]) -> None:
-    with pytest.raises(SchemaError, match="evaluating anew"):
+    with pytest.raises(SchemaError, match="running the evaluation again"):
         Evaluation.from_dict(damaged)
 
 
