@@ -53,7 +53,7 @@ class Stage:
         if self.reward not in REWARD_PROTOCOLS:
             raise UnknownNameError("reward protocol", self.reward, REWARD_PROTOCOLS)
         if self.history is not None and (type(self.history) is not int or self.history < 0):
-            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try leaving it out for the protocol's default.")
+            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try None for the protocol's default.")
         if self.workers < 0:
             raise UsageError(f"Expected workers ≥ 0, got {self.workers}; try 0 to run the envs in this process.")
         if not isinstance(self.settings, Mapping):
@@ -110,7 +110,7 @@ class Stage:
         return found
 
     def backend(self) -> str:
-        """The backend and data in use, such as ``native/embedded``. Results on embedded data are not benchmark results."""
+        """The backend and its data, such as ``native/embedded``. Results on embedded data are not benchmark results."""
         with self._bare() as env:
             return str(env.backend.name)
 

@@ -1,4 +1,4 @@
-"""Checks for the packages of the extra ``[train]``, made before they are imported, so that the error has the pip command."""
+"""Checks that the packages of the extra ``[train]`` are installed, so that the error names the pip command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Play a panel of tasks with a policy in a vector env. Finished episodes leave the batch; broken ones are kept as data."""
+"""Play tasks with a policy in a vector env. Finished episodes leave the batch; broken episodes are kept as data."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def play(
     """
     if venv.group_size != 1:
         raise UsageError(
-            f"Expected a vector env with group_size=1, got {venv.group_size}; the assignments already define the groups: "
-            "try group_size=1."
+            f"Expected a vector env with group_size=1, got {venv.group_size}; try group_size=1, "
+            "because the assignments already define the groups."
         )
     for start in range(0, len(todo), venv.num_envs):
         wave = todo[start : start + venv.num_envs]

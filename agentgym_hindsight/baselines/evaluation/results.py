@@ -67,7 +67,7 @@ class Evaluation:
             return cls(tuple(_row(row) for row in document["categories"]), _row(document["micro"]))
         except (KeyError, TypeError, ValueError) as error:
             raise SchemaError(
-                f"Expected an evaluation as Evaluation.as_dict gives it, got {error!r}; try running the evaluation again."
+                f"Expected the result of Evaluation.as_dict, got {error!r}; try running the evaluation again."
             ) from error
 
 

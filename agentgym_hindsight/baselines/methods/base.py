@@ -188,7 +188,7 @@ class Method:
         return replace(self, **checked(Method, mine, self.name))
 
     def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
-        """``what`` with the place ``where``. A place without a context and two different places raise :class:`UsageError`."""
+        """``what`` with the place ``where``. A place without a context is an error, and so are two different places."""
         if where not in _PLACES:
             raise UnknownNameError("place of a context", where, _PLACES)
         if what is None:

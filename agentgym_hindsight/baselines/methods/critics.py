@@ -15,9 +15,9 @@ __all__ = ["gae"]
 def gae(rewards: Tensor, values: Tensor, dones: Tensor, *, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over (B, T): the advantages, and the targets of the value function (A + V).
 
-    ``dones`` marks the last step of an episode. Later columns (padding or another episode) do not affect the steps up to
-    it. The last column has no next value; if an episode was cut there, add ``gamma`` times the value of the next state
-    to its reward.
+    ``dones`` marks the last step of an episode. Later columns (padding or another episode) do not affect the steps up
+    to it. The last column has no next value; if an episode was cut there, add ``gamma`` times the value of the next
+    state to its reward.
 
     >>> advantages, targets = gae(
     ...     torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.5]]), torch.tensor([[False, True]]), gamma=1.0, lam=1.0

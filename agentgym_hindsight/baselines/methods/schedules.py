@@ -101,8 +101,8 @@ class Window:
 def parse_schedule(text: str) -> Constant | LinearDecay | Window:
     """Parse the text of a schedule; ``str`` of a schedule gives the text.
 
-    ``"0.5"`` is constant, ``"0.5->0/50"`` decays to 0 in 50 updates, and the suffix ``@11-49`` restricts either to these
-    updates.
+    ``"0.5"`` is constant, ``"0.5->0/50"`` decays to 0 in 50 updates, and the suffix ``@11-49`` restricts either to
+    these updates.
 
     >>> parse_schedule("0.5->0/50@11-49")
     Window(inner=LinearDecay(start=0.5, steps=50), first=11, last=49)

@@ -52,4 +52,4 @@ def at_home(policy: Policy, world: str) -> None:
     """Raise :class:`UsageError` if the policy is written for one world (its ``world``) and this is another one."""
     own = getattr(policy, "world", world)
     if own != world:
-        raise UsageError(f"Expected the world {own} for the policy {policy.name}, got {world}; try the policy expert or random.")
+        raise UsageError(f"Expected the world {own} for the policy {policy.name}, got {world}; try expert or random.")

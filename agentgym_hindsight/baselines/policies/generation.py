@@ -136,8 +136,8 @@ def _sample_batch(
 
 
 def _cache_name(model: Any) -> str:
-    """The name of the model's argument for the KV cache, which transformers 5 changed."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT wrappers pass arguments on by name
+    """The name of the model's argument for the KV cache, which transformers 5 renamed."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT passes arguments by name
     return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
 
 
@@ -166,7 +166,7 @@ def sample_with_generate(
     temperature: float = 1.0,
     batch_tokens: int = 16384,
 ) -> list[Sampled]:
-    """As :func:`sample`, with ``model.generate``: for comparison, and for models whose cache the loop does not support."""
+    """As :func:`sample`, with ``model.generate``: for comparison, and for models whose cache the loop cannot use."""
     replies: list[Sampled] = []
     width = max(map(len, prompts), default=1)
     size = max(1, batch_tokens // (width + max_new_tokens))

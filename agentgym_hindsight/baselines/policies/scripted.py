@@ -72,12 +72,12 @@ class ExpertPolicy:
             return self._random.act([turn])[0]
         advised: str = turn.info["expert_action"]
         legal = turn.info["admissible_actions"]
-        # Without advice: "look" if it is admissible or the set of actions is open, otherwise the first admissible action.
+        # Without advice: "look" if it is admissible or the action set is open, otherwise the first admissible action.
         return advised or ("look" if "look" in legal or not legal else legal[0])
 
 
 class ReplayPolicy:
-    """Repeats the recorded actions of the same sibling, or of the task's first rollout if the sibling was not recorded."""
+    """Repeats the recorded actions of the same sibling, or of the task's first rollout if that sibling is missing."""
 
     name = "replay"
 

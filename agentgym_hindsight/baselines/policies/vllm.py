@@ -82,7 +82,7 @@ class VLLMPolicy:
         ]
 
     def drain(self) -> int:
-        """Take part in collective calls until all processes are finished. Returns the number of calls; 0 if none is needed."""
+        """Take part in collective calls until all processes are finished; returns the number of calls."""
         calls = 0
         while self._collective and self._generate([])[0]:
             calls += 1
@@ -93,7 +93,7 @@ class VLLMPolicy:
     def _generate(
         self, prompts: list[list[int]]
     ) -> tuple[int, Sequence[Sequence[int]], Sequence[Sequence[Sequence[float | None]]]]:
-        """The largest batch size of all processes, and the replies to this process's prompts with their log-probabilities."""
+        """The largest batch size of all processes, and the replies to this process's prompts with log-probabilities."""
         mine = width = len(prompts)
         if self._collective and self._gather is not None:
             width = max(self._gather([mine]))
