@@ -20,6 +20,7 @@ from agentgym_hindsight.baselines.evaluation.panels import play_panel
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, evaluate, over_seeds
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
+from agentgym_hindsight.baselines.training.run_log import RunLog
 from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
@@ -324,16 +325,14 @@ def _line(
 def _progress_of(policy: str) -> tuple[int, int]:
     """Updates and env turns behind a policy or checkpoint in its run's folder; 0 and 0 of any other model."""
     place = _place(policy)
-    if place.name != "policy" and not place.name.startswith("checkpoint-"):
-        return 0, 0
-    from agentgym_hindsight.baselines.training.run_log import RunLog  # needs [train], which other policies do without
-
     try:
         lines = RunLog(place.parent, active=False).read("metrics")
         if place.name.startswith("checkpoint-"):
             settings = json.loads((place.parent / "run.json").read_text(encoding="utf-8"))["settings"]
             last = int(place.name.removeprefix("checkpoint-")) // int(settings["plan"]["mini_batches"]) - 1
             lines = [line for line in lines if line["update"] == last]
+        elif place.name != "policy":
+            return 0, 0
         return int(lines[-1]["update"]) + 1, int(lines[-1]["turns"])
     except (OSError, ValueError, LookupError, TypeError):
         return 0, 0

@@ -44,7 +44,7 @@ def found(path, prefix):
 names = list(found(baselines.__path__, PREFIX))
 if len(names) < 50:
     print("only", len(names), "modules found")
-for name in [*names, "agentgym_hindsight.stage", "agentgym_hindsight.cli.eval_command"]:
+for name in [*names, "agentgym_hindsight.stage"]:
     check(name)
 
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
