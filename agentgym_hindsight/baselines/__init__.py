@@ -1,1 +1,1 @@
-"""Policies, rollouts, evaluation, training methods and training; only the last two need the extra ``[train]``."""
+"""Policies, rollouts and evaluation; training methods and training, which need the extra ``[train]``."""
