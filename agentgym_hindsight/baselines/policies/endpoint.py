@@ -99,7 +99,7 @@ class EndpointPolicy:
         self._count([answer for answer in answers if not isinstance(answer, Reply)], len(turns))
         return [answer if isinstance(answer, Reply) else Reply("") for answer in answers]
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- private ------------------------------------------------------------------------------------------------------
 
     def _count(self, errors: Sequence[Exception], asked: int) -> None:
         """Count failed requests; raise :class:`BackendError` if the server seems unavailable."""
