@@ -1,5 +1,7 @@
-"""Where a policy acts: an env with the prompt, parser and reward of a protocol around it. One value for training, tests
-and evaluation, so that none of them plays something else."""
+"""A stage: an env id, its arguments, and the prompt, parser and reward around it.
+
+Training, evaluation and tests use the same value, so they all play the same environment.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,12 @@ __all__ = ["Stage"]
 
 @dataclass(frozen=True)
 class Stage:
-    """An env id, its arguments, and how a turn is put to a model.
+    """An env id, its arguments, and the prompt, parser and reward of a turn.
 
-    * ``env``, ``settings``: the id and the env's own arguments (``data``, ``difficulty``, ``max_steps`` …).
-    * ``protocol``, ``history``: the prompt of a turn; ``None`` turns of history is the protocol's own.
-    * ``reward``: ``"10-won"`` as the papers have it, or ``"native"``.
-    * ``workers``: worker processes for the envs; 0 plays in this one.
+    * ``env``, ``settings``: the id and the arguments of the env (``data``, ``difficulty``, ``max_steps`` …).
+    * ``protocol``, ``history``: the prompt of a turn and its number of past turns; ``None``: the protocol's default.
+    * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
+    * ``workers``: worker processes for the envs; 0: the envs run in this process.
 
     >>> import agentgym_hindsight
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 9})
@@ -51,31 +53,31 @@ class Stage:
         if self.reward not in REWARD_PROTOCOLS:
             raise UnknownNameError("reward protocol", self.reward, REWARD_PROTOCOLS)
         if self.history is not None and (type(self.history) is not int or self.history < 0):
-            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try nothing for the protocol's own.")
+            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try None for the protocol's default.")
         if self.workers < 0:
-            raise UsageError(f"Expected workers ≥ 0, got {self.workers}; try 0 to play in this process.")
+            raise UsageError(f"Expected workers ≥ 0, got {self.workers}; try 0 to run the envs in this process.")
         if not isinstance(self.settings, Mapping):
             raise UsageError(f"Expected settings by name, got {self.settings!r}; try {{'max_steps': 50}}.")
         if "split" in self.settings:
             raise UsageError(
-                "Expected settings without 'split', got one; splits belong to training and evaluation: "
-                "try train_split or split."
+                "Expected settings without 'split', got one; a stage has no split: "
+                "try the split argument of make, vector or panel, or --set evaluation.split=NAME."
             )
 
     @property
     def parser(self) -> str:
-        """Who reads the replies: see ``wrappers.parsing``."""
+        """The name of the parser of replies; see ``wrappers.parsing``."""
         return PROTOCOLS[self.protocol].parser
 
     @property
     def world(self) -> str:
-        """Which world it is: ``alfworld``, ``webshop`` …; ``generic`` where the env does not say."""
+        """The world of the env: ``alfworld``, ``webshop`` …; ``generic`` if the env declares none."""
         with self._bare() as env:
             return str(getattr(env, "prompt_world", "generic"))
 
     @property
     def wrappers(self) -> tuple[Callable[..., Any], ...]:
-        """From the env outwards. Penalties for invalid actions are the advantages' affair and stay outside."""
+        """The wrappers, innermost first. None penalizes invalid actions: the credit of a method applies penalties."""
         return (
             partial(PromptProtocol, protocol=self.protocol, history=self.history),
             ActionParser,
@@ -90,35 +92,35 @@ class Stage:
         return env
 
     def vector(self, num_envs: int, split: str | None = None, **more: Any) -> HindsightVectorEnv:
-        """Many of them, side by side."""
+        """A vector env of ``num_envs`` wrapped envs."""
         return HindsightVectorEnv(
             self.env, num_envs, workers=self.workers, wrappers=self.wrappers, **self._arguments(split), **more
         )
 
     @property
     def held_out(self) -> str:
-        """The split that policies are tried on."""
+        """The held-out split of the env, on which policies are evaluated."""
         with self._bare() as env:
             splits = env.splits
         found = next((split for split in ("valid_unseen", "test") if split in splits), None)
         if found is None:
             raise UsageError(
-                f"Expected a held-out split in {self.env}, got {', '.join(splits)}; try --set examination.split=NAME."
+                f"Expected a held-out split in {self.env}, got {', '.join(splits)}; try --set evaluation.split=NAME."
             )
         return found
 
     def backend(self) -> str:
-        """What is really played, such as ``native/embedded``: figures of embedded worlds are not the benchmark's."""
+        """The backend and its data, such as ``native/embedded``. Results on embedded data are not benchmark results."""
         with self._bare() as env:
             return str(env.backend.name)
 
     def size(self, split: str) -> int:
-        """How many tasks a split has."""
+        """The number of tasks of a split."""
         with self._bare(split) as env:
             return int(env.backend.count(split))
 
     def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
-        """The first ``n`` tasks of a seeded walk over a split (0: all of them, in order)."""
+        """The first ``n`` tasks of a split in seeded order (0: all tasks, in the order of the split)."""
         with self._bare(split) as env:
             size = env.backend.count(split)
             if not 0 <= n <= size:
@@ -129,7 +131,7 @@ class Stage:
 
     @contextmanager
     def _bare(self, split: str | None = None) -> Iterator[Any]:
-        """The env itself, to be asked something and closed."""
+        """The unwrapped env; closed at the end."""
         env = gym.make(self.env, **self._arguments(split))
         try:
             yield env.unwrapped

@@ -1,1 +1,1 @@
-"""Policies, rollouts, evaluation; the trainers of SERL and its rivals build on them."""
+"""Policies, rollouts and evaluation; training methods and training, which need the extra ``[train]``."""

@@ -1,4 +1,4 @@
-"""Which tokens of a response are action: from the tokens a policy wrote, without tokenizing anything again."""
+"""Masks of action tokens, computed from the sampled token ids. No text is tokenized again."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ __all__ = ["Decode", "Extractor", "action_tokens", "token_spans", "tool_call_spa
 
 #: Token ids to text: ``tokenizer.decode`` without special tokens, or ``PromptEncoder.decode``.
 Decode = Callable[[Sequence[int]], str]
-#: A text to the character spans in it that are action.
+#: Text to the character spans of its actions.
 Extractor = Callable[[str], Sequence[tuple[int, int]]]
 
-#: Parsers whose replies carry tags: the spans are read from the text, because a recorded one knows only whole tags.
+#: Parsers of tagged replies. Their spans are read from the text, because recorded spans cover only complete tags.
 _TAGGED = ("verl-agent-2025", "brief")
 _CALL, _CALL_END = "<tool_call>", "</tool_call>"
 
-#: What a decoder writes for bytes that are no character (yet).
+#: A decoder writes this for bytes that do not (yet) form a character.
 _DAMAGED = "\ufffd"
-#: How many tokens are decoded together at least; twice as many are at hand, so that pieces join as in the whole text.
+#: At least this many tokens are decoded together, with up to as many before them as context, so that pieces join as in
+#: the whole text.
 _WINDOW = 16
 
 
 def token_spans(decode: Decode, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
-    """The text of ``ids``, and for each token the interval of its characters in it.
+    """The text of ``ids``, and for each token the interval of its characters in that text.
 
-    A character made by several tokens belongs to each of them. A token without text (the end of the turn, where
-    ``decode`` leaves special tokens out) has an empty interval. The text is exactly ``decode(ids)``.
+    A character made by several tokens belongs to each of them. A token without text (such as the end of the turn, if
+    ``decode`` skips special tokens) has an empty interval. The text is exactly ``decode(ids)``.
 
     >>> words = ["go ", "to", "", " desk"]
     >>> token_spans(lambda ids: "".join(words[i] for i in ids), [0, 1, 3, 2])
@@ -36,8 +37,9 @@ def token_spans(decode: Decode, ids: Sequence[int]) -> tuple[str, list[tuple[int
     """
     ids = list(ids)
     text = decode(ids)
-    # Windows are right for every decoder that joins tokens from left to right. One that also changes text long past
-    # (a clean-up) is noticed, and read once more with all that precedes each token: slower, and right for any.
+    # Windows are exact for every decoder that joins tokens from left to right. A decoder that also changes earlier text
+    # (a clean-up step) is detected; then each token is decoded with all tokens before it, which is slower but always
+    # exact.
     spans = _walk(decode, ids, text, _WINDOW)
     if spans is None:
         spans = _walk(decode, ids, text, len(ids))
@@ -45,22 +47,22 @@ def token_spans(decode: Decode, ids: Sequence[int]) -> tuple[str, list[tuple[int
 
 
 def _walk(decode: Decode, ids: list[int], text: str, window: int) -> list[tuple[int, int]] | None:
-    """The interval of every token, or None where the windows' pieces do not make up ``text``."""
+    """The interval of every token, or None if the decoded windows do not add up to ``text``."""
     spans: list[tuple[int, int]] = []
-    start = read = 0  # the window is ids[start:]; what lies before ``read`` is known and only there to join on to
-    head, base = "", 0  # the known part's text, and where in ``text`` it ends
-    done, before = 0, ""  # characters that are complete, and what the window read as one token ago
+    start = read = 0  # the window is ids[start:]; tokens before ``read`` are done and serve as context only
+    head, base = "", 0  # the text of the done part of the window, and its end in ``text``
+    done, before = 0, ""  # the number of complete characters, and the window's text without the last token
     for index, token in enumerate(ids):
         seen = decode(ids[start : index + 1])
         if not seen.startswith(head):
             return None
         piece = seen[len(head) :]
         complete = max(done, base + _common(piece, text, base))
-        # The bytes of a character yet to be finished read as damage, which the whole text does not show.
+        # Bytes of an unfinished character decode to a replacement character, which the whole text does not have.
         pending = base + len(piece) > complete
         if piece != before:
             spans.append((done, min(len(text), complete + pending)))
-        elif piece and decode([token]):  # one more byte of a character that reads the same with and without it
+        elif piece and decode([token]):  # one more byte of a character; the text is the same with and without it
             spans.append((complete, min(len(text), complete + 1)) if pending else (complete - 1, complete))
         else:
             spans.append((complete, complete))
@@ -72,7 +74,7 @@ def _walk(decode: Decode, ids: list[int], text: str, window: int) -> list[tuple[
 
 
 def _common(piece: str, text: str, base: int) -> int:
-    """How many characters of ``piece`` are those of ``text`` from ``base`` on."""
+    """The length of the common prefix of ``piece`` and ``text[base:]``."""
     if text.startswith(piece, base):
         return len(piece)
     count = 0
@@ -91,12 +93,12 @@ def action_tokens(
     span: tuple[int, int] | None = None,
     extractor: Extractor | None = None,
 ) -> list[bool]:
-    """For every token of a response whether it is action: whether it writes at least one character of it.
+    """For every token of a response, whether it is an action token: whether it writes a character of the action.
 
-    * Where ``parser`` reads tags (``"verl-agent-2025"``, ``"brief"``), the action is what
+    * Parsers of tags (``"verl-agent-2025"``, ``"brief"``): the action is what
       :func:`~agentgym_hindsight.wrappers.parsing.action_spans` finds, damaged and unclosed tags included.
-    * For the other parsers it is ``span``, as :attr:`Step.action_span` recorded it; without one there is no action.
-    * An ``extractor`` says it for agents of another kind, for instance :func:`tool_call_spans`.
+    * Other parsers: the action is ``span``, as recorded in :attr:`Step.action_span`; without it there is no action.
+    * ``extractor`` replaces both, for other kinds of agents; for instance :func:`tool_call_spans`.
 
     >>> words = ["so: ", "<action>", "look", "</action>", ""]
     >>> action_tokens(lambda ids: "".join(words[i] for i in ids), range(5))
@@ -123,7 +125,7 @@ def action_tokens(
 
 
 def tool_call_spans(text: str) -> tuple[tuple[int, int], ...]:
-    """Character spans of the JSON in every ``<tool_call>…</tool_call>``, and in one that was cut off.
+    """Character spans of the JSON in every ``<tool_call>…</tool_call>``; an unclosed tag at the end counts.
 
     >>> text = '<tool_call> {"name": "act"} </tool_call> and <tool_call>{"na'
     >>> [text[begin:end] for begin, end in tool_call_spans(text)]

@@ -1,12 +1,16 @@
-"""Rows of many lengths as a few rectangles: micro-batches by a budget of tokens, padding included. None is dropped."""
+"""Micro-batches of token rows: grouping by length under a token budget, and padding. No row is dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
+
+require_torch("padding token rows")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 __all__ = ["pack", "pad_left", "pad_right"]
 
@@ -14,10 +18,11 @@ T = TypeVar("T")
 
 
 def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) -> list[list[T]]:
-    """Batches of items of similar length, each at most ``budget`` tokens as a rectangle (one item may exceed it).
+    """Batches of items of similar length, each of at most ``budget`` tokens, padding included.
 
-    ``size`` gives an item's lengths left and right of the seam between prompt and response: a rectangle is as wide as
-    the longest of either side. The order depends on the items alone.
+    An item longer than the budget is a batch of its own. ``size`` gives an item's prompt length and response length.
+    Prompts are padded on the left and responses on the right, so a batch is as wide as its longest prompt plus its
+    longest response. The batches depend on the items only.
 
     >>> pack([5, 1, 4, 1], budget=8, size=lambda n: (n, 0))
     [[1, 1], [4], [5]]
@@ -38,7 +43,7 @@ def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) 
 
 
 def pad_left(rows: Sequence[Sequence[int]], value: int) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) and their mask, the padding first: prompts end where responses begin."""
+    """Token ids (B, T) and their mask, padded on the left, so that all prompts end in the same column."""
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), value, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -49,7 +54,7 @@ def pad_left(rows: Sequence[Sequence[int]], value: int) -> tuple[Tensor, Tensor]
 
 
 def pad_right(rows: Sequence[Any], value: float, dtype: torch.dtype) -> Tensor:
-    """Values (B, T) of rows of many lengths, the padding last."""
+    """Values (B, T) of rows of different lengths, padded on the right."""
     width = max(map(len, rows))
     padded = torch.full((len(rows), width), value, dtype=dtype)
     for index, row in enumerate(rows):

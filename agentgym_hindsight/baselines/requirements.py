@@ -1,4 +1,4 @@
-"""Check for the packages of the extra ``[train]`` before they are imported, so that the user sees the pip command."""
+"""Checks that the packages of the extra ``[train]`` are installed, so that the error names the pip command."""
 
 from __future__ import annotations
 

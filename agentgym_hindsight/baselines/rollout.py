@@ -1,4 +1,4 @@
-"""Policy × vector env × panel -> episodes. Finished episodes leave the batch; broken ones are data."""
+"""Play tasks with a policy in a vector env. Finished episodes leave the batch; broken episodes are kept as data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 
 __all__ = ["Assignment", "Episode", "assignments", "play", "rollout"]
 
-#: A task and which of its siblings.
+#: A task and the number of the rollout within its group (the sibling).
 Assignment = tuple[Task, int]
 
 
 class Episode(NamedTuple):
-    """A rollout, and what the policy answered at each of its steps (with tokens, where it knows them)."""
+    """A rollout and the policy's reply at each of its steps, with tokens if the policy gives them."""
 
     trajectory: Trajectory
     replies: tuple[Reply, ...]
@@ -27,7 +27,7 @@ class Episode(NamedTuple):
 def assignments(
     tasks: Sequence[Task], siblings: int = 1, *, done: Collection[tuple[str, int]] = frozenset()
 ) -> list[Assignment]:
-    """Every (task, sibling) that is still to play, siblings together; ``done`` holds (task id, sibling) pairs."""
+    """Every (task, sibling) except the (task id, sibling) pairs in ``done``; siblings of a task are adjacent."""
     if siblings < 1:
         raise UsageError(f"Expected at least one rollout a task, got siblings={siblings}; try 1.")
     return [(task, number) for task in tasks for number in range(siblings) if (task.id, number) not in done]
@@ -41,7 +41,7 @@ def rollout(
     seed: int = 0,
     on_turns: Callable[[int], object] | None = None,
 ) -> Iterator[Trajectory]:
-    """The trajectories of :func:`play`, for those who need no tokens."""
+    """The trajectories of :func:`play`, without the replies' tokens."""
     return (episode.trajectory for episode in play(venv, policy, todo, seed=seed, on_turns=on_turns))
 
 
@@ -53,14 +53,16 @@ def play(
     seed: int = 0,
     on_turns: Callable[[int], object] | None = None,
 ) -> Iterator[Episode]:
-    """Play ``todo`` in waves as wide as ``venv`` and give the episodes, wave by wave, in the order of ``todo``.
+    """Play ``todo`` in batches of ``venv.num_envs`` and yield the episodes in the order of ``todo``, batch by batch.
 
-    ``on_turns`` is told how many turns were just played (for a progress display). The generator can be dropped at any
-    point: what it has given is complete. ``seed`` goes to the envs and into every trajectory.
+    ``on_turns`` is called after each step with the number of turns just played (for a progress display). The generator
+    may be closed at any point: every yielded episode is complete. ``seed`` is passed to the envs and stored in every
+    trajectory.
     """
     if venv.group_size != 1:
         raise UsageError(
-            f"Expected a vector env with group_size=1, got {venv.group_size}; the assignments say who is whose sibling."
+            f"Expected a vector env with group_size=1, got {venv.group_size}; try group_size=1, "
+            "because the assignments already define the groups."
         )
     for start in range(0, len(todo), venv.num_envs):
         wave = todo[start : start + venv.num_envs]
@@ -76,7 +78,8 @@ def play(
             answers = policy.act(list(turns.values()))
             if len(answers) != len(turns):
                 raise UsageError(
-                    f"Expected {len(turns)} answers from policy {policy.name!r}, got {len(answers)}; one for each turn."
+                    f"Expected {len(turns)} answers from policy {policy.name!r}, got {len(answers)}; "
+                    "try returning one answer per turn."
                 )
             actions: list[str | None] = [None] * venv.num_envs
             for slot, answer in zip(turns, answers, strict=True):
@@ -89,5 +92,5 @@ def play(
                 on_turns(len(turns))
         for slot, trajectory in enumerate(venv.trajectories()):
             played = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
-            # The turn on which an env broke has an answer, and no step.
+            # The turn in which an env broke has a reply but no step.
             yield Episode(played, tuple(replies[slot][: len(played.steps)]))

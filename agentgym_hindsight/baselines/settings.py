@@ -1,4 +1,4 @@
-"""Build settings from plain data (YAML, command line): every value is checked against the type of its field."""
+"""Build settings from plain data (YAML, command line); every value is checked against the type of its field."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def build(kind: type[T], values: Mapping[str, Any], name: str) -> T:
 
 
 def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The values for fields of the dataclass ``kind``, each converted to the type of its field.
+    """Values for the fields of the dataclass ``kind``, each converted to the type of its field.
 
-    Whole numbers become floats and lists become tuples where the field is one. A text becomes a float too, because
-    YAML reads ``1e-6`` as text.
+    If the type of the field is float or tuple, whole numbers become floats and lists become tuples. A text becomes a
+    float too, because YAML reads ``1e-6`` as text.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -55,7 +55,7 @@ def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def mapping(value: Any, name: str) -> dict[str, Any]:
-    """A copy of a mapping of settings; anything else is refused."""
+    """A copy of a mapping of settings; other types raise :class:`UsageError`."""
     if not isinstance(value, Mapping):
         raise UsageError(f"Expected settings by name for {name}, got {value!r}; try {name}.NAME=VALUE.")
     return dict(value)
@@ -67,7 +67,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _converted(value: Any, hint: Any) -> tuple[Any, bool]:
-    """The value as the hint has it, and whether it fits at all."""
+    """The value converted to the type, and whether it fits the type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return value, True
@@ -77,7 +77,7 @@ def _converted(value: Any, hint: Any) -> tuple[Any, bool]:
             if fits:
                 return converted, True
         return value, False
-    if origin is Literal:  # the class itself checks the names, and proposes the nearest
+    if origin is Literal:  # the dataclass checks the name itself and proposes the nearest one
         return value, type(value) in {type(each) for each in arguments}
     if hint is float:
         return _as_float(value)

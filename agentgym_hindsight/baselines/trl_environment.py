@@ -1,4 +1,4 @@
-"""An env as TRL's own trainer wants it: a class for ``GRPOTrainer(environment_factory=…)`` and a dataset of tasks."""
+"""Envs for TRL's own trainer: a class for ``GRPOTrainer(environment_factory=…)`` and a dataset of tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INSTRUCTION", "TRLEnvironment", "to_trl_environment", "trl_dataset", "trl_reward"]
 
-#: How a dataset's rows begin; the task's first observation is put after it.
+#: The prompt of every row of the dataset; TRL appends the first observation of the task.
 INSTRUCTION = (
     "You act in a world by calling the tool `act`, one action a call, and read in its answer what came of it. "
     "Go on until you are told that the episode is over.\n\n"
@@ -26,13 +26,13 @@ INSTRUCTION = (
 
 
 class TRLEnvironment:
-    """One rollout after another, in the shape TRL asks for. Made by :func:`to_trl_environment`, for each rollout one.
+    """An environment with the interface that TRL expects. :func:`to_trl_environment` makes subclasses.
 
-    TRL offers every public method to the model as a tool, except ``reset`` and ``get_reward``: there is one,
-    :meth:`act`. What else is of interest is a property.
+    One instance plays one rollout at a time. TRL offers every public method except ``reset`` and ``get_reward`` to the
+    model as a tool. Therefore :meth:`act` is the only other public method; everything else is a property.
     """
 
-    # Of one subclass all instances play the same.
+    # Shared by all instances of one subclass.
     _stage: ClassVar[Stage]
     _split: ClassVar[str]
     _seed: ClassVar[int]
@@ -44,20 +44,20 @@ class TRLEnvironment:
         self._trajectory: Trajectory | None = None
 
     def reset(self, task_id: str | None = None, **row: Any) -> str:
-        """Start a task and return its first observation, which TRL puts at the end of the prompt.
+        """Start a task and return its first observation, which TRL appends to the prompt.
 
-        ``task_id`` and the rest come from the dataset's row. TRL repeats a row for every rollout of its group, so
-        that siblings play one task. Without an id this is the next task of the walk that the seed gives: the k-th
-        reset of every instance starts the same task, so that siblings play one task then too, as does the whole batch.
+        ``task_id`` and ``row`` come from the row of the dataset. TRL repeats a row for every rollout of its group, so
+        siblings play one task. Without an id, the k-th reset of every instance starts the k-th task of the order that
+        the seed gives. Then siblings play one task too, and so does the whole batch.
         """
         self._trajectory, self._over = Trajectory(task_id or "", env_id=self._stage.env, split=self._split), False
         try:
-            if self._env is None:  # the last one broke
+            if self._env is None:  # the previous episode broke it
                 self._env = self._stage.make(self._split)
             options = {"task_id": task_id} if task_id else {"task": self._next()}
             observation, _ = self._env.reset(seed=self._seed, options=options)
             self._trajectory = self._env.unwrapped.trajectory()
-        except UsageError:  # an id that does not exist is a mistake of the caller
+        except UsageError:  # an unknown id is a mistake of the caller, not a broken rollout
             raise
         except Exception as error:
             return self._broken(error)
@@ -75,20 +75,20 @@ class TRLEnvironment:
         """
         if self._trajectory is None:
             raise ResetNeededError("Expected reset() first, got act() before it; try environment.reset().")
-        if not isinstance(action, str):  # by the model: TRL tells it what is said here, and the episode goes on
+        if not isinstance(action, str):  # TRL shows this message to the model, and the episode continues
             raise UsageError(f"Expected the action as text, got {type(action).__name__}; try a string.")
         if self._over:
             return f"{self._verdict()} Nothing more can be done: do not call this tool again."
         try:
             observation, _, terminated, truncated, _ = self._env.step(action)
             self._trajectory = self._env.unwrapped.trajectory()
-        except Exception as error:  # a bad rollout is data: it ends, and the batch goes on
+        except Exception as error:  # a broken rollout is data: it ends, and the batch continues
             return self._broken(error)
         self._over = terminated or truncated
         return f"{observation}\n\n{self._verdict()}" if self._over else str(observation)
 
     def get_reward(self) -> float | None:
-        """The rewards of the episode so far, added up. None for a broken rollout, which TRL leaves out of its group."""
+        """The sum of the episode's rewards so far. None for a broken rollout, which TRL excludes from its group."""
         trajectory = self.trajectory
         return None if trajectory.broken else trajectory.total_reward
 
@@ -99,9 +99,9 @@ class TRLEnvironment:
 
     @property
     def trajectory(self) -> Trajectory:
-        """The episode so far, as plain data: what hindsight is made from."""
+        """The episode so far, as plain data; hindsight is computed from it."""
         if self._trajectory is None:
-            raise ResetNeededError("Expected an episode to tell of, got none; try environment.reset().")
+            raise ResetNeededError("Expected an episode, got none; try environment.reset().")
         return self._trajectory
 
     def _next(self) -> Task:
@@ -113,7 +113,7 @@ class TRLEnvironment:
 
     def _broken(self, error: Exception) -> str:
         self._trajectory = self.trajectory.replace(broken=f"{type(error).__name__}: {error}", truncated=True)
-        # Made anew at the next reset: nobody knows in what state this one is.
+        # The next reset makes a new env, because the state of this one is unknown.
         with suppress(Exception):
             self._env.close()
         self._over, self._env = True, None
@@ -139,11 +139,11 @@ def to_trl_environment(
 ) -> type[TRLEnvironment]:
     """A class for ``GRPOTrainer(environment_factory=…)``: the model acts by tool calls, the env gives the reward.
 
-    * ``settings``: the env's own arguments.
-    * ``protocol``: how a turn is told, in a tool's answers too. ``act`` takes what the protocol's parser reads: with
-      ``"plain"`` the bare action.
-    * ``reward``: ``"10-won"`` as the papers have it, or ``"native"``.
-    * ``split``, ``seed``: the walk over tasks where a row of the dataset names none; see :func:`trl_dataset`.
+    * ``settings``: arguments of the env.
+    * ``protocol``: the prompt of a turn, also used for the results of tool calls. ``act`` takes what the protocol's
+      parser reads; with ``"plain"``, the bare action.
+    * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
+    * ``split``, ``seed``: the order of tasks if a row of the dataset names none; see :func:`trl_dataset`.
 
     >>> import agentgym_hindsight
     >>> kind = to_trl_environment("ALFWorld-Hindsight-v0", settings={"data": "embedded", "max_steps": 1})
@@ -156,7 +156,7 @@ def to_trl_environment(
     (0.0, 'ALFWorld_Hindsight_v0')
     """
     stage = Stage(env=env_id, settings=dict(settings or {}), protocol=protocol, reward=reward)
-    # TRL logs the reward under the class's name.
+    # TRL logs the reward under the name of the class.
     name = re.sub(r"\W", "_", env_id.rpartition(":")[2])
     return type(name, (TRLEnvironment,), {"_stage": stage, "_split": split, "_seed": seed, "__module__": __name__})
 
@@ -170,10 +170,10 @@ def trl_dataset(
     settings: Mapping[str, Any] | None = None,
     instruction: str = INSTRUCTION,
 ) -> Dataset:
-    """The first ``n`` tasks of a seeded walk over a split (0: all of them) as a dataset that ``GRPOTrainer`` takes.
+    """The first ``n`` tasks of a split in seeded order (0: all tasks), as a dataset for ``GRPOTrainer``.
 
-    Columns: ``prompt``, a chat of one message with the ``instruction``, and ``task_id``, which reaches
-    :meth:`TRLEnvironment.reset`. ``settings`` have to be those of the environment, or its ids are others.
+    Columns: ``prompt``, a chat of one message with the ``instruction``, and ``task_id``, which TRL passes to
+    :meth:`TRLEnvironment.reset`. ``settings`` must be those of the environment; otherwise the ids differ.
     """
     if find_spec("datasets") is None:
         raise MissingExtraError("datasets", "train", "A dataset of tasks")
@@ -185,10 +185,10 @@ def trl_dataset(
 
 
 def trl_reward(environments: Sequence[TRLEnvironment], **_: Any) -> list[float | None]:
-    """A reward function of 1 for a won task and 0 for any other, for ``reward_funcs``.
+    """A reward function for ``reward_funcs``: 1 for a won task, 0 otherwise.
 
-    It is added to the environment's own reward. To *see* the success rate only, give it the weight 0:
-    ``GRPOConfig(reward_weights=[0.0])``. A reward of your own can read ``environment.trajectory`` likewise.
+    TRL adds it to the environment's own reward. To log the success rate without changing the reward, set its weight to
+    0: ``GRPOConfig(reward_weights=[0.0])``. Your own reward functions can read ``environment.trajectory`` too.
     """
     rollouts = [environment.trajectory for environment in environments]
     return [None if rollout.broken else float(rollout.won) for rollout in rollouts]

@@ -1,4 +1,4 @@
-"""Micro-batches by tokens: everything is there once, nothing is larger than it may be."""
+"""Micro-batches under a token budget, and padding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def area(batch: list[Item]) -> int:
 
 @pytest.mark.parametrize("budget", [1, 70, 200, 1000, 10**9])
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_lost_and_the_budget_holds(budget: int, seed: int) -> None:
+def test_every_item_is_in_one_batch_and_the_budget_holds(budget: int, seed: int) -> None:
     given = items(seed, 53)
     batches = pack(given, budget, lambda item: item[1:])
     assert sorted(item for batch in batches for item in batch) == given
@@ -35,11 +35,11 @@ def test_nothing_is_lost_and_the_budget_holds(budget: int, seed: int) -> None:
         assert len(batches) == 53
     if budget == 1000:
         padded, real = sum(map(area, batches)), sum(item[1] + item[2] for item in given)
-        assert padded < 1.5 * real, "similar lengths stand together"
+        assert padded < 1.5 * real, "rows of similar length share a batch"
 
 
-def test_a_rectangle_is_as_wide_as_both_its_longest_sides() -> None:
-    # 9 + 1 and 1 + 9 tokens: a rectangle of both is 18 wide, 36 tokens in all.
+def test_a_batch_is_as_wide_as_its_longest_prompt_and_response() -> None:
+    # 9 + 1 and 1 + 9 tokens: a batch of both is 18 wide and has 36 tokens.
     size = {"a": (9, 1), "b": (1, 9)}.__getitem__
     assert pack("ab", 35, size) == [["a"], ["b"]]
     assert pack("ab", 36, size) == [["a", "b"]]

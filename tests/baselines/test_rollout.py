@@ -1,4 +1,4 @@
-"""Policy × vector env × panel."""
+"""Rollouts of a policy in a vector env over a panel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def play(width: int, workers: int = 0, tasks: list[Task] = TASKS) -> list[Trajec
         return list(rollout(venv, RandomPolicy(1), assignments(tasks, siblings=3)))
 
 
-def test_the_same_rollouts_whatever_the_width_and_the_workers() -> None:
+def test_rollouts_do_not_depend_on_the_number_of_envs_and_workers() -> None:
     one = play(1)
     assert len(one) == 15
     assert play(4) == one
@@ -33,14 +33,14 @@ def test_the_same_rollouts_whatever_the_width_and_the_workers() -> None:
     assert {t.policy for t in one} == {"random"}
 
 
-def test_what_is_done_is_not_played_again() -> None:
+def test_finished_rollouts_are_not_played_again() -> None:
     todo = assignments(TASKS, siblings=2, done={(TASKS[0].id, 0), (TASKS[4].id, 1)})
     assert len(todo) == 8
     assert todo[0] == (TASKS[0], 1)
 
 
 class Crashing:
-    """Goes east, but brings one rollout down."""
+    """Goes east, and crashes one env."""
 
     name = "crashing"
 
@@ -64,7 +64,7 @@ class Silent:
         return []
 
 
-def test_wrong_use_is_answered_with_a_cure() -> None:
+def test_errors() -> None:
     with (
         closing(HindsightVectorEnv(CorridorEnv, 4, group_size=2)) as venv,
         pytest.raises(UsageError, match="group_size"),

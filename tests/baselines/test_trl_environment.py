@@ -1,4 +1,4 @@
-"""Our envs in TRL's own trainer: the manners it asks for, and a run from end to end with a model made on the spot."""
+"""Our envs in TRL's own trainer: the interface it expects, and whole runs with a tiny model."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_episode_without_success() -> None:
     assert [step.action_valid for step in environment.trajectory.steps] == [False, True]
 
 
-def test_without_ids_siblings_walk_together() -> None:
+def test_without_ids_siblings_play_the_same_tasks() -> None:
     kind = to_trl_environment(CORRIDOR, seed=5)
     one, other = kind(), kind()
     for environment in (one, other):
@@ -80,13 +80,13 @@ def test_without_ids_siblings_walk_together() -> None:
     for _ in range(11):
         one.reset()
         seen.add(one.trajectory.task_id)
-    assert len(seen) == 12, "every task once before any comes twice"
+    assert len(seen) == 12, "every task is played once before any is repeated"
     different = to_trl_environment(CORRIDOR, seed=6)()
     different.reset()
     assert different.trajectory.task_id != other.trajectory.task_id
 
 
-def test_other_protocols_take_whole_responses() -> None:
+def test_a_tagged_protocol_takes_whole_responses() -> None:
     environment = corridor(protocol="verl-agent-2025")
     assert "<action>" in environment.reset()
     environment.act("<think>on</think><action>east</action>")
@@ -94,7 +94,7 @@ def test_other_protocols_take_whole_responses() -> None:
     assert environment.trajectory.steps[0].action_span == (25, 29)
 
 
-def test_hindsight_can_be_had() -> None:
+def test_hindsight_from_the_trajectories() -> None:
     kind = to_trl_environment(CORRIDOR)
     row = {"task_id": CorridorBackend().task("train", 1).id}
     winner, loser = kind(), kind()
@@ -123,7 +123,7 @@ def test_a_broken_rollout_is_data() -> None:
     assert trl_reward([environment], prompts=[], trainer_state=None) == [1.0]
 
 
-def test_a_start_that_breaks_is_data_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_reset_is_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def fall(self: CorridorBackend, task: object) -> None:
         raise RuntimeError("no floor")
 
@@ -139,18 +139,18 @@ def test_a_start_that_breaks_is_data_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not environment.over
 
 
-def test_mistakes_say_what_to_do() -> None:
+def test_errors() -> None:
     environment = corridor()
     with pytest.raises(ResetNeededError, match=r"Expected reset\(\) first, got act\(\) before it; try"):
         environment.act("east")
-    with pytest.raises(ResetNeededError, match=r"Expected an episode to tell of, got none; try"):
+    with pytest.raises(ResetNeededError, match=r"Expected an episode, got none; try"):
         environment.get_reward()
     with pytest.raises(UnknownNameError, match="Expected a known task id, got 'nobody'"):
         environment.reset(task_id="nobody")
     environment.reset()
     with pytest.raises(UsageError, match="Expected the action as text, got int; try"):
         environment.act(3)  # type: ignore[arg-type]
-    assert environment.act("east"), "the episode goes on"
+    assert environment.act("east"), "the episode continues"
     with pytest.raises(UnknownNameError, match="environment id"):
         to_trl_environment("Corridor-TRL-v9")
 
@@ -171,12 +171,12 @@ def test_a_dataset_of_tasks() -> None:
     assert len(trl_dataset(CORRIDOR, "valid")) == 5
 
 
-# -- the real trainer ----------------------------------------------------------------------------------------------
+# -- TRL's trainer -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    """A byte-level BPE with Qwen3's marks and chat template, which TRL exchanges for its prefix-preserving one."""
+    """A byte-level BPE with Qwen3's special tokens and chat template, which TRL replaces by a prefix-preserving one."""
     pytest.importorskip("trl", reason="needs the extra [train]")
     tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
     from trl.chat_template_utils import qwen3_chat_template
@@ -251,7 +251,7 @@ def make_trainer(model: Any, tokenizer: Any, folder: Path, **changes: Any) -> An
 
 
 class Script:
-    """Stands in for ``model.generate``: the first and third rollout of four walk east to the end, the others dance."""
+    """Replaces ``model.generate``: the first and third rollout of four walk east to the end, the others dance once."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -277,7 +277,7 @@ class Script:
 
 
 @needs_trls_scorer
-@pytest.mark.filterwarnings("ignore")  # of torch, transformers and TRL: theirs to mend
+@pytest.mark.filterwarnings("ignore")  # warnings of torch, transformers and TRL
 def test_trl_trains_on_it(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     model = tiny_model(tokenizer)
@@ -303,7 +303,7 @@ def test_trl_trains_on_it(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.Mo
 
     assert len(seen) == 2
     for rollouts in seen:
-        group = Group(rollouts)  # TRL's group is ours: one task
+        group = Group(rollouts)  # Group checks that all rollouts are of one task
         assert [rollout.won for rollout in group] == [True, False, True, False]
         assert [len(rollout) for rollout in group] == [int(rollouts[0].category[5:]), 1] * 2
     assert seen[0][0].task_id != seen[1][0].task_id
@@ -322,7 +322,7 @@ def test_trl_trains_on_it(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.Mo
 @needs_trls_scorer
 @pytest.mark.filterwarnings("ignore")
 def test_trl_trains_without_a_dataset(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With TRL's own sampling: a model that knows nothing calls no tool, and is scored all the same."""
+    """With TRL's own sampling: an untrained model calls no tool and gets the reward 0."""
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     trainer = make_trainer(
         tiny_model(tokenizer),

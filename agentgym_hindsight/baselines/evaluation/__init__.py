@@ -1,0 +1,1 @@
+"""Evaluation of policies on panels of tasks, with confidence intervals. Needs no torch."""

@@ -1,4 +1,4 @@
-"""How sure a figure is: Wilson's interval of one run's share of successes, Student's interval of a mean over seeds."""
+"""Confidence intervals: Wilson's for the success rate of one run, Student's t for a mean over seeds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class MeanInterval(NamedTuple):
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion: honest for small n and near 0 and 1.
+    """Wilson's score interval of a proportion. Its coverage is good for small n and near 0 and 1.
 
     >>> low, high = wilson(8, 10)
     >>> round(low, 4), round(high, 4)
     (0.4902, 0.9433)
     """
     if trials < 0 or not 0 <= successes <= trials:
-        raise UsageError(f"Expected 0 ≤ successes ≤ trials, got {successes} of {trials}.")
+        raise UsageError(f"Expected 0 ≤ successes ≤ trials, got {successes} of {trials}; try 8 of 10.")
     _check(confidence)
     if trials == 0:
         return 0.0, 1.0
@@ -36,14 +36,14 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     share, scale = successes / trials, 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / scale
     half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    # At the ends rounding would leave 1e-17 of doubt where there is none.
+    # At 0 and at n successes the bound is exactly 0 or 1; rounding would leave an error of 1e-17.
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
 
 
 def t_interval(values: Iterable[float], confidence: float = 0.95) -> MeanInterval:
-    """The mean of runs with different seeds, and half the width of its interval.
+    """The mean of runs with different seeds, and half the width of its confidence interval.
 
-    One run says nothing of how runs differ: the half-width is infinite.
+    For one run the half-width is infinite, because the variance between runs is unknown.
 
     >>> mean, half = t_interval([0.5, 0.6, 0.7])
     >>> round(mean, 4), round(half, 4)
@@ -51,7 +51,7 @@ def t_interval(values: Iterable[float], confidence: float = 0.95) -> MeanInterva
     """
     sample = [float(value) for value in values]
     if not sample or not all(map(isfinite, sample)):
-        raise UsageError(f"Expected one number or more, all finite, got {sample}; try leaving out the runs that broke.")
+        raise UsageError(f"Expected one number or more, all finite, got {sample}; try leaving out broken runs.")
     if len(sample) == 1:
         return MeanInterval(sample[0], inf)
     half = t_quantile(len(sample) - 1, confidence) * stdev(sample) / sqrt(len(sample))
@@ -68,7 +68,8 @@ def t_quantile(freedom: int, confidence: float = 0.95) -> float:
     if freedom < 1:
         raise UsageError(f"Expected at least one degree of freedom, got {freedom}; try two values or more.")
     _check(confidence)
-    # In the angle θ = arctan(t/√ν) the probability is a finite sum that grows with θ: halving finds it to the last bit.
+    # As a function of the angle θ = arctan(t/√ν) the probability is a finite sum that increases with θ, so 60 bisection
+    # steps find θ to float64 precision.
     low, high = 0.0, pi / 2
     for _ in range(60):
         middle = (low + high) / 2

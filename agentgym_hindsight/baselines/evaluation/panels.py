@@ -1,4 +1,4 @@
-"""A policy on a stage over a panel: what training, the command line and the tests all call an evaluation."""
+"""Evaluate a policy on a stage over a panel of tasks. Training, the command line and the tests all use this module."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from agentgym_hindsight.wrappers import PARSERS, format_response
 
 __all__ = ["Formatted", "evaluate_policy", "play_panel"]
 
-#: They answer with bare actions, which a stage's parser would not take for any.
+#: These policies return bare actions, which the parser of a stage would refuse.
 _SCRIPTED = (ExpertPolicy, SeekingExpert, RandomPolicy, ReplayPolicy, SearchAndBuyFirst)
 
 
 class Formatted:
-    """A policy of bare actions, speaking as a parser wants to be spoken to.
+    """Wraps a policy of bare actions and writes each action in the format of a parser.
 
     >>> view = TurnView("1f", 0, 0, "", {"admissible_actions": ("look",)})
     >>> Formatted(RandomPolicy(), "verl-agent-2025").act([view])
@@ -43,7 +43,7 @@ class Formatted:
 
     @property
     def needs_expert(self) -> bool:
-        """Whether the policy inside reads ``info["expert_action"]``."""
+        """Whether the wrapped policy reads ``info["expert_action"]``."""
         return bool(getattr(self.policy, "needs_expert", False))
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
@@ -62,10 +62,10 @@ def play_panel(
     done: Collection[tuple[str, int]] = frozenset(),
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[Trajectory]:
-    """The rollouts of a panel, one by one as they are finished; ``done`` holds (task id, sibling) pairs to leave out.
+    """Play a panel and yield the rollouts one by one, without the (task id, sibling) pairs in ``done``.
 
-    Scripted policies (expert, random, replay, the shop's rule) get their actions put into the stage's format; wrap
-    one of your own in :class:`Formatted`. ``progress`` is told how many turns were just played.
+    The actions of our scripted policies are written in the format of the stage's parser; wrap your own scripted
+    policies in :class:`Formatted`. ``progress`` is called with the number of turns just played.
     """
     if num_envs < 1:
         raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}; try 64.")
@@ -89,7 +89,7 @@ def evaluate_policy(
     siblings: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[Evaluation, list[Trajectory]]:
-    """Play a whole panel and sum it up; see :func:`play_panel`.
+    """Play a whole panel and summarise it; the arguments are those of :func:`play_panel`.
 
     >>> stage = Stage(settings={"data": "embedded"})
     >>> found, rollouts = evaluate_policy(ExpertPolicy(), stage, stage.panel("valid_unseen", 4))

@@ -1,4 +1,4 @@
-"""What a set of rollouts amounts to: success with intervals, by category and over all."""
+"""Summaries of rollouts: success rates with intervals, by category and over all rollouts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CategoryResult", "Evaluation", "SeedSummary", "evaluate", "over_seed
 
 @dataclass(frozen=True, slots=True)
 class CategoryResult:
-    """Rollouts of one category (or of all)."""
+    """Results of the rollouts of one category, or of all."""
 
     name: str
     rollouts: int
@@ -27,7 +27,7 @@ class CategoryResult:
 
     @property
     def success(self) -> float:
-        """Share of rollouts that won; a broken one did not."""
+        """Share of rollouts that won. A broken rollout counts as lost."""
         return self.won / self.rollouts if self.rollouts else 0.0
 
     @property
@@ -38,7 +38,7 @@ class CategoryResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """``micro`` counts every rollout once; ``macro`` is the plain mean over categories. Papers report either."""
+    """``micro`` counts every rollout once; ``macro`` is the unweighted mean over categories. Papers report either."""
 
     categories: tuple[CategoryResult, ...]
     micro: CategoryResult
@@ -48,7 +48,7 @@ class Evaluation:
         return sum(result.success for result in self.categories) / len(self.categories) if self.categories else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; ``macro`` is there for whoever reads the file, and worked out anew when it is read back.
+        """Plain data for JSON. ``macro`` is written for readers of the file; :meth:`from_dict` ignores it.
 
         >>> found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
         >>> Evaluation.from_dict(found.as_dict()) == found
@@ -62,18 +62,18 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
-        """The inverse of :meth:`as_dict`; keys this release does not know are passed over."""
+        """Read the result of :meth:`as_dict`; unknown keys are ignored."""
         try:
             return cls(tuple(_row(row) for row in document["categories"]), _row(document["micro"]))
         except (KeyError, TypeError, ValueError) as error:
             raise SchemaError(
-                f"Expected an evaluation as Evaluation.as_dict gives it, got {error!r}; try evaluating anew."
+                f"Expected the result of Evaluation.as_dict, got {error!r}; try running the evaluation again."
             ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class SeedSummary:
-    """Several evaluations that differ in their seeds alone: means with the half-widths of their 95 % t-intervals."""
+    """Evaluations that differ only in their seeds: means with the half-widths of their 95 % t intervals."""
 
     seeds: int
     micro: MeanInterval
@@ -84,7 +84,7 @@ class SeedSummary:
 
 
 def over_seeds(evaluations: Sequence[Evaluation]) -> SeedSummary:
-    """Mean ± half-width over seeds; of a single seed the half-width is infinite.
+    """Mean ± half-width over seeds. The half-width of a single seed is infinite.
 
     >>> won, lost = (evaluate([Trajectory("1f", won=won)]) for won in (True, False))
     >>> over_seeds([won, lost, won]).micro.mean
@@ -130,7 +130,7 @@ def _result(name: str, rollouts: list[Trajectory]) -> CategoryResult:
 
 
 def evaluate(trajectories: Iterable[Trajectory]) -> Evaluation:
-    """Sum up rollouts by category and over all."""
+    """Summarise rollouts by category and over all."""
     by_category: dict[str, list[Trajectory]] = {}
     for trajectory in trajectories:
         by_category.setdefault(trajectory.category, []).append(trajectory)

@@ -1,8 +1,8 @@
 """Training methods by name, one a file. Importing this package needs torch.
 
-A method file says what the method changes, in the paper's equations, and holds the credit and the defaults that belong
-to it. Parts that several methods share are in ``credit``, ``signals``, ``divergences`` and ``critics``. The functions
-in ``antisd``, ``factor``, ``sdar`` and ``trial`` belong to methods that have no recipe yet; call them directly.
+A method's file states what the method changes, in the paper's equations, and holds its credit and its defaults.
+Shared parts are in ``credit``, ``signals``, ``divergences`` and ``critics``. The functions in ``antisd``, ``factor``,
+``sdar`` and ``trial`` belong to methods without a recipe; call them directly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A method as values: what a teacher is shown, who the teacher is, which tokens, how, when; and the credit they change.
+"""The definition of a training method: its credit, and five values that describe how a teacher changes the credit.
 
 ========  =======================================  ===========================================================
 value     written as                               meaning
@@ -45,9 +45,9 @@ class Credit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Which tokens the teacher weights: those of the action or of the whole response, and in which turns.
+    """The tokens that the teacher weights: those of the action or of the whole response, and in which turns.
 
-    ``failed`` and ``won`` are the turns of rollouts that ended so; ``invalid`` are turns whose action was refused.
+    ``failed`` and ``won``: turns of failed or won rollouts; ``invalid``: turns whose action was refused.
 
     >>> str(Tokens.parse("action@failed"))
     'action@failed'
@@ -81,7 +81,7 @@ class Reweight:
     """Multiply a token's advantage by (1−λ) + λ·clip(exp(sgn(A)·Δ), 1−clip, 1+clip).
 
     ``mean_one`` (ours) divides the weights by their mean over the row, so that the teacher moves credit between the
-    tokens of a turn and leaves the sum as it is.
+    tokens of a turn without changing its sum.
 
     >>> str(Reweight.parse("reweight:0.2:mean"))
     'reweight:0.2:mean'
@@ -115,12 +115,12 @@ class Reweight:
 
 @dataclass(frozen=True)
 class Method:
-    """A training method as values. Recipes define methods; ``changed`` replaces single values, given as text.
+    """A training method. Recipes are methods with the defaults of a paper; ``changed`` replaces single values.
 
     * ``anchor``: which turns share a state, for step credit and for contexts at ``@anchor``; the release compares
       observations.
-    * ``clip``, ``dual_clip``, ``entropy``, ``kl``: of the policy loss (ratio bounds, upper bound for negative
-      advantages, entropy bonus, k3 penalty to the initial policy).
+    * ``clip``, ``dual_clip``, ``entropy``, ``kl``: parameters of the policy loss (ratio bounds, upper bound for
+      negative advantages, entropy bonus, k3 penalty to the initial policy).
     * ``aux_kl``: adds λ·aux_kl·KL(teacher ‖ policy) over the chosen tokens: the paper's Eq. 14, absent from the
       released code and 0 by default.
     * ``details``: whether feedback includes the reason for a refusal (ours; the genuine environments do not give it).
@@ -188,7 +188,7 @@ class Method:
         return replace(self, **checked(Method, mine, self.name))
 
     def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
-        """``what`` at the place ``where``. A place without a context, or two different places, are refused."""
+        """``what`` with the place ``where``. A place without a context is an error, and so are two different places."""
         if where not in _PLACES:
             raise UnknownNameError("place of a context", where, _PLACES)
         if what is None:
@@ -196,12 +196,12 @@ class Method:
                 raise UsageError(f"Expected a context for where={where!r}, got none; try what='immediate@{where}'.")
             return None
         if isinstance(text, str) and "@" in text and what.where != where:
-            # One of the two may come from a configuration file; neither may be dropped silently.
+            # One of the two may come from a configuration file; neither is dropped silently.
             raise UsageError(f"Expected one place, got what={text!r} and where={where!r}; try the same place for both.")
         return ContextSpec(what.alternatives, where)
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Every value as a text or number, for logs and configuration files; ``changed(**…)`` reads it."""
+        """Every value as text or number, for logs and configuration files; ``changed(**…)`` accepts the result."""
         plain: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -224,7 +224,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """A value of a method from its text; a bare number is the text of a constant schedule."""
+    """A value of a method, parsed if it is text. A number for ``when`` is a constant schedule."""
     if name == "when" and isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
     return _PARSERS[name](value) if name in _PARSERS and isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Checks and casts that the token signals share."""
+"""Checks and casts of the credit functions and the token signals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_shapes(names: str, one: Tensor, other: Tensor) -> None:
         )
 
 
-def check_unit(name: str, value: float) -> None:
+def check_unit(name: str, value: float, example: float = 0.5) -> None:
     """Refuse a value outside of [0, 1]."""
     if not 0 <= value <= 1:
-        raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try 0.5.")
+        raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try {example}.")

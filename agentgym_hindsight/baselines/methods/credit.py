@@ -1,7 +1,7 @@
 """Credit from group statistics: the parts that GRPO, RLOO, GiGPO and HGPO share.
 
-A credit gives every turn of a batch its advantage (B,), before a teacher changes it. Statistics are computed in float64
-on the CPU, because a batch of rows is small, and returned as float32 on the device of the rows.
+A credit computes the advantage (B,) of every turn of a batch, before a teacher changes it. Statistics are computed in
+float64 on the CPU, because a batch of rows is small, and returned as float32 on the device of the rows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
@@ -24,7 +25,6 @@ __all__ = [
     "Statistics",
     "as_float32",
     "as_float64",
-    "check_unit",
     "group_advantages",
     "labels_of",
     "penalised",
@@ -38,7 +38,7 @@ __all__ = [
 Scale = Literal["std", "none"]
 Statistics = Literal["rows", "trajectories"]
 
-#: The released code adds it to standard deviations and to sums of weights.
+#: Added to standard deviations and to sums of weights, as in the released code.
 EPSILON = 1e-6
 #: A deviation below this part of a value is a rounding error of float64.
 ROUNDING = 1e-12
@@ -92,7 +92,7 @@ def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tens
 def step_returns(rows: Rows, gamma: float) -> Tensor:
     """``Σ γ^(k−t) r_k`` over the turns k ≥ t of the row's own rollout, from raw rewards (B,); float64.
 
-    The rows may be in any order. A turn without a row still counts as time: the exponent is the distance in turns.
+    The rows may be in any order. The exponent is the distance in turns, so turns without a row count too.
 
     >>> rows = Rows(
     ...     group=torch.tensor([0, 0]), trajectory=torch.tensor([0, 0]), place=torch.tensor([0, 1]),
@@ -102,7 +102,7 @@ def step_returns(rows: Rows, gamma: float) -> Tensor:
     >>> step_returns(rows, 0.95).tolist()
     [9.5, 10.0]
     """
-    check_unit("gamma", gamma)
+    check_unit("gamma", gamma, example=0.95)
     rewards, found = as_float64(rows.rewards).tolist(), [0.0] * len(rows)
     later: dict[int, tuple[int, float]] = {}  # rollout -> (turn, return) of the next turn
     for trajectory, place, row in reversed(rows_in_order(rows)):
@@ -158,12 +158,6 @@ def as_float32(values: Tensor, rows: Rows) -> Tensor:
     return values.to(rows.returns.device, torch.float32)
 
 
-def check_unit(name: str, value: float) -> None:
-    """Refuse a value outside of [0, 1]."""
-    if not 0 <= value <= 1:
-        raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try 0.95.")
-
-
 def as_float64(values: Tensor) -> Tensor:
-    """What statistics are computed in: float64 on the CPU, without a gradient."""
+    """The values in float64 on the CPU, without their gradient."""
     return values.detach().to("cpu", torch.float64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.credit import as_float64, check_unit
+from agentgym_hindsight.baselines.methods.checks import check_unit
+from agentgym_hindsight.baselines.methods.credit import as_float64
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["gae"]
@@ -14,9 +15,9 @@ __all__ = ["gae"]
 def gae(rewards: Tensor, values: Tensor, dones: Tensor, *, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over (B, T): the advantages, and the targets of the value function (A + V).
 
-    ``dones`` marks the last step of an episode. Nothing propagates back over it, so the content behind it (padding or
-    another episode) has no effect. Nothing follows the last column; if an episode was cut there, add ``gamma`` times
-    the value of the next state to its reward.
+    ``dones`` marks the last step of an episode. Later columns (padding or another episode) do not affect the steps up
+    to it. The last column has no next value; if an episode was cut there, add ``gamma`` times the value of the next
+    state to its reward.
 
     >>> advantages, targets = gae(
     ...     torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.5]]), torch.tensor([[False, True]]), gamma=1.0, lam=1.0
@@ -29,8 +30,8 @@ def gae(rewards: Tensor, values: Tensor, dones: Tensor, *, gamma: float, lam: fl
             f"Expected rewards, values and dones of one shape (B, T), got {tuple(rewards.shape)}, "
             f"{tuple(values.shape)} and {tuple(dones.shape)}; try a value and an end for every reward."
         )
-    check_unit("gamma", gamma)
-    check_unit("lam", lam)
+    check_unit("gamma", gamma, example=0.95)
+    check_unit("lam", lam, example=0.95)
     reward, value, continues = as_float64(rewards), as_float64(values), 1 - as_float64(dones)
     advantages = torch.zeros_like(reward)
     next_value = next_advantage = torch.zeros(len(reward), dtype=torch.float64)

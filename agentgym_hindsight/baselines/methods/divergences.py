@@ -1,4 +1,4 @@
-"""Divergences between two next-token distributions. They are losses: the gradient flows to the student alone."""
+"""Divergences between two next-token distributions, as losses: the gradient flows only to the student."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from agentgym_hindsight.errors import UsageError
 __all__ = ["divergence", "k3"]
 
 
-_FLOOR = -1e4  # for log-probabilities: e^-10000 is 0 and 0 · -10000 is 0, while 0 · -inf is NaN
+_FLOOR = -1e4  # minimum of log-probabilities: e^-10000 is 0 and 0 · -10000 is 0, but 0 · -inf is NaN
 
 
 def divergence(teacher_logits: Tensor, student_logits: Tensor, *, alpha: float, top_k: int | None = None) -> Tensor:
-    """How far the student's next-token distribution is from the teacher's: (…, vocabulary) to (…), per token.
+    """The divergence of teacher and student per token: (…, vocabulary) to (…).
 
-    * ``alpha=0`` is KL(T‖S), ``alpha=1`` KL(S‖T). Between them it is SDPO's generalised Jensen–Shannon divergence
-      ``(1 − α)·KL(S‖M) + α·KL(T‖M)`` with ``M = (1 − α)·S + α·T``, which does not tend to either but to 0.
-    * ``top_k`` looks at the student's k best tokens and gathers all others into one bucket. A k as large as the
-      vocabulary is the whole.
+    * ``alpha=0`` is KL(T‖S) and ``alpha=1`` is KL(S‖T). Values between are SDPO's generalised Jensen–Shannon divergence
+      ``(1 − α)·KL(S‖M) + α·KL(T‖M)`` with ``M = (1 − α)·S + α·T``; it tends to 0 at both ends, not to either KL.
+    * ``top_k`` keeps the student's k most probable tokens and merges all others into one bucket. If k is at least the
+      size of the vocabulary, the divergence is exact.
 
-    Logits and log-probabilities will both do. The gradient flows to the student alone.
+    The inputs are logits or log-probabilities.
 
     >>> student, teacher = torch.tensor([[0.7, 0.2, 0.1]]).log(), torch.tensor([[0.5, 0.4, 0.1]]).log()
     >>> [round(divergence(teacher, student, alpha=alpha).item(), 4) for alpha in (0.0, 0.5, 1.0)]
@@ -49,7 +49,7 @@ def divergence(teacher_logits: Tensor, student_logits: Tensor, *, alpha: float, 
 
 
 def k3(logratio: Tensor) -> Tensor:
-    """``e^(−ℓ) − 1 + ℓ`` with ``ℓ = log π_θ − log π_T``: Skill-SD's loss, never below 0. It carries the gradient of ℓ.
+    """``e^(−ℓ) − 1 + ℓ`` with ``ℓ = log π_θ − log π_T``: Skill-SD's loss, which is ≥ 0. The gradient flows through ℓ.
 
     >>> [round(value, 4) for value in k3(torch.tensor([-0.5, 0.0, 0.5])).tolist()]
     [0.1487, 0.0, 0.1065]
@@ -63,7 +63,7 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _with_tail(best: Tensor) -> Tensor:
-    """Log-probabilities of some tokens, and behind them that of all others together."""
-    # log(1 − Σp). Rounding may bring Σp to 1 or over it: a tail of the dtype's grain is then as good as none.
+    """The log-probabilities of some tokens, followed by that of all other tokens together."""
+    # log(1 − Σp). Rounding may make Σp ≥ 1; the tail is then set to about the machine epsilon, which is practically 0.
     covered = best.logsumexp(-1, keepdim=True).clamp(max=-torch.finfo(best.dtype).eps)
     return torch.cat([best, (-torch.expm1(covered)).log()], dim=-1)

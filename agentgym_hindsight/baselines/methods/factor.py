@@ -1,4 +1,4 @@
-"""FACTOR: weights of the tokens of one action."""
+"""FACTOR (arXiv 2608.07118): weights of the tokens of an action, with mean 1."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def factor_weights(
     *,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """FACTOR's weights of the tokens of one action, of mean one: ``(1 − η) + η·L·softmax(sgn(A)·clip(Δ)/τ)``.
+    """FACTOR's weights of the tokens of an action, with mean 1: ``(1 − η) + η·L·softmax(sgn(A)·clip(Δ)/τ)``.
 
-    ``gaps`` is (…, L), one action a row; ``advantage_sign`` one number or (…,), of which only the sign counts. Where
-    actions differ in length, ``mask`` says which tokens are theirs, and the others have weight 1.
+    ``gaps`` is (…, L), one action per row. ``advantage_sign`` is a number or has shape (…,); only its sign is used.
+    ``mask`` (…, L) marks the tokens of the actions if these differ in length; other tokens have weight 1.
 
     >>> [round(weight, 4) for weight in factor_weights(-1, torch.tensor([0.0, 2.0, -2.0]), eta=0.42).tolist()]
     [0.7278, 0.6, 1.6722]
@@ -43,5 +43,5 @@ def factor_weights(
     mask = torch.ones_like(delta, dtype=torch.bool) if mask is None else mask
     check_mask(mask, delta)
     scores = (sign[..., None] * delta.clamp(-clip, clip) / tau).masked_fill(~mask, -torch.inf)
-    share = scores.softmax(-1)  # not a number where an action has no token at all, and then outside the mask
+    share = scores.softmax(-1)  # NaN for an action without tokens; the mask then excludes the whole row
     return torch.where(mask, (1 - eta) + eta * mask.sum(-1, keepdim=True) * share, 1.0)

@@ -1,6 +1,6 @@
 """GRPO as verl-agent, GiGPO and SERL use it: one row a turn, group statistics over rows.
 
-For the rows of one task, with R the episode's return and n the number of rows of the group::
+For the rows of one task, with R the episode's return::
 
     score = R − penalty · [the turn's action was invalid]
     A     = (score − mean) / (std + 1e-6)          std unbiased; a lone row has mean 0 and std 1

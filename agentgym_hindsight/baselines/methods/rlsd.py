@@ -1,4 +1,4 @@
-"""RLSD (arXiv 2604.03128): the policy, shown the answer, weights every token of its own response.
+"""RLSD (arXiv 2604.03128): the policy, with a solution in its prompt, weights every token of its response.
 
 With c a successful rollout of the same task, and the current policy as the teacher::
 
@@ -6,8 +6,8 @@ With c a successful rollout of the same task, and the current policy as the teac
     w_t = exp(sgn(A) · Δ_t)                                                 Eq. 14
     Â_t = A · [ (1−λ) + λ · clip(w_t, 1−ε, 1+ε) ]                           ε = 0.2
 
-λ falls from 0.5 to 0 over 50 updates. In the paper the context is the reference answer of a maths problem. An agent has
-no such answer, so a successful sibling takes its place, as in the agentic re-implementations. A is GRPO's.
+λ decays from 0.5 to 0 over 50 updates. In the paper the context is the reference answer of a maths problem. An agent
+has no such answer; as in the agentic re-implementations, a successful sibling replaces it. A is GRPO's.
 """
 
 from __future__ import annotations

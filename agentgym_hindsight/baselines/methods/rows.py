@@ -1,4 +1,4 @@
-"""The turns of a batch as columns: what a credit reads. Tensors are (B,), one value a turn."""
+"""The turns of a batch as columns, the input of a credit. Tensors are (B,), one value per turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Rows:
     """A batch of B turns, in any order.
 
     * ``group``: the task's number; statistics are computed within it.
-    * ``trajectory``: the rollout's number, unique over the batch; ``place``: the turn's number in its rollout.
+    * ``trajectory``: the rollout's number, unique over the batch.
+    * ``place``: the turn's number in its rollout.
     * ``returns``: the undiscounted return of the whole episode, on each of its rows, without penalties.
     * ``rewards``: the turn's own reward.
     * ``invalid``: the turn's action was not understood or not legal.
@@ -58,7 +59,7 @@ class Rows:
         for name in ("returns", "rewards"):
             if not bool(torch.isfinite(getattr(self, name)).all()):
                 raise UsageError(
-                    f"Expected finite {name}, got NaN or infinity; try 0 for what a broken rollout missed."
+                    f"Expected finite {name}, got NaN or infinity; try 0 for missing rewards of a broken rollout."
                 )
         self._check_trajectories()
 

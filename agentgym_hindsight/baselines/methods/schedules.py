@@ -1,4 +1,4 @@
-"""When: coefficients as functions of the number of completed updates, and the short text that names them."""
+"""Schedules: a coefficient as a function of the number of completed updates, and their text form."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _EXAMPLES = "'0.5', '0.5->0/50' or '0.5->0/50@11-49'"
 
 @runtime_checkable
 class Schedule(Protocol):
-    """Anything that gives a coefficient for update ``k``, where ``k`` updates are already done (the first has 0)."""
+    """A function from ``k``, the number of completed updates (0 for the first update), to a coefficient."""
 
     def __call__(self, k: int) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """The same at every update.
+    """The same coefficient at every update.
 
     >>> Constant(0.01)(149), str(Constant(0.01))
     (0.01, '0.01')
@@ -43,7 +43,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class LinearDecay:
-    """``start · max(0, 1 − k/steps)``; from update ``steps`` on exactly 0. ``steps=0`` means no decay at all.
+    """``start · max(0, 1 − k/steps)``, which is exactly 0 from update ``steps`` on. ``steps=0`` means no decay.
 
     The defaults are SERL's and RLSD's.
 
@@ -70,9 +70,9 @@ class LinearDecay:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Another schedule from update ``first`` to update ``last``, both included, and 0 outside.
+    """Another schedule from update ``first`` to update ``last`` (inclusive), and 0 elsewhere.
 
-    The inner schedule is not shifted: it counts from update 0. FACTOR's is
+    The inner schedule is not shifted; it counts from update 0. FACTOR's schedule is
 
     >>> eta = Window(LinearDecay(0.7, 50), 11, 49)
     >>> eta(10), round(eta(20), 6), eta(50), str(eta)
@@ -99,9 +99,10 @@ class Window:
 
 
 def parse_schedule(text: str) -> Constant | LinearDecay | Window:
-    """The schedule that a text names; ``str`` of a schedule is the way back.
+    """Parse the text of a schedule; ``str`` of a schedule gives the text.
 
-    ``"0.5"`` is constant, ``"0.5->0/50"`` falls to 0 in 50 updates, and ``@11-49`` after either confines it to those.
+    ``"0.5"`` is constant, ``"0.5->0/50"`` decays to 0 in 50 updates, and the suffix ``@11-49`` restricts either to
+    these updates.
 
     >>> parse_schedule("0.5->0/50@11-49")
     Window(inner=LinearDecay(start=0.5, steps=50), first=11, last=49)
@@ -134,7 +135,7 @@ def _number(part: str, text: str) -> float:
 
 
 def _whole(part: str, text: str) -> int:
-    # int() would also take '1_0' and '-3'.
+    # int() would also accept '1_0' and '-3'.
     if not (part.strip().isascii() and part.strip().isdigit()):
         raise UsageError(
             f"Expected a whole number of updates for {part.strip()!r}, got the schedule {text!r}; try {_EXAMPLES}."
@@ -143,7 +144,7 @@ def _whole(part: str, text: str) -> int:
 
 
 def _short(value: float) -> str:
-    # repr keeps every digit, so that the text is a faithful copy; a whole number needs no '.0'.
+    # repr keeps every digit, so parsing the text gives the same value; a whole number needs no '.0'.
     return repr(float(value)).removesuffix(".0")
 
 

@@ -1,4 +1,4 @@
-"""SDAR: the gate that selects the tokens whose teacher log-probability is higher."""
+"""SDAR (arXiv 2605.15155): a gate for tokens that the teacher finds likelier than the policy does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["sdar_gate"]
 
 
 def sdar_gate(gap: Tensor, beta: float = 5.0) -> Tensor:
-    """``σ(β·Δ)``, detached: SDAR learns from the teacher where it likes a token better. ``beta=0`` is GRPO+OPSD's half.
+    """``σ(β·Δ)``, detached: the weight of a token in SDAR's imitation loss. ``beta=0`` gives GRPO+OPSD's constant ½.
 
     >>> import torch
     >>> [round(gate, 4) for gate in sdar_gate(torch.tensor([-0.5, 0.0, 0.5])).tolist()]

@@ -1,4 +1,4 @@
-"""SERL (arXiv 2605.19447): the environment's reply to an action weights the tokens of that action.
+"""SERL (arXiv 2605.19447): a teacher that saw the environment's feedback on an action weights the action's tokens.
 
 With c the environment's feedback on the turn (``what``), T a copy of the policy refreshed every 10 updates (``who``)
 and m the tokens between the action's tags (``tokens``)::
@@ -13,7 +13,7 @@ A is GRPO's. k counts policy updates. From k = K on there is no teacher pass, an
 Defaults are the released code's: the feedback is the raw reply (source 1) at every turn, and there is no KL term.
 Options, from the paper and from us:
 
-* ``what="success+immediate"`` and every other composition; ``what="immediate@anchor"``
+* ``what="success+immediate"`` and other compositions; ``what="immediate@anchor"``
 * ``aux_kl=1``: adds λ_k · KL(π_T ‖ π_θ) over the chosen tokens, the paper's Eq. 14 as restated by FACTOR
 * ``anchor="similar"``: anchors that agree by a ratio of 0.95, as in the paper; ``"state"``: true states (ours)
 * ``statistics="trajectories"``: one score a rollout; ``how="reweight:0.2:mean"``: weights of mean one (ours)

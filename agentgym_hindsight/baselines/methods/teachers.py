@@ -1,22 +1,17 @@
-"""Who teaches: the policy itself as it is now, as it was a while ago, as it is on average, or as it was at first.
+"""Which weights the teacher has: the policy's current ones, an earlier copy, a moving average, or the initial ones.
 
-A teacher is a second set of the policy's *trainable* weights, exchanged with the policy's own for the time of a forward
-pass: no second model, only adapters are kept where adapters are trained, and every wrapper around the model stays.
-Where weights are spread over processes, each keeps the teacher's part of its own share.
+``baselines.training.teacher_weights`` holds the weights themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
-from agentgym_hindsight.baselines.training.sharding import own_share, settle
-from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import UnknownNameError, UsageError
 
-__all__ = ["Teacher", "TeacherSpec"]
+__all__ = ["TeacherSpec"]
 
 _KINDS = ("current", "sync", "ema", "frozen")
 
@@ -57,82 +52,6 @@ class TeacherSpec:
         return cls(kind, number)  # type: ignore[arg-type]  # checked above
 
     def __str__(self) -> str:
-        # repr keeps every digit: the text is a faithful copy.
+        # repr keeps every digit, so parsing the text gives the same value.
         value = repr(float(self.value)).removesuffix(".0")
         return f"{self.kind}:{value}" if self.kind in ("sync", "ema") else self.kind
-
-
-class Teacher:
-    """The weights of a teacher. Begins as a copy of the policy; ``current`` keeps no copy at all.
-
-    >>> import torch
-    >>> policy = torch.nn.Linear(1, 1, bias=False)
-    >>> teacher = Teacher(TeacherSpec.parse("sync:2"), policy)
-    >>> before = policy.weight.item()
-    >>> _ = policy.weight.data.add_(1.0)
-    >>> with teacher.acting():
-    ...     policy.weight.item() == before
-    True
-    >>> teacher.after_update(1), teacher.after_update(2)
-    (False, True)
-    """
-
-    def __init__(self, spec: TeacherSpec, model: Any) -> None:
-        self.spec = spec
-        self._model = model
-        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self._copies = (
-            {} if spec.kind == "current" else {name: own_share(p).clone() for name, p in self._parameters.items()}
-        )
-
-    @contextmanager
-    def acting(self) -> Iterator[None]:
-        """Within, the model speaks with the teacher's weights."""
-        self._exchange()
-        try:
-            yield
-        finally:
-            self._exchange()
-
-    def after_update(self, done: int) -> bool:
-        """Told after every policy update how many are done; returns whether the teacher changed."""
-        if self.spec.kind == "sync" and done % int(self.spec.value) == 0:
-            self._blend(1.0)
-            return True
-        if self.spec.kind == "ema":
-            self._blend(self.spec.value)
-            return True
-        return False
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint has to hold."""
-        return {"spec": str(self.spec), "weights": dict(self._copies)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of :meth:`state_dict`."""
-        if state["spec"] != str(self.spec) or state["weights"].keys() != self._copies.keys():
-            raise DamagedDataError(
-                f"Expected a checkpoint of teacher {self.spec} with {len(self._copies)} weights, got "
-                f"{state['spec']} with {len(state['weights'])}; try resuming with the run's own settings."
-            )
-        for name, value in state["weights"].items():
-            self._copies[name].copy_(value)
-
-    def _exchange(self) -> None:
-        if not self._copies:
-            return
-        settle(self._model)
-        for name, copy in self._copies.items():
-            # In place: a wrapper that spreads or flattens weights has views of its own on the same memory.
-            own = own_share(self._parameters[name])
-            kept = own.clone()
-            own.copy_(copy)
-            copy.copy_(kept)
-
-    def _blend(self, rate: float) -> None:
-        for name, copy in self._copies.items():
-            policy = own_share(self._parameters[name])
-            if rate < 1:
-                copy.lerp_(policy, rate)
-            else:
-                copy.copy_(policy)

@@ -1,4 +1,4 @@
-"""TRIAL: weights of the turns of one rollout."""
+"""TRIAL (arXiv 2608.07371): weights of the turns of a rollout."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["trial_weights"]
 
 
 def trial_weights(scores: Tensor, counts: Tensor) -> Tensor:
-    """TRIAL's weight of each turn of a rollout: its score over the mean of the rollout, where tokens count; (…, turns).
+    """TRIAL's weight of each turn (…, turns): its score divided by the token-weighted mean score of the rollout.
 
-    ``scores`` is the mean ``|Δ|`` of a turn and ``counts`` its number of tokens; ``Σ count·weight = Σ count``. A turn
-    without tokens is padding. Padding, and turns of a rollout whose scores are all 0, have weight 1.
+    ``scores`` holds the mean ``|Δ|`` of each turn and ``counts`` its number of tokens, so ``Σ count·weight = Σ count``.
+    A turn without tokens is padding. Padding has weight 1, and so have all turns if all scores of the rollout are 0.
 
     >>> found = trial_weights(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([10, 20, 10]))
     >>> [round(weight, 4) for weight in found.tolist()]

@@ -1,9 +1,10 @@
-"""An expert of ALFWorld that searches as a player has to: what nobody has seen yet it does not know.
+"""An ALFWorld expert without hidden information: it searches for objects that no observation has shown yet.
 
-The env's own expert sees through cupboards. Whoever imitates it learns where things lie, house by house, and is lost in
-a house it never saw. Here its advice is kept wherever it speaks of what was seen or what the task names; where it walks
-straight to a thing behind a closed door, the places of that kind are visited one after the other instead. The kind is
-still the right one: over many houses that teaches which kinds are likely, and nothing about any one of them.
+The env's own expert knows what is inside closed receptacles. A policy that imitates it memorises the object positions
+of the training houses and fails in other houses. This expert follows the env's expert whenever the advice concerns
+something already seen or a place named in the task. If the advice goes to an unvisited place, it visits the places of
+the same kind in order of their numbers instead. The kind is still the correct one, so demonstrations over many houses
+teach which kinds are likely, and nothing about a single house.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ __all__ = ["Seeker", "SeekingExpert"]
 
 _GO = "go to "
 _HELD = ("move ", "put ")
-#: A lamp is looked for with full hands; everything else that is carried goes to a place the task names.
+#: These tasks search for a lamp while carrying an object. In all others a carried object goes to a place that the task
+#: names.
 _LAMP_TASKS = ("examine ", "look at ")
 
 
 class Seeker:
-    """One rollout's view: which places it has been to, and what the expert would advise who knows no more.
+    """The search state of one rollout: the places visited so far, and the advice that uses only what was seen.
 
     >>> seeker = Seeker("put a mug in desk.")
     >>> seeker.advise("go to drawer 2", ("go to desk 1", "go to drawer 1", "go to drawer 2"))
@@ -38,7 +40,7 @@ class Seeker:
         self._visited: set[str] = set()
 
     def advise(self, expert: str, legal: Sequence[str]) -> str:
-        """What to do, given what an expert would do who sees everything."""
+        """The action to take, given the advice of an expert with full information."""
         place = expert.removeprefix(_GO)
         if not expert.startswith(_GO) or place in self._visited:
             return expert
@@ -55,7 +57,7 @@ class Seeker:
         return min(fresh, key=_number, default=expert)
 
     def went(self, action: str) -> None:
-        """Note a walk that was made."""
+        """Record a "go to" action as a visit; other actions are ignored."""
         if action.startswith(_GO):
             self._visited.add(action.removeprefix(_GO))
 
@@ -66,7 +68,7 @@ def _number(action: str) -> int:
 
 
 class SeekingExpert:
-    """Plays by a :class:`Seeker`'s advice. Needs an env made with ``expert=True``."""
+    """Plays the advice of one :class:`Seeker` per rollout. Needs an env made with ``expert=True``."""
 
     name = "seeking-expert"
     world = "alfworld"
@@ -84,16 +86,16 @@ class SeekingExpert:
         return action
 
     def advice(self, turn: TurnView) -> str:
-        """What this rollout should do now; "" where the expert knows no way."""
+        """The action this rollout should take now; "" if the env's expert has no advice."""
         info: Mapping[str, Any] = turn.info
         if "expert_action" not in info:
-            raise UsageError("Expected an env with an expert, got none; try expert=True.")
+            raise UsageError("Expected info['expert_action'], got none; try an env made with expert=True.")
         if turn.step == 0 or (turn.task_id, turn.sibling) not in self._seekers:
             self._seekers[turn.task_id, turn.sibling] = Seeker(info["goal"])
         seeker = self._seekers[turn.task_id, turn.sibling]
         return seeker.advise(info["expert_action"], info["admissible_actions"])
 
     def went(self, turn: TurnView, action: str) -> None:
-        """Note what this rollout does next, where it is legal."""
+        """Record the next action of this rollout if it is admissible."""
         if action in turn.info["admissible_actions"]:
             self._seekers[turn.task_id, turn.sibling].went(action)

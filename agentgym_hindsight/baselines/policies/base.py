@@ -1,4 +1,4 @@
-"""What a policy is: prompts in, replies out, a batch at a time."""
+"""The interface of policies: a batch of turns in, one reply per turn out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Policy", "Reply", "TurnView", "at_home"]
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """One rollout that waits for its next action."""
+    """The current turn of one rollout: what a policy needs to choose the next action."""
 
     task_id: str
     sibling: int
@@ -24,10 +24,10 @@ class TurnView:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered, with the very tokens it read and wrote: a trainer never tokenizes a reply again.
+    """A policy's reply, with the exact prompt and response tokens, so that no trainer tokenizes a text again.
 
-    ``logprobs`` are those of ``response_ids`` under the distribution they were drawn from (temperature included).
-    ``finished`` is False where the token limit cut the reply. A policy without tokens leaves them empty.
+    ``logprobs`` are the log-probabilities of ``response_ids`` under the sampling distribution (temperature included).
+    ``finished`` is False if the token limit cut the reply. A policy without tokens leaves the token fields empty.
 
     >>> Reply("look").response_ids
     ()
@@ -41,7 +41,7 @@ class Reply:
 
 
 class Policy(Protocol):
-    """Anything that answers a batch of turns, in the same order: by texts, or by :class:`Reply` where it knows more."""
+    """Maps a batch of turns to replies in the same order: texts, or :class:`Reply` with tokens."""
 
     @property
     def name(self) -> str: ...
@@ -49,7 +49,7 @@ class Policy(Protocol):
 
 
 def at_home(policy: Policy, world: str) -> None:
-    """Refuse a policy that knows one world alone (its ``world``) in another: there it would lose every game."""
+    """Raise :class:`UsageError` if the policy is written for one world (its ``world``) and this is another one."""
     own = getattr(policy, "world", world)
     if own != world:
-        raise UsageError(f"Expected {policy.name} in its own world, {own}, got {world}; try expert or random.")
+        raise UsageError(f"Expected the world {own} for the policy {policy.name}, got {world}; try expert or random.")

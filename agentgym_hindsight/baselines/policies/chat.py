@@ -1,4 +1,4 @@
-"""A turn's prompt as the tokens a model reads: chat template, length limit, and the way back to text."""
+"""Prompts to token ids with a chat template and a length limit, and token ids back to text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["PromptEncoder"]
 
 
 class PromptEncoder:
-    """Turns prompts into token ids with a tokenizer's own chat template, each at most ``max_tokens`` long.
+    """Encodes prompts with the tokenizer's chat template, each to at most ``max_tokens`` tokens.
 
-    A prompt that is too long loses the middle of its text, with a marker; the template around it is never cut. (The
-    release cuts the right end, and with it the header of the answer.) ``cut`` counts how often that happened.
+    The middle of a prompt that is too long is replaced by a marker; the template around it is never cut. (The released
+    code cuts the right end, which includes the header of the answer.) ``cut`` counts the shortened prompts.
 
-    ``template`` goes to the chat template, ``{"enable_thinking": False}`` for instance.
+    ``template`` holds arguments of the chat template, for instance ``{"enable_thinking": False}``.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:
@@ -29,14 +29,14 @@ class PromptEncoder:
             )
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
         self.cut = 0
-        #: Tokens of the template around an empty prompt.
+        #: Number of tokens of the template with an empty prompt.
         self.overhead = len(self._ids([self.text("")])[0])
         if max_tokens <= self.overhead:
             raise UsageError(f"Expected more than {self.overhead} tokens a prompt, got {max_tokens}; try 2048.")
         self._count = lru_cache(maxsize=256)(lambda text: len(self._ids([text])[0]))
 
     def text(self, prompt: str) -> str:
-        """The prompt in its template, up to where the answer begins."""
+        """The prompt in the chat template, up to the start of the answer."""
         chat = [{"role": "user", "content": prompt}]
         rendered: str = self.tokenizer.apply_chat_template(
             chat, tokenize=False, add_generation_prompt=True, **self.template
@@ -44,11 +44,11 @@ class PromptEncoder:
         return rendered
 
     def encode(self, prompt: str) -> tuple[int, ...]:
-        """One prompt's tokens."""
+        """The tokens of one prompt."""
         return self.encode_all([prompt])[0]
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Many prompts' tokens; a batch is far cheaper than one by one."""
+        """The tokens of many prompts, in one call of the tokenizer, which is much faster than one by one."""
         if not prompts:
             return []
         encoded = self._ids([self.text(prompt) for prompt in prompts])
@@ -58,20 +58,20 @@ class PromptEncoder:
         ]
 
     def tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Many prompts' tokens, however many: for callers that know how to shorten a text themselves."""
+        """The tokens of many prompts without the length limit, for callers that shorten texts themselves."""
         return self._ids([self.text(prompt) for prompt in prompts]) if prompts else []
 
     def count(self, text: str) -> int:
-        """How many tokens a piece of text has (for context budgets)."""
+        """The number of tokens of a piece of text (for context budgets)."""
         return self._count(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of response tokens; special ones such as the end of the turn have none."""
+        """The text of response tokens, without special tokens such as the end of the turn."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        # The template has written every special token there is to be.
+        # The chat template already contains all special tokens.
         encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return [tuple(ids) for ids in encoded]
 
@@ -84,8 +84,8 @@ class PromptEncoder:
             excess = len(ids) - self.max_tokens
             if excess <= 0:
                 return ids
-            room -= excess  # pieces and their sum differ by a token or two at the seams
-        # Not even the marker has room: as much of the prompt as fits, without one.
+            room -= excess  # token counts of pieces do not add up exactly where pieces join
+        # There is no room for the marker: keep the longest beginning of the prompt that fits, without a marker.
         low, high = 0, len(prompt)
         while high - low > 1:
             middle = (low + high) // 2

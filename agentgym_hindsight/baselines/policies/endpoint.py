@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server as a policy: one request a turn, many turns side by side."""
+"""A model behind an OpenAI-compatible server as a policy: one request per turn, many requests at once."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from agentgym_hindsight.tasks import seeded_int
 __all__ = ["EndpointPolicy"]
 
 _LOG = logging.getLogger(__name__)
-#: Batches without a single answer after which the server counts as gone: going on would only record silence.
+#: After this many batches in a row without any answer, the server counts as unavailable: further turns would only
+#: record empty replies.
 _SILENT_BATCHES = 3
 
 
 class EndpointPolicy:
-    """Asks a chat model for each turn's reply.
+    """Requests the reply of each turn from a chat model.
 
-    * ``base_url``, ``model``: an OpenAI-compatible server, up to and including ``/v1``.
-    * ``api_key_env``: the *name* of the environment variable that holds the key; without it no key is sent. The key is
-      read at each batch and kept nowhere.
-    * ``temperature``, ``max_tokens``: how a reply is drawn, and how long it may be.
-    * ``concurrency``: requests under way at once.
-    * ``timeout_s``, ``retries``, ``backoff_s``: how long to wait for a reply; how often to repeat a request that met a
-      busy or broken server; the first pause, doubled each time (``Retry-After`` makes it longer).
-    * ``seed``: sent with each request, mixed with the task, the sibling and the turn, so that siblings differ and the
-      batch does not matter; servers that honour seeds then repeat themselves. ``None`` sends none.
+    * ``base_url``: the address of an OpenAI-compatible server, up to and including ``/v1``; ``model``: its model.
+    * ``api_key_env``: the *name* of the environment variable that holds the key; if it is not set, no key is sent. The
+      key is read for each batch and never stored.
+    * ``temperature``, ``max_tokens``: sampling temperature and maximum length of a reply.
+    * ``concurrency``: number of requests at the same time.
+    * ``timeout_s``: time limit of a request. ``retries``: how often a request is repeated if the server is busy or
+      fails. ``backoff_s``: the first pause before a retry; it doubles each time (``Retry-After`` can make it longer).
+    * ``seed``: mixed with the task, the sibling and the turn and sent with each request. Siblings differ, the batch has
+      no influence, and a server that supports seeds gives the same replies again. ``None`` sends no seed.
     * ``system``: a system message before every prompt.
-    * ``extra_body``: what the server wants besides; a value of ``None`` leaves that key out, so
+    * ``extra_body``: further fields of the request. The value ``None`` removes a field, so
       ``{"max_tokens": None, "max_completion_tokens": 512}`` renames one.
 
-    A turn whose request finally fails gets an empty reply, which the env takes for an invalid action, and is counted in
-    ``failures``. Where nothing was ever answered, or nothing any more, :class:`~agentgym_hindsight.errors.BackendError`
-    says why. Keep it open over many batches and close it, or use it in a ``with`` statement.
+    If a request fails after all retries, the turn gets an empty reply, which the env treats as an invalid action, and
+    ``failures`` counts it. If no request has ever been answered, or several batches in a row get no answer,
+    :class:`~agentgym_hindsight.errors.BackendError` states the cause. Use one instance for many batches and close it,
+    or use it in a ``with`` statement.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class EndpointPolicy:
         self.model, self.temperature, self.max_tokens = model, temperature, max_tokens
         self.seed, self.system = seed, system
         self.extra_body = dict(extra_body or {})
-        #: Turns that got no answer.
+        #: Number of turns without an answer.
         self.failures = 0
         self._answered, self._silent = False, 0
 
@@ -83,7 +85,7 @@ class EndpointPolicy:
         return f"endpoint:{self.model}"
 
     def close(self) -> None:
-        """Close the connections; closing twice does no harm."""
+        """Close the connections. Calling it twice is allowed."""
         self.server.close()
 
     def __enter__(self) -> EndpointPolicy:
@@ -97,10 +99,10 @@ class EndpointPolicy:
         self._count([answer for answer in answers if not isinstance(answer, Reply)], len(turns))
         return [answer if isinstance(answer, Reply) else Reply("") for answer in answers]
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- private ------------------------------------------------------------------------------------------------------
 
     def _count(self, errors: Sequence[Exception], asked: int) -> None:
-        """One failure is data; a server that answers nobody is not."""
+        """Count failed requests; raise :class:`BackendError` if the server seems unavailable."""
         if not asked:
             return
         if errors and not self.failures:
@@ -109,7 +111,8 @@ class EndpointPolicy:
         if len(errors) < asked:
             self._answered, self._silent = True, 0
             return
-        # A refused request (a prompt that is too long, say) may be the only one left of a batch: that is no silence.
+        # A refused request (such as a prompt that is too long) can be the only request of a batch. The server is then
+        # available, so the batch does not count as unanswered.
         self._silent += all(isinstance(error, Busy) for error in errors)
         if not self._answered or self._silent >= _SILENT_BATCHES:
             raise BackendError(
@@ -121,13 +124,13 @@ class EndpointPolicy:
         if isinstance(error, Refused):
             if error.status in (401, 403):
                 return f"checking the key in ${self.server.api_key_env}"
-            return "checking the address (it ends in /v1, as a rule) and the model's name"
+            return "checking the address (it usually ends in /v1) and the model's name"
         return "checking that the server runs, a longer timeout, more retries or less concurrency"
 
     def _ask(self, turn: TurnView) -> Reply | Exception:
         try:
             answer = self.server.ask(self._body(turn))
-        except (Busy, Refused) as error:  # one turn goes without a reply, the batch goes on
+        except (Busy, Refused) as error:  # this turn gets an empty reply, and the batch continues
             return error
         return Reply(answer.text, finished=answer.finish != "length")
 

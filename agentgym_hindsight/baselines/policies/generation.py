@@ -1,8 +1,8 @@
-"""Sampling many short replies from one model: a loop over the KV cache that drops finished rows.
+"""Batched sampling from one model: a loop over the KV cache that drops finished rows.
 
-Why not ``model.generate``: it draws from one global stream, so that a rollout depends on its neighbours. Here every row
-brings its own uniform numbers: the same (seed, task, sibling, turn) gives the same reply in any batch, on any number of
-processes, and after a resume. In speed the two are about equal (docs/benchmarks/training-speed.md).
+``model.generate`` draws from one global random stream, so a reply depends on the other rows of the batch. Here every
+row has its own uniform numbers: the same (seed, task, sibling, turn) gives the same reply in any batch, with any number
+of processes, and after a resume. Both are about equally fast (docs/benchmarks/training-speed.md).
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from agentgym_hindsight.baselines.padding import pad_left
-from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.tasks import seeded_int
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("sampling from a model")
+
+import torch  # noqa: E402
+
+from agentgym_hindsight.baselines.padding import pad_left  # noqa: E402
+from agentgym_hindsight.errors import UsageError  # noqa: E402
+from agentgym_hindsight.tasks import seeded_int  # noqa: E402
 
 __all__ = ["Sampled", "sample", "sample_with_generate", "uniforms"]
 
 
 class Sampled(NamedTuple):
-    """The tokens of one reply, the stop token included where it was drawn, and their log-probabilities."""
+    """The tokens of one reply and their log-probabilities; a sampled stop token is included."""
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -31,7 +36,7 @@ class Sampled(NamedTuple):
 
 
 def uniforms(count: int, *key: object) -> npt.NDArray[np.float64]:
-    """``count`` numbers in [0, 1) that depend on the key alone.
+    """``count`` numbers in [0, 1) that depend only on the key.
 
     >>> bool((uniforms(3, "a", 1) == uniforms(4, "a", 1)[:3]).all())
     True
@@ -52,20 +57,20 @@ def sample(
     temperature: float = 1.0,
     batch_tokens: int = 16384,
 ) -> list[Sampled]:
-    """One reply for every prompt, in order. ``draws(i)`` gives prompt i's uniform numbers, one a token.
+    """One reply for every prompt, in order. ``draws(i)`` returns the uniform numbers of prompt i, one per token.
 
-    Prompts are batched by length, at most ``batch_tokens`` tokens (padding and replies included) at once.
-    ``temperature`` 0 takes the likeliest token; log-probabilities are then those at temperature 1.
+    Prompts are batched by length; a batch has at most ``batch_tokens`` tokens, padding and replies included.
+    ``temperature=0`` takes the most probable token; its log-probability is that at temperature 1.
     """
     if temperature < 0:
-        raise UsageError(f"Expected a temperature ≥ 0, got {temperature}; try 1.0, or 0 for the likeliest token.")
+        raise UsageError(f"Expected a temperature ≥ 0, got {temperature}; try 1.0, or 0 for the most probable token.")
     if max_new_tokens < 1:
         raise UsageError(f"Expected max_new_tokens ≥ 1, got {max_new_tokens}; try 64.")
     replies: list[Sampled | None] = [None] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     start = 0
     while start < len(order):
-        # Longest last: the batch is as wide as its last prompt.
+        # Prompts are sorted by length, so the last one decides the width of the batch.
         end = start + 1
         while end < len(order) and (end + 1 - start) * (len(prompts[order[end]]) + max_new_tokens) <= batch_tokens:
             end += 1
@@ -119,7 +124,7 @@ def _sample_batch(
             finished[row] = over
         if step + 1 == max_new_tokens or bool(ended.all()):
             break
-        if bool(ended.any()):  # those that are done leave the batch, and the cache
+        if bool(ended.any()):  # finished rows leave the batch and the cache
             going = (~ended).nonzero().squeeze(-1)
             cache.batch_select_indices(going)
             rows = [rows[i] for i in going.tolist()]
@@ -131,18 +136,18 @@ def _sample_batch(
 
 
 def _cache_name(model: Any) -> str:
-    """What a model calls its KV cache: renamed in transformers 5."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # adapters pass names on
+    """The name of the model's argument for the KV cache, which transformers 5 renamed."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT passes arguments by name
     return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"
 
 
 def _draw(logits: torch.Tensor, numbers: torch.Tensor | None, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens (B,) and their log-probabilities (B,) from logits (B, V): the inverse of the cumulative distribution."""
+    """Tokens (B,) and their log-probabilities (B,) from logits (B, V), by inverting the cumulative distribution."""
     scores = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
     if numbers is None:
         drawn = scores.argmax(-1)
     else:
-        # In float64: with a large vocabulary the sums of float32 would favour early tokens.
+        # In float64: with a large vocabulary, rounding of float32 sums would favour early tokens.
         cumulated = scores.double().exp().cumsum(-1)
         threshold = numbers.unsqueeze(-1) * cumulated[:, -1:]
         drawn = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1).clamp(max=scores.size(-1) - 1)
@@ -161,7 +166,7 @@ def sample_with_generate(
     temperature: float = 1.0,
     batch_tokens: int = 16384,
 ) -> list[Sampled]:
-    """The same by ``model.generate``: the yardstick, and the way for models whose cache the loop does not know."""
+    """As :func:`sample`, with ``model.generate``: for comparison, and for models whose cache the loop cannot use."""
     replies: list[Sampled] = []
     width = max(map(len, prompts), default=1)
     size = max(1, batch_tokens // (width + max_new_tokens))

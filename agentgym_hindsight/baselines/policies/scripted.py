@@ -1,7 +1,7 @@
-"""Policies that need no model: expert, random, replay; and every scripted policy by its name.
+"""Policies without a model: expert, random, replay; and every scripted policy by its name.
 
-Each choice depends on (seed, task, sibling, step) alone, never on which other rollouts share the batch: the same seed
-plays the same episodes in one env or in sixty-four.
+Each choice depends only on (seed, task, sibling, step) and never on the other rollouts of the batch, so the same seed
+gives the same episodes with one env or with 64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PRECISION = 1 << 32
 
 
 class RandomPolicy:
-    """Draws one of the admissible actions.
+    """Draws one of the admissible actions uniformly.
 
     >>> view = TurnView("1f", 0, 0, "", {"admissible_actions": ("go", "look")})
     >>> RandomPolicy(seed=0).act([view, view])
@@ -38,23 +38,24 @@ class RandomPolicy:
         actions = turn.info["admissible_actions"]
         if not actions:
             raise UsageError(
-                "Expected admissible actions to draw from, got none; the random policy needs an env that lists them."
+                "Expected admissible actions to draw from, got none; try an env that lists admissible actions."
             )
         choice: str = actions[seeded_int("random", self.seed, turn.task_id, turn.sibling, turn.step) % len(actions)]
         return choice
 
 
 class ExpertPolicy:
-    """Does what ``info["expert_action"]`` says; with probability ``noise`` it takes a random detour instead.
+    """Plays ``info["expert_action"]``, or a random admissible action with probability ``noise``.
 
-    Needs an env made with ``expert=True``. Where the expert knows no way to win any more it looks around.
+    Needs an env made with ``expert=True``. If the expert has no advice because the task can no longer be won, it plays
+    "look".
     """
 
     needs_expert = True
 
     def __init__(self, seed: int = 0, noise: float = 0.0) -> None:
         if not 0 <= noise <= 1:
-            raise UsageError(f"Expected noise between 0 and 1, got {noise}; try 0.2 for some detours.")
+            raise UsageError(f"Expected noise between 0 and 1, got {noise}; try 0.2 for some random actions.")
         self.seed, self.noise = seed, noise
         self._random = RandomPolicy(seed)
 
@@ -71,12 +72,12 @@ class ExpertPolicy:
             return self._random.act([turn])[0]
         advised: str = turn.info["expert_action"]
         legal = turn.info["admissible_actions"]
-        # Where there is nothing left to win, something harmless: "look" where there is such a thing.
+        # Without advice: "look" if it is admissible or the action set is open, otherwise the first admissible action.
         return advised or ("look" if "look" in legal or not legal else legal[0])
 
 
 class ReplayPolicy:
-    """Repeats recorded actions: of the same sibling where it was recorded, else of the task's first rollout."""
+    """Repeats the recorded actions of the same sibling, or of the task's first rollout if that sibling is missing."""
 
     name = "replay"
 
@@ -95,13 +96,13 @@ class ReplayPolicy:
         if actions is None:
             raise UsageError(f"Expected a recorded rollout of task {turn.task_id}, got none; try another recording.")
         if turn.step >= len(actions):
-            return "look"  # the recording is over, the episode is not: another world or another limit
+            return "look"  # the episode is longer than the recording: another world or another limit
         return actions[turn.step]
 
 
 def scripted_policy(name: str, *, seed: int = 0) -> Policy:
-    """A policy by name: ``expert``, ``expert:0.2`` (with detours), ``seeking-expert``, ``random``, ``replay:FILE`` or
-    ``webshop-rule``."""
+    """A policy by name: ``expert``, ``expert:0.2`` (with 20 % random actions), ``seeking-expert``, ``random``,
+    ``replay:FILE`` or ``webshop-rule``."""
     kind, _, argument = name.partition(":")
     if kind == "random":
         return RandomPolicy(seed)

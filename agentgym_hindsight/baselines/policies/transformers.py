@@ -1,4 +1,4 @@
-"""A transformers model as a policy: CPU or GPU, whatever is there."""
+"""A transformers model as a policy, on a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ __all__ = ["TransformersPolicy"]
 
 
 class TransformersPolicy:
-    """Answers each turn by sampling from a causal language model.
+    """Samples the reply of each turn from a causal language model.
 
-    * ``temperature``: 1.0 samples as in training, 0 takes the likeliest token.
-    * ``seed``: with the task, the sibling and the turn it decides a reply; who else is in the batch does not.
-    * ``batch_tokens``: how many tokens are computed at once.
-    * ``native``: use ``model.generate`` in place of our own loop: slower at small sizes, and neighbours share a
-      random stream, but right for architectures whose cache ours does not know.
+    * ``temperature``: 1.0 samples as in training, 0 takes the most probable token.
+    * ``seed``: together with the task, the sibling and the turn it determines a reply; the rest of the batch has no
+      influence.
+    * ``batch_tokens``: maximum number of tokens in one batch of the model.
+    * ``native``: use ``model.generate`` instead of our own loop. It is slower for small models, and the replies of a
+      batch share one random stream, but it supports architectures whose cache our loop does not support.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class TransformersPolicy:
         self.model, self.encoder = model, encoder
         self.temperature, self.seed, self.max_new_tokens = temperature, seed, max_new_tokens
         self.batch_tokens, self.native, self.name = batch_tokens, native, name
-        #: Tokens read and written so far.
+        #: Number of prompt tokens and of sampled tokens so far.
         self.tokens_read = self.tokens_written = 0
 
     @classmethod
@@ -53,11 +54,11 @@ class TransformersPolicy:
         dtype: str | None = None,
         **options: Any,
     ) -> TransformersPolicy:
-        """Read a model and its tokenizer from a folder (or, where there is a network, from a hub).
+        """Load a model and its tokenizer from a folder, or by name from the Hugging Face hub (needs the network).
 
-        On a GPU the weights are bfloat16, elsewhere float32, unless ``dtype`` says otherwise.
+        The default ``dtype`` of the weights is bfloat16 on a GPU and float32 on a CPU.
         """
-        require_train("a policy of transformers")
+        require_train("loading a transformers model")
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -95,7 +96,7 @@ class TransformersPolicy:
             "batch_tokens": self.batch_tokens,
         }
         training = self.model.training
-        self.model.eval()  # dropout would make the log-probabilities those of another model
+        self.model.eval()  # with dropout the log-probabilities would be those of a different model
         try:
             if self.native:
                 sampled = generation.sample_with_generate(self.model, prompts, seed=self._key(turns), **options)

@@ -1,4 +1,4 @@
-"""Models that vLLM runs: the engine a TRL trainer keeps in step with its weights, and one of its own for evaluation."""
+"""Policies on vLLM: with the engine of a TRL trainer, which has the current weights, or with a separate engine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_token
 
 
 class Encoder(Protocol):
-    """Prompts to tokens and back: :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder`."""
+    """The methods that are used of :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder`."""
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
 
 
 class Generation(Protocol):
-    """What is asked of ``trl.generation.vllm_generation.VLLMGeneration``.
+    """The methods that are used of ``trl.generation.vllm_generation.VLLMGeneration``.
 
-    ``generate`` returns the prompts, the replies, their log-probabilities (a list a token, the sampled one alone with
-    ``logprobs=0``) and whose they are.
+    ``generate`` returns the prompts, the replies, the log-probabilities (a list per token; with ``logprobs=0`` it holds
+    only the sampled token's) and the token ids that they belong to.
     """
 
     def generate(
@@ -34,22 +34,23 @@ class Generation(Protocol):
 
 
 class VLLMPolicy:
-    """Plays with the engine of a TRL trainer, in colocate and in server mode.
+    """Plays with the vLLM engine of a TRL trainer, in colocate and in server mode.
 
-    With a server shared by several processes (and with tensor parallelism, or an engine that sleeps between calls)
-    ``generate`` is a collective: every process must call it equally often with equally many prompts, while episodes end
-    when they please. So each call first agrees on the largest batch and fills up with one-token dummies; and a process
-    whose rollouts are over calls :meth:`drain`, which keeps taking part until nobody plays any more::
+    With a server shared by several processes, with tensor parallelism, or with an engine that sleeps between calls,
+    ``generate`` is a collective call: every process must make the same number of calls with the same number of prompts,
+    although their episodes end at different times. Therefore each call first gathers the largest batch size and pads
+    its own batch with one-token dummy prompts. A process whose rollouts are finished calls :meth:`drain`, which takes
+    part in the calls until all processes are finished::
 
         played = list(rollout(venv, policy, mine))
         policy.drain()
 
-    * ``generation``: TRL's, made with ``logprobs=0``. Its weights are the trainer's affair (``sync_weights``).
-    * ``tokenizer``: tells which tokens end a reply.
-    * ``encoder``: how prompts become tokens; a :class:`~.chat.PromptEncoder` by default.
-    * ``gather``: one list a process -> their sum, on every process; ``accelerate``'s by default.
+    * ``generation``: TRL's object, made with ``logprobs=0``. The trainer updates its weights (``sync_weights``).
+    * ``tokenizer``: gives the tokens that end a reply.
+    * ``encoder``: maps prompts to tokens; a :class:`~.chat.PromptEncoder` by default.
+    * ``gather``: concatenates one list per process, on every process; ``accelerate``'s function by default.
 
-    ``missing_logprobs`` counts tokens whose log-probability the engine could not tell; they are NaN in the reply.
+    ``missing_logprobs`` counts tokens without a log-probability from the engine; these are NaN in the reply.
     """
 
     def __init__(
@@ -81,18 +82,18 @@ class VLLMPolicy:
         ]
 
     def drain(self) -> int:
-        """Keep the other processes company until none of them plays; how many calls that took. Alone: none."""
+        """Take part in collective calls until all processes are finished; returns the number of calls."""
         calls = 0
         while self._collective and self._generate([])[0]:
             calls += 1
         return calls
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- private ------------------------------------------------------------------------------------------------------
 
     def _generate(
         self, prompts: list[list[int]]
     ) -> tuple[int, Sequence[Sequence[int]], Sequence[Sequence[Sequence[float | None]]]]:
-        """The widest batch of all processes, and the replies to one's own prompts."""
+        """The largest batch size of all processes, and the replies to this process's prompts with log-probabilities."""
         mine = width = len(prompts)
         if self._collective and self._gather is not None:
             width = max(self._gather([mine]))
@@ -108,7 +109,7 @@ class VLLMPolicy:
 
     @property
     def _dummy(self) -> int:
-        return min(self.end_ids, default=0)  # any token of the vocabulary will do
+        return min(self.end_ids, default=0)  # any token of the vocabulary works
 
     def _reply(self, prompt: tuple[int, ...], ids: tuple[int, ...], said: Sequence[Sequence[float | None]]) -> Reply:
         logprobs = tuple(_number(token[0] if token else None) for token in said)
@@ -122,11 +123,11 @@ class VLLMPolicy:
 
 
 class VLLMEnginePolicy:
-    """Plays with a plain ``vllm.LLM``; :func:`open_vllm` makes it.
+    """Plays with a ``vllm.LLM``; :func:`open_vllm` makes it.
 
-    Each request has a seed of its own, drawn from ``seed``, the task, the sibling and the turn, so that the batch does
-    not matter (beyond what the kernels' rounding makes of it). ``temperature`` and ``seed`` may be changed between
-    batches: an engine takes minutes to load.
+    Each request has its own seed, computed from ``seed``, the task, the sibling and the turn, so the batch has no
+    influence except for rounding in the kernels. ``temperature`` and ``seed`` may be changed between batches, because
+    loading another engine would take minutes.
     """
 
     def __init__(
@@ -141,7 +142,9 @@ class VLLMEnginePolicy:
         name: str = "vllm",
     ) -> None:
         if temperature < 0 or max_tokens < 1:
-            raise UsageError(f"Expected temperature ≥ 0 and max_tokens ≥ 1, got {temperature} and {max_tokens}.")
+            raise UsageError(
+                f"Expected temperature ≥ 0 and max_tokens ≥ 1, got {temperature} and {max_tokens}; try 0.0 and 512."
+            )
         self.llm, self.encoder, self.name = llm, encoder, name
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
         self._sampling = sampling
@@ -181,24 +184,24 @@ def open_vllm(
     template: Mapping[str, Any] | None = None,
     **engine: Any,
 ) -> VLLMEnginePolicy:
-    """A model in a vLLM engine of its own; needs the extra ``[vllm]`` and a GPU.
+    """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
 
-    ``engine`` goes to ``vllm.LLM``, ``template`` to the chat template. Prompts are shortened to
-    ``max_prompt_tokens`` as for every local model.
+    ``engine`` holds arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
+    ``max_prompt_tokens``, as for every local model.
     """
     try:
         vllm: Any = import_module("vllm")
     except ImportError as error:
         if error.name not in (None, "vllm"):
-            raise  # it is installed and broken: its own error says more
-        raise MissingExtraError("vllm", "vllm", f"Playing {model!r} with vLLM") from None
+            raise  # vllm is installed but broken: its own error is more specific
+        raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     length = max_model_length or max_prompt_tokens + max_tokens
     llm = vllm.LLM(
         model=model,
         gpu_memory_utilization=gpu_memory_utilization,
         max_model_len=length,
         seed=seed,
-        # Log-probabilities of the distribution the tokens are drawn from, temperature included.
+        # Log-probabilities of the sampling distribution, temperature included.
         logprobs_mode="processed_logprobs",
         **engine,
     )
@@ -232,10 +235,10 @@ def _number(logprob: float | None) -> float:
 
 
 def _is_collective(generation: Any) -> bool:
-    """Whether processes must call ``generate`` together."""
+    """Whether ``generate`` is a collective call of all processes."""
     if getattr(getattr(generation, "accelerator", None), "num_processes", 1) < 2:
         return False
-    # A sleeping engine gets its weights back inside of generate; gathering sharded ones is a collective too.
+    # A sleeping engine reloads its weights inside generate; gathering sharded weights is a collective call too.
     return (
         getattr(generation, "mode", "colocate") == "server"
         or getattr(generation, "tensor_parallel_size", 1) > 1

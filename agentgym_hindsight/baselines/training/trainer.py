@@ -31,7 +31,6 @@ from trl import GRPOConfig, GRPOTrainer
 
 from agentgym_hindsight.baselines.methods import divergences, signals
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.teachers import Teacher
 from agentgym_hindsight.baselines.padding import pack, pad_right
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
@@ -45,6 +44,7 @@ from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.sharding import gathered
+from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows
 from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 from agentgym_hindsight.errors import UsageError

@@ -1,4 +1,4 @@
-"""Intervals against tables."""
+"""Intervals compared with published tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agentgym_hindsight.baselines.evaluation.intervals import t_interval, t_quan
 from agentgym_hindsight.errors import UsageError
 
 
-# Worked by hand from (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n) with z = 1.959964.
+# Computed by hand from (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n) with z = 1.959964.
 @pytest.mark.parametrize(
     ("won", "n", "low", "high"),
     [(8, 10, 0.490162, 0.943318), (0, 10, 0.0, 0.277533), (10, 10, 0.722467, 1.0), (50, 100, 0.403832, 0.596168)],
@@ -19,7 +19,7 @@ def test_wilson(won: int, n: int, low: float, high: float) -> None:
     assert wilson(won, n) == pytest.approx((low, high), abs=1e-6)
 
 
-def test_wilson_knows_nothing_without_trials_and_refuses_nonsense() -> None:
+def test_wilson_without_trials_and_with_wrong_arguments() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     with pytest.raises(UsageError, match="3 of 2"):
         wilson(3, 2)
@@ -52,10 +52,10 @@ def test_a_mean_over_seeds() -> None:
     # s = 0.02, so that the half-width is 4.302653 · 0.02 / √3.
     assert t_interval([0.60, 0.62, 0.64]) == pytest.approx((0.62, 0.0496828), abs=1e-6)
     assert t_interval(iter([0.5, 0.5])) == (0.5, 0.0)
-    assert t_interval([0.5]) == (0.5, inf), "one run says nothing of how runs differ"
+    assert t_interval([0.5]) == (0.5, inf), "the variance between runs is unknown"
 
 
-def test_nonsense_is_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     for values in ([], [0.5, nan]):
         with pytest.raises(UsageError, match="all finite"):
             t_interval(values)

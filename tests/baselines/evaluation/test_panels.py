@@ -1,4 +1,4 @@
-"""A policy on a stage over a panel."""
+"""Evaluation of a policy on a stage over a panel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PANEL = CORRIDOR.panel("valid")
 
 
 class Model:
-    """Speaks for itself, as a model does."""
+    """Returns complete replies, as a model does."""
 
     name = "model"
 
@@ -41,7 +41,7 @@ def test_the_expert_wins_under_every_protocol(protocol: str) -> None:
     assert {trajectory.split for trajectory in played} == {"valid_unseen"}
 
 
-def test_the_shops_rule_and_a_replay_of_it() -> None:
+def test_the_webshop_rule_and_a_replay_of_it() -> None:
     stage = Stage("WebShop-Hindsight-v0", {"data": "embedded"})
     panel = stage.panel("test", 6)
     found, played = evaluate_policy(SearchAndBuyFirst(), stage, panel)
@@ -52,13 +52,16 @@ def test_the_shops_rule_and_a_replay_of_it() -> None:
     assert [trajectory.actions for trajectory in replayed] == [trajectory.actions for trajectory in played]
 
 
-def test_who_knows_one_world_is_refused_in_another() -> None:
+def test_a_policy_of_one_world_is_refused_in_another() -> None:
     stage = Stage("AppWorld-Hindsight-v0", protocol="code")
-    with pytest.raises(UsageError, match="search-and-buy-first in its own world, webshop, got appworld; try expert"):
+    with pytest.raises(
+        UsageError,
+        match="Expected the world webshop for the policy search-and-buy-first, got appworld; try expert",
+    ):
         evaluate_policy(SearchAndBuyFirst(), stage, stage.panel("dev", 1))
 
 
-def test_models_are_not_put_into_words() -> None:
+def test_replies_of_models_are_not_formatted() -> None:
     turns = []
     found, played = evaluate_policy(Model(), CORRIDOR, PANEL, siblings=2, progress=turns.append)
     assert found.micro.success == 1.0
@@ -68,14 +71,14 @@ def test_models_are_not_put_into_words() -> None:
     assert evaluate_policy(Model("west"), CORRIDOR, PANEL[:1])[0].micro.success == 0.0
 
 
-def test_the_same_whatever_the_width_and_another_with_another_seed() -> None:
+def test_rollouts_depend_on_the_seed_and_not_on_the_number_of_envs() -> None:
     wide, narrow = (evaluate_policy(RandomPolicy(1), CORRIDOR, PANEL, num_envs=n)[1] for n in (64, 2))
     assert wide == narrow
     assert wide != evaluate_policy(RandomPolicy(2), CORRIDOR, PANEL)[1]
     assert {trajectory.seed for trajectory in evaluate_policy(Model(), CORRIDOR, PANEL, seed=7)[1]} == {7}
 
 
-def test_what_is_done_is_left_out() -> None:
+def test_finished_rollouts_are_left_out() -> None:
     done = {(task.id, 0) for task in PANEL[:-1]}
     assert [trajectory.task_id for trajectory in play_panel(Model(), CORRIDOR, PANEL, done=done)] == [PANEL[-1].id]
     assert list(play_panel(Model(), CORRIDOR, PANEL, done=set.union(done, {(PANEL[-1].id, 0)}))) == []
@@ -91,7 +94,7 @@ def test_formatted() -> None:
         Formatted(RandomPolicy(), "verl-agent")
 
 
-def test_wrong_use_is_answered_with_a_cure() -> None:
+def test_errors() -> None:
     with pytest.raises(UsageError, match="empty"):
         evaluate_policy(Model(), CORRIDOR, PANEL[:0])
     with pytest.raises(UsageError, match="num_envs"):

@@ -1,4 +1,4 @@
-"""Success, by category and over seeds."""
+"""Success rates by category and over seeds."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def test_micro_counts_rollouts_and_macro_counts_categories() -> None:
     assert [row.name for row in found.categories] == ["a", "b"]
 
 
-def test_nothing_is_no_success() -> None:
+def test_no_rollouts() -> None:
     found = evaluate([])
     assert (found.macro, found.micro.success, found.micro.interval) == (0.0, 0.0, (0.0, 1.0))
 
 
-def test_the_interval_is_wilsons() -> None:
+def test_the_interval_is_wilson() -> None:
     assert evaluate([_rollout("a", True), _rollout("a", False)]).micro.interval == wilson(1, 2)
 
 
-def test_an_evaluation_goes_through_json() -> None:
+def test_an_evaluation_survives_json() -> None:
     found = evaluate([_rollout("a", True), _rollout("b", False, 3, broken="died"), _rollout("b", True)])
     document = json.loads(json.dumps(found.as_dict()))
     assert Evaluation.from_dict(document) == found
@@ -57,8 +57,8 @@ def test_an_evaluation_goes_through_json() -> None:
 
 
 @pytest.mark.parametrize("damaged", [{}, {"micro": {}, "categories": []}, {"micro": 3, "categories": None}])
-def test_a_damaged_evaluation_is_said(damaged: dict[str, Any]) -> None:
-    with pytest.raises(SchemaError, match="evaluating anew"):
+def test_a_damaged_evaluation_is_an_error(damaged: dict[str, Any]) -> None:
+    with pytest.raises(SchemaError, match="running the evaluation again"):
         Evaluation.from_dict(damaged)
 
 

@@ -1,10 +1,8 @@
-"""Advantages against hand-worked numbers, against a second implementation in plain Python, and by their properties."""
+"""Credit: values computed by hand, a second implementation in plain Python, and general properties."""
 
 from __future__ import annotations
 
 import statistics as st
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,7 +44,7 @@ def step_returns(rows: Rows, gamma: float) -> torch.Tensor:
     return credit.as_float32(credit.step_returns(rows, gamma), rows)
 
 
-# Every way to call every estimator, for what must hold of all of them.
+# Every credit with its options, for properties that all of them have.
 ESTIMATORS: dict[str, Callable[[Rows], torch.Tensor]] = {
     "grpo": grpo,
     "grpo/trajectories": lambda rows: grpo(rows, statistics="trajectories"),
@@ -80,7 +78,7 @@ def rows_of(
 
 
 def toy() -> Rows:
-    """§16: T1 wins 10 in three turns, T2 fails in five; both begin in s and then stand in a."""
+    """Two rollouts: the first wins 10 in three turns, the second fails in five. Both start in s and then reach a."""
     return rows_of((0, "sab", (0, 0, 10)), (0, "sasac", (0, 0, 0, 0, 0)))
 
 
@@ -113,11 +111,11 @@ def shuffled(rows: Rows, order: torch.Tensor) -> Rows:
     )
 
 
-# ---------------------------------------------------------------- hand-worked numbers
+# ---------------------------------------------------------------- values computed by hand
 
 
 def test_grpo_over_rows() -> None:
-    # mean 3.75, std 5.175492: the long failure weighs more.
+    # mean 3.75, std 5.175492: the long failed rollout weighs more.
     assert grpo(toy()).tolist() == pytest.approx([1.207614] * 3 + [-0.724569] * 5, abs=1e-6)
     assert grpo(toy(), scale="none").tolist() == pytest.approx([6.25] * 3 + [-3.75] * 5)
 
@@ -139,7 +137,7 @@ def test_step_returns() -> None:
     assert step_returns(dense, 1.0).tolist() == [7.0, 6.0, 4.0]
 
 
-def test_a_missing_turn_is_discounted_as_if_it_were_there() -> None:
+def test_step_returns_count_turns_without_a_row() -> None:
     rows = rows_of((0, "abc", (1, 2, 4)))
     gap = shuffled(rows, torch.tensor([0, 2]))
     assert step_returns(gap, 0.5).tolist() == [1 + 0.25 * 4, 4.0]
@@ -152,13 +150,13 @@ def test_gigpo() -> None:
     assert steps == pytest.approx([1.154700, 1.154700, 0] + [-0.577350] * 4 + [0], abs=1e-6)
 
 
-def test_gigpo_by_means_alone() -> None:
+def test_gigpo_without_std() -> None:
     steps = (gigpo(toy(), scale="none") - grpo(toy(), scale="none")).tolist()
     s, a = (6.016667, -3.008333), (6.333333, -3.166667)
     assert steps == pytest.approx([s[0], a[0], 0, s[1], a[1], s[1], a[1], 0], abs=1e-5)
 
 
-def test_gigpo_omega_weighs_the_steps() -> None:
+def test_gigpo_omega_scales_the_step_term() -> None:
     assert torch.equal(gigpo(toy(), omega=0.0), grpo(toy()))
     once, twice = gigpo(toy()) - grpo(toy()), gigpo(toy(), omega=2.0) - grpo(toy())
     assert twice.tolist() == pytest.approx((2 * once).tolist(), abs=1e-6)
@@ -169,45 +167,45 @@ def test_hgpo() -> None:
     assert hgpo(toy(), history=1).tolist() == pytest.approx(expected, abs=5e-5)
 
 
-def test_hgpo_weighs_longer_histories_more() -> None:
+def test_hgpo_gives_longer_histories_more_weight() -> None:
     # Three rollouts; place 1 of the first two shares (s, a), all three share a. Returns at a: 4, 0, 8.
     rows = rows_of((0, "sa", (0, 4)), (0, "sa", (0, 0)), (0, "ta", (0, 8)))
-    # k=1: mean 4, so the first is zero and dropped; k=2: mean 2 over {4, 0}.
+    # k=1: the mean is 4, so the first advantage is 0 and dropped; k=2: the mean of {4, 0} is 2.
     none = hgpo(rows, history=1, scale="none", gamma=1.0)
-    assert none[1].item() == pytest.approx(2.0, abs=1e-5)  # only k=2 counts: zeros are dropped before normalising
+    assert none[1].item() == pytest.approx(2.0, abs=1e-5)  # only k=2 counts: zeros are dropped before normalisation
     assert none[3].item() == pytest.approx((2 * -4 + 3 * -2) / 5, abs=1e-5)  # the code's weights: 2, 3
     paper = hgpo(rows, history=1, scale="none", gamma=1.0, weight_offset=0)
     assert paper[3].item() == pytest.approx((1 * -4 + 2 * -2) / 3, abs=1e-5)  # the paper's: 1, 2
     flat = hgpo(rows, history=1, scale="none", gamma=1.0, alpha=0.0)
     assert flat[3].item() == pytest.approx(-3.0, abs=1e-5)
-    assert none[5].item() == pytest.approx(4.0, abs=1e-5)  # t is nobody else's: k=1 alone
+    assert none[5].item() == pytest.approx(4.0, abs=1e-5)  # no other rollout has t, so only k=1 counts
 
 
-def test_hgpo_base_group_is_the_trajectory_with_weight_one() -> None:
+def test_hgpo_base_group_adds_grpo_with_weight_one() -> None:
     rows = rows_of((0, "sa", (0, 4)), (0, "sa", (0, 0)), (0, "ta", (0, 8)))
     base = grpo(rows, scale="none")[3].item()
     found = hgpo(rows, history=1, scale="none", gamma=1.0, base_group=True)[3].item()
     assert found == pytest.approx((1 * base + 2 * -4 + 3 * -2) / 6, abs=1e-5)
 
 
-def test_rounding_is_no_advantage() -> None:
-    # 0.1 + 0.2 and 0.3 differ in the last bit: as a "non-zero" A_k it would enter the weights and dilute the rest.
-    # k=1 {0.3, 0.1+0.2, …} has nothing to say; k=2 does not exist for first turns.
+def test_rounding_errors_give_no_advantage() -> None:
+    # 0.1 + 0.2 and 0.3 differ in the last bit. If such an A_k counted as non-zero, its weight would dilute the others.
+    # The group {0.3, 0.1 + 0.2} of k=1 has no variance; first turns have no group of k=2.
     rows = rows_of((0, "ab", (0.1, 0.2)), (0, "ac", (0.3, 0.0)), dtype=torch.float64)
     assert hgpo(rows, gamma=1.0).tolist() == [0.0] * 4
     assert gigpo(rows, gamma=1.0).abs().max().item() < 1e-6
 
 
-def test_penalties_hit_the_row_alone() -> None:
+def test_a_penalty_changes_only_its_own_row() -> None:
     rows = rows_of((0, "ab", (0, 1)), (0, "ac", (0, 0)), invalid=[(1, 0)])
     scores = [1.0, 1.0, -0.1, 0.0]
     mean = sum(scores) / 4
     assert grpo(rows, scale="none").tolist() == pytest.approx([score - mean for score in scores])
-    # One score a rollout: its first row's, penalised, for all its rows.
+    # One score per rollout: that of its first row, penalised, for all its rows.
     assert grpo(rows, scale="none", statistics="trajectories").tolist() == pytest.approx([0.55, 0.55, -0.55, -0.55])
     later = replace(rows, invalid=torch.tensor([False, False, False, True]))
     assert grpo(later, scale="none", statistics="trajectories").tolist() == pytest.approx([0.5, 0.5, -0.5, -0.5])
-    # The step return is penalised after discounting: 0.9·1 against 0 − 0.1.
+    # The step return is penalised after discounting: 0.9·1 and 0 − 0.1.
     steps = gigpo(rows, scale="none", gamma=0.9) - grpo(rows, scale="none")
     assert steps.tolist() == pytest.approx([0.5, 0, -0.5, 0], abs=1e-6)
     assert hgpo(rows, scale="none", gamma=0.9).tolist() == pytest.approx([0.5, 0, -0.5, 0], abs=1e-5)
@@ -271,7 +269,7 @@ def plain_steps(rows: Rows, gamma: float, penalty: float) -> list[float]:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("scale", ["std", "none"])
-def test_gigpo_twice_written(seed: int, scale: str) -> None:
+def test_gigpo_equals_a_second_implementation(seed: int, scale: str) -> None:
     rows = some_rows(seed)
     scores = (rows.returns - 0.1 * rows.invalid).tolist()
     episode = plain_by(rows.group.tolist(), scores, scale=scale)
@@ -284,7 +282,7 @@ def test_gigpo_twice_written(seed: int, scale: str) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("offset", [0, 1])
-def test_hgpo_twice_written(seed: int, offset: int) -> None:
+def test_hgpo_equals_a_second_implementation(seed: int, offset: int) -> None:
     rows, alpha = some_rows(seed), 1.5
     returns = plain_steps(rows, 0.95, 0.1)
     history = {}  # (rollout, place) -> anchors so far
@@ -321,7 +319,7 @@ def test_the_order_of_rows_does_not_matter(estimate: Callable[[Rows], torch.Tens
 
 
 @EVERY
-def test_groups_do_not_see_each_other(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_groups_are_independent(estimate: Callable[[Rows], torch.Tensor]) -> None:
     rows = some_rows(5)
     whole = estimate(rows)
     for group in range(3):
@@ -330,22 +328,22 @@ def test_groups_do_not_see_each_other(estimate: Callable[[Rows], torch.Tensor]) 
 
 
 @EVERY
-def test_names_of_groups_and_rollouts_do_not_matter(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_numbers_of_groups_and_rollouts_do_not_matter(estimate: Callable[[Rows], torch.Tensor]) -> None:
     rows = some_rows(6)
     renamed = replace(rows, group=rows.group * -17 + 10**12, trajectory=rows.trajectory * 31 - 5)
     assert torch.allclose(estimate(renamed), estimate(rows), atol=1e-6)
 
 
 @EVERY
-def test_equal_siblings_teach_exactly_nothing(estimate: Callable[[Rows], torch.Tensor]) -> None:
-    # Thirds do not sum up to a round mean: a rounded one would leave 1e-10 of advantage everywhere.
+def test_equal_siblings_have_advantage_zero(estimate: Callable[[Rows], torch.Tensor]) -> None:
+    # The mean of thirds is rounded; subtracting it would leave advantages of about 1e-10.
     rows = rows_of(*[(0, "aaa", (0.0, 0.0, 0.0))] * 3, dtype=torch.float64)
     third = replace(rows, returns=torch.full((9,), 10 / 3, dtype=torch.float64))
     assert estimate(third).tolist() == [0.0] * 9
 
 
 @EVERY
-def test_an_empty_batch_gives_an_empty_answer(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_an_empty_batch_gives_an_empty_result(estimate: Callable[[Rows], torch.Tensor]) -> None:
     found = estimate(rows_of())
     assert (found.shape, found.dtype) == ((0,), torch.float32)
     assert step_returns(rows_of(), 0.9).shape == (0,)
@@ -363,7 +361,7 @@ def test_a_row_alone_in_its_group_has_no_baseline(statistics: str) -> None:
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_answers_are_float32_and_reckoned_more_closely(
+def test_results_are_float32_and_computed_in_float64(
     estimate: Callable[[Rows], torch.Tensor], dtype: torch.dtype
 ) -> None:
     rows = some_rows(3, dtype)  # whole numbers: exact in all three
@@ -377,15 +375,15 @@ def test_answers_are_float32_and_reckoned_more_closely(
 def test_large_returns_keep_their_differences(estimate: Callable[[Rows], torch.Tensor]) -> None:
     rows = some_rows(2, torch.float64)
     rollouts = set(zip(rows.group.tolist(), rows.trajectory.tolist(), strict=True))
-    assert min(Counter(group for group, _ in rollouts).values()) > 1  # else 1e6 would be the advantage
+    assert min(Counter(group for group, _ in rollouts).values()) > 1  # without siblings the advantage would be 1e6
     far = replace(rows, returns=rows.returns + 1e6)
     assert torch.allclose(estimate(far), estimate(rows), atol=1e-4)
 
 
-# ---------------------------------------------------------------- what callers get wrong
+# ---------------------------------------------------------------- errors
 
 
-def test_columns_have_one_length() -> None:
+def test_columns_must_have_the_same_length() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"8 rows.*rewards.*\(7,\).*try"):
         replace(rows, rewards=rows.rewards[:-1])
@@ -395,7 +393,7 @@ def test_columns_have_one_length() -> None:
         replace(rows, group=rows.group[:, None])
 
 
-def test_columns_have_their_kinds() -> None:
+def test_columns_must_have_their_types() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"trajectory.*float32.*\.long\(\)"):
         replace(rows, trajectory=rows.trajectory.float())
@@ -403,7 +401,7 @@ def test_columns_have_their_kinds() -> None:
         replace(rows, invalid=rows.invalid.long())
 
 
-def test_a_broken_number_does_not_spoil_a_group_unseen() -> None:
+def test_returns_and_rewards_must_be_finite() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"finite returns.*try"):
         replace(rows, returns=torch.full((8,), float("nan")))
@@ -411,7 +409,7 @@ def test_a_broken_number_does_not_spoil_a_group_unseen() -> None:
         replace(rows, rewards=torch.full((8,), float("inf")))
 
 
-def test_a_rollout_belongs_to_one_task_and_has_each_turn_once() -> None:
+def test_a_rollout_has_one_group_and_each_turn_once() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"one group.*trajectory 1"):
         replace(rows, group=torch.tensor([0] * 7 + [1]))
@@ -439,13 +437,6 @@ def test_options_are_checked() -> None:
         gae(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool), gamma=1, lam=2)
 
 
-def test_rows_know_their_number() -> None:
+def test_the_length_of_rows_is_the_number_of_turns() -> None:
     assert len(toy()) == 8
     assert len(rows_of()) == 0
-
-
-def test_without_torch_the_answer_is_a_command() -> None:
-    code = "import sys; sys.modules['torch'] = None; import agentgym_hindsight.baselines.methods.credit"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "MissingExtraError" in found.stderr
-    assert "pip install 'agentgym-hindsight[train]'" in found.stderr

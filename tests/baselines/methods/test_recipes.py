@@ -1,4 +1,4 @@
-"""What the papers' released code does by default, as one table."""
+"""The defaults of the papers' released code, as one table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentgym_hindsight.baselines.methods.rloo import LeaveOneOut  # noqa: E402
 from agentgym_hindsight.baselines.methods.rows import Rows  # noqa: E402
 from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
 
-#: Of the policy loss: the same for all.
+#: Parameters of the policy loss, the same for all recipes.
 LOSS = {"clip": 0.2, "dual_clip": 3.0, "entropy": 0.001, "kl": 0.0, "aux_kl": 0.0, "anchor": "observation",
         "details": False}  # fmt: skip
 NO_TEACHER = {"what": "", "when": "0"}
@@ -74,17 +74,17 @@ def test_released_defaults(name: str) -> None:
     wanted = {**LOSS, **TABLE[name]}
     assert {key: plain[key] for key in wanted} == wanted
     if TABLE[name]["what"]:
-        assert plain == wanted, "no value that the table does not name"
+        assert plain == wanted, "the table has every value"
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_file_a_recipe_with_its_equations(name: str) -> None:
+def test_each_recipe_has_one_file_with_its_equations(name: str) -> None:
     path = Path(recipes.__file__).parent / f"{name}.py"
     text = path.read_text(encoding="utf-8")
     assert recipe(name).name == name
     assert " = " in text.split('"""')[1], "the docstring has the equations"
     others = [other for other in RECIPES if other != name and f"methods.{other} " in text.split('"""', 2)[2]]
-    assert others == [], "a recipe imports no other one"
+    assert others == [], "a recipe imports no other recipe"
     with_method = {file.stem for file in path.parent.glob("*.py") if "\nMETHOD = " in file.read_text(encoding="utf-8")}
     assert set(RECIPES) == with_method
 
@@ -121,7 +121,7 @@ def test_every_option_reaches_the_credit(name: str, given: dict[str, Any], wante
         assert not torch.equal(recipe(name).credit(ROWS), wanted)
 
 
-def test_teachers_decay_and_vanish() -> None:
+def test_lambda_decays_to_zero() -> None:
     for name in ("serl", "rlsd"):
         when = recipe(name).when
         assert [when(k) for k in (0, 25, 49, 50, 149)] == [0.5, 0.25, pytest.approx(0.01), 0.0, 0.0]

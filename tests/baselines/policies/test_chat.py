@@ -1,4 +1,4 @@
-"""Prompts as tokens: the template is never cut, and what is cut says so."""
+"""Prompts as tokens: the template is never cut, and a shortened prompt has a marker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shown(encoder: PromptEncoder, ids: tuple[int, ...]) -> str:
     return str(encoder.tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
-def test_a_short_prompt_stands_in_its_template(encoder: PromptEncoder) -> None:
+def test_a_short_prompt_in_its_template(encoder: PromptEncoder) -> None:
     ids = encoder.encode("Now: a room.")
     assert shown(encoder, ids) == "<|user|>Now: a room.<|end|><|assistant|>" == encoder.text("Now: a room.")
     assert encoder.cut == 0
@@ -36,7 +36,7 @@ def test_a_short_prompt_stands_in_its_template(encoder: PromptEncoder) -> None:
 
 @pytest.mark.parametrize("limit", [4, 5, 12, 20, 64, 200])
 @pytest.mark.parametrize("prompt", [LONG, FOREIGN, "a" * 900, "\n" * 900], ids=["long", "foreign", "letters", "lines"])
-def test_the_limit_holds_and_the_template_stays_whole(limit: int, prompt: str) -> None:
+def test_the_limit_holds_and_the_template_is_complete(limit: int, prompt: str) -> None:
     encoder = PromptEncoder(small_tokenizer(), limit)
     ids = encoder.encode(prompt)
     assert len(ids) <= limit
@@ -47,17 +47,17 @@ def test_the_limit_holds_and_the_template_stays_whole(limit: int, prompt: str) -
 
 
 @pytest.mark.parametrize("limit", [64, 200])
-def test_the_middle_is_left_out_with_a_marker(limit: int) -> None:
+def test_a_marker_replaces_the_middle(limit: int) -> None:
     encoder = PromptEncoder(small_tokenizer(), limit)
     ids = encoder.encode(LONG)
     text = shown(encoder, ids)
     assert "characters left out" in text
     assert text.startswith("<|user|>Task: find")
     assert text.endswith("desk 1<|end|><|assistant|>")
-    assert len(ids) > limit - 12, "the room is used"
+    assert len(ids) > limit - 12, "most of the limit is used"
 
 
-def test_exactly_the_limit_is_not_cut(encoder: PromptEncoder) -> None:
+def test_a_prompt_of_exactly_the_limit_is_not_cut(encoder: PromptEncoder) -> None:
     whole = PromptEncoder(small_tokenizer(), 4096).encode(LONG[:300])
     assert PromptEncoder(small_tokenizer(), len(whole)).encode(LONG[:300]) == whole
     short = PromptEncoder(small_tokenizer(), len(whole) - 1)
@@ -65,7 +65,7 @@ def test_exactly_the_limit_is_not_cut(encoder: PromptEncoder) -> None:
     assert short.cut == 1
 
 
-def test_many_prompts_are_encoded_as_each_alone(encoder: PromptEncoder) -> None:
+def test_a_batch_is_encoded_as_single_prompts(encoder: PromptEncoder) -> None:
     prompts = ["", *TEXTS[:4], LONG, FOREIGN, "look", LONG]
     together = encoder.encode_all(prompts)
     assert encoder.cut == sum(len(PromptEncoder(small_tokenizer(), 4096).encode(p)) > 64 for p in prompts) >= 3
@@ -73,7 +73,7 @@ def test_many_prompts_are_encoded_as_each_alone(encoder: PromptEncoder) -> None:
     assert encoder.encode_all([]) == []
 
 
-def test_counting_and_reading(encoder: PromptEncoder) -> None:
+def test_count_and_decode(encoder: PromptEncoder) -> None:
     assert encoder.count("") == 0
     assert encoder.count("go to desk 1") + encoder.overhead == len(encoder.encode("go to desk 1"))
     reply = "<think>Hm.</think><action>look</action>"
@@ -84,7 +84,7 @@ def test_counting_and_reading(encoder: PromptEncoder) -> None:
 
 @pytest.mark.parametrize("truncation", ["tail", "middle"])
 @pytest.mark.parametrize("body", [LONG, FOREIGN])
-def test_a_teachers_prompt_keeps_the_limit_and_the_students_prompt(truncation: Any, body: str) -> None:
+def test_a_teachers_prompt_fits_and_contains_the_students_prompt(truncation: Any, body: str) -> None:
     encoder = PromptEncoder(small_tokenizer(), 400)
     room = encoder.max_tokens - encoder.overhead
     sections = (Section("success", body), Section("immediate", "It is dark."))
@@ -92,7 +92,7 @@ def test_a_teachers_prompt_keeps_the_limit_and_the_students_prompt(truncation: A
     prompt = TeacherContext(sections, sections, Budget(room, encoder.count, truncation)).prompt(student, room)
     ids = encoder.encode(prompt)
     assert len(ids) <= encoder.max_tokens
-    assert encoder.cut == 0, "the context was cut to fit, not the prompt as a whole"
+    assert encoder.cut == 0, "the context was shortened, not the whole prompt"
     text = shown(encoder, ids)
     assert student in text
     assert "It is dark." in text

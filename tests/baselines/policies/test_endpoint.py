@@ -1,4 +1,4 @@
-"""A model behind a server, against a stub over real HTTP."""
+"""The endpoint policy with a stub server over real HTTP."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prompt_of(body: dict[str, Any]) -> str:
     return str(body["messages"][-1]["content"])
 
 
-def test_what_is_asked_and_what_comes_back() -> None:
+def test_request_and_reply() -> None:
     with (
         serving([said("go east"), said("I think that", "length"), said(None)]) as stub,
         policy(stub, concurrency=1, system="Be brief.", extra_body={"max_tokens": None, "top_p": 0.9}) as player,
@@ -65,12 +65,12 @@ def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stub.bodies[0]["max_tokens"] == 512
 
 
-def test_many_at_once_keep_their_order() -> None:
+def test_concurrent_replies_keep_their_order() -> None:
     together = threading.Barrier(4)
 
     def script(body: dict[str, Any]) -> Answer:
-        together.wait(10)  # breaks, and fails every request, unless four are under way at once
-        time.sleep(0.02 * (8 - int(prompt_of(body))) / 8)  # the last come back first
+        together.wait(10)  # raises, and fails every request, unless four are under way at once
+        time.sleep(0.02 * (8 - int(prompt_of(body))) / 8)  # the last requests are answered first
         return said(f"re {prompt_of(body)}")
 
     with serving(script) as stub, policy(stub, concurrency=4, retries=0) as player:
@@ -79,7 +79,7 @@ def test_many_at_once_keep_their_order() -> None:
     assert len(stub.bodies) == 16
 
 
-def test_seeds_differ_by_turn_and_sibling_and_are_the_same_again() -> None:
+def test_seeds_depend_on_turn_and_sibling_and_are_reproducible() -> None:
     with serving(lambda body: said("look")) as stub, policy(stub, seed=3, concurrency=1) as player:
         for sibling in (0, 1, 0):
             player.act(turns("a", sibling=sibling))
@@ -96,7 +96,7 @@ def test_seeds_differ_by_turn_and_sibling_and_are_the_same_again() -> None:
 @pytest.mark.parametrize(
     "trouble", [(429, {"Retry-After": "0.1"}, b"{}"), BUSY, (200, {}, b"<html>"), (200, {}, b"[]")]
 )
-def test_what_may_pass_is_asked_again(trouble: Answer) -> None:
+def test_temporary_failures_are_retried(trouble: Answer) -> None:
     with serving([trouble, trouble, said("look")]) as stub, policy(stub) as player:
         assert player.act(turns("a")) == [Reply("look")]
         assert player.failures == 0
@@ -104,7 +104,7 @@ def test_what_may_pass_is_asked_again(trouble: Answer) -> None:
         assert stub.times[1] - stub.times[0] >= 0.1
 
 
-def test_a_timeout_is_asked_again() -> None:
+def test_a_timeout_is_retried() -> None:
     slow, answers = threading.Event(), iter([True, False])
 
     def script(body: dict[str, Any]) -> Answer:
@@ -124,7 +124,7 @@ def test_one_turn_without_an_answer_does_not_end_the_batch(caplog: pytest.LogCap
     with serving(script) as stub, policy(stub) as player, caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert player.act(turns("a", "b", "c")) == [Reply("look"), Reply(""), Reply("look")]
-        for _ in range(4):  # the only one left of its batch: still no reason to stop
+        for _ in range(4):  # the only request of its batch; this is no error
             assert player.act(turns("", "b")[1:]) == [Reply("")]
         assert player.failures == 6
     assert len(caplog.messages) == 1, "warned once"
@@ -132,7 +132,7 @@ def test_one_turn_without_an_answer_does_not_end_the_batch(caplog: pytest.LogCap
     assert KEY not in caplog.text
 
 
-def test_a_server_that_answers_nobody_is_an_error() -> None:
+def test_a_batch_without_any_answer_is_an_error() -> None:
     with (
         serving(lambda body: BUSY) as stub,
         policy(stub, retries=1) as player,
@@ -146,7 +146,7 @@ def test_a_server_that_answers_nobody_is_an_error() -> None:
         pytest.raises(BackendError, match=r"bad key \*\*\*.*\$PLAY_KEY"),
     ):
         player.act(turns("a"))
-    with policy(stub, retries=0) as player, pytest.raises(BackendError, match="ConnectError"):  # nobody listens
+    with policy(stub, retries=0) as player, pytest.raises(BackendError, match="ConnectError"):  # no server
         player.act(turns("a"))
     with serving(lambda body: (404, {}, b"no such model")) as stub, policy(stub) as player:
         with pytest.raises(BackendError, match="the model's name"):
@@ -154,7 +154,7 @@ def test_a_server_that_answers_nobody_is_an_error() -> None:
         assert len(stub.bodies) == 1, "a refusal is final"
 
 
-def test_a_server_that_dies_on_the_way_is_an_error() -> None:
+def test_a_server_that_stops_answering_is_an_error() -> None:
     with serving(lambda body: said("look")) as stub, policy(stub, retries=0) as player:
         assert player.act(turns("a")) == [Reply("look")]
         stub.script = lambda body: BUSY
@@ -168,7 +168,7 @@ def test_a_server_that_dies_on_the_way_is_an_error() -> None:
             player.act(turns("a"))
 
 
-def test_odd_text_and_an_odd_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_surrogates_in_text_and_a_non_ascii_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda body: said("look")) as stub, policy(stub) as player:
         assert player.act(turns("\ud800 é")) == [Reply("look")]
         assert prompt_of(stub.bodies[0]) == "\ud800 é"

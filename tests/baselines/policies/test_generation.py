@@ -1,4 +1,4 @@
-"""Our sampling loop against ``generate``, against a plain forward pass, and by what must not matter to it."""
+"""Our sampling loop: compared with ``generate`` and a plain forward pass, and independence of the batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agentgym_hindsight.errors import UsageError  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
 
 END = 1
-#: Of many lengths, in no order; two of them the same.
+#: Prompts of different lengths, unsorted; the last two are equal.
 PROMPTS: list[tuple[int, ...]] = [
     tuple(int(token) for token in np.random.default_rng(n).integers(4, 300, size))
     for n, size in enumerate((7, 1, 19, 4, 12, 3, 30, 4))
@@ -29,7 +29,7 @@ PROMPTS: list[tuple[int, ...]] = [
 @pytest.fixture(scope="module")
 def model() -> Any:
     model = small_model()
-    with torch.no_grad():  # a likelier end, so that some replies are short and some are not
+    with torch.no_grad():  # a more probable end token, so that some replies are short
         model.get_input_embeddings().weight[END] *= 1.6
     return model
 
@@ -43,11 +43,11 @@ def run(model: Any, prompts: list[tuple[int, ...]] = PROMPTS, key: object = "k",
     return sample(model, prompts, draws_of(key), **given)
 
 
-def test_the_end_is_as_small_as_the_tests_think() -> None:
+def test_the_end_token_is_the_expected_one() -> None:
     assert small_tokenizer().eos_token_id == END
 
 
-def test_greedy_is_that_of_generate_token_by_token(model: Any) -> None:
+def test_greedy_equals_generate(model: Any) -> None:
     ours = run(model, temperature=0.0)
     for prompt, reply in zip(PROMPTS, ours, strict=True):
         output = model.generate(
@@ -63,7 +63,7 @@ def test_greedy_is_that_of_generate_token_by_token(model: Any) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.4, 2.0, 0.0])
-def test_log_probabilities_are_those_of_a_plain_forward(model: Any, temperature: float) -> None:
+def test_log_probabilities_equal_a_plain_forward_pass(model: Any, temperature: float) -> None:
     for prompt, reply in zip(PROMPTS, run(model, temperature=temperature), strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([prompt + reply.ids])).logits[0, len(prompt) - 1 : -1]
@@ -74,7 +74,7 @@ def test_log_probabilities_are_those_of_a_plain_forward(model: Any, temperature:
 
 @pytest.mark.parametrize("batch_tokens", [1, 60, 150, 100_000])
 @pytest.mark.parametrize("temperature", [1.0, 0.0])
-def test_neighbours_do_not_matter(model: Any, batch_tokens: int, temperature: float) -> None:
+def test_the_batch_does_not_matter(model: Any, batch_tokens: int, temperature: float) -> None:
     together = run(model, temperature=temperature)
     assert [r.ids for r in run(model, temperature=temperature, batch_tokens=batch_tokens)] == [r.ids for r in together]
 
@@ -93,23 +93,23 @@ def test_the_order_does_not_matter(model: Any) -> None:
     assert [reply.ids for reply in shuffled] == [together[i].ids for i in order]
 
 
-def test_the_seed_matters_and_nothing_else_does(model: Any) -> None:
+def test_only_the_seed_matters(model: Any) -> None:
     torch.manual_seed(1)
     first, before = run(model), torch.get_rng_state()
     torch.manual_seed(2)
     assert run(model) == first
-    assert torch.equal(before, torch.manual_seed(1).get_state()), "the global stream is left alone"
+    assert torch.equal(before, torch.manual_seed(1).get_state()), "the global random stream is unchanged"
     assert [reply.ids for reply in run(model, key="other")] != [reply.ids for reply in first]
-    assert first[8].ids != first[9].ids, "equal prompts are drawn for one by one"
+    assert first[8].ids != first[9].ids, "equal prompts have their own random numbers"
 
 
-def test_no_row_is_computed_after_its_end(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_rows_are_not_computed(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fed: list[tuple[int, int]] = []
     kept: list[int] = []
     ends: list[list[int]] = []
     forward = type(model).forward
 
-    @wraps(forward)  # the loop asks the signature what the cache is called
+    @wraps(forward)  # the loop reads the name of the cache from the signature
     def spy(self: Any, *args: Any, **held: Any) -> Any:
         fed.append(tuple(held["input_ids"].shape))
         ends.append(held["position_ids"][:, -1].tolist())
@@ -123,20 +123,20 @@ def test_no_row_is_computed_after_its_end(model: Any, monkeypatch: pytest.Monkey
     lengths = [len(reply.ids) for reply in replies]
     assert min(lengths) < max(lengths) == 12
     wanted = [sum(length > step for length in lengths) for step in range(12)]
-    assert [rows for rows, _ in fed] == wanted, "one row for every reply that goes on"
-    assert kept == wanted, "the cache holds no one else"
-    assert ends[0] == sorted(len(prompt) - 1 for prompt in PROMPTS), "padding takes no positions"
+    assert [rows for rows, _ in fed] == wanted, "one row per unfinished reply"
+    assert kept == wanted, "the cache holds the same rows"
+    assert ends[0] == sorted(len(prompt) - 1 for prompt in PROMPTS), "padding does not count as a position"
     assert [width for _, width in fed] == [30] + [1] * 11
 
 
-def test_an_early_end_of_all_ends_the_loop(model: Any) -> None:
+def test_the_loop_stops_when_all_replies_have_ended(model: Any) -> None:
     everything = frozenset(range(model.config.vocab_size))
     for reply in run(model, stop=everything):
         assert len(reply.ids) == len(reply.logprobs) == 1
         assert reply.finished
 
 
-def test_finished_means_stopped(model: Any) -> None:
+def test_finished_means_that_a_stop_token_was_sampled(model: Any) -> None:
     replies = run(model)
     assert {reply.finished for reply in replies} == {True, False}
     for reply in replies:
@@ -147,12 +147,12 @@ def test_finished_means_stopped(model: Any) -> None:
     assert {len(reply.ids) for reply in run(model, max_new_tokens=1)} == {1}
 
 
-def test_a_longer_limit_only_lengthens(model: Any) -> None:
+def test_a_longer_limit_only_extends_replies(model: Any) -> None:
     for short, long in zip(run(model, max_new_tokens=4), run(model, max_new_tokens=12), strict=True):
         assert long.ids[: len(short.ids)] == short.ids
 
 
-def test_any_of_several_stop_tokens_ends(model: Any) -> None:
+def test_each_of_several_stop_tokens_ends_a_reply(model: Any) -> None:
     plain = run(model, stop=frozenset())
     second = plain[0].ids[1]
     stopped = run(model, stop=frozenset({END, second}))[0]
@@ -161,8 +161,8 @@ def test_any_of_several_stop_tokens_ends(model: Any) -> None:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_frequencies_are_the_probabilities(model: Any, temperature: float) -> None:
-    """2,000 draws of one next token: chi-square over the tokens that are expected five times or more."""
+def test_frequencies_match_the_probabilities(model: Any, temperature: float) -> None:
+    """2,000 samples of one next token: a chi-square test over the tokens expected at least five times."""
     prompt, count = PROMPTS[4], 2000
     replies = run(model, [prompt] * count, max_new_tokens=1, temperature=temperature, batch_tokens=8192)
     seen = Counter(reply.ids[0] for reply in replies)
@@ -174,17 +174,17 @@ def test_frequencies_are_the_probabilities(model: Any, temperature: float) -> No
     square = sum((seen[token] - expected[token]) ** 2 / expected[token] for token in common)
     square += (count - sum(seen[token] for token in common) - rest) ** 2 / max(rest, 1.0)
     assert len(common) >= 9
-    assert square < len(common) + 4 * (2 * len(common)) ** 0.5, "four deviations of a chi-square"
+    assert square < len(common) + 4 * (2 * len(common)) ** 0.5, "four standard deviations of chi-square"
 
 
-def test_draws_by_hand() -> None:
+def test_draws_computed_by_hand() -> None:
     logits = torch.log(torch.tensor([[0.1, 0.2, 0.0, 0.7]])).repeat(6, 1)
     numbers = torch.tensor([0.0, 0.0999, 0.1001, 0.2999, 0.3001, 1 - 2**-53], dtype=torch.float64)
     drawn, scores = generation._draw(logits, numbers, 1.0)
     assert drawn.tolist() == [0, 0, 1, 1, 3, 3], "a token of probability 0 is never drawn"
     assert scores.exp().tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.7, 0.7])
     drawn, _ = generation._draw(torch.log(torch.tensor([[0.0, 1.0]])), numbers[:1], 1.0)
-    assert drawn.tolist() == [1], "not even by a draw of exactly 0"
+    assert drawn.tolist() == [1], "not even for a uniform number of exactly 0"
     # At temperature 1/2 probabilities are squared: 1, 4, 49 of 54.
     drawn, scores = generation._draw(logits[:3], torch.tensor([1 / 55, 1 / 53, 5.1 / 54]).double(), 0.5)
     assert drawn.tolist() == [0, 1, 3]
@@ -199,7 +199,7 @@ def test_the_last_token_of_a_large_vocabulary_can_be_drawn() -> None:
     assert abs(drawn.item() - 100_000) <= 1
 
 
-def test_uniforms_are_the_keys_alone() -> None:
+def test_uniforms_depend_only_on_the_key() -> None:
     numbers = uniforms(500, "reply", 0, "1f", 0, 3)
     assert (numbers == uniforms(500, "reply", 0, "1f", 0, 3)).all()
     assert ((numbers >= 0) & (numbers < 1)).all()
@@ -208,7 +208,7 @@ def test_uniforms_are_the_keys_alone() -> None:
     assert (numbers[:7] == uniforms(7, "reply", 0, "1f", 0, 3)).all()
 
 
-def test_generate_agrees_where_it_is_greedy(model: Any) -> None:
+def test_sample_with_generate_agrees_when_greedy(model: Any) -> None:
     options: dict[str, Any] = {"stop": frozenset({END}), "pad": 0, "max_new_tokens": 12, "temperature": 0.0}
     for tokens in (60, 100_000):
         theirs = sample_with_generate(model, PROMPTS, seed=0, batch_tokens=tokens, **options)
@@ -219,7 +219,7 @@ def test_generate_agrees_where_it_is_greedy(model: Any) -> None:
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
 
 
-def test_generate_samples_by_its_seed_with_true_log_probabilities(model: Any) -> None:
+def test_sample_with_generate_follows_its_seed_and_its_log_probabilities_are_correct(model: Any) -> None:
     options: dict[str, Any] = {"stop": frozenset({END}), "pad": 0, "max_new_tokens": 6, "temperature": 0.7}
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -234,7 +234,7 @@ def test_generate_samples_by_its_seed_with_true_log_probabilities(model: Any) ->
         torch.testing.assert_close(torch.tensor(reply.logprobs), wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_nothing_asked_nothing_said(model: Any) -> None:
+def test_no_prompts_give_no_replies(model: Any) -> None:
     assert run(model, []) == []
     assert sample_with_generate(model, [], seed=0, stop=frozenset({END}), pad=0, max_new_tokens=3) == []
 

@@ -1,4 +1,4 @@
-"""Policies without a model."""
+"""Scripted policies."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_random_depends_on_the_turn_and_not_on_the_batch() -> None:
     assert min(Counter(together).values()) > 70  # 100 expected of each
 
 
-def test_random_needs_a_closed_set() -> None:
+def test_random_needs_admissible_actions() -> None:
     with pytest.raises(UsageError, match="admissible"):
         RandomPolicy().act([TurnView("1f", 0, 0, "", {"admissible_actions": ()})])
 
 
-def test_the_expert_takes_detours_as_often_as_told() -> None:
+def test_the_expert_plays_random_actions_with_probability_noise() -> None:
     turns = [view(step) for step in range(2000)]
     taken = ExpertPolicy(noise=0.25).act(turns)
     assert 0.20 < sum(action != "east" for action in taken) / len(taken) < 0.30

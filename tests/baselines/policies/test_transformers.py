@@ -1,4 +1,4 @@
-"""A transformers model as a policy: whose reply it is, what the tokens say, what it loads."""
+"""A transformers model as a policy: tokens, seeds, stop tokens and loading."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def policy(model: Any = None, limit: int = 128, **options: Any) -> TransformersP
     return TransformersPolicy(model or small_model(), PromptEncoder(small_tokenizer(), limit), **options)
 
 
-def test_a_reply_has_its_very_tokens() -> None:
+def test_a_reply_has_its_exact_tokens() -> None:
     player = policy()
     replies = player.act(VIEWS)
     for view, reply in zip(VIEWS, replies, strict=True):
@@ -42,7 +42,7 @@ def test_a_reply_has_its_very_tokens() -> None:
     assert player.tokens_written == sum(len(reply.response_ids) for reply in replies)
 
 
-def test_task_sibling_turn_and_seed_decide_and_neighbours_do_not() -> None:
+def test_a_reply_depends_on_task_sibling_turn_and_seed_but_not_on_the_batch() -> None:
     together = policy().act(VIEWS)
     assert [policy().act([view])[0].response_ids for view in VIEWS] == [reply.response_ids for reply in together]
     assert [reply.response_ids for reply in policy().act(VIEWS[::-1])] == [r.response_ids for r in together[::-1]]
@@ -53,7 +53,7 @@ def test_task_sibling_turn_and_seed_decide_and_neighbours_do_not() -> None:
     assert policy().act([later])[0].response_ids != together[0].response_ids
 
 
-def test_greedy_is_nobodys_seed() -> None:
+def test_greedy_replies_do_not_depend_on_the_seed() -> None:
     first, second = (policy(temperature=0.0, seed=seed).act(VIEWS) for seed in (0, 1))
     assert [a.response_ids for a in first] == [b.response_ids for b in second]
     native = policy(temperature=0.0, native=True).act(VIEWS)
@@ -61,13 +61,13 @@ def test_greedy_is_nobodys_seed() -> None:
     assert [a.finished for a in first] == [b.finished for b in native]
 
 
-def test_native_sampling_follows_seed_and_turns() -> None:
+def test_native_sampling_depends_on_seed_and_turns() -> None:
     first = policy(native=True).act(VIEWS)
     assert policy(native=True).act(VIEWS) == first
     assert policy(native=True, seed=1).act(VIEWS) != first
 
 
-def test_dropout_sleeps_while_it_plays_and_wakes_after() -> None:
+def test_dropout_is_off_while_playing_and_restored_afterwards() -> None:
     model = small_model()
     model.config.attention_dropout = 0.9
     for layer in model.model.layers:
@@ -78,7 +78,7 @@ def test_dropout_sleeps_while_it_plays_and_wakes_after() -> None:
     assert model.training
 
 
-def test_stop_tokens_are_the_models_and_the_tokenizers() -> None:
+def test_stop_tokens_come_from_the_model_and_the_tokenizer() -> None:
     model = small_model()
     player = policy(model)
     assert player.stop == {1}
@@ -89,7 +89,7 @@ def test_stop_tokens_are_the_models_and_the_tokenizers() -> None:
 
 
 @pytest.mark.parametrize("end", ["<|end|>", "<action>"])
-def test_the_stop_token_is_no_text(end: str) -> None:
+def test_the_stop_token_is_not_in_the_text(end: str) -> None:
     model, tokenizer = small_model(), small_tokenizer()
     stop = tokenizer.convert_tokens_to_ids(end)
     model.generation_config.eos_token_id = stop
@@ -108,7 +108,7 @@ def test_a_cut_reply_is_not_finished() -> None:
     assert len(reply.response_ids) == 1
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
+def test_save_and_load(tmp_path: Path) -> None:
     model, tokenizer = small_model(), small_tokenizer()
     model.save_pretrained(tmp_path / "mine")
     tokenizer.save_pretrained(tmp_path / "mine")
@@ -138,7 +138,7 @@ def _tokens(played: Sequence[Episode]) -> list[Any]:
     return [[reply.response_ids for reply in episode.replies] for episode in played]
 
 
-def test_in_an_env_the_width_does_not_matter_and_every_step_has_its_tokens() -> None:
+def test_episodes_do_not_depend_on_the_number_of_envs_and_have_tokens() -> None:
     wide = episodes(4)
     assert _tokens(wide) == _tokens(episodes(1))
     assert len({str(tokens) for tokens in _tokens(wide)}) == 4

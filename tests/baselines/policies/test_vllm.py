@@ -1,4 +1,4 @@
-"""Policies of vLLM, with stand-ins for its engines: vLLM itself needs a GPU."""
+"""vLLM policies with fake engines, because vLLM needs a GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKENIZER = SimpleNamespace(eos_token_id=END)
 
 
 class Letters:
-    """A token is a letter's code."""
+    """Every character is one token, its code point."""
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         return [tuple(map(ord, prompt)) for prompt in prompts]
@@ -32,7 +32,7 @@ class Letters:
 
 
 class Echo:
-    """TRL's generation as far as a policy sees it: repeats the prompt and ends; "…" is cut at the limit."""
+    """A fake of TRL's generation: repeats the prompt and ends; a reply to a prompt that ends in "…" is cut off."""
 
     logprobs: int | None = 0
     mode = "colocate"
@@ -68,7 +68,7 @@ def test_replies_carry_their_tokens() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan])
-def test_logprobs_the_engine_cannot_tell_are_counted(nothing: float | None) -> None:
+def test_missing_logprobs_are_counted(nothing: float | None) -> None:
     policy = VLLMPolicy(Echo(said=nothing), TOKENIZER, Letters())
     (reply,) = policy.act(turns("a"))
     assert reply.logprobs[0] == -0.1
@@ -77,7 +77,7 @@ def test_logprobs_the_engine_cannot_tell_are_counted(nothing: float | None) -> N
 
 
 class Together:
-    """Gathers over threads in the place of processes, and checks that all of them come."""
+    """Gathers over threads instead of processes, and fails unless all of them call it."""
 
     def __init__(self, processes: int) -> None:
         self.barrier = threading.Barrier(processes, timeout=10)
@@ -96,8 +96,8 @@ class Together:
 
 
 @pytest.mark.parametrize("kind", [{"mode": "server"}, {"tensor_parallel_size": 3}, {"enable_sleep_mode": True}])
-def test_processes_generate_together_until_the_last_is_done(kind: dict[str, Any]) -> None:
-    batches = [[["a", "b", "c"], ["d"]], [["e"], ["f", "g"], ["h"], ["i"]], []]  # of each of three processes
+def test_processes_generate_together_until_all_are_finished(kind: dict[str, Any]) -> None:
+    batches = [[["a", "b", "c"], ["d"]], [["e"], ["f", "g"], ["h"], ["i"]], []]  # the batches of three processes
     gather = Together(3)
     generations = [Echo(3, **kind) for _ in batches]
 
@@ -108,14 +108,14 @@ def test_processes_generate_together_until_the_last_is_done(kind: dict[str, Any]
 
     with ThreadPoolExecutor(3) as pool:
         played = list(pool.map(process, range(3)))
-    assert [said for said, _ in played] == batches, "nobody gets a neighbour's replies"
+    assert [said for said, _ in played] == batches, "each process gets its own replies"
     assert [drained for _, drained in played] == [2, 0, 4]
     widths = [[len(prompts) for prompts in generation.calls] for generation in generations]
-    assert widths == [[3, 2, 1, 1]] * 3, "equally many calls of equally many prompts"
+    assert widths == [[3, 2, 1, 1]] * 3, "the same number of calls and of prompts in all processes"
     assert generations[2].calls[1] == [[END], [END]]
 
 
-def test_colocated_engines_need_nobody() -> None:
+def test_colocated_engines_make_no_collective_calls() -> None:
     def never(mine: list[int]) -> list[int]:
         raise AssertionError("no collective here")
 
@@ -125,12 +125,12 @@ def test_colocated_engines_need_nobody() -> None:
 
 
 @pytest.mark.parametrize("logprobs", [None, 5])
-def test_a_generation_of_other_logprobs_is_refused(logprobs: int | None) -> None:
+def test_other_settings_of_logprobs_are_refused(logprobs: int | None) -> None:
     with pytest.raises(UsageError, match="logprobs=0"):
         VLLMPolicy(Echo(logprobs=logprobs), TOKENIZER, Letters())
 
 
-def test_logprobs_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_logprobs_and_a_wrong_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     generation = Echo()
     policy = VLLMPolicy(generation, TOKENIZER, Letters())
     for answer, says in ((([], [[97]], None, None), "got none"), (([], [[97, END]], [[[-1.0]]], None), "of 2 tokens")):
@@ -139,14 +139,14 @@ def test_logprobs_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -
             policy.act(turns("a"))
 
 
-def test_every_declared_end_ends() -> None:
+def test_end_tokens_of_tokenizer_and_model() -> None:
     model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[7, 8]))
     assert end_tokens(TOKENIZER, model) == {7, 8, END}
     assert end_tokens(SimpleNamespace(eos_token_id=None)) == frozenset()
 
 
 class Engine:
-    """``vllm.LLM`` as far as a policy sees it: says the seed's last digit."""
+    """A fake of ``vllm.LLM``: replies with the prompt's first token and the last digit of the seed."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -168,7 +168,7 @@ class Engine:
         return outputs
 
 
-def test_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_separate_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     fake = ModuleType("vllm")
     vars(fake).update(LLM=Engine, SamplingParams=dict)
@@ -191,7 +191,7 @@ def test_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert together[0].text[0] == "a"
     assert together[0].logprobs == (-1.0, -1.0)
     assert not together[0].finished
-    assert policy.act(turns("a", "b")[1:]) == together[1:], "who else is in the batch does not matter"
+    assert policy.act(turns("a", "b")[1:]) == together[1:], "the rest of the batch does not matter"
     assert policy.llm.sampled[0] | {"seed": 0} == {"temperature": 0.4, "max_tokens": 5, "seed": 0, "logprobs": 0}
     policy.temperature, policy.seed = 0.0, 2
     policy.act(turns("a"))
@@ -201,7 +201,7 @@ def test_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         VLLMEnginePolicy(None, Letters(), dict, max_tokens=0)
 
 
-def test_without_vllm_the_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vllm_the_error_names_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(MissingExtraError, match=r"agentgym-hindsight\[vllm\]"):
         open_vllm("some/model")

@@ -1,4 +1,4 @@
-"""The rule agent of the shop."""
+"""The rule policy of WebShop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def view(*actions: str, goal: str = "a hat") -> TurnView:
     return TurnView("1f", 0, 0, "", {"goal": goal, "admissible_actions": actions})
 
 
-def test_it_searches_opens_the_first_hit_and_buys() -> None:
+def test_it_searches_opens_the_first_result_and_buys() -> None:
     policy = scripted_policy("webshop-rule")
     assert isinstance(policy, SearchAndBuyFirst)
     assert policy.name == "search-and-buy-first"
@@ -34,7 +34,7 @@ def test_it_searches_opens_the_first_hit_and_buys() -> None:
     ]
 
 
-def test_in_the_shop_it_earns_what_the_first_hit_is_worth() -> None:
+def test_its_reward_is_the_score_of_the_first_result() -> None:
     env = WebShopEnv("test", data="embedded")
     products, policy = embedded_products(), SearchAndBuyFirst()
     index = build_index(products)

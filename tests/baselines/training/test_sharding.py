@@ -15,8 +15,9 @@ from torch import distributed, nn  # noqa: E402
 from torch.distributed.fsdp import fully_shard  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
-from agentgym_hindsight.baselines.methods.teachers import Teacher, TeacherSpec  # noqa: E402
+from agentgym_hindsight.baselines.methods.teachers import TeacherSpec  # noqa: E402
 from agentgym_hindsight.baselines.training.sharding import gathered, own_share, settle  # noqa: E402
+from agentgym_hindsight.baselines.training.teacher_weights import Teacher  # noqa: E402
 
 
 @pytest.fixture
