@@ -15,7 +15,7 @@ import gymnasium as gym
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.registration import ENVS
-from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
+from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
 from agentgym_hindsight.wrappers import PROTOCOLS, REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
 
@@ -120,14 +120,9 @@ class Stage:
             return int(env.backend.count(split))
 
     def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
-        """The first ``n`` tasks of a split in seeded order (0: all tasks, in the order of the split)."""
+        """The first ``n`` tasks of a split in an order drawn by ``seed``; 0: the whole split, in its own order."""
         with self._bare(split) as env:
-            size = env.backend.count(split)
-            if not 0 <= n <= size:
-                raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")
-            order: Any = SeededOrder(size, seed) if n else range(size)
-            tasks: list[Task] = [env.backend.task(split, order[place]) for place in range(n or size)]
-        return TaskPanel(tasks, name=f"{split}[{n}]@{seed}" if n else split)
+            return TaskPanel.of_split(env.backend, split, n, seed)
 
     @contextmanager
     def _bare(self, split: str | None = None) -> Iterator[Any]:

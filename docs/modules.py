@@ -40,6 +40,7 @@ INTERNAL = {
     "baselines.training.samples",
     "baselines.training.sharding",
     "baselines.training.start",
+    "baselines.training.teacher_weights",
     "baselines.training.training_rows",
     "baselines.training.trl_config",
 }
