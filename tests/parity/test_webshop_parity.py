@@ -16,7 +16,7 @@ from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.parity import read_transcripts, run_parity
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, stall
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, tiny_shop
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_oracle_on_the_official_goals(recorded: Path) -> None:
 
 def recording(folder: Path) -> list[dict[str, Any]]:
     """A recording of our own shop, in the shape of the original's."""
-    shop = stall()
+    shop = tiny_shop()
     for name, content in (("items_shuffle", ITEMS), ("items_ins_v2", ATTRIBUTES)):
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     goals = [

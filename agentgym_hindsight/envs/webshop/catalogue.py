@@ -16,12 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.envs.webshop.asking import human_request, instruction_of
 from agentgym_hindsight.envs.webshop.families import Sketch, sketch
+from agentgym_hindsight.envs.webshop.instructions import human_request, instruction_of
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.product_texts import bullets_of, description_of
 from agentgym_hindsight.envs.webshop.seeds import Draws
-from agentgym_hindsight.envs.webshop.wording import bullets_of, description_of
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import UsageError
 
 __all__ = [

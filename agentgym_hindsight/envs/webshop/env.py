@@ -10,7 +10,7 @@ from agentgym_hindsight.envs.webshop.backend import NativeBackend
 from agentgym_hindsight.envs.webshop.extra import WebshopExtra
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
-from agentgym_hindsight.envs.webshop.records import SPLITS
+from agentgym_hindsight.envs.webshop.shop_types import SPLITS
 from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.tasks import TaskPanel
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.webshop.options import axes_of, window
+from agentgym_hindsight.envs.webshop.product_texts import maker_of, title_of
 from agentgym_hindsight.envs.webshop.seeds import Draws
 from agentgym_hindsight.envs.webshop.vocabulary import Department, Kind, Property, departments
-from agentgym_hindsight.envs.webshop.wording import maker_of, title_of
 
 __all__ = ["SHELF", "Sketch", "sketch"]
 

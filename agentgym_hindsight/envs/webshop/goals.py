@@ -13,9 +13,9 @@ from os import PathLike
 from random import Random
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.files import read_json
 from agentgym_hindsight.envs.webshop.loading import Annotation
-from agentgym_hindsight.envs.webshop.records import NO_CAP, SPLITS, Goal, Product
+from agentgym_hindsight.envs.webshop.official_files import read_json
+from agentgym_hindsight.envs.webshop.shop_types import NO_CAP, SPLITS, Goal, Product
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError
 from agentgym_hindsight.tasks import content_hash, seeded_int
 

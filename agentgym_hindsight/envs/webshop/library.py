@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from agentgym_hindsight.envs.webshop.cached_goals import cached_flags, cached_human_goals
 from agentgym_hindsight.envs.webshop.catalogue import embedded_products, human_record
-from agentgym_hindsight.envs.webshop.files import find_catalogue, read_catalogue
 from agentgym_hindsight.envs.webshop.goals import (
     goal_ids,
     official_split,
@@ -21,13 +21,13 @@ from agentgym_hindsight.envs.webshop.goals import (
     split_by_product,
     synthetic_goals,
 )
-from agentgym_hindsight.envs.webshop.kept import kept_flags, kept_human_goals
+from agentgym_hindsight.envs.webshop.index_store import index_for
 from agentgym_hindsight.envs.webshop.loading import Annotation, load_annotations, option_value
+from agentgym_hindsight.envs.webshop.official_files import find_catalogue, read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import best_options
-from agentgym_hindsight.envs.webshop.records import RULES, SPLITS, Goal, Product, SearchEngine
 from agentgym_hindsight.envs.webshop.reward import option_matches, score
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.store import index_for
+from agentgym_hindsight.envs.webshop.shop_types import RULES, SPLITS, Goal, Product, SearchEngine
 from agentgym_hindsight.errors import MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task
 
@@ -196,7 +196,7 @@ def _shop(stock: _Stock, kind: str) -> Shop:
     opened = _stocked(stock)
     goals = opened.recorded
     if kind == "human":
-        goals = kept_human_goals(opened.products, opened.annotations, stock.seed)
+        goals = cached_human_goals(opened.products, opened.annotations, stock.seed)
     elif kind == "synthetic":
         goals = synthetic_goals(opened.products, stock.seed)
     return Shop(opened.products, opened.engine, goals, name=opened.name)
@@ -205,7 +205,7 @@ def _shop(stock: _Stock, kind: str) -> Shop:
 def _splits(shop: Shop, rules: str, kind: str) -> dict[str, tuple[int, ...]]:
     by_order = rules == "official" or (kind == "human" and len(shop.goals) > _FULL)
     places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    reachable = kept_flags(shop, "reachable-1", lambda: _all_reachable(shop)) if rules == "strict" else None
+    reachable = cached_flags(shop, "reachable-1", lambda: _all_reachable(shop)) if rules == "strict" else None
     for number, goal in enumerate(shop.goals):
         if reachable is not None and not reachable[number]:
             continue  # a goal that nothing fulfils teaches nothing; its number, and so its split, stays its own

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError
 from agentgym_hindsight.tasks import seeded_int
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, LINK, OPTION, PER_PAGE, RESULTS
-from agentgym_hindsight.envs.webshop.records import Goal, Product
 from agentgym_hindsight.envs.webshop.reward import option_matches
 from agentgym_hindsight.envs.webshop.session import Session, move
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 __all__ = ["best_options", "best_query", "next_action", "plan"]
 

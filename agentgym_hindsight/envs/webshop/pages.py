@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from agentgym_hindsight.envs.webshop.records import Product
 from agentgym_hindsight.envs.webshop.reward import RewardParts
+from agentgym_hindsight.envs.webshop.shop_types import Product
 
 __all__ = [
     "BACK",

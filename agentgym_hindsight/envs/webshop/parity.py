@@ -14,13 +14,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import recorded_goals
+from agentgym_hindsight.envs.webshop.index_store import index_for
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
 from agentgym_hindsight.envs.webshop.observe import observe
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.session import Outcome, Session
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.store import index_for
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
 __all__ = ["Difference", "ParityReport", "compare_episode", "find_recording", "read_transcripts", "run_parity"]

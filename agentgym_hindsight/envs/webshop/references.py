@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.webshop.goals import goal_ids, official_split
-from agentgym_hindsight.envs.webshop.humanlogs import Visit, replayed, visits_of
+from agentgym_hindsight.envs.webshop.human_logs import Visit, replayed, visits_of
 from agentgym_hindsight.envs.webshop.library import Library
-from agentgym_hindsight.envs.webshop.records import Goal
 from agentgym_hindsight.envs.webshop.session import parse_action
+from agentgym_hindsight.envs.webshop.shop_types import Goal
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from agentgym_hindsight.hindsight.storage import LineProblem, ReadResult
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory

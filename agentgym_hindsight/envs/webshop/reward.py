@@ -28,7 +28,7 @@ from rapidfuzz.utils import default_process
 from agentgym_hindsight.envs.webshop.colors import COLORS, normalize_color
 from agentgym_hindsight.envs.webshop.loading import option_value
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, nouns_of
-from agentgym_hindsight.envs.webshop.records import Goal, Product
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 __all__ = [
     "AttributeMatch",

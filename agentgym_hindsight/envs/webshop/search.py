@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agentgym_hindsight.envs.webshop.analyzer import terms
 from agentgym_hindsight.envs.webshop.bm25 import Bm25
 from agentgym_hindsight.envs.webshop.postings import Gatherer
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 
 __all__ = ["Bm25Engine", "build_index", "document_text", "id_ranks", "index_texts"]
 

@@ -45,9 +45,9 @@ from agentgym_hindsight.envs.webshop.pages import (
     State,
     Target,
 )
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.reward import RewardParts, score
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
 from agentgym_hindsight.errors import UnknownNameError
 
 __all__ = ["Outcome", "Session", "has_next", "move", "parse_action", "targets"]

@@ -8,8 +8,8 @@ from itertools import islice
 from random import Random
 
 from agentgym_hindsight.envs.webshop.pages import Node, Target, card_nodes, item_nodes, item_targets
-from agentgym_hindsight.envs.webshop.products import ProductStore
-from agentgym_hindsight.envs.webshop.records import Goal, Product, SearchEngine
+from agentgym_hindsight.envs.webshop.product_store import ProductStore
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product, SearchEngine
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import seeded_int
 

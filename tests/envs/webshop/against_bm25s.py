@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from agentgym_hindsight.envs.webshop.analyzer import terms
-from agentgym_hindsight.envs.webshop.files import read_catalogue
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.search import build_index, document_text
 
 _K = 50

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import track
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
-from agentgym_hindsight.envs.webshop.records import RULES
 from agentgym_hindsight.envs.webshop.session import Session
+from agentgym_hindsight.envs.webshop.shop_types import RULES
 from agentgym_hindsight.envs.webshop.site.app import create_app
-from tests.envs.webshop.stall import ITEMS, stall
+from tests.envs.webshop.tiny_shop import ITEMS, tiny_shop
 
 __all__ = ["Report", "fuzz_site"]
 
@@ -149,7 +149,7 @@ class Report:
 def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
     """``n`` malformed requests, the same ones for the same seed; odd seeds play by the official rules."""
     draw, report = Random(seed), Report()
-    app = create_app(stall(), rules=RULES[seed % 2], max_sessions=50)
+    app = create_app(tiny_shop(), rules=RULES[seed % 2], max_sessions=50)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     calm = _calm(app)
     before = calm.state

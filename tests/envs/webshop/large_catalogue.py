@@ -53,8 +53,8 @@ def memory() -> dict[str, float]:
 
 
 def build(folder: Path, answers: Any) -> None:
-    from agentgym_hindsight.envs.webshop.files import read_catalogue
-    from agentgym_hindsight.envs.webshop.store import index_for
+    from agentgym_hindsight.envs.webshop.index_store import index_for
+    from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 
     start = time.perf_counter()
     products = read_catalogue(folder).products

@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.pages import OPTION
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.served import fetcher, served
+from tests.envs.webshop.site_server import fetcher, served
 from tests.envs.webshop.visitor import Visitor
 
 __all__ = ["main"]

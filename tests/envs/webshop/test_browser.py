@@ -13,7 +13,7 @@ from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.pages import LINK, OPTION
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.served import Server, served
+from tests.envs.webshop.site_server import Server, served
 
 pytestmark = pytest.mark.slow
 

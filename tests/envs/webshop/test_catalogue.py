@@ -23,15 +23,15 @@ from agentgym_hindsight.envs.webshop.catalogue import (
     review_record,
     write_official_files,
 )
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import human_goals, recorded_goals, synthetic_goals
 from agentgym_hindsight.envs.webshop.loading import load_annotations, option_value
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import plan
-from agentgym_hindsight.envs.webshop.records import RULES, Goal, Product
 from agentgym_hindsight.envs.webshop.reward import score
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal, Product
 from agentgym_hindsight.envs.webshop.vocabulary import departments
 from agentgym_hindsight.errors import UsageError
 

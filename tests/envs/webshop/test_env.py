@@ -16,7 +16,7 @@ from agentgym_hindsight.envs.webshop.observe import MODES
 from agentgym_hindsight.errors import MissingDataError, ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Provenance
 from agentgym_hindsight.testing import check_hindsight_env
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS
 
 
 def make(**choices: Any) -> WebShopEnv:

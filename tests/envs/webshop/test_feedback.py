@@ -6,9 +6,9 @@ import pytest
 
 from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS, changes, explain, review
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.stall import goal_for, stall
+from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
 
-SHOP = stall()
+SHOP = tiny_shop()
 MUG = SHOP.products[0]
 WISH = goal_for(MUG, attributes=("lead free",), options=(("color", "dark green"), ("size", "large")), price_cap=20.0)
 OPEN = ("search[tall clay mug]", "click[t000000001]")

@@ -19,8 +19,8 @@ import pytest
 import agentgym_hindsight  # noqa: F401  # registers the ids
 from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS, explain
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.session import parse_action
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
 
 #: CPU seconds a step may take (what else the machine does is no fault of the step); the slowest is in docs/benchmarks.
 LIMIT_S = 1.0

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import (
     goal_ids,
     human_goals,
@@ -21,9 +20,10 @@ from agentgym_hindsight.envs.webshop.goals import (
 )
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.loading import load_annotations, load_products
-from agentgym_hindsight.envs.webshop.records import NO_CAP
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
+from agentgym_hindsight.envs.webshop.shop_types import NO_CAP
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, goal_for, stall
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, goal_for, tiny_shop
 
 
 def test_synthetic_goals_are_all_combinations_of_options() -> None:
@@ -156,7 +156,7 @@ def test_recorded_goals(tmp_path: Path) -> None:
 
 
 def test_the_stall_has_its_goals() -> None:
-    assert len(stall().goals) == 9
+    assert len(tiny_shop().goals) == 9
 
 
 def test_official_goals_come_in_the_recorded_order(shared: Path) -> None:

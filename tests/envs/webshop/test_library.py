@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.envs.webshop import store
+from agentgym_hindsight.envs.webshop import index_store
 from agentgym_hindsight.envs.webshop.library import open_library
 
 
@@ -14,12 +14,12 @@ def test_a_large_shop_searches_an_index_that_is_kept(tmp_path: Path, monkeypatch
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path))
     small = open_library("embedded", products=61, seed=41).shop
     assert not (tmp_path / "webshop-index").exists(), "a small index is built in memory"
-    monkeypatch.setattr(store, "KEPT_FROM", 60)
+    monkeypatch.setattr(index_store, "MIN_STORED_PRODUCTS", 60)
     large = open_library("embedded", products=62, seed=41).shop
     (kept,) = (tmp_path / "webshop-index").iterdir()
     assert (kept / "index.json").is_file()
     assert [product.asin for product in large.products[:61]] == [product.asin for product in small.products]
-    again = store.index_for(large.products)
+    again = index_store.index_for(large.products)
     for goal in large.goals[:20]:
         assert large.search(goal.instruction) == again.search(goal.instruction, 50)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agentgym_hindsight.envs.webshop.files import find_catalogue, read_catalogue, read_json
 from agentgym_hindsight.envs.webshop.loading import load_annotations, load_products, prices_of
+from agentgym_hindsight.envs.webshop.official_files import find_catalogue, read_catalogue, read_json
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, item, values
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, item, values
 
 HUMAN = {
     "T000000001": [

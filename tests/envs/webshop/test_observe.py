@@ -8,16 +8,17 @@ from html.parser import HTMLParser
 import pytest
 
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.observe import MODES, observe, options_json
+from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.oracle import next_action
+from agentgym_hindsight.envs.webshop.page_contents import options_json
 from agentgym_hindsight.envs.webshop.pages import visible
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.errors import UnknownNameError
-from tests.envs.webshop.stall import goal_for, item, stall
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop
 
-SHOP = stall()
+SHOP = tiny_shop()
 WISH = goal_for(SHOP.products[0], instruction="Find me a <tall> mug")
 OPEN = ["search[tall clay mug]", "click[t000000001]"]
 

@@ -9,9 +9,9 @@ import pytest
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.oracle import best_options, best_query, next_action, plan
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.stall import goal_for, stall
+from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
 
-SHOP = stall()
+SHOP = tiny_shop()
 
 
 @pytest.mark.parametrize("rules", ["strict", "official"])

@@ -11,7 +11,7 @@ from agentgym_hindsight.envs.webshop.loading import load_products
 from agentgym_hindsight.envs.webshop.nouns import nouns_of
 from agentgym_hindsight.envs.webshop.reward import score, similarity, type_match
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, goal_for
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, goal_for
 
 MUG, SMALL, HOSE, *_ = load_products(ITEMS, ATTRIBUTES)
 WISH = goal_for(

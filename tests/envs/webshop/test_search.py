@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Product
 from agentgym_hindsight.envs.webshop.search import build_index, document_text
+from agentgym_hindsight.envs.webshop.shop_types import Product
 
 _RESULTS = re.compile(r"Page (\d+) \(Total results: (\d+)\)")
 

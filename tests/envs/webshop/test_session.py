@@ -12,9 +12,9 @@ from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from tests.envs.webshop.stall import goal_for, item, stall, values
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop, values
 
-SHOP = stall()
+SHOP = tiny_shop()
 MUG, SMALL, HOSE, LAMP, TWIN = SHOP.products[:5]
 
 

@@ -17,7 +17,7 @@ from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.envs.webshop.site.app import create_app
 from agentgym_hindsight.envs.webshop.site.sessions import is_name
-from tests.envs.webshop.stall import goal_for, stall
+from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
 from tests.envs.webshop.visitor import Visitor, same_page, session_of, visitor_of
 
 MUG = "T000000001"
@@ -25,7 +25,7 @@ MUG = "T000000001"
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
-    return stall()
+    return tiny_shop()
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.envs.webshop.site.app import create_app
-from agentgym_hindsight.envs.webshop.site.optiontext import read_options, read_strings
+from agentgym_hindsight.envs.webshop.site.option_text import read_options, read_strings
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions, new_name
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from tests.envs.webshop.fuzz_site import fuzz_site
-from tests.envs.webshop.stall import goal_for, item, stall, values
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop, values
 from tests.envs.webshop.visitor import Visitor, session_of, visitor_of
 
 MUG = "T000000001"
@@ -26,7 +26,7 @@ MUG = "T000000001"
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
-    return stall()
+    return tiny_shop()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from flask import Flask
 
-from agentgym_hindsight.envs.webshop.observe import nodes_of
+from agentgym_hindsight.envs.webshop.page_contents import nodes_of
 from agentgym_hindsight.envs.webshop.pages import BUTTON, DONE, ITEM, LINK, OPTION
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 

@@ -19,10 +19,10 @@ from werkzeug.routing import BaseConverter
 
 from agentgym_hindsight.envs.webshop.library import Library, open_library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.site.places import NowhereError
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
+from agentgym_hindsight.envs.webshop.site.addresses import NowhereError
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions
 from agentgym_hindsight.envs.webshop.site.views import Views
 from agentgym_hindsight.errors import UnknownNameError, UsageError

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.envs.webshop.site.drawings import FALLBACK, PAINTS, THING_OF, THINGS
 from agentgym_hindsight.tasks import seeded_int
 

@@ -16,8 +16,8 @@ from agentgym_hindsight.envs.webshop.feedback import explain
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, OPTION, RESULTS, SUB, SUBPAGES, sub_nodes
 from agentgym_hindsight.envs.webshop.session import Session, has_next
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.site.addresses import LONGEST_QUERY, NowhereError, address, arrive, item_address
 from agentgym_hindsight.envs.webshop.site.pictures import paint_of, picture
-from agentgym_hindsight.envs.webshop.site.places import LONGEST_QUERY, NowhereError, address, arrive, item_address
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions, is_name, new_name
 
 __all__ = ["Views"]

@@ -6,9 +6,9 @@ from typing import Any
 
 from agentgym_hindsight.envs.webshop.goals import synthetic_goals
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Goal, Product
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 
 def item(asin: str, name: str, **changes: Any) -> dict[str, Any]:
@@ -72,10 +72,10 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
-def stall() -> Shop:
+def tiny_shop() -> Shop:
     """The shop with its nine synthetic goals."""
     products = load_products(ITEMS, ATTRIBUTES)
-    return Shop(products, build_index(products), synthetic_goals(products), name="stall")
+    return Shop(products, build_index(products), synthetic_goals(products), name="tiny_shop")
 
 
 def goal_for(product: Product, **changes: Any) -> Goal:

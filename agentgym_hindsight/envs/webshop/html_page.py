@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
-from agentgym_hindsight.envs.webshop.observe import nodes_of, options_json, url_of
+from agentgym_hindsight.envs.webshop.page_contents import nodes_of, options_json, url_of
 from agentgym_hindsight.envs.webshop.pages import BUTTON, DONE, INDEX, ITEM, LINK, OPTION, RESULTS, SUB, Node
 from agentgym_hindsight.envs.webshop.session import Session
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.envs.webshop.catalogue import write_official_files
-from agentgym_hindsight.envs.webshop.stream import JsonFile, estimated_records
+from agentgym_hindsight.envs.webshop.json_stream import JsonFile, estimated_records
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
 RECORDS: list[Any] = [

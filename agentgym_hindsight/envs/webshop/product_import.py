@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agentgym_hindsight.envs.manifests import cache_folder, cached_rows
-from agentgym_hindsight.envs.webshop.folders import UNUSABLE, build_whole
+from agentgym_hindsight.envs.webshop.cache_folders import UNUSABLE, build_whole
+from agentgym_hindsight.envs.webshop.index_store import files_fingerprint
+from agentgym_hindsight.envs.webshop.json_stream import JsonFile
 from agentgym_hindsight.envs.webshop.loading import check_products, checked_attributes, iter_products
-from agentgym_hindsight.envs.webshop.products import LAYOUT, ProductStore, write_products
-from agentgym_hindsight.envs.webshop.records import Product
-from agentgym_hindsight.envs.webshop.store import files_fingerprint
-from agentgym_hindsight.envs.webshop.stream import JsonFile
+from agentgym_hindsight.envs.webshop.product_store import LAYOUT, ProductStore, write_products
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DataError
 
 __all__ = ["content_fingerprint", "open_products", "products_folder"]

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentgym_hindsight.envs.webshop import store
+from agentgym_hindsight.envs.webshop import index_store
 from agentgym_hindsight.envs.webshop.analyzer import terms
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.index_store import files_fingerprint, index_folder, index_for, open_index
 from agentgym_hindsight.envs.webshop.search import Bm25Engine, index_texts
-from agentgym_hindsight.envs.webshop.store import files_fingerprint, index_folder, index_for, open_index
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import MissingDataError
 
 WORDS = [f"{first}{second}{third}" for first in "bcdfg" for second in "aou" for third in ("nt", "rk", "ss", "lé")]
@@ -94,7 +94,7 @@ def test_other_data_other_index(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answers(opened("one", one)) != answers(opened("two", two))
     assert index_folder("one") != index_folder("two")
     before = index_folder("one")
-    monkeypatch.setattr(store, "ANALYZER", "another")
+    monkeypatch.setattr(index_store, "ANALYZER", "another")
     assert index_folder("one") != before
     opened("one", one)
     assert one.asked == 2
@@ -206,13 +206,13 @@ def test_losing_the_race_uses_the_winners(monkeypatch: pytest.MonkeyPatch) -> No
     kept = index_folder("a")
     aside = kept.with_name("kept-aside")
     kept.rename(aside)
-    real = store._write
+    real = index_store._write
 
     def slower(*told: object) -> None:
         real(*told)  # type: ignore[arg-type]
         shutil.copytree(aside, kept)
 
-    monkeypatch.setattr(store, "_write", slower)
+    monkeypatch.setattr(index_store, "_write", slower)
     before = json.loads((aside / "index.json").read_text())
     assert answers(opened("a", source)) == expected
     assert json.loads((kept / "index.json").read_text()) == before
@@ -224,7 +224,7 @@ def test_index_for_a_loaded_catalogue(cache: Path, monkeypatch: pytest.MonkeyPat
     ]
     small = index_for(products, progress=False)
     assert not cache.exists()
-    monkeypatch.setattr(store, "KEPT_FROM", 10)
+    monkeypatch.setattr(index_store, "MIN_STORED_PRODUCTS", 10)
     kept = index_for(products, progress=False)
     assert len(list((cache / "webshop-index").iterdir())) == 1
     assert answers(kept) == answers(small) == answers(index_for(products, progress=False))

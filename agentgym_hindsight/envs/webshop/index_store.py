@@ -29,10 +29,10 @@ from rich.progress import Progress
 from agentgym_hindsight.envs.manifests import cache_folder
 from agentgym_hindsight.envs.webshop.analyzer import ANALYZER
 from agentgym_hindsight.envs.webshop.bm25 import Bm25, best_factors
-from agentgym_hindsight.envs.webshop.folders import UNUSABLE, build_whole, check_written, written
+from agentgym_hindsight.envs.webshop.cache_folders import UNUSABLE, build_whole, check_written, written
 from agentgym_hindsight.envs.webshop.postings import Gatherer, Postings
-from agentgym_hindsight.envs.webshop.records import Product
 from agentgym_hindsight.envs.webshop.search import Bm25Engine, build_index, document_text, id_ranks, index_texts
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DataError
 
 __all__ = ["Documents", "files_fingerprint", "index_folder", "index_for", "open_index"]
@@ -41,7 +41,7 @@ _LAYOUT = "postings-1"
 _ARRAYS = ("starts", "docs", "codes", "pairs", "best", "ties", "ends")
 
 #: Products from which on an index is kept: building one over fewer takes less than a second or two.
-KEPT_FROM = 20_000
+MIN_STORED_PRODUCTS = 20_000
 
 #: Gives the (id, text) of every document, in catalogue order; called only where the index has to be built.
 Documents = Callable[[], Iterable[tuple[str, str]]]
@@ -63,7 +63,7 @@ def index_for(products: Sequence[Product], fingerprint: str | None = None, *, pr
 
     Without a ``fingerprint`` the texts are hashed, which takes some seconds for a million products.
     """
-    if len(products) < KEPT_FROM:
+    if len(products) < MIN_STORED_PRODUCTS:
         return build_index(products)
 
     def documents() -> Iterable[tuple[str, str]]:

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop import store
+from agentgym_hindsight.envs.webshop import index_store
+from agentgym_hindsight.envs.webshop.json_stream import estimated_records
 from agentgym_hindsight.envs.webshop.loading import Annotation, load_annotations, load_products
-from agentgym_hindsight.envs.webshop.records import Product
-from agentgym_hindsight.envs.webshop.stocking import open_products
-from agentgym_hindsight.envs.webshop.stream import estimated_records
+from agentgym_hindsight.envs.webshop.product_import import open_products
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
 from agentgym_hindsight.tasks import content_hash
 
@@ -96,11 +96,11 @@ def read_catalogue(
 ) -> Catalogue:
     """The catalogue of a folder that holds official files. ``prices`` are recorded ones, by asin.
 
-    From about :data:`store.KEPT_FROM` products on they are kept on disk and read when they are looked at.
+    From about :data:`index_store.MIN_STORED_PRODUCTS` products on they are kept on disk and read when they are looked at.
     """
     files = find_catalogue(folder, tag)
     products: Sequence[Product]
-    if estimated_records(files.items) >= store.KEPT_FROM:
+    if estimated_records(files.items) >= index_store.MIN_STORED_PRODUCTS:
         products = open_products(files.items, files.attributes, prices=prices, seed=seed)
     else:
         products = load_products(

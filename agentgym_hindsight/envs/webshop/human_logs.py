@@ -19,8 +19,8 @@ from agentgym_hindsight.envs.webshop.goals import goal_ids, recorded_goal
 from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.observe import observe
 from agentgym_hindsight.envs.webshop.pages import INDEX, ITEM, LINK, OPTION, SUB
-from agentgym_hindsight.envs.webshop.records import Goal
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
+from agentgym_hindsight.envs.webshop.shop_types import Goal
 from agentgym_hindsight.errors import UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 

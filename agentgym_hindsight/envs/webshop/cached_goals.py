@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.envs.webshop.goals import human_goals
 from agentgym_hindsight.envs.webshop.loading import Annotation
-from agentgym_hindsight.envs.webshop.products import ProductStore
-from agentgym_hindsight.envs.webshop.records import Goal, Product
+from agentgym_hindsight.envs.webshop.product_store import ProductStore
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["kept_flags", "kept_human_goals"]
+__all__ = ["cached_flags", "cached_human_goals"]
 
 #: Changes with the rules by which annotations become goals.
 _GOALS = "goals-1"
 
 
-def kept_human_goals(
+def cached_human_goals(
     products: Sequence[Product], annotations: Mapping[str, Sequence[Annotation]], seed: int = 0
 ) -> tuple[Goal, ...]:
     """:func:`goals.human_goals`, which looks at the annotated products alone where the catalogue is on disk."""
@@ -38,7 +38,7 @@ def kept_human_goals(
     return tuple(_goal(json.loads(row[0])) for row in cached_rows(f"webshop-goals-{key}", key, build))
 
 
-def kept_flags(shop: Shop, what: str, build: Callable[[], Sequence[bool]]) -> Sequence[bool]:
+def cached_flags(shop: Shop, what: str, build: Callable[[], Sequence[bool]]) -> Sequence[bool]:
     """One flag a goal. ``what`` names the question and the version of its rules."""
     if not isinstance(shop.products, ProductStore):
         return build()

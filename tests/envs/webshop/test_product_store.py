@@ -14,16 +14,16 @@ import gymnasium as gym
 import pytest
 
 from agentgym_hindsight.envs.manifests import cache_folder
-from agentgym_hindsight.envs.webshop import library, stocking, store
+from agentgym_hindsight.envs.webshop import index_store, library, product_import
 from agentgym_hindsight.envs.webshop.catalogue import write_official_files
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.library import Library, open_library
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import plan
-from agentgym_hindsight.envs.webshop.products import ProductStore
+from agentgym_hindsight.envs.webshop.product_store import ProductStore
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, item
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, item
 
 COUNT = 2000
 
@@ -47,7 +47,7 @@ def forget() -> None:
 
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     forget()
-    monkeypatch.setattr(store, "KEPT_FROM", 20)
+    monkeypatch.setattr(index_store, "MIN_STORED_PRODUCTS", 20)
 
 
 def small(folder: Path, items: Any = ITEMS, attributes: Any = ATTRIBUTES) -> Path:
@@ -94,7 +94,7 @@ def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPa
     for query in queries:
         assert kept.shop.search(query, debug=True) == plain.shop.search(query, debug=True)
     forget()  # another start: goals and what can be reached come from the cache
-    monkeypatch.setattr("agentgym_hindsight.envs.webshop.kept.human_goals", None)
+    monkeypatch.setattr("agentgym_hindsight.envs.webshop.cached_goals.human_goals", None)
     monkeypatch.setattr(library, "_reachable", None)
     again = open_library(**choices)
     assert (again.shop.goals, again._places) == (plain.shop.goals, plain._places)
@@ -133,12 +133,12 @@ def test_seeds_and_recorded_prices_share_one_store(official: Path, monkeypatch: 
 def test_built_once_and_found_by_content(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     on_disk(monkeypatch)
     the_store(official)
-    monkeypatch.setattr(stocking, "_write", None)
+    monkeypatch.setattr(product_import, "_write", None)
     kept = the_store(official)
     moved = tmp_path / "elsewhere"
     shutil.copytree(official, moved)
     assert the_store(moved).place == kept.place
-    monkeypatch.setattr(stocking, "files_fingerprint", None)
+    monkeypatch.setattr(product_import, "files_fingerprint", None)
     assert the_store(official).fingerprint == kept.fingerprint  # not even read again
 
 

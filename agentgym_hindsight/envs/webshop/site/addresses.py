@@ -13,7 +13,7 @@ from urllib.parse import quote
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, PER_PAGE, RESULTS, SUB, SUBPAGES, State
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.site.optiontext import read_options, read_strings, write_options
+from agentgym_hindsight.envs.webshop.site.option_text import read_options, read_strings, write_options
 
 __all__ = ["LONGEST_QUERY", "NowhereError", "address", "arrive", "item_address"]
 

@@ -22,9 +22,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from agentgym_hindsight.envs.webshop.folders import check_written, written
+from agentgym_hindsight.envs.webshop.cache_folders import check_written, written
 from agentgym_hindsight.envs.webshop.loading import drawn_price
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError
 from agentgym_hindsight.tasks import content_hash
 
