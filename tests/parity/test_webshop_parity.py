@@ -13,7 +13,7 @@ from agentgym_hindsight.cli import main
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.observe import observe
 from agentgym_hindsight.envs.webshop.oracle import plan
-from agentgym_hindsight.envs.webshop.parity import read_transcripts, run_parity
+from agentgym_hindsight.envs.webshop.parity import read_episodes, run_parity
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, tiny_shop
@@ -145,7 +145,7 @@ def test_damaged_recordings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "transcripts.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DamagedDataError, match="one episode a line"):
-        list(read_transcripts(path))
+        list(read_episodes(path))
     path.write_text("{}\n{no json\n")
     with pytest.raises(DamagedDataError, match="after line 1"):
-        list(read_transcripts(path))
+        list(read_episodes(path))

@@ -1,7 +1,8 @@
 """Folders in the cache that are built once and read by many processes.
 
-A folder is built aside and moved into place whole, so processes that start together may all build it, and whoever is
-first wins. Its header lists size and checksum of every file: what was damaged since is noticed and built anew.
+A folder is built under a temporary name and then renamed. Several processes may build it at the same time; the first
+one that finishes keeps its folder. The header of a folder lists the size and the checksum of every file, so that damage
+is noticed and the folder is built again.
 """
 
 from __future__ import annotations
@@ -14,48 +15,47 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from agentgym_hindsight.atomic import atomic_folder
 from agentgym_hindsight.errors import DamagedDataError
 
-__all__ = ["UNUSABLE", "build_whole", "check_written", "checksum", "written"]
+__all__ = ["UNUSABLE", "build_folder", "check_files", "file_checksums"]
 
 _SAMPLES, _SAMPLE = 64, 4096
-_ABANDONED = 24 * 3600.0  # seconds after which a half-built folder is taken for left behind
+_ABANDONED = 24 * 3600.0  # seconds after which a temporary folder belongs to a process that was killed
 
-#: What a missing, damaged or foreign folder can raise while it is opened.
+#: The exceptions that opening a missing, damaged or foreign folder can raise.
 UNUSABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DamagedDataError)
 
 
-def build_whole(place: Path, write: Callable[[Path], None], opened: Callable[[Path], object]) -> None:
-    """Has ``write`` fill a folder aside, and puts it in place unless another process has done so meanwhile.
+def build_folder(place: Path, write: Callable[[Path], None], opened: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary folder, then rename it to ``place``.
 
-    ``opened`` opens a folder, and raises one of :data:`UNUSABLE` where it cannot be used.
+    A usable folder at ``place``, from a process that was faster, stays. ``opened`` opens a folder; it raises one of
+    :data:`UNUSABLE` if the folder cannot be used.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     _sweep(place.parent)
-    aside = place.with_name(f"{place.name}.{uuid.uuid4().hex}.part")
-    aside.mkdir()
-    try:
-        write(aside)
-        _move(aside, place, opened)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with atomic_folder(place) as temporary:
+        write(temporary)
+        # As late as possible, so that there is no time without a folder.
+        _move_damaged_away(place, opened)
 
 
-def written(folder: Path) -> dict[str, list[int]]:
-    """Size and checksum of every file, for the folder's header."""
-    return {path.name: [path.stat().st_size, checksum(path)] for path in sorted(folder.iterdir())}
+def file_checksums(folder: Path) -> dict[str, list[int]]:
+    """Size and checksum of every file, for the header of the folder."""
+    return {path.name: [path.stat().st_size, _checksum(path)] for path in sorted(folder.iterdir())}
 
 
-def check_written(place: Path, files: Mapping[str, list[int]]) -> None:
-    """Whether every file is as the header has it."""
+def check_files(place: Path, files: Mapping[str, list[int]]) -> None:
+    """Raise :class:`DamagedDataError` unless every file has the size and checksum of the header."""
     for name, (size, expected) in files.items():
         path = place / name
-        if path.stat().st_size != size or checksum(path) != expected:
-            raise DamagedDataError(f"Expected {path} as it was written, but it has changed; try: remove {place}")
+        if path.stat().st_size != size or _checksum(path) != expected:
+            raise DamagedDataError(f"Expected {path} as it was written, got other content; try removing {place}.")
 
 
-def checksum(path: Path) -> int:
-    """Of the start, the end and evenly spread places: it must not cost reading all of a large file at every start."""
+def _checksum(path: Path) -> int:
+    """Checksum of the start, the end and evenly spaced samples: reading a large file at every start takes too long."""
     size, found = path.stat().st_size, 0
     with open(path, "rb") as file:
         for number in range(_SAMPLES):
@@ -64,24 +64,19 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _move(aside: Path, place: Path, opened: Callable[[Path], object]) -> None:
-    try:
-        aside.rename(place)
+def _move_damaged_away(place: Path, opened: Callable[[Path], object]) -> None:
+    if not place.exists():
         return
-    except OSError:
-        if not place.exists():
-            raise
     try:
         opened(place)
     except UNUSABLE:
-        # What is there is damaged. Processes that read it keep their pages: it is moved away, never overwritten.
-        with suppress(OSError):  # where yet another process mends it too, the one that comes second finds it mended
+        # Not deleted: processes that read the folder keep the pages they have mapped.
+        with suppress(OSError):  # another process was faster
             place.rename(place.with_name(f"{place.name}.{uuid.uuid4().hex}.part"))
-            aside.rename(place)
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what builds that were killed have left behind."""
+    """Delete the temporary folders of processes that were killed."""
     for path in folder.glob("*.part"):
         with suppress(OSError):  # another process was faster
             if time.time() - path.stat().st_mtime > _ABANDONED:

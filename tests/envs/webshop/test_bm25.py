@@ -13,14 +13,14 @@ import pytest
 from agentgym_hindsight.envs.webshop import bm25 as module
 from agentgym_hindsight.envs.webshop.analyzer import terms
 from agentgym_hindsight.envs.webshop.bm25 import Bm25, best_factors, idf, inverse_norms
-from agentgym_hindsight.envs.webshop.postings import LENGTHS, Gatherer
+from agentgym_hindsight.envs.webshop.postings import LENGTHS, PostingsBuilder
 from agentgym_hindsight.envs.webshop.search import Bm25Engine, id_ranks, index_texts
 
 
 def ranker(texts: Sequence[str], ids: Sequence[str] | None = None, block: int = 1 << 20) -> Bm25:
-    gatherer = Gatherer(block=block)
-    gatherer.extend(texts)
-    found, postings = gatherer.finish()
+    builder = PostingsBuilder(block=block)
+    builder.extend(texts)
+    found, postings = builder.finish()
     numbers = {term: number for number, term in enumerate(found)}
     return Bm25(lambda term: numbers.get(term, -1), postings, ties=None if ids is None else id_ranks(ids))
 
@@ -166,9 +166,9 @@ def test_against_plain_arithmetic() -> None:
 
 def test_runs_merge_to_the_same_index() -> None:
     texts = corpus(random.Random(3), 500)
-    one, many = Gatherer(), Gatherer(block=700)
-    for gatherer in (one, many):
-        gatherer.extend(texts)
+    one, many = PostingsBuilder(), PostingsBuilder(block=700)
+    for builder in (one, many):
+        builder.extend(texts)
     (terms_one, postings_one), (terms_many, postings_many) = one.finish(), many.finish()
     assert terms_one == terms_many
     for ours, theirs in zip(postings_one, postings_many, strict=True):
@@ -193,9 +193,9 @@ def test_answers_are_kept() -> None:
             self.asked += 1
             return super().rank(terms, k, prune=prune)
 
-    gatherer = Gatherer()
-    gatherer.extend(["red shoe", "blue sock"])
-    found, postings = gatherer.finish()
+    builder = PostingsBuilder()
+    builder.extend(["red shoe", "blue sock"])
+    found, postings = builder.finish()
     counting = Counting({term: number for number, term in enumerate(found)}.__getitem__, postings)
     engine = Bm25Engine(counting)
     assert [engine.search("red") for _ in range(3)] == [(0,)] * 3

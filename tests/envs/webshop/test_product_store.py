@@ -41,7 +41,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for kept in (library._stocked, library._library, library._shop):
+    for kept in (library._stock, library._library, library._shop):
         kept.cache_clear()
 
 

@@ -195,9 +195,9 @@ def test_sessions_are_bounded_in_number_and_age(shop: Shop) -> None:
         lambda name: Session(shop, shop.goals[0], session_id=name), limit=3, max_age=10, clock=lambda: now[0]
     )
     for name in "abc":
-        sessions.enter(name)
+        sessions.find_or_create(name)
     sessions.find("a")
-    sessions.enter("d")  # b was unused the longest
+    sessions.find_or_create("d")  # b was unused the longest
     assert [sessions.find(name) is not None for name in "abcd"] == [True, False, True, True]
     now[0] = 9
     kept = sessions.find("a")
