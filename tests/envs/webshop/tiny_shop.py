@@ -1,4 +1,4 @@
-"""A tiny shop of made-up products, in the official schema, for the tests."""
+"""A tiny shop of invented products, in the official schema, for the tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def item(asin: str, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def values(*names: str) -> list[dict[str, Any]]:
-    """Values of one axis, as the official files list them."""
+    """The values of one axis, in the schema of the official files."""
     return [{"value": name, "is_selected": False} for name in names]
 
 
@@ -79,7 +79,7 @@ def tiny_shop() -> Shop:
 
 
 def goal_for(product: Product, **changes: Any) -> Goal:
-    """A goal that wants this product and nothing special."""
+    """A goal for this product without attributes and options."""
     wanted = Goal(
         asin=product.asin,
         instruction="Find me a mug",
