@@ -37,7 +37,7 @@ def build_folder(place: Path, write: Callable[[Path], None], opened: Callable[[P
     _sweep(place.parent)
     with atomic_folder(place) as temporary:
         write(temporary)
-        # As late as possible, so that there is no time without a folder.
+        # Just before the rename, so that the folder is missing only for a moment.
         _move_damaged_away(place, opened)
 
 

@@ -10,7 +10,8 @@ attribute   similar (token set ratio > 85) to one of the product's  the same
 option      similar to *any* chosen value. A chosen value that      equal to the chosen value of its axis (in human
             contains a colour word is replaced by it ("dark         goals, which have no axes, to any chosen value)
             green" by "dark"), and so is a human goal's value. A
-            pair of axis and value only if one of them is a colour
+            goal's pair (axis, value) is replaced only if one of
+            the two is a colour word
 price       at most the cap                                         the same
 type        0, 0.1, 0.5 or 1 by query, category and title nouns     the same
 ==========  ======================================================  ================================================

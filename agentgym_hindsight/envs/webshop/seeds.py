@@ -10,7 +10,7 @@ __all__ = ["Draws"]
 class Draws(SeededDraws):
     """Draws of the embedded catalogue. Every product depends on the edition.
 
-    Of the editions that were tried, seed 0 of this one is about as hard as the official products.
+    This edition was chosen because its seed 0 is about as hard as the official products.
     """
 
     __slots__ = ()

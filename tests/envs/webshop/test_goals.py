@@ -32,7 +32,7 @@ def test_synthetic_goals_are_all_combinations_of_options() -> None:
     goal = next(goal for goal in goals if goal.options == (("color", "dark green"), ("size", "large")))
     start = "Find me lead free, dishwasher safe mugs with color: dark green, and size: large, and price lower than "
     assert goal.instruction == f"{start}{goal.price_cap:.2f} dollars"
-    assert goal.weight == pytest.approx(1 / 6)  # each of its attributes is asked for by six goals
+    assert goal.weight == pytest.approx(1 / 6)  # six goals have each of its attributes
     assert not goal.human
 
 
