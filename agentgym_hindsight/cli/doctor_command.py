@@ -122,9 +122,9 @@ def _alfworld(out: Console, data: str | None) -> None:
 
 
 def _webshop(out: Console, data: str | None) -> None:
-    from agentgym_hindsight.envs.webshop.files import find_catalogue
     from agentgym_hindsight.envs.webshop.library import data_folder
     from agentgym_hindsight.envs.webshop.nouns import TAGGERS
+    from agentgym_hindsight.envs.webshop.official_files import find_catalogue
 
     out.print("\nWebShop")
     out.print("  embedded shop: always there")

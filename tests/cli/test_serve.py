@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from agentgym_hindsight.cli import main
-from tests.envs.webshop.served import fetcher, served
+from tests.envs.webshop.site_server import fetcher, served
 
 
 def test_serves_and_ends_cleanly() -> None:

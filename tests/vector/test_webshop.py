@@ -1,4 +1,4 @@
-"""A vector over the shop: groups of siblings, the same results wherever the envs live."""
+"""A vector env over the shop: groups of rollouts with the same results in any process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOP: dict[str, Any] = {"data": "embedded", "products": 200}
 
 
 def choose(infos: dict[str, Any], active: Any, turn: int) -> list[str | None]:
-    """Every sibling its own way; one follows the oracle, one writes what is not understood."""
+    """Different actions for every rollout; one follows the oracle, one writes refused actions."""
     actions: list[str | None] = []
     for slot, legal in enumerate(infos["admissible_actions"]):
         if not active[slot]:
@@ -42,9 +42,9 @@ def play(workers: int, **choices: Any) -> list[Any]:
             record.append((infos["task_id"], infos["goal"]))
             turn = 0
             while venv.active.any():
-                *told, infos = venv.step(choose(infos, venv.active, turn))
-                # Facts that have travelled are a plain mapping of the same facts.
-                record += [told, {key: value for key, value in infos.items() if key not in ("extra", "_extra")}]
+                *results, infos = venv.step(choose(infos, venv.active, turn))
+                # Facts from a worker process are a plain mapping.
+                record += [results, {key: value for key, value in infos.items() if key not in ("extra", "_extra")}]
                 record.append([dict(extra) for extra in infos["extra"]])
                 record.append([hindsight.episode for hindsight in infos["hindsight"]])
                 turn += 1
@@ -56,14 +56,14 @@ def play(workers: int, **choices: Any) -> list[Any]:
 def test_results_do_not_depend_on_workers(choices: dict[str, Any]) -> None:
     here, there = play(0, **choices), play(2, **choices)
     assert same(here, there)
-    assert same(play(0, **choices), here), "a seed is a seed"
+    assert same(play(0, **choices), here), "equal seeds must give equal results"
     trajectories = here[-1]
     assert trajectories[0].won
     assert trajectories[4].won
     assert not any(trajectory.broken for trajectory in trajectories)
 
 
-def test_siblings_share_a_task_and_a_success() -> None:
+def test_a_group_has_one_task_and_shares_a_successful_rollout() -> None:
     trajectories = play(0)[-1]
     group = Group(trajectories[:4])
     assert {trajectory.task_id for trajectory in trajectories[:4]} == {group.task_id}

@@ -1,4 +1,4 @@
-"""The wrappers over the real shop: what a model is shown there, and the whole stack's conformance."""
+"""The wrappers over the shop: the prompts, and the conformance of the whole stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agentgym_hindsight.wrappers import (
 )
 
 Env = gym.Env[str, str]
-#: The limit of the per-turn prompt in this world, in characters.
+#: The maximal length of a prompt of one turn in this env, in characters.
 LIMIT = 13_000
 
 
@@ -32,7 +32,7 @@ def whole(env: Env, protocol: str) -> Env:
     return RecordTrajectories(InvalidActionPenalty(RewardProtocol(env, "10-won")))
 
 
-def test_the_start_page_offers_a_search_and_nothing_else() -> None:
+def test_the_start_page_lists_only_a_search() -> None:
     env = PromptProtocol(shop())
     prompt, info = env.reset(seed=0)
     assert prompt.splitlines()[0].endswith("WebShop e-commerce environment.")
@@ -53,7 +53,7 @@ def test_other_pages_list_every_click() -> None:
         pages.add(info["extra"].page)
         if over:
             break
-        assert "search[<your query>]" not in prompt  # as the baselines have it: a bar is on the start page alone
+        assert "search[<your query>]" not in prompt  # as in the baselines: only the start page has a search bar
         assert all(f"\n'{action}'," in prompt for action in info["admissible_actions"])
         assert info["hindsight"].next_observation.text == prompt
     assert pages >= {"results", "item", "done"}
@@ -61,14 +61,14 @@ def test_other_pages_list_every_click() -> None:
     assert prompt.endswith("inside <action> </action> tags.")
 
 
-def test_a_long_prompt_gives_up_its_history() -> None:
+def test_a_long_prompt_drops_its_history() -> None:
     env = PromptProtocol(shop(max_steps=40))
     _, info = env.reset(seed=0)
     env.step(f"search[{info['goal']}]")
     prompt, *_ = env.step("click[next >]")
     assert "[Observation 1: " in prompt
     assert len(prompt) <= LIMIT
-    # A model that writes a whole essay into its query: the window of two turns no longer fits.
+    # A very long query: the window of two turns no longer fits.
     prompt, *_ = env.step(f"search[{'red shoes ' * 1500}]")
     assert "[Observation" not in prompt
     assert len(prompt) <= LIMIT
@@ -80,7 +80,7 @@ def test_a_long_prompt_gives_up_its_history() -> None:
 
 
 @pytest.mark.parametrize("rules", ["strict", "official"])
-def test_no_real_page_passes_the_limit_without_history(rules: str) -> None:
+def test_no_page_exceeds_the_limit_without_history(rules: str) -> None:
     env = PromptProtocol(shop(products=1000, rules=rules, split="test"), history=0)
     longest = 0
     for seed in range(40):
@@ -113,7 +113,7 @@ def test_the_oracle_wins_through_the_whole_stack(protocol: str) -> None:
     assert info["won"]
 
 
-def test_what_cannot_be_read_is_refused_and_costs() -> None:
+def test_a_response_without_action_is_refused_and_penalised() -> None:
     env = whole(shop(), "verl-agent-2025")
     env.reset(seed=1)
     _, reward, *_, info = env.step("I would rather not.")

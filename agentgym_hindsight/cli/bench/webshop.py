@@ -19,12 +19,13 @@ from jinja2 import Environment
 
 from agentgym_hindsight.cli.bench.figures import Row, held_by_each
 from agentgym_hindsight.envs.webshop.library import open_library
-from agentgym_hindsight.envs.webshop.observe import nodes_of, observe
+from agentgym_hindsight.envs.webshop.observe import observe
+from agentgym_hindsight.envs.webshop.page_contents import nodes_of
 from agentgym_hindsight.envs.webshop.pages import TEXT
-from agentgym_hindsight.envs.webshop.records import Goal
 from agentgym_hindsight.envs.webshop.search import Bm25Engine
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal
 from agentgym_hindsight.errors import BackendError
 
 __all__ = ["measure"]

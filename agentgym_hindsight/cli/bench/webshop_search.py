@@ -23,9 +23,9 @@ import numpy as np
 from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.envs.webshop.analyzer import terms
 from agentgym_hindsight.envs.webshop.catalogue import attribute_record, human_record, item_record
+from agentgym_hindsight.envs.webshop.index_store import index_folder, open_index
 from agentgym_hindsight.envs.webshop.loading import load_products
 from agentgym_hindsight.envs.webshop.search import Bm25Engine, document_text
-from agentgym_hindsight.envs.webshop.store import index_folder, open_index
 from agentgym_hindsight.errors import WorkerError
 
 __all__ = ["measure"]

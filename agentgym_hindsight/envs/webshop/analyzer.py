@@ -1,4 +1,4 @@
-"""Text to index terms: words, without a possessive 's, lower-cased, without stop words, stemmed."""
+"""Turn text into index terms: split into words, drop a possessive 's, lower-case, drop stop words, stem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agentgym_hindsight.envs.webshop.wordbreak import words
 
 __all__ = ["ANALYZER", "STOP_WORDS", "chunk_terms", "chunks", "terms"]
 
-#: Part of every index's identity: raise it when any term comes out differently.
+#: Version of the term rules. It is part of the key of every stored index: change it when any term changes.
 ANALYZER = "english-1"
 
 _STOP_WORDS = """
@@ -19,13 +19,13 @@ will with
 #: Lucene's English list.
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 _APOSTROPHES = "'’＇"
-_NARROW_SPACE = "\u202f"  # a space to Python, a connector like "_" to the word boundaries
-_LONG = 64
-_KEPT = 1 << 18
+_NARROW_SPACE = "\u202f"  # whitespace for str.split, a connector like "_" for the word boundaries
+_MAX_CACHED_LENGTH = 64
+_CACHE_SIZE = 1 << 18
 
 
 def chunks(text: str) -> list[str]:
-    """Parts of a text no word reaches across: they recur, so that what each is made of need be found only once."""
+    """Parts of a text such that no word crosses a border. Parts repeat often, so their terms can be cached."""
     return text.split() if _NARROW_SPACE not in text else [text]
 
 
@@ -34,20 +34,20 @@ def chunk_terms(chunk: str) -> tuple[str, ...]:
     return tuple(term for term in map(_term, words(chunk)) if term)
 
 
-class _Known(dict[str, tuple[str, ...]]):
-    """Chunk -> its terms. Forgets all when full and keeps nothing long, so that odd queries cannot fill the memory."""
+class _TermCache(dict[str, tuple[str, ...]]):
+    """Chunk -> its terms. Cleared when full, and long chunks are not stored, so that queries cannot fill the memory."""
 
     def __missing__(self, chunk: str) -> tuple[str, ...]:
-        made = chunk_terms(chunk)
-        if len(chunk) <= _LONG:
-            if len(self) >= _KEPT:
+        found = chunk_terms(chunk)
+        if len(chunk) <= _MAX_CACHED_LENGTH:
+            if len(self) >= _CACHE_SIZE:
                 self.clear()
-            self[chunk] = made
-        return made
+            self[chunk] = found
+        return found
 
 
 def _lower(letter: str) -> str:
-    # One character for one: str.lower() makes two of "İ", and looks around a sigma.
+    # Exactly one character: str.lower() turns "İ" into two, and its result for "Σ" depends on the neighbours.
     return letter.lower()[:1]
 
 
@@ -58,13 +58,13 @@ def _term(word: str) -> str:
     return "" if word in STOP_WORDS else stem(word)
 
 
-_known = _Known()
+_cache = _TermCache()
 
 
 def terms(text: str) -> list[str]:
-    """The terms of a text, in order, repeated ones repeated.
+    """The terms of a text in order, with repetitions.
 
     >>> terms("The women's running shoes")
     ['women', 'run', 'shoe']
     """
-    return list(chain.from_iterable(map(_known.__getitem__, chunks(text))))
+    return list(chain.from_iterable(map(_cache.__getitem__, chunks(text))))

@@ -1,4 +1,4 @@
-"""The shop behind the standard face: starts a task, answers actions, knows the oracle's way."""
+"""The WebShop backend: starts tasks, executes actions and gives the oracle's actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.oracle import next_action, plan
 from agentgym_hindsight.envs.webshop.pages import State
-from agentgym_hindsight.envs.webshop.session import Session, parse_action
+from agentgym_hindsight.envs.webshop.session import Session, admissible_actions
 from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra, state_key
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -24,7 +24,7 @@ __all__ = ["NativeBackend"]
 
 
 class NativeBackend(LibraryBackend):
-    """Plays in a library's shop, which any number of backends share."""
+    """A backend on the shop of a library. Any number of backends share one library."""
 
     library: Library
 
@@ -55,7 +55,7 @@ class NativeBackend(LibraryBackend):
         session = self._session = self._new(task)
         return Turn(
             self._history.start(observe(session, self.mode)),
-            _admissible(session),
+            admissible_actions(session),
             state=state_key(session),
             extra=WebshopExtra(self._shared, session),
         )
@@ -67,7 +67,7 @@ class NativeBackend(LibraryBackend):
         refused = None if valid else action
         return Turn(
             self._history.after(action, observe(session, self.mode)),
-            _admissible(session),
+            admissible_actions(session),
             valid,
             reward == 1.0,
             reward,
@@ -80,16 +80,16 @@ class NativeBackend(LibraryBackend):
 
     @property
     def session(self) -> Session:
-        """The session that is going on."""
+        """The current session."""
         if self._session is None:
-            raise ResetNeededError("Expected a session in the shop, got none; try start(task) first.")
+            raise ResetNeededError("Expected a started session, got none; try start(task) first.")
         return self._session
 
     def expert_action(self) -> str:
         return next_action(self.session)
 
     def demonstration(self, task: Task) -> Trajectory | None:
-        """The oracle's rollout from the start of the task; None where it does not earn the full reward."""
+        """The oracle's rollout from the start of the task; None if it does not earn the full reward."""
         session = self._new(task)
         actions, reward = plan(session)
         if reward != 1.0:
@@ -98,11 +98,11 @@ class NativeBackend(LibraryBackend):
         history = self._history.copy()
         after = history.start(observe(session, self.mode))
         for action in actions:
-            before, anchor, legal = after, state_key(session), _admissible(session)
+            before, anchor, legal = after, state_key(session), admissible_actions(session)
             state = session.state
             outcome = session.act(action)
             after = history.after(action, observe(session, self.mode))
-            listed = _admissible(session)
+            listed = admissible_actions(session)
             steps.append(
                 Step(
                     len(steps),
@@ -127,21 +127,6 @@ class NativeBackend(LibraryBackend):
     def _new(self, task: Task) -> Session:
         library = self.library
         return Session(library.shop, library.goal(task), library.rules, nouns=self.nouns)
-
-
-def _admissible(session: Session) -> tuple[str, ...]:
-    """Concrete clicks; what can be searched is open. Names that the grammar splits otherwise cannot be clicked."""
-    names = session.clickables
-    if session.has_search_bar:
-        return ()
-    actions = [f"click[{name}]" for name in names]
-    if any("[" in name or "\n" in name or not name or name == "search" for name in names):
-        actions = [
-            action
-            for name, action in zip(names, actions, strict=True)
-            if name != "search" and parse_action(action) == ("click", name)
-        ]
-    return tuple(actions)
 
 
 def _detail(session: Session, before: State, after: State, refused: str | None) -> str:

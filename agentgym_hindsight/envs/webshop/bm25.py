@@ -1,11 +1,11 @@
-"""BM25 as Lucene 9 computes it, to the last bit: what it ranks equal or first is equal or first here.
+"""BM25 with the same bits as Lucene 9, so that rankings and ties are the same.
 
-* A document's length is quantised to a byte; the mean length is exact.
-* The score of one term is a 32-bit float, ``w - w / (1 + tf / norm)``, with ``w`` the term's idf times how often the
-  query says it; the sum over terms is kept in 64 bits and rounded to 32 at the end.
-* Equal scores keep the order of ``ties``, by default that of the documents.
+* The length of a document is quantised to one byte; the mean length is exact.
+* The score of one term is a float32, ``w - w / (1 + tf / norm)``, where ``w`` is the idf of the term times its count in
+  the query. The sum over terms is a float64, rounded to float32 at the end.
+* Documents with equal scores are ordered by ``ties``, by default by their position.
 
-For a large catalogue most postings are never looked at: see ``_pruned``. The result is the same by proof, not by luck.
+For a large catalogue most postings are skipped without a change of the result; see ``_pruned`` for the proof.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from agentgym_hindsight.envs.webshop.postings import LENGTHS, Postings
 __all__ = ["K1", "B", "Bm25", "idf", "inverse_norms"]
 
 K1, B = 0.9, 0.4
-_SMALL = 20_000  # postings: below, looking at all of them is faster than being clever
-_WORTHWHILE = 20_000  # postings of the next term that make looking for a better threshold worth its cost
-_LOOK_UP = 25  # postings gone through in the time of looking one document up
-_LEADERS = 4  # times k: documents whose full scores give the threshold
-# A bound is a sum of up to thousands of 64-bit floats; this leaves far more room than its rounding needs, and is still
-# far below half a unit of the 32-bit score, so that what is left out is strictly worse.
+_SMALL = 20_000  # below this number of postings, scoring all of them is faster than pruning
+_WORTHWHILE = 20_000  # if the next term has more postings, computing a better threshold pays off
+_LOOK_UP = 25  # postings that can be scanned in the time of one binary search for a document
+_LEADERS = 4  # times k: the number of documents whose full scores give the threshold
+# A bound is a sum of up to thousands of float64 values. This factor is much larger than the rounding error of that sum
+# and much smaller than half a unit of the float32 score, so that every document left out is strictly worse.
 _ROOM = 1 - 1e-6
 
 
 def idf(documents: int, frequency: int) -> np.float32:
-    """How telling a term is that ``frequency`` of ``documents`` hold."""
+    """The inverse document frequency of a term that ``frequency`` of ``documents`` contain."""
     value: np.float32 = np.float32(math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5)))
     return value
 
 
 def inverse_norms(mean: np.float32) -> NDArray[np.float32]:
-    """By length byte: 1 / (k1 · (1 - b + b · length / mean)), each step in 32 bits."""
+    """By length byte: 1 / (k1 · (1 - b + b · length / mean)), each step in float32."""
     k1, b, one = np.float32(K1), np.float32(B), np.float32(1)
     inverse: NDArray[np.float32] = one / (k1 * ((one - b) + b * LENGTHS.astype(np.float32) / mean))
     return inverse
@@ -50,7 +50,7 @@ class _Term(NamedTuple):
     docs: NDArray[np.int32]
     codes: NDArray[np.unsignedinteger[Any]]
     weight: np.float32
-    bound: float  # no document scores more by this term
+    bound: float  # the largest score that this term gives any document
 
 
 class Bm25:
@@ -63,7 +63,7 @@ class Bm25:
         best: NDArray[np.float32] | None = None,
         ties: NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """``find`` gives a term's number or -1, ``best`` is what ``best_factors`` made, where it is kept."""
+        """``find`` gives the number of a term or -1. ``best`` is the stored result of :func:`best_factors`, if any."""
         self._find = find
         self._postings = postings
         self._ties = ties
@@ -75,7 +75,7 @@ class Bm25:
     def rank(
         self, terms: Iterable[str], k: int, *, prune: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The ``k`` best documents that hold any of the terms, best first, and their scores."""
+        """The ``k`` best documents that contain any of the terms, best first, and their scores."""
         found = self._terms(terms)
         if not found or k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -86,7 +86,7 @@ class Bm25:
         return self._top(docs, sums.astype(np.float32), k)
 
     def _terms(self, terms: Iterable[str]) -> list[_Term]:
-        """The query's terms that occur at all, the most telling first."""
+        """The terms of the query that occur in the index, by falling bound."""
         found = []
         for term, count in Counter(terms).items():
             number = self._find(term)
@@ -100,7 +100,7 @@ class Bm25:
 
     def _scores(self, term: _Term, codes: NDArray[Any]) -> NDArray[np.float64]:
         weight, one = term.weight, np.float32(1)
-        few = len(codes) <= len(self._factors)  # else each code's score is worked out once
+        few = len(codes) <= len(self._factors)  # otherwise the score of each code is computed once
         factor = self._factors[codes] if few else self._factors
         scores: NDArray[np.float64] = (weight - weight / (one + factor)).astype(np.float64)
         return scores if few else scores[codes]
@@ -113,18 +113,19 @@ class Bm25:
         return docs, sums[docs]
 
     def _pruned(self, terms: list[_Term], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """MaxScore: what cannot come among the ``k`` best any more is not followed further.
+        """MaxScore: drop documents that cannot be among the ``k`` best.
 
-        Terms come the most telling first, so ``k`` good documents are known early; ``least`` is what the worst of
-        them scores at least. A document whose sum so far, with the bounds of all terms still to come, stays below
-        that is out. Soon this holds for every document not seen yet, and the long lists of the common terms are only
-        looked at where a candidate is. A sum that was not kept up because its document was out stays below ``least``,
-        for it is never more than the true one: so the last filter removes it.
+        The terms with the largest bounds come first, so ``k`` good documents are found early. ``least`` is a lower
+        bound on the score of the worst of them. A document is dropped if its partial sum plus the bounds of all
+        remaining terms is below ``least``. Soon this is true for all documents that have not been seen, and then the
+        long postings of common terms are only read at the candidates. The partial sum of a dropped document is no
+        longer updated; as it is never larger than the true sum, it stays below ``least`` and the last filter removes
+        it.
         """
         rest = [0.0] * (len(terms) + 1)
         for place in range(len(terms) - 1, -1, -1):
             rest[place] = rest[place + 1] + terms[place].bound
-        # Taken out while in use, and put back clean: a query that is interrupted must not leave its sums behind.
+        # Removed while in use and put back zeroed: an interrupted query must not leave its sums in the buffer.
         sums: NDArray[np.float64] | None = self._scratch.__dict__.pop("sums", None)
         if sums is None:
             sums = np.zeros(self.documents)
@@ -132,7 +133,7 @@ class Bm25:
         touched, least, place = [docs], 0.0, 0
         while place < len(terms):
             term = terms[place]
-            closed = rest[place] < least * _ROOM  # no new document can come in
+            closed = rest[place] < least * _ROOM  # no new document can reach the threshold
             if closed and len(docs) * _LOOK_UP < len(term.docs):
                 break
             place += 1
@@ -142,7 +143,7 @@ class Bm25:
                 partial = sums[docs]
                 least = max(least, self._least(docs, partial, terms[place:], k))
                 docs = docs[partial + rest[place] >= least * _ROOM]
-        docs = np.sort(docs)  # in order, so that looking them up runs through a list once
+        docs = np.sort(docs)  # sorted, so that the binary searches pass through the postings once
         partial = sums[docs]
         for seen in touched:
             sums[seen] = 0
@@ -157,7 +158,7 @@ class Bm25:
     def _add(
         self, term: _Term, sums: NDArray[np.float64], enough: float, closed: bool, touched: list[NDArray[np.int32]]
     ) -> None:
-        """Adds a term to the sums that are ``enough`` with it; documents new among them go to ``touched``."""
+        """Add a term to the sums that reach ``enough`` with it; append documents that are new to ``touched``."""
         docs, codes = term.docs, term.codes
         before = sums[docs]
         if closed:
@@ -171,7 +172,7 @@ class Bm25:
         touched.append(docs[before == 0])
 
     def _least(self, docs: NDArray[np.int32], partial: NDArray[np.float64], others: list[_Term], k: int) -> float:
-        """What the ``k``-th best document scores at least: the full scores of those that lead so far tell."""
+        """A lower bound on the score of the ``k``-th best document, from the full scores of the current leaders."""
         lead = min(_LEADERS * k, len(docs))
         first = np.argpartition(partial, len(partial) - lead)[len(partial) - lead :]
         first = first[np.argsort(docs[first])]
@@ -193,24 +194,24 @@ class Bm25:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         if len(docs) > k:
             least = np.partition(scores, len(scores) - k)[len(scores) - k]
-            stay = scores >= least  # with all that tie at the edge
+            stay = scores >= least  # includes all documents that tie with the last one
             docs, scores = docs[stay], scores[stay]
         order = np.lexsort((docs if self._ties is None else self._ties[docs], -scores))[:k]
         return docs[order], scores[order]
 
 
 def factors(postings: Postings) -> NDArray[np.float32]:
-    """By code: term frequency times inverse norm, in 32 bits."""
+    """By code: term frequency times inverse norm, in float32."""
     mean = np.float32(postings.lengths_sum / max(postings.filled, 1)) or np.float32(1)
     by_code: NDArray[np.float32] = (postings.pairs >> 8).astype(np.float32) * inverse_norms(mean)[postings.pairs & 255]
     return by_code
 
 
 def best_factors(postings: Postings) -> NDArray[np.float32]:
-    """By term: the largest factor of its postings."""
+    """By term: the largest factor among its postings."""
     by_code = factors(postings)
     best = np.zeros(len(postings.starts) - 1, np.float32)
-    step = 1 << 16  # terms at a time, so that a large index is not unfolded in memory
+    step = 1 << 16  # terms at a time, so that the factors of a large index are not in memory at once
     for first in range(0, len(best), step):
         starts = postings.starts[first : first + step + 1]
         values = by_code[postings.codes[starts[0] : starts[-1]]]

@@ -1,9 +1,9 @@
-"""The embedded shop: products made from a seed, in the schema of the official files.
+"""The embedded shop: products generated from a seed, in the schema of the official files.
 
-Nothing is downloaded and nothing shipped: 0.1 ms a product. Counts, options, attributes and texts follow the 1,000
-official products, and so does the difficulty: who searches for the instruction and buys the first hit earns 52.9 of
-100 points in the catalogue of seed 0 and 52.2 in the official one. Seeds 1 to 27 lie between 47.5 and 58.2, 53.1 on
-average: a few products with hundreds of goals weigh most.
+Nothing is downloaded and no data is shipped. A product takes 0.1 ms. Counts, options, attributes and texts follow the
+1,000 official products, and so does the difficulty: a policy that searches for the instruction and buys the first hit
+earns 52.9 of 100 points with seed 0 and 52.2 on the official products. Seeds 1 to 27 give 47.5 to 58.2 points, 53.1 on
+average; they differ because a few products have hundreds of goals.
 
 :func:`write_official_files` writes a folder with the official names and schema.
 """
@@ -16,12 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.envs.webshop.asking import human_request, instruction_of
 from agentgym_hindsight.envs.webshop.families import Sketch, sketch
+from agentgym_hindsight.envs.webshop.instructions import human_request, instruction_of
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.product_texts import bullets_of, description_of
 from agentgym_hindsight.envs.webshop.seeds import Draws
-from agentgym_hindsight.envs.webshop.wording import bullets_of, description_of
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import UsageError
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ASINS = 36**8
-#: Coprime to 36**8, so that the products of a catalogue have different asins as long as there are fewer than that.
+#: Coprime to 36**8, so that up to 36**8 products of a catalogue have different ASINs.
 _STRIDE = 1_726_498_271_623
 _PICTURE = "/picture/{}.svg"
 
@@ -45,8 +45,8 @@ def item_record(seed: int, index: int) -> dict[str, Any]:
     found, asin = _sketched(seed, index), _asin(seed, index)
     rng = Draws("texts", seed, index)
     noun, topics = found.noun.lower(), found.department.topics
-    bullets = bullets_of(rng, noun, topics, found.told.early, found.told.late)
-    description = description_of(rng, found.title, noun, topics, found.told.early)
+    bullets = bullets_of(rng, noun, topics, found.mentions.early, found.mentions.late)
+    description = description_of(rng, found.title, noun, topics, found.mentions.early)
     pricing = " - ".join(f"${price:.2f}" for price in found.pricing)
     reviews = int(10 ** rng.between(0, 3.6))
     return {
@@ -85,7 +85,7 @@ def item_record(seed: int, index: int) -> dict[str, Any]:
 
 
 def attribute_record(seed: int, index: int) -> dict[str, Any]:
-    """What ``items_ins_v2.json`` says of product ``index``."""
+    """The entry of product ``index`` in ``items_ins_v2.json``."""
     found = _sketched(seed, index)
     record: dict[str, Any] = {"attributes": _attributes(found)}
     if found.named:
@@ -95,10 +95,10 @@ def attribute_record(seed: int, index: int) -> dict[str, Any]:
 
 
 def human_record(seed: int, index: int) -> list[dict[str, Any]]:
-    """What ``items_human_ins.json`` says of product ``index``: no, one or two requests, none of a person."""
+    """The entry of product ``index`` in ``items_human_ins.json``: none, one or two generated requests."""
     found, asin = _sketched(seed, index), _asin(seed, index)
     if not found.properties:
-        return []  # a request without attributes makes no goal
+        return []  # a request without attributes gives no goal
     rng = Draws("human", seed, index)
     requests = []
     for number in range(1 + rng.chance(0.23)):
@@ -121,12 +121,12 @@ def human_record(seed: int, index: int) -> list[dict[str, Any]]:
 
 
 def review_record(seed: int, index: int) -> dict[str, Any]:
-    """An entry of ``reviews.json``, which the original opens and does not use."""
+    """The entry of product ``index`` in ``reviews.json``, which the original opens but does not use."""
     return {"asin": _asin(seed, index), "average_rating": "", "reviews": []}
 
 
 def embedded_products(n: int = 1000, seed: int = 0) -> tuple[Product, ...]:
-    """The first ``n`` products of the catalogue of this seed, loaded as the official files are."""
+    """The first ``n`` products of the catalogue of this seed, loaded by the rules for official files."""
     _check(n)
     items, attributes = [], {}
     for index in range(n):
@@ -137,7 +137,7 @@ def embedded_products(n: int = 1000, seed: int = 0) -> tuple[Product, ...]:
 
 
 def write_official_files(folder: str | Path, n: int = 1000, seed: int = 0) -> Path:
-    """Write the four files that the original engine reads. Returns the folder."""
+    """Write the four files that the original engine reads, and return the folder."""
     _check(n)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,13 +149,13 @@ def write_official_files(folder: str | Path, n: int = 1000, seed: int = 0) -> Pa
     return folder
 
 
-@lru_cache(maxsize=256)  # the three records of a product are made one after the other
+@lru_cache(maxsize=256)  # the three records of a product are generated one after another
 def _sketched(seed: int, index: int) -> Sketch:
     return sketch(seed, index)
 
 
 def _attributes(found: Sketch) -> list[str]:
-    return [*(p.attribute for p in found.properties), *([found.thing] if found.thing else [])]
+    return [*(p.attribute for p in found.properties), *([found.type_name] if found.type_name else [])]
 
 
 def _asin(seed: int, index: int) -> str:
@@ -177,7 +177,7 @@ def _check(n: int) -> None:
 
 
 def _write_list(path: Path, n: int, record: Callable[[int], object]) -> None:
-    """Record by record: a catalogue of a million does not fit into memory twice."""
+    """Write record by record, so that a catalogue of a million products is never in memory as a whole."""
     with path.open("w", encoding="utf-8") as file:
         file.write("[\n")
         for index in range(n):

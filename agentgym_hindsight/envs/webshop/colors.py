@@ -1,7 +1,8 @@
-"""The words the official reward takes for colours, and what it does with them.
+"""The colour words of the official reward.
 
-Before options are compared, a value that contains one of these words is replaced by the first one in the list, wherever
-in the value it stands: "standard" becomes "tan", "dark green" becomes "dark". The strict rules do not do that.
+Before the official rules compare options, they replace a value that contains one of these words by that word; if it
+contains several, the first one in the list wins. The word may be inside another word: "standard" becomes "tan", "dark
+green" becomes "dark". The strict rules do not use the list.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ _WORDS = """
     rainbow red rose royal rust sand sapphire seashell silver skull slate steel stone stonewash sunflower tan
     taupe teal tiger turquoise violet walnut wheat white wine yellow
 """
-#: In alphabetical order, which decides. A table of the benchmark (princeton-nlp/WebShop, MIT): official scores depend
-#: on it. Written down from memory, not compared with the original file; see docs/envs/webshop.notes.md for what agrees.
+#: In alphabetical order, which decides between several words. Official scores depend on this table of the benchmark
+#: (princeton-nlp/WebShop, MIT). It was written down from memory and not compared with the original file; see
+#: docs/envs/webshop.notes.md for what agrees.
 COLORS: tuple[str, ...] = tuple(_WORDS.split())
 
 
 @lru_cache(maxsize=65536)
 def normalize_color(value: str) -> str:
-    """The first colour word inside ``value``; the value itself where there is none.
+    """The first colour word inside ``value``, or the value itself if there is none.
 
     >>> normalize_color("navy blue"), normalize_color("standard"), normalize_color("x-large")
     ('blue', 'tan', 'x-large')

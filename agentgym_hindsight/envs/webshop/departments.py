@@ -1,14 +1,14 @@
-"""The departments of the embedded shop: what is sold, under which path, with which properties. Words only, no rules.
+"""The departments of the embedded shop: their product kinds, category paths and properties.
 
-One paragraph a department::
+The table has one paragraph per department::
 
     = category : option profile : Path › of › the › department
-    is …      properties said before the noun ("(to)" is read in texts and dropped in attributes: "easy (to) use")
-    with …    what it is made of or comes with
-    for …     what or whom it is for
+    is …      properties before the noun ("easy (to) use": texts have "to", attributes do not)
+    with …    materials and parts
+    for …     purposes and users
     - query | rest of the path | nouns of the titles | lowest-highest price
 
-Everything is ordinary vocabulary, written for this shop. Option values follow from the profile, see ``options.py``.
+The words were written for this shop. The option values depend on the profile, see ``options.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which product stands at place ``i``: families of near-duplicates, each member differing in a little.
+"""The product at position ``i`` of the embedded catalogue: a member of a family of near-duplicates.
 
-A catalogue is cut into shelves of fixed length, and every shelf is divided into families by its own seed. Product ``i``
-therefore depends on (seed, i) alone: a catalogue of 1,000 is the beginning of one of 100,000.
+A catalogue is divided into shelves of fixed length, and every shelf into families by its own seed. Product ``i``
+therefore depends on (seed, i) only: the catalogue of 1,000 products is the beginning of the catalogue of 100,000.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.webshop.options import axes_of, window
+from agentgym_hindsight.envs.webshop.product_texts import maker_of, title_of
 from agentgym_hindsight.envs.webshop.seeds import Draws
 from agentgym_hindsight.envs.webshop.vocabulary import Department, Kind, Property, departments
-from agentgym_hindsight.envs.webshop.wording import maker_of, title_of
 
 __all__ = ["SHELF", "Sketch", "sketch"]
 
-#: Places of each category on a shelf, in the proportions of the 1,000 official products (238, 229, 216, 200, 117).
+#: Positions of each category on a shelf, in the proportions of the 1,000 official products (238, 229, 216, 200, 117).
 _PLACES = {"beauty": 48, "electronics": 46, "garden": 43, "fashion": 40, "grocery": 23}
 SHELF = sum(_PLACES.values())
-#: How many of them carry a synthetic instruction.
+#: Share of the products of a category with a synthetic instruction.
 _ASKED = {"beauty": 0.378, "electronics": 0.275, "garden": 0.481, "fashion": 0.645, "grocery": 0.248}
 _FAMILY_SIZES = ((1, 62), (2, 20), (3, 9), (4, 5), (6, 3), (8, 1))
-#: Of products with attributes, how many list what they are ("console table") among them.
-_THING = 0.5
-#: A query is the search that found a product, which is not always what it is called.
+#: Share of the products with attributes that list their own noun ("console table") as an attribute.
+_LISTS_TYPE = 0.5
+#: Share of the products whose query, the search that found them, is that of another kind.
 _STRAY_QUERY = 0.33
-#: Properties that an instruction names, and those listed where there is none.
+#: Number of properties that an instruction names, and number of listed properties of products without one, by weight.
 _NAMED = {
     "beauty": ((2, 45), (3, 25), (4, 18), (5, 2), (7, 1)),
     "electronics": ((2, 41), (3, 14), (4, 8)),
@@ -39,12 +39,12 @@ _UNNAMED = ((0, 185), (1, 205), (2, 120), (3, 45), (4, 20), (5, 10))
 
 
 _GOLDEN = (5**0.5 - 1) / 2
-#: How much of what is listed stands in the title, and in the other texts that are searched; what else does.
+#: Share of the listed properties in the title and in the other indexed texts, and of unlisted ones in either.
 _IN_TITLE, _IN_TEXT, _UNLISTED = 0.28, 0.28, 0.4
 
 
-class Told(NamedTuple):
-    """Where a property is spoken of. The original searches titles, descriptions and first bullets, and no more."""
+class Mentions(NamedTuple):
+    """The properties that each text mentions. The original indexes only title, description and first bullet."""
 
     title: tuple[Property, ...]
     early: tuple[Property, ...]  # description and first bullet
@@ -52,7 +52,7 @@ class Told(NamedTuple):
 
 
 class Sketch(NamedTuple):
-    """What is decided about a product before anything is written about it."""
+    """All decisions about a product except its texts."""
 
     department: Department
     kind: Kind
@@ -61,9 +61,9 @@ class Sketch(NamedTuple):
     noun: str
     title: str
     properties: tuple[Property, ...]  # listed as attributes, in this order
-    thing: str  # what it is, listed as one attribute more by some sellers
-    told: Told
-    named: tuple[Property, ...]  # by the synthetic instruction; empty where there is none
+    type_name: str  # the noun, listed as a further attribute; "" if it is not
+    mentions: Mentions
+    named: tuple[Property, ...]  # by the synthetic instruction; empty if there is none
     options: dict[str, list[str]]
     pricing: tuple[float, ...]  # none, one, or the ends of a range
 
@@ -78,7 +78,7 @@ class _Family(NamedTuple):
 
 
 def sketch(seed: int, index: int) -> Sketch:
-    """The product at place ``index``."""
+    """The product at position ``index``."""
     shelf, place = divmod(index, SHELF)
     category, number, member = _shelf(seed, shelf)[place]
     family = _family(seed, shelf, category, number)
@@ -90,9 +90,9 @@ def sketch(seed: int, index: int) -> Sketch:
     listed = properties[: count + (rng.below(3) if asked else 0)]
     options = {axis: _part(rng, axis, values) for axis, values in family.options.items()}
     nouns = rng.sample(family.kind.nouns, len(family.kind.nouns))
-    told = _told(rng, properties, len(listed))
+    mentions = _mentions(rng, properties, len(listed))
     maker = family.maker if rng.chance(0.5) else maker_of(rng)
-    title = title_of(rng, maker, nouns, told.title, _tail(rng, options))
+    title = title_of(rng, maker, nouns, mentions.title, _tail(rng, options))
     finder = rng.pick(family.department.kinds) if rng.chance(_STRAY_QUERY) else family.kind
     return Sketch(
         department=family.department,
@@ -102,8 +102,8 @@ def sketch(seed: int, index: int) -> Sketch:
         noun=nouns[0],
         title=title,
         properties=listed,
-        thing=rng.pick(nouns).lower() if listed and rng.chance(_THING) else "",
-        told=told,
+        type_name=rng.pick(nouns).lower() if listed and rng.chance(_LISTS_TYPE) else "",
+        mentions=mentions,
         named=named,
         options=options,
         pricing=_pricing(rng, family),
@@ -112,7 +112,7 @@ def sketch(seed: int, index: int) -> Sketch:
 
 @lru_cache(maxsize=64)
 def _shelf(seed: int, shelf: int) -> tuple[tuple[str, int, int], ...]:
-    """(category, family, member) of each place, mixed so that members do not stand side by side."""
+    """(category, family, member) of each position, shuffled so that members are not adjacent."""
     rng = Draws("shelf", seed, shelf)
     places: list[tuple[str, int, int]] = []
     number = 0
@@ -130,8 +130,8 @@ def _family(seed: int, shelf: int, category: str, number: int) -> _Family:
     rng = Draws("family", seed, shelf, number)
     department = rng.weighted([(row, len(row.kinds)) for row in departments()[category]])
     kind = rng.pick(department.kinds)
-    # A golden walk instead of a draw: with some thirty families a shelf, chance alone would double the axes of one
-    # catalogue against another, and with them the goals.
+    # Steps of the golden ratio instead of independent draws: a shelf has about thirty families, and independent draws
+    # would give one catalogue twice as many axes, and so goals, as another.
     axes = axes_of(category, department.profile, (Draws("axes", seed, shelf).random() + number * _GOLDEN) % 1)
     options = {axis: window(rng, axis, category, department.profile) for axis in axes}
     price = kind.low * (kind.high / kind.low) ** rng.between(0.1, 0.8)
@@ -143,13 +143,13 @@ def _family(seed: int, shelf: int, category: str, number: int) -> _Family:
 
 @lru_cache(maxsize=8)
 def _common(category: str) -> tuple[Property, ...]:
-    """What sellers of several departments say: these words are searched for most and tell least."""
+    """Properties of several departments: the ones that are searched for most and that distinguish least."""
     counts = Counter(p for department in departments()[category] for p in department.properties)
     return tuple(p for p, count in counts.items() if count > 1)
 
 
 def _varied(rng: Draws, family: _Family, member: int) -> tuple[Property, ...]:
-    """The family's properties; every further member exchanges one or two of the first for others."""
+    """The family's properties; members after the first have one or two of the first three exchanged for others."""
     properties = list(family.properties)
     for exchange in range(min(member, 1 + rng.below(2))):
         place, other = (member + exchange) % 3, 3 + rng.below(len(properties) - 3)
@@ -157,8 +157,8 @@ def _varied(rng: Draws, family: _Family, member: int) -> tuple[Property, ...]:
     return tuple(properties)
 
 
-def _told(rng: Draws, properties: tuple[Property, ...], listed: int) -> Told:
-    """A seller praises some of what is listed, and some of what nobody listed."""
+def _mentions(rng: Draws, properties: tuple[Property, ...], listed: int) -> Mentions:
+    """Some of the listed properties, and some that are not listed."""
     title, early, late = [], [], []
     for property_ in properties[:listed]:
         where = rng.random()
@@ -170,11 +170,11 @@ def _told(rng: Draws, properties: tuple[Property, ...], listed: int) -> Told:
             late.append(property_)
     title += [p for p in properties[listed : listed + 4] if rng.chance(_UNLISTED)]
     early += [p for p in properties[listed + 3 : listed + 7] if rng.chance(_UNLISTED)]
-    return Told(tuple(title), tuple(early), tuple(late))
+    return Mentions(tuple(title), tuple(early), tuple(late))
 
 
 def _part(rng: Draws, axis: str, values: list[str]) -> list[str]:
-    """All of the family's values, or some: sizes from one end, of the rest any."""
+    """All values of the family or a part of them: sizes from one end, other values at random."""
     if len(values) < 3 or rng.chance(0.4):
         return values
     keep = len(values) - 1 - rng.below(max(1, len(values) // 4))
@@ -186,7 +186,7 @@ def _part(rng: Draws, axis: str, values: list[str]) -> list[str]:
 
 
 def _tail(rng: Draws, options: dict[str, list[str]]) -> list[str]:
-    """Sellers often end a title with the version in the picture."""
+    """Option values at the end of a title, where sellers often name the pictured version."""
     return [rng.pick(values).title() for values in options.values() if rng.chance(0.25)]
 
 
@@ -200,6 +200,6 @@ def _pricing(rng: Draws, family: _Family) -> tuple[float, ...]:
 
 
 def _listed(rng: Draws, price: float) -> float:
-    """Prices end in .99 more often than not."""
+    """A price with a typical ending, .99 in half of the cases."""
     ending = rng.weighted(((0.99, 50), (0.95, 10), (0.0, 12), (0.49, 4), (0.5, 4), (-1.0, 20)))
     return round(max(0.99, int(price) + ending if ending >= 0 else price), 2)

@@ -1,7 +1,7 @@
-"""What can be said about a turn: why an action was refused, what it changed, and, at the end, what it was worth.
+"""Feedback on a turn: why an action was refused, what it changed, and at the end how the reward came about.
 
-:func:`explain` and :func:`changes` speak only of what the page shows. :func:`judged` and :func:`review` know the hidden
-goal and are asked for after the end alone.
+:func:`explain` and :func:`changes` use only what the page shows. :func:`judged` and :func:`review` use the hidden goal;
+call them only after the end of the episode.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REASON_KINDS: tuple[str, ...] = (
     "absent",
 )
 _VERBS = ("search", "click")
-_LONGEST = 200  # no clickable is as long; what lies beyond is never compared
+_LONGEST = 200  # longer than any clickable name; the rest of an action is ignored
 _ALIKE = 60
 _PAGES = {
     INDEX: "the start page",
@@ -46,7 +46,7 @@ _PAGES = {
 
 
 class Reason(NamedTuple):
-    """Why an action does nothing. ``nearest`` is a legal action: the remedy if there is one, else the likeliest."""
+    """Why an action is refused. ``nearest`` is a legal action, the remedy or the most similar one; "" if none fits."""
 
     kind: str
     text: str
@@ -54,7 +54,7 @@ class Reason(NamedTuple):
 
 
 class Better(NamedTuple):
-    """What could have been bought."""
+    """A purchase that was possible, and its reward."""
 
     asin: str
     options: tuple[tuple[str, str], ...]
@@ -62,11 +62,12 @@ class Better(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The end of an episode, seen by one who knows the goal.
+    """The end of an episode, judged with the hidden goal.
 
-    ``parts`` is None where nothing was bought; ``with_other_options`` is the product bought or stood at, as good as it
-    gets; ``among_seen`` the best of all products on viewed pages; ``target_seen`` the first (page, rank) at which the
-    wanted product was on a results page.
+    * ``parts``: the parts of the reward; None if nothing was bought.
+    * ``with_other_options``: the last product, with its best options.
+    * ``among_seen``: the best of all products on viewed pages, with its best options.
+    * ``target_seen``: the first (page, rank) of the wanted product on a results page, or None.
     """
 
     parts: RewardParts | None
@@ -78,7 +79,7 @@ class Review(NamedTuple):
 
 
 def explain(session: Session, action: str) -> Reason | None:
-    """What stands in the way of an action in the present state; None when it is understood."""
+    """Why the current state refuses an action; None if the action is legal."""
     if session.copy().act(action).valid:
         return None
     stripped = action.strip()
@@ -102,7 +103,7 @@ def explain(session: Session, action: str) -> Reason | None:
             f"There is no action '{name[:40]}'; actions are search[words] and click[name].",
             _nearest(session, argument),
         )
-    if name == "search":  # only the original's broken hidden searches come here
+    if name == "search":  # only the hidden searches that fail in the original come here
         return Reason("not_a_search", "This hidden search does not work here; search for plain words.")
     return _no_target(session, argument[:_LONGEST])
 
@@ -149,7 +150,7 @@ def _any_click(session: Session) -> str:
 
 
 def changes(shop: Shop, before: State, after: State) -> str:
-    """What a move changed, in words; a move that changed nothing says so."""
+    """The change from one state to the next, in words."""
     if after.kind == INDEX:
         return "Back on the start page; the search, the product and the chosen options are forgotten."
     if after.kind == RESULTS:
@@ -202,17 +203,17 @@ def _still_unset(shop: Shop, state: State) -> str:
 
 
 def review(session: Session) -> Review:
-    """The episode that ended in this session, judged with the hidden goal."""
+    """Judge the episode of this session with the hidden goal."""
     state, shop, goal = session.state, session.shop, session.goal
-    here = _as_good_as(session, state.product) if state.product >= 0 else None
-    seen = [_as_good_as(session, position) for position in dict.fromkeys((*session.seen, *state.opened))]
+    here = _best_purchase(session, state.product) if state.product >= 0 else None
+    seen = [_best_purchase(session, position) for position in dict.fromkeys((*session.seen, *state.opened))]
     best = max(seen, key=lambda better: better.reward, default=None)
     target = shop.position.get(goal.asin, -1)
     found = Review(state.parts, here, best, goal.asin, session.seen.get(target), "")
     return found._replace(text=_review_text(found))
 
 
-def _as_good_as(session: Session, position: int) -> Better:
+def _best_purchase(session: Session, position: int) -> Better:
     product = session.shop.products[position]
     options = best_options(product, session.goal, session.rules)
     parts = score(product, options, session.goal, session.rules, session.nouns)
@@ -240,7 +241,7 @@ def _review_text(found: Review) -> str:
 
 
 def judged(parts: RewardParts) -> str:
-    """A purchase taken apart, in words: attributes, options, price, type. Tells what the goal hides."""
+    """The parts of a purchase's reward, in words: attributes, options, price, type. Reveals the hidden goal."""
     lines = [f"Reward {parts.total:.3f} ({parts.rules} rules, noun rule {parts.nouns})."]
     for attribute in parts.attributes:
         where = f"found in {attribute.found_in}" if attribute.matched else "missing"

@@ -1,7 +1,7 @@
-"""What is asked for: human and synthetic goals in the official order, price caps from our own seed, splits.
+"""Human and synthetic goals in the official order, their price caps, splits and ids.
 
-A goal's price cap is drawn from the seed and the goal alone, never from global randomness, so that two loads and two
-machines ask for the same. Recorded goals carry the caps of one run of the original.
+The price cap of a goal is drawn from the seed and the goal only, never from the global random state, so that it is the
+same at every load and on every machine. Recorded goals have the caps of one run of the original.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ from os import PathLike
 from random import Random
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.files import read_json
 from agentgym_hindsight.envs.webshop.loading import Annotation
-from agentgym_hindsight.envs.webshop.records import NO_CAP, SPLITS, Goal, Product
-from agentgym_hindsight.errors import DamagedDataError, UnknownNameError
+from agentgym_hindsight.envs.webshop.official_files import read_json
+from agentgym_hindsight.envs.webshop.shop_types import NO_CAP, Goal, Product
+from agentgym_hindsight.errors import DamagedDataError
 from agentgym_hindsight.tasks import content_hash, seeded_int
 
 __all__ = [
     "Recording",
-    "check_split",
     "goal_ids",
+    "goal_of",
     "human_goals",
     "official_order",
     "official_split",
     "price_cap",
-    "recorded_goal",
     "recorded_goals",
     "split_by_product",
     "synthetic_goals",
@@ -35,20 +34,21 @@ __all__ = [
 
 _CAPS = tuple(10.0 * tens for tens in range(1, 100))
 _SHUFFLE_SEED = 233  # the original's
-_TEST, _EVAL = 500, 1500  # goals 0–499 test, 500–1499 eval, the rest train
+_TEST, _EVAL = 500, 1500  # goals 0–499 are test, 500–1,499 eval, the others train
 
 
 class Recording(NamedTuple):
-    """Goals and product prices exactly as one run of the original drew them."""
+    """The goals and product prices that one run of the original drew."""
 
     goals: tuple[Goal, ...]
     prices: Mapping[str, float]
 
 
 def price_cap(price: float, *seed: object) -> tuple[float, str]:
-    """The most a product may cost, and how the instruction says so.
+    """The highest allowed price of a product, and the text of the instruction about it.
 
-    One of the next four tens above the price, the larger of two that are drawn; none at all above 980.
+    Two of the next four multiples of ten above the price are drawn, and the larger one is taken. Prices from 980 on
+    have no cap.
     """
     above = [cap for cap in _CAPS if cap > price][:4]
     if len(above) < 2:
@@ -60,7 +60,7 @@ def price_cap(price: float, *seed: object) -> tuple[float, str]:
 def human_goals(
     products: Sequence[Product], annotations: Mapping[str, Sequence[Annotation]], seed: int = 0
 ) -> tuple[Goal, ...]:
-    """One goal an annotation that names attributes, in the official order. Their options are values without an axis."""
+    """One goal per annotation that names attributes, in the official order. Their options have values but no axes."""
     goals = []
     for product in products:
         for number, annotation in enumerate(annotations.get(product.asin, ())):
@@ -74,7 +74,7 @@ def human_goals(
 
 
 def synthetic_goals(products: Sequence[Product], seed: int = 0) -> tuple[Goal, ...]:
-    """One goal a product with an instruction and a combination of its options, in the official order, with weights."""
+    """One goal per product with an instruction and combination of its options, in the official order, with weights."""
     goals = [goal for product in products for goal in _goals_of(product, seed)]
     counts = Counter(attribute for goal in goals for attribute in goal.attributes)
     weighted = (
@@ -85,24 +85,24 @@ def synthetic_goals(products: Sequence[Product], seed: int = 0) -> tuple[Goal, .
 
 
 def official_order(goals: Iterable[Goal]) -> tuple[Goal, ...]:
-    """Shuffled as the original does, by its own seed, without touching the global generator."""
+    """The goals in the original's shuffled order, from its seed, without a change of the global generator."""
     ordered = list(goals)
     Random(_SHUFFLE_SEED).shuffle(ordered)
     return tuple(ordered)
 
 
 def official_split(position: int) -> str:
-    """The split of a goal by its place in the official order."""
+    """The split of a goal by its position in the official order."""
     return "test" if position < _TEST else "eval" if position < _EVAL else "train"
 
 
 def split_by_product(asin: str) -> str:
-    """The split of a product: a tenth test, a fifth eval, the rest train; the same in every catalogue."""
+    """The split of a product: 10 % test, 20 % eval, 70 % train. It is the same in every catalogue."""
     return ("test", "eval", "eval", *("train",) * 7)[seeded_int("webshop-split", asin) % 10]
 
 
 def goal_ids(goals: Iterable[Goal]) -> tuple[str, ...]:
-    """Content ids, the ``task_id`` of every result. Equal goals in one list are told apart by their number."""
+    """Content hashes, used as ``task_id``. Equal goals in one list get different ids by their number."""
     seen: Counter[tuple[Any, ...]] = Counter()
     ids = []
     for goal in goals:
@@ -124,19 +124,12 @@ def recorded_goals(path: str | PathLike[str]) -> Recording:
     goals = []
     for place, record in enumerate(listed):
         try:
-            goals.append(recorded_goal(record))
+            goals.append(goal_of(record))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedDataError(
                 f"Expected a goal in record {place} of {path}, got {error!r:.120}; {cure}"
             ) from error
     return Recording(tuple(goals), prices)
-
-
-def check_split(split: str) -> str:
-    """The split, if there is one of that name."""
-    if split not in SPLITS:
-        raise UnknownNameError("split", split, SPLITS)
-    return split
 
 
 def _goals_of(product: Product, seed: int) -> Iterator[Goal]:
@@ -171,12 +164,12 @@ def _goal(
     )
 
 
-def recorded_goal(record: Mapping[str, Any]) -> Goal:
-    """A goal as the original writes it down, in a recording or in the logs of its site."""
+def goal_of(record: Mapping[str, Any]) -> Goal:
+    """A goal from the JSON that the original writes, in a recording or in the logs of its site."""
     options = record["goal_options"]
     named = isinstance(options, dict)
     cap = float(record["price_upper"])
-    if cap <= 0:  # the original's reward breaks on it
+    if cap <= 0:  # the original's reward fails on it
         raise ValueError(f"price_upper is {cap}")
     return Goal(
         asin=str(record["asin"]),
@@ -196,7 +189,7 @@ def recorded_goal(record: Mapping[str, Any]) -> Goal:
 
 
 def _total(numbers: Iterable[float]) -> float:
-    """Added from left to right: since Python 3.12 ``sum`` rounds otherwise, and a seed must decide every bit."""
+    """The sum from left to right. ``sum`` rounds differently since Python 3.12, and results must not depend on that."""
     total = 0.0
     for number in numbers:
         total += number

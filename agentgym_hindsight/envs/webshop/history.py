@@ -1,4 +1,4 @@
-"""The original's ``num_prev_obs`` and ``num_prev_actions``: earlier pages and actions before the page, oldest first."""
+"""The original's ``num_prev_obs`` and ``num_prev_actions``: earlier pages and actions in the observation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _SEPARATOR = " [SEP] "
 
 
 class History:
-    """What one episode showed and did. The first observation stands alone; what was not understood counts as well.
+    """The last pages and actions of one episode, put before the current page, oldest first.
+
+    The first observation has nothing before it. Refused actions count too.
 
     >>> history = History(1, 2)
     >>> history.start("A"), history.after("search[x]", "B"), history.after("click[y]", "C")
@@ -24,20 +26,20 @@ class History:
     def __init__(self, observations: int = 0, actions: int = 0) -> None:
         for name, value in (("num_prev_obs", observations), ("num_prev_actions", actions)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise UsageError(f"Expected {name} as a whole number from 0, got {value!r}; try {name}=1.")
+                raise UsageError(f"Expected {name} to be an integer of at least 0, got {value!r}; try {name}=1.")
         self.observations, self.actions = observations, actions
         self._seen: deque[str] = deque(maxlen=observations)
         self._actions: deque[str] = deque(maxlen=actions)
 
     def start(self, page: str) -> str:
-        """The first page of an episode."""
+        """Forget the last episode; return the first page of the next one."""
         self._seen.clear()
         self._actions.clear()
         self._seen.append(page)
         return page
 
     def after(self, action: str, page: str) -> str:
-        """The page after an action, with what came before it."""
+        """The page after an action, with the earlier pages and actions before it."""
         if not self.observations and not self.actions:
             return page
         self._actions.append(action)
@@ -51,5 +53,5 @@ class History:
         return _SEPARATOR.join(reversed(parts))
 
     def copy(self) -> History:
-        """As long a memory, with nothing in it."""
+        """An empty history of the same lengths."""
         return History(self.observations, self.actions)

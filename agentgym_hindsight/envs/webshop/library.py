@@ -1,6 +1,6 @@
-"""Where shops come from: our own embedded catalogue, a folder of official files, or a recording of the original.
+"""Open shops: the embedded catalogue, a folder of official files, or a recording of the original.
 
-Opened once a process and shared by every env that asks for the same.
+A shop is opened once per process and shared by all envs with the same arguments.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from agentgym_hindsight.envs.webshop.cached_goals import cached_flags, cached_human_goals
 from agentgym_hindsight.envs.webshop.catalogue import embedded_products, human_record
-from agentgym_hindsight.envs.webshop.files import find_catalogue, read_catalogue
 from agentgym_hindsight.envs.webshop.goals import (
     goal_ids,
     official_split,
@@ -21,25 +21,25 @@ from agentgym_hindsight.envs.webshop.goals import (
     split_by_product,
     synthetic_goals,
 )
-from agentgym_hindsight.envs.webshop.kept import kept_flags, kept_human_goals
+from agentgym_hindsight.envs.webshop.index_store import index_for
 from agentgym_hindsight.envs.webshop.loading import Annotation, load_annotations, option_value
+from agentgym_hindsight.envs.webshop.official_files import find_catalogue, read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import best_options
-from agentgym_hindsight.envs.webshop.records import RULES, SPLITS, Goal, Product, SearchEngine
 from agentgym_hindsight.envs.webshop.reward import option_matches, score
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.store import index_for
+from agentgym_hindsight.envs.webshop.shop_types import RULES, SPLITS, Goal, Product, SearchEngine
 from agentgym_hindsight.errors import MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task
 
-__all__ = ["GOAL_KINDS", "Library", "data_folder", "open_library", "shop_for"]
+__all__ = ["GOAL_KINDS", "Library", "data_folder", "open_library"]
 
-#: What kind of goals to play; a path plays the goals and prices of a recording.
+#: The kinds of goals. A path instead of a kind plays the goals and prices of a recording.
 GOAL_KINDS = ("auto", "human", "synthetic")
-_FULL = 1500  # human goals from which on the official order leaves some for training
+_FULL = 1500  # with more human goals than this, the official order has goals for training
 
 
 class Library:
-    """A shop's goals as tasks, by split. The split of a goal never depends on who loads it."""
+    """The goals of a shop as tasks, by split."""
 
     def __init__(self, shop: Shop, rules: str, kind: str, places: dict[str, tuple[int, ...]]) -> None:
         self.shop, self.rules, self.kind = shop, rules, kind
@@ -49,7 +49,7 @@ class Library:
         self._found: dict[str, tuple[str, int]] | None = None
 
     def count(self, split: str) -> int:
-        """How many tasks a split has."""
+        """The number of tasks of a split. Raises :class:`UsageError` if it is 0."""
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
         count = len(self._places[split])
@@ -62,9 +62,9 @@ class Library:
         return count
 
     def task(self, split: str, index: int) -> Task:
-        """A task by its place in a split."""
+        """A task by its position in a split."""
         if not 0 <= index < self.count(split):
-            raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
+            raise UsageError(f"Expected an index below {self.count(split)} in split {split!r}, got {index}; try 0.")
         return self._task(split, self._places[split][index])
 
     def find(self, task_id: str) -> Task:
@@ -76,7 +76,7 @@ class Library:
         return self._task(*self._found[task_id])
 
     def goal(self, task: Task) -> Goal:
-        """What a task asks for; hidden from the agent."""
+        """The goal of a task, which is hidden from the agent."""
         number = task.locator.rpartition("/")[2]
         if not number.isdecimal() or int(number) >= len(self.ids) or self.ids[int(number)] != task.id:
             task = self.find(task.id)
@@ -89,8 +89,8 @@ class Library:
         return Task(self.ids[number], "webshop", split, goal.category, goal.instruction, locator, self.shop.name)
 
 
-class _Stock(NamedTuple):
-    """What is sold where, before anybody wants it. Equal stocks are opened once a process."""
+class _Source(NamedTuple):
+    """The source of a catalogue. Each source is opened once per process."""
 
     data: str  # "embedded", or a folder
     products: int
@@ -109,10 +109,10 @@ def open_library(
     seed: int = 0,
     tag: str | None = None,
 ) -> Library:
-    """The shop ``data`` asks for: "auto", "embedded", "official" ($WEBSHOP_DATA), or a folder of official files.
+    """The library for ``data``: "auto", "embedded", "official" ($WEBSHOP_DATA), or a folder of official files.
 
-    ``products`` is the size of the embedded catalogue, ``tag`` one of several catalogues in a folder ("1000"),
-    ``seed`` what prices and caps are drawn from.
+    ``products`` is the size of the embedded catalogue, ``tag`` one of several catalogues in a folder ("1000"), and
+    ``seed`` the seed of prices and price caps.
     """
     if rules not in RULES:
         raise UnknownNameError("rule set", rules, RULES)
@@ -125,24 +125,19 @@ def open_library(
             try:
                 find_catalogue(data_folder(), tag)
                 asked = "official"
-            except MissingDataError as missing:  # whoever names a folder expects official products
+            except MissingDataError as missing:  # a user who sets the variable expects official products
                 warnings.warn(f"Playing the embedded shop instead of the official one. {missing}", stacklevel=2)
     if asked == "embedded":
         if wanted not in GOAL_KINDS:
             raise UsageError(f"Expected official data for the recording {wanted}, got data='embedded'; try data=DIR.")
-        return _library(_Stock(asked, products, seed, None, "", ""), wanted, rules)
+        return _library(_Source(asked, products, seed, None, "", ""), wanted, rules)
     folder = str(data_folder() if asked == "official" else Path(asked).expanduser())
     recording = "" if wanted in GOAL_KINDS else str(Path(wanted).expanduser())
-    return _library(_Stock(folder, 0, seed, tag, find_catalogue(folder, tag).fingerprint, recording), wanted, rules)
-
-
-def shop_for(data: str | os.PathLike[str] = "auto", **choices: object) -> Shop:
-    """The shop of :func:`open_library`: products, index and goals, shared in this process."""
-    return open_library(data, **choices).shop  # type: ignore[arg-type]
+    return _library(_Source(folder, 0, seed, tag, find_catalogue(folder, tag).fingerprint, recording), wanted, rules)
 
 
 def data_folder() -> Path:
-    """The folder $WEBSHOP_DATA names."""
+    """The folder in $WEBSHOP_DATA."""
     told = os.environ.get("WEBSHOP_DATA")
     if not told:
         raise MissingDataError(
@@ -152,7 +147,7 @@ def data_folder() -> Path:
     return Path(told).expanduser()
 
 
-class _Opened(NamedTuple):
+class _Stock(NamedTuple):
     name: str
     products: Sequence[Product]
     engine: SearchEngine
@@ -161,17 +156,17 @@ class _Opened(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _stocked(stock: _Stock) -> _Opened:
-    if stock.data == "embedded":
-        products = embedded_products(stock.products, stock.seed)
-        records = (human_record(stock.seed, index) for index in range(stock.products))
+def _stock(source: _Source) -> _Stock:
+    if source.data == "embedded":
+        products = embedded_products(source.products, source.seed)
+        records = (human_record(source.seed, index) for index in range(source.products))
         annotations = load_annotations({listed[0]["asin"]: listed for listed in records if listed})
-        return _Opened("embedded", products, index_for(products), annotations, ())
-    recording = recorded_goals(stock.recording) if stock.recording else None
+        return _Stock("embedded", products, index_for(products), annotations, ())
+    recording = recorded_goals(source.recording) if source.recording else None
     catalogue = read_catalogue(
-        stock.data, tag=stock.tag, seed=stock.seed, prices=recording.prices if recording else None
+        source.data, tag=source.tag, seed=source.seed, prices=recording.prices if recording else None
     )
-    return _Opened(
+    return _Stock(
         f"official-{catalogue.files.tag or 'full'}",
         catalogue.products,
         index_for(catalogue.products),
@@ -181,34 +176,34 @@ def _stocked(stock: _Stock) -> _Opened:
 
 
 @lru_cache(maxsize=8)
-def _library(stock: _Stock, goals: str, rules: str) -> Library:
-    opened = _stocked(stock)
+def _library(source: _Source, goals: str, rules: str) -> Library:
+    stock = _stock(source)
     kind = goals if goals in GOAL_KINDS else "recorded"
     if kind == "auto":
-        # The full catalogue's benchmark is its human goals; a smaller one has too few of them.
-        kind = "human" if opened.name == "official-full" and opened.annotations else "synthetic"
-    shop = _shop(stock, kind)
+        # The benchmark on the full catalogue uses its human goals. A smaller catalogue has too few of them.
+        kind = "human" if stock.name == "official-full" and stock.annotations else "synthetic"
+    shop = _shop(source, kind)
     return Library(shop, rules, kind, _splits(shop, rules, kind))
 
 
 @lru_cache(maxsize=8)
-def _shop(stock: _Stock, kind: str) -> Shop:
-    opened = _stocked(stock)
-    goals = opened.recorded
+def _shop(source: _Source, kind: str) -> Shop:
+    stock = _stock(source)
+    goals = stock.recorded
     if kind == "human":
-        goals = kept_human_goals(opened.products, opened.annotations, stock.seed)
+        goals = cached_human_goals(stock.products, stock.annotations, source.seed)
     elif kind == "synthetic":
-        goals = synthetic_goals(opened.products, stock.seed)
-    return Shop(opened.products, opened.engine, goals, name=opened.name)
+        goals = synthetic_goals(stock.products, source.seed)
+    return Shop(stock.products, stock.engine, goals, name=stock.name)
 
 
 def _splits(shop: Shop, rules: str, kind: str) -> dict[str, tuple[int, ...]]:
     by_order = rules == "official" or (kind == "human" and len(shop.goals) > _FULL)
     places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    reachable = kept_flags(shop, "reachable-1", lambda: _all_reachable(shop)) if rules == "strict" else None
+    reachable = cached_flags(shop, "reachable-1", lambda: _all_reachable(shop)) if rules == "strict" else None
     for number, goal in enumerate(shop.goals):
         if reachable is not None and not reachable[number]:
-            continue  # a goal that nothing fulfils teaches nothing; its number, and so its split, stays its own
+            continue  # unreachable goals are left out; the others keep their numbers, and so their splits
         places[official_split(number) if by_order else split_by_product(goal.asin)].append(number)
     return {split: tuple(numbers) for split, numbers in places.items()}
 
@@ -219,7 +214,7 @@ def _all_reachable(shop: Shop) -> list[bool]:
 
 
 def _reachable(shop: Shop, goal: Goal, known: dict[tuple[str, tuple[str, ...]], bool]) -> bool:
-    """Whether buying the goal's own product with its options earns 1."""
+    """Whether the purchase of the goal's own product with its options earns 1."""
     if goal.asin not in shop.position:
         return False
     product = shop.product(goal.asin)
@@ -228,14 +223,14 @@ def _reachable(shop: Shop, goal: Goal, known: dict[tuple[str, tuple[str, ...]], 
         if option_value(value) not in (product.options.get(axis, ()) if axis else everything):
             return False
     key = (goal.asin, goal.attributes)
-    if key not in known:  # options apart, the goals of a product are judged alike
+    if key not in known:  # type and attributes do not depend on the options of a goal
         parts = score(product, {}, goal, "strict")
         known[key] = parts.r_type == 1.0 and parts.r_att == 1.0
     return known[key] and product.price <= goal.price_cap and _choosable(goal, product)
 
 
 def _choosable(goal: Goal, product: Product) -> bool:
-    """Whether the values of a goal that names no axes fit on different axes."""
+    """Whether the values of a goal without axes can be chosen on different axes."""
     if not goal.human or len(goal.options) < 2:
         return True
     return all(match.matched for match in option_matches(best_options(product, goal, "strict"), goal, "strict"))

@@ -1,7 +1,7 @@
-"""Official product files -> :class:`Product`: every rule of the original's loader, none of its global randomness.
+"""Turn official product files into :class:`Product` by the rules of the original's loader, without global randomness.
 
-A catalogue is three files: the items, what is known of each item (attributes, the synthetic instruction) and the human
-instructions. A price range is drawn from ``seed`` and the asin, or taken from recorded ``prices``.
+A catalogue has three files: the items, their attributes with the synthetic instructions, and the human instructions.
+The price of an item with a price range is drawn from ``seed`` and the ASIN, or taken from recorded ``prices``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError
 from agentgym_hindsight.tasks import seeded_int
 
@@ -27,11 +27,12 @@ __all__ = [
     "prices_of",
 ]
 
-#: What the original gives a product whose attributes nobody listed.
+#: The original's attributes of a product without listed attributes.
 _NO_ATTRIBUTES = ("DUMMY_ATTR",)
 _NOT_A_PRICE = re.compile(r"[^\d.]")
 _LONGEST_ASIN = 10
 _TEXTS = ("name", "full_description", "product_category", "category", "query")
+_CURE = "try downloading the official file again."
 
 
 class Annotation(NamedTuple):
@@ -52,7 +53,7 @@ def load_products(
     source: str = "the items",
     attributes_source: str = "the attributes",
 ) -> tuple[Product, ...]:
-    """The products of parsed official files, in their order. ``source`` is what errors call the items."""
+    """The products of parsed official files, in their order. Errors call the items ``source``."""
     if not isinstance(items, list):
         raise DamagedDataError(
             f"Expected {source} to be a list of products, got {_kind(items)}; try the items_shuffle*.json of the "
@@ -75,7 +76,7 @@ def iter_products(
     seed: int = 0,
     source: str = "the items",
 ) -> Iterator[Product]:
-    """The products of the records of an items file, one by one; ``attributes_of`` gives an asin's record, or {}."""
+    """The products of the records of an items file. ``attributes_of`` gives the record of an ASIN, or {}."""
     seen: set[str] = set()
     for place, item in enumerate(items):
         asin = _asin(item, place, source)
@@ -87,18 +88,18 @@ def iter_products(
 
 
 def check_products(count: int, known: bool, source: str, attributes_source: str) -> None:
-    """Whether there are any, and whether the attributes know one of them."""
+    """Raise an error if there are no products, or if no product has attributes (``known`` is false)."""
     if not count:
-        raise DamagedDataError(f"Expected products in {source}, got none that can be used; try the official file anew.")
+        raise DamagedDataError(f"Expected products in {source}, got none that can be used; {_CURE}")
     if not known:
         raise DamagedDataError(
-            f"Expected {attributes_source} to speak of the products of {source}, got not one asin in common; "
+            f"Expected {attributes_source} to describe the products of {source}, got no common ASIN; "
             "try the two files of one release."
         )
 
 
 def load_annotations(human: object, source: str = "the human instructions") -> dict[str, tuple[Annotation, ...]]:
-    """The human instructions of each asin, in the order of the file."""
+    """The human instructions of each ASIN, in the order of the file."""
     if not isinstance(human, dict):
         raise DamagedDataError(
             f"Expected {source} to map an asin to its instructions, got {_kind(human)}; "
@@ -114,7 +115,7 @@ def load_annotations(human: object, source: str = "the human instructions") -> d
             )
         for record in records:
             if not isinstance(record, dict) or not isinstance(record.get("instruction"), str):
-                raise DamagedDataError(f"Expected {where} to have an instruction, got {record!r:.80}; {_ANEW}")
+                raise DamagedDataError(f"Expected {where} to have an instruction, got {record!r:.80}; {_CURE}")
         found[asin] = tuple(
             Annotation(
                 asin,
@@ -128,12 +129,12 @@ def load_annotations(human: object, source: str = "the human instructions") -> d
 
 
 def option_value(text: str) -> str:
-    """An option's value as pages and goals write it."""
+    """The value of an option in the form of pages and goals."""
     return text.strip().replace("/", " | ").lower()
 
 
 def prices_of(pricing: str | None) -> tuple[tuple[float, ...], str]:
-    """The prices a listing names, and how pages write them.
+    """The prices of a listing, and their text on pages.
 
     >>> prices_of("$3.78 - $1,011.38")
     ((3.78, 1011.38), '$3.78 to $1011.38')
@@ -151,13 +152,10 @@ def prices_of(pricing: str | None) -> tuple[tuple[float, ...], str]:
 
 
 def drawn_price(prices: tuple[float, ...], seed: int, asin: str) -> float:
-    """What buying costs: the one price, or one between the two that depends on the seed and the asin alone."""
+    """The price of a purchase: the only price, or one between the two that depends on the seed and the ASIN only."""
     if len(prices) == 1:
         return prices[0]
     return Random(seeded_int("price", seed, asin)).uniform(*prices)
-
-
-_ANEW = "try the official file anew."
 
 
 def _product(
@@ -170,12 +168,12 @@ def _product(
 ) -> Product:
     for name in _TEXTS:
         if not isinstance(item.get(name), str):
-            raise DamagedDataError(f"Expected {where} to have a text {name!r}, got {item.get(name)!r:.80}; {_ANEW}")
+            raise DamagedDataError(f"Expected {where} to have a text {name!r}, got {item.get(name)!r:.80}; {_CURE}")
     pricing = item.get("pricing")
     try:
         listed, tag = prices_of(pricing)
     except (ValueError, TypeError, AttributeError):
-        raise DamagedDataError(f"Expected {where} to have a price like '$9.99', got {pricing!r:.80}; {_ANEW}") from None
+        raise DamagedDataError(f"Expected {where} to have a price like '$9.99', got {pricing!r:.80}; {_CURE}") from None
     if prices is None:
         price = drawn_price(listed, seed, asin)
     elif asin in prices:
@@ -217,7 +215,7 @@ def _options(listed: object, where: str) -> dict[str, tuple[str, ...]]:
     except (AttributeError, KeyError, TypeError):
         raise DamagedDataError(
             f"Expected {where} to have customization_options like {{'Size': [{{'value': 'small'}}]}}, "
-            f"got {listed!r:.80}; {_ANEW}"
+            f"got {listed!r:.80}; {_CURE}"
         ) from None
     return found
 
@@ -233,7 +231,7 @@ def _asin(item: object, place: int, source: str) -> str:
 
 
 def checked_attributes(attributes: object, source: str) -> dict[str, Any]:
-    """The attributes by asin, if that is what they are."""
+    """The attributes by ASIN; raises an error if the file has another structure."""
     if isinstance(attributes, dict):
         wrong = next(((asin, known) for asin, known in attributes.items() if not isinstance(known, dict)), None)
         if wrong is None:
@@ -250,7 +248,7 @@ def checked_attributes(attributes: object, source: str) -> dict[str, Any]:
 def _texts(values: object, name: str, where: str) -> tuple[str, ...]:
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
         return tuple(values)
-    raise DamagedDataError(f"Expected {where} to have a list of texts {name!r}, got {values!r:.80}; {_ANEW}")
+    raise DamagedDataError(f"Expected {where} to have a list of texts {name!r}, got {values!r:.80}; {_CURE}")
 
 
 def _kind(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Which words of a title are nouns. The type test of the reward compares the nouns of two titles.
+"""The nouns of a title. The type test of the reward compares the nouns of two titles.
 
-The original asks spaCy's tagger. The default here is a rule without a model: every token with a letter that is not one
-of 35 closed-class words. It is versioned, and every result names it: scores of two rules must not be mixed.
+The original uses spaCy's tagger. The default here needs no model: every token with a letter is a noun, except 35
+closed-class words. Rules have versions, and every result names its rule; do not mix scores of two rules.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agentgym_hindsight.errors import MissingExtraError, UnknownNameError
 
 __all__ = ["DEFAULT_NOUNS", "NOUN_RULES", "TAGGERS", "nouns_of"]
 
-#: The rule of every result that does not say otherwise.
+#: The default rule.
 DEFAULT_NOUNS = "tokens-1"
 
 _TOKEN = re.compile(r"[\w'.-]*[^\W\d_][\w'.-]*")
@@ -24,7 +24,7 @@ _CLOSED_WORDS = """
     is are be was were it its this that these those
 """
 _CLOSED = frozenset(_CLOSED_WORDS.split())
-#: Models of spaCy, the first that is installed is asked.
+#: Models of spaCy. The first one that is installed is used.
 TAGGERS = ("en_core_web_sm", "en_core_web_lg", "en_core_web_md")
 _NOUNS = frozenset({"NOUN", "PROPN"})
 
@@ -50,12 +50,12 @@ def _tagger() -> Any:
     raise MissingExtraError(TAGGERS[0], "spacy", why)
 
 
-#: name → rule. Tokens keep their order and number: the score divides by a list, not a set.
+#: Name -> rule. Tokens keep their order and repetitions, because the score divides by the length of a list.
 NOUN_RULES: dict[str, Callable[[str], list[str]]] = {DEFAULT_NOUNS: _by_token, "spacy": _by_spacy}
 
 
 def nouns_of(title: str, rule: str = DEFAULT_NOUNS) -> tuple[str, ...]:
-    """The nouns of a title, lower-cased, in order, repeated where they are repeated.
+    """The nouns of a title, lower-cased, in order, with repetitions.
 
     >>> nouns_of("Mens D.O.N. Issue 2 Sneakers - Off White")
     ('mens', 'd.o.n.', 'issue', 'sneakers', 'off', 'white')

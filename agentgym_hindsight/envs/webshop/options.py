@@ -1,8 +1,8 @@
-"""The option axes of the embedded shop: which axes a product has, and the values on them.
+"""The option axes of the products of the embedded shop, and their values.
 
 Counts follow the 1,000 official products: 58 % have no axis, a colour axis has 6.2 values on average, a size axis 5.5,
-and a few have dozens. No value hides a colour name inside another word ("standard" hides "tan"): under the official
-rules such a value is normalised away and its goal can never be reached.
+and a few axes have dozens. No value has a colour name inside another word ("standard" contains "tan"): the official
+rules would replace it by the colour, and its goal could not be reached.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["axes_of", "window"]
 Axes = tuple[str, ...]
 
 _NONE: Axes = ()
-#: By profile, else by category.
+#: Axes and their weights, by profile if it has an entry, otherwise by category.
 _AXES: dict[str, tuple[tuple[Axes, float], ...]] = {
     "fashion": (
         (("Size", "Color"), 67),
@@ -164,7 +164,7 @@ _SIZE_COUNTS = {
 
 
 def axes_of(category: str, profile: str, place: float) -> Axes:
-    """Which axes a family has, in the order of its pages; ``place`` (0–1) is where it falls in the table."""
+    """The axes of a family, in the order of its pages. ``place`` (0–1) is a position in the cumulative weights."""
     rows = _AXES.get(profile) or _AXES[category]
     left = place * sum(weight for _, weight in rows)
     for axes, weight in rows:
@@ -175,7 +175,7 @@ def axes_of(category: str, profile: str, place: float) -> Axes:
 
 
 def window(rng: Draws, axis: str, category: str, profile: str) -> list[str]:
-    """The values a family offers on an axis; its members offer parts of them."""
+    """The values of a family on an axis. Its members offer all of them or a part."""
     if axis == "Size":
         return _stretch(rng, _SIZES[profile], rng.weighted(_SIZE_COUNTS.get(profile, _FEW)))
     if axis == "Color":
@@ -190,14 +190,14 @@ def window(rng: Draws, axis: str, category: str, profile: str) -> list[str]:
 
 
 def _stretch(rng: Draws, scale: Sequence[str], count: int) -> list[str]:
-    """Neighbouring sizes, as shops list them."""
+    """Neighbouring sizes, as in real shops."""
     count = min(count, len(scale))
     first = rng.below(len(scale) - count + 1)
     return list(scale[first : first + count])
 
 
 def _colors(rng: Draws, count: int, *, patterned: bool) -> list[str]:
-    """Plain names, or the ways sellers name colours: codes before them, pairs, numbers, what is printed on it."""
+    """Colour values: plain names, or sellers' variants with codes, pairs, numbers or patterns."""
     manner = rng.weighted(((0, 55), (1, 14), (2, 12), (3, 10), (4, 30 if patterned else 6)))
     if manner == 0 and count <= 30:
         return rng.sample(_COLORS, count)

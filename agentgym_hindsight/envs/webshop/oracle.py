@@ -1,7 +1,7 @@
-"""The oracle: what somebody who knows the hidden goal would do, from the start or from the middle of an episode.
+"""The oracle: actions from the hidden goal, from any state of an episode.
 
-It searches for the first of {instruction, query and attributes, title …} that ranks the product, turns pages up to it,
-opens it, chooses the options, buys. Every plan is replayed before it is called a success.
+It searches with the first wording (instruction, query and attributes, title …) that finds the product, turns pages to
+it, opens it, chooses the options and buys. Every plan is executed to determine its reward.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, LINK, OPTION, PER_PAGE, RESULTS
-from agentgym_hindsight.envs.webshop.records import Goal, Product
 from agentgym_hindsight.envs.webshop.reward import option_matches
 from agentgym_hindsight.envs.webshop.session import Session, move
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 __all__ = ["best_options", "best_query", "next_action", "plan"]
 
-#: More actions than any plan needs: five pages of results, an option on each axis.
+#: An upper bound on the length of a plan: five pages of results, an option on each axis.
 _LONGEST = 60
 _NO_QUERY = str.maketrans("[]\n\r", "    ")
 
 
 def next_action(session: Session) -> str:
-    """What to do now; "" after the purchase, and where the product cannot be found."""
+    """The next action; "" after the purchase, or if no wording finds the product."""
     state, shop = session.state, session.shop
     target = shop.position.get(session.goal.asin, -1)
     if state.kind == DONE or target < 0:
@@ -44,9 +44,9 @@ def next_action(session: Session) -> str:
 
 
 def plan(session: Session) -> tuple[tuple[str, ...], float]:
-    """The oracle's actions from here to the purchase, and the reward they earn when they are replayed.
+    """The oracle's actions from the current state to the purchase, and the reward of executing them.
 
-    No actions where the product cannot be found; the session itself is left as it is.
+    There are no actions if the product cannot be found. The session itself does not change.
     """
     play = session.copy()
     actions = []
@@ -64,7 +64,7 @@ def plan(session: Session) -> tuple[tuple[str, ...], float]:
 
 
 def best_query(shop: Shop, goal: Goal) -> str:
-    """The first wording that finds the goal's product; "" if none does."""
+    """The first wording that finds the goal's product, or ""."""
     target = shop.position.get(goal.asin, -1)
     for query in _queries(goal):
         if target in (shop.search(query) or ()):
@@ -73,14 +73,14 @@ def best_query(shop: Shop, goal: Goal) -> str:
 
 
 def best_options(product: Product, goal: Goal, rules: str) -> dict[str, str]:
-    """The choice of options that fulfils most of the goal: axis by axis, what fulfils most of the rest."""
+    """A greedy choice of options: on each axis, the value that meets most of the remaining options of the goal."""
     chosen: dict[str, str] = {}
     left = set(range(len(goal.options)))
     for axis, values in product.options.items():
         best: tuple[tuple[int, bool], str, set[int]] = ((0, False), "", set())
         for value in values:
             met = _met({axis: value}, goal, rules) & left
-            # Of values that are as good, the one that is asked for word by word.
+            # Among equally good values, prefer one that the goal names literally.
             worth = (len(met), any(goal.options[n] in ((axis, value), ("", value)) for n in met))
             if worth > best[0]:
                 best = (worth, value, met)
@@ -108,7 +108,7 @@ def _towards_purchase(session: Session) -> str:
 
 
 def _chooses(session: Session, action: str, axis: str, value: str) -> bool:
-    """Whether a click does what it says: in the original an option called "features" opens the features."""
+    """Whether a click selects the option. In the original, an option called "features" opens the sub page instead."""
     after = move(session.shop, session.goal, session.state, action, session.strict, session.nouns)
     return after is not None and (axis, value) in after.options
 
@@ -122,7 +122,7 @@ def _queries(goal: Goal) -> Iterator[str]:
         " ".join(goal.title.split()[:6]),
     )
     for wording in wordings:
-        # A query must not look like another action ("[") nor like the original's hidden searches ("<r>").
+        # A query must not contain brackets, which the action grammar splits, or start like a hidden search ("<r>").
         query = " ".join(wording.translate(_NO_QUERY).lower().split()).lstrip("<")
         if query:
             yield query

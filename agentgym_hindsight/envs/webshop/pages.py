@@ -1,8 +1,8 @@
-"""What stands on a page: visible parts in their order, and what can be clicked.
+"""The visible parts of a page and its clickable names.
 
-A page is a tuple of :class:`Node`; text, rich text and HTML are renderings of it (see ``observe.py``). Clickable names
-keep the original's order: buttons, product links, option values; a name that comes twice keeps its first place and its
-last meaning, as in the original's dictionary.
+A page is a tuple of :class:`Node`. Text, rich text and HTML are renderings of it (see ``observe.py``). Clickable names
+are in the original's order: buttons, product links, option values. A repeated name has its first position and its last
+meaning, as in the original's dictionary.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from agentgym_hindsight.envs.webshop.records import Product
 from agentgym_hindsight.envs.webshop.reward import RewardParts
+from agentgym_hindsight.envs.webshop.shop_types import Product
 
 __all__ = [
     "BACK",
@@ -41,18 +41,18 @@ __all__ = [
 
 #: Kinds of pages.
 INDEX, RESULTS, ITEM, SUB, DONE = "index", "results", "item", "sub", "done"
-#: Roles of what stands on a page.
+#: Roles of nodes.
 TEXT, BUTTON, OPTION, LINK = "text", "button", "option", "link"
-#: Names of buttons, as pages write them; they are clicked in lower case.
+#: Names of buttons on pages. Actions use them in lower case.
 BACK, PREV, NEXT, BUY = "Back to Search", "< Prev", "Next >", "Buy Now"
-#: Sub pages of a product that a page offers. The original knows "Attributes" too, and offers it nowhere.
+#: The sub pages of a product. The original also has "Attributes", but no page links to it.
 SUBPAGES = ("Description", "Features", "Reviews")
 PER_PAGE = 10
 _ITEM_BUTTONS = tuple(name.lower() for name in (BACK, PREV, *SUBPAGES, BUY))
 
 
 class State(NamedTuple):
-    """Where a session stands. Immutable, so that looking back costs nothing."""
+    """The state of a session. Immutable, so that earlier states can be kept without copies."""
 
     kind: str = INDEX
     query: str = ""  # of the last search since the index page
@@ -67,12 +67,12 @@ class State(NamedTuple):
     @property
     def shown(self) -> tuple[int, ...]:
         """Positions of the products this results page lists."""
-        # A slice with the original's bounds: page 0, which a strange query can reach, is empty too.
+        # A slice with the original's bounds. Page 0, which an odd query can reach, is empty too.
         return self.hits[(self.page - 1) * PER_PAGE : self.page * PER_PAGE] if self.kind == RESULTS else ()
 
 
 class Node(NamedTuple):
-    """One visible string. ``axis`` and ``value`` say which option it chooses."""
+    """One visible string. ``axis`` and ``value`` identify the option that it selects."""
 
     role: str
     text: str
@@ -81,7 +81,7 @@ class Node(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What a clickable name stands for: a button, a link to a product, or a value of an axis."""
+    """The meaning of a clickable name: a button, a link to a product, or a value of an axis."""
 
     role: str
     axis: str = ""
@@ -90,37 +90,37 @@ class Target(NamedTuple):
 
 
 def card_nodes(product: Product) -> tuple[Node, ...]:
-    """A product among the results."""
+    """A product on a results page."""
     return (Node(LINK, product.asin), *_texts(product.title, product.price_tag))
 
 
 def item_nodes(product: Product, strict: bool) -> tuple[Node, ...]:
-    """A product's own page, after the way back to the search."""
+    """A product page, without instruction and search button."""
     nodes = [Node(BUTTON, PREV)]
-    unclear = _unclear(product) if strict else frozenset()
+    ambiguous = _ambiguous(product) if strict else frozenset()
     for axis, values in product.options.items():
         nodes += _texts(axis)
-        # The same value twice on one axis is one choice; the official pages print it twice all the same.
+        # A repeated value of one axis is one choice; the official pages show it repeatedly.
         for value in dict.fromkeys(values) if strict else values:
             if visible(value):
-                nodes.append(Node(OPTION, f"{axis}: {value}" if value in unclear else value, axis, value))
+                nodes.append(Node(OPTION, f"{axis}: {value}" if value in ambiguous else value, axis, value))
     nodes += _texts(product.title, f"Price: {product.price_tag}", "Rating: N.A.")
     nodes += (Node(BUTTON, name) for name in (*SUBPAGES, BUY))
     return tuple(nodes)
 
 
 def item_targets(product: Product, strict: bool) -> dict[str, Target]:
-    """What can be clicked on a product's own page."""
+    """The clickable names of a product page and their targets."""
     targets = dict.fromkeys(_ITEM_BUTTONS, Target(BUTTON))
-    unclear = _unclear(product) if strict else frozenset()
+    ambiguous = _ambiguous(product) if strict else frozenset()
     for axis, values in product.options.items():
         for value in values:
-            targets[f"{axis}: {value}" if value in unclear else value] = Target(OPTION, axis, value)
+            targets[f"{axis}: {value}" if value in ambiguous else value] = Target(OPTION, axis, value)
     return targets
 
 
 def sub_nodes(product: Product, sub: str) -> tuple[Node, ...]:
-    """A sub page, after the way back to the search."""
+    """A sub page of a product, without instruction and search button."""
     texts: tuple[str, ...] = ()
     if sub == "Description":
         texts = (product.description,)
@@ -132,9 +132,9 @@ def sub_nodes(product: Product, sub: str) -> tuple[Node, ...]:
 
 
 def visible(text: str) -> str:
-    """A string as a parsed page shows it: "" where it shows nothing.
+    """A string as a parsed page shows it.
 
-    Blank strings shrink to one blank, those with a line break vanish.
+    A blank string becomes one blank, or "" if it has a line break.
     """
     if text and not text.strip(" \t\n\r\f\v"):
         return "" if "\n" in text else " "
@@ -145,8 +145,8 @@ def _texts(*texts: str) -> tuple[Node, ...]:
     return tuple(Node(TEXT, shown) for shown in map(visible, texts) if shown)
 
 
-def _unclear(product: Product) -> frozenset[str]:
-    """Values that name no single choice: on two axes, or worded like a button."""
+def _ambiguous(product: Product) -> frozenset[str]:
+    """Values that do not identify one choice: they are on two axes, or equal to a button's name."""
     counts = Counter(value for values in product.options.values() for value in set(values))
     return frozenset(
         value for value, count in counts.items() if count > 1 or value in _ITEM_BUTTONS or value == "search"

@@ -1,8 +1,8 @@
-"""Holding our shop to recordings of the original: every action replayed under official rules, every turn compared.
+"""Compare our shop with recordings of the original: replay every action under official rules and compare every turn.
 
-Compared at the start and after every action: ``text``, ``text_rich``, the available actions with their order, reward,
-done, and at a purchase every part of the reward. Two parts, ``title_score`` and ``r_type``, depend on which words a
-tagger takes for nouns; they are compared as well and reported apart, because the recording's tagger may be another.
+Compared are, at the start and after every action, ``text``, ``text_rich``, the available actions with their order,
+reward and done, and at a purchase every part of the reward. The parts ``title_score`` and ``r_type`` depend on the noun
+tagger. Their differences are reported separately, because the recording may have used another tagger.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import recorded_goals
+from agentgym_hindsight.envs.webshop.index_store import index_for
+from agentgym_hindsight.envs.webshop.json_stream import is_gzip
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
 from agentgym_hindsight.envs.webshop.observe import observe
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.session import Outcome, Session
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.store import index_for
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
-__all__ = ["Difference", "ParityReport", "compare_episode", "find_recording", "read_transcripts", "run_parity"]
+__all__ = ["Difference", "ParityReport", "compare_episode", "find_recording", "read_episodes", "run_parity"]
 
 _TAGGED = ("title_score", "r_type")
 _SHOWN = 160
 
 
 class Difference(NamedTuple):
-    """One field that differs in one turn; turn 0 is the start of the episode."""
+    """One field that differs in one turn. Turn 0 is the start of the episode."""
 
     episode: int
     turn: int
@@ -45,7 +46,7 @@ class Difference(NamedTuple):
 
 
 class ParityReport(NamedTuple):
-    """What became of all episodes. ``tagged`` are differences in the parts that depend on the tagger."""
+    """The result over all episodes. ``tagged`` are differences in the parts that depend on the tagger."""
 
     episodes: int
     turns: int
@@ -56,7 +57,7 @@ class ParityReport(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether something was compared, and everything that was compared is equal."""
+        """Whether at least one turn was compared and there are no differences except ``tagged`` ones."""
         return self.turns > 0 and not self.differences
 
     def summary(self) -> str:
@@ -82,7 +83,7 @@ def run_parity(
     tag: str | None = None,
     nouns: str = DEFAULT_NOUNS,
 ) -> ParityReport:
-    """Replay a recording. ``data`` is the folder of official files; the other two may be relative to it."""
+    """Replay a recording. ``data`` is the folder of official files; the other two paths may be relative to it."""
     recording = recorded_goals(find_recording(data, goals))
     path = find_recording(data, transcripts)
     products = read_catalogue(data, tag=tag, prices=recording.prices).products
@@ -90,7 +91,7 @@ def run_parity(
     turns = purchases = episodes = 0
     differences: list[Difference] = []
     tagged: list[Difference] = []
-    for number, episode in enumerate(read_transcripts(path)):
+    for number, episode in enumerate(read_episodes(path)):
         try:
             found = list(compare_episode(shop, episode, number, nouns))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -107,7 +108,7 @@ def run_parity(
 
 
 def find_recording(data: str | PathLike[str], name: str | PathLike[str]) -> Path:
-    """A recording's file: as named, or in the folder of the data."""
+    """The path of a recording: ``name`` itself, or ``name`` in the folder ``data``."""
     for path in (Path(name), Path(data) / name):
         if path.is_file():
             return path
@@ -117,28 +118,27 @@ def find_recording(data: str | PathLike[str], name: str | PathLike[str]) -> Path
     )
 
 
-def read_transcripts(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The episodes of a JSONL file, plain or gzip, one a line."""
+def read_episodes(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The episodes of a JSONL file, plain or gzip, one per line."""
     path = Path(path)
-    with path.open("rb") as head:
-        packed = head.read(2) == b"\x1f\x8b"
     read = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8") if is_gzip(path) else path.open(encoding="utf-8") as lines:
             for line in lines:
                 if line.strip():
                     yield json.loads(line)
                 read += 1
     except (ValueError, EOFError, OSError) as error:
         raise DamagedDataError(
-            f"Expected one episode a line in {path}, got {error!r:.120} after line {read}; try copying the file anew."
+            f"Expected one episode per line in {path}, got {error!r:.120} after line {read}; "
+            "try copying the file again."
         ) from error
 
 
 def compare_episode(
     shop: Shop, episode: dict[str, Any], number: int = 0, nouns: str = DEFAULT_NOUNS
 ) -> Iterator[Difference]:
-    """Replay one episode. Every difference is told; what follows one may be its echo."""
+    """Replay one episode and yield all differences. A difference can cause further ones in later turns."""
     index = episode["goal_index"]
     if not 0 <= index < len(shop.goals):
         raise ValueError(f"goal_index {index} of {len(shop.goals)} goals")
@@ -154,7 +154,7 @@ def compare_episode(
 
 
 def _with_recorded_type(session: Session, outcome: Outcome, recorded: dict[str, Any]) -> Outcome:
-    """Another tagger may see another type; the rest of the sum is compared as if ours had seen the recorded one."""
+    """Replace our type factor by the recorded one, so that another tagger does not hide differences of other parts."""
     parts = session.parts
     r_type = recorded.get("r_type")
     if parts is None or r_type is None or r_type == parts.r_type:
@@ -194,7 +194,7 @@ def _compare(
 
 
 def _around(ours: Any, theirs: Any) -> tuple[str, str]:
-    """Both sides from shortly before the place where they part."""
+    """Excerpts of both sides from shortly before the first difference."""
     mine, other = (value if isinstance(value, str) else repr(value) for value in (ours, theirs))
     place = next((n for n, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), min(len(mine), len(other)))
     start = max(0, place - 30)

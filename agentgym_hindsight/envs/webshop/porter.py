@@ -1,8 +1,8 @@
-"""Porter's stemmer of 1980, from its published description, with the two later rules of its author's own programs.
+"""Porter's stemmer of 1980, from its published description, with two later rules from its author's programs.
 
-The two: ``bli`` → ``ble`` (the paper has ``abli`` → ``able``) and ``logi`` → ``log``. Both are in the stemmer whose
-ranking is reproduced here. Words of one or two letters stay as they are; anything that is not a vowel letter counts as
-a consonant, digits included.
+The two rules are ``bli`` -> ``ble`` (the paper has ``abli`` -> ``able``) and ``logi`` -> ``log``. The stemmer of the
+original shop has both. Words of one or two letters do not change. Every character that is not a vowel letter counts as
+a consonant, also a digit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["stem"]
 
 _VOWELS = frozenset("aeiou")
 
-# Suffixes of steps 2 to 4 by their last letter but one, longer ones first: only the longest that fits is looked at.
+# Suffixes of steps 2 to 4 by their last letter but one, longer ones first: only the longest match counts.
 _STEP_2: dict[str, tuple[tuple[str, str], ...]] = {
     "a": (("ational", "ate"), ("tional", "tion")),
     "c": (("enci", "ence"), ("anci", "ance")),
@@ -47,7 +47,7 @@ _STEP_4: dict[str, tuple[str, ...]] = {
 
 
 def _shape(word: str) -> str:
-    """The word in ``c`` and ``v``: ``y`` is a vowel after a consonant, a consonant elsewhere."""
+    """The word as a sequence of ``c`` and ``v``. ``y`` is a vowel after a consonant, otherwise a consonant."""
     shape = ""
     for letter in word:
         vowel = letter in _VOWELS or (letter == "y" and shape[-1:] == "c")
@@ -56,12 +56,12 @@ def _shape(word: str) -> str:
 
 
 def _measure(shape: str) -> int:
-    """Porter's m: how often a vowel is followed by a consonant."""
+    """Porter's m: the number of times a vowel is followed by a consonant."""
     return shape.count("vc")
 
 
 def _short(word: str, shape: str) -> bool:
-    """Porter's *o: consonant, vowel, consonant at the end, the last one not w, x or y."""
+    """Porter's *o: the word ends with consonant, vowel, consonant, and the last is not w, x or y."""
     return shape.endswith("cvc") and word[-1] not in "wxy"
 
 
@@ -69,7 +69,7 @@ def _double(word: str, shape: str) -> bool:
     return word[-1:] == word[-2:-1] and shape[-1:] == "c"
 
 
-def _plural(word: str) -> str:
+def _step_1a(word: str) -> str:
     if not word.endswith("s"):
         return word
     if word.endswith("sses"):
@@ -79,19 +79,19 @@ def _plural(word: str) -> str:
     return word if word.endswith("ss") else word[:-1]
 
 
-def _past(word: str) -> str:
+def _step_1b(word: str) -> str:
     if word.endswith("eed"):
         return word[:-1] if _measure(_shape(word[:-3])) > 0 else word
     for suffix in ("ed", "ing"):
         if word.endswith(suffix):
             base = word[: -len(suffix)]
             shape = _shape(base)
-            return _mended(base, shape) if "v" in shape else word
+            return _repair(base, shape) if "v" in shape else word
     return word
 
 
-def _mended(word: str, shape: str) -> str:
-    """What ``-ed`` and ``-ing`` leave behind gets the ``e`` back it had, or loses the letter it was given."""
+def _repair(word: str, shape: str) -> str:
+    """Restore the final ``e`` after ``-ed`` or ``-ing`` was removed, or remove a doubled letter."""
     if word.endswith(("at", "bl", "iz")):
         return word + "e"
     if _double(word, shape):
@@ -99,7 +99,7 @@ def _mended(word: str, shape: str) -> str:
     return word + "e" if _measure(shape) == 1 and _short(word, shape) else word
 
 
-def _replaced(word: str, table: dict[str, tuple[tuple[str, str], ...]]) -> str:
+def _replace_suffix(word: str, table: dict[str, tuple[tuple[str, str], ...]]) -> str:
     for suffix, other in table.get(word[-2:-1], ()):
         if word.endswith(suffix):
             base = word[: -len(suffix)]
@@ -107,16 +107,16 @@ def _replaced(word: str, table: dict[str, tuple[tuple[str, str], ...]]) -> str:
     return word
 
 
-def _stripped(word: str) -> str:
+def _step_4(word: str) -> str:
     for suffix in _STEP_4.get(word[-2:-1], ()):
         if word.endswith(suffix):
-            # -ion goes only after s or t, which stay.
+            # -ion is removed only after s or t, which stay.
             base = word[:-3] if suffix.endswith("ion") else word[: -len(suffix)]
             return base if _measure(_shape(base)) > 1 else word
     return word
 
 
-def _tidied(word: str) -> str:
+def _step_5(word: str) -> str:
     shape = _shape(word)
     measure = _measure(shape)
     if word.endswith("e") and (measure > 1 or (measure == 1 and not _short(word[:-1], shape[:-1]))):
@@ -134,7 +134,7 @@ def stem(word: str) -> str:
     """
     if len(word) <= 2:
         return word
-    word = _past(_plural(word))
+    word = _step_1b(_step_1a(word))
     if word.endswith("y") and "v" in _shape(word[:-1]):
-        word = word[:-1] + "i"
-    return _tidied(_stripped(_replaced(_replaced(word, _STEP_2), _STEP_3)))
+        word = word[:-1] + "i"  # step 1c
+    return _step_5(_step_4(_replace_suffix(_replace_suffix(word, _STEP_2), _STEP_3)))

@@ -1,11 +1,11 @@
-"""Which document holds which term how often: gathered in bounded memory, laid out for fast reading.
+"""The postings of an index: the documents and frequencies of every term, built in bounded memory.
 
-Documents are taken in blocks; each block becomes a *run*, sorted by term and then by document. Runs lie in a folder
-where one is given, in memory otherwise, and are merged at the end into arrays that may be files as well, so that a
-million documents need no more memory than their vocabulary.
+Documents are processed in blocks. Each block becomes a *run*, sorted by term and then by document. Runs are kept in a
+folder if one is given, otherwise in memory, and merged at the end into arrays that may be files as well. So a million
+documents need only memory for their vocabulary.
 
-What a posting contributes to a score depends on its frequency and on the document's quantised length only. Each pair
-of these that occurs has a number, and a posting keeps that number: two bytes instead of the four a factor would take.
+The contribution of a posting to a score depends only on its frequency and the quantised length of its document. A
+posting stores a code for this pair: two bytes instead of the four of a float32 factor.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 
 from agentgym_hindsight.envs.webshop.analyzer import chunk_terms, chunks
 
-__all__ = ["LENGTHS", "Allocate", "Gatherer", "Postings", "in_memory"]
+__all__ = ["LENGTHS", "Allocate", "Postings", "PostingsBuilder", "in_memory"]
 
-_BLOCK = 1 << 22  # words a run is made of: 32 MiB to sort
-_KEPT = 1 << 18
+_BLOCK = 1 << 22  # words per run: 32 MiB to sort
+_CACHE_SIZE = 1 << 18
 
 
 def _lengths() -> NDArray[np.int64]:
-    """Lengths that one byte can stand for: exact up to 39, from there on four significant bits.
+    """The lengths that one byte can represent: exact up to 39, then with four significant bits.
 
-    Lucene's ``SmallFloat``: 24 values are kept for themselves, the others count from 24 with a 3-bit mantissa and an
-    implied leading bit, as a float has.
+    Lucene's ``SmallFloat``: 24 values stand for themselves; the others are 24 plus a small float with a 3-bit mantissa
+    and an implied leading bit.
     """
     free = 24
     values = list(range(free))
@@ -41,12 +41,12 @@ def _lengths() -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
-#: What a document's length byte stands for. Encoding rounds down: it is the place of the largest that is not longer.
+#: By length byte: the document length. Encoding rounds down to the largest length that is not longer.
 LENGTHS = _lengths()
 
 
 class Postings(NamedTuple):
-    """All postings, by term; ``starts[t]:starts[t + 1]`` are those of term ``t``, by document."""
+    """All postings by term. The slice ``starts[t]:starts[t + 1]`` belongs to term ``t`` and is sorted by document."""
 
     documents: int
     lengths_sum: int  # words in all documents
@@ -58,7 +58,7 @@ class Postings(NamedTuple):
 
 
 class Allocate(Protocol):
-    """Makes an empty array by name: in memory, or as a file."""
+    """Creates an empty array with a name, in memory or as a file."""
 
     def __call__(self, name: str, size: int, dtype: np.dtype[Any]) -> NDArray[Any]: ...
 
@@ -74,7 +74,7 @@ class _Run(NamedTuple):
 
 
 class _Numbers(dict[str, int]):
-    """Term -> its number by first appearance."""
+    """Term -> its number, in order of first appearance."""
 
     def __missing__(self, term: str) -> int:
         number = self[term] = len(self)
@@ -82,21 +82,21 @@ class _Numbers(dict[str, int]):
 
 
 class _Chunks(dict[str, tuple[int, ...]]):
-    """Chunk of text -> the numbers of its terms; forgets all when full."""
+    """Chunk of text -> the numbers of its terms. Cleared when full."""
 
     def __init__(self, numbers: _Numbers) -> None:
         self._numbers = numbers
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
-        made = tuple(map(self._numbers.__getitem__, chunk_terms(chunk)))
-        if len(self) >= _KEPT:
+        found = tuple(map(self._numbers.__getitem__, chunk_terms(chunk)))
+        if len(self) >= _CACHE_SIZE:
             self.clear()
-        self[chunk] = made
-        return made
+        self[chunk] = found
+        return found
 
 
-class Gatherer:
-    """Takes texts in catalogue order, then lays their postings out."""
+class PostingsBuilder:
+    """Takes texts in catalogue order and builds their postings."""
 
     def __init__(self, folder: Path | None = None, block: int = _BLOCK) -> None:
         self._folder = folder
@@ -126,7 +126,7 @@ class Gatherer:
         count = len(lengths)
         if not count:
             return
-        # One key for term and document: sorting it puts a run in order, and counting equal keys gives frequencies.
+        # One key for term and document: sorting the keys orders the run, and counting equal keys gives frequencies.
         keys = words.astype(np.int64) * count + np.repeat(np.arange(count), lengths)
         keys.sort()
         first = np.flatnonzero(np.diff(keys, prepend=-1))
@@ -139,7 +139,7 @@ class Gatherer:
         self._documents += count
         self._lengths_sum += int(lengths.sum())
         self._filled += int(np.count_nonzero(lengths))
-        del words, lengths  # they are views, and an array that is looked at cannot shrink
+        del words, lengths  # views, which would keep the old arrays alive
         self._words, self._block_lengths = array("i"), array("i")
 
     def _keep(self, run: _Run) -> None:
@@ -158,10 +158,10 @@ class Gatherer:
     def finish(
         self, allocate: Allocate = in_memory, note: Callable[[float], object] = lambda share: None
     ) -> tuple[list[str], Postings]:
-        """The terms, sorted, and the postings of each; ``note`` hears how far the merge has come, up to 1."""
+        """The sorted terms and their postings. ``note`` is called with the merged share, up to 1."""
         self._close_run()
         self._chunks.clear()
-        # Code points sort as their UTF-8 bytes do, which is how the vocabulary of a stored index is searched.
+        # Strings sort like their UTF-8 bytes, in which the vocabulary of a stored index is searched.
         terms = sorted(self._numbers)
         ranks = np.empty(len(terms), np.int64)
         ranks[np.fromiter(map(self._numbers.__getitem__, terms), np.int64, len(terms))] = np.arange(len(terms))

@@ -1,7 +1,8 @@
-"""Recordings of the original as :class:`Trajectory`, for ``hindsight.reference_store.ReferenceStore``.
+"""Read recordings of the original as :class:`Trajectory`, for ``hindsight.reference_store.ReferenceStore``.
 
-Two kinds: transcripts (an episode a line, every page written out, goals by number) and the logs of the original's web
-site, which say where people went and not what they saw (``humanlogs.py``). What cannot be read is told by line.
+There are two kinds: transcripts (one episode per line, with the text of every page and the number of the goal), and
+logs of the original's web site, which have the addresses of pages but not their contents (``human_logs.py``).
+Unreadable lines are reported by number.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.webshop.goals import goal_ids, official_split
-from agentgym_hindsight.envs.webshop.humanlogs import Visit, replayed, visits_of
+from agentgym_hindsight.envs.webshop.human_logs import Visit, replayed, visit_of
+from agentgym_hindsight.envs.webshop.json_stream import is_gzip
 from agentgym_hindsight.envs.webshop.library import Library
-from agentgym_hindsight.envs.webshop.records import Goal
-from agentgym_hindsight.envs.webshop.session import parse_action
+from agentgym_hindsight.envs.webshop.session import admissible_clicks, parse_action
+from agentgym_hindsight.envs.webshop.shop_types import Goal
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from agentgym_hindsight.hindsight.jsonl import LineProblem, ReadResult
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -36,12 +38,12 @@ class _Line(NamedTuple):
     text: str
 
     def problem(self, cause: str) -> LineProblem:
-        """What is wrong with it; the path too, because a folder of logs has many."""
+        """A problem with this line. It names the file, because a folder of logs has many."""
         return LineProblem(self.number, f"{self.path.name}: {cause}", self.text[:_EXCERPT])
 
 
 def read_references(path: str | PathLike[str], library: Library) -> ReadResult:
-    """Whatever recording ``path`` is: transcripts on this library's goals, a log, or a folder of logs."""
+    """Read any recording: transcripts on the goals of this library, a log, or a folder of logs."""
     path = Path(path)
     if path.is_file():
         for line in _lines(path):
@@ -55,9 +57,9 @@ def read_references(path: str | PathLike[str], library: Library) -> ReadResult:
 
 
 def read_transcripts(path: str | PathLike[str], goals: Sequence[Goal], *, mode: str = "text") -> ReadResult:
-    """The episodes of a ``transcripts.jsonl``, plain or gzip. ``goals`` are those they were played on, in their order.
+    """The episodes of a ``transcripts.jsonl``, plain or gzip. ``goals`` are the recorded goals, in their order.
 
-    ``mode``: "text" or "text_rich", the observations to take. A line that cannot be read is a problem of the result.
+    ``mode``: the observations to use, "text" or "text_rich". Unreadable lines become problems of the result.
     """
     ids = goal_ids(goals)
     trajectories: list[Trajectory] = []
@@ -69,7 +71,7 @@ def read_transcripts(path: str | PathLike[str], goals: Sequence[Goal], *, mode: 
             if not isinstance(number, int) or not 0 <= number < len(goals):
                 raise ValueError(f"goal_index {number!r}, but there are {len(goals)} goals")
             if goals[number].instruction not in episode["start"]["text"]:
-                raise ValueError(f"goal {number} is another one; try the goals that were recorded with it")
+                raise ValueError(f"goal {number} has another instruction; try the goals that were recorded with it")
             found = _episode(episode, mode)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             cause = f"no 'key' {error}" if isinstance(error, KeyError) else str(error)
@@ -97,12 +99,13 @@ def read_transcripts(path: str | PathLike[str], goals: Sequence[Goal], *, mode: 
 
 
 def read_human_logs(path: str | PathLike[str], library: Library, *, mode: str = "text") -> ReadResult:
-    """The original's ``user_session_logs``: a file, or a folder with a file a session, replayed in our shop.
+    """The original's ``user_session_logs``, a file or a folder with one file per session, replayed in our shop.
 
-    The logs say which page was asked for when. The actions that lead from one page to the next are found and played
-    under official rules; steps that had to be put in (somebody went back in the browser, which leaves no line) say so
-    in ``extra["inserted"]``. Where no action leads on, the trajectory ends as ``broken`` and the line is a problem. An
-    instruction the library knows is played as its goal; any other as the log has it (``extra["goal"] == "log"``).
+    A log lists the requested pages. The actions that lead from one page to the next are derived and executed under
+    official rules. Inserted steps, which a log does not contain because the user went back in the browser, have
+    ``extra["inserted"]``. If no action leads to a page, the trajectory ends as ``broken`` and the line is a problem.
+    If the library has a goal with the instruction, that goal is played; otherwise the goal of the log is
+    (``extra["goal"] == "log"``).
     """
     problems: list[LineProblem] = []
     trajectories: list[Trajectory] = []
@@ -110,7 +113,7 @@ def read_human_logs(path: str | PathLike[str], library: Library, *, mode: str = 
         sessions: list[list[tuple[_Line, Visit]]] = []
         for line in _lines(file, problems):
             try:
-                visit = visits_of(json.loads(line.text))
+                visit = visit_of(json.loads(line.text))
             except (ValueError, TypeError, RecursionError) as error:
                 problems.append(line.problem(f"Expected a page of the original's log: {error}"))
                 continue
@@ -119,11 +122,11 @@ def read_human_logs(path: str | PathLike[str], library: Library, *, mode: str = 
                 sessions.append([])
             sessions[-1].append((line, visit))
         for visits in sessions:
-            found, stuck = replayed([visit for _, visit in visits], library, mode)
-            if stuck is not None:
-                line = visits[stuck.place][0]
-                problems.append(line.problem(f"Expected a page that actions lead to: {stuck.why}"))
-                found = found.replace(broken=f"{file.name}, line {line.number}: {stuck.why}")
+            found, stop = replayed([visit for _, visit in visits], library, mode)
+            if stop is not None:
+                line = visits[stop.position][0]
+                problems.append(line.problem(f"Expected a page that actions lead to: {stop.why}"))
+                found = found.replace(broken=f"{file.name}, line {line.number}: {stop.why}")
             trajectories.append(found.replace(env_id=_ENV))
     return ReadResult(tuple(trajectories), tuple(problems))
 
@@ -156,10 +159,7 @@ def _episode(episode: Mapping[str, Any], mode: str) -> tuple[Step, ...]:
 
 
 def _admissible(available: Mapping[str, Any]) -> tuple[str, ...]:
-    if available["has_search_bar"]:
-        return ()
-    actions = ((name, f"click[{name}]") for name in available["clickables"])
-    return tuple(action for name, action in actions if name != "search" and parse_action(action) == ("click", name))
+    return () if available["has_search_bar"] else admissible_clicks(available["clickables"])
 
 
 def _understood(action: str, available: Mapping[str, Any]) -> bool:
@@ -183,19 +183,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def _lines(path: Path, problems: list[LineProblem] | None = None) -> Iterator[_Line]:
-    """The lines that hold something. A cut archive ends in a problem, or an error where none are collected."""
+    """The lines that are not blank. A truncated archive gives a problem, or an error if ``problems`` is None."""
     if not path.is_file():
         raise MissingDataError(f"Expected a recording at {path}, found no file; try the whole path.")
-    with path.open("rb") as head:
-        packed = head.read(2) == b"\x1f\x8b"
     number = 0
     try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+        with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as file:
             for number, data in enumerate(file, 1):
                 if data.strip():
                     yield _Line(path, number, data.decode("utf-8", "replace").strip())
     except (EOFError, OSError, zlib.error) as error:
-        cause = f"{path.name}: Expected more lines, got {error!r:.120}; try copying the file anew."
+        cause = f"{path.name}: Expected more lines, got {error!r:.120}; try copying the file again."
         if problems is None:
-            raise DamagedDataError(f"{cause} It breaks off after line {number}.") from error
+            raise DamagedDataError(f"{cause} It ends after line {number}.") from error
         problems.append(LineProblem(number + 1, cause, ""))

@@ -1,16 +1,17 @@
-"""The reward: how well what was bought fits what was asked for, with every part of the sum.
+"""The reward of a purchase and all its parts.
 
     r = r_type · (attributes matched + options matched + price within the cap) / (attributes + options + 1)
 
 ==========  ======================================================  ================================================
 part        ``rules="official"``                                    ``rules="strict"``
 ==========  ======================================================  ================================================
-attribute   alike (token set ratio > 85) to one of the product's,   the same
-            or written in title, bullets or description
-option      alike to *any* chosen value, which is reduced to the    equal to the value chosen on its axis (to any chosen
-            first colour word in it: "dark green" to "dark";        value where a human goal names no axis)
-            a human goal's value is reduced alike, a pair of axis
-            and value only where one of the two is a colour
+attribute   similar (token set ratio > 85) to one of the product's  the same
+            attributes, or in title, bullets or description
+option      similar to *any* chosen value. A chosen value that      equal to the chosen value of its axis (in human
+            contains a colour word is replaced by it ("dark         goals, which have no axes, to any chosen value)
+            green" by "dark"), and so is a human goal's value. A
+            goal's pair (axis, value) is replaced only if one of
+            the two is a colour word
 price       at most the cap                                         the same
 type        0, 0.1, 0.5 or 1 by query, category and title nouns     the same
 ==========  ======================================================  ================================================
@@ -28,7 +29,7 @@ from rapidfuzz.utils import default_process
 from agentgym_hindsight.envs.webshop.colors import COLORS, normalize_color
 from agentgym_hindsight.envs.webshop.loading import option_value
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, nouns_of
-from agentgym_hindsight.envs.webshop.records import Goal, Product
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 __all__ = [
     "AttributeMatch",
@@ -41,12 +42,12 @@ __all__ = [
     "type_match",
 ]
 
-_ALIKE = 85
+_SIMILAR = 85
 _COLOR_SET = frozenset(COLORS)
 
 
 class AttributeMatch(NamedTuple):
-    """One wanted attribute, and where it was found: "attributes", "title", "bullets", "description" or "" (missing)."""
+    """One wanted attribute and where it was found: "attributes", "title", "bullets", "description" or "" (missing)."""
 
     wanted: str
     found_in: str
@@ -57,7 +58,7 @@ class AttributeMatch(NamedTuple):
 
 
 class OptionMatch(NamedTuple):
-    """One wanted option, the chosen value that comes nearest ("" where none was chosen) and how near (0–100)."""
+    """One wanted option, the most similar chosen value ("" if none was chosen) and their similarity (0–100)."""
 
     axis: str
     wanted: str
@@ -67,7 +68,7 @@ class OptionMatch(NamedTuple):
 
 
 class TypeMatch(NamedTuple):
-    """Whether it is the right kind of thing at all."""
+    """The type test: whether a product is of the wanted kind."""
 
     r_type: float
     query_match: bool
@@ -76,7 +77,7 @@ class TypeMatch(NamedTuple):
 
 
 class RewardParts(NamedTuple):
-    """Everything a purchase was judged by. ``r_option`` and ``w_option`` are None where no option was asked for."""
+    """All parts of the reward of a purchase. ``r_option`` and ``w_option`` are None if the goal has no options."""
 
     total: float
     r_type: float
@@ -97,7 +98,7 @@ class RewardParts(NamedTuple):
     nouns: str
 
     def official(self) -> dict[str, float | bool]:
-        """The parts under the original's names, as it reports them: those that do not apply are left out."""
+        """The parts under the original's names. Parts that do not apply are left out, as in the original."""
         names = ("r_type", "r_att", "w_att", "query_match", "category_match", "title_score")
         found = {name: getattr(self, name) for name in names}
         if self.r_option is not None and self.w_option is not None:
@@ -108,7 +109,7 @@ class RewardParts(NamedTuple):
 def score(
     product: Product, chosen: Mapping[str, str], goal: Goal, rules: str = "strict", nouns: str = DEFAULT_NOUNS
 ) -> RewardParts:
-    """What buying ``product`` with the ``chosen`` options (axis -> value) is worth to one who wants ``goal``."""
+    """The reward of buying ``product`` with the ``chosen`` options (axis -> value) for ``goal``."""
     kind = type_match(product, goal, nouns)
     attributes = tuple(AttributeMatch(wanted, _found_in(product, wanted)) for wanted in goal.attributes)
     options = option_matches(chosen, goal, rules)
@@ -138,17 +139,17 @@ def score(
 
 
 def option_matches(chosen: Mapping[str, str], goal: Goal, rules: str = "strict") -> tuple[OptionMatch, ...]:
-    """Each wanted option against the chosen ones (axis -> value)."""
+    """Compare each wanted option with the chosen ones (axis -> value)."""
     judge = _official_option if rules == "official" else _strict_option
     return tuple(judge(axis, wanted, chosen) for axis, wanted in goal.options)
 
 
 def type_match(product: Product, goal: Goal, nouns: str = DEFAULT_NOUNS) -> TypeMatch:
-    """Whether query, category and title say that the product is what the goal means."""
+    """Compare query, category and title of the product with those of the goal."""
     query_match = product.query == goal.query
     category_match = len(_parts(product.product_category) & _parts(goal.product_category)) >= 2
     wanted = nouns_of(goal.title, nouns)
-    # A set over a list: a title that repeats a noun is less than wholly like itself. The original's way.
+    # A set divided by a list, as in the original: a title that repeats a noun scores less than 1 against itself.
     title_score = len(set(nouns_of(product.title, nouns)) & set(wanted)) / len(wanted) if wanted else 0.2
     r_type = 1.0 if query_match or category_match or title_score > 0.2 else 0.5
     if title_score < 0.1:
@@ -160,7 +161,7 @@ def type_match(product: Product, goal: Goal, nouns: str = DEFAULT_NOUNS) -> Type
 
 @lru_cache(maxsize=65536)
 def similarity(one: str, other: str) -> int:
-    """thefuzz's token_set_ratio: 0–100, words in any order, one side may be part of the other.
+    """The token_set_ratio of thefuzz, 0–100: words in any order, and a subset of the words counts as 100.
 
     >>> similarity("large", "x-large"), similarity("red", "blue")
     (100, 29)
@@ -169,12 +170,12 @@ def similarity(one: str, other: str) -> int:
 
 
 def _plain(text: str) -> str:
-    # thefuzz drops what is not ASCII before it lower-cases and blanks what is no letter or digit.
+    # thefuzz drops non-ASCII characters before it lower-cases and replaces punctuation by blanks.
     return default_process(text if text.isascii() else text.encode("ascii", "ignore").decode())
 
 
 def _found_in(product: Product, wanted: str) -> str:
-    if any(similarity(own, wanted) > _ALIKE for own in product.attributes):
+    if any(similarity(own, wanted) > _SIMILAR for own in product.attributes):
         return "attributes"
     if wanted in product.title.lower():
         return "title"
@@ -185,7 +186,8 @@ def _found_in(product: Product, wanted: str) -> str:
 
 def _official_option(axis: str, wanted: str, chosen: Mapping[str, str]) -> OptionMatch:
     if axis:
-        # The original compares a pair with the value: a pair becomes a colour only where one of the two *is* one.
+        # The original compares the pair (axis, value) with the chosen value. A pair becomes a colour only if one of
+        # the two *is* a colour word.
         whole = next((color for color in COLORS if color in (axis, wanted)), "") if {axis, wanted} & _COLOR_SET else ""
         target = whole or str((axis, wanted))
     else:
@@ -195,7 +197,7 @@ def _official_option(axis: str, wanted: str, chosen: Mapping[str, str]) -> Optio
         alike = similarity(normalize_color(value), target)
         if alike > best or not nearest:
             nearest, best = value, alike
-    return OptionMatch(axis, wanted, nearest, best, best > _ALIKE)
+    return OptionMatch(axis, wanted, nearest, best, best > _SIMILAR)
 
 
 def _strict_option(axis: str, wanted: str, chosen: Mapping[str, str]) -> OptionMatch:

@@ -1,4 +1,4 @@
-"""The draws of the catalogue."""
+"""The random source of the embedded catalogue."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ __all__ = ["Draws"]
 
 
 class Draws(SeededDraws):
-    """Every product changes with the edition. Of those tried, this is the one whose seed 0 is about as hard as the
-    official products.
+    """Draws of the embedded catalogue. Every product depends on the edition.
+
+    This edition was chosen because its seed 0 is about as hard as the official products.
     """
 
     __slots__ = ()

@@ -1,30 +1,31 @@
-"""The rules of the shop: which page an action leads to.
+"""The rules of the shop: the page that an action leads to.
 
-:func:`move` is a pure function from a state and an action to the next state; :class:`Session` remembers where one
-episode stands. Under ``rules="official"`` it follows the original into every corner. ``rules="strict"`` differs:
+:func:`move` is a pure function from a state and an action to the next state. :class:`Session` holds the state of one
+episode. ``rules="official"`` reproduces the original in every detail. ``rules="strict"`` differs:
 
 ===========================  ==================================  ====================================================
 situation                    official                            strict
 ===========================  ==================================  ====================================================
-``Next >``                   on every results page, without end  only where there are more results
-chosen options               seen in text_rich alone, and lost   marked in every mode: "red (selected)"
+``Next >``                   on every results page, without end  only if there are more results
+chosen options               visible in text_rich only, and not  marked in every mode: "red (selected)"
                              for values that JSON escapes
-a value on two axes, or      goes to the last axis, or does      shown and clicked as "axis: value"
-worded like a button         what the button does
+a value on two axes, or      selects on the last axis, or does   shown and clicked as "axis: value"
+equal to a button's name     what the button does
 a value twice on one axis    shown twice                         shown once
 ``search[<c> garden]`` …     a hidden search by category, …      a search for those words
-the page after the purchase  a search goes on from there         final: nothing is understood
-a page named in a query      a query with "search_results" or    means nothing
-                             "item_page" in it changes where
-                             "< Prev" leads
+the page after the purchase  a search still works                final: every action is refused
+a page name in a query       a query that contains               no effect
+                             "search_results" or "item_page"
+                             changes the target of "< Prev"
 option and reward rules      see ``reward.py``                   see ``reward.py``
 ===========================  ==================================  ====================================================
 
-Both understand ``search[…]`` on every page, whether or not it shows a search bar.
+Both accept ``search[…]`` on every page, whether or not it shows a search bar.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
@@ -45,12 +46,21 @@ from agentgym_hindsight.envs.webshop.pages import (
     State,
     Target,
 )
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.reward import RewardParts, score
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
 from agentgym_hindsight.errors import UnknownNameError
 
-__all__ = ["Outcome", "Session", "has_next", "move", "parse_action", "targets"]
+__all__ = [
+    "Outcome",
+    "Session",
+    "admissible_actions",
+    "admissible_clicks",
+    "has_next",
+    "move",
+    "parse_action",
+    "targets",
+]
 
 _BUTTON = Target(BUTTON)
 _BACK, _PREV, _NEXT, _BUY = BACK.lower(), PREV.lower(), NEXT.lower(), BUY.lower()
@@ -60,7 +70,7 @@ _SUB_TARGETS = {_BACK: _BUTTON, _PREV: _BUTTON}
 
 
 class Outcome(NamedTuple):
-    """What an action came to."""
+    """The result of an action."""
 
     valid: bool
     reward: float
@@ -68,25 +78,38 @@ class Outcome(NamedTuple):
 
 
 def parse_action(action: str) -> tuple[str, str | None]:
-    """Name and argument, as the original's regular expression splits them; the argument is lower-cased.
+    """Name and argument of an action, split as by the original's regular expression; the argument is lower-cased.
 
     >>> parse_action("search[Red [leather] shoes]"), parse_action("buy now")
     (('search[Red ', 'leather] shoes'), ('buy now', None))
     """
-    # What the original's r"(.+)\[(.+)\]" finds, in linear time: its backtracking takes minutes for a wall of brackets.
+    # The match of the original's r"(.+)\[(.+)\]" in linear time: its backtracking takes minutes on a row of brackets.
     line = action.partition("\n")[0]
     end = line.rfind("]")
     start = line.rfind("[", 1, max(end - 1, 0))
     return (line[:start], line[start + 1 : end].lower()) if start > 0 else (action, None)
 
 
+def admissible_clicks(names: Sequence[str]) -> tuple[str, ...]:
+    """The click actions for clickable names, without names that :func:`parse_action` would split otherwise."""
+    actions = tuple(f"click[{name}]" for name in names)
+    # Almost no page has such a name, and parsing every action takes longer than these checks.
+    if any("[" in name or "\n" in name or not name or name == "search" or name.lower() != name for name in names):
+        return tuple(
+            action
+            for name, action in zip(names, actions, strict=True)
+            if name != "search" and parse_action(action) == ("click", name)
+        )
+    return actions
+
+
 def has_next(state: State) -> bool:
-    """Whether there are more results than this page shows."""
+    """Whether there are results after this page."""
     return len(state.hits) > state.page * PER_PAGE
 
 
 def targets(shop: Shop, state: State, strict: bool) -> dict[str, Target]:
-    """What can be clicked, in the original's order; not to be changed."""
+    """The clickable names of a page and their targets, in the original's order. Do not modify the dict."""
     kind = state.kind
     if kind == ITEM:
         return shop.item_targets(state.product, strict)
@@ -105,7 +128,7 @@ def targets(shop: Shop, state: State, strict: bool) -> dict[str, Target]:
 
 
 def move(shop: Shop, goal: Goal, state: State, action: str, strict: bool, nouns: str = DEFAULT_NOUNS) -> State | None:
-    """The state after an action; None where it is not understood, and everything stays as it was."""
+    """The state after an action, or None if the action is refused and the state stays."""
     name, argument = parse_action(action)
     if not argument or (strict and state.kind == DONE):
         return None
@@ -118,7 +141,7 @@ def move(shop: Shop, goal: Goal, state: State, action: str, strict: bool, nouns:
         return None
     if strict and target.role != BUTTON:
         return _item(state, target, argument)
-    # The original goes by the name first: an option called "features" opens the features.
+    # The original looks at the name first: an option called "features" opens the sub page.
     if argument == _BUY:
         rules = "strict" if strict else "official"
         parts = score(shop.products[state.product], dict(state.options), goal, rules, nouns)
@@ -156,20 +179,25 @@ def _item(state: State, target: Target, argument: str) -> State:
 
 
 def _official_kind(state: State) -> str:
-    """Which page the original takes this one for: it looks for a page's name anywhere in the address."""
+    """The kind of page as the original determines it: by searching the whole address for a page name."""
     if state.kind == RESULTS:
         return RESULTS
-    # json.dumps and repr leave these names as they are; a query is joined by "+", which is in none of them.
+    # json.dumps and repr do not change these names, and the "+" that joins a query is not part of them.
     texts = (state.query, *(text for option in state.options for text in option))
     if any("search_results" in text for text in texts):
         return RESULTS
     return ITEM if any("item_page" in text for text in texts) else state.kind
 
 
-class Session:
-    """One customer with one wish in a shop. Any number of sessions share the shop.
+_ACCEPTED = Outcome(True, 0.0, False)
+_REFUSED = Outcome(False, 0.0, False)
 
-    ``state`` is where the session stands; ``seen`` every product a results page has shown so far.
+
+class Session:
+    """One episode in a shop. Any number of sessions share the shop.
+
+    ``state`` is the current state. ``seen`` maps every product that a results page has shown to its first
+    (page, rank).
     """
 
     __slots__ = ("goal", "id", "nouns", "rules", "seen", "shop", "state", "strict")
@@ -185,49 +213,50 @@ class Session:
         self.seen: dict[int, tuple[int, int]] = {}
 
     def act(self, action: str) -> Outcome:
-        """Do something. What is not understood changes nothing."""
+        """Execute an action. An action that is not legal changes nothing."""
         after = move(self.shop, self.goal, self.state, action, self.strict, self.nouns)
         if after is None:
-            return _NOT_UNDERSTOOD
+            return _REFUSED
         self.state = after
         if after.kind == RESULTS:
             for rank, position in enumerate(after.shown, 1):
                 self.seen.setdefault(position, (after.page, rank))
         elif after.kind == DONE and after.parts is not None:
             return Outcome(True, after.parts.total, True)
-        return _UNDERSTOOD
+        return _ACCEPTED
 
     @property
     def targets(self) -> dict[str, Target]:
-        """What can be clicked now, by name; not to be changed."""
+        """The clickable names of the current page and their targets. Do not modify the dict."""
         return targets(self.shop, self.state, self.strict)
 
     @property
     def clickables(self) -> tuple[str, ...]:
-        """Names of what can be clicked, in the original's order."""
+        """The clickable names, in the original's order."""
         return tuple(self.targets)
 
     @property
     def has_search_bar(self) -> bool:
-        """Whether the page shows a search bar. A search is understood on other pages too."""
+        """Whether the page shows a search bar. A search is legal on other pages too."""
         return self.state.kind == INDEX
 
     @property
     def done(self) -> bool:
-        """Whether something was bought."""
+        """Whether the purchase was made."""
         return self.state.kind == DONE
 
     @property
     def parts(self) -> RewardParts | None:
-        """What the purchase was judged by; None before."""
+        """The parts of the reward; None before the purchase."""
         return self.state.parts
 
     def copy(self) -> Session:
-        """The same moment, to go on from elsewhere."""
+        """An independent session in the same state."""
         twin = Session(self.shop, self.goal, self.rules, nouns=self.nouns, session_id=self.id)
         twin.state, twin.seen = self.state, dict(self.seen)
         return twin
 
 
-_UNDERSTOOD = Outcome(True, 0.0, False)
-_NOT_UNDERSTOOD = Outcome(False, 0.0, False)
+def admissible_actions(session: Session) -> tuple[str, ...]:
+    """The legal clicks of the current page; empty on the start page, where any search is legal."""
+    return () if session.has_search_bar else admissible_clicks(session.clickables)

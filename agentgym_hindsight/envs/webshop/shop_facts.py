@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.extra import Extra
 from agentgym_hindsight.envs.webshop.feedback import changes, explain, review
-from agentgym_hindsight.envs.webshop.observe import url_of
+from agentgym_hindsight.envs.webshop.page_contents import url_of
 from agentgym_hindsight.envs.webshop.pages import INDEX, State
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.tasks import content_hash

@@ -1,4 +1,4 @@
-"""What the embedded shop knows about its goods: departments, kinds of product and their properties, parsed once."""
+"""The parsed table of ``departments.py``: departments, kinds of products and their properties."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from agentgym_hindsight.errors import DamagedDataError
 
 __all__ = ["Department", "Kind", "Property", "departments", "words"]
 
-#: How an instruction says a property: before the noun, after "with", after "for".
+#: Where an instruction puts a property: before the noun, after "with" or after "for".
 _RELATIONS = ("is", "with", "for")
 
-#: Last words of properties that a sentence cannot be about.
+#: Last words of properties that do not work as the topic of a sentence.
 _NO_TOPICS = frozenset(
     ("rich", "inside", "on", "in", "low", "heat", "lasting", "women", "men", "girls", "virgin", "outdoors")
 )
 
 
 class Property(NamedTuple):
-    """One attribute as the files spell it and as people say it."""
+    """One attribute, in the spelling of the files and in the spelling of sentences."""
 
     relation: str
     attribute: str  # "easy use"
@@ -29,7 +29,7 @@ class Property(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """One sort of product: all of it carries the same query."""
+    """One kind of product. All its products have the same query."""
 
     query: str
     leaf: str
@@ -39,14 +39,14 @@ class Kind(NamedTuple):
 
 
 class Department(NamedTuple):
-    """Kinds that share a path, properties and option axes."""
+    """Kinds with a common path, properties and option axes."""
 
     category: str
     profile: str
     path: str
     properties: tuple[Property, ...]
     kinds: tuple[Kind, ...]
-    topics: tuple[str, ...]  # what its texts talk about: nouns of the properties, torn from them
+    topics: tuple[str, ...]  # last words of the properties, used as topics of product texts
 
 
 def words(table: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def words(table: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def departments() -> dict[str, tuple[Department, ...]]:
-    """Category → its departments, in the order of the table."""
+    """Category -> its departments, in the order of the table."""
     found: dict[str, list[Department]] = {}
     for paragraph in DEPARTMENTS.strip().split("\n\n"):
         department = _department(paragraph)
@@ -76,7 +76,7 @@ def _department(paragraph: str) -> Department:
         properties = tuple(found for line in lines if not line.startswith("- ") for found in _properties(line))
     except ValueError as error:
         raise DamagedDataError(
-            f"Expected a department as described in departments.py, got {error!r} in the one that starts "
+            f"Expected a department as described in departments.py, got {error!r} in the one that starts with "
             f"{header!r}; try comparing it with its neighbours."
         ) from error
     lasts = (p.text.split()[-1] for p in properties if p.relation != "is")

@@ -1,12 +1,12 @@
-"""Words of a text by Unicode's word boundaries (UAX #29) and emoji sequences (UTS #51), as Lucene's tokenizer has them.
+"""Split a text into words by Unicode's word boundaries (UAX #29) and emoji sequences (UTS #51), like Lucene.
 
-What that means for shop pages: joiners hold a word together (``.`` and ``'`` between two letters or two digits, ``:``
-between letters, ``,`` and ``;`` between digits, ``_`` between any), every emoji is a word of its own, ``®`` and ``™``
-included, so is each Han or Hiragana character, and no word is longer than 255 UTF-16 units.
+For shop pages this means: joiners do not end a word (``.`` and ``'`` between two letters or two digits, ``:`` between
+letters, ``,`` and ``;`` between digits, ``_`` between any of them). Every emoji is one word, also ``®`` and ``™``, and
+so is each Han or Hiragana character. No word is longer than 255 UTF-16 units.
 
-Short ASCII, as most chunks of text are, is matched directly. Other text is first written as one class letter per
-character, and the grammar is matched on that: the classes of some thousand characters fit no pleasant regular
-expression.
+Short ASCII text, the most common case, is matched directly. Other text is first mapped to one class letter per
+character, and the grammar is matched on these letters, because a regular expression over the classes of thousands of
+characters would be unreadable.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Iterator
 
 __all__ = ["MAX_WORD", "words"]
 
-#: Lucene cuts a longer word here and goes on behind the cut.
+#: Lucene cuts longer words here and continues after the cut.
 MAX_WORD = 255
 
-# Class letters: L letter, B Hebrew letter, N digit, K Katakana, E connector, H a word by itself (Han, Hiragana),
+# Class letters: L letter, B Hebrew letter, N digit, K Katakana, E connector, H one-character word (Han, Hiragana),
 # S south-east Asian, P emoji, Q emoji that takes a skin tone, M skin tone, F flag letter, C enclosing keycap,
-# X other mark or format character (the tags of flags among them), V emoji selector, Z zero-width joiner, O the rest.
-# The joiners : . , ' " and the keycap bases # * stand for themselves, other characters of their classes for them.
+# X other mark or format character (also the tags of flags), V emoji selector, Z zero-width joiner, O other.
+# The joiners : . , ' " and the keycap bases # * are class letters for themselves and characters of the same class.
 _ASCII: dict[int, str] = dict.fromkeys(range(128), "O")
 _ASCII.update({ord(letter): "L" for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"})
 _ASCII.update({ord(digit): "N" for digit in "0123456789"})
@@ -53,8 +53,8 @@ _RANGES = {
     "S": "E01-E3A E40-E4E E81-E82 E84 E86-E8A E8C-EA3 EA5 EA7-EBD EC0-EC4 EC6 EC8-ECD EDC-EDF 1000-103F 1050-108F "
     "109A-109F 1780-17D3 17D7 17DC-17DD 1950-196D 1970-1974 1980-19AB 19B0-19C9 19DA 19DE-19DF 1A20-1A5E "
     "1A60-1A7C 1AA0-1AAD A9E0-A9EF A9FA-A9FE AA60-AAC2 AADB-AADF 11700-1171A 1171D-1172B 1173A-1173B 1173F-11746",
-    # Letters by the standard's list, though their general category is another. Some are emoji as well: as letters
-    # they make at least as long a word, so that only the letter counts.
+    # Letters by the standard's list, with another general category. Some are emoji as well; as letters they give at
+    # least as long a word, so only the letter class is needed.
     "L": "2C2-2C5 2D2-2D7 2DE-2DF 2E5-2EB 2ED 2EF-2FF 55A-55C 55E 58A 5F3 2139 24B6-24E9 A708-A716 A720-A721 "
     "A789-A78A AB5B 1F130-1F149 1F150-1F169 1F170-1F189",
     "Q": "261D 26F9 270A-270D 1F385 1F3C2-1F3C4 1F3C7 1F3CA-1F3CC 1F442-1F443 1F446-1F450 1F466-1F478 1F47C "
@@ -68,7 +68,7 @@ _RANGES = {
     "1F232-1F23A 1F23C-1F23F 1F249-1F3FA 1F400-1F53D 1F546-1F64F 1F680-1F6FF 1F774-1F77F 1F7D5-1F7FF 1F80C-1F80F "
     "1F848-1F84F 1F85A-1F85F 1F888-1F88F 1F8AE-1F8FF 1F90C-1F93A 1F93C-1F945 1F947-1FAFF 1FC00-1FFFD",
 }
-# Where the general category decides; what the ranges above name comes first.
+# Classes by general category, for characters that are not in the ranges above.
 _CATEGORIES = {"Lu": "L", "Ll": "L", "Lt": "L", "Lm": "L", "Lo": "L", "Nl": "L", "Nd": "N", "Pc": "E", "Cf": "X"}
 _CATEGORIES.update({"Mn": "X", "Mc": "X", "Me": "X"})
 
@@ -87,10 +87,11 @@ _STARTS = [span[0] for span in _SPANS]
 
 
 class _Classes(dict[int, str]):
-    """Code point -> class letter, worked out when a character is first met."""
+    """Code point -> class letter, computed at the first use of a character."""
 
     def __missing__(self, code: int) -> str:
-        # Small ranges lie inside wide ones (skin tones inside emoji): the innermost that holds the code begins last.
+        # Small ranges lie inside wide ones (skin tones inside emoji). Of all that contain the code, the innermost
+        # starts last.
         holds = (letter for first, last, letter in reversed(_SPANS[: bisect_right(_STARTS, code)]) if code <= last)
         letter = self[code] = next(holds, "") or _CATEGORIES.get(unicodedata.category(chr(code)), "O")
         return letter
@@ -100,33 +101,33 @@ _classes = _Classes(_ASCII)
 
 
 def _grammar() -> re.Pattern[str]:
-    extend = "[XVZCM]*"  # marks and format characters belong to what they follow
-    # In emoji the selector has a place of its own, and a joiner is left to the next emoji where there is one.
+    extend = "[XVZCM]*"  # marks and format characters belong to the character before them
+    # In emoji the selector has its own position, and a joiner belongs to the next emoji if there is one.
     inner = "(?:[XCM]|Z(?!Z{0,255}[PQ]|M))*"
     digit, kana, link = (f"[{each}]{extend}" for each in "NKE")
-    # Hebrew keeps a quotation mark inside a word and an apostrophe at its end.
+    # Hebrew words may contain a quotation mark and end with an apostrophe.
     letter = f"(?:B{extend}'{extend}(?![LB])|B{extend}\"{extend}(?=B)|[LB]{extend})"
     runs = (
         f"(?:{kana}(?:(?:{link})*{kana})*"
         f"|(?:{digit}(?:(?:[.,']{extend})?{digit})*|{letter}(?:(?:[:.']{extend})?{letter})*)+)"
     )
     word = f"(?:{link})*{runs}(?:(?:{link})+{runs})*(?:{link})*"
-    # An emoji may carry a tone or a selector, and be joined to the next.
+    # An emoji may have a skin tone or a selector, and may be joined to the next.
     one = f"(?:Z{{0,255}}[PQ]{inner}V?|(?:Z{{0,255}}Q{inner})?M{inner})"
     emoji = f"{one}(?:Z{one})*|[#*]{inner}V?C{inner}|F{extend}F{extend}"
-    # Connectors alone are no word; matched as a whole so that a long row of them is looked at once.
+    # Connectors alone are not a word. They are matched as a whole so that a long row is scanned only once.
     return re.compile(f"{word}|{emoji}|S{extend}(?:S{extend})*|H{extend}|(?P<none>(?:{link})+)")
 
 
 _GRAMMAR = _grammar()
 _WINDOW = 8 * MAX_WORD
-_MARGIN = 2 * MAX_WORD  # the grammar looks ahead, but not as far
+_MARGIN = 2 * MAX_WORD  # more than the lookahead of the grammar
 _RUNS = "(?:[A-Za-z]+(?:[.:'][A-Za-z]+)*|[0-9]+(?:[.,;'][0-9]+)*)+"
 _PLAIN = re.compile(f"_*{_RUNS}(?:_+{_RUNS})*_*|_+")
 
 
 def _limit(text: str, start: int) -> int:
-    """Where a word that begins at ``start`` has to end at the latest; beyond the basic plane a character counts two."""
+    """The last possible end of a word that starts at ``start``. Characters beyond the basic plane count two units."""
     end, room = start, MAX_WORD
     while end < len(text):
         room -= 2 if ord(text[end]) > 0xFFFF else 1
@@ -137,7 +138,7 @@ def _limit(text: str, start: int) -> int:
 
 
 def _next(classes: str, place: int) -> re.Match[str] | None:
-    """The next word. Of one that is cut anyway the end is not looked for: it may be 100,000 characters away."""
+    """The next word. The end of a word that will be cut is not searched: it can be 100,000 characters away."""
     match = _GRAMMAR.search(classes, place, place + _WINDOW)
     if match and (match.end() < place + _WINDOW - _MARGIN or match.end() - match.start() > 2 * MAX_WORD):
         return match
@@ -160,7 +161,7 @@ def _spans(text: str) -> Iterator[str]:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in order, as they are written.
+    """The words of a text, in order and unchanged.
 
     >>> words("Wi-Fi 2.4GHz, men's size:8.5 (100% cotton) ❤️")
     ['Wi', 'Fi', '2.4GHz', "men's", 'size', '8.5', '100', 'cotton', '❤️']

@@ -1,10 +1,10 @@
-"""Why the ranking is our own: bm25s beside it, on the official products and real queries.
+"""Compare our ranking with bm25s on the official products and real queries, to show why the shop has its own.
 
     pip install bm25s
     python -m tests.envs.webshop.against_bm25s FOLDER
 
-``FOLDER`` holds the official files and ``goal_query_map.json.gz``. bm25s gets our analyzer, so that only scores and the
-order of equal ones differ.
+``FOLDER`` holds the official files and ``goal_query_map.json.gz``. bm25s uses our analyzer, so that only the scores and
+the order of ties differ.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from agentgym_hindsight.envs.webshop.analyzer import terms
-from agentgym_hindsight.envs.webshop.files import read_catalogue
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.search import build_index, document_text
 
 _K = 50

@@ -1,4 +1,4 @@
-"""Malformed requests against the site: no 500, no traceback, and no visitor ever moves another.
+"""Malformed requests to the site: no status 500, no traceback, and no effect on the session of another visitor.
 
 python -m tests.envs.webshop.fuzz_site 100000
 """
@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import track
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
-from agentgym_hindsight.envs.webshop.records import RULES
 from agentgym_hindsight.envs.webshop.session import Session
+from agentgym_hindsight.envs.webshop.shop_types import RULES
 from agentgym_hindsight.envs.webshop.site.app import create_app
-from tests.envs.webshop.stall import ITEMS, stall
+from tests.envs.webshop.tiny_shop import ITEMS, tiny_shop
 
 __all__ = ["Report", "fuzz_site"]
 
@@ -137,7 +137,7 @@ _TYPES = (
 
 @dataclass
 class Report:
-    """What came of it; ``wrong`` holds the first requests that were answered wrongly."""
+    """The result. ``wrong`` lists the requests with a wrong answer."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -147,9 +147,9 @@ class Report:
 
 
 def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
-    """``n`` malformed requests, the same ones for the same seed; odd seeds play by the official rules."""
+    """Send ``n`` malformed requests, the same for the same seed. Odd seeds use the official rules."""
     draw, report = Random(seed), Report()
-    app = create_app(stall(), rules=RULES[seed % 2], max_sessions=50)
+    app = create_app(tiny_shop(), rules=RULES[seed % 2], max_sessions=50)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     calm = _calm(app)
     before = calm.state
@@ -163,7 +163,7 @@ def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
         try:
             body, status, headers = run_wsgi_app(app, environ, buffered=True)
             text = b"".join(body)
-        except Exception as error:  # what escapes the application would be a 500 of the server
+        except Exception as error:  # the server would answer 500
             report.wrong.append(f"{number}: {asked}: {error!r}")
             continue
         report.slowest = max(report.slowest, time.perf_counter() - start)
@@ -178,7 +178,7 @@ def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
             report.wrong.append(f"{number}: {asked}: a header of the visitor's")
         elif b"<script" in text or b"Traceback" in text:
             report.wrong.append(f"{number}: {asked}: markup of the visitor's")
-        if number % 40 == 0:  # in use, so it is never the longest unused
+        if number % 40 == 0:  # the access keeps it from being the least recently used
             found = app.extensions["webshop"].find(_CALM)
             if found is None or found.session is not calm or calm.state != before:
                 report.wrong.append(f"{number}: {asked}: moved another visitor")
@@ -188,7 +188,7 @@ def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
 
 
 def _calm(app: Flask) -> Session:
-    """A visitor who stands still on a page of results."""
+    """The session of a visitor who stays on a results page."""
     client = Client(app)
     client.get(f"/{_CALM}")
     client.post(f"/{_CALM}", data={"search_query": "clay mug"})
@@ -198,7 +198,7 @@ def _calm(app: Flask) -> Session:
 
 
 def _environ(draw: Random) -> dict[str, Any]:
-    """One request, as a server would hand it over: already decoded to Latin-1, with whatever it had in it."""
+    """One request as a WSGI server passes it on, decoded to Latin-1."""
     path = _path(draw)
     query = draw.choice(("", "", "color=red", "%zz=%", "a" * 3000, "search_query=mug", "\xff=\x00"))
     kind, body = _body(draw)
@@ -240,7 +240,7 @@ def _path(draw: Random) -> str:
     else:
         name = draw.choice(_NAMES[:4]) if draw.random() < 0.8 else draw.choice(_NAMES)
 
-        def some(listed: tuple[str, ...]) -> str:  # what is right more often, so that requests get deep into the site
+        def some(listed: tuple[str, ...]) -> str:  # valid parts are more frequent, so that requests reach the pages
             return listed[0] if draw.random() < 0.5 else draw.choice(listed)
 
         parts = {
@@ -265,7 +265,7 @@ def _path(draw: Random) -> str:
         }
         route = draw.choice(_ROUTES[:5]) if draw.random() < 0.9 else draw.choice(_ROUTES)
         path = "/".join(("", route, *parts.get(route, lambda: (name,))()))
-    if draw.random() < 0.2 and path:  # something cut, doubled or put in between
+    if draw.random() < 0.2 and path:  # truncated, doubled or with an insertion
         place = draw.randrange(len(path))
         path = draw.choice(
             (

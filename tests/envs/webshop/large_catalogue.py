@@ -1,8 +1,8 @@
-"""A large official catalogue, measured: ``python -m tests.envs.webshop.large_catalogue 100000 [--folder DIR]``.
+"""Measure a large catalogue in official files: ``python -m tests.envs.webshop.large_catalogue 100000 [--folder DIR]``.
 
-Official files of made-up products are written (kept and used again with ``--folder``), with as many human instructions
-as the official set has. Then, each in a process of its own with a fresh cache: building, opening, playing with one and
-with four workers. Memory of the workers is what each has for itself plus its share of what they have in common (PSS).
+The script writes official files of generated products (kept and reused with ``--folder``), with as many human
+instructions as the official set. Then it measures, in new processes with a new cache, building, opening, and playing
+with one and with four workers. The memory of a worker is its private memory plus its share of the shared one (PSS).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def prepared(folder: Path, n: int) -> None:
 
 
 def memory() -> dict[str, float]:
-    """MiB of this process: resident, its share of it, and what it has for itself."""
+    """Memory of this process in MiB: resident, proportional share, private."""
     found = {}
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
         name, size, *_ = line.split()
@@ -53,8 +53,8 @@ def memory() -> dict[str, float]:
 
 
 def build(folder: Path, answers: Any) -> None:
-    from agentgym_hindsight.envs.webshop.files import read_catalogue
-    from agentgym_hindsight.envs.webshop.store import index_for
+    from agentgym_hindsight.envs.webshop.index_store import index_for
+    from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 
     start = time.perf_counter()
     products = read_catalogue(folder).products
@@ -75,7 +75,7 @@ def build(folder: Path, answers: Any) -> None:
 
 
 def play(folder: Path, number: int, barrier: Any, answers: Any) -> None:
-    import agentgym_hindsight.envs.webshop.env  # noqa: F401  # so that opening is measured without the imports
+    import agentgym_hindsight.envs.webshop.env  # noqa: F401  # so that the opening time does not include imports
 
     start = time.perf_counter()
     env = make(folder)
@@ -107,7 +107,7 @@ def play(folder: Path, number: int, barrier: Any, answers: Any) -> None:
         episodes += 1
         env.reset()
     seconds = time.perf_counter() - start
-    barrier.wait()  # so that all hold their pages while they are counted
+    barrier.wait()  # so that all workers hold their pages during the measurement
     used = memory()
     barrier.wait()
     rates = {
@@ -170,8 +170,8 @@ def measured(folder: Path, n: int) -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("products", type=int)
-    parser.add_argument("--folder", help="where the official files are or shall be (default: a temporary folder)")
-    parser.add_argument("--out", help="write the figures to this file, as markdown; of several runs all are kept")
+    parser.add_argument("--folder", help="folder of the official files, created if absent (default: a temporary one)")
+    parser.add_argument("--out", help="append the figures to this markdown file")
     options = parser.parse_args()
     from agentgym_hindsight.cli.bench.figures import machine
 
@@ -180,8 +180,8 @@ def main() -> None:
         folder = Path(options.folder or Path(aside, "files"))
         prepared(folder, options.products)
         rows = measured(folder, options.products)
-    told = machine().partition(", peak")[0]  # of the one process here that does nothing
-    lines = [f"`python -m tests.envs.webshop.large_catalogue {options.products}` — {told}.", ""]
+    hardware = machine().partition(", peak")[0]  # without the peak memory of this process, which does nothing
+    lines = [f"`python -m tests.envs.webshop.large_catalogue {options.products}` — {hardware}.", ""]
     lines += ["| what | figure |", "| --- | ---: |", *(f"| {what} | {value} |" for what, value in rows), ""]
     print("\n".join(lines))
     if options.out:

@@ -1,4 +1,4 @@
-"""Many visitors at once against a real server: each plays whole episodes, and has to be paid 1.0 for every one.
+"""Load test of a real server: concurrent visitors play whole episodes, each of which must earn 1.0.
 
 python -m tests.envs.webshop.load_site --seconds 60 --browsers 50
 """
@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.pages import OPTION
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.served import fetcher, served
+from tests.envs.webshop.site_server import fetcher, served
 from tests.envs.webshop.visitor import Visitor
 
 __all__ = ["main"]
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             while time.monotonic() < end:
                 goal = (number * 7 + turn * 13) % len(plans)
                 turn += 1
-                try:  # a name of its own each time: the server has to forget the ones before
+                try:  # a new name each time, so that the server must remove old sessions
                     _episode(Visitor(fetch), f"/browser{number}-{turn}-fixed_{goal}", plans[goal])
                     episodes[number] += 1
                 except Exception as error:
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plans(count: int) -> list[Plan]:
-    """What the oracle does, goal by goal; options with their axis and value."""
+    """The oracle's actions for each goal, with axis and value of options."""
     shop = open_library("embedded").shop
     plans = []
     for goal in shop.goals[:count]:

@@ -1,4 +1,4 @@
-"""A real browser buys the right product, with scripts allowed and without."""
+"""A real browser buys the right product, with and without scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.pages import LINK, OPTION
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.served import Server, served
+from tests.envs.webshop.site_server import Server, served
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    # A picture still on its way when the next page is asked for is given up by the browser; that is no failure.
+    # The browser aborts pictures that are still loading when the next page is requested; this is no failure.
     page.on("requestfailed", lambda r: r.failure == "net::ERR_ABORTED" or wrong.append(f"{r.url} {r.failure}"))
     page.on("request", lambda request: None if request.url.startswith(server.base) else wrong.append(request.url))
     page.goto(f"{server.base}/test{scripts}{size['width']}-fixed_{goal}")
@@ -70,7 +70,7 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
         if target is not None and target.role == OPTION:
             page.locator(f'input[type=radio][name="{target.axis}"][value="{target.value}"]').check()
         else:
-            with page.expect_navigation():  # a click does not wait for the page it leads to
+            with page.expect_navigation():  # a click does not wait for the next page
                 if action.startswith("search"):
                     page.fill("#search_input", name)
                     page.click(".btn:has-text('Search')")
@@ -79,7 +79,7 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
                 else:
                     page.locator(".btn").filter(has_text=name).first.click()
         twin.act(action)
-        if size is _PHONE and scripts:  # nothing sticks out to the side
+        if size is _PHONE and scripts:  # no element is wider than the window
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.inner_text("#reward pre") == "1.0"
     assert page.inner_text("#asin") == twin.goal.asin
@@ -87,7 +87,7 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
     context.close()
 
 
-def test_the_keyboard_suffices(server: Server, chromium: Any) -> None:
+def test_a_purchase_with_the_keyboard_only(server: Server, chromium: Any) -> None:
     page = chromium.new_page(viewport=_DESK)
     shop = open_library("embedded").shop
     goal = shop.goals[12]
@@ -114,7 +114,7 @@ def test_the_keyboard_suffices(server: Server, chromium: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/done/**")
     assert page.inner_text("#reward pre") == "1.0"
-    page.go_back()  # a page before the purchase is gone
+    page.go_back()  # leads to the last page again, because the purchase is final
     assert "/done/" in page.url
     page.close()
 

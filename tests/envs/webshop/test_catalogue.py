@@ -1,4 +1,4 @@
-"""The embedded shop: stable, in the official schema, statistically like the official 1,000, and as hard."""
+"""The embedded shop is stable, has the official schema, and has the statistics and difficulty of the official 1,000."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from agentgym_hindsight.envs.webshop.catalogue import (
     review_record,
     write_official_files,
 )
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import human_goals, recorded_goals, synthetic_goals
 from agentgym_hindsight.envs.webshop.loading import load_annotations, option_value
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import plan
-from agentgym_hindsight.envs.webshop.records import RULES, Goal, Product
-from agentgym_hindsight.envs.webshop.reward import score
+from agentgym_hindsight.envs.webshop.reward import option_matches, score
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal, Product
 from agentgym_hindsight.envs.webshop.vocabulary import departments
 from agentgym_hindsight.errors import UsageError
 
-#: What "search the instruction, buy the first hit, choose nothing" earns on the official 1,000 products, their 6,910
-#: synthetic goals and the prices of one run of the original; see test_the_real_figures.
+#: The result of "search the instruction, buy the first hit, choose nothing" on the official 1,000 products, with their
+#: 6,910 synthetic goals and the prices of one run of the original; see test_the_real_figures.
 REAL_SCORE, REAL_SUCCESS = 52.2, 1.3
 
 ITEM_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -87,7 +87,7 @@ def human(products: tuple[Product, ...]) -> tuple[Goal, ...]:
 
 
 def rule_agent(products: Sequence[Product], goals: Sequence[Goal]) -> tuple[float, float]:
-    """Score and success rate in per cent under official rules."""
+    """Mean score and success rate of the rule, in per cent, under official rules."""
     index = build_index(products)
     totals = [score(products[index.search(goal.instruction, 1)[0]], {}, goal, "official").total for goal in goals]
     return 100 * mean(totals), 100 * mean(total == 1.0 for total in totals)
@@ -97,14 +97,14 @@ def test_the_beginning_of_a_catalogue_does_not_depend_on_its_length(products: tu
     assert embedded_products(1200, seed=0)[:1000] == products
     assert embedded_products(1, seed=0) == products[:1]
     assert embedded_products(50, seed=1) != products[:50]
-    late = item_record(0, 99_999)  # no product before it has to be made
+    late = item_record(0, 99_999)  # does not need the products before it
     assert late["asin"] not in {product.asin for product in products}
 
 
-def test_records_are_the_same_everywhere() -> None:
+def test_records_are_the_same_on_every_machine(items: list[dict[str, Any]]) -> None:
     digest = sha256()
-    for index in range(1000):
-        records = [item_record(0, index), attribute_record(0, index), human_record(0, index)]
+    for index, item in enumerate(items):
+        records = [item, attribute_record(0, index), human_record(0, index)]
         digest.update(json.dumps(records, ensure_ascii=False).encode())
     assert digest.hexdigest()[:32] == "fd826ec424140211dd388441dd9dc949"
 
@@ -147,8 +147,8 @@ def test_attributes_and_requests_follow_the_official_schema(items: list[dict[str
         assert set(review_record(0, index)) == {"asin", "average_rating", "reviews"}
 
 
-def test_asins_are_legal_and_no_two_products_are_alike(products: tuple[Product, ...]) -> None:
-    many = embedded_products(5000, seed=0)
+def test_asins_are_legal_and_no_two_products_are_equal() -> None:
+    many = embedded_products(3000, seed=0)
     letters = set(string.ascii_uppercase + string.digits)
     assert all(len(product.asin) == 10 and set(product.asin) <= letters for product in many)
     assert len({product.asin for product in many}) == len(many)
@@ -189,8 +189,8 @@ def test_statistics_are_those_of_the_official_products(
     assert near(sum(bool(product.instruction) for product in products), 415, 0.1)
 
 
-def test_families_hold_near_duplicates(products: tuple[Product, ...]) -> None:
-    """Same kind, same axes, nearly the same attributes, another price: what makes price caps and attributes bind."""
+def test_families_have_near_duplicates(products: tuple[Product, ...]) -> None:
+    """They have the same kind and axes, similar attributes and other prices, so that caps and attributes matter."""
     groups: dict[tuple[str, tuple[str, ...]], list[Product]] = {}
     for product in products:
         if product.attributes:
@@ -207,7 +207,7 @@ def test_families_hold_near_duplicates(products: tuple[Product, ...]) -> None:
 def test_as_many_goals_as_the_official_thousand(products: tuple[Product, ...], human: tuple[Goal, ...]) -> None:
     assert 900 <= len(human) <= 1200
     assert len({goal.instruction for goal in human}) > 0.97 * len(human)
-    assert 4000 <= len(synthetic_goals(products)) <= 8000  # 6,910 of 415 products
+    assert 4000 <= len(synthetic_goals(products)) <= 8000  # official: 6,910 goals of 415 products
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -219,12 +219,15 @@ def test_every_goal_can_be_reached(products: tuple[Product, ...], human: tuple[G
     assert not failed
 
 
-def test_no_option_is_lost_to_the_official_colours() -> None:
-    for product in embedded_products(4000, seed=3):
-        for axis, values in product.options.items():
-            for value in values:
-                goal = Goal(product.asin, "", (), ((axis, value),), 1e6, "", product.query, product.title, "")
-                assert score(product, {axis: value}, goal, "official").r_option == 1.0, (axis, value)
+def test_no_option_value_becomes_a_colour_under_official_rules() -> None:
+    options = {pair for product in embedded_products(2000, seed=3) for pair in _pairs(product)}
+    for axis, value in options:
+        goal = Goal("", "", (), ((axis, value),), 1e6, "", "", "", "")
+        assert option_matches({axis: value}, goal, "official")[0].matched, (axis, value)
+
+
+def _pairs(product: Product) -> list[tuple[str, str]]:
+    return [(axis, value) for axis, values in product.options.items() for value in values]
 
 
 def test_as_hard_as_the_official_thousand(products: tuple[Product, ...]) -> None:
@@ -235,7 +238,7 @@ def test_as_hard_as_the_official_thousand(products: tuple[Product, ...]) -> None
 
 def test_other_seeds_are_about_as_hard() -> None:
     catalogues = [embedded_products(1000, seed) for seed in (1, 2, 3)]
-    points = [rule_agent(catalogue, synthetic_goals(catalogue))[0] for catalogue in catalogues]
+    points = [rule_agent(catalogue, synthetic_goals(catalogue)[::8])[0] for catalogue in catalogues]
     assert abs(mean(points) - REAL_SCORE) < 5
 
 
@@ -254,7 +257,7 @@ def recorded(folder: Path) -> tuple[Sequence[Product], Sequence[Goal]]:
     return read_catalogue(folder, prices=recording.prices).products, recording.goals
 
 
-def test_written_files_are_read_as_official_ones(tmp_path: Path) -> None:
+def test_written_files_can_be_read_as_official_files(tmp_path: Path) -> None:
     folder = write_official_files(tmp_path / "shop", n=300, seed=2)
     assert sorted(path.name for path in folder.iterdir()) == [
         *("items_human_ins.json", "items_ins_v2.json", "items_shuffle.json", "reviews.json"),
@@ -267,7 +270,7 @@ def test_written_files_are_read_as_official_ones(tmp_path: Path) -> None:
     assert [review["asin"] for review in reviews] == [product.asin for product in catalogue.products]
 
 
-def test_the_tables_are_whole() -> None:
+def test_the_tables_are_complete() -> None:
     rows = [row for category in departments().values() for row in category]
     assert len({kind.query for row in rows for kind in row.kinds}) == sum(len(row.kinds) for row in rows) > 246
     for row in rows:
@@ -277,26 +280,28 @@ def test_the_tables_are_whole() -> None:
 
 
 @pytest.mark.parametrize("n", [0, -3, 2.5])
-def test_a_catalogue_has_products(n: Any, tmp_path: Path) -> None:
+def test_a_catalogue_has_at_least_one_product(n: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="try n=1000"):
         embedded_products(n)
     with pytest.raises(UsageError, match="at least one product"):
         write_official_files(tmp_path, n=n)
 
 
-def test_making_a_product_is_quick() -> None:
-    started = process_time()
-    for index in range(20_000, 22_000):
-        item_record(5, index)
-        attribute_record(5, index)
-    assert process_time() - started < 1.6  # 0.1 ms a product where nothing else runs; 0.8 is plainly broken
+def test_making_a_product_takes_less_than_20_times_its_copy_as_json() -> None:
+    making = copying = 0.0
+    for index in range(20_000, 20_600):
+        started = process_time()
+        records = [item_record(5, index), attribute_record(5, index)]
+        made = process_time()
+        for _ in range(3):
+            json.loads(json.dumps(records, ensure_ascii=False))
+        making, copying = making + made - started, copying + (process_time() - made) / 3
+    assert making < 20 * copying
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_products() -> None:
-    started = process_time()
     many = embedded_products(100_000, seed=0)
-    assert process_time() - started < 60
     assert len({product.asin for product in many}) == len(many) == 100_000
     assert many[:50] == embedded_products(50, seed=0)
 

@@ -1,4 +1,4 @@
-"""WebShop behind the standard face."""
+"""The WebShop environment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agentgym_hindsight.envs.webshop.observe import MODES
 from agentgym_hindsight.errors import MissingDataError, ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Provenance
 from agentgym_hindsight.testing import check_hindsight_env
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS
 
 
 def make(**choices: Any) -> WebShopEnv:
-    # By official order the first 500 goals are for testing: a small shop has no others.
+    # In official order the first 500 goals are for testing, so that a small shop has no others.
     split = "test" if choices.get("rules") == "official" else "train"
     return WebShopEnv(**{"data": "embedded", "products": 120, "split": split, **choices})
 
@@ -31,7 +31,7 @@ def env() -> WebShopEnv:
 
 
 def play(env: WebShopEnv, **reset: Any) -> dict[str, Any]:
-    """The oracle's episode; the last info."""
+    """Play an episode with the oracle and return the last info."""
     _, info = env.reset(**reset)
     over = False
     while not over:
@@ -40,7 +40,7 @@ def play(env: WebShopEnv, **reset: Any) -> dict[str, Any]:
     return info
 
 
-def test_the_newcomers_lines(env: WebShopEnv) -> None:
+def test_the_first_two_turns(env: WebShopEnv) -> None:
     observation, info = env.reset(seed=0)
     assert observation == f"WebShop [SEP] Instruction: [SEP] {info['goal']} [SEP] Search"
     assert info["admissible_actions"] == ()
@@ -55,15 +55,15 @@ def test_the_newcomers_lines(env: WebShopEnv) -> None:
 
 @pytest.mark.parametrize("rules", ["strict", "official"])
 @pytest.mark.parametrize("mode", MODES)
-def test_gymnasium_and_our_own_conformance_kit_pass(rules: str, mode: str) -> None:
-    with warnings.catch_warnings():  # check_env speaks of what it cannot render
+def test_the_conformance_checks_of_gymnasium_and_of_this_library_pass(rules: str, mode: str) -> None:
+    with warnings.catch_warnings():  # check_env warns about render modes
         warnings.simplefilter("ignore")
         check_env(make(rules=rules, observation_mode=mode), skip_render_check=True)
     check_hindsight_env(lambda: make(rules=rules, observation_mode=mode, expert=True))
     check_hindsight_env(lambda: make(rules=rules, observation_mode=mode), actions=("search[cotton]", "search[a b]"))
 
 
-def test_the_oracle_wins_and_every_turn_is_seen_in_hindsight() -> None:
+def test_the_oracle_wins_and_every_turn_has_hindsight() -> None:
     env = make(expert=True)
     for episode in range(8):
         info = play(env, seed=1 if episode == 0 else None)
@@ -76,7 +76,7 @@ def test_the_oracle_wins_and_every_turn_is_seen_in_hindsight() -> None:
         assert info["extra"].review.target_seen is not None
 
 
-def test_a_refused_action_gets_its_reason(env: WebShopEnv) -> None:
+def test_a_refused_action_gets_a_reason(env: WebShopEnv) -> None:
     before, _ = env.reset(seed=3)
     after, _, _, _, info = env.step("click[buy now]")
     assert after == before
@@ -97,7 +97,7 @@ def test_the_goal_is_hidden_until_the_end(env: WebShopEnv) -> None:
     assert "Attribute" in info["hindsight"].immediate_feedback.detail
 
 
-def test_a_truncated_episode_is_reviewed_too() -> None:
+def test_a_truncated_episode_has_a_review() -> None:
     env = make(max_steps=2)
     env.reset(seed=0)
     env.step("foo")
@@ -107,7 +107,7 @@ def test_a_truncated_episode_is_reviewed_too() -> None:
     assert "Nothing was bought" in info["extra"].review.text
 
 
-def test_state_anchors_tell_what_text_does_not(env: WebShopEnv) -> None:
+def test_state_anchors_contain_options_that_the_text_does_not_show(env: WebShopEnv) -> None:
     official = make(rules="official")
     for seed in range(30):
         _, info = official.reset(seed=seed)
@@ -132,7 +132,7 @@ def test_the_order_of_choices_does_not_change_the_anchor() -> None:
     env.reset(seed=0)
     task = next(task for task in env.panel() if len(env.backend.library.goal(task).options) > 1)
     anchors = []
-    for turned in (False, True):
+    for reverse in (False, True):
         env.reset(options={"task": task})
         while not env.backend.session.state.product >= 0:
             env.step(env.backend.expert_action())
@@ -140,13 +140,13 @@ def test_the_order_of_choices_does_not_change_the_anchor() -> None:
         for name, target in env.backend.session.targets.items():
             if target.role == "option" and target.axis not in [axis for axis, _ in choices]:
                 choices.append((target.axis, name))
-        for _, name in reversed(choices) if turned else choices:
+        for _, name in reversed(choices) if reverse else choices:
             *_, info = env.step(f"click[{name}]")
         anchors.append(info["anchor"])
     assert anchors[0] == anchors[1]
 
 
-def test_extra_names_what_was_played() -> None:
+def test_extra_names_backend_rules_and_goals() -> None:
     env = make(rules="official", goals="human")
     info = play(env, seed=0)
     extra = info["extra"]
@@ -165,7 +165,7 @@ def test_extra_names_what_was_played() -> None:
         _ = extra.nothing
 
 
-def test_tasks_are_replayed_by_id(env: WebShopEnv) -> None:
+def test_tasks_can_be_reset_by_id(env: WebShopEnv) -> None:
     _, info = env.reset(seed=5)
     again, other = make().reset(options={"task_id": info["task_id"]})
     assert other["goal"] == info["goal"]
@@ -173,7 +173,7 @@ def test_tasks_are_replayed_by_id(env: WebShopEnv) -> None:
     assert again.endswith("Search")
 
 
-def test_wrong_arguments_say_what_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_arguments_raise_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for choices in ({"rules": "x"}, {"observation_mode": "x"}, {"nouns": "x"}, {"goals": "x"}, {"split": "x"}):
         with pytest.raises(UnknownNameError):
             make(**choices)

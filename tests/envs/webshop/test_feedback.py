@@ -1,4 +1,4 @@
-"""What can be said about a turn."""
+"""Feedback on a turn: reasons, changes and reviews."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS, changes, explain, review
 from agentgym_hindsight.envs.webshop.session import Session
-from tests.envs.webshop.stall import goal_for, stall
+from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
 
-SHOP = stall()
+SHOP = tiny_shop()
 MUG = SHOP.products[0]
 WISH = goal_for(MUG, attributes=("lead free",), options=(("color", "dark green"), ("size", "large")), price_cap=20.0)
 OPEN = ("search[tall clay mug]", "click[t000000001]")
@@ -42,7 +42,7 @@ def after(*actions: str, rules: str = "strict") -> Session:
         ((*OPEN, "click[buy now]"), "search[mug]", "finished", ""),
     ],
 )
-def test_a_refused_action_gets_its_reason(done: tuple[str, ...], action: str, kind: str, nearest: str) -> None:
+def test_a_refused_action_gets_a_reason(done: tuple[str, ...], action: str, kind: str, nearest: str) -> None:
     session = after(*done)
     reason = explain(session, action)
     assert reason is not None
@@ -53,7 +53,7 @@ def test_a_refused_action_gets_its_reason(done: tuple[str, ...], action: str, ki
         assert session.act(reason.nearest).valid
 
 
-def test_an_understood_action_needs_no_reason() -> None:
+def test_a_legal_action_has_no_reason() -> None:
     assert explain(after(), "search[mug]") is None
     assert explain(after(*OPEN), "click[Red]") is None
     broken = explain(after(rules="official"), "search[<a> x]")
@@ -64,7 +64,7 @@ def test_an_understood_action_needs_no_reason() -> None:
 @pytest.mark.parametrize(
     "action", ["x" * 100_000, "click[" + "x" * 100_000 + "]", "\ud800[\ud800]", "\0", "a[b]" * 999]
 )
-def test_no_action_is_too_odd_to_explain(action: str) -> None:
+def test_odd_actions_get_a_short_reason(action: str) -> None:
     for done in ((), OPEN, ("search[mug]",)):
         reason = explain(after(*done), action)
         assert reason is not None
@@ -100,14 +100,14 @@ def test_no_action_is_too_odd_to_explain(action: str) -> None:
         (OPEN, "click[buy now]", "Bought; the episode is over."),
     ],
 )
-def test_a_move_says_what_it_changed(done: tuple[str, ...], action: str, said: str) -> None:
+def test_changes_describe_the_effect_of_an_action(done: tuple[str, ...], action: str, said: str) -> None:
     session = after(*done)
     before = session.state
     assert session.act(action).valid
     assert changes(SHOP, before, session.state).startswith(said)
 
 
-def test_a_page_past_the_end_says_so() -> None:
+def test_changes_mention_a_page_past_the_end() -> None:
     session = after("search[hose]", rules="official")
     before = session.state
     session.act("click[next >]")
@@ -126,7 +126,7 @@ def test_the_review_of_a_purchase() -> None:
         assert part in found.text
 
 
-def test_the_review_of_a_wrong_purchase_and_of_none() -> None:
+def test_reviews_of_a_wrong_purchase_and_of_no_purchase() -> None:
     found = review(after("search[tall small clay mug]", "click[t000000002]", "click[buy now]"))
     assert found.among_seen is not None
     assert found.among_seen.asin == "T000000001"

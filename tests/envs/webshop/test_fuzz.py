@@ -1,6 +1,6 @@
-"""Whatever a policy writes: no crash, no hang, bounded time a step, nothing hidden told, the shop intact.
+"""Arbitrary actions: no crash, no hang, linear time, no leak of the hidden goal, and the shop still works.
 
-The suite plays a slice; ``python -m tests.envs.webshop.test_fuzz 1000000`` plays a million and prints the figures.
+The suite plays a few thousand; ``python -m tests.envs.webshop.test_fuzz 1000000`` plays a million and prints figures.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -19,12 +19,11 @@ import pytest
 import agentgym_hindsight  # noqa: F401  # registers the ids
 from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS, explain
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.session import parse_action
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
+from tests.envs.webshop.growth import LINEAR, growth
 
-#: CPU seconds a step may take (what else the machine does is no fault of the step); the slowest is in docs/benchmarks.
-LIMIT_S = 1.0
-#: No page of the embedded shop is as long. What an agent writes is echoed nowhere but in addresses.
+#: Longer than any page of the embedded shop. Only addresses repeat the text of an action.
 LONGEST_PAGE = 20_000
 
 _ODD = (
@@ -102,23 +101,25 @@ _ODD = (
     ),
     *("search[the and of]", "search[!!! ???]", "search[" + "shoes " * 300 + "]", "search[a:b's c.d 1,000.5 x_y]"),
 )
-_HUGE = (
-    "a" * 100_000,
-    "search[" + "x" * 100_000 + "]",
-    "search[" + "red shoes " * 10_000 + "]",
-    "search[" + " ".join(map(str, range(16_000))) + "]",
-    "click[" + "y" * 100_000 + "]",
-    "[" * 100_000,
-    "[]" * 50_000,
-    "search[" * 14_000 + "]" * 14_000,
-    "]" * 100_000,
-    "search[" + "\u0130" * 100_000 + "]",
-    "search[" + "\ud800" * 50_000 + "]",
-    "click[" + " " * 100_000 + "]",
-    "search[" + "'s" * 50_000 + "]",
-    "search[" + "a." * 50_000 + "]",
-    "\n" * 100_000,
+#: Actions of about ``n`` characters.
+_HUGE: tuple[Callable[[int], str], ...] = (
+    lambda n: "a" * n,
+    lambda n: "search[" + "x" * n + "]",
+    lambda n: "search[" + "red shoes " * (n // 10) + "]",
+    lambda n: "search[" + " ".join(map(str, range(n // 6))) + "]",
+    lambda n: "click[" + "y" * n + "]",
+    lambda n: "[" * n,
+    lambda n: "[]" * (n // 2),
+    lambda n: "search[" * (n // 7) + "]" * (n // 7),
+    lambda n: "]" * n,
+    lambda n: "search[" + "\u0130" * n + "]",
+    lambda n: "search[" + "\ud800" * (n // 2) + "]",
+    lambda n: "click[" + " " * n + "]",
+    lambda n: "search[" + "'s" * (n // 2) + "]",
+    lambda n: "search[" + "a." * (n // 2) + "]",
+    lambda n: "\n" * n,
 )
+_HUGE_SIZE = 100_000
 
 
 class Figures(NamedTuple):
@@ -131,7 +132,7 @@ class Figures(NamedTuple):
 
 
 def actions_of(rng: random.Random, legal: tuple[str, ...], goal: str) -> Iterator[str]:
-    """An endless stream around the legal actions of the moment."""
+    """An endless stream of legal, damaged and arbitrary actions."""
     letters = [chr(rng.randrange(0x20, 0x2FFF)) for _ in range(62)] + ["\ud800", "\U0001f45f"]
     words = goal.translate(str.maketrans("[]\n", "   ")).split()
     while True:
@@ -146,7 +147,7 @@ def actions_of(rng: random.Random, legal: tuple[str, ...], goal: str) -> Iterato
                 place = rng.randrange(len(text) + 1)
                 text[place : place + rng.randrange(2)] = rng.choice((rng.choice(letters), " ", "", "[", "]"))
             yield "".join(text)
-        elif draw < 0.70:  # something from another page
+        elif draw < 0.70:  # from another page
             yield f"click[{rng.choice((rng.choice(words), rng.choice(letters), 'large', 'red', 'b0' + 'x' * 8))}]"
         elif draw < 0.90:
             yield rng.choice(_ODD)
@@ -154,11 +155,11 @@ def actions_of(rng: random.Random, legal: tuple[str, ...], goal: str) -> Iterato
             inside = "".join(rng.choices(letters, k=rng.randrange(1, 200)))
             yield rng.choice((inside, f"search[{inside}]", f"click[{inside}]"))
         else:
-            yield rng.choice(_HUGE)
+            yield rng.choice(_HUGE)(_HUGE_SIZE)
 
 
 def fuzz(count: int, seed: int = 0, **choices: Any) -> Figures:
-    """Play ``count`` actions; raises at the first thing that is not as it should be."""
+    """Play ``count`` actions and raise an error at the first violation."""
     env = gym.make("WebShop-Hindsight-v0", data="embedded", **choices)
     backend: Any = env.unwrapped.backend  # type: ignore[attr-defined]
     rng = random.Random(seed)
@@ -193,8 +194,8 @@ def fuzz(count: int, seed: int = 0, **choices: Any) -> Figures:
         if not over:
             assert extra.reward_parts is None
             assert extra.review is None
-            told = feedback.detail + (extra.reason.nearest if extra.reason else "")
-            assert not told_of(goal, observation, info, told, action), (action, observation)
+            detail = feedback.detail + (extra.reason.nearest if extra.reason else "")
+            assert not reveals(goal, observation, info, detail, action), (action, observation)
         if backend.mode != "url":
             assert len(observation) < LONGEST_PAGE, "a page must not repeat a huge action"
         if over:
@@ -204,7 +205,7 @@ def fuzz(count: int, seed: int = 0, **choices: Any) -> Figures:
         if info["step"] % 3 == 0:
             stream = actions_of(rng, info["admissible_actions"], info["goal"])
     seconds = time.perf_counter() - started
-    # The shop came through: the oracle wins the next task.
+    # The shop still works: the oracle wins the next task.
     _, info = env.reset()
     over = False
     while not over:
@@ -215,10 +216,10 @@ def fuzz(count: int, seed: int = 0, **choices: Any) -> Figures:
     return Figures(count, valid, episodes, times[-1] * 1e3, times[int(len(times) * 0.999)] * 1e3, seconds)
 
 
-def told_of(goal: Goal, observation: str, info: dict[str, Any], detail: str, action: str) -> bool:
-    """Whether a page or a reason tells which product is wanted, without the agent having named it itself.
+def reveals(goal: Goal, observation: str, info: dict[str, Any], detail: str, action: str) -> bool:
+    """Whether a page or a reason names the wanted product although the action does not.
 
-    Its title and asin may stand on pages that show products, and nowhere else.
+    Its title and ASIN may appear only on pages that show products.
     """
     if info["extra"].page in ("results", "item", "sub"):
         return False
@@ -226,31 +227,31 @@ def told_of(goal: Goal, observation: str, info: dict[str, Any], detail: str, act
     return any(secret in text.lower() for secret in secrets for text in (observation, detail))
 
 
-def test_a_slice() -> None:
-    figures = fuzz(20_000)
-    assert figures.slowest_ms < LIMIT_S * 1e3
-    assert 0.3 < figures.valid / figures.actions < 0.8, "the stream should hold legal and illegal actions alike"
+def test_several_thousand_actions() -> None:
+    figures = fuzz(6_000)
+    assert 0.3 < figures.valid / figures.actions < 0.8, "the stream should have legal and illegal actions"
 
 
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_under_both_rule_sets(mode: str, rules: str) -> None:
-    assert fuzz(1_500, seed=2, rules=rules, observation_mode=mode).slowest_ms < LIMIT_S * 1e3
+    assert fuzz(600, seed=2, rules=rules, observation_mode=mode).actions == 600
 
 
 @pytest.mark.parametrize("number", range(len(_HUGE)))
-def test_huge_actions_are_answered_in_time(number: int) -> None:
-    env = gym.make("WebShop-Hindsight-v0", data="embedded")
+def test_the_time_of_a_step_is_linear_in_the_length_of_the_action(number: int) -> None:
+    env = gym.make("WebShop-Hindsight-v0", data="embedded", products=120, max_steps=100)
     env.reset(seed=0)
-    started = time.process_time()
-    for _ in range(3):
-        *_, info = env.step(_HUGE[number])
+
+    def step(size: int) -> None:
+        *_, info = env.step(_HUGE[number](size))
         _ = info["hindsight"].immediate_feedback.detail, info["extra"].url, info["anchor"]
-    assert time.process_time() - started < 3 * LIMIT_S
+
+    assert growth(step, 10_000) < LINEAR
 
 
-def test_the_grammar_is_the_originals() -> None:
-    """In linear time: the regular expression itself takes minutes for 100,000 opening brackets."""
+def test_parse_action_equals_the_originals_regular_expression() -> None:
+    """The expression itself takes minutes for 100,000 opening brackets."""
     original = re.compile(r"(.+)\[(.+)\]")
     for length in range(8):
         for letters in itertools.product("[]A\n", repeat=length):
@@ -259,12 +260,12 @@ def test_the_grammar_is_the_originals() -> None:
             assert parse_action(action) == ((match[1], match[2].lower()) if match else (action, None)), action
 
 
-def test_the_goal_changes_nothing_on_a_page() -> None:
-    """Two tasks that are worded alike are told alike: whatever else their goals hold, no page depends on it."""
+def test_the_hidden_goal_changes_nothing_on_a_page() -> None:
+    """Pages and reasons of two goals with the same instruction are equal."""
     env = gym.make("WebShop-Hindsight-v0", data="embedded")
     backend: Any = env.unwrapped.backend  # type: ignore[attr-defined]
     rng = random.Random(3)
-    for episode in range(60):
+    for episode in range(25):
         _, info = env.reset(seed=episode)
         session = backend.session
         twin = session.copy()

@@ -1,4 +1,4 @@
-"""Goals: their order, caps, splits and ids."""
+"""Goals: order, price caps, splits and ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.envs.webshop.files import read_catalogue
 from agentgym_hindsight.envs.webshop.goals import (
     goal_ids,
     human_goals,
@@ -21,9 +20,10 @@ from agentgym_hindsight.envs.webshop.goals import (
 )
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.loading import load_annotations, load_products
-from agentgym_hindsight.envs.webshop.records import NO_CAP
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
+from agentgym_hindsight.envs.webshop.shop_types import NO_CAP
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, goal_for, stall
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, goal_for, tiny_shop
 
 
 def test_synthetic_goals_are_all_combinations_of_options() -> None:
@@ -32,25 +32,25 @@ def test_synthetic_goals_are_all_combinations_of_options() -> None:
     goal = next(goal for goal in goals if goal.options == (("color", "dark green"), ("size", "large")))
     start = "Find me lead free, dishwasher safe mugs with color: dark green, and size: large, and price lower than "
     assert goal.instruction == f"{start}{goal.price_cap:.2f} dollars"
-    assert goal.weight == pytest.approx(1 / 6)  # each of its attributes is asked for by six goals
+    assert goal.weight == pytest.approx(1 / 6)  # six goals have each of its attributes
     assert not goal.human
 
 
-def test_human_goals_name_values_only() -> None:
-    told = {
+def test_human_goals_have_values_without_axes() -> None:
+    used = {
         "instruction": "i want a green mug..",
         "instruction_attributes": ["lead free"],
         "instruction_options": ["dark green"],
     }
-    skipped = {**told, "instruction_attributes": []}
-    goals = human_goals(load_products(ITEMS, ATTRIBUTES), load_annotations({"T000000001": [told, skipped]}))
+    skipped = {**used, "instruction_attributes": []}
+    goals = human_goals(load_products(ITEMS, ATTRIBUTES), load_annotations({"T000000001": [used, skipped]}))
     assert len(goals) == 1
     assert goals[0].instruction.startswith("i want a green mug, and price lower than ")
     assert goals[0].options == (("", "dark green"),)
     assert (goals[0].weight, goals[0].human) == (1.0, True)
 
 
-def test_the_order_is_the_originals_and_global_randomness_is_left_alone() -> None:
+def test_the_order_is_the_originals_and_the_global_random_state_does_not_change() -> None:
     goals = [goal_for(load_products(ITEMS)[0], instruction=str(n)) for n in range(100)]
     random.seed(5)
     before = random.getstate()
@@ -73,7 +73,7 @@ def test_a_cap_is_one_of_the_next_tens(price: float, possible: set[float]) -> No
     assert price_cap(price, 1, "a") == price_cap(price, 1, "a")
 
 
-def test_the_larger_of_two_drawn_caps_has_the_originals_odds() -> None:
+def test_price_caps_have_the_distribution_of_the_original() -> None:
     caps = [price_cap(5.0, seed)[0] for seed in range(6000)]
     assert [caps.count(cap) / 6000 for cap in (20.0, 30.0, 40.0)] == pytest.approx([1 / 6, 1 / 3, 1 / 2], abs=0.03)
 
@@ -99,7 +99,7 @@ def test_official_rules_keep_the_official_ranges() -> None:
     assert library.goal(library.task("test", 3)) == library.shop.goals[3]
 
 
-def test_ids_are_of_content_and_copies_are_told_apart() -> None:
+def test_ids_are_content_hashes_and_copies_have_different_ids() -> None:
     goals = synthetic_goals(load_products(ITEMS, ATTRIBUTES))
     ids = goal_ids(goals)
     assert len(set(ids)) == len(ids)
@@ -155,8 +155,8 @@ def test_recorded_goals(tmp_path: Path) -> None:
         recorded_goals(path)
 
 
-def test_the_stall_has_its_goals() -> None:
-    assert len(stall().goals) == 9
+def test_the_tiny_shop_has_nine_goals() -> None:
+    assert len(tiny_shop().goals) == 9
 
 
 def test_official_goals_come_in_the_recorded_order(shared: Path) -> None:

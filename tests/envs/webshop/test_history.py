@@ -1,4 +1,4 @@
-"""num_prev_obs and num_prev_actions."""
+"""The arguments num_prev_obs and num_prev_actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pages(**choices: Any) -> list[str]:
 @pytest.mark.parametrize(("observations", "actions"), list(product(range(4), repeat=2)))
 def test_history_is_interleaved_before_the_page(observations: int, actions: int) -> None:
     plain = pages()
-    # By the rule, said the other way round: everything in order of time, then what is too long ago left out.
+    # The same rule in another form: all parts in order of time, without those that are too old.
     expected = [plain[0]]
     for turn in range(1, len(plain)):
         parts = []
@@ -39,7 +39,7 @@ def test_history_is_interleaved_before_the_page(observations: int, actions: int)
     assert pages(num_prev_obs=observations, num_prev_actions=actions) == expected
 
 
-def test_a_reset_forgets_and_the_oracle_sees_the_same() -> None:
+def test_a_reset_clears_the_history_and_demonstrations_have_one() -> None:
     env = make(num_prev_obs=2, num_prev_actions=1)
     first, _ = env.reset(seed=3)
     env.step("search[mug]")
@@ -53,7 +53,7 @@ def test_a_reset_forgets_and_the_oracle_sees_the_same() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, True, 1.5, "2"])
-def test_only_whole_numbers(wrong: Any) -> None:
+def test_other_values_than_natural_numbers_raise_errors(wrong: Any) -> None:
     with pytest.raises(UsageError, match="num_prev_obs"):
         History(wrong, 0)
     with pytest.raises(UsageError, match="num_prev_actions"):

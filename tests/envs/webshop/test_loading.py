@@ -1,4 +1,4 @@
-"""Official files, right and wrong."""
+"""Official files, valid and invalid."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agentgym_hindsight.envs.webshop.files import find_catalogue, read_catalogue, read_json
 from agentgym_hindsight.envs.webshop.loading import load_annotations, load_products, prices_of
+from agentgym_hindsight.envs.webshop.official_files import find_catalogue, read_catalogue, read_json
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, item, values
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, item, values
 
 HUMAN = {
     "T000000001": [
@@ -33,7 +33,7 @@ def write(folder: Path, tag: str = "", **files: Any) -> Path:
     return folder
 
 
-def test_a_product_is_what_the_original_holds_after_loading() -> None:
+def test_a_product_equals_that_of_the_original_after_loading() -> None:
     product = load_products(ITEMS, ATTRIBUTES)[0]
     assert product.options == {"color": ("dark green", "red", "café"), "size": ("large", "x-large")}
     assert product.query == "mugs"
@@ -44,28 +44,28 @@ def test_a_product_is_what_the_original_holds_after_loading() -> None:
     assert load_products([item("X", "Y")])[0].attributes == ("DUMMY_ATTR",)
 
 
-def test_odd_asins_and_copies_are_left_out() -> None:
+def test_odd_asins_and_copies_are_skipped() -> None:
     listed = [item("nan", "a"), item("T0000000011", "b"), item("X", "first"), item("X", "second")]
     assert [product.title for product in load_products(listed)] == ["first"]
 
 
-def test_prices_as_listed() -> None:
+def test_listed_prices() -> None:
     assert prices_of("$1,299.00") == ((1299.0,), "$1299.0")
     assert prices_of("$5.00 - $3.00 - $9.00") == ((5.0, 3.0), "$5.0 to $3.0")
     assert prices_of(None) == ((100.0,), "$100.0")
 
 
-def test_a_price_range_is_drawn_from_our_seed_alone() -> None:
+def test_a_price_from_a_range_depends_only_on_the_seed() -> None:
     hose = [load_products(ITEMS, ATTRIBUTES, seed=seed)[2].price for seed in (0, 0, 1)]
     assert hose[0] == hose[1] != hose[2]
     assert all(20 <= price <= 30 for price in hose)
-    assert load_products([ITEMS[2]])[0].price == hose[0]  # whatever else is in the catalogue
+    assert load_products([ITEMS[2]])[0].price == hose[0]  # independent of the other products
     before = random.getstate()
     load_products(ITEMS, ATTRIBUTES)
     assert random.getstate() == before
 
 
-def test_recorded_prices_are_taken_and_have_to_be_whole() -> None:
+def test_recorded_prices_are_used_and_must_be_complete() -> None:
     prices = {record["asin"]: 7.0 for record in ITEMS}
     assert {product.price for product in load_products(ITEMS, prices=prices)} == {7.0}
     with pytest.raises(DamagedDataError, match="T000000001"):
@@ -73,7 +73,7 @@ def test_recorded_prices_are_taken_and_have_to_be_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "said"),
+    ("record", "message"),
     [
         ({"name": "no asin"}, "record 1 .*'asin'"),
         ("text", "record 1 .*a str"),
@@ -86,21 +86,21 @@ def test_recorded_prices_are_taken_and_have_to_be_whole() -> None:
         (item("X", "Y", small_description=[1]), "small_description"),
     ],
 )
-def test_a_wrong_record_is_named(record: object, said: str) -> None:
-    with pytest.raises(DamagedDataError, match=said) as raised:
+def test_errors_name_the_wrong_record(record: object, message: str) -> None:
+    with pytest.raises(DamagedDataError, match=message) as raised:
         load_products([ITEMS[0], record], source="items_shuffle.json")
     assert "items_shuffle.json" in str(raised.value)
     assert "; try" in str(raised.value)
 
 
-def test_files_passed_for_each_other_are_recognised() -> None:
+def test_swapped_files_are_recognised() -> None:
     with pytest.raises(DamagedDataError, match=r"list of products, got a dict.*items_ins_v2"):
         load_products(ATTRIBUTES)
     with pytest.raises(DamagedDataError, match="map an asin"):
         load_products(ITEMS, ITEMS)
     with pytest.raises(DamagedDataError, match="got a list of 1 in record T000000001"):
         load_products(ITEMS, HUMAN)
-    with pytest.raises(DamagedDataError, match="not one asin in common"):
+    with pytest.raises(DamagedDataError, match="no common ASIN"):
         load_products(ITEMS, {"B000000000": {"attributes": []}})
     with pytest.raises(DamagedDataError, match="record T000000001 to be a list"):
         load_annotations(ATTRIBUTES)
@@ -117,7 +117,7 @@ def test_a_folder_of_official_files(tmp_path: Path) -> None:
     assert found.files.tag == ""
 
 
-def test_the_files_that_belong_together_are_chosen(tmp_path: Path) -> None:
+def test_the_files_of_one_catalogue_are_chosen(tmp_path: Path) -> None:
     write(tmp_path)
     write(tmp_path, "_1000", items_shuffle=ITEMS[:4], items_human_ins={})
     (tmp_path / "items_human_ins_1000.json").unlink()
@@ -140,7 +140,7 @@ def test_packed_and_renamed_files_are_read(tmp_path: Path) -> None:
     assert found.annotations
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_errors_name_the_missing_files(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="folder"):
         read_catalogue(tmp_path / "nowhere")
     with pytest.raises(MissingDataError, match=r"items_shuffle\*.json"):
@@ -155,7 +155,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
-def test_a_truncated_file_is_named(tmp_path: Path, cut: int) -> None:
+def test_errors_name_the_truncated_file(tmp_path: Path, cut: int) -> None:
     write(tmp_path)
     path = tmp_path / "items_shuffle.json"
     path.write_bytes(path.read_bytes()[: -cut or 0])
@@ -168,7 +168,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, cut: int) -> None:
         read_json(packed)
 
 
-def test_binary_rubbish_is_not_json(tmp_path: Path) -> None:
+def test_binary_data_are_not_json(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DamagedDataError, match=r"a\.json"):
         read_json(tmp_path / "a.json")

@@ -1,4 +1,4 @@
-"""What a page reads like, to the byte."""
+"""The observations of all pages, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from html.parser import HTMLParser
 import pytest
 
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.observe import MODES, observe, options_json
+from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.oracle import next_action
+from agentgym_hindsight.envs.webshop.page_contents import options_json
 from agentgym_hindsight.envs.webshop.pages import visible
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.errors import UnknownNameError
-from tests.envs.webshop.stall import goal_for, item, stall
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop
 
-SHOP = stall()
+SHOP = tiny_shop()
 WISH = goal_for(SHOP.products[0], instruction="Find me a <tall> mug")
 OPEN = ["search[tall clay mug]", "click[t000000001]"]
 
@@ -57,7 +58,7 @@ def test_a_product() -> None:
     )
 
 
-def test_official_text_hides_the_choice_and_rich_text_shows_what_survives_json() -> None:
+def test_official_text_hides_choices_and_rich_text_shows_those_that_json_does_not_escape() -> None:
     chosen = [*OPEN, "click[large]", "click[red]"]
     assert page(chosen, "text") == page(OPEN, "text")
     rich = page(chosen, "text_rich")
@@ -66,12 +67,12 @@ def test_official_text_hides_the_choice_and_rich_text_shows_what_survives_json()
     lost = page([*OPEN, "click[café]"], "text_rich")
     assert "clicked" not in lost
     quoted = page(['search[clay mug tall "red"]', "click[t000000001]"], "text_rich")
-    assert "You have clicked red." in quoted  # a quoted word of the query is taken for the choice
+    assert "You have clicked red." in quoted  # the original takes a quoted word of the query for a choice
     assert page(chosen, "url").endswith('/T000000001/tall+clay+mug/1/{"size": "large", "color": "red"}')
 
 
 @pytest.mark.parametrize("mode", ["text", "text_rich", "html"])
-def test_strict_pages_show_the_choice_in_every_mode(mode: str) -> None:
+def test_strict_pages_show_choices_in_every_mode(mode: str) -> None:
     assert page([*OPEN, "click[café]"], mode, "strict") != page(OPEN, mode, "strict")
     if mode == "text":
         assert "[SEP] café (selected) [SEP]" in page([*OPEN, "click[café]"], mode, "strict")
@@ -87,7 +88,7 @@ def test_sub_pages() -> None:
     assert page([*OPEN, "click[red]", "click[reviews]"], "url").endswith("/Reviews/{'color': 'red'}")
 
 
-def test_the_last_page_tells_the_score_and_nothing_of_the_goal() -> None:
+def test_the_last_page_has_the_score_but_not_the_goal() -> None:
     bought = [*OPEN, "click[red]", "click[buy now]"]
     assert page(bought, "text") == (
         "Thank you for shopping with us! [SEP] Your code: [SEP] None [SEP] (Paste it in your MTurk interface.) [SEP] "
@@ -100,13 +101,13 @@ def test_the_last_page_tells_the_score_and_nothing_of_the_goal() -> None:
     assert page(bought, "url") == "http://127.0.0.1:3000/done/0/T000000001/{'color': 'red'}"
 
 
-def test_options_are_printed_sorted_and_escaped() -> None:
+def test_options_json_is_sorted_and_escaped() -> None:
     assert options_json([("b", "x & y's"), ("a", "<é>")]) == (
         '{"a": "\\u003c\\u00e9\\u003e", "b": "x \\u0026 y\\u0027s"}'
     )
 
 
-def test_blank_texts_read_as_a_parsed_page_shows_them() -> None:
+def test_blank_texts_are_shown_as_on_a_parsed_page() -> None:
     assert [visible(text) for text in ("", "  ", " \n ", " x ", "\u00a0")] == ["", " ", "", " x ", "\u00a0"]
     products = load_products([item("A", "mug", small_description=["", "  a", "b\nc"], full_description=" \n")])
     session = Session(Shop(products, build_index(products)), goal_for(products[0]), "official")
@@ -137,7 +138,7 @@ class _Elements(HTMLParser):
         return {attributes.get("id") for _, attributes in self.found}
 
 
-def test_html_has_the_originals_hooks_and_is_whole() -> None:
+def test_html_is_well_formed_and_has_the_originals_ids() -> None:
     start = _Elements(page([], "html"))
     assert {"instruction-text", "search_input"} <= start.ids()
     assert ("h4", {}) in start.found
@@ -155,8 +156,7 @@ def test_html_has_the_originals_hooks_and_is_whole() -> None:
     assert "<tall>" not in page([], "html")
 
 
-def test_hidden_goal_fields_are_in_no_observation() -> None:
-    """Whatever the goal hides, the pages read the same."""
+def test_observations_do_not_depend_on_hidden_fields_of_the_goal() -> None:
     product = SHOP.products[0]
     plain = goal_for(product, price_cap=20.0)
     secret = plain._replace(
@@ -184,11 +184,11 @@ def test_hidden_goal_fields_are_in_no_observation() -> None:
             assert one.parts is not None
             assert other.parts is not None
             assert other.parts.total == 0.0
-            # The score apart, the last page is the same too.
+            # Except for the score, the last page is the same too.
             assert last.replace("0.0", "1.0") == observe(one, mode).lower().replace("0.0", "1.0")
             assert not next_action(other)
 
 
-def test_an_unknown_mode_is_refused() -> None:
+def test_an_unknown_mode_raises_an_error() -> None:
     with pytest.raises(UnknownNameError, match="text_rich"):
         observe(Session(SHOP, WISH), "text_ritch")

@@ -1,9 +1,10 @@
-"""Recordings of the original as trajectories."""
+"""Recordings of the original are read as trajectories."""
 
 from __future__ import annotations
 
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,12 +23,15 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 
-LIBRARY = open_library("embedded", rules="official", goals="synthetic", products=300)
+
+@cache
+def library() -> Library:
+    return open_library("embedded", rules="official", goals="synthetic", products=300)
 
 
-def wish(number: int, library: Library = LIBRARY) -> dict[str, Any]:
-    """A goal as the original's log writes it."""
-    goal = library.shop.goals[number]
+def goal_record(number: int) -> dict[str, Any]:
+    """A goal in the format of the original's log."""
+    goal = library().shop.goals[number]
     return {
         "asin": goal.asin,
         "category": goal.category,
@@ -43,14 +47,14 @@ def wish(number: int, library: Library = LIBRARY) -> dict[str, Any]:
 
 
 def record(session: Session, number: int, style: str = "list") -> dict[str, Any]:
-    """What the original's site writes down when the page the session stands on is asked for."""
+    """The line that the original's site logs for a request of the page that the session is on."""
     state, name = session.state, session.id
     words = state.query.split(" ")
     asin = session.shop.products[state.product].asin if state.product >= 0 else ""
     options = dict(state.options)
     keywords = quote(str(words) if style == "list" else "+".join(words), safe="+")
     tail = quote(str(options), safe="")
-    goal = wish(number)
+    goal = goal_record(number)
     base = "http://localhost:3000"
     if state.kind == RESULTS:
         content = {"keywords": words, "search_result_asins": [], "page": state.page}
@@ -75,7 +79,7 @@ def record(session: Session, number: int, style: str = "list") -> dict[str, Any]
 
 
 def log(actions: list[str], number: int, name: str = "fixed_1", style: str = "list") -> list[dict[str, Any]]:
-    session = Session(LIBRARY.shop, LIBRARY.shop.goals[number], "official", session_id=name)
+    session = Session(library().shop, library().shop.goals[number], "official", session_id=name)
     lines = [record(session, number, style)]
     for action in actions:
         assert session.act(action).valid, action
@@ -88,47 +92,47 @@ def saved(path: Path, lines: list[Any]) -> Path:
     return path
 
 
-def ways() -> list[tuple[int, list[str]]]:
-    """Goals with options, and the oracle's way to each with a detour."""
+@cache
+def solutions() -> tuple[tuple[int, list[str]], ...]:
+    """Twelve goals with options, and the oracle's actions for each with a detour."""
     found: list[tuple[int, list[str]]] = []
-    for number, goal in enumerate(LIBRARY.shop.goals):
-        actions, reward = plan(Session(LIBRARY.shop, goal, "official"))
-        if reward == 1.0 and goal.options and len(found) < 12:
+    for number, goal in enumerate(library().shop.goals):
+        if not goal.options:
+            continue
+        actions, reward = plan(Session(library().shop, goal, "official"))
+        if reward == 1.0:
             opened = next(place for place, action in enumerate(actions) if action.startswith("click[b0"))
+            before = ["search[mug]", "click[next >]", "click[< prev]", "click[back to search]"]
             detour = ["click[description]", "click[< prev]", "click[features]", "click[< prev]"]
-            found.append(
-                (
-                    number,
-                    ["search[mug]", "click[next >]", "click[< prev]", "click[back to search]", *actions[: opened + 1]],
-                )
-            )
-            found[-1][1].extend([*detour, *actions[opened + 1 :]])
-    return found
+            found.append((number, [*before, *actions[: opened + 1], *detour, *actions[opened + 1 :]]))
+        if len(found) == 12:
+            break
+    return tuple(found)
 
 
 @pytest.mark.parametrize("style", ["list", "plus"])
-def test_a_log_becomes_the_actions_that_made_it(tmp_path: Path, style: str) -> None:
-    for number, actions in ways():
-        found = read_human_logs(saved(tmp_path / "a.jsonl", log(actions, number, style=style)), LIBRARY)
+def test_a_log_gives_the_actions_behind_it(tmp_path: Path, style: str) -> None:
+    for number, actions in solutions():
+        found = read_human_logs(saved(tmp_path / "a.jsonl", log(actions, number, style=style)), library())
         assert found.problems == ()
         (trajectory,) = found.trajectories
         assert list(trajectory.actions) == actions
         assert (trajectory.won, trajectory.score, trajectory.broken) == (True, 1.0, "")
-        assert trajectory.task_id == LIBRARY.ids[number]
+        assert trajectory.task_id == library().ids[number]
         assert trajectory.extra["recorded_reward"] == 1.0
         assert not any(step.extra for step in trajectory.steps)
-        session = Session(LIBRARY.shop, LIBRARY.shop.goals[number], "official", session_id="fixed_1")
+        session = Session(library().shop, library().shop.goals[number], "official", session_id="fixed_1")
         for step in trajectory.steps:
             assert step.observation == observe(session)
             session.act(step.action)
         assert ReferenceStore().add(trajectory) == 1
 
 
-def test_going_back_in_the_browser_leaves_no_line(tmp_path: Path) -> None:
-    number, actions = ways()[0]
+def test_steps_that_the_log_lacks_are_inserted(tmp_path: Path) -> None:
+    number, actions = solutions()[0]
     lines = log(actions, number)
     kept = [line for line in lines if line["page"] in ("index", "item_page", "done")]
-    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", kept), LIBRARY).trajectories
+    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", kept), library()).trajectories
     assert trajectory.won
     assert any(step.extra == {"inserted": True} for step in trajectory.steps)
     assert trajectory.actions[-1] == "click[buy now]"
@@ -137,17 +141,17 @@ def test_going_back_in_the_browser_leaves_no_line(tmp_path: Path) -> None:
         lines[-3],
         lines[-3],
         lines[-1],
-    ]  # a reload, and an option that was taken back and chosen again
-    taken_back = next(place for place, line in enumerate(again) if line["page"] == "item_page")
+    ]  # a reload, and an option that was deselected and chosen again
+    deselected = next(place for place, line in enumerate(again) if line["page"] == "item_page")
     assert (
-        read_human_logs(saved(tmp_path / "b.jsonl", [*again[:-1], again[taken_back], *lines[-2:]]), LIBRARY)
+        read_human_logs(saved(tmp_path / "b.jsonl", [*again[:-1], again[deselected], *lines[-2:]]), library())
         .trajectories[0]
         .won
     )
 
 
-def test_another_cap_is_the_same_goal_and_an_unknown_wish_one_of_its_own(tmp_path: Path) -> None:
-    number, actions = ways()[0]
+def test_another_price_cap_is_the_same_goal_and_another_instruction_is_not(tmp_path: Path) -> None:
+    number, actions = solutions()[0]
     lines = log(actions, number)
     text = lines[0]["goal"]["instruction_text"]
     for line in lines:
@@ -155,17 +159,17 @@ def test_another_cap_is_the_same_goal_and_an_unknown_wish_one_of_its_own(tmp_pat
             **line["goal"],
             "instruction_text": text.partition(", and price")[0] + ", and price lower than 990.00 dollars",
         }
-    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), LIBRARY).trajectories
-    assert (trajectory.task_id, trajectory.extra["goal"]) == (LIBRARY.ids[number], "library")
+    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), library()).trajectories
+    assert (trajectory.task_id, trajectory.extra["goal"]) == (library().ids[number], "library")
     for line in lines:
         line["goal"] = {**line["goal"], "instruction_text": "i want it blue"}
-    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), LIBRARY).trajectories
-    assert trajectory.task_id not in LIBRARY.ids
+    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), library()).trajectories
+    assert trajectory.task_id not in library().ids
     assert (trajectory.goal, trajectory.extra["goal"], trajectory.won) == ("i want it blue", "log", True)
 
 
-def test_broken_lines_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
-    (number, actions), (other, its_actions) = ways()[:2]
+def test_broken_lines_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
+    (number, actions), (other, its_actions) = solutions()[:2]
     lines: list[Any] = [
         *log(actions, number),
         "{nonsense",
@@ -173,7 +177,7 @@ def test_broken_lines_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
         "[1]",
         *log(its_actions, other, "second"),
     ]
-    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), LIBRARY)
+    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
     first = len(actions) + 2
     assert [problem.line_number for problem in found.problems] == [first, first + 1, first + 2]
     assert "known are index" in found.problems[1].cause
@@ -184,19 +188,19 @@ def test_broken_lines_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"asin": "B0NOTHERE0"}, "B0NOTHERE0 is not sold in embedded"),
+        ({"asin": "B0NOTHERE0"}, "B0NOTHERE0 is not in the shop 'embedded'"),
         ({"options": {"color": "no such color"}}, "has no option color: 'no such color'"),
         ({"page": 9}, "is not on page 9"),
         ({"page": 999}, "page 999 of the results"),
         ({"keywords": ["a]\n[b"]}, "no action searches for"),
     ],
 )
-def test_what_no_action_leads_to(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    number, actions = ways()[0]
+def test_pages_that_no_action_leads_to(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    number, actions = solutions()[0]
     lines = log(actions, number)
     place = next(n for n, line in enumerate(lines) if line["page"] == "item_page")
     lines[place]["content"] = {**lines[place]["content"], **change}
-    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), LIBRARY)
+    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
     (problem,) = found.problems
     assert (problem.line_number, said in problem.cause) == (place + 1, True), problem
     (trajectory,) = found.trajectories
@@ -204,34 +208,34 @@ def test_what_no_action_leads_to(tmp_path: Path, change: dict[str, Any], said: s
     assert ReferenceStore().add(trajectory) == 0
 
 
-def test_a_search_for_nothing(tmp_path: Path) -> None:
-    number, actions = ways()[0]
+def test_an_empty_search(tmp_path: Path) -> None:
+    number, actions = solutions()[0]
     lines = log(actions, number)
     lines[1]["content"]["keywords"] = [""]
-    (problem,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), LIBRARY).problems
-    assert (problem.line_number, "a search for nothing" in problem.cause) == (2, True)
+    (problem,) = read_human_logs(saved(tmp_path / "a.jsonl", lines), library()).problems
+    assert (problem.line_number, "an empty search" in problem.cause) == (2, True)
 
 
-def test_a_folder_of_logs_and_none(tmp_path: Path) -> None:
-    (number, actions), (other, its_actions) = ways()[:2]
+def test_a_folder_of_logs(tmp_path: Path) -> None:
+    (number, actions), (other, its_actions) = solutions()[:2]
     folder = tmp_path / "logs"
     folder.mkdir()
     saved(folder / "one.jsonl", log(actions, number))
     saved(folder / "two.jsonl", log(its_actions, other)[:-1])
-    found = read_references(folder, LIBRARY)
+    found = read_references(folder, library())
     assert [(trajectory.won, trajectory.truncated) for trajectory in found.trajectories] == [
         (True, False),
         (False, True),
     ]
     with pytest.raises(MissingDataError, match="folder of logs"):
-        read_references(tmp_path / "none", LIBRARY)
+        read_references(tmp_path / "none", library())
     no_goal = saved(tmp_path / "a.jsonl", [{"page": "index", "url": "http://x/abc"}])
-    assert "no goal that can be read" in read_human_logs(no_goal, LIBRARY).problems[0].cause
+    assert "no goal that can be read" in read_human_logs(no_goal, library()).problems[0].cause
 
 
 def episode(number: int) -> dict[str, Any]:
-    """An episode in the shape of the recorded transcripts."""
-    session = Session(LIBRARY.shop, LIBRARY.shop.goals[number], "official")
+    """An episode in the format of the recorded transcripts."""
+    session = Session(library().shop, library().shop.goals[number], "official")
 
     def shown() -> dict[str, Any]:
         actions = {"has_search_bar": session.has_search_bar, "clickables": list(session.clickables)}
@@ -245,7 +249,7 @@ def episode(number: int) -> dict[str, Any]:
 
 
 def test_transcripts(tmp_path: Path) -> None:
-    number, _ = ways()[0]
+    number, _ = solutions()[0]
     good = episode(number)
     wrong = [
         {**good, "goal_index": 10**6},
@@ -255,31 +259,31 @@ def test_transcripts(tmp_path: Path) -> None:
         {**good, "steps": [{}]},
     ]
     path = saved(tmp_path / "a.jsonl", [good, *wrong, good])
-    found = read_references(path, LIBRARY)
+    found = read_references(path, library())
     assert [problem.line_number for problem in found.problems] == [2, 3, 4, 5, 6]
     assert "try the goals that were recorded with it" in found.problems[1].cause
     first, second = found.trajectories
     assert first == second
-    assert (first.won, first.score, first.truncated, first.task_id) == (True, 1.0, False, LIBRARY.ids[number])
+    assert (first.won, first.score, first.truncated, first.task_id) == (True, 1.0, False, library().ids[number])
     assert [step.action_valid for step in first.steps] == [False] + [True] * (len(first) - 1)
     assert first.steps[1].admissible_actions == ()
     assert first.steps[2].admissible_actions[0] == "click[back to search]"
-    rich = read_transcripts(path, LIBRARY.shop.goals, mode="text_rich").trajectories[0]
+    rich = read_transcripts(path, library().shop.goals, mode="text_rich").trajectories[0]
     assert "[button] Search [button_]" in rich.steps[0].observation
 
 
-def test_a_cut_archive(tmp_path: Path) -> None:
-    data = gzip.compress("".join(json.dumps(episode(number)) + "\n" for number, _ in ways()).encode())
+def test_a_truncated_archive(tmp_path: Path) -> None:
+    data = gzip.compress("".join(json.dumps(episode(number)) + "\n" for number, _ in solutions()).encode())
     (tmp_path / "a.jsonl.gz").write_bytes(data[:-100])
-    found = read_transcripts(tmp_path / "a.jsonl.gz", LIBRARY.shop.goals)
-    assert "copying the file anew" in found.problems[-1].cause
+    found = read_transcripts(tmp_path / "a.jsonl.gz", library().shop.goals)
+    assert "copying the file again" in found.problems[-1].cause
     (tmp_path / "b.jsonl.gz").write_bytes(data[:20])
-    with pytest.raises(DamagedDataError, match="copying the file anew"):
-        read_references(tmp_path / "b.jsonl.gz", LIBRARY)
+    with pytest.raises(DamagedDataError, match="copying the file again"):
+        read_references(tmp_path / "b.jsonl.gz", library())
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    number, actions = ways()[0]
+    number, actions = solutions()[0]
     path = saved(tmp_path / "a.jsonl", [*log(actions, number), "{"])
     out = tmp_path / "refs.jsonl"
     shop = ["--set", "data=embedded", "--set", "products=300", "--set", "rules=official"]
@@ -291,7 +295,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert stored.problems == ()
     store = ReferenceStore()
     assert store.add(stored.trajectories) == 1
-    assert store.reference(LIBRARY.ids[number]) is not None
+    assert store.reference(library().ids[number]) is not None
 
 
 def test_the_recorded_episodes(shared: Path) -> None:

@@ -1,4 +1,4 @@
-"""The reward against numbers worked by hand."""
+"""The reward equals values computed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentgym_hindsight.envs.webshop.loading import load_products
 from agentgym_hindsight.envs.webshop.nouns import nouns_of
 from agentgym_hindsight.envs.webshop.reward import score, similarity, type_match
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, goal_for
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, goal_for
 
 MUG, SMALL, HOSE, *_ = load_products(ITEMS, ATTRIBUTES)
 WISH = goal_for(
@@ -22,7 +22,7 @@ WISH = goal_for(
 )
 
 
-def test_everything_right_earns_one_under_strict_rules() -> None:
+def test_a_perfect_purchase_earns_one_under_strict_rules() -> None:
     parts = score(MUG, {"color": "dark green", "size": "large"}, WISH)
     assert (parts.total, parts.r_att, parts.r_option, parts.r_price, parts.r_type) == (1.0, 1.0, 1.0, True, 1.0)
     assert (parts.w_att, parts.w_option, parts.w_price) == (0.4, 0.4, 0.2)
@@ -33,7 +33,7 @@ def test_each_part_of_the_sum() -> None:
     # 2 attributes + 1 of 2 options + price, of 5
     assert score(MUG, {"color": "dark green"}, WISH).total == pytest.approx(4 / 5)
     assert score(MUG, {}, WISH._replace(price_cap=10.0)).total == pytest.approx(2 / 5)
-    # the small mug has neither attribute; type is right by query
+    # the small mug has neither attribute; the type matches by query
     assert score(SMALL, {}, WISH).total == pytest.approx(1 / 5)
     without_options = score(MUG, {}, WISH._replace(options=()))
     assert without_options.total == 1.0
@@ -41,35 +41,35 @@ def test_each_part_of_the_sum() -> None:
     assert "r_option" not in without_options.official()
 
 
-def test_attributes_are_looked_for_in_attributes_then_in_the_texts() -> None:
+def test_attributes_are_searched_in_the_attributes_and_then_in_the_texts() -> None:
     wanted = ("dishwasher safe", "clay", "pint", "hand thrown", "gold rim")
     found = score(MUG, {}, WISH._replace(attributes=wanted, options=())).attributes
     assert [match.found_in for match in found] == ["attributes", "title", "bullets", "description", ""]
 
 
-def test_official_options_match_loosely_and_strict_ones_do_not() -> None:
+def test_official_options_match_by_similarity_and_strict_ones_exactly() -> None:
     human = WISH._replace(options=(("", "large"),), human=True)
     assert similarity("large", "x-large") == 100
     assert score(MUG, {"size": "x-large"}, human, "official").r_option == 1.0
     assert score(MUG, {"size": "x-large"}, human, "strict").r_option == 0.0
     wish = WISH._replace(options=(("size", "large"),))
-    assert score(MUG, {"color": "large"}, wish, "official").r_option == 1.0  # any axis will do
+    assert score(MUG, {"color": "large"}, wish, "official").r_option == 1.0  # on any axis
     assert score(MUG, {"color": "large"}, wish, "strict").r_option == 0.0
-    # A pair is compared whole: its axis keeps "x-large" at a distance, and "size: x large" at none.
+    # The pair (axis, value) is compared as a whole: its axis lowers the similarity to "x-large".
     assert score(MUG, {"size": "x-large"}, wish, "official").options[0].similarity == 83
     assert score(MUG, {"size": "large size"}, wish, "official").r_option == 1.0
 
 
-def test_a_goal_with_axes_skips_the_colours_unless_the_value_is_one() -> None:
-    # Chosen "dark green" becomes "dark"; the wanted pair stays whole, and "dark" is a part of it.
+def test_a_pair_of_axis_and_value_becomes_a_colour_only_if_the_value_is_one() -> None:
+    # The chosen "dark green" becomes "dark"; the wanted pair does not change, and "dark" is a part of it.
     assert score(MUG, {"color": "dark green"}, WISH, "official").options[0].matched
-    # "standard" becomes "tan", the pair stays "size standard": out of reach. As a human goal both become "tan".
+    # "standard" becomes "tan", but the pair stays "size standard" and cannot match. In a human goal both become "tan".
     chosen = {"size": "standard"}
     paired = score(MUG, chosen, WISH._replace(options=(("size", "standard"),)), "official")
     listed = score(MUG, chosen, WISH._replace(options=(("", "standard"),), human=True), "official")
     assert (paired.r_option, listed.r_option) == (0.0, 1.0)
     assert score(MUG, chosen, WISH._replace(options=(("size", "standard"),)), "strict").r_option == 1.0
-    # A pair whose value is a colour becomes the colour: "navy blue" is then blue.
+    # A pair whose value is a colour becomes the colour; "navy blue" becomes "blue" too.
     blue = WISH._replace(options=(("color", "blue"),))
     assert score(MUG, {"color": "navy blue"}, blue, "official").r_option == 1.0
 
@@ -88,22 +88,22 @@ def test_human_goals_match_any_axis_under_strict_rules() -> None:
         ("Tall Clay Mug", {}, 1.0),
         ("Tall Clay Mug", {"query": "x"}, 1.0),  # category
         ("Tall Clay Mug", {"query": "x", "product_category": "x"}, 1.0),  # title
-        ("One Two Three Four Mug", {"query": "x", "product_category": "x"}, 0.5),  # 1 of 5: not above 0.2
+        ("One Two Three Four Mug", {"query": "x", "product_category": "x"}, 0.5),  # 1 of 5 is not above 0.2
         ("A B C D E F G H I J K Mug", {"query": "x", "product_category": "x"}, 0.1),  # 1 of 11
         ("Garden Hose", {}, 0.0),  # no word in common overrides query and category
-        ("and of 12", {"query": "x", "product_category": "x"}, 0.5),  # no noun at all counts as 0.2
+        ("and of 12", {"query": "x", "product_category": "x"}, 0.5),  # a title without nouns counts as 0.2
     ],
 )
 def test_the_type_factor(title: str, changes: dict[str, Any], r_type: float) -> None:
     assert type_match(MUG, WISH._replace(title=title, **changes)).r_type == r_type
 
 
-def test_a_title_that_repeats_itself_is_less_than_wholly_like_itself() -> None:
+def test_a_title_with_a_repeated_noun_scores_less_than_one_against_itself() -> None:
     product = MUG._replace(title="Mug and Mug Rug")
     assert type_match(product, goal_for(product)).title_score == pytest.approx(2 / 3)
 
 
-def test_categories_share_parts() -> None:
+def test_categories_match_by_two_common_parts() -> None:
     assert type_match(MUG, WISH._replace(query="x", product_category="Kitchen › Home")).category_match
     assert not type_match(MUG, WISH._replace(query="x", product_category="Home › Home")).category_match
 
@@ -134,7 +134,7 @@ def test_noun_rules() -> None:
         nouns_of("x", "tagger")
 
 
-def test_spacy_without_a_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_spacy_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     from agentgym_hindsight.envs.webshop import nouns

@@ -1,4 +1,4 @@
-"""The text of a product, and the original's own result pages."""
+"""The indexed text of a product, and the results pages of the original."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Product
 from agentgym_hindsight.envs.webshop.search import build_index, document_text
+from agentgym_hindsight.envs.webshop.shop_types import Product
 
 _RESULTS = re.compile(r"Page (\d+) \(Total results: (\d+)\)")
 
@@ -45,13 +45,13 @@ def test_search_finds_positions() -> None:
     assert len(engine) == 3
 
 
-def test_equal_scores_by_asin() -> None:
+def test_ties_are_ordered_by_asin() -> None:
     engine = build_index([product(asin, "red shoe") for asin in ("B0C", "B0A", "B0B")])
     assert engine.search("shoe") == (1, 2, 0)
 
 
 def recorded_pages(path: Path) -> Iterator[tuple[str, int, int, list[str]]]:
-    """(query, page, results, asins) of every result page of the original that was recorded."""
+    """(query, page, results, ASINs) of every recorded results page of the original."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             query = ""

@@ -1,4 +1,4 @@
-"""The rules of the shop, official and strict."""
+"""The official and the strict rules of the shop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from tests.envs.webshop.stall import goal_for, item, stall, values
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop, values
 
-SHOP = stall()
+SHOP = tiny_shop()
 MUG, SMALL, HOSE, LAMP, TWIN = SHOP.products[:5]
 
 
 def play(actions: Sequence[str], rules: str = "official", shop: Shop = SHOP) -> Session:
-    """A session after actions that are all understood."""
+    """A session after legal actions."""
     session = Session(shop, goal_for(shop.products[0]), rules)
     for action in actions:
         assert session.act(action).valid, action
@@ -29,7 +29,7 @@ def play(actions: Sequence[str], rules: str = "official", shop: Shop = SHOP) -> 
 OPEN_MUG = ["search[tall clay mug]", "click[t000000001]"]
 
 
-def test_actions_are_split_as_the_originals_expression_does() -> None:
+def test_actions_are_split_as_by_the_originals_expression() -> None:
     assert parse_action("search[Red Shoes] now") == ("search", "red shoes")
     assert parse_action("search[a[b]") == ("search[a", "b")
     assert parse_action("search[a] [b]") == ("search[a] ", "b")
@@ -43,7 +43,7 @@ def test_actions_are_split_as_the_originals_expression_does() -> None:
 @pytest.mark.parametrize(
     "action", ["", "foo", "search", "search[]", "Search[x]", "CLICK[search]", "click[search]", "click[buy now]", "a[b]"]
 )
-def test_what_is_not_understood_changes_nothing(action: str, rules: str) -> None:
+def test_a_refused_action_changes_nothing(action: str, rules: str) -> None:
     session = play([], rules)
     assert session.act(action) == (False, 0.0, False)
     assert session.state == State()
@@ -59,7 +59,7 @@ def test_the_pages_of_a_search() -> None:
     assert len(session.state.shown) == 10
 
 
-def test_official_results_never_end_and_strict_ones_do() -> None:
+def test_only_strict_results_end() -> None:
     session = play(["search[clay mug]", *["click[next >]"] * 6])
     assert (session.state.page, session.state.shown) == (7, ())
     assert session.clickables == ("back to search", "< prev", "next >")
@@ -70,7 +70,7 @@ def test_official_results_never_end_and_strict_ones_do() -> None:
     assert play(["search[zebra]"]).clickables == ("back to search", "next >")
 
 
-def test_a_search_is_understood_on_every_page() -> None:
+def test_a_search_is_legal_on_every_page() -> None:
     for actions in ([], ["search[mug]"], OPEN_MUG, [*OPEN_MUG, "click[features]"]):
         for rules in ("official", "strict"):
             session = play([*actions, "search[Garden HOSE]"], rules)
@@ -78,14 +78,14 @@ def test_a_search_is_understood_on_every_page() -> None:
             assert (session.state.product, session.state.options) == (-1, ())
 
 
-def test_options_are_replaced_never_taken_back() -> None:
+def test_options_can_be_replaced_but_not_deselected() -> None:
     session = play([*OPEN_MUG, "click[red]", "click[large]", "click[dark green]"])
     assert session.state.options == (("color", "dark green"), ("size", "large"))
     session.act("click[dark green]")
     assert session.state.options == (("color", "dark green"), ("size", "large"))
 
 
-def test_the_ways_back() -> None:
+def test_back_and_previous_buttons() -> None:
     session = play(["search[clay mug]", "click[next >]"])
     product = session.clickables[3]
     for action in (f"click[{product}]", "click[description]"):
@@ -102,7 +102,7 @@ def test_the_ways_back() -> None:
     assert session.clickables == ("search",)
 
 
-def test_options_stay_on_sub_pages_and_go_with_the_product() -> None:
+def test_options_are_kept_on_sub_pages_and_dropped_on_the_results_page() -> None:
     session = play([*OPEN_MUG, "click[red]", "click[reviews]", "click[< prev]"])
     assert session.state.options == (("color", "red"),)
     session.act("click[< prev]")
@@ -121,18 +121,18 @@ def test_buying_ends_the_episode() -> None:
     assert not strict.act("search[mug]").valid
 
 
-def test_official_names_win_over_elements() -> None:
-    # "features" is an option of this product and the name of a button: the button's page opens.
+def test_official_button_names_take_precedence_over_options() -> None:
+    # "features" is an option of this product and the name of a button: the button is pressed.
     session = play(["search[small clay mug]", "click[t000000002]"])
     assert session.clickables.count("features") == 1
     session.act("click[features]")
     assert (session.state.kind, session.state.options) == ("sub", ())
-    # A value on two axes goes to the last one.
+    # A value on two axes selects on the last one.
     session = play(["search[twin clay mug]", "click[t000000005]", "click[red]"])
     assert session.state.options == (("outside", "red"),)
 
 
-def test_strict_names_mean_one_thing() -> None:
+def test_strict_names_are_unambiguous() -> None:
     session = play(["search[small clay mug]", "click[t000000002]", "click[color: features]"], "strict")
     assert session.state.options == (("color", "features"),)
     session = play(
@@ -144,7 +144,7 @@ def test_strict_names_mean_one_thing() -> None:
     assert session.state.options == (("inside", "blue"), ("outside", "red"))
 
 
-def test_a_page_named_in_a_query_misleads_the_original() -> None:
+def test_a_page_name_in_a_query_changes_official_navigation() -> None:
     session = play(["search[tall mug search_results]", "click[t000000001]", "click[< prev]"])
     assert (session.state.kind, session.state.page, session.state.shown) == ("results", 0, ())
     session = play(["search[tall mug item_page]", "click[t000000001]", "click[features]", "click[< prev]"])
@@ -159,12 +159,12 @@ def test_hidden_searches() -> None:
     drawn = play(["search[<r>]"]).state.hits
     assert sorted(drawn) == list(range(len(SHOP.products)))
     assert drawn == play(["search[<r>]"]).state.hits
-    for broken in ("search[<a> clay]", "search[<c>]"):  # the original breaks
+    for broken in ("search[<a> clay]", "search[<c>]"):  # the original fails on them
         assert not play([]).act(broken).valid
     assert len(play(["search[<c> garden]"], "strict").state.hits) == 1
 
 
-def test_sessions_share_a_shop_and_nothing_else() -> None:
+def test_sessions_share_only_the_shop() -> None:
     one, other = play(OPEN_MUG), play(["search[hose]"])
     kept = other.state
     one.act("click[red]")
@@ -176,7 +176,7 @@ def test_sessions_share_a_shop_and_nothing_else() -> None:
     assert one.seen[0][0] == 1
 
 
-def test_names_that_do_not_exist_are_refused() -> None:
+def test_unknown_names_raise_errors() -> None:
     with pytest.raises(UnknownNameError, match="strict"):
         Session(SHOP, goal_for(MUG), "strickt")
     with pytest.raises(UnknownNameError):
@@ -185,7 +185,7 @@ def test_names_that_do_not_exist_are_refused() -> None:
         Shop((), SHOP.index)
 
 
-def test_an_odd_option_value_can_go_back_or_buy() -> None:
+def test_under_official_rules_an_option_value_can_go_back_or_buy() -> None:
     listed = [
         item("A", "mug", customization_options={"Way": values("< prev", "Buy Now", "Next >", "Attributes", "Search")})
     ]

@@ -1,4 +1,4 @@
-"""A visitor of the site: reads a page's HTML, presses its buttons, sends its forms. No more than any browser can."""
+"""A visitor of the site that reads HTML, presses buttons and sends forms, like a browser without scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from flask import Flask
 
-from agentgym_hindsight.envs.webshop.observe import nodes_of
+from agentgym_hindsight.envs.webshop.page_contents import nodes_of
 from agentgym_hindsight.envs.webshop.pages import BUTTON, DONE, ITEM, LINK, OPTION
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 
@@ -22,12 +22,12 @@ class Answer(NamedTuple):
     text: str
 
 
-#: (method, path, form) → answer, redirects not followed.
+#: (method, path, form) -> answer, without following redirects.
 Fetch = Callable[[str, str, "dict[str, str] | None"], Answer]
 
 
 class Form:
-    """A form: where it goes, its radios by axis, its buttons by text."""
+    """A form: its address, its radio buttons by axis, its buttons by text."""
 
     def __init__(self, action: str) -> None:
         self.action = action
@@ -38,12 +38,12 @@ class Form:
 
 
 class Page(HTMLParser):
-    """What a page offers."""
+    """The forms, links and texts of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.forms: list[Form] = []
-        self.links: dict[str, str] = {}  # text → address
+        self.links: dict[str, str] = {}  # text -> address
         self.products: list[str] = []  # texts of a.product-link
         self.texts: list[str] = []
         self.by_id: dict[str, str] = {}
@@ -101,7 +101,7 @@ class Page(HTMLParser):
 
 
 class Visitor:
-    """One visitor. ``requests`` counts what was sent."""
+    """One visitor. ``requests`` counts the sent requests."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -111,7 +111,7 @@ class Visitor:
         self.marked: dict[str, str] = {}
 
     def go(self, address: str, form: dict[str, str] | None = None, method: str = "") -> None:
-        """Open an address; follow where it leads."""
+        """Open an address and follow redirects."""
         answer = self._fetch(method or ("GET" if form is None else "POST"), address, form)
         self.requests += 1
         self.address = address
@@ -130,22 +130,22 @@ class Visitor:
         self.go(form.action, {"search_query": query})
 
     def press(self, text: str) -> None:
-        """A button, by its text; what is marked in its form goes along."""
+        """Press a button by its text. The marked radio buttons of its form are sent too."""
         form = next(form for form in self.page.forms if text in form.buttons)
         name, value = form.buttons[text]
         self.go(form.action, {**form.checked, **self.marked, **({name: value} if name else {})})
 
     def mark(self, axis: str, value: str) -> None:
-        """A radio button."""
+        """Mark a radio button."""
         assert any(value in form.radios.get(axis, ()) for form in self.page.forms), (axis, value)
         self.marked[axis] = value
 
     def follow(self, text: str) -> None:
-        """A link, by its text."""
+        """Follow a link by its text."""
         self.go(self.page.links[text])
 
     def do(self, action: str, choice: tuple[str, str] | None = None) -> None:
-        """An action of the env, done with the means of the page; ``choice``: axis and value, if it is an option."""
+        """Execute an action of the env with the controls of the page. ``choice``: axis and value of an option."""
         name, argument = parse_action(action)
         assert argument is not None
         if name == "search":
@@ -179,7 +179,7 @@ def session_of(app: Flask, name: str) -> Session:
 
 
 def same_page(visitor: Visitor, twin: Session) -> None:
-    """The page shows what the env's session shows."""
+    """Assert that the page shows the contents of the env's session."""
     page, state = visitor.page, twin.state
     assert visitor.status == 200, visitor.html
     if state.kind == DONE:

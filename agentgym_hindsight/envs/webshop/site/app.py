@@ -1,9 +1,9 @@
-"""The shop as a web site: pages for people and for agents in a browser, played by the engine of the env.
+"""The shop as a web site for people and for browser agents. It uses the engine of the env.
 
     from agentgym_hindsight.envs.webshop.site.app import create_app
     create_app(data="embedded").run(port=3000)  # or: agh serve webshop
 
-There is no script on any page, and nothing comes from elsewhere: the headers forbid both.
+Pages have no scripts and load nothing from other servers; the headers forbid both.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from werkzeug.routing import BaseConverter
 
 from agentgym_hindsight.envs.webshop.library import Library, open_library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
-from agentgym_hindsight.envs.webshop.records import RULES, Goal
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
-from agentgym_hindsight.envs.webshop.site.places import NowhereError
+from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
+from agentgym_hindsight.envs.webshop.site.addresses import PageNotFoundError
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions
 from agentgym_hindsight.envs.webshop.site.views import Views
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -31,7 +31,7 @@ from agentgym_hindsight.tasks import seeded_int
 __all__ = ["create_app"]
 
 _FIXED = re.compile(r"fixed\w*_(\d{1,9})")
-#: Bytes. A search has at most 1,000 characters; a product's form names its few options.
+#: Bytes. The largest forms are a search of at most 1,000 characters and a product's form with its few options.
 _LARGEST_FORM = 32 * 1024
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -43,7 +43,7 @@ _HEADERS = {
 
 
 class _Rest(BaseConverter):
-    """The rest of an address, whatever it holds: a search may contain slashes, line breaks, nothing at all."""
+    """The rest of an address with any content: a search may contain slashes and line breaks, or be empty."""
 
     regex = r"[\s\S]*?"
     part_isolating = False
@@ -66,11 +66,11 @@ def create_app(
     max_sessions: int = 5000,
     max_age: float = 4 * 3600.0,
 ) -> Flask:
-    """A site over a shop; without one, over the shop that ``data`` to ``shop_seed`` ask for, as for the env.
+    """A site for a shop; if none is given, for the shop of the arguments ``data`` to ``shop_seed``, as in the env.
 
-    A session's goal depends on its name, ``seed`` and ``split`` alone (a plain :class:`Shop` has no splits: any of its
-    goals); ``fixed_12`` plays goal 12 of the shop. ``reveal=False`` keeps the goal and the parts of the reward off the
-    last page, for agents that play in a browser and remember what they saw.
+    The goal of a session depends only on its name, ``seed`` and ``split`` (a plain :class:`Shop` has no splits; all its
+    goals are used). The name ``fixed_12`` plays goal 12 of the shop. ``reveal=False`` hides the goal and the parts of
+    the reward on the last page, for browser agents whose later prompts contain what they saw.
     """
     if shop is None:
         shop = open_library(data, rules=rules, goals=goals, products=products, seed=shop_seed, tag=tag)
@@ -78,7 +78,7 @@ def create_app(
     title = stock.name
     if library is not None:
         rules, title = library.rules, f"{stock.name} ({split})"
-        library.count(split)  # a split without goals is said now, not to the first visitor
+        library.count(split)  # raises for a split without goals now, not at the first request
     if rules not in RULES:
         raise UnknownNameError("rule set", rules, RULES)
     if nouns not in NOUN_RULES:
@@ -88,19 +88,19 @@ def create_app(
     about = f"{len(stock.products):,} products · {title} · {rules} rules"
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=_LARGEST_FORM, MAX_FORM_PARTS=200, ABOUT=about)
-    app.url_map.merge_slashes = False  # "a//b" may be searched for
+    app.url_map.merge_slashes = False  # "a//b" is a possible search
     app.url_map.strict_slashes = False
     app.url_map.converters["rest"] = _Rest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    begin = _beginning(stock, library, rules, split, nouns, seed)
-    sessions = app.extensions["webshop"] = Sessions(begin, limit=max_sessions, max_age=max_age)
+    new_session = _session_factory(stock, library, rules, split, nouns, seed)
+    sessions = app.extensions["webshop"] = Sessions(new_session, limit=max_sessions, max_age=max_age)
     Views(stock, sessions, about, reveal).register(app)
-    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(HTTPException, _error_page)
     app.after_request(_with_headers)
     return app
 
 
-def _beginning(
+def _session_factory(
     shop: Shop, library: Library | None, rules: str, split: str, nouns: str, seed: int
 ) -> Callable[[str], Session]:
     def goal_of(name: str) -> Goal:
@@ -108,7 +108,7 @@ def _beginning(
         if fixed:
             number = int(fixed[1])
             if number >= len(shop.goals):
-                raise NowhereError(f"This shop has goals 0 to {len(shop.goals) - 1}, no goal {number}.")
+                raise PageNotFoundError(f"This shop has goals 0 to {len(shop.goals) - 1}, no goal {number}.")
             return shop.goals[number]
         drawn = seeded_int("webshop-site", seed, name)
         if library is None:
@@ -118,19 +118,19 @@ def _beginning(
     return lambda name: Session(shop, goal_of(name), rules, nouns=nouns, session_id=name)
 
 
-def _refused(error: HTTPException) -> Response:
-    """Every error as a page that says what happened and leads back into the shop."""
+def _error_page(error: HTTPException) -> Response:
+    """An error page with the reason and a link to the shop."""
     code = error.code or 500
     title = HTTPStatus(code).phrase if code in {status.value for status in HTTPStatus} else "Not possible"
     reason = {
         404: "There is no such page.",
-        405: f"This page does not answer {request.method[:20]}.",
-        413: "That was more than a page of this shop ever sends.",
-        500: "Something in the shop broke. That is a fault of ours; the console of the server says more.",
+        405: f"This page does not support {request.method[:20]}.",
+        413: "This form is larger than any form of this shop.",
+        500: "An internal error occurred. The console of the server shows the details.",
     }.get(code, error.description or title)
-    answer = Response(render_template("nowhere.html", title=title, reason=reason, name=None), code)
+    answer = Response(render_template("error.html", title=title, reason=reason, name=None), code)
     for header, value in error.get_headers():
-        if header == "Allow":  # which methods would do
+        if header == "Allow":  # the supported methods
             answer.headers[header] = value
     return answer
 
@@ -138,6 +138,6 @@ def _refused(error: HTTPException) -> Response:
 def _with_headers(response: Response) -> Response:
     for header, value in _HEADERS.items():
         response.headers.setdefault(header, value)
-    # Pages change with the session: a browser's way back must ask again.
+    # Pages change with the session, so the browser must load them again when the user goes back.
     response.headers.setdefault("Cache-Control", "no-store")
     return response

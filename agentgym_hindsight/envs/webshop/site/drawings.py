@@ -1,6 +1,6 @@
-"""What pictures are made of: a drawing for each thing, and the words that ask for it. Drawn for this shop.
+"""The drawings of products, made for this shop, and the words that select them.
 
-A drawing fills a square of 120 by 120; ``{a}`` is the main colour, ``{b}`` its shadow, ``{c}`` its light.
+A drawing fills a square of 120 by 120. ``{a}`` is the main colour, ``{b}`` a darker and ``{c}`` a lighter one.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ _DRAWINGS = """
 <path fill="{c}" d="M60 14q12 16 12 44H48q0-28 12-44z"/>
 """
 
-#: thing → the inside of its picture, with places for three colours.
+#: Thing -> SVG elements with three colour placeholders.
 THINGS: dict[str, str] = {
     name: "".join(lines) for name, *lines in (block.split("\n") for block in _DRAWINGS.strip("= \n").split("\n= "))
 }
 
-# What is said of a thing, in the singular. A word that stands on two lines means the first.
+# Thing: its words, in the singular. A word on several lines belongs to the first.
 _WORDS = """
 shoe: shoe sneaker boot sandal slipper pump loafer heel clog
 lamp: lamp light pendant chandelier lantern sconce candle
@@ -192,13 +192,13 @@ sachet: chip cookie cracker candy nut popcorn snack cereal mix jerky chocolate g
 sachet: flour sugar meal cheese fruit bar
 """
 
-#: word → thing.
+#: Word -> thing.
 THING_OF: dict[str, str] = {
     word: line.partition(":")[0]
     for line in reversed(_WORDS.strip().splitlines())
     for word in line.partition(":")[2].split()
 }
-#: Of a category, where no word tells.
+#: Category -> thing, for products without a known word.
 FALLBACK: dict[str, str] = {
     "fashion": "shirt",
     "electronics": "box",
@@ -206,7 +206,7 @@ FALLBACK: dict[str, str] = {
     "beauty": "bottle",
     "grocery": "sachet",
 }
-#: Hue, lightness and saturation of colours that are chosen; of several that are said, the last.
+#: Hue, lightness and saturation of chosen colours. If a value names several, the last one counts.
 PAINTS: dict[str, tuple[int, int, int]] = {
     "black": (220, 24, 10),
     "white": (220, 95, 20),

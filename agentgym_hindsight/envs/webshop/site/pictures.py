@@ -1,7 +1,7 @@
-"""Pictures of products: small drawings in SVG, made here from words and a seed. Nothing is fetched from anywhere.
+"""Pictures of products: small SVG drawings. Nothing is downloaded.
 
-What is drawn follows from the words of the product; colours follow from its asin, or from the chosen colour where the
-shop knows how to draw it. Products of one kind look alike on purpose: a picture tells no more than the text.
+The drawing depends on the words of the product, its colours on the ASIN or on the chosen colour if that is known.
+Products of one kind look alike on purpose: a picture must not contain more information than the text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.envs.webshop.site.drawings import FALLBACK, PAINTS, THING_OF, THINGS
 from agentgym_hindsight.tasks import seeded_int
 
@@ -35,7 +35,7 @@ def _drawing(thing: str, seed: int, paint: str) -> Markup:
 
 
 def picture(product: Product, color: str = "") -> Markup:
-    """The inside of an ``<svg viewBox="0 0 120 120">``: constants and computed colours, no text of the product."""
+    """The content of an ``<svg viewBox="0 0 120 120">``: constants and computed colours, no text of the product."""
     return _drawing(
         thing_of(product.query, product.title, product.category), seeded_int("picture", product.asin), paint_of(color)
     )
@@ -43,13 +43,13 @@ def picture(product: Product, color: str = "") -> Markup:
 
 @lru_cache(maxsize=4096)
 def thing_of(query: str, title: str, category: str) -> str:
-    """What to draw.
+    """The name of the drawing for a product.
 
     >>> thing_of("women's sandals", "", "fashion"), thing_of("", "Oak Coffee Table", "garden")
     ('shoe', 'table')
     """
     for text in (query, title):
-        # What a thing is comes last: a coffee table is a table.
+        # The last known word names the thing: a coffee table is a table.
         for word in reversed(_WORD.findall(text.lower())):
             thing = THING_OF.get(word) or THING_OF.get(word.removesuffix("s")) or THING_OF.get(word.removesuffix("es"))
             if thing:
@@ -58,13 +58,13 @@ def thing_of(query: str, title: str, category: str) -> str:
 
 
 def paint_of(color: str) -> str:
-    """The colour to draw a chosen colour in, by name; "" where its words are not known.
+    """The name of the drawing colour for a chosen colour; "" if none of its words is known.
 
     >>> paint_of("light grey"), paint_of("multicolor")
     ('grey', '')
     """
-    said = [name for name in PAINTS if name in _WORD.findall(color)]
-    return said[-1] if said else ""
+    named = [name for name in PAINTS if name in _WORD.findall(color)]
+    return named[-1] if named else ""
 
 
 def _hex(hue: float, lightness: float, saturation: float) -> str:

@@ -1,7 +1,7 @@
-"""Who is in the shop: sessions on the server, bounded in number and in age, each with its own lock.
+"""The sessions on the server, bounded in number and age, each with its own lock.
 
-A session is known by its name in the address, as in the original, and by nothing else: no cookie is set. Names handed
-out by the site are random; whoever does not know one cannot reach the session behind it.
+A session is identified only by its name in the address, as in the original; no cookie is set. The site generates random
+names, and a session cannot be reached without its name.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from collections.abc import Callable
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Customer", "Sessions", "is_name", "new_name"]
+__all__ = ["LockedSession", "Sessions", "is_name", "new_name"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LETTERS = string.ascii_lowercase + string.digits
 
 
 def is_name(name: str) -> bool:
-    """Whether a session may be called so. No dots: browsers ask for /favicon.ico, and that is nobody's session."""
+    """Whether a session may have this name. Dots are not allowed, because browsers request /favicon.ico."""
     return _NAME.fullmatch(name) is not None
 
 
 def new_name() -> str:
-    """A name nobody guesses: 80 bits and more."""
+    """A random name with more than 80 bits."""
     return "".join(secrets.choice(_LETTERS) for _ in range(16))
 
 
-class Customer:
-    """One session, and the lock to hold while it is looked at or changed."""
+class LockedSession:
+    """One session with its lock. Hold the lock while you read or change the session."""
 
     __slots__ = ("lock", "session", "used")
 
@@ -44,50 +44,53 @@ class Customer:
 
 
 class Sessions:
-    """At most ``limit`` sessions, none unused for longer than ``max_age`` seconds; the longest unused goes first."""
+    """At most ``limit`` sessions, none unused for more than ``max_age`` seconds; the least recently used goes first."""
 
     def __init__(
         self,
-        begin: Callable[[str], Session],
+        new_session: Callable[[str], Session],
         *,
         limit: int = 5000,
         max_age: float = 4 * 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if limit < 1 or max_age <= 0:
-            raise UsageError(f"Expected room for a session, got limit={limit}, max_age={max_age}; try limit=5000.")
-        self._begin, self._limit, self._max_age, self._clock = begin, limit, max_age, clock
-        self._customers: OrderedDict[str, Customer] = OrderedDict()  # the longest unused first
+            raise UsageError(
+                f"Expected a limit of at least 1 and a positive max_age, got limit={limit}, max_age={max_age}; "
+                "try limit=5000."
+            )
+        self._new_session, self._limit, self._max_age, self._clock = new_session, limit, max_age, clock
+        self._sessions: OrderedDict[str, LockedSession] = OrderedDict()  # the least recently used first
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._customers)
+        return len(self._sessions)
 
-    def find(self, name: str) -> Customer | None:
-        """The session of a name, if it is there and has not expired."""
+    def find(self, name: str) -> LockedSession | None:
+        """The session of a name, or None if there is none or it has expired."""
         with self._lock:
             return self._found(name)
 
-    def enter(self, name: str) -> Customer:
-        """The session of a name; a new one where there is none."""
+    def find_or_create(self, name: str) -> LockedSession:
+        """The session of a name, created if there is none."""
         with self._lock:
-            # Beginning under the lock: two requests at once for a new name must not get two sessions.
-            customer = self._found(name)
-            if customer is None:
-                customer = self._customers[name] = Customer(self._begin(name), self._clock())
-                if len(self._customers) > self._limit:
-                    self._customers.popitem(last=False)
-            return customer
+            # Created under the lock: two concurrent requests for a new name must not create two sessions.
+            found = self._found(name)
+            if found is None:
+                found = self._sessions[name] = LockedSession(self._new_session(name), self._clock())
+                if len(self._sessions) > self._limit:
+                    self._sessions.popitem(last=False)
+            return found
 
-    def _found(self, name: str) -> Customer | None:
+    def _found(self, name: str) -> LockedSession | None:
         now = self._clock()
-        while self._customers:
-            oldest = next(iter(self._customers.values()))
+        while self._sessions:
+            oldest = next(iter(self._sessions.values()))
             if now - oldest.used <= self._max_age:
                 break
-            self._customers.popitem(last=False)
-        customer = self._customers.get(name)
-        if customer is not None:
-            customer.used = now
-            self._customers.move_to_end(name)
-        return customer
+            self._sessions.popitem(last=False)
+        found = self._sessions.get(name)
+        if found is not None:
+            found.used = now
+            self._sessions.move_to_end(name)
+        return found

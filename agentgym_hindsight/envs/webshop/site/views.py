@@ -1,7 +1,7 @@
-"""What answers each route: brings the session to the page of the address, lets the engine act, shows the page.
+"""The handlers of the routes: bring the session to the page of the address, execute the action, show the page.
 
-A form is sent to the address of the page it stands on, with ``search_query`` or ``clickable``; the engine gets it as
-``search[…]`` or ``click[…]``, exactly as an agent's action, and the browser is sent on to the page that follows.
+A form is sent to the address of its own page, with ``search_query`` or ``clickable``. The engine executes it as
+``search[…]`` or ``click[…]``, exactly like an agent's action, and the browser is redirected to the next page.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from agentgym_hindsight.envs.webshop.feedback import explain
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, OPTION, RESULTS, SUB, SUBPAGES, sub_nodes
 from agentgym_hindsight.envs.webshop.session import Session, has_next
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.site.addresses import (
+    LONGEST_QUERY,
+    PageNotFoundError,
+    address,
+    go_to,
+    item_address,
+)
 from agentgym_hindsight.envs.webshop.site.pictures import paint_of, picture
-from agentgym_hindsight.envs.webshop.site.places import LONGEST_QUERY, NowhereError, address, arrive, item_address
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions, is_name, new_name
 
 __all__ = ["Views"]
@@ -31,7 +37,7 @@ _ROUTES = {
     DONE: "/done/<name>/<asin>/<rest:rest>",
 }
 _METHODS = ["GET", "POST"]
-#: What would end the words of an action.
+#: Characters that would end the query of an action.
 _NO_QUERY = str.maketrans("[]\n\r", "    ")
 
 
@@ -42,7 +48,7 @@ class Views:
         self.shop, self.sessions, self.about, self.reveal = shop, sessions, about, reveal
 
     def register(self, app: Flask) -> None:
-        """Add the routes: the original's, and the pictures."""
+        """Add the routes of the original and those of the pictures."""
         app.add_url_rule("/", "home", self.home, methods=_METHODS)
         for route in ("/picture/<asin>.svg", "/picture/<asin>/<color>.svg"):
             app.add_url_rule(route, "product_picture", self.product_picture)
@@ -51,11 +57,11 @@ class Views:
         app.jinja_env.globals.update(about=self.about, picture=picture, longest_query=LONGEST_QUERY)
 
     def home(self) -> Any:
-        """A new session under a name of its own."""
+        """Redirect to a new session with a random name."""
         return redirect(f"/{new_name()}", 303)
 
     def product_picture(self, asin: str, color: str = "") -> Response:
-        """A drawing of a product, in a colour if one is named."""
+        """The drawing of a product, in a colour if one is given."""
         position = self.shop.position.get(asin)
         if position is None or color != paint_of(color):
             raise NotFound
@@ -67,25 +73,25 @@ class Views:
         """Any page of a session."""
         try:
             if not is_name(name):
-                raise NowhereError("There is no such page.")
-            # Only the start page begins a session: its address is all that anybody can know beforehand.
-            customer = self.sessions.enter(name) if kind == INDEX else self.sessions.find(name)
-        except NowhereError as error:
-            return _nowhere(str(error), None)
-        if customer is None:
-            return _nowhere(f"Nobody called {name} is in the shop. Visits end after a while without a click.", None)
-        with customer.lock:
-            # HEAD asks what GET would answer; it must not buy anything.
-            session = customer.session.copy() if request.method == "HEAD" else customer.session
+                raise PageNotFoundError("There is no such page.")
+            # Only the start page creates a session, so that an old address does not create one.
+            found = self.sessions.find_or_create(name) if kind == INDEX else self.sessions.find(name)
+        except PageNotFoundError as error:
+            return _not_found(str(error), None)
+        if found is None:
+            return _not_found(f"There is no session named {name}. Sessions end after some time without a click.", None)
+        with found.lock:
+            # HEAD has the headers of GET, but must not change the session.
+            session = found.session.copy() if request.method == "HEAD" else found.session
             return self._answer(session, name, kind, asin, rest)
 
     def _answer(self, session: Session, name: str, kind: str, asin: str, rest: str) -> Any:
         bought = session.state if session.done and session.strict and kind != INDEX else None
         try:
-            arrive(session, kind, asin, rest)
-        except NowhereError as error:
-            return _nowhere(str(error), address(name, self.shop, session.state))
-        session.seen.clear()  # hindsight needs it, the site does not: it would grow with the session
+            go_to(session, kind, asin, rest)
+        except PageNotFoundError as error:
+            return _not_found(str(error), address(name, self.shop, session.state))
+        session.seen.clear()  # only hindsight needs it, and it would grow with the session
         if bought is not None and session.state != bought:
             session.state = bought  # the purchase is final
             return redirect(address(name, self.shop, bought), 303)
@@ -118,7 +124,7 @@ class Views:
             lines=[node.text for node in sub_nodes(product, state.sub)[1:]] if product and state.kind == SUB else [],
             reveal=self.reveal,
         )
-        # Official texts may hold half a character, which nothing can be encoded from.
+        # Official texts may contain lone surrogates, which cannot be encoded.
         return Response(html.encode("utf-8", "replace"), 400 if notice else 200, mimetype="text/html")
 
 
@@ -127,7 +133,7 @@ def _image(asin: str, color: str) -> str:
 
 
 def _axes(session: Session, name: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each axis with its values, and the address that choosing one leads to."""
+    """Each axis with its values, and the address of the page after each choice."""
     state, shop = session.state, session.shop
     axes = []
     for axis, values in shop.products[state.product].options.items():
@@ -137,7 +143,7 @@ def _axes(session: Session, name: str) -> list[tuple[str, list[tuple[str, str]]]
 
 
 def _act(session: Session) -> str:
-    """Do what the form says; what was wrong with it, or nothing."""
+    """Execute the form's action; return the error message for the user, or ""."""
     form = request.form
     if "search_query" in form:
         query = form["search_query"].translate(_NO_QUERY).strip()
@@ -147,19 +153,19 @@ def _act(session: Session) -> str:
             return f"Please search with at most {LONGEST_QUERY} characters; these were {len(query)}."
         return _do(session, f"search[{query}]")
     if session.state.kind == ITEM:
-        # The choice travels with whichever button is pressed.
+        # Every button of the form also sends the marked options.
         for axis, values in session.shop.products[session.state.product].options.items():
             value = form.get(axis, "")
             if value in values and dict(session.state.options).get(axis) != value:
                 notice = _do(session, f"click[{_clickable(session, axis, value)}]")
-                if notice or session.state.kind != ITEM:  # under official rules an option may be named like a button
+                if notice or session.state.kind != ITEM:  # under official rules an option can have a button's name
                     return notice
     name = form.get("clickable", "")
     return _do(session, f"click[{name}]") if name else ""
 
 
 def _clickable(session: Session, axis: str, value: str) -> str:
-    """What the engine calls an option."""
+    """The engine's name of an option."""
     for name, target in session.targets.items():
         if (target.role, target.axis, target.value) == (OPTION, axis, value):
             return name
@@ -173,5 +179,5 @@ def _do(session: Session, action: str) -> str:
     return reason.text if reason is not None else "That cannot be done here."
 
 
-def _nowhere(reason: str, back: str | None) -> Response:
-    return Response(render_template("nowhere.html", title="Not found", reason=reason, back=back, name=None), 404)
+def _not_found(reason: str, back: str | None) -> Response:
+    return Response(render_template("error.html", title="Not found", reason=reason, back=back, name=None), 404)

@@ -1,9 +1,9 @@
-"""A large catalogue on disk: products are read when somebody looks at them, and no process holds them all.
+"""The products of a large catalogue on disk, read when needed.
 
-Every record is packed by itself (zlib, with a dictionary made of the first ones) and read from the file, not mapped:
-the pages stay in the system's cache, which all processes share and none is charged for. Offsets, asins and the columns
-of the hidden searches are mapped. Prices are no part of the records: drawn from a seed, or taken from a recording, they
-are put in when a product is read, so that one store serves every seed.
+Every record is compressed separately (zlib, with a dictionary from the first records) and read from the file, not
+mapped: the pages stay in the page cache, which all processes share and which counts for none of them. Offsets, ASINs
+and the columns of the hidden searches are mapped. Records have no prices: these are drawn from a seed or taken from a
+recording when a product is read, so that one store serves every seed.
 """
 
 from __future__ import annotations
@@ -22,41 +22,42 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from agentgym_hindsight.envs.webshop.folders import check_written, written
+from agentgym_hindsight.envs.webshop.cache_folders import check_files, file_checksums
 from agentgym_hindsight.envs.webshop.loading import drawn_price
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["LAYOUT", "ProductStore", "write_products"]
 
-#: Changes with the format and with the rules by which records become products.
+#: Version of the format and of the rules that turn records into products.
 LAYOUT = "products-1"
 _HEADER, _RECORDS, _DICTIONARY, _VALUES = "products.json", "records.bin", "dictionary.bin", "values.json"
-_WINDOW = 1 << 15  # bytes that zlib looks back
-_KEPT = 2048  # unpacked products a process keeps
+_WINDOW = 1 << 15  # bytes of the zlib window
+_CACHE_SIZE = 2048  # products
 _COLUMNS = ("category", "query")
-_UTF8 = ("utf-8", "surrogatepass")  # what a file escapes as \ud800 is kept as it is
-_SEEKING = Lock()
+_UTF8 = ("utf-8", "surrogatepass")  # files may contain lone surrogates as \ud800
+_SEEK_LOCK = Lock()
 
 
 class ProductStore(Sequence[Product]):
-    """The products of a folder that :func:`write_products` filled. Raises one of ``UNUSABLE`` where it is not whole.
+    """The products in a folder that :func:`write_products` filled.
 
-    ``prices`` are recorded ones, by asin; without them ranges are drawn from ``seed``.
+    Raises one of ``cache_folders.UNUSABLE`` if the folder is absent or damaged. ``prices`` are recorded prices, by
+    ASIN; without them a price is drawn from its range by ``seed``.
     """
 
     def __init__(self, place: Path, *, prices: Mapping[str, float] | None = None, seed: int = 0) -> None:
         header = json.loads((place / _HEADER).read_text(encoding="utf-8"))
-        check_written(place, header["files"])
+        check_files(place, header["files"])
         self.place, self.prices, self.seed = place, prices, seed
         self.fingerprint: str = header["fingerprint"]
         self._starts = _mapped(place / "starts.npy")
         self._dictionary = (place / _DICTIONARY).read_bytes()
-        # Read by position, never by seeking: threads and forked workers share this file.
+        # Read with pread, never by seeking: threads and forked workers share the file position.
         self._file = os.open(place / _RECORDS, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self.position: Mapping[str, int] = _Positions(_mapped(place / "asins.npy"), _mapped(place / "order.npy"))
-        self._product = lru_cache(_KEPT)(self._read)
+        self._product = lru_cache(_CACHE_SIZE)(self._read)
         if prices is not None:
             missing = next((asin for asin in self.position if asin not in prices), None)
             if missing is not None:
@@ -73,11 +74,11 @@ class ProductStore(Sequence[Product]):
     @overload
     def __getitem__(self, key: slice) -> tuple[Product, ...]: ...
     def __getitem__(self, key: int | slice) -> Product | tuple[Product, ...]:
-        places = range(len(self))[key]  # as of any sequence: from the end too, IndexError past it
+        places = range(len(self))[key]  # handles negative positions, slices and IndexError
         return self._product(places) if isinstance(places, int) else tuple(map(self._product, places))
 
     def __iter__(self) -> Iterator[Product]:
-        return map(self._read, range(len(self)))  # a walk over everything must not push out what is in use
+        return map(self._read, range(len(self)))  # without the cache: a full pass would evict the products in use
 
     def __repr__(self) -> str:
         return f"ProductStore({len(self)} products)"
@@ -92,12 +93,12 @@ class ProductStore(Sequence[Product]):
 
     @cached_property
     def key(self) -> str:
-        """What the products are, prices included: equal keys, equal products."""
+        """A hash that identifies the products and their prices."""
         prices = "" if self.prices is None else repr(sorted(self.prices.items()))
         return content_hash(LAYOUT, self.fingerprint, str(self.seed), prices)
 
-    def having(self, column: str, value: str) -> tuple[int, ...]:
-        """Positions of the products with this category or query, without reading a product."""
+    def positions_with(self, column: str, value: str) -> tuple[int, ...]:
+        """Positions of the products with this value of ``category`` or ``query``, without reading products."""
         values: list[str] = self._values[column]
         if value not in values:
             return ()
@@ -115,11 +116,11 @@ class ProductStore(Sequence[Product]):
             data = _bytes_at(self._file, start, end - start)
             fields = json.loads(zlib.decompressobj(zdict=self._dictionary).decompress(data).decode(*_UTF8))
         except (zlib.error, ValueError) as error:
-            with suppress(OSError):  # without its header the next start builds it anew
+            with suppress(OSError):  # without a header, the next start builds the folder again
                 (self.place / _HEADER).unlink()
             raise DamagedDataError(
                 f"Expected product {position} of {self.place} as it was written, got {error!r:.80}; "
-                "try starting again: the folder will be built anew."
+                "try starting again: the folder will be rebuilt."
             ) from error
         return self._made(fields)
 
@@ -146,7 +147,7 @@ class ProductStore(Sequence[Product]):
 
 
 def write_products(folder: Path, fingerprint: str, products: Iterable[Product]) -> int:
-    """Fill an empty folder with products, one after the other; returns how many there were."""
+    """Write products into an empty folder, one after another, and return their number."""
     starts, asins = array("q", [0]), []
     columns = {name: array("i") for name in _COLUMNS}
     values: dict[str, dict[str, int]] = {name: {} for name in _COLUMNS}
@@ -181,20 +182,20 @@ def write_products(folder: Path, fingerprint: str, products: Iterable[Product]) 
     for name in _COLUMNS:
         np.save(folder / f"{name}.npy", np.frombuffer(columns[name], dtype=np.int32))
     (folder / _VALUES).write_text(json.dumps({name: list(found) for name, found in values.items()}), encoding="utf-8")
-    header = {"layout": LAYOUT, "fingerprint": fingerprint, "files": written(folder)}
+    header = {"layout": LAYOUT, "fingerprint": fingerprint, "files": file_checksums(folder)}
     (folder / _HEADER).write_text(json.dumps(header), encoding="utf-8")
     return len(asins)
 
 
 class _Positions(Mapping[str, int]):
-    """asin -> position, by halving a sorted array that is mapped."""
+    """ASIN -> position, by binary search in a mapped, sorted array."""
 
     def __init__(self, asins: NDArray[np.bytes_], order: NDArray[np.int32]) -> None:
         self._asins, self._order = asins, order
 
     def __getitem__(self, asin: str) -> int:
         name = asin.encode(*_UTF8)
-        # Longer keys would make numpy widen a copy of the whole array; zeros at the end do not count there.
+        # numpy would copy the whole array to compare it with a longer key, and it ignores zero bytes at the end.
         if len(name) <= self._asins.itemsize and not name.endswith(b"\0"):
             place = int(np.searchsorted(self._asins, np.array(name, dtype=self._asins.dtype)))
             if place < len(self._asins) and self._asins[place] == name:
@@ -209,7 +210,7 @@ class _Positions(Mapping[str, int]):
 
 
 def _record(product: Product) -> bytes:
-    fields = [*product[:10], list(product.options.items()), *product[12:]]  # all but the price
+    fields = [*product[:10], list(product.options.items()), *product[12:]]  # without the price
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(*_UTF8)
 
 
@@ -219,7 +220,7 @@ def _packer(folder: Path, records: list[bytes]) -> Any:
     ready = zlib.compressobj(6, zdict=dictionary)
 
     def pack(record: bytes) -> bytes:
-        packing = ready.copy()  # much cheaper than taking in the dictionary for every record
+        packing = ready.copy()  # much faster than setting the dictionary for every record
         return packing.compress(record) + packing.flush()
 
     return pack
@@ -228,13 +229,13 @@ def _packer(folder: Path, records: list[bytes]) -> Any:
 def _bytes_at(file: int, start: int, size: int) -> bytes:
     if hasattr(os, "pread"):
         return os.pread(file, size, start)
-    with _SEEKING:  # Windows, where nothing is forked
+    with _SEEK_LOCK:  # Windows, where no process is forked
         os.lseek(file, start, os.SEEK_SET)
         return os.read(file, size)
 
 
 def _mapped(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, mmap_mode="r"))  # a plain array over the map: indexing it is much faster
+    return np.asarray(np.load(path, mmap_mode="r"))  # indexing a plain array is much faster than a memmap
 
 
 def _opened(place: Path, prices: Mapping[str, float] | None, seed: int) -> ProductStore:

@@ -1,4 +1,4 @@
-"""The site as people start it: ``agh serve webshop`` in a process of its own, on a free port of this machine."""
+"""The site in its own process, started by ``agh serve webshop`` on a free local port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADDRESS = re.compile(r"http://([\d.]+):(\d+)/")
 
 
 class Server(NamedTuple):
-    """Where it listens, and its process."""
+    """The address and the process of a server."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ class Server(NamedTuple):
         return f"http://{self.host}:{self.port}"
 
     def memory(self) -> float:
-        """MB in use; 0 where the system does not tell."""
+        """Resident memory in MB; 0 if it is unknown."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         except OSError:
@@ -45,7 +45,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def served(*arguments: str) -> Iterator[Server]:
-    """A server until the end of the block; closed as by Ctrl-C, which it has to survive cleanly."""
+    """A server until the end of the block. It is stopped like by Ctrl-C and must exit cleanly."""
     command = [sys.executable, "-m", "agentgym_hindsight", "serve", "webshop", "--port", "0", *arguments]
     home = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "150"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=home)
@@ -72,7 +72,7 @@ def served(*arguments: str) -> Iterator[Server]:
 
 
 def fetcher(server: Server, times: list[float] | None = None) -> Fetch:
-    """Requests over the network, one connection each; ``times`` collects how long they took, in seconds."""
+    """Send requests over the network, one connection each. ``times`` collects their durations in seconds."""
 
     def fetch(method: str, path: str, form: dict[str, str] | None) -> Answer:
         start = time.perf_counter()

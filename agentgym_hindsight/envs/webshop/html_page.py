@@ -1,13 +1,13 @@
-"""A page as HTML: complete, readable without styles or scripts, with the original's element ids and classes.
+"""A page as complete HTML without styles and scripts, with the original's element ids and classes.
 
-Made only for the observation mode ``html``; the site has its own templates over the same session.
+Used only by the observation mode ``html``; the web site has its own templates.
 """
 
 from __future__ import annotations
 
 from html import escape
 
-from agentgym_hindsight.envs.webshop.observe import nodes_of, options_json, url_of
+from agentgym_hindsight.envs.webshop.page_contents import nodes_of, options_json, url_of
 from agentgym_hindsight.envs.webshop.pages import BUTTON, DONE, INDEX, ITEM, LINK, OPTION, RESULTS, SUB, Node
 from agentgym_hindsight.envs.webshop.session import Session
 
@@ -18,7 +18,7 @@ _FOOT = "</main>\n</body>\n</html>\n"
 
 
 def page_html(session: Session) -> str:
-    """The page a session stands on."""
+    """The page that a session is on."""
     body = _done(session) if session.state.kind == DONE else _page(session)
     return f"{_HEAD}{body}{_FOOT}"
 
@@ -42,7 +42,7 @@ def _page(session: Session) -> str:
         parts += _item(session, nodes)
     elif state.kind == SUB:
         parts += [
-            _button(node) if node.role == BUTTON else f'<p class="product-info">{_(node)}</p>\n' for node in nodes
+            _button(node) if node.role == BUTTON else f'<p class="product-info">{_esc(node)}</p>\n' for node in nodes
         ]
     return "".join(parts)
 
@@ -53,13 +53,15 @@ def _results(nodes: list[Node]) -> list[str]:
         if node.role == BUTTON:
             parts.append(_button(node))
         elif node.role == LINK:
-            parts.append(f'<h4 class="product-asin"><a class="product-link" href="#{_(node)}">{_(node)}</a></h4>\n')
+            parts.append(
+                f'<h4 class="product-asin"><a class="product-link" href="#{_esc(node)}">{_esc(node)}</a></h4>\n'
+            )
             in_card = 1
         elif in_card:
-            parts.append(f'<h5 class="{"product-price" if in_card == 2 else "product-title"}">{_(node)}</h5>\n')
+            parts.append(f'<h5 class="{"product-price" if in_card == 2 else "product-title"}">{_esc(node)}</h5>\n')
             in_card = 0 if in_card == 2 else 2
         else:
-            parts.append(f"<h3>{_(node)}</h3>\n")
+            parts.append(f"<h3>{_esc(node)}</h3>\n")
     return parts
 
 
@@ -75,22 +77,24 @@ def _item(session: Session, nodes: list[Node]) -> list[str]:
             checked = " checked" if (node.axis, node.value) in chosen else ""
             parts.append(
                 f'<input type="radio" id="radio_{number}" name="{escape(node.axis)}" value="{escape(node.value)}" '
-                f'data-url="{address}"{checked}><label for="radio_{number}">{_(node)}</label>\n'
+                f'data-url="{address}"{checked}><label for="radio_{number}">{_esc(node)}</label>\n'
             )
         elif node.text in (product.title, f"Price: {product.price_tag}", "Rating: N.A."):
             parts.append(
-                f'<h2 class="product-title">{_(node)}</h2>\n' if node.text == product.title else f"<h4>{_(node)}</h4>\n"
+                f'<h2 class="product-title">{_esc(node)}</h2>\n'
+                if node.text == product.title
+                else f"<h4>{_esc(node)}</h4>\n"
             )
         else:
-            parts.append(f"<h4>{_(node)}</h4>\n")
+            parts.append(f"<h4>{_esc(node)}</h4>\n")
     return parts
 
 
 def _done(session: Session) -> str:
     state = session.state
-    assert state.parts is not None  # a session is done by a purchase alone
+    assert state.parts is not None  # only a purchase leads to this page
     asin = escape(session.shop.products[state.product].asin)
-    # The original's places for the goal stay empty: an agent reads them.
+    # The elements for the goal stay empty, because an agent reads this page.
     return (
         '<div id="thankyou"><h1>Thank you for shopping with us!</h1></div>\n'
         f'<div id="stats"><h3>Purchased</h3><p>asin: <span id="asin">{asin}</span></p>'
@@ -104,9 +108,9 @@ def _done(session: Session) -> str:
 def _button(node: Node) -> str:
     return (
         '<form method="post"><button type="submit" class="btn" name="clickable" '
-        f'value="{escape(node.text.lower())}">{_(node)}</button></form>\n'
+        f'value="{escape(node.text.lower())}">{_esc(node)}</button></form>\n'
     )
 
 
-def _(node: Node) -> str:
+def _esc(node: Node) -> str:
     return escape(node.text, quote=False)

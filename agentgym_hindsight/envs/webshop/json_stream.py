@@ -1,6 +1,6 @@
-"""Reading a JSON file record by record, so that a file of any size needs no more memory than its largest record.
+"""Read a JSON file, plain or gzip, record by record, with the memory of its largest record.
 
-The official files are one array or one object each, of up to 1.2 million records and several gigabytes. Plain or gzip.
+Each official file is one array or one object with up to 1.2 million records and several gigabytes.
 """
 
 from __future__ import annotations
@@ -18,29 +18,34 @@ from typing import Any, BinaryIO, cast
 
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
-__all__ = ["JsonFile", "estimated_records"]
+__all__ = ["JsonFile", "estimated_records", "is_gzip"]
 
 _CHUNK = 1 << 20
-_LONGEST = 1 << 26  # characters of one record: more than that is a missing quote, not a product
-_SAMPLED = 200  # records that an estimate is made from
-_NEAR = 16  # an error this close to what was read so far may be that more is to come: "\\u12", "-Infin"
+_LONGEST = 1 << 26  # characters of one record; a longer one is the result of a missing quote
+_SAMPLED = 200  # records that an estimate is based on
+_NEAR = 16  # an error this close to the end of the buffer may be an incomplete token: "\\u12", "-Infin"
 _BLANK = re.compile(r"[ \t\n\r]*")
-_ANEW = "it is cut off or not the file it is named for; try downloading it anew."
+_CURE = "it is cut off or has other content than its name says; try downloading it again."
 _KINDS = {"[": "a list", "{": "an object", '"': "a text"}
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file starts with the magic number of gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 class JsonFile:
-    """One file; iterate over :meth:`items` of an array or :meth:`pairs` of an object, once, inside ``with``."""
+    """One JSON file. Inside ``with``, iterate once over the :meth:`items` of an array or :meth:`pairs` of an object."""
 
     def __init__(self, path: Path, *, chunk: int = _CHUNK) -> None:
         if not path.is_file():
-            raise MissingDataError(f"Expected a file at {path}, found none; {_ANEW}")
+            raise MissingDataError(f"Expected a file at {path}, found none; {_CURE}")
         self.path, self.record, self.key = path, 0, ""
         self._size = path.stat().st_size
+        packed = is_gzip(path)
         self._raw = cast(BinaryIO, path.open("rb"))
-        packed = self._raw.read(2) == b"\x1f\x8b"
-        self._raw.seek(0)
-        # newline="": what a file has between its records is blank either way, and inside of them escaped
+        # newline="": line breaks between records are blanks in any form, and inside of records they are escaped
         plain = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
         self._file = TextIOWrapper(plain, encoding="utf-8", newline="")
         self._scan = json.JSONDecoder().raw_decode
@@ -56,12 +61,12 @@ class JsonFile:
 
     @property
     def share(self) -> float:
-        """About how much of the file the records so far take up, from 0 to 1."""
+        """The approximate share of the file that the records so far take, from 0 to 1."""
         held = self._gone + len(self._text)
         return min(1.0, self._raw.tell() / self._size * (self.consumed / held)) if held else 0.0
 
-    def items(self, cure: str = _ANEW) -> Iterator[Any]:
-        """The records of an array. ``cure``: what to try where the file holds something else."""
+    def items(self, cure: str = _CURE) -> Iterator[Any]:
+        """The records of an array. ``cure``: the advice of the error if the file is no array."""
         self._open("[", "a list", cure)
         if self._sign() == "]":
             self._at += 1
@@ -73,8 +78,8 @@ class JsonFile:
                     break
         self._close()
 
-    def pairs(self, cure: str = _ANEW) -> Iterator[tuple[str, Any]]:
-        """Keys and records of an object, in their order; a key that comes twice comes twice."""
+    def pairs(self, cure: str = _CURE) -> Iterator[tuple[str, Any]]:
+        """The keys and records of an object, in order; repeated keys are repeated."""
         self._open("{", "an object", cure)
         if self._sign() == "}":
             self._at += 1
@@ -94,7 +99,7 @@ class JsonFile:
 
     @property
     def consumed(self) -> int:
-        """Characters read so far, up to the end of the last record."""
+        """Number of characters up to the end of the last record."""
         return self._gone + self._at
 
     def _open(self, sign: str, kind: str, cure: str) -> None:
@@ -105,7 +110,7 @@ class JsonFile:
         self._at += 1
 
     def _between(self, end: str) -> bool:
-        """Whether the last record was passed; else stands before the next one."""
+        """Read the separator after a record; true if it ends the array or object."""
         sign = self._sign()
         if sign not in (",", end) or not sign:
             raise self._wrong(f"',' or '{end}' after a record")
@@ -117,7 +122,7 @@ class JsonFile:
             raise self._wrong("the end of the file")
 
     def _sign(self) -> str:
-        """The next character that is not blank, where the reader then stands; "" at the end of the file."""
+        """Move to the next character that is not blank and return it; "" at the end of the file."""
         while True:
             match = _BLANK.match(self._text, self._at)
             self._at = match.end() if match else self._at
@@ -137,15 +142,15 @@ class JsonFile:
                     continue
                 raise self._broken(error.msg, self._gone + error.pos, self._ended and cut) from error
             except RecursionError as error:
-                raise self._broken("lists within lists without end", self.consumed, False) from error
+                raise self._broken("too deeply nested", self.consumed, False) from error
             taken = end - self._at
             if end >= len(self._text) - 2 and self._more():  # "12" may be the start of "123", "1.5" or "1e-5"
                 continue
-            self._at += taken  # reading on moved the text, even where nothing came
+            self._at += taken  # _more() moves the buffer, even at the end of the file
             return value
 
     def _more(self) -> bool:
-        """Reads on, at least as much as is held unread, so that a long record is not scanned again and again."""
+        """Read on, at least as much as is unread in the buffer, so that long records are not scanned quadratically."""
         if self._ended:
             return False
         rest = self._text[self._at :]
@@ -153,7 +158,7 @@ class JsonFile:
             found = self._file.read(max(self._chunk, len(rest)))
         except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
             raise DamagedDataError(
-                f"Expected JSON in {self.path}, got {error!r:.200} in or after {self._where()}: {_ANEW}"
+                f"Expected JSON in {self.path}, got {error!r:.200} in or after {self._where()}: {_CURE}"
             ) from error
         self._gone += self._at
         self._text, self._at, self._ended = rest + found, 0, not found
@@ -169,12 +174,12 @@ class JsonFile:
     def _broken(self, why: str, place: int, cut: bool) -> DamagedDataError:
         what = "the file ends in or after" if cut else "an error in or after"
         return DamagedDataError(
-            f"Expected JSON in {self.path}, got: {what} {self._where()}, character {place} ({why}): {_ANEW}"
+            f"Expected JSON in {self.path}, got: {what} {self._where()}, character {place} ({why}): {_CURE}"
         )
 
 
 def estimated_records(path: Path) -> int:
-    """About how many records an array has, from its size and its first records; 0 where that cannot be told."""
+    """The approximate number of records of an array, from its size and first records; 0 if the file is unreadable."""
     try:
         with JsonFile(path, chunk=1 << 16) as file:
             for _ in file.items():
@@ -182,4 +187,4 @@ def estimated_records(path: Path) -> int:
                     return int(file.record / max(file.share, 1e-9))
             return file.record
     except (DamagedDataError, MissingDataError):
-        return 0  # who reads it all says what is wrong
+        return 0  # reading the whole file raises the error

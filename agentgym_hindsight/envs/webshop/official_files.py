@@ -1,4 +1,4 @@
-"""Finding and reading the official files in a folder: which belong together, and what is wrong with one.
+"""Find and read the official files in a folder.
 
 The names are the official ones with any tag (``items_shuffle.json``, ``items_shuffle_1000.json``), plain or ``.gz``.
 """
@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.envs.webshop import store
+from agentgym_hindsight.envs.webshop import index_store
+from agentgym_hindsight.envs.webshop.json_stream import estimated_records, is_gzip
 from agentgym_hindsight.envs.webshop.loading import Annotation, load_annotations, load_products
-from agentgym_hindsight.envs.webshop.records import Product
-from agentgym_hindsight.envs.webshop.stocking import open_products
-from agentgym_hindsight.envs.webshop.stream import estimated_records
+from agentgym_hindsight.envs.webshop.product_import import open_products
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
 from agentgym_hindsight.tasks import content_hash
 
@@ -30,7 +30,7 @@ _CURE = "try the official data folder (setup.sh of princeton-nlp/WebShop fills i
 
 
 class CatalogueFiles(NamedTuple):
-    """The files that belong together. ``human`` is None where there is none."""
+    """The files of one catalogue. ``human`` is None if there is no such file."""
 
     tag: str  # "1000", or "" for the full catalogue
     items: Path
@@ -39,7 +39,7 @@ class CatalogueFiles(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when one of the files does, without reading them."""
+        """A hash of names, sizes and times of the files. It changes with the files and does not read them."""
         paths = [path for path in self[1:] if isinstance(path, Path)]
         return content_hash(*(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths))
 
@@ -53,12 +53,12 @@ class Catalogue(NamedTuple):
 
 
 def find_catalogue(folder: str | os.PathLike[str], tag: str | None = None) -> CatalogueFiles:
-    """The files of a folder that belong together; of several the one the original opens, the 1,000 products."""
+    """The files of the catalogue in a folder; of several, the 1,000 products, as in the original."""
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise MissingDataError(f"Expected a folder with the official WebShop files at {root}, found none; {_CURE}")
     found: dict[str, dict[str, Path]] = {_ITEMS: {}, _ATTRIBUTES: {}, _HUMAN: {}}
-    for path in sorted(root.iterdir(), reverse=True):  # of x.json and x.json.gz the plain one is kept
+    for path in sorted(root.iterdir(), reverse=True):  # reversed, so that x.json replaces x.json.gz
         match = _NAME.fullmatch(path.name)
         if match and path.is_file():
             found[match[1]][match[2] or ""] = path
@@ -68,7 +68,7 @@ def find_catalogue(folder: str | os.PathLike[str], tag: str | None = None) -> Ca
             there = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
             raise MissingDataError(f"Expected {name}*.json or .json.gz in {root}, found {there}; {_CURE}")
     if tag is None and len(items) == len(attributes) == 1:
-        # However the two are tagged: whether they fit is seen when they are read.
+        # With any tags: reading them checks that they belong together.
         own = next(iter(items))
         told = human.get(own) or human.get("") or next(iter(human.values()), None)
         return CatalogueFiles(own, items[own], next(iter(attributes.values())), told)
@@ -94,13 +94,13 @@ def read_catalogue(
     prices: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Catalogue:
-    """The catalogue of a folder that holds official files. ``prices`` are recorded ones, by asin.
+    """The catalogue of a folder with official files. ``prices`` are recorded prices, by ASIN.
 
-    From about :data:`store.KEPT_FROM` products on they are kept on disk and read when they are looked at.
+    From about ``index_store.MIN_STORED_PRODUCTS`` products on, the products are kept on disk and read when needed.
     """
     files = find_catalogue(folder, tag)
     products: Sequence[Product]
-    if estimated_records(files.items) >= store.KEPT_FROM:
+    if estimated_records(files.items) >= index_store.MIN_STORED_PRODUCTS:
         products = open_products(files.items, files.attributes, prices=prices, seed=seed)
     else:
         products = load_products(
@@ -116,15 +116,13 @@ def read_catalogue(
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The JSON of a file, plain or gzip; what is wrong with it in one sentence."""
+    """The JSON of a file, plain or gzip. Errors name the file and the cause."""
     path = Path(path)
     if not path.is_file():
         raise MissingDataError(f"Expected a file at {path}, found none; {_CURE}")
-    cure = "it is cut off or not the file it is named for; try downloading it anew."
+    cure = "it is cut off or has other content than its name says; try downloading it again."
     try:
-        with path.open("rb") as head:
-            packed = head.read(2) == b"\x1f\x8b"
-        if packed:
+        if is_gzip(path):
             with gzip.open(path, "rt", encoding="utf-8") as text:
                 return json.load(text)
         return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A tiny shop of made-up products, in the official schema, for the tests."""
+"""A tiny shop of invented products, in the official schema, for the tests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from agentgym_hindsight.envs.webshop.goals import synthetic_goals
 from agentgym_hindsight.envs.webshop.loading import load_products
-from agentgym_hindsight.envs.webshop.records import Goal, Product
 from agentgym_hindsight.envs.webshop.search import build_index
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 
 
 def item(asin: str, name: str, **changes: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def item(asin: str, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def values(*names: str) -> list[dict[str, Any]]:
-    """Values of one axis, as the official files list them."""
+    """The values of one axis, in the schema of the official files."""
     return [{"value": name, "is_selected": False} for name in names]
 
 
@@ -72,14 +72,14 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
-def stall() -> Shop:
+def tiny_shop() -> Shop:
     """The shop with its nine synthetic goals."""
     products = load_products(ITEMS, ATTRIBUTES)
-    return Shop(products, build_index(products), synthetic_goals(products), name="stall")
+    return Shop(products, build_index(products), synthetic_goals(products), name="tiny_shop")
 
 
 def goal_for(product: Product, **changes: Any) -> Goal:
-    """A goal that wants this product and nothing special."""
+    """A goal for this product without attributes and options."""
     wanted = Goal(
         asin=product.asin,
         instruction="Find me a mug",

@@ -1,6 +1,6 @@
-"""What a large catalogue's goals are and which of them can be reached: worked out once, then read from the cache.
+"""The goals of a large catalogue and their reachability: computed once, then read from the cache.
 
-Both look at thousands of products, more than a start has time for. Small catalogues are worked out every time.
+Both read thousands of products, which is too slow for every start. For small catalogues nothing is cached.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from collections.abc import Callable, Mapping, Sequence
 from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.envs.webshop.goals import human_goals
 from agentgym_hindsight.envs.webshop.loading import Annotation
-from agentgym_hindsight.envs.webshop.products import ProductStore
-from agentgym_hindsight.envs.webshop.records import Goal, Product
+from agentgym_hindsight.envs.webshop.product_store import ProductStore
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["kept_flags", "kept_human_goals"]
+__all__ = ["cached_flags", "cached_human_goals"]
 
-#: Changes with the rules by which annotations become goals.
+#: Version of the rules that turn annotations into goals.
 _GOALS = "goals-1"
 
 
-def kept_human_goals(
+def cached_human_goals(
     products: Sequence[Product], annotations: Mapping[str, Sequence[Annotation]], seed: int = 0
 ) -> tuple[Goal, ...]:
-    """:func:`goals.human_goals`, which looks at the annotated products alone where the catalogue is on disk."""
+    """The result of :func:`goals.human_goals`; for a catalogue on disk, only the annotated products are read."""
     if not isinstance(products, ProductStore):
         return human_goals(products, annotations, seed)
     key = content_hash(_GOALS, products.key, str(seed), repr(list(annotations.items())))
 
     def build() -> list[list[str]]:
         places = sorted(products.position[asin] for asin in annotations if asin in products.position)
-        asked = [products[place] for place in places]
-        return [[json.dumps(goal)] for goal in human_goals(asked, annotations, seed)]
+        annotated = [products[place] for place in places]
+        return [[json.dumps(goal)] for goal in human_goals(annotated, annotations, seed)]
 
     return tuple(_goal(json.loads(row[0])) for row in cached_rows(f"webshop-goals-{key}", key, build))
 
 
-def kept_flags(shop: Shop, what: str, build: Callable[[], Sequence[bool]]) -> Sequence[bool]:
-    """One flag a goal. ``what`` names the question and the version of its rules."""
+def cached_flags(shop: Shop, what: str, build: Callable[[], Sequence[bool]]) -> Sequence[bool]:
+    """One flag per goal. ``what`` names the flag and the version of its rules."""
     if not isinstance(shop.products, ProductStore):
         return build()
     key = content_hash(what, shop.products.key, repr(shop.goals))

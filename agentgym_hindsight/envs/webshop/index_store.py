@@ -1,7 +1,8 @@
-"""An index on disk, built once for given data and memory-mapped by every process that searches it.
+"""A search index on disk, built once per data set and memory-mapped by every process.
 
-Its folder's name is made of the data's fingerprint and the versions of analyzer and layout: other data or rules make
-another index. All processes of a machine share the pages they read; how it comes into place is in ``folders.py``.
+The folder name is a hash of the fingerprint of the data and the versions of analyzer and layout, so that other data or
+rules get another index. All processes of a machine share the mapped pages. See ``cache_folders.py`` for how concurrent
+processes build it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from rich.progress import Progress
 from agentgym_hindsight.envs.manifests import cache_folder
 from agentgym_hindsight.envs.webshop.analyzer import ANALYZER
 from agentgym_hindsight.envs.webshop.bm25 import Bm25, best_factors
-from agentgym_hindsight.envs.webshop.folders import UNUSABLE, build_whole, check_written, written
-from agentgym_hindsight.envs.webshop.postings import Gatherer, Postings
-from agentgym_hindsight.envs.webshop.records import Product
+from agentgym_hindsight.envs.webshop.cache_folders import UNUSABLE, build_folder, check_files, file_checksums
+from agentgym_hindsight.envs.webshop.postings import Postings, PostingsBuilder
 from agentgym_hindsight.envs.webshop.search import Bm25Engine, build_index, document_text, id_ranks, index_texts
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DataError
 
 __all__ = ["Documents", "files_fingerprint", "index_folder", "index_for", "open_index"]
@@ -40,15 +41,15 @@ __all__ = ["Documents", "files_fingerprint", "index_folder", "index_for", "open_
 _LAYOUT = "postings-1"
 _ARRAYS = ("starts", "docs", "codes", "pairs", "best", "ties", "ends")
 
-#: Products from which on an index is kept: building one over fewer takes less than a second or two.
-KEPT_FROM = 20_000
+#: The smallest catalogue whose index is stored. Building a smaller one takes less than two seconds.
+MIN_STORED_PRODUCTS = 20_000
 
-#: Gives the (id, text) of every document, in catalogue order; called only where the index has to be built.
+#: Gives the (id, text) of every document, in catalogue order. Called only if the index has to be built.
 Documents = Callable[[], Iterable[tuple[str, str]]]
 
 
 def files_fingerprint(*paths: str | os.PathLike[str]) -> str:
-    """A hash of the files' contents. Names do not count: the same data elsewhere is the same data."""
+    """A hash of the contents of files, independent of their names."""
     digest = blake2b(digest_size=16)
     for path in paths:
         digest.update(Path(path).stat().st_size.to_bytes(8, "little"))
@@ -59,18 +60,18 @@ def files_fingerprint(*paths: str | os.PathLike[str]) -> str:
 
 
 def index_for(products: Sequence[Product], fingerprint: str | None = None, *, progress: bool = True) -> Bm25Engine:
-    """The index over a catalogue that is already loaded: in memory where it is small, else kept and shared.
+    """The index over a loaded catalogue: in memory if the catalogue is small, otherwise stored and shared.
 
     Without a ``fingerprint`` the texts are hashed, which takes some seconds for a million products.
     """
-    if len(products) < KEPT_FROM:
+    if len(products) < MIN_STORED_PRODUCTS:
         return build_index(products)
 
     def documents() -> Iterable[tuple[str, str]]:
         return ((product.asin, document_text(product)) for product in products)
 
     if fingerprint is None:
-        fingerprint = getattr(products, "fingerprint", None)  # products on disk know what they were made from
+        fingerprint = getattr(products, "fingerprint", None)  # of a ProductStore
     if fingerprint is None:
         digest = blake2b(digest_size=16)
         for asin, text in documents():
@@ -80,7 +81,7 @@ def index_for(products: Sequence[Product], fingerprint: str | None = None, *, pr
 
 
 def index_folder(fingerprint: str) -> Path:
-    """Where the index over the data of this fingerprint is, or will be."""
+    """The folder of the index for a fingerprint, which may not exist yet."""
     key = blake2b(f"{fingerprint}\n{ANALYZER}\n{_LAYOUT}".encode(), digest_size=12).hexdigest()
     return cache_folder() / "webshop-index" / key
 
@@ -88,23 +89,23 @@ def index_folder(fingerprint: str) -> Path:
 def open_index(
     fingerprint: str, documents: Documents, *, total: int | None = None, progress: bool = True
 ) -> Bm25Engine:
-    """The index over these documents: mapped where it is kept, built (with a progress bar) where it is not.
+    """The index over these documents: mapped if it is stored, otherwise built with a progress bar.
 
-    ``fingerprint`` says what the documents are, ``total`` how many, for the bar. An index that is damaged is built
-    anew. Where the cache folder cannot be written the index is built in memory, with a warning.
+    ``fingerprint`` identifies the documents; ``total`` is their number, for the progress bar. A damaged index is built
+    again. If the cache folder cannot be written, the index is built in memory, with a warning.
     """
     place = index_folder(fingerprint)
-    with suppress(*UNUSABLE):  # absent or damaged: either way it is made anew
+    with suppress(*UNUSABLE):  # absent or damaged: build it
         return _opened(place)
     try:
-        build_whole(place, lambda aside: _write(aside, documents, total, progress), _opened)
+        build_folder(place, lambda aside: _write(aside, documents, total, progress), _opened)
         return _opened(place)
     except DataError:
-        raise  # of the documents, not of the cache: a missing file is an OSError as well
+        raise  # from the documents, not the cache; MissingDataError is an OSError as well
     except OSError as error:
         warnings.warn(
-            f"Expected to keep the search index in {place}, but: {error}. It is built in memory, by this process and "
-            "for it alone; free space there or set AGENTGYM_HINDSIGHT_CACHE to a folder that can be written.",
+            f"Expected to store the search index in {place}, got {error}. It is built in memory, for this process "
+            "only; try freeing space there, or set AGENTGYM_HINDSIGHT_CACHE to a writable folder.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -126,16 +127,16 @@ def _write(folder: Path, documents: Documents, total: int | None, progress: bool
         return _allocated(folder / f"{name}.npy", size, dtype)
 
     with Progress(console=Console(file=sys.stderr), transient=True, disable=not progress) as bar:
-        gatherer = Gatherer(runs)
+        builder = PostingsBuilder(runs)
         names: list[str] = []
         reading = bar.add_task("Building the search index (once): reading", total=total)
         for number, text in enumerate(_with_ids(documents(), names), 1):
-            gatherer.add(text)
+            builder.add(text)
             if number % 1000 == 0:
                 bar.update(reading, completed=number)
         bar.update(reading, total=len(names), completed=len(names))
         merging = bar.add_task("Building the search index (once): merging", total=1.0)
-        terms, postings = gatherer.finish(allocate, lambda share: bar.update(merging, completed=share))
+        terms, postings = builder.finish(allocate, lambda share: bar.update(merging, completed=share))
     shutil.rmtree(runs)
     blobs = [term.encode("utf-8", "surrogatepass") for term in terms]
     (folder / "terms.bin").write_bytes(b"".join(blobs))
@@ -149,31 +150,31 @@ def _write(folder: Path, documents: Documents, total: int | None, progress: bool
         "documents": postings.documents,
         "lengths_sum": postings.lengths_sum,
         "filled": postings.filled,
-        "files": written(folder),
+        "files": file_checksums(folder),
     }
     (folder / "index.json").write_text(json.dumps(header), encoding="utf-8")
 
 
 def _allocated(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    if not size:  # nothing can be mapped to an empty file
+    if not size:  # an empty file cannot be mapped
         np.save(path, np.empty(0, dtype))
         return np.empty(0, dtype)
     values: NDArray[Any] = open_memmap(path, mode="w+", dtype=dtype, shape=(size,))
     if hasattr(os, "posix_fallocate"):
-        # A full disk is an error here; once mapped it would be a signal that ends the process.
+        # A full disk raises an error here; a write to the mapping would kill the process by a signal.
         try:
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
-            # Some file systems cannot reserve: there the risk stays.
+            # Some file systems cannot reserve space; the risk remains there.
     return values
 
 
 def _opened(place: Path) -> Bm25Engine:
     header = json.loads((place / "index.json").read_text(encoding="utf-8"))
-    check_written(place, header["files"])
+    check_files(place, header["files"])
     arrays = {name: _mapped(place / f"{name}.npy") for name in _ARRAYS}
     postings = Postings(
         documents=int(header["documents"]),
@@ -190,13 +191,13 @@ def _opened(place: Path) -> Bm25Engine:
 
 def _mapped(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(np.load(path, mmap_mode="r"))  # a plain array over the map: slicing it is much faster
+        return np.asarray(np.load(path, mmap_mode="r"))  # slicing a plain array is much faster than a memmap
     except ValueError:
-        return np.asarray(np.load(path))  # an empty one cannot be mapped; a broken one fails here as well
+        return np.asarray(np.load(path))  # an empty array cannot be mapped; a broken file raises here as well
 
 
 class _Vocabulary:
-    """Sorted terms in one mapped file, searched by halving: no dictionary of a million strings in every process."""
+    """Sorted terms in one mapped file with binary search, instead of a dict of a million strings per process."""
 
     def __init__(self, path: Path, ends: NDArray[np.int64]) -> None:
         with open(path, "rb") as file:

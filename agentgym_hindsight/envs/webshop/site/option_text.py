@@ -1,6 +1,6 @@
-"""Chosen options as an address spells them: JSON, or a Python dict of strings as the original writes it.
+"""Chosen options in an address: JSON, or a Python dict of strings as in the original.
 
-Read by a small reader of its own: an address comes from anybody, and needs neither ``literal_eval`` nor its warnings.
+Addresses are untrusted input, so they are read by a small parser instead of ``literal_eval``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 __all__ = ["LONGEST", "read_options", "read_strings", "write_options"]
 
-#: Characters. The most options of an official product are a tenth of it.
+#: Maximal number of characters: ten times that of the official product with the most options.
 LONGEST = 4000
 
 _STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -22,12 +22,12 @@ _SIGNS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def write_options(options: Iterable[tuple[str, str]]) -> str:
-    """The text an address holds."""
+    """The text of options in an address."""
     return json.dumps(dict(options), ensure_ascii=False)
 
 
 def read_options(text: str) -> dict[str, str] | None:
-    """Axis -> value; None where the text is no dict of strings.
+    """Axis -> value; None if the text is no dict of strings.
 
     >>> read_options('{"color": "red", "size": "8"}'), read_options("{'color': 'men\\\\'s'}"), read_options("{open()}")
     ({'color': 'red', 'size': '8'}, {'color': "men's"}, None)
@@ -37,7 +37,7 @@ def read_options(text: str) -> dict[str, str] | None:
 
 
 def read_strings(text: str) -> list[str] | None:
-    """A Python or JSON list of strings; None where the text is none.
+    """A Python or JSON list of strings; None if the text is no such list.
 
     >>> read_strings("['red', 'shoes']"), read_strings("red+shoes")
     (['red', 'shoes'], None)
@@ -61,12 +61,12 @@ def _all(pattern: re.Pattern[str], text: str, start: str, end: str) -> list[tupl
 
 
 def _string(quoted: str) -> str:
-    text = _ESCAPE.sub(_meant, quoted[1:-1])
-    # JSON writes what lies beyond the first 65,536 characters as two halves.
+    text = _ESCAPE.sub(_unescape, quoted[1:-1])
+    # JSON writes characters beyond U+FFFF as two surrogates.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _meant(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     short, long, byte, sign = match.groups()
     if sign is not None:
         return _SIGNS.get(sign, sign)

@@ -1,4 +1,4 @@
-"""Products on disk: the same shop as in memory, built once, mended when damaged."""
+"""Products on disk: the same shop as in memory, built once, rebuilt when damaged."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ import gymnasium as gym
 import pytest
 
 from agentgym_hindsight.envs.manifests import cache_folder
-from agentgym_hindsight.envs.webshop import library, stocking, store
+from agentgym_hindsight.envs.webshop import index_store, library, product_import
 from agentgym_hindsight.envs.webshop.catalogue import write_official_files
-from agentgym_hindsight.envs.webshop.files import read_catalogue
+from agentgym_hindsight.envs.webshop.json_stream import JsonFile
 from agentgym_hindsight.envs.webshop.library import Library, open_library
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
+from agentgym_hindsight.envs.webshop.official_files import read_catalogue
 from agentgym_hindsight.envs.webshop.oracle import plan
-from agentgym_hindsight.envs.webshop.products import ProductStore
+from agentgym_hindsight.envs.webshop.product_store import ProductStore
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import DamagedDataError, UnknownNameError
-from tests.envs.webshop.stall import ATTRIBUTES, ITEMS, item
+from tests.envs.webshop.tiny_shop import ATTRIBUTES, ITEMS, item
 
-COUNT = 2000
+COUNT = 400
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +42,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for kept in (library._stocked, library._library, library._shop):
-        kept.cache_clear()
+    for cached in (library._stock, library._library, library._shop):
+        cached.cache_clear()
 
 
-def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def store_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store even small catalogues on disk."""
     forget()
-    monkeypatch.setattr(store, "KEPT_FROM", 20)
+    monkeypatch.setattr(index_store, "MIN_STORED_PRODUCTS", 20)
 
 
 def small(folder: Path, items: Any = ITEMS, attributes: Any = ATTRIBUTES) -> Path:
@@ -64,7 +66,7 @@ def the_store(folder: Path, **choices: Any) -> ProductStore:
 
 
 def played(found: Library, split: str, every: int) -> list[Any]:
-    """What some goals look like, on every page of the oracle's way and on some strays."""
+    """Outcomes and pages of some goals, along the oracle's actions and a detour."""
     seen: list[Any] = []
     for index in range(0, found.count(split), every):
         task = found.task(split, index)
@@ -81,20 +83,21 @@ def played(found: Library, split: str, every: int) -> list[Any]:
 @pytest.mark.parametrize("goals", ["human", "synthetic"])
 def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPatch, rules: str, goals: str) -> None:
     choices: dict[str, Any] = {"data": official, "rules": rules, "goals": goals, "seed": 4}
+    split = "test" if rules == "official" else "train"  # in official order, the first 500 goals are for testing
     plain = open_library(**choices)
     assert isinstance(plain.shop.products, tuple)
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     kept = open_library(**choices)
     assert isinstance(kept.shop.products, ProductStore)
     assert (kept.shop.goals, kept.ids, kept._places) == (plain.shop.goals, plain.ids, plain._places)
-    every = max(1, plain.count("train") // 20)
-    assert played(kept, "train", every) == played(plain, "train", every)
+    every = max(1, plain.count(split) // 20)
+    assert played(kept, split, every) == played(plain, split, every)
     queries = [goal.instruction for goal in plain.shop.goals[:200]] + ["<c> garden", "<c> none", "<r>", "<a> x", "<c>"]
     queries += [f"<q> {goal.query}" for goal in plain.shop.goals[:5]]
     for query in queries:
         assert kept.shop.search(query, debug=True) == plain.shop.search(query, debug=True)
-    forget()  # another start: goals and what can be reached come from the cache
-    monkeypatch.setattr("agentgym_hindsight.envs.webshop.kept.human_goals", None)
+    forget()  # another start: goals and their reachability come from the cache
+    monkeypatch.setattr("agentgym_hindsight.envs.webshop.cached_goals.human_goals", None)
     monkeypatch.setattr(library, "_reachable", None)
     again = open_library(**choices)
     assert (again.shop.goals, again._places) == (plain.shop.goals, plain._places)
@@ -102,11 +105,11 @@ def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_sequence_of_products(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read_catalogue(official, seed=3).products
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     kept = the_store(official, seed=3)
     assert len(kept) == COUNT
     assert tuple(kept) == plain
-    assert (kept[5], kept[-1], kept[3:9:2], kept[::-500]) == (plain[5], plain[-1], plain[3:9:2], plain[::-500])
+    assert (kept[5], kept[-1], kept[3:9:2], kept[::-70]) == (plain[5], plain[-1], plain[3:9:2], plain[::-70])
     assert kept[5] is kept[5]
     with pytest.raises(IndexError):
         kept[COUNT]
@@ -115,12 +118,12 @@ def test_a_sequence_of_products(official: Path, monkeypatch: pytest.MonkeyPatch)
     for absent in ("", "B0", "B0ZZZZZZZZ", "B0ZZZZZZZZZZZZZ", f"{plain[0].asin}\0", "É"):
         assert absent not in kept.position
     assert tuple(pickle.loads(pickle.dumps(kept))) == plain
-    assert "2000 products" in repr(kept)
+    assert f"{COUNT} products" in repr(kept)
 
 
 def test_seeds_and_recorded_prices_share_one_store(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prices = {product.asin: 5.0 for product in read_catalogue(official).products}
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     stores = [the_store(official), the_store(official, seed=1), the_store(official, prices=prices)]
     assert len({kept.place for kept in stores}) == 1
     assert len({kept.key for kept in stores}) == 3
@@ -130,20 +133,22 @@ def test_seeds_and_recorded_prices_share_one_store(official: Path, monkeypatch: 
         the_store(official, prices=prices)
 
 
-def test_built_once_and_found_by_content(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    on_disk(monkeypatch)
+def test_the_store_is_built_once_and_found_by_content(
+    official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store_on_disk(monkeypatch)
     the_store(official)
-    monkeypatch.setattr(stocking, "_write", None)
+    monkeypatch.setattr(product_import, "_write", None)
     kept = the_store(official)
     moved = tmp_path / "elsewhere"
     shutil.copytree(official, moved)
     assert the_store(moved).place == kept.place
-    monkeypatch.setattr(stocking, "files_fingerprint", None)
-    assert the_store(official).fingerprint == kept.fingerprint  # not even read again
+    monkeypatch.setattr(product_import, "files_fingerprint", None)
+    assert the_store(official).fingerprint == kept.fingerprint  # the files are not even read again
 
 
-def test_changed_files_make_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    on_disk(monkeypatch)
+def test_changed_files_get_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store_on_disk(monkeypatch)
     first = the_store(small(tmp_path / "shop"))
     second = the_store(small(tmp_path / "shop", [*ITEMS, item("T000000999", "New")]))
     assert (len(first), len(second)) == (len(ITEMS), len(ITEMS) + 1)
@@ -151,8 +156,8 @@ def test_changed_files_make_another_store(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 @pytest.mark.parametrize("name", ["records.bin", "starts.npy", "asins.npy", "dictionary.bin", "products.json"])
 @pytest.mark.parametrize("how", ["cut", "changed", "gone"])
-def test_a_damaged_store_is_built_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, how: str) -> None:
-    on_disk(monkeypatch)
+def test_a_damaged_store_is_rebuilt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, how: str) -> None:
+    store_on_disk(monkeypatch)
     folder = small(tmp_path / "shop")
     kept = the_store(folder)
     whole = tuple(kept)
@@ -165,8 +170,8 @@ def test_a_damaged_store_is_built_anew(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert tuple(the_store(folder)) == whole
 
 
-def test_damage_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    on_disk(monkeypatch)
+def test_damage_while_the_store_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store_on_disk(monkeypatch)
     folder = small(tmp_path / "shop")
     kept = the_store(folder)
     with (kept.place / "records.bin").open("r+b") as file:
@@ -177,7 +182,7 @@ def test_damage_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_a_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path / "file"))
     with pytest.warns(RuntimeWarning, match="held in memory"):
@@ -195,7 +200,7 @@ def test_odd_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = small(tmp_path / "shop", [*odd, *ITEMS])
     plain = read_catalogue(folder).products
     assert isinstance(plain, tuple)
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     kept = the_store(folder)
     assert tuple(kept) == plain
     assert kept.position["É1"] == 0
@@ -208,31 +213,32 @@ def test_odd_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ([*ITEMS, item("X", "x", pricing="dear")], ATTRIBUTES, rf"record {len(ITEMS)} \(X\).*price"),
         (ITEMS, [1], r"an object in .*items_ins_v2\.json.*got a list; try the items_ins_v2"),
         (ITEMS, {"T000000001": 3}, "record T000000001"),
-        (ITEMS, {"Z": {}}, "not one asin in common"),
+        (ITEMS, {"Z": {}}, "no common ASIN"),
         ([item("nan", "x")] * 30, {}, "none that can be used"),
     ],
 )
 def test_wrong_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, items: Any, attributes: Any, said: str) -> None:
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     with pytest.raises(DamagedDataError, match=said):
         read_catalogue(small(tmp_path / "shop", items, attributes))
-    assert [path.name for path in (cache_folder() / "webshop-products").iterdir()] == []  # nothing half built stays
+    assert [path.name for path in (cache_folder() / "webshop-products").iterdir()] == []  # no incomplete folder is left
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_truncated_file(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, packed: bool) -> None:
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
+    monkeypatch.setitem(JsonFile.__init__.__kwdefaults__, "chunk", 1 << 14)  # smaller than the file
     items = (official / "items_shuffle.json").read_bytes()
     name = "items_shuffle.json.gz" if packed else "items_shuffle.json"
     cut = gzip.compress(items)[:-9999] if packed else items[:-9999]
     (tmp_path / name).write_bytes(cut)
     shutil.copy(official / "items_ins_v2.json", tmp_path)
-    with pytest.raises(DamagedDataError, match=r"items_shuffle\.json.*record 1\d\d\d \(after 'B0\w{8}'\).*cut off"):
+    with pytest.raises(DamagedDataError, match=r"items_shuffle\.json.*record 3\d\d \(after 'B0\w{8}'\).*cut off"):
         read_catalogue(tmp_path)
 
 
 def test_an_env_on_disk(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_disk(monkeypatch)
+    store_on_disk(monkeypatch)
     env: Any = gym.make("WebShop-Hindsight-v0", data=str(official), goals="human", split="test", expert=True)
     env.reset(seed=1)
     won = False

@@ -1,4 +1,4 @@
-"""A product and a goal, as plain immutable data: where the loader, the generator, the engine and the reward meet."""
+"""The data types of the shop, products and goals, and the names of its rule sets and splits."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple, Protocol
 
 __all__ = ["NO_CAP", "RULES", "SPLITS", "Goal", "Product", "SearchEngine"]
 
-#: The two rule sets. Every result names the one it was played by.
+#: The two rule sets. Every result names its rule set.
 RULES: tuple[str, ...] = ("strict", "official")
-#: The original's names are test, eval and train.
+#: The names of the original.
 SPLITS: tuple[str, ...] = ("train", "eval", "test")
-#: The cap of a goal that names no price.
+#: The cap of a goal without a price.
 NO_CAP = 1_000_000.0
 
 
 class Product(NamedTuple):
-    """One product as the original holds it after loading (not as its file has it)."""
+    """One product in the form that the original has after loading, not in the form of its file."""
 
     asin: str
     title: str
@@ -26,9 +26,9 @@ class Product(NamedTuple):
     category: str  # "fashion"
     query: str
     product_category: str  # "Clothing › Women › …"
-    prices: tuple[float, ...]  # as listed: one, or the ends of a range; (100.0,) where the file gives none
+    prices: tuple[float, ...]  # one listed price, or the ends of a range; (100.0,) if the file has none
     price_tag: str  # "$12.5", "$3.78 to $11.38"
-    price: float  # what buying costs: the listed price, or one drawn from the range
+    price: float  # of a purchase: the listed price, or one drawn from the range
     options: Mapping[str, tuple[str, ...]]  # axis -> values, lower-cased, in the file's order
     image: str = ""
     instruction: str = ""  # of the synthetic goals
@@ -36,19 +36,19 @@ class Product(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What the agent is asked to buy. Everything but the instruction is hidden from it."""
+    """The purchase that the agent should make. Only the instruction is visible to the agent."""
 
     asin: str
     instruction: str
     attributes: tuple[str, ...]
-    options: tuple[tuple[str, str], ...]  # (axis, value); axis "" where the goal names values only (human goals)
+    options: tuple[tuple[str, str], ...]  # (axis, value); the axis is "" in human goals, which have only values
     price_cap: float
     category: str
     query: str
     title: str
     product_category: str
     weight: float = 1.0
-    human: bool = False  # human goals hold a list of values, synthetic ones a dict: the official rules treat them apart
+    human: bool = False  # the official rules distinguish human goals (a list of values) from synthetic ones (a dict)
 
 
 class SearchEngine(Protocol):

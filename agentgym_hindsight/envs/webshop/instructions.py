@@ -1,4 +1,4 @@
-"""How people ask for a product of the embedded shop: the synthetic instruction, and sentences as people write them."""
+"""Instructions of the embedded shop: the synthetic one, and sentences like those that people write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPENINGS = words(
 
 
 def instruction_of(query: str, properties: Sequence[Property]) -> str:
-    """The synthetic instruction: what it is, then what it comes with, then what it is for."""
+    """The synthetic instruction: properties before the noun, the query, then "with …" and "for …"."""
     groups = {
         relation: ", ".join(p.attribute for p in properties if p.relation == relation)
         for relation in ("is", "with", "for")
@@ -29,7 +29,7 @@ def instruction_of(query: str, properties: Sequence[Property]) -> str:
 
 
 def human_request(rng: Draws, noun: str, properties: Sequence[Property], options: Sequence[tuple[str, str]]) -> str:
-    """One sentence or two that name the properties and the options, each time put differently."""
+    """One or two sentences that name the properties and the options, in varied wording."""
     said: dict[str, list[str]] = {"is": [], "with": [], "for": []}
     for spoken in properties:
         said[spoken.relation].append(spoken.text)

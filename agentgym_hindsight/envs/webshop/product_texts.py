@@ -1,4 +1,4 @@
-"""How the embedded shop writes about its goods: titles, bullets and descriptions, from sentences of our own."""
+"""Titles, bullets and descriptions of the products of the embedded shop, from sentences written for it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _EXTRAS = words(
     "Winter Warm|Compact Build|"
     "Professional Quality|Girls Boys Teens|Our Best Seller|Limited Run|Ships Flat|Twin Set|Sample Size|Starter Choice"
 )
-#: Names of series and motifs: what sets two titles apart that mean the same thing.
+#: Names of series and motifs. They distinguish titles of otherwise equal products.
 _THEMES = words(
     "Aurora|Harvest|Meadow|Harbor|Canyon|Willow|Juniper|Orchard|Lantern|Compass|Pebble|Summit|Prairie|"
     "Lagoon|Ember|Comet|"
@@ -111,13 +111,13 @@ _THEMES = words(
 
 
 def maker_of(rng: Draws) -> str:
-    """An invented name, too long to be that of a company by chance: two or three syllables and an ending."""
+    """An invented maker: two or three syllables and an ending, long enough not to match a real company by chance."""
     name = "".join(rng.pick(_SYLLABLES) for _ in range(2 + rng.below(2))) + rng.pick(_ENDINGS)
     return name.upper() if rng.chance(0.4) else name.capitalize()
 
 
 def title_of(rng: Draws, maker: str, nouns: Sequence[str], properties: Sequence[Property], tail: Sequence[str]) -> str:
-    """Like a seller's title: maker, noun, then whatever might be searched for, up to a drawn length."""
+    """A title in the style of sellers: maker, noun, then search words up to a drawn length."""
     length = rng.weighted(((7, 10), (11, 18), (15, 18), (18, 16), (21, 14), (24, 12), (28, 10), (33, 2)))
     heads = [p for p in properties if p.relation == "is"]
     first = [heads.pop(0).text.title()] if heads and rng.chance(0.5) else []
@@ -148,9 +148,9 @@ def _code(rng: Draws) -> str:
 def bullets_of(
     rng: Draws, noun: str, topics: Sequence[str], early: Sequence[Property], late: Sequence[Property]
 ) -> list[str]:
-    """One to eight points. The first, which alone is searched, may speak of an early property, the others of late."""
+    """One to eight bullets. Only the first is indexed: it may name an ``early`` property, the others ``late`` ones."""
     count = rng.weighted(((1, 10), (3, 6), (4, 10), (5, 54), (6, 8), (7, 8), (8, 2)))
-    terse = rng.chance(0.3)  # clothes are often described by a word or two a point
+    terse = rng.chance(0.3)  # bullets of one or two words, as clothes often have
     points = []
     first = rng.pick(early) if early and rng.chance(0.5) else None
     for place in range(count):
@@ -167,7 +167,7 @@ def bullets_of(
 
 
 def description_of(rng: Draws, title: str, noun: str, topics: Sequence[str], properties: Sequence[Property]) -> str:
-    """Empty for three products in ten, as in the official catalogue."""
+    """A description; empty for 30 % of the products, as in the official catalogue."""
     if rng.chance(0.3):
         return ""
     if rng.chance(0.08):

@@ -1,6 +1,6 @@
-"""Official files of a large catalogue -> products on disk: read once, record by record, and kept in the cache folder.
+"""Import the official files of a large catalogue into a product store in the cache folder, once, record by record.
 
-Where they are kept depends on what the two files hold, not on how they are called or where they lie.
+The folder of the store depends on the contents of the two files, not on their names or location.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agentgym_hindsight.envs.manifests import cache_folder, cached_rows
-from agentgym_hindsight.envs.webshop.folders import UNUSABLE, build_whole
+from agentgym_hindsight.envs.webshop.cache_folders import UNUSABLE, build_folder
+from agentgym_hindsight.envs.webshop.index_store import files_fingerprint
+from agentgym_hindsight.envs.webshop.json_stream import JsonFile
 from agentgym_hindsight.envs.webshop.loading import check_products, checked_attributes, iter_products
-from agentgym_hindsight.envs.webshop.products import LAYOUT, ProductStore, write_products
-from agentgym_hindsight.envs.webshop.records import Product
-from agentgym_hindsight.envs.webshop.store import files_fingerprint
-from agentgym_hindsight.envs.webshop.stream import JsonFile
+from agentgym_hindsight.envs.webshop.product_store import LAYOUT, ProductStore, write_products
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DataError
 
 __all__ = ["content_fingerprint", "open_products", "products_folder"]
@@ -45,26 +45,25 @@ def open_products(
     seed: int = 0,
     progress: bool = True,
 ) -> Sequence[Product]:
-    """The products of two official files: from the store where they are kept, which is built where they are not.
+    """The products of two official files, from their store, which is built if it is absent or damaged.
 
-    A store that is damaged is built anew. Where the cache folder cannot be written the products are held in memory,
-    with a warning.
+    If the cache folder cannot be written, the products are kept in memory, with a warning.
     """
     fingerprint = content_fingerprint(items, attributes)
     place = products_folder(fingerprint)
-    whole = False
-    with suppress(*UNUSABLE):  # absent or damaged: either way it is made anew
-        whole = len(ProductStore(place)) > 0
+    usable = False
+    with suppress(*UNUSABLE):  # absent or damaged: build it
+        usable = len(ProductStore(place)) > 0
     try:
-        if not whole:
-            build_whole(place, lambda aside: _write(aside, fingerprint, items, attributes, progress), ProductStore)
+        if not usable:
+            build_folder(place, lambda aside: _write(aside, fingerprint, items, attributes, progress), ProductStore)
         return ProductStore(place, prices=prices, seed=seed)
     except DataError:
-        raise  # of the official files, not of the cache: a missing file is an OSError as well
+        raise  # from the official files, not the cache; MissingDataError is an OSError as well
     except OSError as error:
         warnings.warn(
-            f"Expected to keep the products in {place}, but: {error}. They are held in memory, by this process and for "
-            "it alone; free space there or set AGENTGYM_HINDSIGHT_CACHE to a folder that can be written.",
+            f"Expected to store the products in {place}, got {error}. They are held in memory, for this process only; "
+            "try freeing space there, or set AGENTGYM_HINDSIGHT_CACHE to a writable folder.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -73,13 +72,13 @@ def open_products(
 
 
 def products_folder(fingerprint: str) -> Path:
-    """Where the products of files of this fingerprint are kept, or will be."""
+    """The folder of the store for a fingerprint, which may not exist yet."""
     key = blake2b(f"{fingerprint}\n{LAYOUT}".encode(), digest_size=12).hexdigest()
     return cache_folder() / "webshop-products" / key
 
 
 def content_fingerprint(*paths: Path) -> str:
-    """The hash of the files' contents; read anew only where size or time of one has changed since the last time."""
+    """A hash of the contents of the files. They are read again only if the size or time of one has changed."""
     state = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths]
     name = blake2b("\n".join(str(path.resolve()) for path in paths).encode("utf-8", "surrogateescape"), digest_size=12)
     rows = cached_rows(
@@ -106,11 +105,12 @@ def _products(
     console = Console(file=sys.stderr)
     with Progress(console=console, transient=True, disable=not progress) as bar, _Spool(folder) as known:
         with JsonFile(attributes) as file:
-            for asin, record in _shown(bar, "Reading attributes (once)", file, file.pairs(_ATTRIBUTES_CURE)):
+            for asin, record in _with_progress(bar, "Reading attributes (once)", file, file.pairs(_ATTRIBUTES_CURE)):
                 known.add(asin, checked_attributes({asin: record}, str(attributes))[asin])
         count = met = 0
         with JsonFile(items) as file:
-            records = _named(file, _shown(bar, "Keeping the products (once)", file, file.items(_ITEMS_CURE)))
+            shown = _with_progress(bar, "Storing the products (once)", file, file.items(_ITEMS_CURE))
+            records = _with_keys(file, shown)
             for product in iter_products(records, known.get, prices=prices, seed=seed, source=str(items)):
                 count += 1
                 met += product.asin in known
@@ -118,14 +118,14 @@ def _products(
         check_products(count, not len(known) or met > 0, str(items), str(attributes))
 
 
-def _named(file: JsonFile, records: Iterable[Any]) -> Iterator[Any]:
-    """So that an error names the last product that could be read."""
+def _with_keys(file: JsonFile, records: Iterable[Any]) -> Iterator[Any]:
+    """Set the key of the file to the ASIN of each record, so that an error names the last readable product."""
     for record in records:
         file.key = str(record.get("asin", "")) if isinstance(record, dict) else ""
         yield record
 
 
-def _shown(bar: Progress, what: str, file: JsonFile, records: Iterable[Any]) -> Iterator[Any]:
+def _with_progress(bar: Progress, what: str, file: JsonFile, records: Iterable[Any]) -> Iterator[Any]:
     task = bar.add_task(what, total=1.0)
     for number, record in enumerate(records):
         yield record
@@ -135,7 +135,7 @@ def _shown(bar: Progress, what: str, file: JsonFile, records: Iterable[Any]) -> 
 
 
 class _Spool:
-    """Records by asin in a file: the attributes come first and in an order of their own."""
+    """Records by ASIN in a temporary file: the attributes are read before the items, in another order."""
 
     def __init__(self, folder: Path) -> None:
         self._file: BinaryIO = (folder / "attributes").open("w+b")
@@ -155,12 +155,12 @@ class _Spool:
         return asin in self._places
 
     def add(self, asin: str, record: Any) -> None:
-        """Keep a record; of two under one asin the later one counts, as in a parsed file."""
+        """Add a record. The last of several records of one ASIN counts, as in a parsed file."""
         self._places[asin] = self._end
         self._end += self._file.write(json.dumps(record).encode() + b"\n")
 
     def get(self, asin: str) -> Mapping[str, Any]:
-        """The record of an asin, {} where there is none."""
+        """The record of an ASIN; {} if there is none."""
         place = self._places.get(asin)
         if place is None:
             return {}

@@ -1,8 +1,7 @@
-"""From the pages somebody asked the original's site for to the actions that lead there.
+"""Derive actions from the logs of the original's web site, which list the requested pages.
 
-A log has one JSON object a line: ``page`` (index, search_results, item_page, item_sub_page, done), ``url``, ``goal``,
-and ``content`` with keywords, page, asin and options as far as the page has them. Which sub page it was is in the url
-alone.
+A log has one JSON object per line: ``page`` (index, search_results, item_page, item_sub_page, done), ``url``, ``goal``,
+and ``content`` with those of keywords, page, asin and options that the page has. Only the ``url`` names the sub page.
 """
 
 from __future__ import annotations
@@ -15,29 +14,29 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from agentgym_hindsight.envs.webshop.goals import goal_ids, recorded_goal
+from agentgym_hindsight.envs.webshop.goals import goal_ids, goal_of
 from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.observe import observe
 from agentgym_hindsight.envs.webshop.pages import INDEX, ITEM, LINK, OPTION, SUB
-from agentgym_hindsight.envs.webshop.records import Goal
-from agentgym_hindsight.envs.webshop.session import Session, parse_action
+from agentgym_hindsight.envs.webshop.session import Session, admissible_actions, parse_action
+from agentgym_hindsight.envs.webshop.shop_types import Goal
 from agentgym_hindsight.errors import UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
-__all__ = ["Stuck", "Visit", "replayed", "visits_of"]
+__all__ = ["Stop", "Visit", "replayed", "visit_of"]
 
 _PAGES = ("index", "search_results", "item_page", "item_sub_page", "done")
 _CAP = re.compile(r",? and price lower than [\d.]+ dollars")
-_FAR = 20  # pages of results: five hold everything a search finds
+_MAX_PAGE = 20  # of results; a search fills at most five
 
 
 class Visit(NamedTuple):
-    """One line of a log."""
+    """One line of a log: a requested page."""
 
     page: str
     session: str
     query: str = ""
-    number: int = 1  # of the page of results
+    number: int = 1  # of the results page
     asin: str = ""
     sub: str = ""
     options: tuple[tuple[str, str], ...] = ()
@@ -45,15 +44,15 @@ class Visit(NamedTuple):
     reward: float | None = None
 
 
-class Stuck(NamedTuple):
-    """Which visit no action leads to, and why."""
+class Stop(NamedTuple):
+    """The position of the first visit that no action leads to, and the reason."""
 
-    place: int
+    position: int
     why: str
 
 
-def visits_of(record: object) -> Visit:
-    """A line of a log. Raises ``ValueError`` where it is none; what only the url tells is taken from there."""
+def visit_of(record: object) -> Visit:
+    """The visit of a parsed line, from ``content`` and the url. Raises ``ValueError`` if it is no line of a log."""
     if not isinstance(record, dict) or record.get("page") not in _PAGES:
         got = record.get("page") if isinstance(record, dict) else record
         raise ValueError(f"got page {got!r:.60}, known are {', '.join(_PAGES)}")
@@ -87,25 +86,25 @@ def visits_of(record: object) -> Visit:
     return visit
 
 
-def replayed(visits: Sequence[Visit], library: Library, mode: str = "text") -> tuple[Trajectory, Stuck | None]:
-    """The visits of one session as a trajectory, and where it could not go on."""
-    told = next((visit.goal for visit in visits if visit.goal is not None), None)
+def replayed(visits: Sequence[Visit], library: Library, mode: str = "text") -> tuple[Trajectory, Stop | None]:
+    """The visits of one session as a trajectory, and where the replay had to stop, if it did."""
+    recorded_goal = next((visit.goal for visit in visits if visit.goal is not None), None)
     try:
-        goal, task_id, split = _goal(told, library)
+        goal, task_id, split = _goal(recorded_goal, library)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Trajectory(task_id=""), Stuck(0, f"no goal that can be read ({error!r:.80})")
+        return Trajectory(task_id=""), Stop(0, f"no goal that can be read ({error!r:.80})")
     session = Session(library.shop, goal, "official", session_id=visits[0].session)
     steps: list[Step] = []
-    stuck: Stuck | None = None
-    for place, visit in enumerate(visits):
+    stop: Stop | None = None
+    for position, visit in enumerate(visits):
         try:
-            last = len(steps)
+            first = len(steps)
             for action in _actions(session, visit):
-                steps.append(_played(session, action, len(steps), mode))
-            for number in range(last, len(steps) - 1):  # the last action is what the line tells of
-                steps[number] = _inserted(steps[number])
-        except _NoWayError as error:
-            stuck = Stuck(place, str(error))
+                steps.append(_step(session, action, len(steps), mode))
+            for number in range(first, len(steps) - 1):  # the log records only the last of these actions
+                steps[number] = replace(steps[number], extra={"inserted": True})
+        except _NoActionError as error:
+            stop = Stop(position, str(error))
             break
     end = visits[-1]
     recorded = {} if end.reward is None else {"recorded_reward": end.reward}
@@ -130,18 +129,18 @@ def replayed(visits: Sequence[Visit], library: Library, mode: str = "text") -> t
                 **recorded,
             },
         ),
-        stuck,
+        stop,
     )
 
 
-class _NoWayError(Exception):
+class _NoActionError(Exception):
     """No action leads to a visit."""
 
 
 def _actions(session: Session, visit: Visit) -> Iterator[str]:
-    """What leads to a visit, one action after the other; each is to be played before the next is asked for."""
+    """The actions that lead to a visit. Execute each one before requesting the next."""
     if session.done:
-        raise _NoWayError("the purchase was made before")
+        raise _NoActionError("the purchase was made before")
     if visit.page == "index":
         if session.state.kind != INDEX:
             yield "click[back to search]"
@@ -157,12 +156,12 @@ def _actions(session: Session, visit: Visit) -> Iterator[str]:
 
 def _to_results(session: Session, query: str, number: int) -> Iterator[str]:
     if not query:
-        raise _NoWayError("a search for nothing")
-    if not 1 <= number <= _FAR:
-        raise _NoWayError(f"page {number} of the results")
+        raise _NoActionError("an empty search")
+    if not 1 <= number <= _MAX_PAGE:
+        raise _NoActionError(f"page {number} of the results")
     if session.state.query != query:
         if parse_action(f"search[{query}]") != ("search", query):
-            raise _NoWayError(f"no action searches for {query!r:.80}")
+            raise _NoActionError(f"no action searches for {query!r:.80}")
         yield f"search[{query}]"
     while session.state.kind in (SUB, ITEM):
         yield "click[< prev]"
@@ -174,21 +173,21 @@ def _to_item(session: Session, visit: Visit) -> Iterator[str]:
     shop, wanted = session.shop, dict(visit.options)
     product = shop.position.get(visit.asin)
     if product is None:
-        raise _NoWayError(f"{visit.asin} is not sold in {shop.name}")
+        raise _NoActionError(f"{visit.asin} is not in the shop {shop.name!r}")
     if session.state.kind == SUB and (visit.page != "item_sub_page" or session.state.sub.lower() != visit.sub):
         yield "click[< prev]"
     here = session.state
     elsewhere = here.kind not in (ITEM, SUB) or here.product != product
-    # An option cannot be taken back, only exchanged: whoever had fewer came from the results again.
+    # An option cannot be deselected. A page with fewer options was reached from the results again.
     if elsewhere or any(axis not in wanted for axis, _ in here.options):
-        # The last page's address has no query: it is the one of the pages before.
+        # The address of the last page has no query: use that of the pages before.
         query, number = (visit.query, visit.number) if visit.query else (here.query, here.page)
         yield from _to_results(session, query, number)
         link = next(
             (name for name, found in session.targets.items() if found[:1] == (LINK,) and found.product == product), ""
         )
         if not link:
-            raise _NoWayError(f"{visit.asin} is not on page {session.state.page} of {session.state.query!r:.80} here")
+            raise _NoActionError(f"{visit.asin} is not on page {session.state.page} of {session.state.query!r:.80}")
         yield f"click[{link}]"
     chosen = dict(session.state.options)
     missing = [(axis, value) for axis, value in visit.options if chosen.get(axis) != value]
@@ -198,53 +197,39 @@ def _to_item(session: Session, visit: Visit) -> Iterator[str]:
         names = (n for n, t in session.targets.items() if t.role == OPTION and (t.axis, t.value) == (axis, value))
         name = next(names, None)
         if name is None:
-            raise _NoWayError(f"{visit.asin} has no option {axis}: {value!r:.60}")
+            raise _NoActionError(f"{visit.asin} has no option {axis}: {value!r:.60}")
         yield f"click[{name}]"
 
 
-def _played(session: Session, action: str, number: int, mode: str) -> Step:
-    before, legal = observe(session, mode), _admissible(session)
+def _step(session: Session, action: str, number: int, mode: str) -> Step:
+    before, legal = observe(session, mode), admissible_actions(session)
     outcome = session.act(action)
     if not outcome.valid:
-        raise _NoWayError(f"{action[:80]!r} is not understood on this page")
-    after, listed = observe(session, mode), _admissible(session)
+        raise _NoActionError(f"{action[:80]!r} is not legal on this page")
+    after, listed = observe(session, mode), admissible_actions(session)
     reply = f"{after}\nAdmissible actions: {', '.join(listed)}" if listed else after
     return Step(number, before, action, after, reply, legal, reward=outcome.reward, score=outcome.reward)
 
 
-def _inserted(step: Step) -> Step:
-    return replace(step, extra={"inserted": True})
-
-
-def _admissible(session: Session) -> tuple[str, ...]:
-    if session.has_search_bar:
-        return ()
-    return tuple(
-        f"click[{name}]"
-        for name in session.clickables
-        if parse_action(f"click[{name}]") == ("click", name) and name != "search"
-    )
-
-
-def _goal(told: Mapping[str, Any] | None, library: Library) -> tuple[Goal, str, str]:
-    """The goal, its task id, and its split in the library; "" where the library does not play it."""
-    if told is None:
+def _goal(record: Mapping[str, Any] | None, library: Library) -> tuple[Goal, str, str]:
+    """The goal of a log, its task id, and its split in the library ("" if the library has no such task)."""
+    if record is None:
         raise ValueError("no line has a goal")
-    key = (str(told["asin"]), _plain(str(told["instruction_text"])))
-    number = _known_goals(library).get(key)
+    key = (str(record["asin"]), _plain(str(record["instruction_text"])))
+    number = _goals_by_wording(library).get(key)
     if number is None:
-        goal = recorded_goal(told)
+        goal = goal_of(record)
         return goal, goal_ids([goal])[0], ""
     try:
         split = library.find(library.ids[number]).split
-    except UnknownNameError:  # known and never played: strict rules leave out what nothing fulfils
+    except UnknownNameError:  # strict rules leave out unreachable goals
         split = ""
     return library.shop.goals[number], library.ids[number], split
 
 
 @lru_cache(maxsize=4)
-def _known_goals(library: Library) -> dict[tuple[str, str], int]:
-    """By product and wording. The price cap does not count: each load of the original drew another one."""
+def _goals_by_wording(library: Library) -> dict[tuple[str, str], int]:
+    """(ASIN, wording without the price cap) -> number of the goal. Every load of the original draws other caps."""
     return {(goal.asin, _plain(goal.instruction)): n for n, goal in reversed(list(enumerate(library.shop.goals)))}
 
 

@@ -1,0 +1,83 @@
+"""Folders in the cache that are built once and read by many processes.
+
+A folder is built under a temporary name and then renamed. Several processes may build it at the same time; the first
+one that finishes keeps its folder. The header of a folder lists the size and the checksum of every file, so that damage
+is noticed and the folder is built again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from agentgym_hindsight.atomic import atomic_folder
+from agentgym_hindsight.errors import DamagedDataError
+
+__all__ = ["UNUSABLE", "build_folder", "check_files", "file_checksums"]
+
+_SAMPLES, _SAMPLE = 64, 4096
+_ABANDONED = 24 * 3600.0  # seconds after which a temporary folder belongs to a process that was killed
+
+#: The exceptions that opening a missing, damaged or foreign folder can raise.
+UNUSABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DamagedDataError)
+
+
+def build_folder(place: Path, write: Callable[[Path], None], opened: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary folder, then rename it to ``place``.
+
+    A usable folder at ``place``, from a process that was faster, stays. ``opened`` opens a folder; it raises one of
+    :data:`UNUSABLE` if the folder cannot be used.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(place.parent)
+    with atomic_folder(place) as temporary:
+        write(temporary)
+        # Just before the rename, so that the folder is missing only for a moment.
+        _move_damaged_away(place, opened)
+
+
+def file_checksums(folder: Path) -> dict[str, list[int]]:
+    """Size and checksum of every file, for the header of the folder."""
+    return {path.name: [path.stat().st_size, _checksum(path)] for path in sorted(folder.iterdir())}
+
+
+def check_files(place: Path, files: Mapping[str, list[int]]) -> None:
+    """Raise :class:`DamagedDataError` unless every file has the size and checksum of the header."""
+    for name, (size, expected) in files.items():
+        path = place / name
+        if path.stat().st_size != size or _checksum(path) != expected:
+            raise DamagedDataError(f"Expected {path} as it was written, got other content; try removing {place}.")
+
+
+def _checksum(path: Path) -> int:
+    """Checksum of the start, the end and evenly spaced samples: reading a large file at every start takes too long."""
+    size, found = path.stat().st_size, 0
+    with open(path, "rb") as file:
+        for number in range(_SAMPLES):
+            file.seek(max(size - _SAMPLE, 0) * number // (_SAMPLES - 1))
+            found = zlib.crc32(file.read(_SAMPLE), found)
+    return found
+
+
+def _move_damaged_away(place: Path, opened: Callable[[Path], object]) -> None:
+    if not place.exists():
+        return
+    try:
+        opened(place)
+    except UNUSABLE:
+        # Not deleted: processes that read the folder keep the pages they have mapped.
+        with suppress(OSError):  # another process was faster
+            place.rename(place.with_name(f"{place.name}.{uuid.uuid4().hex}.part"))
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the temporary folders of processes that were killed."""
+    for path in folder.glob("*.part"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)
