@@ -12,7 +12,7 @@ import pytest
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
 from agentgym_hindsight.baselines.report.curves import PALETTE, Point, Trace, colour_class, curve_chart
 from agentgym_hindsight.baselines.report.lines import group_runs
-from agentgym_hindsight.baselines.report.mechanics import grpo_beside, step_seconds
+from agentgym_hindsight.baselines.report.mechanics import matching_grpo, step_seconds
 from agentgym_hindsight.baselines.report.rollouts import token_html
 from agentgym_hindsight.baselines.report.runs import read_runs
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
@@ -103,8 +103,8 @@ def test_tokens_without_fitting_weights_are_shown_all_the_same(weights: object) 
 def test_time_is_compared_with_grpo_of_the_same_world(runs: Path) -> None:
     lines = group_runs(read_runs([runs])[0])
     grpo, serl = lines[0], lines[1]
-    assert grpo_beside(serl, lines) is grpo
-    assert grpo_beside(serl, lines[1:]) is None
+    assert matching_grpo(serl, lines) is grpo
+    assert matching_grpo(serl, lines[1:]) is None
     seconds = step_seconds(grpo)
     assert seconds is not None
     assert seconds[0] == pytest.approx(38, abs=1)  # the first update, with its 40 s of warming up, is left out
