@@ -62,7 +62,7 @@ def test_doctor_reports_the_sandbox_and_what_is_not_installed(capsys: Capture) -
 
 
 @pytest.mark.parametrize(
-    ("mode", "says"),
+    ("mode", "expected"),
     [
         ("namespaces+seccomp", "the strongest mode"),
         ("seccomp", "as in many containers"),
@@ -71,12 +71,12 @@ def test_doctor_reports_the_sandbox_and_what_is_not_installed(capsys: Capture) -
     ],
 )
 def test_doctor_explains_the_sandbox_mode(
-    mode: str, says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    mode: str, expected: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agentgym_hindsight.envs.appworld.sandbox.Sandbox.mode", mode)
     assert agh("doctor") == 0
     assert f"{mode}; " in (printed := capsys.readouterr().out)
-    assert says in printed
+    assert expected in printed
 
 
 def test_doctor_works_without_a_sandbox(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["rollout", "--set", "data=embedded"], "Expected a known argument of AppWorld-Hindsight-v0, got 'data'"),
         (["rollout", "--set", "dificulty=1"], "did you mean 'difficulty'?"),
@@ -194,9 +194,9 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
         (["data", "export", "--out", "x"], "got miniature/hamlet"),
     ],
 )
-def test_errors_say_what_to_try(words: list[str], says: str, capsys: Capture) -> None:
+def test_errors_say_what_to_try(words: list[str], expected: str, capsys: Capture) -> None:
     assert agh(*words, *APPWORLD) == 2
-    assert says in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 def test_a_missing_installation_is_explained(capsys: Capture) -> None:

@@ -69,17 +69,17 @@ def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch)
         written = " + ".join(f"{part:.3f}" for part in parts)
         expected.append(Row(f"{name}: rollout + rows + teacher + update", f"{written} = {step.whole:.3f} s"))
         if name != "grpo":
-            share = f"{step.asked / step.turns:.0%}"
+            share = f"{step.teacher_rows / step.turns:.0%}"
             expected += [
                 Row("  against grpo, all of it", f"{step.whole / base.whole:.3f}× (goal: ≤ 1.15×)"),
                 Row("  against grpo, rollout + teacher + update", f"{step.three / base.three:.3f}×"),
                 Row(
                     "  the teacher was asked about",
-                    f"{step.asked:,.0f} rows ({share}), {step.teacher_tokens:,.0f} tokens",
+                    f"{step.teacher_rows:,.0f} rows ({share}), {step.teacher_tokens:,.0f} tokens",
                 ),
             ]
     worst = steps["serl, every row asked"]
-    assert worst.asked == worst.turns == base.turns
+    assert worst.teacher_rows == worst.turns == base.turns
     assert worst.teacher > 0
 
     pairs = list(zip(samplings[::2], samplings[1::2], strict=True))
@@ -129,9 +129,9 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
     # λ is that of the update.
     assert {(update, lam) for update, _, lam in trained["rlsd"]} == {(0, 0.5), (1, 0.49)}
     assert steps["grpo"].turns == len(prompts) / 2
-    assert steps["grpo"].asked == steps["grpo"].teacher_tokens == 0
+    assert steps["grpo"].teacher_rows == steps["grpo"].teacher_tokens == 0
     worst = steps["serl, every row asked"]
-    assert worst.asked == worst.turns
+    assert worst.teacher_rows == worst.turns
     assert worst.teacher_tokens > worst.tokens  # the teacher's prompts contain a context
 
 
@@ -146,12 +146,12 @@ def test_reading_and_writing_are_timed_separately() -> None:
 class _Server:
     name = "server"
 
-    def __init__(self, patience: int) -> None:
-        self.patience, self.asked = patience, []  # type: tuple[int, list[int]]
+    def __init__(self, limit: int) -> None:
+        self.limit, self.batches = limit, []  # type: tuple[int, list[int]]
 
     def act(self, turns: Any) -> list[str]:
-        self.asked.append(len(turns))
-        if len(self.asked) > self.patience:
+        self.batches.append(len(turns))
+        if len(self.batches) > self.limit:
             raise BackendError("gone")
         return ["look"] * len(turns)
 
@@ -162,7 +162,7 @@ def test_a_server_that_fails_ends_only_its_own_rows() -> None:
     assert [row.what for row in rows] == ["endpoint, 1 prompts", "endpoint, 3 prompts"]
     assert rows[0].value.endswith("replies a second")
     assert rows[1].value == "failed: BackendError"
-    assert server.asked == [1, 1, 1, 3]
+    assert server.batches == [1, 1, 1, 3]
 
 
 def test_prompts_are_spread_over_those_that_were_played() -> None:
@@ -179,10 +179,10 @@ def test_bad_arguments_are_refused(training: RunSettings) -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    asked: dict[str, Any] = {}
+    received: dict[str, Any] = {}
 
     def measured(run: RunSettings, **options: Any) -> list[Row]:
-        asked.update(options, run=run)
+        received.update(options, run=run)
         return [Row("grpo", "1 s")]
 
     monkeypatch.setattr(speed, "measure", measured)
@@ -191,14 +191,14 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --set plan.tasks=2"
     page = tmp_path / "page.md"
     assert bench_command.run(parser.parse_args(f"training-speed {words} --seed 7 --out {page}".split())) == 0
-    run = asked["run"]
+    run = received["run"]
     assert (run.model, run.warm.tasks, run.plan.tasks, run.plan.seed) == ("tiny:M", 5, 2, 7)
-    assert (asked["updates"], asked["repeats"], asked["sizes"]) == (1, 4, ("S", "M", "L"))
+    assert (received["updates"], received["repeats"], received["sizes"]) == (1, 4, ("S", "M", "L"))
     assert f"`agh bench training-speed {words} --seed 7`" in page.read_text()
     assert "| grpo | 1 s |" in page.read_text()
     assert "Training: speed" in capsys.readouterr().out
     bench_command.run(parser.parse_args(["training-speed", "--model", str(tmp_path)]))
-    assert asked["sizes"] == ()
+    assert received["sizes"] == ()
 
 
 @pytest.mark.slow
@@ -214,5 +214,5 @@ def test_the_teacher_is_not_run_on_groups_without_variance(training: RunSettings
     """With a penalty of 0, as in the run, all rollouts of a group that never won have the same return."""
     run = replace(training, method=training.method.changed(penalty=0.0), plan=replace(training.plan, tasks=1))
     steps, _ = step_times(run, model(), tokenizer(), updates=1, repeats=1)
-    assert steps["serl"].asked == 0, "a policy with random weights wins nothing"
-    assert steps["serl, every row asked"].asked == steps["serl"].turns
+    assert steps["serl"].teacher_rows == 0, "a policy with random weights wins nothing"
+    assert steps["serl, every row asked"].teacher_rows == steps["serl"].turns

@@ -98,8 +98,10 @@ def test_doctor_reports_the_official_shop_files(
 def test_doctor_reports_the_tagger_model(model: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"spacy", "en_core_web_lg"} if model else {"spacy"}
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: object() if name in there else None)
-    said = _tagger(("en_core_web_sm", "en_core_web_lg"))
-    assert said.startswith("model en_core_web_lg" if model else "no model; try python -m spacy download en_core_web_sm")
+    printed = _tagger(("en_core_web_sm", "en_core_web_lg"))
+    assert printed.startswith(
+        "model en_core_web_lg" if model else "no model; try python -m spacy download en_core_web_sm"
+    )
 
 
 def test_play_in_the_shop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +286,7 @@ def test_anchors_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["rollout", "--env", "ALFWorld-Hindsigt-v0"], "did you mean 'ALFWorld-Hindsight-v0'"),
         (["rollout", "--set", "data"], "NAME=VALUE"),
@@ -300,11 +302,11 @@ def test_anchors_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["anchors", "/nowhere/at/all.jsonl"], "all.jsonl"),
     ],
 )
-def test_errors_say_what_to_try(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_say_what_to_try(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = agh(*words)
-    said = capsys.readouterr().err
-    assert says in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert expected in printed
+    assert "Traceback" not in printed
     assert status == (1 if "data" in words[:1] or "/nowhere/at/all" in " ".join(words) else 2)
 
 

@@ -107,13 +107,13 @@ def test_it_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFix
     words = [*EMBEDDED, "--policy", "random", "--seeds", "2", "--out", tmp_path]
     assert agh_eval(*words) == 0
     file = tmp_path / "rollouts-random-seed1.jsonl"
-    whole, said = file.read_bytes(), capsys.readouterr().out
+    whole, printed = file.read_bytes(), capsys.readouterr().out
     lines = whole.splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # as after a crash
     kept = (tmp_path / "eval.jsonl").read_bytes()
     assert agh_eval(*words) == 0
     assert file.read_bytes() == whole
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == printed
     assert sorted((tmp_path / "eval.jsonl").read_bytes().splitlines()) == sorted(kept.splitlines())
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--protocol", "plain")
@@ -178,10 +178,10 @@ def test_a_local_model_is_loaded_once_for_all_temperatures_and_seeds(
 def test_options_default_to_those_of_the_training_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
-    asked: list[dict[str, Any]] = []
+    loaded: list[dict[str, Any]] = []
 
     def load(path: str, **options: Any) -> Walker:
-        asked.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
+        loaded.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
         return Walker()
 
     monkeypatch.setattr("agentgym_hindsight.baselines.policies.transformers.TransformersPolicy.load", load)
@@ -193,7 +193,7 @@ def test_options_default_to_those_of_the_training_run(
     words = [*CORRIDOR, "--policy", f"{prefix}{run / 'policy'}", "--temperature", "0", "--out", tmp_path / "out"]
     assert agh_eval(*words) == 0
     native = {} if prefix else {"native": True}
-    assert asked == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}, **native}]
+    assert loaded == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}, **native}]
     with pytest.raises(UsageError, match="--fresh"):  # another prompt length is another evaluation
         agh_eval(*words, "--max-prompt-tokens", "200")
 
@@ -244,7 +244,7 @@ def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["--policy", "exprt:0.2"], "did you mean 'expert"),
         (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
@@ -256,8 +256,8 @@ def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture
     ],
 )
 @pytest.mark.usefixtures("installed")
-def test_errors_say_what_to_try(words: list[str], says: str, tmp_path: Path) -> None:
-    with pytest.raises((UsageError, UnknownNameError), match=says):
+def test_errors_say_what_to_try(words: list[str], expected: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, UnknownNameError), match=expected):
         agh_eval(*EMBEDDED, *words, "--out", tmp_path / "out")
 
 

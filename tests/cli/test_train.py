@@ -104,7 +104,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "said"),
+    ("words", "kind", "expected"),
     [
         ((), UsageError, "agh train serl"),
         (("sarl",), UnknownNameError, "serl"),
@@ -119,30 +119,30 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 def test_errors(
     words: tuple[str, ...],
     kind: type[HindsightError],
-    said: str,
+    expected: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=expected):
         command(train_command, *words)
 
 
 def test_the_folder_of_a_run_and_the_status_of_a_stopped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[RunSettings, Path, bool]] = []
+    calls: list[tuple[RunSettings, Path, bool]] = []
 
     def stop(training: RunSettings, out: Path, *, fresh: bool, **_: Any) -> Path:
-        asked.append((training, out, fresh))
+        calls.append((training, out, fresh))
         raise Stopped("stopped after 3 updates")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train_command, "train", stop)
     assert command(train_command, "grpo", "--seed", 4) == 130
     assert command(train_command, "grpo", "--out", "there", "--fresh") == 130
-    assert [(str(out), fresh) for _, out, fresh in asked] == [("runs/grpo-seed4", False), ("there", True)]
-    assert asked[0][0].method.name == "grpo"
+    assert [(str(out), fresh) for _, out, fresh in calls] == [("runs/grpo-seed4", False), ("there", True)]
+    assert calls[0][0].method.name == "grpo"
     assert "stopped after 3 updates" in capsys.readouterr().err
 
 
@@ -183,10 +183,10 @@ def test_a_run_its_report_and_the_evaluation_of_its_policy(
     sets = [word for setting in TINY for word in ("--set", setting)]
     words = ("serl", "--out", "mine", "--updates", 2, *sets)
     assert command(train_command, *words) == 0
-    told = capsys.readouterr().out
-    assert "before, greedy" in told
-    assert "after 2 updates, greedy" in told
-    assert "agh report mine" in told
+    text = capsys.readouterr().out
+    assert "before, greedy" in text
+    assert "after 2 updates, greedy" in text
+    assert "agh report mine" in text
     folder = tmp_path / "mine"
     assert [line["update"] for line in lines(folder, "metrics")] == [0, 1]
     assert [line["update"] for line in lines(folder, "eval")] == [0, 2]

@@ -35,7 +35,7 @@ _WORST = "serl, every row asked"
 
 
 class StepTime(NamedTuple):
-    """Seconds of one update, its rows and tokens, and those that the teacher was run on (``asked``)."""
+    """Seconds of one update, its rows and tokens, and the rows and tokens of the teacher."""
 
     rollout: float
     rows: float
@@ -43,7 +43,7 @@ class StepTime(NamedTuple):
     update: float
     turns: float
     tokens: float
-    asked: float
+    teacher_rows: float
     teacher_tokens: float
 
     @property
@@ -76,26 +76,26 @@ class _Replay(HindsightTrainer):
     def __init__(self, *args: Any, played: dict[int, list[Episode]], **options: Any) -> None:
         super().__init__(*args, **options)
         self.played = played
-        self.prepared = self.playing = self.asking = 0.0
+        self.play_seconds = self.rollout_seconds = self.teacher_seconds = 0.0
         self.current_gradient_accumulation_steps = 1  # as Trainer.train sets it
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
         started = clock()
         if update not in self.played:
             self.played[update] = super()._play(update, policy)
-        self.playing = clock() - started
+        self.rollout_seconds = clock() - started
         return self.played[update]
 
-    def _ask_teacher(self, asked: list[TrainingRow]) -> None:
+    def _ask_teacher(self, rows: list[TrainingRow]) -> None:
         started = clock()
-        super()._ask_teacher(asked)
-        self.asking = clock() - started
+        super()._ask_teacher(rows)
+        self.teacher_seconds = clock() - started
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
-        self.asking = 0.0  # set by _ask_teacher, which is not called when λ is 0
+        self.teacher_seconds = 0.0  # set by _ask_teacher, which is not called when λ is 0
         started = clock()
         mini = super()._play_update(update)
-        self.prepared = clock() - started
+        self.play_seconds = clock() - started
         return mini
 
     def timed(self, update: int) -> StepTime:
@@ -106,16 +106,16 @@ class _Replay(HindsightTrainer):
         self.training_step(self.model, None)
         spent = clock() - started
         rows = [row for part in self._mini for row in part]
-        asked = [row for row in rows if row.teacher_logps is not None]
+        with_teacher = [row for row in rows if row.teacher_logps is not None]
         return StepTime(
-            rollout=self.playing,
-            rows=self.prepared - self.playing - self.asking,
-            teacher=self.asking,
-            update=spent - self.prepared,
+            rollout=self.rollout_seconds,
+            rows=self.play_seconds - self.rollout_seconds - self.teacher_seconds,
+            teacher=self.teacher_seconds,
+            update=spent - self.play_seconds,
             turns=len(rows),
             tokens=sum(len(row.prompt_ids) + len(row.response_ids) for row in rows),
-            asked=len(asked),
-            teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in asked),
+            teacher_rows=len(with_teacher),
+            teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in with_teacher),
         )
 
 
@@ -186,13 +186,13 @@ def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:
         rows.append(Row(f"{name}: rollout + rows + teacher + update", f"{parts} = {each.whole:.3f} s"))
         if name == "grpo":
             continue
-        share = each.asked / max(1.0, each.turns)
+        share = each.teacher_rows / max(1.0, each.turns)
         rows += [
             Row("  against grpo, all of it", f"{each.whole / base.whole:.3f}× (goal: ≤ {GOAL}×)"),
             Row("  against grpo, rollout + teacher + update", f"{each.three / base.three:.3f}×"),
             Row(
                 "  the teacher was asked about",
-                f"{each.asked:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
+                f"{each.teacher_rows:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
             ),
         ]
     return rows
