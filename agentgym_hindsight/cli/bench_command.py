@@ -111,7 +111,7 @@ def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tup
 
     chosen = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
     settings = [*(f"{name}={value}" for name, value in chosen.items()), *options.set]
-    # Next to another model the tiny ones are not measured: they would use its tokenizer, and tell nothing about it.
+    # With another model the tiny sizes are skipped: they would use its tokenizer, and tell little about it.
     sizes = ("S", "M") if options.model.startswith("tiny:") else ()
     rows = speed.measure(
         configure("grpo", settings=settings),

@@ -14,7 +14,7 @@ __all__ = ["evaluation_table"]
 
 
 def evaluation_table(results: dict[str, list[Evaluation]]) -> Table:
-    """One column a temperature: Wilson's intervals for one seed, mean ± half of Student's interval for several."""
+    """One column a temperature. One seed: Wilson's intervals; several: the mean ± half of Student's interval."""
     if all(len(found) == 1 for found in results.values()):
         table = result_table({label: found[0] for label, found in results.items()})
         table.add_row("score", *(f"{found[0].micro.score:.3f}" for found in results.values()))

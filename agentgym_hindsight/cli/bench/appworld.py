@@ -164,8 +164,7 @@ def _held() -> tuple[float, int, int]:
 
 
 def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """Play worlds side by side for minutes, with expert and broken turns, to see whether memory, files or processes
-    grow."""
+    """Play worlds side by side for minutes, with expert and broken turns. Memory, files, processes must not grow."""
     draw = random.Random(seed)
     envs = [AppWorldEnv(expert=True, max_steps=_STEPS) for _ in range(worlds)]
     marks: list[tuple[float, int, int]] = []
