@@ -127,7 +127,7 @@ def show(folder: Path) -> None:
     results = {}
     for line in lines:
         if line["update"] in (0, last):
-            when = "before" if line["update"] == 0 else f"after {last} updates"
+            when = "before" if line["update"] == 0 else f"after {last} update{'s' if last > 1 else ''}"
             results[f"{when}, {line['label']}"] = Evaluation.from_dict(line["evaluation"])
     out = output()
     if results:

@@ -253,6 +253,7 @@ def test_without_a_terminal_the_installation_needs_yes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_bench(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentgym_hindsight.cli.bench.appworld._TURNS", 100)
+    monkeypatch.setattr("agentgym_hindsight.cli.bench.appworld._RESETS", 50)
     words = ["appworld", "--worlds", "2", "--minutes", "0.01", "--fuzz", "30"]
     assert agh("bench", *words, "--out", tmp_path / "page.md") == 0
     assert "a world beside them" in capsys.readouterr().out

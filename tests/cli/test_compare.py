@@ -133,7 +133,8 @@ def test_a_failed_run_gives_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.slow  # two training processes
 def test_a_whole_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["warm.tasks=8", "warm.epochs=0.2", "plan.tasks=2", "plan.siblings=2", "evaluation.tasks=6"]
+    small = ["warm.tasks=2", "warm.epochs=0.5", "warm.batch=8", "plan.tasks=2", "plan.siblings=2", "evaluation.tasks=3"]
+    small += ["plan.prompt_tokens=224", "plan.response_tokens=6", "evaluation.temperatures=[0]"]
     words = ["grpo", "rloo", "--seeds", "1", "--turns", "60", "--out", "runs", "--jobs", "2"]
     assert compare_command.run(options(*words, *(word for text in small for word in ("--set", text)))) == 0
     for name in ("grpo", "rloo"):

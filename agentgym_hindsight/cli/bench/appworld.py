@@ -26,6 +26,7 @@ __all__ = ["measure"]
 _READ = "print(apis.api_docs.show_app_descriptions())"
 _FIVE = "for _ in range(5): apis.supervisor.show_profile()"
 _TURNS = 2_000
+_RESETS = 1_000
 _STEPS = 12  # limit of an episode with random programs
 
 
@@ -62,9 +63,9 @@ def _resets(env: AppWorldEnv, seed: int) -> list[Row]:
         env.reset(options={"task": env.backend.task("train", index)})
     fresh = (time.perf_counter() - fresh) / 30
     started = time.perf_counter()
-    for number in range(1_000):
+    for number in range(_RESETS):
         env.reset(options={"task": tasks[number % 50]})
-    known = (time.perf_counter() - started) / 1_000
+    known = (time.perf_counter() - started) / _RESETS
     play = _play(env)
     play.world.call("supervisor", "show_profile", {})
     started = time.perf_counter()
