@@ -5,7 +5,7 @@ Training, evaluation and tests use the same value, so they all play the same env
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,12 @@ from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
 from agentgym_hindsight.wrappers import PROTOCOLS, REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "held_out_split"]
+
+
+def held_out_split(splits: Sequence[str]) -> str | None:
+    """The split of an environment on which policies are evaluated; None if none of its splits has a known name."""
+    return next((split for split in ("valid_unseen", "test") if split in splits), None)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Stage:
         """The held-out split of the env, on which policies are evaluated."""
         with self._bare() as env:
             splits = env.splits
-        found = next((split for split in ("valid_unseen", "test") if split in splits), None)
+        found = held_out_split(splits)
         if found is None:
             raise UsageError(
                 f"Expected a held-out split in {self.env}, got {', '.join(splits)}; try --set evaluation.split=NAME."

@@ -1,4 +1,4 @@
-"""The folder of a training run: run.json, metrics.jsonl, eval.jsonl, samples.jsonl. Written a line at a time."""
+"""The folder of a training run: run.json, and metrics.jsonl, eval.jsonl and samples.jsonl, written line by line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from agentgym_hindsight.errors import DamagedDataError, UsageError
 __all__ = ["RunLog"]
 
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
-#: What may change when a run goes on: how it was called, and when.
+#: What may change when a run is continued.
 _FREE = frozenset({"command", "started", "versions"})
 
 
 class RunLog:
-    """Writes what a run has to tell. ``active=False`` (all processes but the first) writes nothing.
+    """Reads and writes the files of a run. With ``active=False`` (all processes but the first) it writes nothing.
 
     >>> import tempfile
     >>> log = RunLog(Path(tempfile.mkdtemp()) / "run")
@@ -34,17 +34,17 @@ class RunLog:
         self.folder, self.active = folder, active
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Refuse a folder that holds another run; ``model`` is not compared yet, as nobody has opened it."""
+        """Refuse a folder that holds another run. ``model`` is not compared, because it is not loaded yet."""
         self._compare(about, _FREE | {"model", "resumed"})
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Note what is run; a folder that holds another run is refused."""
+        """Write the description of the run. A folder that holds another run is refused."""
         document = self._compare(about, _FREE | {"resumed"})
         path = self.folder / "run.json"
-        if self.active and path.exists():  # how it began stays as it was
+        if self.active and path.exists():  # keep the first description and list the continuations
             again = {key: document.pop(key) for key in sorted(_FREE & document.keys())}
-            theirs = json.loads(path.read_text(encoding="utf-8"))
-            document = {**theirs, **document, "resumed": [*theirs.get("resumed", []), again]}
+            old = json.loads(path.read_text(encoding="utf-8"))
+            document = {**old, **document, "resumed": [*old.get("resumed", []), again]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -56,21 +56,21 @@ class RunLog:
         path = self.folder / "run.json"
         if path.exists():
             try:
-                theirs = json.loads(path.read_text(encoding="utf-8"))
-                if not isinstance(theirs, dict):
-                    raise ValueError(f"a {type(theirs).__name__}")
+                old = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(old, dict):
+                    raise ValueError(f"a {type(old).__name__}")
             except ValueError as error:
                 raise DamagedDataError(
-                    f"Expected a run's description in {path}, got {error}; try another --out."
+                    f"Expected the description of a run in {path}, got {error}; try another --out."
                 ) from None
             differing = [
-                key for key in sorted((theirs.keys() | document.keys()) - free) if theirs.get(key) != document.get(key)
+                key for key in sorted((old.keys() | document.keys()) - free) if old.get(key) != document.get(key)
             ]
             if differing:
                 key = differing[0]
                 raise UsageError(
                     f"Expected the run that {self.folder} holds, got another {key}: "
-                    f"{_difference(theirs, document, key)}; try another --out, or --fresh to begin anew."
+                    f"{_difference(old, document, key)}; try another --out, or --fresh to delete it."
                 )
         return document
 
@@ -84,10 +84,10 @@ class RunLog:
         self._append("samples", record)
 
     def read(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of a file; one that a crash cut off is left out."""
+        """The lines of a file. An incomplete line, which a crash leaves, is skipped."""
         path = self.folder / f"{name}.jsonl"
         lines = []
-        # Not splitlines: texts of envs and models may hold other separators of lines, which JSON leaves as they are.
+        # Not splitlines: texts of envs and models may contain other line separators, which JSON does not escape.
         for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
             try:
                 lines.append(json.loads(text))
@@ -96,7 +96,7 @@ class RunLog:
         return lines
 
     def cut(self, done: int) -> None:
-        """Forget what came after ``done`` updates: it is about to be played again."""
+        """Delete the lines after ``done`` updates, which are about to be played again."""
         if not self.active:
             return
         for name, last in (("metrics", done - 1), ("samples", done - 1), ("eval", done)):
@@ -116,7 +116,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; what is none is not written as a number."""
+    """The value with NaN and infinity replaced by None (JSON has neither), and floats rounded to ten digits."""
     if isinstance(value, Mapping):
         return {str(key): _finite(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -126,9 +126,9 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _difference(theirs: Any, mine: Any, key: str) -> str:
-    """The first place at which two descriptions differ, said briefly."""
-    a, b, name = theirs.get(key), mine.get(key), key
+def _difference(old: Any, new: Any, key: str) -> str:
+    """The first setting that differs between two descriptions, with both values."""
+    a, b, name = old.get(key), new.get(key), key
     while isinstance(a, dict) and isinstance(b, dict):
         step = next(each for each in sorted(a.keys() | b.keys()) if a.get(each) != b.get(each))
         a, b, name = a.get(step), b.get(step), f"{name}.{step}"

@@ -1,4 +1,4 @@
-"""The command line: ``agh`` (long: ``agentgym-hindsight``). One command a file; each is imported when it is called."""
+"""The command line ``agh`` (long name: ``agentgym-hindsight``). A command is one module, imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.errors import HindsightError, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
-#: command → what it is for. The module of the same name has ``arguments(parser)`` and ``run(options) -> int``.
+#: Command → what it does. The module ``NAME_command`` has ``arguments(parser)`` and ``run(options) -> int``.
 COMMANDS: dict[str, str] = {
-    "list": "the environments, and which data each would play",
-    "doctor": "what is installed, which data is there, what is missing and the cure",
-    "demo": "a tiny policy, warmed up and trained by SERL on the embedded houses; report included",
-    "play": "play yourself, with the hindsight shown",
-    "serve": "the shop in a browser, played by the same engine as the env",
-    "rollout": "a policy on a panel -> trajectories as JSONL; resumable",
-    "train": "SERL and its rivals, on TRL; resumable",
-    "eval": "models, endpoints and scripted policies on a panel; success with intervals",
-    "compare": "rivals on equal terms: recipes × seeds, tables with intervals",
-    "report": "training runs as one HTML page: curves, tables, rollouts, warnings",
-    "data": "panels, games, installations: list, check, export, install",
-    "bench": "speed, side by side in one run",
-    "parity": "our engine against the genuine one, turn by turn",
-    "anchors": "how often equal text hides different states, as a table",
+    "list": "list the environments and the data that each one would play",
+    "doctor": "show what is installed, which data was found, what is missing and how to install it",
+    "demo": "train a tiny policy with SERL on generated houses and write a report",
+    "play": "play an environment yourself and look at its hindsight",
+    "serve": "serve the shop as a web site, with the same engine as the environment",
+    "rollout": "play a panel with a scripted policy and write the trajectories as JSONL; resumable",
+    "train": "train a policy with SERL or another method, on TRL; resumable",
+    "eval": "evaluate a model, an endpoint or a scripted policy on a panel, with confidence intervals",
+    "compare": "train several methods under equal conditions (entries × seeds) and print tables with intervals",
+    "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
+    "data": "list tasks, write panels, export and check games, install AppWorld",
+    "bench": "measure speed and memory, all figures in one run",
+    "parity": "compare this library's engine with the genuine one, turn by turn",
+    "anchors": "count how often equal texts hide different states, as a table",
 }
+#: The commands that cannot do anything without the extra [train] → their purpose, for the error message.
+_NEED_TRAIN = {"train": "training", "compare": "comparing methods"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,4 +77,7 @@ def _main(given: list[str], called: str) -> int:
 
 
 def _module(name: str) -> Any:
+    """The module of a command. An extra that the command always needs is checked before the import."""
+    if name in _NEED_TRAIN:
+        require_train(_NEED_TRAIN[name])
     return import_module(f"agentgym_hindsight.cli.{name}_command")

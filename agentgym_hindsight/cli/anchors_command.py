@@ -1,4 +1,4 @@
-"""``agh anchors``: how often equal text hides different states, over recorded rollouts."""
+"""``agh anchors``: how often equal texts hide different states, counted over recorded rollouts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", help="JSONL of rollouts, made by `agh rollout` with anchor=state (the default)"
+        "files", nargs="+", help="JSONL files written by `agh rollout` with anchor=state, which is the default"
     )
 
 
@@ -23,10 +23,10 @@ def run(options: argparse.Namespace) -> int:
         found = read_jsonl(name)
         trajectories += found.trajectories
         for problem in found.problems:
-            console.print(f"{name}, line {problem.line_number}: {problem.cause}; left out.", soft_wrap=True)
+            console.print(f"{name}, line {problem.line_number}: {problem.cause}; skipped.", soft_wrap=True)
     if not trajectories:
         raise UsageError(
-            "Expected rollouts to look at, got none; try `agh rollout --policy random --out rollouts.jsonl`."
+            "Expected at least one rollout, got none; try `agh rollout --policy random --out rollouts.jsonl`."
         )
     print(collision_report(trajectories).to_markdown())
     return 0

@@ -1,4 +1,4 @@
-"""``agh bench``: speed, side by side in one run."""
+"""``agh bench``: speed and memory; all figures of a table come from one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.shared import console, output
 
-#: What can be measured, and the title of its figures.
+#: Benchmark → title of its table.
 TITLES = {
     "alfworld": "ALFWorld: speed",
     "webshop": "WebShop: speed",
@@ -24,36 +24,43 @@ _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", nargs="?", default="alfworld", choices=list(TITLES), help="what is measured")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", help="also write the figures to this file, as markdown")
+    parser.add_argument(
+        "env", nargs="?", default="alfworld", choices=list(TITLES), help="the benchmark (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="games, tasks and actions (default: %(default)s)")
+    parser.add_argument("--out", help="also write the figures to this file, as Markdown")
     house = parser.add_argument_group("alfworld")
-    house.add_argument("--games", type=int, default=6, help="games both engines play (default: %(default)s)")
-    house.add_argument("--turns", type=int, default=40, help="turns a game (default: %(default)s)")
+    house.add_argument("--games", type=int, default=6, help="games that both engines play (default: %(default)s)")
+    house.add_argument("--turns", type=int, default=40, help="turns of a game (default: %(default)s)")
     shop = parser.add_argument_group("webshop, webshop-search")
     shop.add_argument("--products", type=int, help="products in the embedded shop (default: 1000; search: 100000)")
     shop.add_argument("--episodes", type=int, default=2000, help="webshop: episodes played (default: %(default)s)")
-    shop.add_argument("--workers", type=int, default=4, help="webshop-search: workers sharing an index (default: 4)")
+    shop.add_argument(
+        "--workers", type=int, default=4, help="webshop-search: processes that share an index (default: %(default)s)"
+    )
     apps = parser.add_argument_group("appworld")
-    apps.add_argument("--worlds", type=int, default=64, help="worlds kept busy side by side (default: %(default)s)")
-    apps.add_argument("--minutes", type=float, default=0.0, help="for how long (default: not at all)")
-    apps.add_argument("--fuzz", type=int, default=0, metavar="N", help="broken programs tried (default: none)")
-    training = parser.add_argument_group("training-speed")
-    training.add_argument("--model", default="tiny:S", help="as for agh train (default: %(default)s)")
-    training.add_argument("--warm-tasks", type=int, default=300, help="expert rollouts of a tiny policy's warm start")
-    training.add_argument("--updates", type=int, default=2, help="updates played (default: %(default)s)")
-    training.add_argument("--repeats", type=int, default=3, help="how often each is timed (default: %(default)s)")
-    training.add_argument("--large", action="store_true", help="sampling and memory of size L too")
-    training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="a server to sample from as well")
-    training.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings as of agh train")
+    apps.add_argument("--worlds", type=int, default=64, help="worlds played side by side (default: %(default)s)")
+    apps.add_argument("--minutes", type=float, default=0.0, help="minutes to play them (default: %(default)s, skipped)")
+    apps.add_argument("--fuzz", type=int, default=0, metavar="N", help="random programs to run (default: %(default)s)")
+    training = parser.add_argument_group("training-speed (needs the extra [train])")
+    training.add_argument("--model", default="tiny:S", help="the model, as in agh train (default: %(default)s)")
+    training.add_argument(
+        "--warm-tasks", type=int, default=300, help="expert rollouts of the warm start (default: %(default)s)"
+    )
+    training.add_argument("--updates", type=int, default=2, help="updates to measure (default: %(default)s)")
+    training.add_argument("--repeats", type=int, default=3, help="measurements of each time (default: %(default)s)")
+    training.add_argument("--large", action="store_true", help="also measure sampling and memory of tiny:L")
+    training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="also measure sampling from this server")
+    training.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in agh train; repeatable"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-
     if options.products is None:
         options.products = _PRODUCTS.get(options.env, 0)
     with console.status("measuring") as status:
-        rows, told = _measured(options, lambda what: status.update(f"measuring: {what}"))
+        rows, words = _measured(options, lambda what: status.update(f"measuring: {what}"))
     title = TITLES[options.env]
     table = Table("what", "figure", title=title, title_justify="left")
     table.columns[1].justify = "right"
@@ -63,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     out.print(table)
     out.print(machine())
     if options.out:
-        command = f"agh bench {options.env} {told} --seed {options.seed}"
+        command = f"agh bench {options.env} {words} --seed {options.seed}"
         lines = [f"# {title}", "", f"`{command}` — {machine()}.", "", "| what | figure |", "| --- | ---: |"]
         lines += [f"| {what} | {value} |" for what, value in rows]
         Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -71,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
-    """The figures, and the options that made them."""
+    """The figures, and the options of the command that reproduces them."""
     if options.env == "alfworld":
         from agentgym_hindsight.cli.bench import alfworld as bench_alfworld
 
@@ -97,16 +104,16 @@ def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tup
 
 def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
     from agentgym_hindsight.baselines.requirements import require_train
-    from agentgym_hindsight.baselines.training.configuration import configure
 
     require_train("measuring training")
-    from agentgym_hindsight.cli.bench import training_speed as bench_training_speed
+    from agentgym_hindsight.baselines.training.configuration import configure
+    from agentgym_hindsight.cli.bench.training import speed
 
     chosen = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
     settings = [*(f"{name}={value}" for name, value in chosen.items()), *options.set]
-    # Another model is measured by itself: the tiny ones would wear its tokenizer, and say nothing of it.
+    # With another model the tiny sizes are skipped: they would use its tokenizer, and tell little about it.
     sizes = ("S", "M") if options.model.startswith("tiny:") else ()
-    rows = bench_training_speed.measure(
+    rows = speed.measure(
         configure("grpo", settings=settings),
         updates=options.updates,
         repeats=options.repeats,
@@ -114,6 +121,6 @@ def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tup
         endpoint=options.endpoint,
         note=note,
     )
-    told = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--updates", options.updates, "--repeats"]
+    words = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--updates", options.updates, "--repeats"]
     more = ["--large"] * options.large + [word for setting in options.set for word in ("--set", setting)]
-    return rows, shlex.join(map(str, [*told, options.repeats, *more]))
+    return rows, shlex.join(map(str, [*words, options.repeats, *more]))

@@ -1,4 +1,4 @@
-"""``agh compare``: rivals on equal terms, every entry on every seed; resumable; tables with intervals."""
+"""``agh compare``: train each entry with each seed under equal conditions and print tables with intervals."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from agentgym_hindsight.baselines.training.configuration import (
+    configure,
+    load_configuration,
+    shipped_configurations,
+)
+from agentgym_hindsight.baselines.training.start import start_folder
 from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, on_the_way
 from agentgym_hindsight.cli.shared import console, output, progress_bar
 from agentgym_hindsight.errors import HindsightError, UsageError
 
-#: Sets of entries by name. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
+#: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
     "rivals": ("grpo", "rloo", "gigpo", "hgpo", "rlsd", "serl"),
-    # The first entry is what the others are compared with.
+    # The others are compared with the first entry.
     "sources": (
         "grpo",
         "serl:what=immediate",
@@ -44,27 +50,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "entries",
         nargs="+",
-        help=f"{', '.join(SETS)}, or entries such as grpo, serl, serl:what=success+immediate,where=anchor",
+        help=f"sets of entries ({', '.join(SETS)}) or single ones: grpo, serl:what=success+immediate,where=anchor",
     )
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 … N-1 of every entry (default: %(default)s)")
-    parser.add_argument("--turns", type=int, default=12000, help="env turns of every run (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side (default: the cores)")
+    parser.add_argument("--seeds", type=int, default=5, help="train with seeds 0 to N - 1 (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=12000, help="env turns of each run (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
     parser.add_argument("--out", default="runs/compare", help="folder of the runs (default: %(default)s)")
-    parser.add_argument("--config", help="a YAML file that all entries start from")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as in agh train, for all")
-    parser.add_argument("--markdown", help="also write the table to this file")
-    parser.add_argument("--title", default="Rivals on equal terms")
+    parser.add_argument(
+        "--config",
+        metavar="NAME",
+        help="settings of all entries: a YAML file, or the name of a shipped configuration: "
+        f"{', '.join(shipped_configurations())}",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of all entries, as in agh train; repeatable",
+    )
+    parser.add_argument("--markdown", help="also write the tables to this file, as Markdown")
+    parser.add_argument("--title", default="Rivals on equal terms", help="title of the tables (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
-    names = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # each of them once
+    names = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # no duplicates
     entries = [Entry.parse(text) for text in names]
     if options.seeds < 1 or options.jobs < 1:
-        raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}.")
+        raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}; try 5 and 2.")
     out = Path(options.out)
     jobs = [(entry, seed) for seed in range(options.seeds) for entry in entries]
     failed: list[str] = []
-    # Rivals of a seed share their warm start: the first of them makes it while the other seeds' make theirs.
+    # The entries of a seed share one warm start. The lock makes them wait until the first of them has made it.
     starts = {seed: Lock() for seed in range(options.seeds)}
     with progress_bar() as bar:
         line = bar.add_task("runs", total=len(jobs), note="")
@@ -92,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _interleaved(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry, int]]:
-    """Seeds in turn, so that neighbours seldom wait for one warm start."""
+    """The jobs ordered so that neighbours have different seeds: then they seldom wait for the same warm start."""
     by_seed: dict[int, list[tuple[Entry, int]]] = {}
     for job in jobs:
         by_seed.setdefault(job[1], []).append(job)
@@ -118,10 +135,7 @@ def _command(entry: Entry, seed: int, out: Path, options: argparse.Namespace) ->
 
 
 def _make_start(entry: Entry, seed: int, options: argparse.Namespace) -> None:
-    """Make the seed's warm start, if it is not there, before its rivals all do."""
-    from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
-    from agentgym_hindsight.baselines.training.start import start_folder
-
+    """Make the warm start of a seed if it does not exist, so that its entries do not all make it at once."""
     given = load_configuration(options.config) if options.config else {}
     training = configure(entry.recipe, given, _settings(entry, seed, options))
     folder = start_folder(training.model, training.stage, training.warm, training.plan)
@@ -131,11 +145,15 @@ def _make_start(entry: Entry, seed: int, options: argparse.Namespace) -> None:
         words += [word for text in _settings(entry, seed, options) for word in ("--set", text)]
         done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise HindsightError(f"The warm start of seed {seed} failed: {done.stderr.strip().splitlines()[-1:]}")
+            last = "".join(done.stderr.strip().splitlines()[-1:])
+            raise HindsightError(
+                f"Expected a warm start of seed {seed}, got exit status {done.returncode} ({last}); "
+                f"try {shlex.join(['agh', *words[3:]])}."
+            )
 
 
 def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> str:
-    """Run or finish one; what went wrong, or nothing."""
+    """Start or continue one run and wait for it. Return an error message, or "" after success."""
     words = _command(entry, seed, out, options)
     done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode == 0:
@@ -143,11 +161,11 @@ def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> s
     log = out / f"{entry.folder}-seed{seed}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    return f"{entry.name}, seed {seed}: exit {done.returncode}; see {log}"
+    return f"{entry.name}, seed {seed}: exit status {done.returncode}; see {log}"
 
 
 def _environment() -> dict[str, str]:
-    # Runs side by side share the cores: a thread each, or they get in each other's way.
+    # The runs share the cores, so each gets one thread.
     return {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "TOKENIZERS_PARALLELISM": "false"}
 
 

@@ -1,4 +1,4 @@
-"""What a comparison came to: success after training, and on the way to it, every entry against the first."""
+"""The tables of ``agh compare``: success after training and during it, and each entry's difference to the first."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """A name that file systems like."""
+        """The name, with characters that file names should not have replaced."""
         return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table, for the screen or a page."""
+    """A table for the terminal or for a Markdown page."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    #: So many columns from the left hold words.
+    #: The number of columns, from the left, that hold text instead of numbers.
     words: int
 
     def rich(self) -> Table:
@@ -69,15 +69,16 @@ class Grid:
 
 
 def after_training(entries: Sequence[Entry], out: Path, seeds: int, title: str) -> Grid:
-    """The panel before and after, by way of decoding."""
+    """Results on the panel before and after training, one row an entry and a way of decoding."""
     rows = sorted(_rows(entries, out, seeds), key=lambda row: row.label)
     return Grid(title, _HEAD, [_cells(row) for row in rows], words=2)
 
 
 def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
-    """Success and length of the rollouts that training played: rivals of a seed meet the same tasks at every update.
+    """Success and length of the rollouts that training played.
 
-    Many more rollouts than a panel has, and the same tasks for all: what a panel cannot tell apart, this may.
+    The entries of a seed play the same tasks in each update, and there are many more rollouts than on the panel. So
+    this table may show differences that are too small for the panel.
     """
     head = ["method", "seeds"]
     cells: dict[str, list[str]] = {}
@@ -94,12 +95,12 @@ def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
 
 
 def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[str, dict[int, float]]:
-    """Of every entry's runs by seed, over the updates that all rivals of the seed have made."""
+    """For each entry and seed the mean of a metric, over the updates that all entries of the seed have made."""
     means: dict[str, dict[int, float]] = {entry.name: {} for entry in entries}
     for seed in range(seeds):
         runs = {entry.name: _lines(out / f"{entry.folder}-seed{seed}", "metrics") for entry in entries}
         runs = {name: lines for name, lines in runs.items() if lines}
-        # A budget of turns is spent in more or fewer updates: what all of them have met counts.
+        # With equal turns the entries make different numbers of updates. Only those that all have made are compared.
         updates = min((len(lines) for lines in runs.values()), default=0)
         for name, lines in runs.items():
             means[name][seed] = sum(line[key] for line in lines[:updates]) / updates
@@ -108,14 +109,14 @@ def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one entry came to under one way of decoding."""
+    """The results of one entry with one way of decoding."""
 
     name: str
     label: str
     summary: SeedSummary
-    #: Success less the warm start's, seed by seed.
+    #: Success minus that of the warm start, paired by seed.
     against_start: MeanInterval | None
-    #: Success less the first entry's, seed by seed: rivals of a seed share their start and their tasks.
+    #: Success minus that of the first entry, paired by seed: the entries of a seed share the start and the tasks.
     against_first: MeanInterval | None
     updates: float
     turns: float
@@ -135,9 +136,9 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
                 if line["update"] == last and last > 0:
                     found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
     bases: dict[tuple[str, str], dict[int, float]] = {}
-    # The warm start first and then the first entry, which is found first: the others are set against them.
+    # The warm start and then the first entry come first, because the other rows need their values.
     for (name, label), lines in sorted(found.items(), key=lambda each: each[0][0] != _START):
-        # Every rival of a seed began at the same warm start: it counts once.
+        # All entries of a seed start from the same warm start: count it once.
         unique = list({line["run"]: line for line in lines}.values())
         evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
         count = len(unique)
@@ -155,7 +156,7 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
 
 
 def _lines(run: Path, name: str) -> list[dict[str, Any]]:
-    """What a run has written; nothing of one that is not complete, which has spent less than its rivals."""
+    """The lines of a file of a complete run. An incomplete run has none: it has played fewer turns than the others."""
     return RunLog(run, active=False).read(name) if (run / "policy").exists() else []
 
 

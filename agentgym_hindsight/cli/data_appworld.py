@@ -1,4 +1,4 @@
-"""``agh data install appworld``: an account of what will be done, then the steps."""
+"""``agh data install appworld``: print the steps of the installation, ask once, and carry them out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["appworld"], help="the benchmark to install")
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--python", default=sys.executable, help="what its interpreter is made from (3.11 or newer)")
+    parser.add_argument("--dry-run", action="store_true", help="print the steps and stop")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument(
+        "--python", default=sys.executable, help="Python 3.11 or newer, for AppWorld's virtual environment"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,17 +26,17 @@ def run(options: argparse.Namespace) -> int:
     from agentgym_hindsight.envs.appworld.official.interpreter import managed_folder
 
     steps = installation(python=options.python)
-    print(f"AppWorld (Apache-2.0, its authors' own package and data) into {managed_folder()}:")
+    print(f"Installation of AppWorld (Apache-2.0, the authors' package and data) into {managed_folder()}:")
     for number, step in enumerate(steps, 1):
-        state = "done already" if step.done() else f"writes {step.writes}"
+        state = "already done" if step.done() else f"writes {step.writes}"
         print(f"{number}. {step.name}: {state}\n   {' '.join(step.command)}")
-    print("Its task data comes encrypted to stay out of training corpora: do not publish what is unpacked.")
+    print("The task data is encrypted to keep it out of training corpora: do not publish the unpacked files.")
     if options.dry_run:
         return 0
     if any(not step.done() for step in steps):
         _check_python(options.python)
         if not options.yes:
-            _ask()
+            _confirm()
     for number, step in enumerate(steps, 1):
         if step.done():
             continue
@@ -44,24 +46,26 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"{number}/{len(steps)} {step.name}: done")
     with console.status("opening a task"):
         counts = verify()
-    told = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"Ready ({told}). Play it: agh play --env AppWorld-Hindsight-v0 --set backend=official")
+    sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"Ready ({sizes}). Try: agh play --env AppWorld-Hindsight-v0 --set backend=official")
     return 0
 
 
 def _check_python(python: str) -> None:
     code = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
     try:
-        told = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
-        version = tuple(map(int, told.split(".")))
+        printed = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
+        version = tuple(map(int, printed.split(".")))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise UsageError(f"Expected a Python in --python, got {python} ({error}); try --python python3.11.") from error
+        raise UsageError(
+            f"Expected a Python interpreter as --python, got {python} ({error}); try --python python3.11."
+        ) from error
     if version < (3, 11):
-        raise UsageError(f"Expected Python 3.11 or newer, which AppWorld needs, got {told}; try --python python3.11.")
+        raise UsageError(f"Expected Python 3.11 or newer for AppWorld, got {printed}; try --python python3.11.")
 
 
-def _ask() -> None:
+def _confirm() -> None:
     if not sys.stdin.isatty():
-        raise UsageError("Expected --yes where nobody can be asked, got none; try --yes, or --dry-run to look first.")
-    if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise UsageError("Expected yes, got no: nothing was done; try --dry-run to look first.")
+        raise UsageError("Expected --yes or a terminal for the question, got neither; try --yes, or --dry-run first.")
+    if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise UsageError("Expected yes, got no; nothing was installed. Try --dry-run to see the steps.")

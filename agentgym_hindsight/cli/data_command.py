@@ -1,4 +1,4 @@
-"""``agh data``: panels, games, references, installations."""
+"""``agh data``: list tasks, write panels, export and check games, convert recordings, install AppWorld."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from agentgym_hindsight.errors import UsageError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
-    listing = verbs.add_parser("list", help="the tasks of a split, a line each")
-    panel = verbs.add_parser("panel", help="write a panel as a manifest that plays the same on every machine")
-    panel.add_argument("--out", required=True)
-    export = verbs.add_parser("export", help="write embedded ALFWorld games as files the genuine engine plays")
-    export.add_argument("--out", required=True, help="a folder; gets json_2.1.1/<split>/<task>/<trial>/game.tw-pddl")
+    listing = verbs.add_parser("list", help="print the tasks of a split, one a line")
+    panel = verbs.add_parser("panel", help="write a panel: a file with tasks that are the same on every machine")
+    panel.add_argument("--out", required=True, help="the file to write")
+    export = verbs.add_parser("export", help="write embedded ALFWorld games as files for the genuine engine")
+    export.add_argument(
+        "--out", required=True, help="folder for the files json_2.1.1/<split>/<task>/<trial>/game.tw-pddl"
+    )
     for verb, default in ((listing, 0), (panel, 0), (export, 60)):
         add_env_arguments(verb)
-        verb.add_argument("--tasks", type=int, default=default, help="how many (0: all; default: %(default)s)")
-        verb.add_argument("--seed", type=int, default=0)
+        verb.add_argument("--tasks", type=int, default=default, help="number of tasks (0: all; default: %(default)s)")
+        verb.add_argument("--seed", type=int, default=0, help="which tasks (default: %(default)s)")
     references = verbs.add_parser(
-        "references", help="turn recordings of the original WebShop (transcripts, logs of its site) into references"
+        "references", help="convert recordings of the original WebShop (transcripts, site logs) into trajectories"
     )
     references.add_argument("file", help="a file (plain or .gz), or a folder of logs")
-    references.add_argument("--out", required=True, help="gets one trajectory a line (JSONL)")
+    references.add_argument("--out", required=True, help="the JSONL file to write, one trajectory a line")
     add_env_arguments(references)
-    check = verbs.add_parser("check", help="read every official game and name those that cannot be used")
-    check.add_argument("folder", nargs="?", help="where the games are (default: $ALFWORLD_DATA or ~/.cache/alfworld)")
-    data_appworld.arguments(verbs.add_parser("install", help="install the genuine AppWorld in a place of its own"))
+    check = verbs.add_parser("check", help="read all official ALFWorld games and name those that cannot be used")
+    check.add_argument("folder", nargs="?", help="folder of the games (default: $ALFWORLD_DATA or ~/.cache/alfworld)")
+    data_appworld.arguments(
+        verbs.add_parser("install", help="install the genuine AppWorld in a separate virtual environment")
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     env = make_env(options)
     if options.verb == "references":
         return _references(env, options.file, options.out)
-    panel = panel_of(env, options.split, options.tasks, options.seed)
+    panel = panel_of(env, options, options.seed)
     if options.verb == "list":
         for task in panel:
             print(task_line(task))
@@ -73,7 +77,9 @@ def _references(env: Any, file: str, out: str) -> int:
 
     world = env.unwrapped
     if not isinstance(world, WebShopEnv):
-        raise UsageError(f"Expected a shop to replay in, got {env.spec.id}; try --env WebShop-Hindsight-v0.")
+        raise UsageError(
+            f"Expected a shop to replay the recordings in, got {env.spec.id}; try --env WebShop-Hindsight-v0."
+        )
     found = read_references(file, world.backend.library)
     for problem in found.problems:
         console.print(f"line {problem.line_number}: {problem.cause}", markup=False)
@@ -89,8 +95,8 @@ def _export(env: Any, panel: Any, out: Path) -> int:
     backend = env.unwrapped.backend
     if backend.name != "native/embedded":
         raise UsageError(
-            f"Expected the embedded houses to export, got {backend.name}; try --set data=embedded "
-            "(official games are files already)."
+            f"Expected embedded houses to export, got {backend.name}, whose games are files already; "
+            "try --set data=embedded."
         )
     with progress_bar() as bar:
         line = bar.add_task("writing", total=len(panel), note="")

@@ -1,6 +1,6 @@
-"""``agh demo``: the main job, small: a policy from nothing, a warm start, SERL, an unseen panel, a report.
+"""``agh demo``: a tiny policy, trained by imitation and then by SERL, evaluated on unseen tasks; with a report.
 
-``--scripted`` needs no torch: the expert and a random agent on one panel of the embedded world.
+``--scripted`` needs no extra: it plays the expert and a random policy on one panel of the embedded houses.
 """
 
 from __future__ import annotations
@@ -10,27 +10,38 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import gymnasium as gym
-
 from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy
+from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
-from agentgym_hindsight.cli.shared import console, output, panel_of, progress_bar, result_table
+from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
+from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.vector import HindsightVectorEnv
 
 _ENV = "ALFWorld-Hindsight-v0"
 _SPLIT = "valid_unseen"
+_INTRODUCTION = """\
+This demo trains a tiny language model on one task type of ALFWorld, looking at objects under a lamp, in houses that \
+this library generates. They are not the benchmark's games.
+1. The model starts from random weights and imitates an expert that makes needless looks.
+2. SERL trains it for some minutes. It is evaluated on {tasks} tasks in unseen houses before, during and after.
+At the end a table of the success before and after SERL is printed. The run is written to {folder}, and curves, tables \
+and sample rollouts to {page}.
+This takes 6 to 8 minutes on two cores. Ctrl-C stops it; the same command continues.
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scripted", action="store_true", help="play the expert and a random agent; no training")
-    parser.add_argument("--tasks", type=int, help="tasks of the unseen panel (default: 200; scripted: 120)")
-    parser.add_argument("--updates", type=int, help="policy updates (default: those of the tiny preset)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="runs/demo", help="folder of the run (default: %(default)s)")
-    parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on with what --out holds")
+    parser.add_argument(
+        "--scripted", action="store_true", help="play the expert and a random policy; no training, no extra needed"
+    )
+    parser.add_argument("--tasks", type=int, help="unseen tasks to evaluate on (default: 200; scripted: 120)")
+    parser.add_argument("--updates", type=int, help="number of policy updates (default: 40)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything (default: %(default)s)")
+    parser.add_argument("--out", default="runs/demo", help="folder of run and report (default: %(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="delete the run in --out instead of continuing it")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _trained(options: argparse.Namespace) -> int:
+    require_train("training the demo's policy")
     from agentgym_hindsight.baselines.report import write_report
     from agentgym_hindsight.baselines.training.configuration import configure
     from agentgym_hindsight.baselines.training.run import Stopped, train
@@ -47,33 +59,26 @@ def _trained(options: argparse.Namespace) -> int:
     training = configure("serl", settings=[f"{name}={value}" for name, value in given.items() if value is not None])
     use_few_threads(training)
     folder = Path(options.out) / f"serl-seed{options.seed}"
-    console.print(
-        "A tiny policy is made from nothing and shown how to look at things under lamps, by a player who dawdles, in "
-        "generated houses (not the benchmark's games). SERL then trains it, and it is tried on houses it has never "
-        "seen. It takes minutes on two cores; Ctrl-C stops, the same command goes on.",
-        soft_wrap=True,
-    )
+    page = Path(options.out) / "report.html"
+    console.print(_INTRODUCTION.format(tasks=training.evaluation.tasks, folder=folder, page=page), markup=False)
     started = time.perf_counter()
-    with TrainingProgress() as news:
+    with TrainingProgress() as progress:
         try:
-            train(training, folder, command="agh demo", observer=news, fresh=options.fresh)
+            train(training, folder, command="agh demo", observer=progress, fresh=options.fresh)
         except Stopped as stopped:
             console.print(f"demo: {stopped}", soft_wrap=True)
             return 130
-    page = Path(options.out) / "report.html"
     write_report([folder], page, "SERL on generated houses")
     show(folder)
     out = output()
-    out.print(f"report: {page} (one file, works offline)", soft_wrap=True)
+    out.print(f"report: {page} (one file, no network needed)", soft_wrap=True)
     out.print(f"took {(time.perf_counter() - started) / 60:.1f} minutes; next: agh train grpo, agh compare rivals")
     return 0
 
 
 def _scripted(options: argparse.Namespace) -> int:
     out = output()
-    single = gym.make(_ENV, split=_SPLIT, data="embedded")
-    panel = panel_of(single, _SPLIT, options.tasks or 120, options.seed)
-    single.close()
+    panel = Stage(_ENV, {"data": "embedded"}).panel(_SPLIT, options.tasks or 120, options.seed)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     results, speeds, saved = {}, {}, []
@@ -101,7 +106,7 @@ def _scripted(options: argparse.Namespace) -> int:
             write_jsonl(path, trajectories)
             saved.append(path)
     title = (
-        "Embedded ALFWorld (generated houses, not the benchmark's games): "
+        "Embedded ALFWorld (houses generated by this library, not the benchmark's games): "
         f"{len(panel)} unseen tasks, panel {panel.fingerprint}"
     )
     out.print(title, soft_wrap=True)
@@ -109,5 +114,5 @@ def _scripted(options: argparse.Namespace) -> int:
     out.print("speed: " + ", ".join(f"{name} {speed:,.0f} turns/s" for name, speed in speeds.items()))
     for path in saved:
         out.print(f"saved: {path}", soft_wrap=True)
-    out.print("next: `agh play` to play yourself, `agh list` for the environments, `agh doctor` for data and extras.")
+    out.print("next: `agh play` to play yourself, `agh list` for environments, `agh doctor` for data and extras.")
     return 0

@@ -1,4 +1,4 @@
-"""``agh doctor``: what is there, what is missing, and the cure."""
+"""``agh doctor``: what is installed, which data was found, what is missing and how to install it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from agentgym_hindsight import __version__
 from agentgym_hindsight.cli.shared import output
 from agentgym_hindsight.errors import DataError, HindsightError
 
-#: package → (extra that brings it, "" for the core; what it is for)
+#: Package → (the extra that installs it, "" for the core; its purpose).
 _PACKAGES = {
-    "gymnasium": ("", "the interface"),
-    "numpy": ("", "the interface"),
+    "gymnasium": ("", "the environment interface"),
+    "numpy": ("", "the environment interface"),
     "httpx": ("", "judges and model endpoints"),
     "rich": ("", "progress and tables"),
     "rapidfuzz": ("", "the reward of WebShop"),
-    "flask": ("", "sites and viewer"),
+    "flask": ("", "web sites and viewer"),
     "alfworld": ("alfworld", "the genuine ALFWorld engine, for backend='textworld' and parity"),
     "textworld": ("alfworld", "the genuine ALFWorld engine"),
     "torch": ("train", "training"),
     "transformers": ("train", "training"),
     "trl": ("train", "training"),
     "vllm": ("vllm", "fast generation on GPUs"),
-    "ray": ("ray", "rollouts over several machines"),
-    "spacy": ("spacy", "the type test of WebShop by tagger, nouns='spacy'"),
+    "ray": ("ray", "rollouts on several machines"),
+    "spacy": ("spacy", "WebShop's product type test with a tagger, nouns='spacy'"),
     "pytest": ("dev", "the tests"),
 }
 
-#: sandbox mode → what to think of it
+#: Sandbox mode → how much it protects.
 _SANDBOX = {
-    "namespaces+seccomp": "as strong as it gets",
-    "seccomp": "no namespaces here, as in many containers; files, network and processes are shut all the same",
-    "namespaces": "no seccomp here; no network, files or other processes, but more of the kernel can be reached",
-    "rlimits": "NO BOUNDARY: only for models you trust, on a machine you can lose",
+    "namespaces+seccomp": "the strongest mode",
+    "seccomp": "namespaces are not available, as in many containers; files, network and processes are still blocked",
+    "namespaces": "seccomp is not available; network, files and processes are blocked, but more system calls are open",
+    "rlimits": "NO PROTECTION: only for models that you trust, on a machine that you can lose",
 }
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", help="a folder of official ALFWorld games or WebShop files to look at instead of the usual places"
+        "--data", help="folder of official ALFWorld games or WebShop files to check instead of the default folders"
     )
 
 
@@ -58,31 +58,31 @@ def run(options: argparse.Namespace) -> int:
     _alfworld(out, options.data)
     _webshop(out, options.data)
     _appworld(out)
-    out.print("Everything the core needs is there." if healthy else "Mend what is marked above.")
+    out.print("Everything that the core needs is installed." if healthy else "Install the packages marked as missing.")
     return 0 if healthy else 1
 
 
 def _packages(out: Console) -> bool:
-    table = Table("package", "version", "for", "cure where it is missing", title="Packages", title_justify="left")
+    table = Table("package", "version", "for", "how to install", title="Packages", title_justify="left")
     healthy = True
     for name, (extra, purpose) in _PACKAGES.items():
         try:
-            version, cure = metadata.version(name), ""
+            version, command = metadata.version(name), ""
         except metadata.PackageNotFoundError:
             version = "missing" if not extra else "not installed"
             target = f"agentgym-hindsight[{extra}]" if extra else "agentgym-hindsight"
-            cure = f"pip install '{target}'"
+            command = f"pip install '{target}'"
             healthy = healthy and bool(extra)
-        table.add_row(name, version, purpose, cure.replace("[", r"\["))
+        table.add_row(name, version, purpose, command.replace("[", r"\["))
     out.print(table)
     if sys.version_info >= (3, 13) and util.find_spec("textworld"):
-        out.print("textworld ≤ 1.7 fails on Python 3.13 and newer: play with backend='native', or use Python 3.12.")
+        out.print("textworld ≤ 1.7 fails on Python 3.13 and newer: use backend='native' or Python 3.12.")
     return healthy
 
 
 def _accelerator(out: Console) -> None:
     if util.find_spec("torch") is None:
-        out.print("Accelerator: unknown without torch; environments need none.")
+        out.print("Accelerator: not checked, because torch is not installed; environments need none.")
         return
     import torch
 
@@ -95,13 +95,14 @@ def _alfworld(out: Console, data: str | None) -> None:
     from agentgym_hindsight.envs.alfworld.official import OFFICIAL_COUNTS, game_files, official_root
 
     out.print("\nALFWorld")
-    out.print("  embedded houses: always there")
+    out.print("  embedded houses: always available")
     try:
         root = official_root(data)
     except DataError as error:
-        told = os.environ.get("ALFWORLD_DATA")
+        folder = os.environ.get("ALFWORLD_DATA")
         out.print(
-            f"  official games: not installed{f' ($ALFWORLD_DATA is {told})' if told else ''}. {error}", soft_wrap=True
+            f"  official games: not installed{f' ($ALFWORLD_DATA is {folder})' if folder else ''}. {error}",
+            soft_wrap=True,
         )
         return
     out.print(f"  official games: {root}", soft_wrap=True)
@@ -109,16 +110,16 @@ def _alfworld(out: Console, data: str | None) -> None:
         try:
             files = game_files(root, split)
         except DataError:
-            out.print(f"    {split:13} none of {official}; cure: alfworld-download")
+            out.print(f"    {split:13} none of {official}; try alfworld-download")
             continue
-        short = "" if len(files) == official else f" of {official}: an excerpt, or an interrupted download"
+        short = "" if len(files) == official else f" of {official}: a subset, or an interrupted download"
         try:
             dialect = read_game(files[0]).dialect
             text = f"text of release {dialect}" + (" (put X in/on Y)" if dialect == "0.3" else " (move X to Y)")
         except DataError as error:
             text = f"damaged: {error}"
         out.print(f"    {split:13} {len(files)}{short}; {text}", soft_wrap=True)
-    out.print("  `agh data check` reads every file.")
+    out.print("  `agh data check` reads all files.")
 
 
 def _webshop(out: Console, data: str | None) -> None:
@@ -127,40 +128,40 @@ def _webshop(out: Console, data: str | None) -> None:
     from agentgym_hindsight.envs.webshop.official_files import find_catalogue
 
     out.print("\nWebShop")
-    out.print("  embedded shop: always there")
-    told = os.environ.get("WEBSHOP_DATA")
+    out.print("  embedded shop: always available")
+    folder = os.environ.get("WEBSHOP_DATA")
     try:
         files = find_catalogue(data or data_folder())
     except DataError as error:
-        at = f" ($WEBSHOP_DATA is {told})" if told and not data else ""
+        at = f" ($WEBSHOP_DATA is {folder})" if folder and not data else ""
         out.print(f"  official files: not found{at}. {error}", soft_wrap=True)
     else:
         out.print(f"  official files: {files.items.parent}, catalogue {files.tag or 'without a tag'}", soft_wrap=True)
         for role, path in (("products", files.items), ("attributes", files.attributes), ("human goals", files.human)):
             if path is None:
-                out.print(f"    {role:13} none; cure: put items_human_ins*.json there, or play goals='synthetic'")
+                out.print(f"    {role:13} none; try putting items_human_ins*.json there, or goals='synthetic'")
             else:
                 out.print(f"    {role:13} {path.name}, {path.stat().st_size / 2**20:,.1f} MiB", soft_wrap=True)
     out.print(f"  noun rule 'spacy': {_tagger(TAGGERS)}; the default, 'tokens-1', needs none", soft_wrap=True)
 
 
 def _tagger(models: tuple[str, ...]) -> str:
-    """Which model the tagger would use, or the cure; installed packages are looked up, nothing is loaded."""
+    """The model that the tagger would use, or how to install one. No package is imported."""
     if util.find_spec("spacy") is None:
-        return "not installed; cure: pip install 'agentgym-hindsight\\[spacy]'"
+        return "not installed; try pip install 'agentgym-hindsight\\[spacy]'"
     found = [model for model in models if util.find_spec(model)]
-    return f"model {found[0]}" if found else f"no model; cure: python -m spacy download {models[0]}"
+    return f"model {found[0]}" if found else f"no model; try python -m spacy download {models[0]}"
 
 
 def _appworld(out: Console) -> None:
     out.print("\nAppWorld")
-    out.print("  miniature world: always there")
-    out.print(f"  sandbox of the agent's programs: {_sandbox()}", soft_wrap=True)
+    out.print("  miniature world: always available")
+    out.print(f"  sandbox for the agent's programs: {_sandbox()}", soft_wrap=True)
     out.print(f"  official AppWorld: {_official_appworld()}", soft_wrap=True)
 
 
 def _sandbox() -> str:
-    """How programs are confined here: one worker is started to tell."""
+    """The sandbox mode of this machine, found by starting one worker."""
     from agentgym_hindsight.envs.appworld.sandbox import Sandbox
 
     try:
@@ -176,14 +177,14 @@ def _sandbox() -> str:
 
 
 def _official_appworld() -> str:
-    """Package and data, or the cure for the first that is missing."""
+    """The package and the data that were found, or how to install the first one that is missing."""
     from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter
     from agentgym_hindsight.envs.appworld.official.tasks import SPLITS, OfficialTasks
 
     servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
     try:
         if servers:
-            runs = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not asked)"
+            runs = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not contacted)"
         else:
             python, version = find_interpreter()
             runs = f"package {version} in {python}"

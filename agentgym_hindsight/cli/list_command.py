@@ -1,4 +1,4 @@
-"""``agh list``."""
+"""``agh list``: the environments, their data and the sizes of their splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentgym_hindsight.registration import ENVS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plain", action="store_true", help="ids only, one a line")
+    parser.add_argument("--plain", action="store_true", help="print only the ids, one a line")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def _state(env_id: str) -> tuple[str, str]:
             try:
                 counts.append(f"{split} {world.backend.count(split)}")
             except HindsightError:
-                continue  # a split that this data does not have
+                continue  # this data does not have the split
         name = str(world.backend.name)
         env.close()
     except HindsightError as error:

@@ -1,6 +1,7 @@
-"""``agh parity``: our engine against the genuine one. The last line is ``differences: D of T turns``.
+"""``agh parity``: this library's engine compared with the genuine one.
 
-``alfworld`` plays beside the genuine engine; ``webshop`` replays recordings of the original.
+``alfworld`` plays the same commands in both engines; ``webshop`` replays recordings of the original. The last line of
+the output is ``differences: D of T turns``.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from agentgym_hindsight.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", choices=["alfworld", "webshop"], help="which world")
+    parser.add_argument("env", choices=["alfworld", "webshop"], help="the environment")
     parser.add_argument(
         "--data",
-        help="alfworld: a folder of games, searched for game.tw-pddl, or one such file; webshop: the folder of the "
+        help="alfworld: a folder that is searched for game.tw-pddl, or one such file; webshop: the folder of the "
         "official product files",
     )
     games = parser.add_argument_group("alfworld")
-    games.add_argument("--games", type=int, help="how many of the games, drawn by the seed (default: all)")
-    games.add_argument("--generated", type=int, default=0, help="compare this many generated games as well")
-    games.add_argument("--seed", type=int, default=0)
-    games.add_argument("--turns", type=int, default=40, help="turns a game (default: %(default)s)")
+    games.add_argument("--games", type=int, help="number of these games, drawn by the seed (default: all)")
+    games.add_argument("--generated", type=int, default=0, help="number of generated games to compare as well")
+    games.add_argument("--seed", type=int, default=0, help="games and commands (default: %(default)s)")
+    games.add_argument("--turns", type=int, default=40, help="turns of a game (default: %(default)s)")
     games.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     shop = parser.add_argument_group("webshop")
     shop.add_argument(
@@ -54,7 +55,7 @@ def _alfworld(options: argparse.Namespace) -> int:
     from agentgym_hindsight.envs.alfworld.parity import find_games, run_parity
 
     if options.data is None and not options.generated:
-        raise UsageError("Expected games to compare, got none; try --data DIR, or --generated 12 for games of our own.")
+        raise UsageError("Expected games to compare, got none; try --data DIR, or --generated 12 for generated games.")
     with tempfile.TemporaryDirectory(prefix="agentgym_hindsight_") as folder:
         files = find_games(options.data) if options.data is not None else []
         if options.games is not None and options.games < len(files):
@@ -80,7 +81,7 @@ def _generated(folder: Path, count: int) -> list[Path]:
 
     files = []
     for number in range(count):
-        split = tuple(SPLITS)[number // 6 % len(SPLITS)]  # rounds of the six types, from each split in turn
+        split = tuple(SPLITS)[number // 6 % len(SPLITS)]  # six games of each split in turn, one of each type
         scene = embedded_scene(split, number)
         files.append(write_game(scene, folder / split / scene.goal.task_type / scene.name))
     return files

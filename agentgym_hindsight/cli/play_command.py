@@ -1,4 +1,4 @@
-"""``agh play``: a person plays, with the hindsight shown."""
+"""``agh play``: play an environment in the terminal and look at its hindsight."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ from agentgym_hindsight.cli.shared import add_env_arguments, make_env
 from agentgym_hindsight.hindsight.sources import Hindsight
 
 _SEPARATOR = " [SEP] "
-#: Worlds in which a command is a program: it may take several lines, and its blanks mean something.
+#: Worlds in which a command is a program. It may have several lines, and its indentation is kept.
 _CODE = frozenset({"appworld"})
 _PROGRAMS = "Any Python program: apis.<app>.<api>(name=value, …). A blank line ends an indented block."
-_HELP = ":actions legal commands · :hint what the expert would do · :why the sources of the last turn · :new · :quit"
+_HELP = ":actions legal commands · :hint the expert's action · :why hindsight of the last turn · :new game · :quit"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
-    parser.add_argument(
-        "--seed", type=int, default=None, help="which walk over the tasks (default: another every time)"
-    )
-    parser.add_argument("--task", help="the id of a task")
-    parser.add_argument("--game-file", help="a single game.tw-pddl (ALFWorld)")
+    parser.add_argument("--seed", type=int, default=None, help="order of the tasks (default: another one each time)")
+    parser.add_argument("--task", help="the id of the task to play")
+    parser.add_argument("--game-file", help="a game.tw-pddl file to play (ALFWorld)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -> bool:
-    """One game; whether another is wanted."""
+    """Play one game. Return whether the player wants another."""
     observation, info = env.reset(seed=seed, options=chosen or None)
     out.print(f"[dim]{info['task_id']} · {env.unwrapped.backend.name}[/dim]\n{_page(observation)}")
     code = env.unwrapped.prompt_world in _CODE
@@ -62,11 +60,11 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
         if command == ":new":
             return True
         if command == ":actions":
-            # What can be searched is open: no list could name it.
+            # Searches are free text, so they are not in the list of admissible actions.
             searches = ["search[words]"] if info["extra"].get("has_search_bar") else []
             out.print(_PROGRAMS if code else escape("\n".join([*searches, *info["admissible_actions"]])))
-        elif command == ":hint":  # not wrapped: a program has to stay one when it is copied
-            out.print(escape(info["expert_action"] or "The expert knows no way to win from here."), soft_wrap=True)
+        elif command == ":hint":  # not wrapped, so that a program can be copied
+            out.print(escape(info["expert_action"] or "The expert finds no way to win from here."), soft_wrap=True)
         elif command == ":why":
             _show(out, info["hindsight"])
         elif command.startswith(":"):
@@ -81,12 +79,12 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
                 out.print(f"[dim]why: {escape(feedback.detail)}[/dim]")
             dead_end = info["extra"].get("dead_end", "")
             if dead_end:
-                out.print(f"[dim]no way back: {escape(str(dead_end))}[/dim]")
+                out.print(f"[dim]dead end: {escape(str(dead_end))}[/dim]")
             over = terminated or truncated
             if over:
                 ending = "You won" if info["won"] else "Out of turns" if truncated else "Over"
                 out.print(
-                    f"[bold]{ending}[/bold] after {info['step']} turns, reward {reward:g}. Every turn in hindsight:"
+                    f"[bold]{ending}[/bold] after {info['step']} turns, reward {reward:g}. Hindsight of each turn:"
                 )
                 review = info["extra"].get("review")
                 if review is not None:
@@ -97,24 +95,24 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
 
 
 def _typed(out: Console, *, code: bool) -> str:
-    """One command: a line, or as many as a program takes."""
+    """One command: a line, or all lines of a program."""
     line: str = out.input("[bold]> [/bold]")
     if not code or line.lstrip().startswith(":"):
         return line.strip()
     program = line
-    while _goes_on(program):
+    while _is_incomplete(program):
         program += "\n" + out.input("[bold]. [/bold]")
     return program.rstrip()
 
 
-def _goes_on(program: str) -> bool:
-    """Whether a program lacks lines, by the rule of Python's own prompt."""
+def _is_incomplete(program: str) -> bool:
+    """Whether Python's interactive prompt would ask for more lines."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the program's own affair
+        warnings.simplefilter("ignore")  # a SyntaxWarning in the program is not an error here
         try:
             return codeop.compile_command(program) is None
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
-            return False  # broken as it is: the world says how
+            return False  # the program is complete but wrong; the environment reports the error
 
 
 def _show(out: Console, hindsight: Hindsight, *, short: bool = False) -> None:
@@ -127,5 +125,5 @@ def _show(out: Console, hindsight: Hindsight, *, short: bool = False) -> None:
 
 
 def _page(text: str) -> str:
-    """A shop's page with a line for each string, as a person reads it."""
+    """The text with a line break in place of each separator of the shop's pages."""
     return escape(text.replace(_SEPARATOR, "\n"))

@@ -1,4 +1,4 @@
-"""``agh report``: runs as one self-contained page, and their headline in the terminal."""
+"""``agh report``: write one self-contained HTML page about training runs and print its main table."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from agentgym_hindsight.baselines.report.html import clean
 from agentgym_hindsight.baselines.report.result_tables import COLUMNS, cells
 from agentgym_hindsight.cli.shared import console, output
 
-#: A terminal is narrow: the page has the rest.
+#: The columns that fit into a terminal. The page has all of them.
 _SHOWN = ("before", "after RL", "change", "invalid %", "games × seeds", "env turns")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold them")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page (default: %(default)s)")
-    parser.add_argument("--title", default="Training report", help="its title (default: %(default)s)")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that contain them")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: %(default)s)")
+    parser.add_argument("--title", default="Training report", help="title of the page (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
     report = write_report(options.runs, options.out, options.title)
     for problem in report.problems:
-        console.print(Text(f"left out: {clean(problem)}"), soft_wrap=True)
+        console.print(Text(f"skipped: {clean(problem)}"), soft_wrap=True)
     results = output()
     results.print(_table(report))
     for note in report.notes:
@@ -44,7 +44,7 @@ def _table(report: Report) -> Table:
     for name in _SHOWN:
         table.add_column(name, justify="right")
     for row in report.rows:
-        told = dict(zip(COLUMNS, cells(row), strict=True))
-        named = (row.line.name, " ".join(filter(None, (row.label, row.split))))
-        table.add_row(*(Text(clean(text)) for text in (*named, *(told[name] for name in _SHOWN))))
+        texts = dict(zip(COLUMNS, cells(row), strict=True))
+        first = (row.line.name, " ".join(filter(None, (row.label, row.split))))
+        table.add_row(*(Text(clean(text)) for text in (*first, *(texts[name] for name in _SHOWN))))
     return table

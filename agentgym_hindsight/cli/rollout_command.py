@@ -1,4 +1,4 @@
-"""``agh rollout``: a policy on a panel, trajectories as JSONL."""
+"""``agh rollout``: play a panel with a scripted policy and write the trajectories as JSONL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import evaluate
-from agentgym_hindsight.baselines.policies.base import Policy, at_home
+from agentgym_hindsight.baselines.policies.base import Policy, check_world
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
 from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
@@ -27,46 +27,40 @@ from agentgym_hindsight.cli.shared import (
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
-from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
+
+_POLICIES = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
-    parser.add_argument("--policy", default="expert", help="expert, expert:NOISE, random or replay:FILE")
-    parser.add_argument("--panel", help="a manifest made by `agh data panel`, instead of --split and --tasks")
-    parser.add_argument("--tasks", type=int, default=0, help="how many tasks of the split (default: all)")
+    parser.add_argument("--policy", default="expert", help=f"{', '.join(_POLICIES)} (default: %(default)s)")
+    parser.add_argument("--panel", help="a file written by `agh data panel`; replaces --split and --tasks")
+    parser.add_argument("--tasks", type=int, default=0, help="number of tasks of the split (default: all)")
     parser.add_argument("--siblings", type=int, default=1, help="rollouts of each task (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="tasks and choices of the policy (default: %(default)s)")
     parser.add_argument("--num-envs", type=int, default=64, help="rollouts side by side (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this one")
-    parser.add_argument("--out", help="the JSONL file; rollouts it already holds are not played again")
-    parser.add_argument("--fresh", action="store_true", help="begin --out anew instead of going on with it")
+    parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this process")
+    parser.add_argument("--out", help="the JSONL file; rollouts that it already holds are not played again")
+    parser.add_argument("--fresh", action="store_true", help="delete what --out holds instead of continuing it")
 
 
 def run(options: argparse.Namespace) -> int:
     if options.num_envs < 1 or options.workers < 0:
-        raise UsageError(f"Expected --num-envs ≥ 1 and --workers ≥ 0, got {options.num_envs} and {options.workers}.")
+        raise UsageError(
+            f"Expected --num-envs ≥ 1 and --workers ≥ 0, got {options.num_envs} and {options.workers}; try 64 and 0."
+        )
     policy = scripted_policy(options.policy, seed=options.seed)
     settings = env_arguments(options)
     if getattr(policy, "needs_expert", False):
         settings["expert"] = True
     env = make_env(options)
-    panel = (
-        TaskPanel.load(options.panel) if options.panel else panel_of(env, options.split, options.tasks, options.seed)
-    )
+    panel = panel_of(env, options, options.seed)
     world: Any = env.unwrapped
     backend = str(world.backend.name)
-    own = world.backend.task(options.split or world.split, 0).backend
     env.close()
-    at_home(policy, world.prompt_world)
-    strangers = {task.backend for task in panel} - {own, "file"}
-    if strangers:
-        raise UsageError(
-            f"Expected a panel of {backend} tasks, got one of {', '.join(sorted(strangers))}; "
-            "try --set data=… or backend=…, as the panel was made, or the --env it was made with."
-        )
-    # What decides a rollout besides its task: kept with it, so that a file never mixes two runs.
+    check_world(policy, world.prompt_world)
+    # What determines a rollout besides its task. It is stored with each rollout, so that a file never mixes two runs.
     terms = {"policy": policy.name, "backend": backend, "seed": options.seed, "settings": settings}
     name = f"{policy.name.replace(':', '-').replace('/', '-')}-{panel.fingerprint}-seed{options.seed}.jsonl"
     out = Path(options.out) if options.out else Path("runs") / name
@@ -75,15 +69,15 @@ def run(options: argparse.Namespace) -> int:
     todo = assignments(panel, options.siblings, done=kept.keys())
     played = [kept[task.id, number] for task, number in wanted if (task.id, number) in kept]
     if played:
-        console.print(f"{len(played)} of {len(wanted)} rollouts are in {out} already.", soft_wrap=True)
+        console.print(f"{len(played)} of {len(wanted)} rollouts are already in {out}.", soft_wrap=True)
     turns, seconds = 0, 0.0
     if todo:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.open("ab").close()  # a place that cannot be written to is said before anything is played
+        out.open("ab").close()  # a file that cannot be written is reported before anything is played
         started = time.perf_counter()
         for trajectory in _play(options, policy, todo, settings):
             record = trajectory.replace(extra={**trajectory.extra, "run": terms})
-            write_jsonl(out, [record], append=True)  # one by one: Ctrl-C loses at most what is being played
+            write_jsonl(out, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
             played.append(record)
             turns += len(record)
         seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""``agh serve``: a world in a browser, played by the same engine as the env."""
+"""``agh serve``: the shop as a web site, with the same engine as the environment."""
 
 from __future__ import annotations
 
@@ -17,29 +17,36 @@ from agentgym_hindsight.cli.shared import console, env_arguments
 from agentgym_hindsight.envs.webshop.site.app import create_app
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
-#: What ``--set`` may name: where goods, goals and rules come from.
+#: The settings that ``--set`` accepts: data, goals and rules of the shop.
 _SETTABLE = ("data", "goals", "nouns", "products", "rules", "shop_seed", "tag")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("world", choices=["webshop"], help="which world")
+    parser.add_argument("world", choices=["webshop"], help="the environment")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine alone)"
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, only this machine)"
     )
-    parser.add_argument("--port", type=int, default=3000, help="0: any free one (default: %(default)s)")
-    parser.add_argument("--split", default="train", help="which goals visitors get (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=3000, help="port; 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--split", default="train", help="split of the visitors' goals (default: %(default)s)")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"an argument of the env: {', '.join(_SETTABLE)}; may be given several times",
+        help=f"an argument of the env: {', '.join(_SETTABLE)}; repeatable",
     )
-    parser.add_argument("--seed", type=int, default=0, help="which goal the name of a session means")
-    parser.add_argument("--sessions", type=int, default=5000, help="how many are kept at most (default: %(default)s)")
-    parser.add_argument("--hide-goal", action="store_true", help="the last page tells the score and nothing else")
-    parser.add_argument("--threads", type=int, default=8, help="of waitress, if installed (else a thread a request)")
-    parser.add_argument("--log", action="store_true", help="a line for each request (not with waitress)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="maps the name of a session to its goal (default: %(default)s)"
+    )
+    parser.add_argument("--sessions", type=int, default=5000, help="most sessions to keep (default: %(default)s)")
+    parser.add_argument("--hide-goal", action="store_true", help="show only the score on the last page")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=8,
+        help="threads of waitress, if it is installed; otherwise one thread a request (default: %(default)s)",
+    )
+    parser.add_argument("--log", action="store_true", help="print a line for each request (not with waitress)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,14 +57,14 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"Expected a port from 0 to 65535, got {options.port}; try --port 3000.")
     if options.threads < 1:
         raise UsageError(f"Expected at least one thread, got {options.threads}; try --threads 8.")
-    # The port first: a large shop takes a while to open, and a taken port should not cost that while.
+    # The port is opened first: a port that is in use is then reported before the shop is loaded, which may take long.
     with _listener(options.host, options.port) as listener:
         app = create_app(seed=options.seed, reveal=not options.hide_goal, max_sessions=options.sessions, **given)
         host, port = listener.getsockname()[:2]
         where = f"[{host}]" if ":" in host else host
         console.print(f"[bold]http://{escape(where)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
         if host not in ("127.0.0.1", "::1"):
-            console.print("[dim]The network can reach it. Made for people you trust: no TLS, no passwords.[/dim]")
+            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
         _serve(app, listener, options)
     console.print("Closed.")
     return 0
@@ -69,20 +76,22 @@ def _listener(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"Expected a host of this machine, got {host!r} ({error}); try --host 127.0.0.1.") from error
+        raise UsageError(
+            f"Expected an address of this machine, got {host!r} ({error}); try --host 127.0.0.1."
+        ) from error
     listener = socket.socket(family, kind, protocol)
     try:
-        if os.name == "posix":  # without it a port stays taken for a minute; on Windows two servers would share one
+        if os.name == "posix":  # avoids a minute's wait for the port; on Windows it would let two servers share it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
         listener.close()
         cause, cure = {
-            errno.EADDRINUSE: ("which is taken by another program", f"--port {port + 1 if port < 65535 else 0}"),
-            errno.EACCES: ("which needs the rights of an administrator", "--port 3000"),
-            errno.EADDRNOTAVAIL: ("which is no address of this machine", "--host 127.0.0.1"),
-        }.get(error.errno or 0, (f"which does not work ({error})", "--host 127.0.0.1 --port 0"))
+            errno.EADDRINUSE: ("which another program uses", f"--port {port + 1 if port < 65535 else 0}"),
+            errno.EACCES: ("which needs administrator rights", "--port 3000"),
+            errno.EADDRNOTAVAIL: ("which is not an address of this machine", "--host 127.0.0.1"),
+        }.get(error.errno or 0, (f"which failed ({error})", "--host 127.0.0.1 --port 0"))
         raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {cure}.") from error
     return listener
 
@@ -100,7 +109,7 @@ def _serve(app: Flask, listener: socket.socket, options: argparse.Namespace) -> 
             if options.log:
                 super().log_request(code, size)
 
-    console.print("[dim]Werkzeug's server, a thread a request. Ctrl-C closes the shop.[/dim]")
+    console.print("[dim]Werkzeug's server, one thread a request. Ctrl-C closes the shop.[/dim]")
     host, port = listener.getsockname()[:2]
-    # It returns on Ctrl-C, and closes its own copy of the socket.
+    # serve_forever returns on Ctrl-C and closes its copy of the socket.
     make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()

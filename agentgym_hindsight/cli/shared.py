@@ -1,4 +1,4 @@
-"""What several commands have in common: naming an env, drawing tables."""
+"""Helpers of several commands: options that name an env, consoles, progress bars and tables."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rich.table import Table
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.registration import ENVS
+from agentgym_hindsight.stage import held_out_split
 from agentgym_hindsight.tasks import Task, TaskPanel
 
 __all__ = [
@@ -34,39 +35,37 @@ __all__ = [
     "task_line",
 ]
 
-_HELD_OUT = ("valid_unseen", "test")
-
 #: Messages and progress go to standard error, results to standard output.
 console = Console(stderr=True, highlight=False)
 
 
 def output() -> Console:
-    """Where results go. A pipe or a file has no width to wrap at: wide enough for every table."""
+    """The console for results, on standard output. A pipe or a file gets 150 columns, enough for all tables."""
     return _Results(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 class _Results(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # `agh list | head` is no failure; rich would make it one
+        raise BrokenPipeError  # rich would exit with status 1, but `agh list | head` is not a failure
 
 
 def add_env_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--env --split --set``: which env, with which arguments."""
-    parser.add_argument("--env", default=ENVS[0].id, help="the id (default: %(default)s)")
-    parser.add_argument("--split", help="which tasks (default: valid_unseen, test, or what the env takes for its own)")
+    """Add ``--env``, ``--split`` and ``--set``."""
+    parser.add_argument("--env", default=ENVS[0].id, help="id of the environment (default: %(default)s)")
+    parser.add_argument("--split", help="split of the tasks (default: valid_unseen or test, else the env's default)")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an argument of the env, such as data=embedded or max_steps=30; may be given several times",
+        help="an argument of the env, such as data=embedded or max_steps=30; repeatable",
     )
 
 
 def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """The env's arguments as given by ``--set``; values are JSON where they can be, else text."""
+    """The arguments of the env from ``--split`` and ``--set``. Values are parsed as JSON, else taken as text."""
     if options.split is None:
-        options.split = _held_out(options.env)
+        options.split = held_out_split(getattr(_creator(options.env), "splits", ()))
     given: dict[str, Any] = {} if options.split is None else {"split": options.split}
     for pair in options.set:
         name, equals, value = pair.partition("=")
@@ -79,20 +78,14 @@ def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _held_out(env_id: str) -> str | None:
-    """The split that policies are tried on; None where the env knows neither name, or cannot be asked."""
-    splits = getattr(_creator(env_id), "splits", ())
-    return next((split for split in _HELD_OUT if split in splits), None)
-
-
 def own_protocol(env_id: str) -> str:
-    """The prompt protocol that suits an env: programs have one of their own."""
+    """The prompt protocol that suits an env: ``code`` for AppWorld, whose actions are programs."""
     world = getattr(_creator(env_id), "prompt_world", "generic")
     return "code" if world == "appworld" else "verl-agent-2025"
 
 
 def _creator(env_id: str) -> Any:
-    """What makes the env, usually its class; None where it cannot be told."""
+    """The entry point of the env, usually its class; None for an unknown id."""
     module, _, name = env_id.rpartition(":")
     if module:
         import_module(module)
@@ -100,23 +93,25 @@ def _creator(env_id: str) -> Any:
     return load_env_creator(entry) if isinstance(entry, str) else entry
 
 
-def panel_of(env: gym.Env[Any, Any], split: str | None, n: int, seed: int) -> TaskPanel:
-    """The first ``n`` tasks of a walk over a split (0: the whole split, in order)."""
+def panel_of(env: gym.Env[Any, Any], options: argparse.Namespace, seed: int) -> TaskPanel:
+    """The panel of ``--panel``, or the tasks that ``--split`` and ``--tasks`` name, drawn by ``seed``."""
     world: Any = env.unwrapped
-    backend, split = world.backend, split or world.split
-    size = backend.count(split)
-    if n == 0:
-        return TaskPanel((backend.task(split, index) for index in range(size)), name=split)
-    if not 0 < n <= size:
-        raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try --tasks 0 for all of them.")
-    from agentgym_hindsight.tasks import SeededOrder
-
-    order = SeededOrder(size, seed)
-    return TaskPanel((backend.task(split, order[place]) for place in range(n)), name=f"{split}[{n}]@{seed}")
+    split = options.split or world.split
+    if not getattr(options, "panel", None):
+        return TaskPanel.of_split(world.backend, split, options.tasks, seed)
+    panel = TaskPanel.load(options.panel)
+    own = world.backend.task(split, 0).backend
+    others = {task.backend for task in panel} - {own, "file"}
+    if others:
+        raise UsageError(
+            f"Expected a panel of {own} tasks, got one of {', '.join(sorted(others))}; "
+            "try the --env and the --set data=… or backend=… that the panel was made with."
+        )
+    return panel
 
 
 def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
-    """The env a command was asked for; an unknown id is answered with the nearest one."""
+    """The env that the options name. An unknown id or argument raises an error that proposes the nearest one."""
     if options.env not in gym.registry and ":" not in options.env:
         raise UnknownNameError("environment id", options.env, [entry.id for entry in ENVS])
     settings = env_arguments(options)
@@ -130,7 +125,7 @@ def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
 
 
 def _arguments_of(env_id: str) -> set[str]:
-    """Names of what an env takes, those of its bases among them."""
+    """The names of the arguments of an env, including those of its base classes."""
     creator = _creator(env_id)
     makers = [vars(kind).get("__init__") for kind in creator.__mro__[::-1]] if isinstance(creator, type) else [creator]
     signatures = [inspect.signature(make) for make in makers if inspect.isfunction(make)]
@@ -139,7 +134,7 @@ def _arguments_of(env_id: str) -> set[str]:
 
 
 def progress_bar() -> Progress:
-    """Spinner, name, bar, count, extra text, time left; on standard error."""
+    """A progress bar on standard error: spinner, name, bar, count, note, time left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -152,7 +147,7 @@ def progress_bar() -> Progress:
 
 
 def result_table(results: dict[str, Evaluation]) -> Table:
-    """Success with 95 % intervals by category, one column a policy."""
+    """Success by category with 95 % intervals, one column a policy."""
     table = Table()
     table.add_column("category")
     for name in results:

@@ -1,4 +1,4 @@
-"""``agh train``: SERL and its rivals, from a tiny policy on two cores to a 7B model on many GPUs."""
+"""``agh train``: train a policy, from a tiny one on two cores to a 7B model on many GPUs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +15,53 @@ from rich.progress import Progress, TaskID
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.baselines.training.configuration import configure, load_configuration
+from agentgym_hindsight.baselines.training.configuration import (
+    configure,
+    dump_configuration,
+    load_configuration,
+    shipped_configurations,
+)
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped, train
 from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import MissingExtraError, UsageError
 
 _METHOD = {
-    "what": "sources the teacher is shown: success+immediate, next|future, … (see docs/hindsight.md)",
-    "where": "step or anchor",
-    "who": "teacher: current, sync:10, ema:0.05, frozen",
-    "tokens": "action, response; with @failed, @won or @invalid in such turns alone",
-    "how": "reweight:0.2, reweight:0.2:mean",
-    "when": "λ over updates: 0.5->0/50, 0.3",
-    "anchor": "which turns share a situation: observation, similar, state",
+    "what": "hindsight in the teacher's context: success+immediate, next|future, … (see docs/hindsight.md)",
+    "where": "step or anchor; --where anchor is short for @anchor at the end of --what",
+    "who": "the teacher: current, sync:10, ema:0.05, frozen",
+    "tokens": "the tokens that the teacher weights: action or response; @failed, @won or @invalid selects turns",
+    "how": "how the teacher changes a token's advantage: reweight:0.2, reweight:0.2:mean",
+    "when": "λ, the weight of the teacher, over the updates: 0.5->0/50, 0.3",
+    "anchor": "the key by which turns share a state: observation, similar, state",
 }
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", nargs="?", help=f"{', '.join(RECIPES)} (or in --config)")
-    parser.add_argument("--config", help="a YAML file; options of the command line have the last word")
-    parser.add_argument("--env", help="the id (default: ALFWorld-Hindsight-v0)")
-    parser.add_argument("--model", help="tiny:S, tiny:M, tiny:L, a folder, or a name transformers can load")
-    parser.add_argument("--out", help="folder of the run (default: runs/RECIPE-seedN); a run found there goes on")
-    parser.add_argument("--seed", type=int, help="decides tasks, replies and the tiny policy (default: 0)")
-    parser.add_argument("--updates", type=int, help="policy updates")
-    parser.add_argument("--vllm", choices=("colocate", "server"), help="play with vLLM, through TRL")
+    parser.add_argument("recipe", nargs="?", help=f"{', '.join(RECIPES)} (default: the one in --config)")
+    parser.add_argument(
+        "--config",
+        metavar="NAME",
+        help="a YAML file, or the name of a shipped configuration: "
+        f"{', '.join(shipped_configurations())}; other options override it",
+    )
+    parser.add_argument("--env", help="id of the environment (default: ALFWorld-Hindsight-v0)")
+    parser.add_argument("--model", help="tiny:S, tiny:M, tiny:L, a folder, or a name that transformers can load")
+    parser.add_argument("--out", help="folder of the run (default: runs/RECIPE-seedN); a run in it is continued")
+    parser.add_argument("--seed", type=int, help="tasks, replies and the tiny policy (default: 0)")
+    parser.add_argument("--updates", type=int, help="number of policy updates (default: 150; tiny models: 40)")
+    parser.add_argument("--vllm", choices=("colocate", "server"), help="sample with vLLM, through TRL")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any setting by its dotted name: plan.tasks=16, stage.settings.max_steps=50, "
+        help="any setting by its dotted name; repeatable: plan.tasks=16, stage.settings.max_steps=50, "
         "method.statistics=trajectories, evaluation.tasks=200, warm.noise=0.2, plan.trl.report_to=tensorboard",
     )
-    parser.add_argument("--fresh", action="store_true", help="begin --out anew")
-    parser.add_argument("--start-only", action="store_true", help="make the tiny policy's warm start and stop")
+    parser.add_argument("--fresh", action="store_true", help="delete the run in --out instead of continuing it")
+    parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")
-    methods = parser.add_argument_group("the six values of a method (default: the recipe's)")
+    methods = parser.add_argument_group("values of the method (default: those of the recipe)")
     for name, text in _METHOD.items():
         methods.add_argument(f"--{name}", help=text.replace("%", "%%"))
 
@@ -64,38 +75,45 @@ def run(options: argparse.Namespace) -> int:
             settings.append(f"{path}={getattr(options, option)}")
     name = options.recipe or given.get("recipe")
     if options.recipe and given.get("recipe", name) != name:
-        given.pop("method", None)  # a rival on the file's terms: the file's method is another one's
+        given.pop("method", None)  # the values in the file belong to another method
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
     training = configure(name, given, [*settings, *options.set])
     if options.print_config:
-        from agentgym_hindsight.baselines.training.configuration import dump_configuration
-
         print(dump_configuration(name, training), end="")
         return 0
     if options.start_only:
         from agentgym_hindsight.baselines.training.start import open_start
 
-        with TrainingProgress() as news:
-            open_start(training.model, training.stage, training.warm, training.plan, news)
+        with TrainingProgress() as progress:
+            open_start(training.model, training.stage, training.warm, training.plan, progress)
         return 0
+    require_extras(training)
     use_few_threads(training)
     out = Path(options.out or f"runs/{name}-seed{training.plan.seed}")
-    with TrainingProgress() as news:
+    with TrainingProgress() as progress:
         try:
             folder = train(
-                training, out, command=shlex.join(["agh", *sys.argv[1:]]), observer=news, fresh=options.fresh
+                training, out, command=shlex.join(["agh", *sys.argv[1:]]), observer=progress, fresh=options.fresh
             )
         except Stopped as stopped:
             console.print(f"{name}: {stopped}", soft_wrap=True)
             return 130
-    if not news.quiet:
+    if not progress.quiet:
         show(folder)
     return 0
 
 
+def require_extras(training: RunSettings) -> None:
+    """Raise :class:`MissingExtraError` for the extras that only some runs need, before the warm start."""
+    if training.plan.vllm and find_spec("vllm") is None:
+        raise MissingExtraError("vllm", "vllm", f"Training with plan.vllm={training.plan.vllm}")
+    if training.peft is not None and find_spec("peft") is None:
+        raise MissingExtraError("peft", "peft", "Training adapters")
+
+
 def use_few_threads(training: RunSettings) -> None:
-    """One thread for the smallest policy: a second gains it nothing, and two that wait for a busy core cost twice."""
+    """Use one thread for the smallest model: a second one gains nothing, and doubles the cost on a busy machine."""
     if training.model == "tiny:S" and "OMP_NUM_THREADS" not in os.environ:
         import torch
 
@@ -103,13 +121,13 @@ def use_few_threads(training: RunSettings) -> None:
 
 
 def show(folder: Path) -> None:
-    """Before and after, as a table."""
+    """Print the first and the last evaluation of a run as a table."""
     lines = RunLog(folder).read("eval")
     last = max((line["update"] for line in lines), default=0)
     results = {}
     for line in lines:
         if line["update"] in (0, last):
-            when = "before" if line["update"] == 0 else f"after {last} updates"
+            when = "before" if line["update"] == 0 else f"after {last} update{'s' if last > 1 else ''}"
             results[f"{when}, {line['label']}"] = Evaluation.from_dict(line["evaluation"])
     out = output()
     if results:
@@ -118,7 +136,7 @@ def show(folder: Path) -> None:
 
 
 class TrainingProgress:
-    """A bar a stage, with time left; messages above it. Only the first process speaks."""
+    """An observer with one progress bar a stage and messages above it. Only the first process prints."""
 
     def __init__(self) -> None:
         self.quiet = os.environ.get("RANK", "0") != "0"

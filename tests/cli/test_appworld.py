@@ -1,4 +1,4 @@
-"""The command line in the miniature world of AppWorld."""
+"""The commands in the miniature world of AppWorld."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.cli import main
-from agentgym_hindsight.cli.play_command import _goes_on
+from agentgym_hindsight.cli.play_command import _is_incomplete
 from agentgym_hindsight.cli.shared import own_protocol
 from agentgym_hindsight.errors import WorkerError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
@@ -26,7 +26,7 @@ def agh(*words: str | Path) -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No official AppWorld, whatever this machine has."""
+    """Hide an official AppWorld that is installed on this machine."""
     for name in ("APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS", "AGENTGYM_SANDBOX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
@@ -52,34 +52,34 @@ def test_list_names_the_miniature_world(capsys: Capture) -> None:
     assert "train 1440" in printed
 
 
-def test_doctor_tells_the_sandbox_and_what_is_not_installed(capsys: Capture) -> None:
+def test_doctor_reports_the_sandbox_and_what_is_not_installed(capsys: Capture) -> None:
     assert agh("doctor") == 0
-    told = capsys.readouterr().out.partition("\nAppWorld\n")[2]
-    assert "miniature world: always there" in told
-    assert "sandbox of the agent's programs: " in told
-    assert "official AppWorld: not installed. Expected a Python that has the appworld package" in told
-    assert "agh data install appworld" in told
+    printed = capsys.readouterr().out.partition("\nAppWorld\n")[2]
+    assert "miniature world: always available" in printed
+    assert "sandbox for the agent's programs: " in printed
+    assert "official AppWorld: not installed. Expected a Python that has the appworld package" in printed
+    assert "agh data install appworld" in printed
 
 
 @pytest.mark.parametrize(
-    ("mode", "says"),
+    ("mode", "expected"),
     [
-        ("namespaces+seccomp", "as strong as it gets"),
+        ("namespaces+seccomp", "the strongest mode"),
         ("seccomp", "as in many containers"),
-        ("namespaces", "no seccomp here"),
-        ("rlimits", "NO BOUNDARY"),
+        ("namespaces", "seccomp is not available"),
+        ("rlimits", "NO PROTECTION"),
     ],
 )
-def test_doctor_says_what_to_think_of_a_sandbox(
-    mode: str, says: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+def test_doctor_explains_the_sandbox_mode(
+    mode: str, expected: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agentgym_hindsight.envs.appworld.sandbox.Sandbox.mode", mode)
     assert agh("doctor") == 0
     assert f"{mode}; " in (printed := capsys.readouterr().out)
-    assert says in printed
+    assert expected in printed
 
 
-def test_doctor_survives_a_system_without_a_sandbox(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_works_without_a_sandbox(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise WorkerError("Expected a system with fork, got another; try Linux.")
 
@@ -88,7 +88,7 @@ def test_doctor_survives_a_system_without_a_sandbox(capsys: Capture, monkeypatch
     assert "programs: none. Expected a system with fork" in capsys.readouterr().out
 
 
-def test_doctor_finds_an_installation_of_ones_own(
+def test_doctor_finds_the_users_own_installation(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     python = tmp_path / "python"
@@ -104,22 +104,22 @@ def test_doctor_finds_an_installation_of_ones_own(
     assert f"tasks in {tmp_path / 'root' / 'data'}: train 1, dev 0, test_normal 0, test_challenge 0" in printed
     monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://two:2")
     assert agh("doctor") == 0
-    assert "servers http://one:1, http://two:2 ($APPWORLD_SERVERS; not asked); tasks in" in capsys.readouterr().out
+    assert "servers http://one:1, http://two:2 ($APPWORLD_SERVERS; not contacted); tasks in" in capsys.readouterr().out
 
 
-def test_a_person_writes_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_play_with_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [":actions", "for i in range(2):", "    print(i, end=';')", "", "print(i + 40)", "Broken(", "1)", ":why"]
     typed([*lines, ":hint", "apis.supervisor.complete_task()", "x = 1", ":quit"], monkeypatch)
     assert agh("play", *APPWORLD, "--split", "train", "--seed", "3") == 0
     printed = capsys.readouterr().out
     assert "Any Python program" in printed
     assert "0;1;" in printed
-    assert "\n41\n" in printed, "variables live on"
-    assert "NameError: name 'Broken' is not defined" in printed, "two lines, one program; its case was kept"
+    assert "\n41\n" in printed, "variables are kept between turns"
+    assert "NameError: name 'Broken' is not defined" in printed, "two lines form one program; upper case is kept"
     assert "why: It failed before anything had changed." in printed
     hinted = [line for line in printed.splitlines() if line.startswith("passwords = {row")]
     assert len(hinted) == 1
-    assert hinted[0].endswith("}"), "a program is not wrapped"
+    assert hinted[0].endswith("}"), "the lines of a program are not wrapped"
     assert "FAILED: " in printed
     assert "The game is over" in printed
 
@@ -137,15 +137,15 @@ def test_a_person_writes_programs(capsys: Capture, monkeypatch: pytest.MonkeyPat
         ("def", False),
         ("x = (]", False),
         ("\x00", False),
-        ("1 is 1", False),  # a SyntaxWarning is no error of ours
+        ("1 is 1", False),  # a SyntaxWarning is ignored
         ("", False),
     ],
 )
-def test_a_program_goes_on_as_at_pythons_own_prompt(program: str, more: bool) -> None:
-    assert _goes_on(program) is more
+def test_a_program_continues_as_at_pythons_prompt(program: str, more: bool) -> None:
+    assert _is_incomplete(program) is more
 
 
-def test_a_line_of_a_game_is_a_command_as_ever(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_appworld_a_line_is_a_command(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(["  if x:  ", ":quit"], monkeypatch)
     assert agh("play", "--set", "data=embedded", "--set", "difficulty=easy", "--seed", "0") == 0
     assert "Nothing happens." in capsys.readouterr().out
@@ -160,14 +160,14 @@ def test_tasks_are_listed_by_level_and_template(capsys: Capture) -> None:
     assert {line.split()[1] for line in capsys.readouterr().out.splitlines()} == {"test"}
 
 
-def test_the_expert_is_evaluated_and_its_rollout_says_what_was_played(tmp_path: Path, capsys: Capture) -> None:
+def test_the_rollouts_of_an_evaluation_name_the_backend(tmp_path: Path, capsys: Capture) -> None:
     assert agh("eval", *APPWORLD, "--policy", "expert", "--split", "dev", "--tasks", "8", "--out", tmp_path / "e") == 0
     printed = capsys.readouterr().out
     assert "miniature/hamlet" in printed
     assert "100.0%" in printed
     (played, *_) = read_jsonl(tmp_path / "e" / "rollouts-expert-seed0.jsonl").trajectories
     assert (played.backend, played.won) == ("miniature/hamlet", True)
-    assert played.steps[0].response.startswith("```python\n"), "asked in the protocol of programs"
+    assert played.steps[0].response.startswith("```python\n"), "played with the protocol for programs"
     assert "checks passed." in str(played.steps[-1].extra["evaluation"])
 
 
@@ -183,23 +183,23 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["rollout", "--set", "data=embedded"], "Expected a known argument of AppWorld-Hindsight-v0, got 'data'"),
         (["rollout", "--set", "dificulty=1"], "did you mean 'difficulty'?"),
         (["rollout", "--set", "bakend=official"], "did you mean 'backend'?"),
-        (["rollout", "--policy", "random", "--tasks", "1"], "needs an env that lists them"),
+        (["rollout", "--policy", "random", "--tasks", "1"], "an env that lists admissible actions"),
         (["play", "--split", "test_normal"], "Known: dev, test, train"),
         (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try split='train'"),
         (["data", "export", "--out", "x"], "got miniature/hamlet"),
     ],
 )
-def test_mistakes_are_answered_with_a_cure(words: list[str], says: str, capsys: Capture) -> None:
+def test_errors_say_what_to_try(words: list[str], expected: str, capsys: Capture) -> None:
     assert agh(*words, *APPWORLD) == 2
-    assert says in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
-def test_what_is_not_installed_is_said_with_the_cure(capsys: Capture) -> None:
+def test_a_missing_installation_is_explained(capsys: Capture) -> None:
     assert agh("play", *APPWORLD, "--split", "test_normal", "--set", "backend=official") == 1
     assert "agh data install appworld" in capsys.readouterr().err
 
@@ -209,11 +209,11 @@ def test_a_panel_of_another_env_is_refused(tmp_path: Path, capsys: Capture) -> N
     assert agh("data", "panel", *APPWORLD, "--split", "dev", "--tasks", "2", "--out", panel) == 0
     for command in ("rollout", "eval"):
         assert agh(command, "--panel", panel, "--set", "data=embedded") == 2
-        assert "the --env it was made with" in capsys.readouterr().err
+        assert "try the --env and the --set" in capsys.readouterr().err
     assert agh("rollout", *APPWORLD, "--panel", panel, "--out", tmp_path / "played.jsonl") == 0
 
 
-def test_a_mistake_inside_an_env_is_not_called_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_inside_an_env_is_not_reported_as_a_wrong_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise TypeError("f() got an unexpected keyword argument 'never_given'")
 
@@ -229,7 +229,7 @@ def test_the_protocol_suits_the_env() -> None:
     assert own_protocol("nowhere-v0") == "verl-agent-2025"
 
 
-def test_installing_is_told_before_it_is_done(tmp_path: Path, capsys: Capture) -> None:
+def test_dry_run_prints_the_steps_of_the_installation(tmp_path: Path, capsys: Capture) -> None:
     assert agh("data", "install", "appworld", "--dry-run") == 0
     printed = capsys.readouterr().out
     assert f"into {tmp_path / 'data' / 'appworld'}:" in printed
@@ -237,7 +237,7 @@ def test_installing_is_told_before_it_is_done(tmp_path: Path, capsys: Capture) -
     assert not (tmp_path / "data").exists()
 
 
-def test_nobody_is_asked_where_nobody_can_answer(tmp_path: Path) -> None:
+def test_without_a_terminal_the_installation_needs_yes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "agentgym_hindsight", "data", "install", "appworld", "--python", sys.executable],
         stdin=subprocess.DEVNULL,
@@ -253,6 +253,7 @@ def test_nobody_is_asked_where_nobody_can_answer(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_bench(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentgym_hindsight.cli.bench.appworld._TURNS", 100)
+    monkeypatch.setattr("agentgym_hindsight.cli.bench.appworld._RESETS", 50)
     words = ["appworld", "--worlds", "2", "--minutes", "0.01", "--fuzz", "30"]
     assert agh("bench", *words, "--out", tmp_path / "page.md") == 0
     assert "a world beside them" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""``agh compare``: entries, their commands, and the table made of what their runs left behind."""
+"""``agh compare``: entries, their commands, and the tables made from the files of their runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def evaluation(won: int) -> dict[str, Any]:
 
 
 def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ...] = ()) -> None:
-    """What a training run leaves: the panel before and after, and how the updates went."""
+    """Write the files of a training run: evaluations before and after, and the metrics of its updates."""
     log = RunLog(folder)
     log.begin({"recipe": "any"})
     (folder / "policy").mkdir()
@@ -53,7 +53,7 @@ def test_entries() -> None:
         Entry.parse("serl:next")
 
 
-def test_every_entry_of_the_sets_is_a_run() -> None:
+def test_every_entry_of_the_sets_can_be_configured() -> None:
     from agentgym_hindsight.baselines.training.configuration import configure
 
     for names in SETS.values():
@@ -63,7 +63,7 @@ def test_every_entry_of_the_sets_is_a_run() -> None:
             assert (run.plan.seed, run.plan.turns, run.method.name) == (3, 500, entry.recipe)
 
 
-def test_neighbours_are_of_different_seeds() -> None:
+def test_neighbouring_jobs_have_different_seeds() -> None:
     entries = [Entry.parse("grpo"), Entry.parse("serl")]
     jobs = [(entry, seed) for seed in range(3) for entry in entries]
     mixed = compare_command._interleaved(jobs, 2)
@@ -81,21 +81,21 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     words = ("grpo", "serl", "--seeds", "3", "--jobs", "1", "--out", str(tmp_path), "--markdown", str(page))
     assert compare_command.run(options(*words)) == 0
     lines = {line.split("|")[1].strip(): line for line in page.read_text(encoding="utf-8").splitlines() if "|" in line}
-    assert "31.0 ± 2.5 %" in lines["warm start"], "a warm start counts once a seed"
+    assert "31.0 ± 2.5 %" in lines["warm start"], "the warm start of a seed is counted once"
     assert "42.0 ± 5.0 %" in lines["grpo"]
-    assert "+11.0 ± 2.5 %" in lines["grpo"], "against its start: +10, +11, +12"
+    assert "+11.0 ± 2.5 %" in lines["grpo"], "minus its start: +10, +11, +12"
     # Seed by seed: +10, +8, +12; t with two degrees of freedom is 4.303, and 4.303 · 2 / √3 = 4.97.
     assert "+10.0 ± 5.0 %" in lines["serl"]
     assert f"`agh compare grpo serl --seeds 3 --turns 12000 --out {tmp_path}`" in page.read_text(encoding="utf-8")
     assert "52.0" in capsys.readouterr().out
 
 
-def test_the_rollouts_of_training_are_compared_over_updates_that_all_have_met(tmp_path: Path) -> None:
+def test_training_rollouts_are_compared_over_the_updates_that_all_entries_have(tmp_path: Path) -> None:
     for seed, later in enumerate((0.5, 0.6)):
         leave_run(tmp_path / f"grpo-seed{seed}", 30, 40, (0.2, 0.4))
         leave_run(tmp_path / f"serl-seed{seed}", 30, 50, (0.2, later, 1.0))
     table = on_the_way([Entry.parse("grpo"), Entry.parse("serl"), Entry.parse("rloo")], tmp_path, 3)
-    # Two updates each, the third of serl has no rival: 0.35 and 0.4 against 0.3; t of one degree of freedom is 12.706.
+    # Two updates each; the third of serl is not used: 0.35 and 0.4 against 0.3. t with one degree of freedom is 12.706.
     assert list(table.rows) == [
         ["grpo", "2", "30.0 ± 0.0 %", "", "8.50 ± 0.00", ""],
         ["serl", "2", "37.5 ± 31.8 %", "+7.5 ± 31.8 %", "8.12 ± 1.59", "-0.38 ± 1.59"],
@@ -103,7 +103,7 @@ def test_the_rollouts_of_training_are_compared_over_updates_that_all_have_met(tm
     assert table.markdown()[1] == "| --- | ---: | ---: | ---: | ---: | ---: |"
 
 
-def test_a_run_that_is_not_complete_is_left_out(tmp_path: Path) -> None:
+def test_an_incomplete_run_is_left_out(tmp_path: Path) -> None:
     for seed in (0, 1):
         leave_run(tmp_path / f"grpo-seed{seed}", 30, 40, (0.4,))
     (tmp_path / "grpo-seed1" / "policy").rmdir()
@@ -120,20 +120,21 @@ def test_an_entry_of_two_sets_is_run_once(tmp_path: Path, monkeypatch: pytest.Mo
     words = ("rivals", "sources", "serl:what=success|next", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path))
     assert compare_command.run(options(*words, "--markdown", str(page))) == 0
     assert trained.count("grpo") == 1
-    assert "'serl:what=success|next'" in page.read_text(encoding="utf-8"), "a shell would take it for a pipe"
+    assert "'serl:what=success|next'" in page.read_text(encoding="utf-8"), "quoted: a shell reads | as a pipe"
 
 
-def test_what_failed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_gives_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_run(tmp_path / "grpo-seed0", 30, 40)
     monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
     monkeypatch.setattr(compare_command, "_train", lambda entry, *_: f"{entry.name}: exit 1")
     assert compare_command.run(options("grpo", "--seeds", "1", "--out", str(tmp_path))) == 1
 
 
-@pytest.mark.slow  # two trainings of a process each
+@pytest.mark.slow  # two training processes
 def test_a_whole_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["warm.tasks=8", "warm.epochs=0.2", "plan.tasks=2", "plan.siblings=2", "evaluation.tasks=6"]
+    small = ["warm.tasks=2", "warm.epochs=0.5", "warm.batch=8", "plan.tasks=2", "plan.siblings=2", "evaluation.tasks=3"]
+    small += ["plan.prompt_tokens=224", "plan.response_tokens=6", "evaluation.temperatures=[0]"]
     words = ["grpo", "rloo", "--seeds", "1", "--turns", "60", "--out", "runs", "--jobs", "2"]
     assert compare_command.run(options(*words, *(word for text in small for word in ("--set", text)))) == 0
     for name in ("grpo", "rloo"):

@@ -1,4 +1,4 @@
-"""``agh eval``, as a person runs it."""
+"""``agh eval``: policies, resuming, records and errors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.cli import eval_command
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.cli import eval_command, eval_policies
+from agentgym_hindsight.cli.eval_records import training_progress
+from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.tasks import TaskPanel
 from tests.hindsight.test_judge import said, serving
@@ -35,7 +36,7 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 class Walker:
-    """In the place of a model: goes east, or west when it is hot."""
+    """Stands in for a model: goes east, or west at a temperature above 0.5."""
 
     name = "walker"
 
@@ -48,17 +49,23 @@ class Walker:
         return [Reply(say("west" if self.temperature > 0.5 else "east")) for _ in turns]
 
 
-def test_how_far_a_policy_had_come(tmp_path: Path) -> None:
-    """A checkpoint counts optimizer steps; an evaluation tells updates, and the env turns up to there."""
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips the check for the packages of models, for tests that replace the model."""
+    monkeypatch.setattr(eval_policies, "require_packages", lambda _: None)
+
+
+def test_the_training_progress_of_a_policy(tmp_path: Path) -> None:
+    """A checkpoint is numbered by optimizer steps; an evaluation records updates and the env turns up to them."""
     log = RunLog(tmp_path)
     log.begin({"settings": {"plan": {"mini_batches": 2}}})
     for update in range(3):
         log.metrics({"update": update, "turns": 10 * (update + 1)})
-    told = {
-        name: eval_command._progress_of(str(tmp_path / name))
+    progress = {
+        name: training_progress(str(tmp_path / name))
         for name in ("policy", "checkpoint-4", "checkpoint-9", "elsewhere")
     }
-    assert told == {"policy": (3, 30), "checkpoint-4": (2, 20), "checkpoint-9": (0, 0), "elsewhere": (0, 0)}
+    assert progress == {"policy": (3, 30), "checkpoint-4": (2, 20), "checkpoint-9": (0, 0), "elsewhere": (0, 0)}
 
 
 def test_a_scripted_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +92,7 @@ def test_a_scripted_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     }
 
 
-def test_several_seeds_have_a_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_seeds_are_averaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*CORRIDOR, "--policy", "random", "--seeds", "3", "--set", "max_steps=9", "--out", tmp_path]
     assert agh_eval(*words) == 0
     printed = capsys.readouterr().out
@@ -96,27 +103,28 @@ def test_several_seeds_have_a_mean(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len({json.dumps(line["evaluation"]) for line in lines}) > 1
 
 
-def test_it_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*EMBEDDED, "--policy", "random", "--seeds", "2", "--out", tmp_path]
     assert agh_eval(*words) == 0
     file = tmp_path / "rollouts-random-seed1.jsonl"
-    whole, said = file.read_bytes(), capsys.readouterr().out
+    whole, printed = file.read_bytes(), capsys.readouterr().out
     lines = whole.splitlines(keepends=True)
-    file.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # as a crash leaves it
+    file.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # as after a crash
     kept = (tmp_path / "eval.jsonl").read_bytes()
     assert agh_eval(*words) == 0
     assert file.read_bytes() == whole
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == printed
     assert sorted((tmp_path / "eval.jsonl").read_bytes().splitlines()) == sorted(kept.splitlines())
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--protocol", "plain")
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--tasks", "3")
     assert agh_eval(*words, "--tasks", "3", "--fresh") == 0
-    assert len(lines_of(tmp_path)) == 4, "another panel's evaluations are kept beside"
+    assert len(lines_of(tmp_path)) == 4, "the evaluations of another panel are kept"
 
 
-def test_a_local_model_is_loaded_once_and_turned(
+@pytest.mark.usefixtures("installed")
+def test_a_local_model_is_loaded_once_for_all_temperatures_and_seeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
@@ -159,18 +167,21 @@ def test_a_local_model_is_loaded_once_and_turned(
     assert [Evaluation.from_dict(line["evaluation"]).micro.success for line in lines] == [1.0, 1.0, 0.0, 0.0]
     assert "T=0.7 (2 seeds)" in capsys.readouterr().out
     assert agh_eval(*words, "--max-new-tokens", "64") == 0
-    assert len(loaded) == 1, "where nothing is left to play nothing is loaded"
+    assert len(loaded) == 1, "no model is loaded if all rollouts are there"
     (run / "policy" / "model.safetensors").write_bytes(b"trained on")
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--max-new-tokens", "64")
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("prefix", ["", "vllm:"])
-def test_a_run_s_policy_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
-    asked: list[dict[str, Any]] = []
+def test_options_default_to_those_of_the_training_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    loaded: list[dict[str, Any]] = []
 
     def load(path: str, **options: Any) -> Walker:
-        asked.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
+        loaded.append({name: options[name] for name in ("max_prompt_tokens", "template", "native") if name in options})
         return Walker()
 
     monkeypatch.setattr("agentgym_hindsight.baselines.policies.transformers.TransformersPolicy.load", load)
@@ -182,12 +193,13 @@ def test_a_run_s_policy_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: p
     words = [*CORRIDOR, "--policy", f"{prefix}{run / 'policy'}", "--temperature", "0", "--out", tmp_path / "out"]
     assert agh_eval(*words) == 0
     native = {} if prefix else {"native": True}
-    assert asked == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}, **native}]
-    with pytest.raises(UsageError, match="--fresh"):  # shorter prompts are another evaluation
+    assert loaded == [{"max_prompt_tokens": 300, "template": {"enable_thinking": False}, **native}]
+    with pytest.raises(UsageError, match="--fresh"):  # another prompt length is another evaluation
         agh_eval(*words, "--max-prompt-tokens", "200")
 
 
-def test_models_are_tried_greedily_and_warm_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("installed")
+def test_models_are_evaluated_greedily_and_at_0_4_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     walker = Walker()
     opened: list[str] = []
     monkeypatch.setattr(
@@ -224,7 +236,7 @@ def test_a_panel_from_a_file(tmp_path: Path) -> None:
         agh_eval("--set", "data=embedded", "--panel", manifest, "--out", tmp_path / "c")
 
 
-def test_a_damaged_record_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "eval.jsonl").write_text('{"update": 3, "label": "greedy"}\n{"upda\n')
     assert agh_eval(*EMBEDDED, "--out", tmp_path) == 0
     assert "cannot be read" in capsys.readouterr().err
@@ -232,17 +244,30 @@ def test_a_damaged_record_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["--policy", "exprt:0.2"], "did you mean 'expert"),
         (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
         (["--policy", "expert", "--temperature", "0.4"], "with a scripted policy"),
-        (["--policy", "vllm:x", "--temperature", "-1"], "from 0 up"),
+        (["--policy", "vllm:x", "--temperature", "-1"], "of 0 or more"),
         (["--seeds", "0"], "--seeds"),
         (["--num-envs", "0"], "--num-envs"),
         (["--tasks", "9999"], "1 to 1200"),
     ],
 )
-def test_mistakes_are_answered_with_a_cure(words: list[str], says: str, tmp_path: Path) -> None:
-    with pytest.raises((UsageError, UnknownNameError), match=says):
+@pytest.mark.usefixtures("installed")
+def test_errors_say_what_to_try(words: list[str], expected: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, UnknownNameError), match=expected):
         agh_eval(*EMBEDDED, *words, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize(("policy", "extra"), [("some/model", "train"), ("vllm:some/model", "vllm")])
+def test_a_missing_extra_is_named_before_anything_is_written(
+    policy: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("agentgym_hindsight.baselines.requirements.find_spec", lambda _: None)
+    monkeypatch.setattr(eval_policies, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
+        agh_eval(*EMBEDDED, "--policy", policy, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert capsys.readouterr() == ("", "")

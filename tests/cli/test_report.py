@@ -1,4 +1,4 @@
-"""`agh report` as a person runs it."""
+"""``agh report``: the table in the terminal and the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def report(*words: str | Path) -> int:
     return report_command.run(parser.parse_args([str(word) for word in words]))
 
 
-def test_a_table_and_where_the_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_a_table_and_the_path_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in range(2):
         fake_run(tmp_path / "runs" / f"s{seed}", seed=seed, updates=10)
     out = tmp_path / "page.html"
@@ -32,7 +32,7 @@ def test_a_table_and_where_the_file_is(tmp_path: Path, capsys: pytest.CaptureFix
     assert "<title>First try</title>" in out.read_text(encoding="utf-8")
 
 
-def test_markup_and_control_characters_of_a_run_stay_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markup_and_control_characters_are_harmless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fake_run(tmp_path / "run", "[red]serl\x1b[0m", updates=10)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write("{")
@@ -40,7 +40,7 @@ def test_markup_and_control_characters_of_a_run_stay_text(tmp_path: Path, capsys
     printed = capsys.readouterr()
     assert "[red]serl" in printed.out
     assert "\x1b" not in printed.out
-    assert "metrics.jsonl, line 11: not whole; skipped" in printed.err.replace("\n", "")
+    assert "metrics.jsonl, line 11: incomplete; skipped" in printed.err.replace("\n", "")
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``agh serve``: it starts, answers, ends cleanly on Ctrl-C, and says what is wrong with how it was called."""
+"""``agh serve``: it starts, answers, ends cleanly on Ctrl-C, and explains wrong options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def test_serves_and_ends_cleanly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "text"),
     [
         (["--port", "70000"], "from 0 to 65535"),
-        (["--host", "no.such.host.invalid"], "Expected a host of this machine"),
+        (["--host", "no.such.host.invalid"], "Expected an address of this machine"),
         (["--set", "max_steps=3"], "argument of a shop"),
         (["--set", "rulez=official"], "did you mean 'rules'"),
         (["--set", "rules"], "NAME=VALUE"),
@@ -32,21 +32,21 @@ def test_serves_and_ends_cleanly() -> None:
         (["--set", "data=/no/such/folder", "--port", "0"], "/no/such/folder"),
     ],
 )
-def test_wrong_use_is_explained(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_say_what_to_try(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "webshop", *arguments]) in (1, 2)
-    assert told in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
-def test_a_taken_port_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "webshop", "--port", str(port)]) == 2
-    told = capsys.readouterr().err
-    assert f"127.0.0.1:{port}, which is taken by another program" in told
-    assert "try --port" in told
+    printed = capsys.readouterr().err
+    assert f"127.0.0.1:{port}, which another program uses" in printed
+    assert "try --port" in printed
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="an administrator may use any port")
-def test_a_port_without_rights_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_needs_administrator_rights_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "webshop", "--port", "1"]) == 2
-    assert "rights of an administrator" in capsys.readouterr().err
+    assert "needs administrator rights" in capsys.readouterr().err

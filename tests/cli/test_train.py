@@ -1,4 +1,4 @@
-"""``agh train``, as a person runs it."""
+"""``agh train``: configuration, errors, and a whole run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 from agentgym_hindsight.baselines.training import configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped  # noqa: E402
-from agentgym_hindsight.cli import eval_command, report_command, train_command  # noqa: E402
-from agentgym_hindsight.errors import HindsightError, MissingDataError, UnknownNameError, UsageError  # noqa: E402
+from agentgym_hindsight.cli import compare_command, demo_command, eval_command, report_command, train_command  # noqa: E402
+from agentgym_hindsight.errors import (  # noqa: E402
+    HindsightError,
+    MissingDataError,
+    MissingExtraError,
+    UnknownNameError,
+    UsageError,
+)
 
 CONFIGS = Path(configuration.__file__).parents[1] / "configs"
 
@@ -35,7 +41,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any
     return document
 
 
-def test_the_printed_configuration_is_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_configuration_can_be_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = printed(capsys, "serl", "--seed", 3, "--set", "plan.tasks=2")
     assert (document["recipe"], document["plan"]["seed"], document["plan"]["tasks"]) == ("serl", 3, 2)
     path = tmp_path / "mine.yaml"
@@ -44,7 +50,7 @@ def test_the_printed_configuration_is_a_configuration(tmp_path: Path, capsys: py
     assert configure("serl", load_configuration(path)) == configure("serl", settings=["plan.seed=3", "plan.tasks=2"])
 
 
-def test_options_have_the_last_word_over_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_override_the_configuration_file(capsys: pytest.CaptureFixture[str]) -> None:
     config = ("--config", CONFIGS / "serl_alfworld_7b.yaml")
     plain = printed(capsys, *config)
     assert (plain["model"], plain["plan"]["vllm"]) == ("Qwen/Qwen2.5-7B-Instruct", "colocate")
@@ -64,12 +70,41 @@ def test_options_have_the_last_word_over_the_file(capsys: pytest.CaptureFixture[
     assert method["anchor"] == "similar"
 
 
-def test_a_teacher_can_be_taken_away(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_context_removes_the_teacher(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "serl", "--what", "")["method"]["what"] == ""
 
 
+def test_where_is_short_for_a_suffix_of_what(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "serl", "--where", "anchor") == printed(
+        capsys, "serl", "--what", f"{configure('serl').method.what}@anchor"
+    )
+
+
+def test_shipped_configurations_are_named_in_the_help_and_found(capsys: pytest.CaptureFixture[str]) -> None:
+    for module in (train_command, compare_command):
+        parser = argparse.ArgumentParser()
+        module.arguments(parser)
+        text = " ".join(parser.format_help().split())
+        assert ", ".join(configuration.shipped_configurations()) in text
+    for name, path in configuration.shipped_configurations().items():
+        assert printed(capsys, "--config", name) == printed(capsys, "--config", path)
+
+
 @pytest.mark.parametrize(
-    ("words", "kind", "said"),
+    ("setting", "extra"), [("plan.vllm=colocate", "vllm"), ("plan.vllm=server", "vllm"), ('peft={"r": 4}', "peft")]
+)
+def test_a_missing_extra_is_named_before_anything_is_written(
+    setting: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_command, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
+        command(train_command, "serl", "--set", setting)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "expected"),
     [
         ((), UsageError, "agh train serl"),
         (("sarl",), UnknownNameError, "serl"),
@@ -84,31 +119,49 @@ def test_a_teacher_can_be_taken_away(capsys: pytest.CaptureFixture[str]) -> None
 def test_errors(
     words: tuple[str, ...],
     kind: type[HindsightError],
-    said: str,
+    expected: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=expected):
         command(train_command, *words)
 
 
-def test_where_a_run_is_put_and_how_a_stopped_one_ends(
+def test_the_folder_of_a_run_and_the_status_of_a_stopped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[tuple[RunSettings, Path, bool]] = []
+    calls: list[tuple[RunSettings, Path, bool]] = []
 
     def stop(training: RunSettings, out: Path, *, fresh: bool, **_: Any) -> Path:
-        asked.append((training, out, fresh))
+        calls.append((training, out, fresh))
         raise Stopped("stopped after 3 updates")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train_command, "train", stop)
     assert command(train_command, "grpo", "--seed", 4) == 130
     assert command(train_command, "grpo", "--out", "there", "--fresh") == 130
-    assert [(str(out), fresh) for _, out, fresh in asked] == [("runs/grpo-seed4", False), ("there", True)]
-    assert asked[0][0].method.name == "grpo"
+    assert [(str(out), fresh) for _, out, fresh in calls] == [("runs/grpo-seed4", False), ("there", True)]
+    assert calls[0][0].method.name == "grpo"
     assert "stopped after 3 updates" in capsys.readouterr().err
+
+
+def test_the_demo_says_what_it_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any, **__: Any) -> Path:
+        raise Stopped("stopped after 3 updates")
+
+    monkeypatch.setattr("agentgym_hindsight.baselines.training.run.train", stop)
+    assert command(demo_command, "--out", tmp_path, "--seed", 2, "--tasks", 50) == 130
+    printed = capsys.readouterr().err
+    text = " ".join(printed.split())
+    assert "They are not the benchmark's games." in text
+    assert "evaluated on 50 tasks in unseen houses" in text
+    for path in (tmp_path / "serl-seed2", tmp_path / "report.html"):
+        assert str(path) in "".join(printed.split()), "the terminal may wrap it"
+    assert "6 to 8 minutes on two cores" in text
+    assert "stopped after 3 updates" in text
 
 
 TINY = [
@@ -123,17 +176,17 @@ def lines(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_run_its_report_and_its_policy(
+def test_a_run_its_report_and_the_evaluation_of_its_policy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sets = [word for setting in TINY for word in ("--set", setting)]
     words = ("serl", "--out", "mine", "--updates", 2, *sets)
     assert command(train_command, *words) == 0
-    told = capsys.readouterr().out
-    assert "before, greedy" in told
-    assert "after 2 updates, greedy" in told
-    assert "agh report mine" in told
+    text = capsys.readouterr().out
+    assert "before, greedy" in text
+    assert "after 2 updates, greedy" in text
+    assert "agh report mine" in text
     folder = tmp_path / "mine"
     assert [line["update"] for line in lines(folder, "metrics")] == [0, 1]
     assert [line["update"] for line in lines(folder, "eval")] == [0, 2]
@@ -142,7 +195,7 @@ def test_a_run_its_report_and_its_policy(
     assert (folder / "policy" / "config.json").is_file()
 
     before = (folder / "metrics.jsonl").read_text()
-    assert command(train_command, *words) == 0, "a complete run is complete"
+    assert command(train_command, *words) == 0, "a complete run is not trained again"
     assert (folder / "metrics.jsonl").read_text() == before
     with pytest.raises(UsageError, match="--fresh"):
         command(train_command, *words, "--seed", 1)
@@ -162,6 +215,6 @@ def test_a_run_its_report_and_its_policy(
     assert (line["update"], line["turns"]) == (2, lines(folder, "metrics")[-1]["turns"])
     assert line["evaluation"]["micro"]["rollouts"] == 3
 
-    # Begun anew it is another run in the same place.
+    # --fresh replaces it by another run in the same folder.
     assert command(train_command, *words, "--seed", 1, "--fresh") == 0
     assert json.loads((folder / "run.json").read_text())["seed"] == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
-from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView, at_home
+from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView, check_world
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
 from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
 from agentgym_hindsight.baselines.rollout import assignments, rollout
@@ -72,7 +72,7 @@ def play_panel(
     todo = assignments(panel, siblings, done=done)
     if not todo:
         return
-    at_home(policy, stage.world)
+    check_world(policy, stage.world)
     player: Policy = Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
     more: dict[str, Any] = {"expert": True} if getattr(player, "needs_expert", False) else {}
     with closing(stage.vector(min(num_envs, len(todo)), **more)) as venv:

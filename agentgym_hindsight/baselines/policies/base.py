@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Policy", "Reply", "TurnView", "at_home"]
+__all__ = ["Policy", "Reply", "TurnView", "check_world"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Policy(Protocol):
     def act(self, turns: Sequence[TurnView]) -> Sequence[str | Reply]: ...
 
 
-def at_home(policy: Policy, world: str) -> None:
+def check_world(policy: Policy, world: str) -> None:
     """Raise :class:`UsageError` if the policy is written for one world (its ``world``) and this is another one."""
     own = getattr(policy, "world", world)
     if own != world:

@@ -1,4 +1,4 @@
-"""``agh report``: finished and killed runs as one self-contained page. Reads files only; needs none of the trainers."""
+"""``agh report``: one self-contained page about finished and killed runs. It only reads files and needs no extra."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _WIDTH, _BAR, _GAP = 440, 13, 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: whose, how long, and what is written beside it."""
+    """One bar: its name, colour, value with interval, and a note that is written beside it."""
 
     name: str
     colour: int
@@ -28,7 +28,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One bar made of parts, in the order of the chart's ``parts``."""
+    """One bar of several parts, in the order of the chart's ``parts``."""
 
     name: str
     parts: tuple[float, ...]
@@ -38,7 +38,7 @@ class Stack:
 def bar_chart(
     name: str, groups: Sequence[tuple[str, Sequence[Bar]]], low: float, high: float, write: Callable[[float], str]
 ) -> Html:
-    """Groups of lying bars, from zero to both sides; whiskers are intervals."""
+    """Groups of horizontal bars that start at zero; whiskers show the intervals."""
     x = Scale(low, high, 4, _WIDTH - 130)
     shapes: list[Html] = []
     y = 0.0
@@ -47,11 +47,11 @@ def bar_chart(
         shapes.append(tag("text", group, x=4, y=y - 5, class_="label"))
         for bar in bars:
             middle, start, end = y + _BAR / 2, x(min(0.0, bar.value.value)), x(max(0.0, bar.value.value))
-            told = f"{bar.name}, {group}: {_interval(bar.value, write)} {bar.note}".strip()
+            title = f"{bar.name}, {group}: {_interval(bar.value, write)} {bar.note}".strip()
             shapes.append(
                 tag(
                     "g",
-                    tag("title", told),
+                    tag("title", title),
                     tag("rect", x=start, y=y, width=max(0.5, end - start), height=_BAR, rx=1.5),
                     _whisker(bar.value, x, middle),
                     tag("text", f"{write(bar.value.value)} {bar.note}".strip(), x=_WIDTH - 124, y=middle + 4),
@@ -78,7 +78,7 @@ def _interval(value: Estimate, write: Callable[[float], str]) -> str:
 
 
 def stack_chart(name: str, parts: Sequence[str], stacks: Sequence[Stack], unit: str) -> Html:
-    """Lying bars made of parts, on one axis from zero."""
+    """Horizontal bars of several parts, on one axis that starts at zero."""
     x = Scale(0.0, max((sum(stack.parts) for stack in stacks), default=1.0) or 1.0, 4, _WIDTH - 130)
     shapes: list[Html] = []
     y = 0.0
@@ -103,12 +103,15 @@ def stack_chart(name: str, parts: Sequence[str], stacks: Sequence[Stack], unit: 
     return _svg(name, y, shapes)
 
 
-#: Shares below this are drawn as nothing.
+#: Smaller shares are not drawn.
 _LEAST = 1e-4
 
 
 def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: float | None = None) -> Html:
-    """Shares of a whole over bins, heights logarithmic: most weights are 1, and it is the others that tell."""
+    """Shares of a whole by bin. Heights are logarithmic, because most weights are 1 and the others matter.
+
+    ``mark`` draws a vertical line and colours the bins on its two sides differently.
+    """
     height, bottom, left = 120, 98, 40
     x, y = Scale(edges[0], edges[-1], left, _WIDTH - 8), Scale(log10(_LEAST), 0.0, bottom, 8)
     shapes: list[Html] = []

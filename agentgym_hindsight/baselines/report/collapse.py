@@ -1,4 +1,4 @@
-"""Signs that a run collapsed, each as one plain sentence with its figure."""
+"""Signs that a run has collapsed, each as one sentence with its figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CollapseWarning", "collapse_warnings"]
 
 @dataclass(frozen=True, slots=True)
 class CollapseWarning:
-    """What looks wrong in which run."""
+    """One sign of collapse in one run."""
 
     line: str
     seed: str
@@ -26,7 +26,7 @@ class CollapseWarning:
 
 
 def collapse_warnings(line: Line) -> tuple[CollapseWarning, ...]:
-    """Every sign in every seed of a line. Shares are means of the last five updates: one odd batch is no collapse."""
+    """All signs in all seeds of a line. Shares are means of the last five updates, so one odd batch gives no sign."""
     return tuple(
         CollapseWarning(line.name, run.seed, sign, sentence) for run in line.runs for sign, sentence in _signs(run)
     )
@@ -34,17 +34,17 @@ def collapse_warnings(line: Line) -> tuple[CollapseWarning, ...]:
 
 def _signs(run: Run) -> Iterator[tuple[str, str]]:
     if (share := _tail(run, "groups_without_variance")) is not None and share > 0.6:
-        yield "groups", f"{share:.0%} of the groups of the last five updates had no variance, so they taught nothing."
+        yield "groups", f"{share:.0%} of the groups of the last five updates had no variance and gave no gradient."
     entropy = run.tail("entropy", len(run.metrics))
     if len(entropy) > 1 and entropy[-1] < 0.1 * entropy[0]:
         yield (
             "entropy",
-            f"entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}, less than a tenth of where it began.",
+            f"entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}, less than a tenth of its first value.",
         )
     elif entropy and entropy[-1] < 0.02:
         yield "entropy", f"entropy is {entropy[-1]:.3g}, below 0.02: the policy hardly varies its replies."
     if (share := _tail(run, "repetition")) is not None and share > 0.5:
-        yield "repetition", f"{share:.0%} of the steps of the last five updates repeat the action before."
+        yield "repetition", f"{share:.0%} of the steps of the last five updates repeat the previous action."
     yield from _falls(run)
     if (share := _tail(run, "invalid")) is not None and share > 0.3:
         yield "invalid", f"{share:.0%} of the actions of the last five updates were invalid."
@@ -53,8 +53,8 @@ def _signs(run: Run) -> Iterator[tuple[str, str]]:
     if context and mean(context) < 0.5:
         yield (
             "context",
-            f"only {mean(context):.0%} of the rows had a teacher's context although λ was above 0: "
-            "for the others hindsight changed nothing.",
+            f"only {mean(context):.0%} of the rows had a context for the teacher although λ was above 0; "
+            "hindsight changed nothing in the others.",
         )
 
 
@@ -77,7 +77,7 @@ def _falls(run: Run) -> Iterator[tuple[str, str]]:
                 f"({last[2]} games).",
             )
     if watched:
-        return  # held-out games say it better than training batches
+        return  # an evaluation is better evidence than training batches
     success = run.tail("success", len(run.metrics))
     means = [mean(success[end - 5 : end]) for end in range(5, len(success) + 1)]
     if means and max(means) - means[-1] > 0.1 + 1e-9:

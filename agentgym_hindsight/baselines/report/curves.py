@@ -1,4 +1,4 @@
-"""A line over time as SVG: mean over seeds, a band of its 95 % interval, dashed where seeds are missing."""
+"""Curves as SVG: the mean over seeds and a band with its 95 % interval, dashed where seeds are missing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from agentgym_hindsight.baselines.report.statistics import Estimate
 
 __all__ = ["PALETTE", "Point", "Trace", "colour_class", "curve_chart"]
 
-#: How many colours the style sheet has; more lines than that begin again.
+#: The number of colours in the style sheet. With more lines, colours repeat.
 PALETTE = 14
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 46, 12, 10, 34
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place on a curve and how many seeds speak there."""
+    """One point of a curve and the number of seeds behind it."""
 
     x: float
     y: Estimate
@@ -36,12 +36,12 @@ class Trace:
 
 
 def colour_class(colour: int) -> str:
-    """The style sheet's class of a line's colour."""
+    """The CSS class of a line's colour."""
     return f"c{colour % PALETTE}"
 
 
 def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = False) -> Html:
-    """The curves over one axis. With ``share`` the other begins at 0 and ends at a round share."""
+    """All curves in one chart. With ``share`` the y axis starts at 0 and ends at a round share."""
     points = [point for trace in traces for point in trace.points]
     means = span(point.y.value for point in points)
     low, high = (0.0, _roof(means[1])) if share else _with_bands(points, means)
@@ -55,7 +55,7 @@ def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = 
     grid += [
         tag("text", figure(value), x=x(value), y=_HEIGHT - _BOTTOM + 16, class_="tick mid")
         for value in ticks(x_low, x_high, 5)
-        if value == int(value)  # no half updates
+        if value == int(value)  # whole updates only
     ]
     grid.append(tag("text", x_label, x=_WIDTH - _RIGHT, y=_HEIGHT - 3, class_="tick end"))
     ends = "; ".join(f"{trace.name} ends at {write(trace.points[-1].y.value)}" for trace in traces if trace.points)
@@ -79,7 +79,7 @@ def _roof(highest: float) -> float:
 
 
 def _with_bands(points: Sequence[Point], means: tuple[float, float]) -> tuple[float, float]:
-    # Of two seeds the band is easily ten times as wide as anything the curves do: it may be cut off, they may not.
+    # With two seeds the band is often ten times as wide as the curves are high. So the band may be cut off, not they.
     room = means[1] - means[0]
     ends = [end for point in points for end in (point.y.low, point.y.high) if end is not None]
     low, high = span([*means, *ends])
@@ -100,7 +100,7 @@ def _band(trace: Trace, x: Scale, y: Scale) -> Html:
 def _trace(trace: Trace, x: Scale, y: Scale) -> Html:
     most = max((point.seeds for point in trace.points), default=0)
     shapes: list[Html] = []
-    # Each piece begins at the last point of the one before, so that the curve does not break.
+    # Each piece starts at the last point of the previous one, so that the curve has no gaps.
     start = 0
     while start < len(trace.points) - 1:
         whole, end = trace.points[start + 1].seeds == most, start + 1

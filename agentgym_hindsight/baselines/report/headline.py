@@ -1,4 +1,4 @@
-"""The headline: what the policy could do before RL and after it."""
+"""The main result of each line: success before RL and after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["HeadlineRow", "Side", "headline"]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One policy over its seeds: ``success`` and ``macro`` with intervals, the rest as means."""
+    """The policies of all seeds at one time: ``success`` and ``macro`` with intervals, the others as means."""
 
     success: Estimate
     macro: Estimate
@@ -24,26 +24,26 @@ class Side:
     broken: int
     games: int
     seeds: int
-    #: updates done, of the seed that has fewest and of the one that has most
+    #: The fewest and the most updates of a seed.
     updates: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class HeadlineRow:
-    """One line, one kind of evaluation."""
+    """The result of one line in one kind of evaluation."""
 
     line: Line
     split: str
     label: str
     before: Side | None
     after: Side | None
-    #: after less before, over the seeds that have both
+    #: After minus before, over the seeds that have both.
     change: Estimate | None
     env_turns: float
 
 
 def headline(lines: Sequence[Line]) -> tuple[HeadlineRow, ...]:
-    """A row for every line and every (split, label) it was evaluated with; a line without any has a row too."""
+    """A row for each line and each (split, label) of its evaluations. A line without evaluations gets one row."""
     rows = []
     for line in lines:
         env_turns = mean([run.turns for run in line.runs])
@@ -63,7 +63,7 @@ def headline(lines: Sequence[Line]) -> tuple[HeadlineRow, ...]:
                     changes.append(end[0][1].micro.success - start[0][1].micro.success)
             change = values_of(changes, -1.0, 1.0) if changes else None
             rows.append(HeadlineRow(line, *kind, _side(first), _side(last), change, env_turns))
-    # The same question side by side: first by what was asked, then by who answered.
+    # Rows that can be compared stand together: sort by evaluation, then by line.
     return tuple(sorted(rows, key=lambda row: (row.split, row.label != "greedy", row.label, row.line.colour)))
 
 

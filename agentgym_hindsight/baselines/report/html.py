@@ -1,4 +1,4 @@
-"""HTML and SVG as values: every text is escaped unless it is markup already, no rollout writes into the page."""
+"""HTML and SVG as values. Every text is escaped unless it is :class:`Html`, so rollouts cannot inject markup."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from html import escape
 
 __all__ = ["Html", "clean", "join", "tag"]
 
-# What no page and no terminal should get: control characters but tab and newline, lone surrogates, and the marks that
-# turn the direction of what follows (they could make a figure read backwards).
+# Unsafe in pages and terminals: control characters except tab and newline, lone surrogates, and the marks that reverse
+# the direction of text (they could show a number backwards).
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 _EMPTY = frozenset({"br", "meta", "link", "hr"})
 
 
 class Html(str):
-    """Text that is markup already."""
+    """Markup, which is not escaped again."""
 
     __slots__ = ()
 
 
 def clean(value: object) -> str:
-    """A text without what neither pages nor terminals should get.
+    """The text with unsafe characters replaced by U+FFFD.
 
     >>> clean("a" + chr(27) + "[31mred")
     'a\ufffd[31mred'
@@ -30,7 +30,7 @@ def clean(value: object) -> str:
 
 
 def join(parts: Iterable[object], between: str = "") -> Html:
-    """Parts one after the other, escaped where they are plain text.
+    """The parts joined; those that are plain text are escaped.
 
     >>> join(["<", Html("<br>")])
     '&lt;<br>'
@@ -60,6 +60,6 @@ def _attribute(key: str) -> str:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, float):  # coordinates: a hundredth of a pixel is more than anyone sees
+    if isinstance(value, float):  # coordinates: a hundredth of a pixel is precise enough
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return clean(value)

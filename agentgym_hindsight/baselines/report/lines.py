@@ -1,4 +1,4 @@
-"""Runs that differ by their seed alone are one line; several evaluations of one policy are one result."""
+"""Lines of the report. Runs that differ only in their seed are one line; repeated evaluations are one result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from agentgym_hindsight.baselines.report.runs import Measured, Run
 
 __all__ = ["Line", "evaluated", "flat", "group_runs", "kinds_of"]
 
-#: What may differ between the seeds of one line: the seed, and where a run was put.
+#: Settings that may differ between the runs of one line.
 _OWN = frozenset({"seed", "out", "output_dir"})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One recipe with one setting, over its seeds."""
+    """One recipe with one configuration, and its runs by seed."""
 
     name: str
     colour: int
@@ -53,13 +53,13 @@ def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def group_runs(runs: Sequence[Run]) -> tuple[Line, ...]:
-    """Runs of equal recipe, env, backend, model and settings (but the seed) make a line each."""
+    """The lines. Runs with equal recipe, env, backend, model and settings (except the seed) form one line."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_traits(run), sort_keys=True, default=str), []).append(run)
     traits = {key: _traits(members[0]) for key, members in groups.items()}
     names = {key: _name(own, list(traits.values())) for key, own in traits.items()}
-    # By name, not by folder: where runs lie must not change their colours.
+    # By name, not by folder, so that colours do not depend on where the runs are stored.
     ordered = sorted(groups, key=lambda key: (traits[key]["recipe"], names[key], key))
     return tuple(Line(names[key], place, tuple(sorted(groups[key], key=_by_seed))) for place, key in enumerate(ordered))
 
@@ -69,13 +69,13 @@ def _traits(run: Run) -> dict[str, Any]:
     return {"recipe": run.recipe, "env": run.env, "backend": run.backend, "model": run.model, **settings}
 
 
-def _name(own: Mapping[str, Any], everyone: Sequence[Mapping[str, Any]]) -> str:
-    """The recipe, and what tells it from others of its name."""
-    rivals = [other for other in everyone if other["recipe"] == own["recipe"]]
-    names = sorted({key for other in rivals for key in other})
-    differing = [key for key in names if len({json.dumps(r.get(key), default=str) for r in rivals}) > 1]
-    told = [f"{key.rpartition('.')[2]}={own[key]}" for key in differing if key in own]
-    return " · ".join([str(own["recipe"]), *told])
+def _name(own: Mapping[str, Any], all_traits: Sequence[Mapping[str, Any]]) -> str:
+    """The recipe, and the settings that differ from other lines of this recipe."""
+    same_recipe = [other for other in all_traits if other["recipe"] == own["recipe"]]
+    names = sorted({key for other in same_recipe for key in other})
+    differing = [key for key in names if len({json.dumps(r.get(key), default=str) for r in same_recipe}) > 1]
+    shown = [f"{key.rpartition('.')[2]}={own[key]}" for key in differing if key in own]
+    return " · ".join([str(own["recipe"]), *shown])
 
 
 def _by_seed(run: Run) -> tuple[int, str, str]:
@@ -83,13 +83,13 @@ def _by_seed(run: Run) -> tuple[int, str, str]:
 
 
 def kinds_of(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
-    """Which (split, label) were evaluated; greedy first."""
+    """The (split, label) pairs of the evaluations; greedy first."""
     kinds = {(one.split, one.label) for run in runs for one in run.evaluations}
     return tuple(sorted(kinds, key=lambda kind: (kind[0], kind[1] != "greedy", kind[1])))
 
 
 def evaluated(run: Run, kind: tuple[str, str]) -> list[tuple[int, float, Evaluation]]:
-    """(updates, turns, result) in order; repeats of one evaluation with other seeds count together."""
+    """(updates, turns, result) in order. Evaluations that differ only in their seed are pooled."""
     at: dict[int, list[Measured]] = {}
     for one in run.evaluations:
         if (one.split, one.label) == kind:

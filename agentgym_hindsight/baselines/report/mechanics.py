@@ -1,4 +1,4 @@
-"""The sections of the page that show the machine at work: token weights, gaps by source, time and memory."""
+"""The sections of the page about the method's internals: token weights, gaps by source, time and memory."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from agentgym_hindsight.baselines.report.scales import figure
 from agentgym_hindsight.baselines.report.sections import card, legend, section
 from agentgym_hindsight.baselines.report.statistics import Estimate, mean, values_of
 
-__all__ = ["grpo_beside", "step_seconds", "time", "weights"]
+__all__ = ["matching_grpo", "step_seconds", "time", "weights"]
 
 _PARTS = ("rollout", "teacher", "update")
 
 
 def weights(lines: Sequence[Line]) -> Html:
-    """Histograms of token weights at three times, and the gap by source."""
+    """Histograms of the token weights at three updates, and the gap by source."""
     cards = [card(line.name, _pools(line), join(charts)) for line in lines if (charts := _histograms(line))]
-    told = [line for line in lines if any(map(_gap_of, line.runs))]
-    gaps = _gaps(told)
+    with_gaps = [line for line in lines if any(map(_gap_of, line.runs))]
+    gaps = _gaps(with_gaps)
     return section(
         "weights",
         "Token weights and gaps",
         *([tag("div", *cards, class_="grid-of-cards")] if cards else []),
-        *([tag("h3", "Gap by source, last five updates"), legend(told), gaps] if gaps else []),
-        note="Share of tokens by weight at the first, the middle and the last update; heights are logarithmic, the "
-        "line marks 1.",
+        *([tag("h3", "Gap by source, last five updates"), legend(with_gaps), gaps] if gaps else []),
+        note="Share of tokens by weight at the first, the middle and the last update. Heights are logarithmic; the "
+        "line marks weight 1.",
     )
 
 
@@ -43,8 +43,8 @@ def _histograms(line: Line) -> list[Html]:
     chosen = dict.fromkeys([updates[0], updates[len(updates) // 2], updates[-1]]) if updates else {}
     charts = []
     for update in chosen:
-        found = [told for run in line.runs for row in run.metrics if row["update"] == update and (told := _counts(row))]
-        # Seeds are added up where their bins are the same; another seed's bins would need guesses.
+        found = [bins for run in line.runs for row in run.metrics if row["update"] == update and (bins := _counts(row))]
+        # Only seeds with equal bins can be added.
         edges = found[0][0]
         alike = [counts for other, counts in found if other == edges]
         summed = [sum(column) for column in zip(*alike, strict=True)]
@@ -61,20 +61,21 @@ def _histograms(line: Line) -> list[Html]:
 
 
 def _counts(row: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
-    told = row.get("weights")
-    if not isinstance(told, Mapping):
+    bins = row.get("weights")
+    if not isinstance(bins, Mapping):
         return None
-    edges, counts = _listed(told.get("edges")), _listed(told.get("counts"))
+    edges, counts = _numbers(bins.get("edges")), _numbers(bins.get("counts"))
     rising = all(low < high for low, high in pairwise(edges))
     if len(edges) != len(counts) + 1 or not counts or not rising or min(counts) < 0 or sum(counts) <= 0:
         return None
     return edges, counts
 
 
-def _listed(values: object) -> list[float]:
-    told = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
-    found = [value for value in told if value is not None]
-    return found if len(found) == len(told) else []
+def _numbers(values: object) -> list[float]:
+    """The values if all of them are finite numbers, else nothing."""
+    read = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
+    found = [value for value in read if value is not None]
+    return found if len(found) == len(read) else []
 
 
 def _gaps(lines: Sequence[Line]) -> Html:
@@ -105,23 +106,23 @@ def _ends(value: Estimate) -> tuple[float, ...]:
 
 
 def _gap_of(run: Run) -> dict[str, tuple[float, float, float]]:
-    """By source: signed mean, absolute mean, rows; over the last five updates that tell, weighted by rows."""
+    """By source: signed mean, absolute mean, rows. Over the last five updates that have them, weighted by rows."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     for row in [row for row in run.metrics if isinstance(row.get("gap_by_source"), Mapping)][-5:]:
-        for source, told in row["gap_by_source"].items():
-            if isinstance(told, Mapping) and (signed := number(told, "mean")) is not None:
-                count = max(0.0, number(told, "rows") or 0.0)
-                found.setdefault(str(source), []).append((signed, number(told, "abs") or 0.0, count))
+        for source, gap in row["gap_by_source"].items():
+            if isinstance(gap, Mapping) and (signed := number(gap, "mean")) is not None:
+                count = max(0.0, number(gap, "rows") or 0.0)
+                found.setdefault(str(source), []).append((signed, number(gap, "abs") or 0.0, count))
     result = {}
-    for source, told in found.items():
-        rows = sum(count for _, _, count in told)
+    for source, gaps in found.items():
+        rows = sum(count for _, _, count in gaps)
         if rows > 0:
-            result[source] = (sum(s * n for s, _, n in told) / rows, sum(a * n for _, a, n in told) / rows, rows)
+            result[source] = (sum(s * n for s, _, n in gaps) / rows, sum(a * n for _, a, n in gaps) / rows, rows)
     return result
 
 
 def step_seconds(line: Line) -> tuple[float, float, float] | None:
-    """Seconds an update for rollout, teacher and update; the first update, which warms up, is left out."""
+    """Seconds of rollout, teacher and update in an update. The first update is excluded, because it warms up."""
     runs = []
     for run in line.runs:
         rows = [row for row in run.metrics if any(number(row, f"seconds_{part}") is not None for part in _PARTS)]
@@ -134,26 +135,26 @@ def step_seconds(line: Line) -> tuple[float, float, float] | None:
     return rollout, teacher, update
 
 
-def grpo_beside(line: Line, lines: Sequence[Line]) -> Line | None:
-    """The GRPO line of the same world and model, to compare speed with."""
+def matching_grpo(line: Line, lines: Sequence[Line]) -> Line | None:
+    """The GRPO line with the same env, backend and model, for the comparison of speed."""
     own = (line.first.env, line.first.backend, line.first.model)
-    rivals = [other for other in lines if other.recipe.casefold() == "grpo"]
-    return next((o for o in rivals if (o.first.env, o.first.backend, o.first.model) == own), None)
+    grpo = [other for other in lines if other.recipe.casefold() == "grpo"]
+    return next((o for o in grpo if (o.first.env, o.first.backend, o.first.model) == own), None)
 
 
 def time(lines: Sequence[Line]) -> Html:
-    """Where the time goes, and what it takes."""
+    """Seconds by part, tokens and memory."""
     stacks, rows = [], []
     for line in lines:
         seconds = step_seconds(line)
         if seconds is None:
             continue
-        rival = grpo_beside(line, lines)
-        base = step_seconds(rival) if rival is not None and rival is not line else None
+        grpo = matching_grpo(line, lines)
+        base = step_seconds(grpo) if grpo is not None and grpo is not line else None
         ratio = f"{sum(seconds) / sum(base):.2f}× GRPO" if base and sum(base) > 0 else ""
         stacks.append(Stack(line.name, seconds, ratio))
         memory = [max(values) for run in line.runs if (values := run.tail("memory_mb", len(run.metrics)))]
-        told = (
+        texts = (
             *(figure(part) for part in seconds),
             figure(sum(seconds)),
             ratio.removesuffix(" GRPO") or "–",
@@ -161,7 +162,7 @@ def time(lines: Sequence[Line]) -> Html:
             _mean_of(line, "teacher_tokens"),
             f"{max(memory):,.0f}".replace(",", "\u202f") if memory else "–",
         )
-        rows.append(tag("tr", tag("th", line.name, scope="row"), *(tag("td", text) for text in told)))
+        rows.append(tag("tr", tag("th", line.name, scope="row"), *(tag("td", text) for text in texts)))
     if not stacks:
         return Html("")
     head = ("", *_PARTS, "total", "÷ GRPO", "tokens/s in rollouts", "teacher tokens an update", "memory, MB (peak)")
@@ -174,8 +175,8 @@ def time(lines: Sequence[Line]) -> Html:
         tag("ul", *key, class_="legend"),
         tag("div", chart, class_="grid-of-cards"),
         tag("div", table, class_="wide", tabindex="0"),
-        note="Mean seconds an update without the first, which warms up. The ratio compares with GRPO on the same world "
-        "and model.",
+        note="Mean seconds an update, without the first one, which warms up. The ratio is to GRPO with the same "
+        "environment and model.",
     )
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Comfort only: without it both axes are shown and tooltips are the browser's.
+// Optional: without this script both axes are shown, and tooltips are those of the browser.
 for (const views of document.querySelectorAll(".views")) {
   const all = [...views.querySelectorAll(".view")];
   if (all.length < 2) continue;
@@ -43,7 +43,7 @@ for (const svg of document.querySelectorAll("svg.curve")) {
   svg.addEventListener("pointerdown", point);
   svg.addEventListener("pointerleave", () => { readout.textContent = ""; });
 }
-// A finger has no pointer to rest: touching a token writes its weight under the response.
+// For touch screens, which have no tooltips: touching a token writes its weight under the response.
 for (const pre of document.querySelectorAll("pre.response")) {
   pre.addEventListener("click", (event) => {
     const token = event.target.closest("[title]");

@@ -1,4 +1,4 @@
-"""The report: run folders in, one HTML file out that needs nothing else."""
+"""The report: reads run folders and writes one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Report", "render", "write_report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the page says, for programs."""
+    """The content of the page as values."""
 
     out: Path
     lines: tuple[Line, ...]
@@ -35,7 +35,7 @@ class Report:
 
 
 def write_report(runs: Sequence[Path], out: Path, title: str = "Training report") -> Report:
-    """Read the run folders (or folders of such, at any depth) and write one self-contained page to ``out``."""
+    """Read run folders, or folders that contain them at any depth, and write one self-contained page to ``out``."""
     if not runs:
         raise UsageError("Expected at least one run folder, got none; try `agh report RUN`.")
     if out.is_dir():
@@ -51,19 +51,19 @@ def write_report(runs: Sequence[Path], out: Path, title: str = "Training report"
 
 
 def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
-    """What a reader should know before comparing."""
+    """Warnings about figures that cannot be compared."""
     notes = []
     worlds = sorted({f"{line.first.env} ({line.first.backend})" for line in lines if line.embedded})
     if worlds:
         notes.append(
             f"Played in embedded worlds, not the benchmark's games: {', '.join(worlds)}. These figures compare recipes "
-            "with one another; they do not compare with published ones."
+            "with each other. They cannot be compared with published figures."
         )
     for line in lines:
         seeds = [run.seed for run in line.runs]
         twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
         if twice:
-            notes.append(f"{line.name} holds seed {', '.join(twice)} more than once: its interval is too narrow.")
+            notes.append(f"{line.name} has seed {', '.join(twice)} more than once, so its interval is too narrow.")
     panels: dict[tuple[str, str], set[str]] = {}
     for one in (one for line in lines for run in line.runs for one in run.evaluations):
         panels.setdefault((one.split, one.label), set()).add(one.panel)
@@ -77,7 +77,7 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
 def render(report: Report, title: str) -> str:
     """The page as text."""
     style, script = _text("page.css"), _text("page.js")
-    # A rollout's text cannot run here even if an escape were missed: only this very script may.
+    # Only the script with this hash may run, so text of a rollout cannot run even if an escape were missing.
     allowed = b64encode(sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'; "
@@ -97,8 +97,8 @@ def render(report: Report, title: str) -> str:
             "results",
             "Before and after",
             headline_table(report.rows),
-            note="Success, micro, with its 95 % interval: t over seeds, or Wilson's over the games of a single seed. "
-            "macro, score, turns and invalid actions: before → after. pp: percentage points.",
+            note="Success (micro) with its 95 % interval: Student's t over seeds, or Wilson's over the games of a "
+            "single seed. Macro, score, turns and invalid actions: before → after. pp: percentage points.",
         ),
         curves(report.lines),
         categories(report.lines),
@@ -116,7 +116,7 @@ def render(report: Report, title: str) -> str:
         "body",
         tag("header", tag("h1", title), tag("p", about, class_="soft")),
         tag("main", *(tag("p", note, class_="note") for note in report.notes), *sections),
-        tag("footer", "Written by agh report. One file; nothing is loaded from elsewhere.", class_="soft"),
+        tag("footer", "Written by agh report. One file that loads nothing else.", class_="soft"),
         tag("script", Html(script)),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
@@ -136,6 +136,6 @@ def _warnings(warnings: Sequence[CollapseWarning]) -> Html:
 def _problems(problems: Sequence[Problem]) -> Html:
     if not problems:
         return Html("")
-    many = f"{len(problems)} thing{'s' if len(problems) > 1 else ''} could not be read"
+    many = f"{len(problems)} {'items' if len(problems) > 1 else 'item'} could not be read"
     listed = tag("details", tag("summary", many), tag("ul", *(tag("li", problem) for problem in problems[:200])))
-    return section("problems", "Left out", listed, note="A killed run leaves a last line half written; it is skipped.")
+    return section("problems", "Skipped", listed, note="A killed run may leave an incomplete last line.")

@@ -1,4 +1,4 @@
-"""The headline as a table, for the page and for a terminal."""
+"""The main results as a table, for the page and for the terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _bare(share: float) -> str:
 
 
 def cells(row: HeadlineRow) -> tuple[str, ...]:
-    """What stands under :data:`COLUMNS`; macro to invalid as before → after."""
+    """The texts under :data:`COLUMNS`. Macro, score, turns and invalid are given as before → after."""
     before, after = row.before, row.after
     change = "–"
     if row.change is not None:
@@ -69,14 +69,14 @@ def cells(row: HeadlineRow) -> tuple[str, ...]:
 
 
 def _both(before: Side | None, after: Side | None, write: Callable[[Side], str]) -> str:
-    told = ["–" if side is None else write(side) for side in (before, after)]
-    return " → ".join(told) if any(mark != "–" for mark in told) else "–"
+    texts = ["–" if side is None else write(side) for side in (before, after)]
+    return " → ".join(texts) if any(text != "–" for text in texts) else "–"
 
 
 def headline_table(rows: Sequence[HeadlineRow]) -> Html:
-    """One body for every kind of evaluation."""
+    """The table of the page, with one body for each kind of evaluation."""
     kinds = dict.fromkeys((row.split, row.label) for row in rows)
-    # Where all are embedded the note above the table says so; where some are, each of them must.
+    # If all lines are embedded, the note above the table says so. If only some are, they are marked in the table.
     mixed = len({row.line.embedded for row in rows}) > 1
     bodies = []
     for split, label in kinds:

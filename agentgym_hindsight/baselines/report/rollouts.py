@@ -1,4 +1,4 @@
-"""Sample rollouts as they were played, every token in the colour of its weight."""
+"""Sample rollouts, with each token in the colour of its weight."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from agentgym_hindsight.baselines.report.scales import figure
 
 __all__ = ["chosen_samples", "rollout_html", "token_html"]
 
-#: Shades a side; the style sheet has as many.
+#: Shades for weights above 1, and as many below, as in the style sheet.
 _SHADES = 5
 _MOST_TEXT = 20_000
 
 
 def chosen_samples(run: Run, most: int = 4) -> list[Mapping[str, Any]]:
-    """A few of a run: of the last and of the first update a rollout that won and one that did not."""
+    """Up to ``most`` samples: of the last and of the first update, one that won and one that lost."""
     updates = sorted({int(sample["update"]) for sample in run.samples})
     chosen: list[Mapping[str, Any]] = []
     for update in dict.fromkeys([*updates[-1:], *updates[:1]]):
@@ -29,10 +29,10 @@ def chosen_samples(run: Run, most: int = 4) -> list[Mapping[str, Any]]:
 
 
 def rollout_html(sample: Mapping[str, Any]) -> Html:
-    """One rollout, folded; its turns in order."""
+    """One rollout as a closed details element with its turns in order."""
     steps = [step for step in sample["steps"] if isinstance(step, Mapping)]
     weights = [value for step in steps for value in _numbers(step.get("weights")) if value is not None]
-    # The palest weight that can be seen differs from 1 by a twentieth of the strongest in this rollout.
+    # Colours are relative: the weakest visible one differs from 1 by a tenth of the largest difference in the rollout.
     widest = max([abs(value - 1.0) for value in weights], default=0.0)
     won = bool(sample.get("won"))
     facts = [f"update {sample['update']}", f"{len(steps)} turns"]
@@ -46,7 +46,7 @@ def rollout_html(sample: Mapping[str, Any]) -> Html:
         tag(
             "summary",
             tag("span", "won" if won else "lost", class_=f"chip {'good' if won else 'bad'}"),
-            tag("b", _short(sample.get("goal") or "no goal told", 300)),
+            tag("b", _short(sample.get("goal") or "no goal recorded", 300)),
             tag("span", " · ".join(facts), class_="soft"),
         ),
         tag("p", f"Task {clean(sample.get('task_id', '?'))}. {scale}", class_="soft"),
@@ -63,7 +63,7 @@ def _turn(step: Mapping[str, Any], widest: float) -> Html:
         tag(
             "p",
             "advantage ",
-            tag("b", "not told" if advantage is None else figure(advantage)),
+            tag("b", "not recorded" if advantage is None else figure(advantage)),
             "" if valid else tag("span", "invalid action", class_="chip bad"),
             class_="soft",
         ),
@@ -88,14 +88,14 @@ def _folded(name: str, value: object) -> Html:
 
 
 def token_html(tokens: Sequence[object], weights: object, gaps: object, widest: float) -> Html:
-    """The response, coloured: below 1 one hue, above 1 another; tokens of weight 1 and no gap stay plain.
+    """The coloured response: one hue for weights below 1, another above 1. Tokens with weight 1 and no gap stay plain.
 
     >>> token_html(["take", " mug"], [1.0, 1.5], [0.0, 0.7], 0.5)
     'take<span class="w up5" title="weight 1.5, gap 0.7"> mug</span>'
     """
-    # Lists of unequal length come from a broken writer: what is there is shown.
-    told = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
-    return join(_token(clean(token), weight, gap, widest) for token, weight, gap in told)
+    # The lists differ in length if the file was written wrongly; all tokens are still shown.
+    triples = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
+    return join(_token(clean(token), weight, gap, widest) for token, weight, gap in triples)
 
 
 def _token(token: str, weight: float | None, gap: float | None, widest: float) -> object:

@@ -1,4 +1,4 @@
-"""Run folders as they lie on disk, of killed runs too: what can be read is read, what cannot is named."""
+"""Reads run folders, also those of killed runs. What cannot be read is skipped and reported as a problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be used; ``line`` 0 is the file as a whole."""
+    """A line that could not be used; ``line`` 0 means the whole file."""
 
     file: str
     line: int
@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: who it was, its updates in order, its evaluations in order, its sample rollouts."""
+    """One run: its description, its updates and evaluations in order, its sample rollouts."""
 
     folder: Path
     about: Mapping[str, Any]
@@ -81,12 +81,12 @@ class Run:
 
     @property
     def embedded(self) -> bool:
-        """The world was the library's own: its figures are not the benchmark's."""
+        """Whether it played an embedded world, whose figures are not the benchmark's."""
         return "embedded" in self.backend
 
     @property
     def turns(self) -> float:
-        """Turns of the env that training took."""
+        """The number of env turns that training used."""
         counts = [value for row in self.metrics if (value := number(row, "turns")) is not None]
         return max([*counts, *(measured.turns for measured in self.evaluations)], default=0.0)
 
@@ -96,7 +96,7 @@ class Run:
 
 
 def number(row: Mapping[str, Any], key: str) -> float | None:
-    """A finite number, or None: metrics may be missing, and ``NaN`` is no figure.
+    """The value if it is a finite number, else None.
 
     >>> number({"loss": 2, "gap": float("nan")}, "loss"), number({"gap": float("nan")}, "gap")
     (2.0, None)
@@ -106,20 +106,20 @@ def number(row: Mapping[str, Any], key: str) -> float | None:
         return None
     try:
         return float(value) if isfinite(value) else None
-    except OverflowError:  # a whole number past every float
+    except OverflowError:  # an integer too large for a float
         return None
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ...]]:
-    """Every run in or under these folders, each once, and what had to be left out."""
+    """All runs in or under these folders, without duplicates, and the problems with what was skipped."""
     folders: dict[Path, Path] = {}
     for path in paths:
         found = [path] if (path / "run.json").is_file() else sorted(file.parent for file in path.rglob("run.json"))
         if not path.is_dir() or not found:
-            what = "a folder without any" if path.is_dir() else "nothing there" if not path.exists() else "a file"
+            what = "a folder without any" if path.is_dir() else "nothing" if not path.exists() else "a file"
             raise MissingDataError(
-                f"Expected a run folder with run.json (or a folder of such) at {path}, got {what}; "
-                "try the folder that `agh train … --out` was given."
+                f"Expected a run folder with run.json, or a folder that contains one, at {path}, got {what}; "
+                "try the --out folder of `agh train`."
             )
         folders.update({folder.resolve(): folder for folder in found if folder.resolve() not in folders})
     runs, problems = [], []
@@ -133,18 +133,18 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
         if run.metrics or run.evaluations:
             runs.append(run)
         else:
-            problems.append(Problem(str(folder), 0, "the run holds neither an update nor an evaluation yet; left out"))
+            problems.append(Problem(str(folder), 0, "the run has neither an update nor an evaluation yet; skipped"))
     if not runs:
         listed = "; ".join(map(str, problems))
         raise DamagedDataError(
-            f"Expected a run with at least one update or evaluation, got none ({listed}); try again once a run has "
-            "finished its first update."
+            f"Expected a run with at least one update or evaluation, got none ({listed}); try again after the first "
+            "update of a run."
         )
     return tuple(runs), tuple(problems)
 
 
 def read_run(folder: Path) -> Run:
-    """One run folder; only ``run.json`` has to be whole."""
+    """Read one run folder. Only ``run.json`` must be undamaged."""
     try:
         about = json.loads((folder / "run.json").read_bytes())
         if not isinstance(about, dict) or about.get("schema", _SCHEMA) != _SCHEMA:
@@ -153,11 +153,11 @@ def read_run(folder: Path) -> Run:
             raise ValueError(f"of version {about['version']}")
     except (ValueError, RecursionError, OSError) as error:
         raise DamagedDataError(
-            f"Expected {_SCHEMA} version {_VERSION} in {folder / 'run.json'}, got what cannot be used ({error}); "
-            "try running `agh train` again."
+            f"Expected {_SCHEMA} version {_VERSION} in {folder / 'run.json'}, got a file that cannot be used "
+            f"({error}); try running `agh train` again."
         ) from None
     problems: list[Problem] = []
-    # A run that was resumed may repeat an update: what was written last counts.
+    # A resumed run may repeat an update: the last line counts.
     metrics = {_update(row): row for row in _rows(folder / "metrics.jsonl", problems, _update)}
     evaluations: dict[object, Measured] = {}
     for measured in _rows(folder / "eval.jsonl", problems, _measured, keep=True):
@@ -173,7 +173,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) -> Iterator[Any]:
-    """The lines of a file that ``read`` takes (with ``keep`` what it made of them); the rest become problems."""
+    """The lines of a file that ``read`` accepts, or with ``keep`` its results. Other lines become problems."""
     if not file.is_file():
         return
     with file.open("rb") as lines:
@@ -187,7 +187,7 @@ def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) ->
                 made = read(row)
             except (ValueError, TypeError, KeyError, RecursionError, SchemaError) as error:
                 missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                cause = "not whole" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else missing
+                cause = "incomplete" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else missing
                 problems.append(Problem(str(file), place, f"{cause}; skipped"))
             else:
                 yield made if keep else row
@@ -196,13 +196,13 @@ def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) ->
 def _update(row: Mapping[str, Any]) -> int:
     value = row["update"]
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"'update' is {value!r}, not a count")
+        raise ValueError(f"'update' is {value!r}, not a whole number from 0 up")
     return value
 
 
 def _sample(row: Mapping[str, Any]) -> int:
     if not isinstance(row.get("steps"), list) or not all(isinstance(step, dict) for step in row["steps"]):
-        raise ValueError("'steps' is no list of steps")
+        raise ValueError("'steps' is not a list of steps")
     return _update(row)
 
 
@@ -218,11 +218,11 @@ def _measured(row: Mapping[str, Any]) -> Measured:
     )
 
 
-def _checked(told: Mapping[str, Any]) -> Evaluation:
-    evaluation = Evaluation.from_dict(told)
+def _checked(document: Mapping[str, Any]) -> Evaluation:
+    evaluation = Evaluation.from_dict(document)
     for row in (evaluation.micro, *evaluation.categories):
         if not 0 <= row.won <= row.rollouts:
-            raise ValueError(f"{row.won} won of {row.rollouts} rollouts cannot be")
+            raise ValueError(f"{row.won} won of {row.rollouts} rollouts is impossible")
         if not all(map(isfinite, (row.score, row.turns, row.invalid))):
-            raise ValueError(f"the figures of {row.name!r} are not all numbers")
+            raise ValueError(f"the figures of {row.name!r} are not all finite")
     return evaluation

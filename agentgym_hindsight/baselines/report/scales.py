@@ -1,4 +1,4 @@
-"""From figures to pixels, with round numbers at the axis."""
+"""Axes of the charts: values to pixels, round numbers for ticks, short texts for numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Scale", "figure", "percent", "span", "ticks"]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A straight axis; what lies outside is drawn at its end.
+    """A linear axis. Values outside of its range are drawn at its end.
 
     >>> Scale(0, 10, 100, 0)(2.5)
     75.0
@@ -28,7 +28,7 @@ class Scale:
 
 
 def span(values: Iterable[float]) -> tuple[float, float]:
-    """Lowest and highest, never the same.
+    """The lowest and the highest value, widened if they are equal.
 
     >>> span([2.0]), span([])
     ((1.0, 3.0), (0.0, 1.0))
@@ -44,7 +44,7 @@ def span(values: Iterable[float]) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """At most about ``most`` round numbers inside a span.
+    """About ``most`` round numbers in a range, at most.
 
     >>> ticks(0, 1), ticks(3, 17, 4)
     ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [5.0, 10.0, 15.0])
@@ -52,12 +52,12 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    # Rounded to the step: 3 × 0.1 should be labelled 0.3.
+    # Rounded, because 3 × 0.1 is not exactly 0.3.
     return [round(place * step, 12) for place in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
 def figure(value: float) -> str:
-    """A number short enough for an axis.
+    """A number as a short text for an axis.
 
     >>> figure(0.0), figure(1234567), figure(25000), figure(0.0123), figure(-3.5)
     ('0', '1.23M', '25k', '0.0123', '−3.5')

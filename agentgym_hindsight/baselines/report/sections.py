@@ -1,4 +1,4 @@
-"""The sections of the page that show training: curves, categories, and rollouts."""
+"""The sections of the page about training: curves, categories, rollouts and settings."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _AXES = (("turns", "env turns"), ("update", "updates"))
 
 
 def section(name: str, title: str, *content: Html, note: str = "") -> Html:
-    """A section with its heading; nothing at all where it has no content."""
+    """A section with a heading; empty if it has no content."""
     if not any(content):
         return Html("")
     return tag("section", tag("h2", title), tag("p", note, class_="soft") if note else "", *content, id=name)
 
 
 def card(title: str, note: str, *content: Html) -> Html:
-    """One figure with its name and what to know of it."""
+    """One chart with its title and a note."""
     return tag("figure", tag("figcaption", tag("b", title), tag("span", note, class_="soft")), *content)
 
 
 def legend(lines: Sequence[Line]) -> Html:
-    """Which colour is whose."""
+    """The colours of the lines."""
     items = [
         tag("li", tag("i", class_=f"dot {colour_class(line.colour)}"), f"{line.name} ({_seeds(line)})")
         for line in lines
@@ -45,7 +45,7 @@ def _seeds(line: Line) -> str:
 
 
 def curves(lines: Sequence[Line]) -> Html:
-    """Everything over env turns and over updates."""
+    """All curves over env turns and over updates."""
     kinds = kinds_of([run for line in lines for run in line.runs])
     views = []
     for axis, x_label in _AXES:
@@ -64,8 +64,8 @@ def curves(lines: Sequence[Line]) -> Html:
         "curves",
         "Training",
         *([legend(lines), tag("div", *views, class_="views")] if views else []),
-        note="Mean over seeds; the band is its 95 % t interval (none for a single seed). Dashed: not every seed "
-        "got this far. Seeds are matched by update; over env turns each place is the mean of their turns.",
+        note="Mean over seeds; the band is its 95 % t interval (none for a single seed). Dashed: some seeds have "
+        "fewer updates. Seeds are matched by update; over env turns a point is at the mean of their turns.",
     )
 
 
@@ -74,7 +74,7 @@ def _curve(title: str, note: str, traces: Sequence[Trace], x_label: str, share: 
 
 
 def categories(lines: Sequence[Line]) -> Html:
-    """Success by category at the last evaluation."""
+    """Success by category in the last evaluation."""
     cards = []
     for kind in kinds_of([run for line in lines for run in line.runs]):
         found: dict[str, list[Bar]] = {}
@@ -95,12 +95,12 @@ def categories(lines: Sequence[Line]) -> Html:
         "categories",
         "Success by category, last evaluation",
         *([legend(lines), tag("div", *cards, class_="grid-of-cards")] if cards else []),
-        note="Whiskers: 95 % t interval over seeds; for a single seed Wilson's interval over its games.",
+        note="Whiskers: 95 % t interval over seeds, or Wilson's interval over the games of a single seed.",
     )
 
 
 def rollouts(lines: Sequence[Line]) -> Html:
-    """A few of each line's first seed that has some."""
+    """Sample rollouts of each line, from its first seed that has some."""
     shown = []
     for line in lines:
         run = next((run for run in line.runs if run.samples), None)
@@ -117,8 +117,9 @@ def rollouts(lines: Sequence[Line]) -> Html:
         "rollouts",
         "Rollouts with token weights",
         *([key, *shown] if shown else []),
-        note="Of the first and the last update sampled, one that won and one that lost. The weight multiplies the "
-        "turn's advantage: not 1 where the teacher, who knows how it ended, sees the token otherwise than the policy.",
+        note="One rollout that won and one that lost, of the first and of the last recorded update. The weight "
+        "multiplies the turn's advantage. It is not 1 where the teacher, whose context has hindsight, gives the token "
+        "another probability than the policy.",
     )
 
 
@@ -126,7 +127,7 @@ _KEY = (("far below 1", "down5"), ("below", "down2"), ("1", ""), ("above", "up2"
 
 
 def provenance(lines: Sequence[Line]) -> Html:
-    """Settings, commands and versions, folded."""
+    """Settings, commands and versions, in closed details elements."""
     folds = []
     for line in lines:
         first = line.first
@@ -143,7 +144,7 @@ def provenance(lines: Sequence[Line]) -> Html:
                 "li",
                 tag("b", f"seed {run.seed}"),
                 f" {run.folder.name}, started {run.about.get('started', 'unknown')}, {len(run.metrics)} updates",
-                tag("pre", run.about.get("command", "command not told")),
+                tag("pre", run.about.get("command", "command not recorded")),
             )
             for run in line.runs
         ]
@@ -164,5 +165,5 @@ def provenance(lines: Sequence[Line]) -> Html:
 
 def _facts(facts: Mapping[str, object]) -> Html:
     if not facts:
-        return tag("p", "none told", class_="soft")
+        return tag("p", "none recorded", class_="soft")
     return tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()))

@@ -1,4 +1,4 @@
-"""Curves of a line: its seeds matched by update, with the spread between them."""
+"""The curves of a line: its seeds matched by update, with the interval over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["METRICS", "Metric", "evaluation_traces", "metric_traces"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of ``metrics.jsonl`` and what to say of it."""
+    """One metric of ``metrics.jsonl``, with its title and note on the page."""
 
     key: str
     title: str
@@ -30,30 +30,30 @@ METRICS = (
     Metric("success", "Success in training", "Share of the batch's rollouts that won; sampled, not greedy.", True),
     Metric("return", "Return", "Mean reward of a rollout."),
     Metric("score", "Score in training", "The benchmark's own score.", True),
-    Metric("lambda", "λ", "How much of the teacher's gap enters the weights."),
-    Metric("entropy", "Entropy", "Of the policy, a token; near 0 it has stopped exploring."),
-    Metric("gap", "Gap", "Teacher's log-probability less the policy's, signed mean."),
-    Metric("gap_abs", "Gap, absolute", "How far the teacher's opinion differs at all."),
-    Metric("weight_mean", "Mean weight", "Of the tokens in the mask; near 1 the step's size is GRPO's."),
-    Metric("weight_up", "Weight where A > 0", "Above 1 the teacher adds to what is reinforced."),
-    Metric("weight_down", "Weight where A < 0", "Below 1 it softens the push away: it agrees with what was done."),
+    Metric("lambda", "λ", "Share of the teacher's weights in the token weights."),
+    Metric("entropy", "Entropy", "Entropy of the policy per token; near 0 it no longer explores."),
+    Metric("gap", "Gap", "Teacher's log-probability minus the policy's, signed mean."),
+    Metric("gap_abs", "Gap, absolute", "Mean absolute gap: how much teacher and policy differ."),
+    Metric("weight_mean", "Mean weight", "Of the tokens in the mask; near 1 the step is as large as GRPO's."),
+    Metric("weight_up", "Weight where A > 0", "Above 1 the teacher reinforces these tokens more."),
+    Metric("weight_down", "Weight where A < 0", "Below 1 the teacher prefers these tokens and weakens the push away."),
     Metric("clipped", "Weights at a bound", "Share of token weights that were clipped.", True),
-    Metric("context_available", "Context available", "Share of rows for which the teacher had hindsight.", True),
+    Metric("context_available", "Context available", "Share of rows with hindsight in the teacher's context.", True),
     Metric("action_tokens", "Action tokens", "Share of the response's tokens that name the action.", True),
-    Metric("parse_failures", "Replies without an action", "Share of rows whose action could not be read.", True),
-    Metric("loss", "Loss", "Of the policy; its sign and size mean little by themselves."),
+    Metric("parse_failures", "Replies without an action", "Share of rows whose action could not be parsed.", True),
+    Metric("loss", "Loss", "Policy loss; its sign and size alone mean little."),
     Metric("grad_norm", "Gradient norm", "Before clipping."),
-    Metric("advantage_abs", "Advantage, absolute", "Mean size; 0 where all siblings fare alike."),
-    Metric("groups_without_variance", "Groups without variance", "Share of groups that teach nothing.", True),
-    Metric("episode_turns", "Turns an episode", "Fewer is better where the task is the same."),
-    Metric("invalid", "Invalid actions", "Share of actions in training the env refused.", True),
-    Metric("repetition", "Repeated actions", "Share of steps that repeat the action before.", True),
-    Metric("response_length", "Tokens a response", "Longer thinking, or rambling."),
+    Metric("advantage_abs", "Advantage, absolute", "Mean absolute advantage; 0 if all siblings have equal returns."),
+    Metric("groups_without_variance", "Groups without variance", "Share of groups that give no gradient.", True),
+    Metric("episode_turns", "Turns an episode", "On the same tasks, fewer is better."),
+    Metric("invalid", "Invalid actions", "Share of training actions that the env refused.", True),
+    Metric("repetition", "Repeated actions", "Share of steps that repeat the previous action.", True),
+    Metric("response_length", "Tokens a response", "Mean length of a response."),
 )
 
 
 def metric_traces(lines: Sequence[Line], key: str, over: str, share: bool = False) -> list[Trace]:
-    """One trace a line that has this metric; ``over`` is ``"update"`` or ``"turns"``."""
+    """One trace for each line that has this metric; ``over`` is ``"update"`` or ``"turns"``."""
     traces = []
     for line in lines:
         at: dict[int, list[tuple[float, float]]] = {}
@@ -83,7 +83,7 @@ def _values(run: Run, key: str, over: str) -> list[tuple[int, float, float]]:
 
 
 def evaluation_traces(lines: Sequence[Line], kind: tuple[str, str], over: str) -> list[Trace]:
-    """Success of one kind of evaluation."""
+    """Success in one kind of evaluation, one trace for each line that has it."""
     traces = []
     for line in lines:
         at: dict[int, list[tuple[float, CategoryResult]]] = {}
@@ -104,7 +104,7 @@ def evaluation_traces(lines: Sequence[Line], kind: tuple[str, str], over: str) -
 
 
 def _forward(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    # Where a slow seed ends, the mean of the turns can step back; a curve that turns round would read as two.
+    # Where a seed ends, the mean of the turns can decrease. Such points are dropped: a curve must not go backwards.
     kept: list[Point] = []
     for point in points:
         if not kept or point.x > kept[-1].x:

@@ -1,4 +1,4 @@
-"""What a few seeds say: figures with their interval."""
+"""Means over a few seeds, with their intervals."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Estimate", "mean", "share_of", "t_interval", "values_of"]
 
 
 def mean(values: Sequence[float]) -> float:
-    """The plain mean of one or more values."""
+    """The arithmetic mean of one or more values."""
     if not values:
-        raise UsageError("Expected at least one value, got none; try leaving the figure out.")
+        raise UsageError("Expected at least one value, got none; try omitting the figure.")
     return sum(values) / len(values)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval, where there is one."""
+    """A value and its 95 % interval, if it has one."""
 
     value: float
     low: float | None = None
@@ -30,11 +30,13 @@ class Estimate:
 
     def __post_init__(self) -> None:
         if (self.low is None) is not (self.high is None):
-            raise UsageError(f"Expected both ends of an interval or neither, got {self.low} and {self.high}.")
+            raise UsageError(
+                f"Expected both ends of an interval or neither, got {self.low} and {self.high}; try both as None."
+            )
 
 
 def values_of(values: Sequence[float], least: float = -inf, most: float = inf) -> Estimate:
-    """Over seeds: mean and t interval, kept inside what is possible; a single seed has no interval.
+    """The mean over seeds and its t interval, cut at ``least`` and ``most``. A single seed has no interval.
 
     >>> values_of([0.5])
     Estimate(value=0.5, low=None, high=None)
@@ -46,7 +48,7 @@ def values_of(values: Sequence[float], least: float = -inf, most: float = inf) -
 
 
 def share_of(rows: Sequence[CategoryResult]) -> Estimate:
-    """Success over seeds, one row a seed; of a single seed Wilson's interval over its games."""
+    """Success over seeds, one row a seed. A single seed gets Wilson's interval over its games."""
     if len(rows) == 1:
         return Estimate(rows[0].success, *rows[0].interval)
     return values_of([row.success for row in rows], 0.0, 1.0)

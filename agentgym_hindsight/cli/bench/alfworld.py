@@ -1,7 +1,7 @@
-"""What ``agh bench alfworld`` measures: the native engine against the genuine one, side by side in one run.
+"""``agh bench alfworld``: the native engine and the genuine one, measured in the same run.
 
-Rates are per CPU second of one core (``time.process_time``), so that a busy machine does not change them; only the
-comparison of worker processes is by the wall clock. Both engines play the same games with the same commands.
+Rates are per CPU second of one core (``time.process_time``), so that other load on the machine hardly changes them.
+Only the comparison of worker processes uses the wall clock. Both engines play the same games with the same commands.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENV = "ALFWorld-Hindsight-v0"
 
 
 def measure(games: int, turns: int, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """All figures; ``games`` × ``turns`` is what the slow engine plays."""
+    """All figures. The genuine engine plays ``games`` × ``turns`` commands, which takes most of the time."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="agentgym_hindsight_") as name:
         files = _games(Path(name), games, seed)
@@ -75,7 +75,7 @@ def _games(folder: Path, count: int, seed: int) -> list[Path]:
 
 
 def _script(house: House, turns: int, seed: int) -> list[str]:
-    """Random legal commands: what both engines are given."""
+    """Random legal commands, for both engines."""
     play, rng, commands = Play(house), random.Random(seed), []
     for _ in range(turns):
         commands.append(rng.choice(play.admissible))
@@ -86,8 +86,8 @@ def _script(house: House, turns: int, seed: int) -> list[str]:
 def _native(files: list[Path], turns: int, seed: int) -> _Rates:
     houses = [House(read_game(path)) for path in files]
     scripts = [_script(house, turns, seed) for house in houses]
-    rounds = 20  # a single pass is over too soon to be timed
-    # Each round plays fresh houses, so that texts are built as in a first visit and not merely looked up.
+    rounds = 20  # a single pass is too short to be timed
+    # Each round uses new houses, so that texts are built and not taken from the cache.
     spent = 0.0
     for _ in range(rounds):
         fresh = [House(house.scene) for house in houses]
@@ -146,7 +146,7 @@ def _draw(rng: random.Random, info: dict[str, Any]) -> str:
 
 
 def _env_rate(seed: int, episodes: int = 64, rounds: int = 3) -> float:
-    """Steps only: what a reset costs is measured by itself. Houses are warm, as in the vector's rate."""
+    """Steps a second without the resets, which are measured separately. Houses are cached, as in the vector's rate."""
     best = 0.0
     env: Any = gym.make(_ENV, data="embedded")
     tasks = [env.unwrapped.backend.task("train", index) for index in range(episodes)]
@@ -188,7 +188,7 @@ def _vector_rate(seed: int, width: int = 64, rounds: int = 3) -> float:
 
 
 def _memory(*, same_game: bool, count: int = 100) -> float:
-    """Bytes a further env holds after some turns of play."""
+    """Bytes of one more env after some turns."""
     first: Any = gym.make(_ENV, data="embedded")
     tasks = [first.unwrapped.backend.task("train", 0 if same_game else index) for index in range(count)]
     _turns(first, tasks[0])
@@ -196,7 +196,7 @@ def _memory(*, same_game: bool, count: int = 100) -> float:
     def played(task: Any) -> Any:
         env = gym.make(_ENV, data="embedded")
         if not same_game:
-            _forget_houses()  # so that each game is made, and counted, anew
+            _forget_houses()  # so that each env makes its own house and its memory is counted
         _turns(env, task)
         return env
 

@@ -1,6 +1,6 @@
-"""What ``agh bench appworld`` measures in the miniature world: speed, memory, many worlds for minutes, broken programs.
+"""``agh bench appworld``: speed and memory of the miniature world, a long run of many worlds, and broken programs.
 
-Rates are by the wall clock: most of a turn is spent in the worker process, which this one's CPU clock does not see.
+Rates use the wall clock: most of a turn is spent in the worker process, whose CPU time ``process_time`` does not count.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ __all__ = ["measure"]
 _READ = "print(apis.api_docs.show_app_descriptions())"
 _FIVE = "for _ in range(5): apis.supervisor.show_profile()"
 _TURNS = 2_000
-_STEPS = 12  # of an episode of fuzz
+_RESETS = 1_000
+_STEPS = 12  # limit of an episode with random programs
 
 
 def measure(worlds: int, minutes: float, fuzz: int, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """All figures; ``worlds`` are kept busy for ``minutes``, ``fuzz`` programs are tried (0: neither)."""
+    """All figures. ``minutes`` of play with ``worlds`` side by side and ``fuzz`` random programs are optional (0)."""
     rows: list[Row] = []
     with closing(AppWorldEnv()) as env:
         env.reset(seed=seed)
@@ -51,7 +52,7 @@ def measure(worlds: int, minutes: float, fuzz: int, seed: int, note: Callable[[s
 
 
 def _play(env: AppWorldEnv) -> Any:
-    return env.backend.play  # type: ignore[union-attr]  # the miniature's, which is made here alone
+    return env.backend.play  # type: ignore[union-attr]  # all envs of this file have the miniature backend
 
 
 def _resets(env: AppWorldEnv, seed: int) -> list[Row]:
@@ -62,9 +63,9 @@ def _resets(env: AppWorldEnv, seed: int) -> list[Row]:
         env.reset(options={"task": env.backend.task("train", index)})
     fresh = (time.perf_counter() - fresh) / 30
     started = time.perf_counter()
-    for number in range(1_000):
+    for number in range(_RESETS):
         env.reset(options={"task": tasks[number % 50]})
-    known = (time.perf_counter() - started) / 1_000
+    known = (time.perf_counter() - started) / _RESETS
     play = _play(env)
     play.world.call("supervisor", "show_profile", {})
     started = time.perf_counter()
@@ -124,7 +125,7 @@ def _memory(seed: int) -> list[Row]:
 
 
 def _children() -> list[int]:
-    """Every process below this one, the youngest last; none where the kernel does not tell."""
+    """All descendants of this process, the youngest last; none without /proc."""
     found: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -152,7 +153,7 @@ def _pss(processes: list[int]) -> list[float]:
 
 
 def _held() -> tuple[float, int, int]:
-    """Memory of this process and its workers in MiB, open files, processes."""
+    """Memory of this process and its workers in MiB, number of open files, number of child processes."""
     gc.collect()
     children = _children()
     own = _pss([os.getpid()])
@@ -164,7 +165,7 @@ def _held() -> tuple[float, int, int]:
 
 
 def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """Worlds side by side, each playing expert and broken turns, for minutes: what is held must not grow."""
+    """Play worlds side by side for minutes, with expert and broken turns. Memory, files, processes must not grow."""
     draw = random.Random(seed)
     envs = [AppWorldEnv(expert=True, max_steps=_STEPS) for _ in range(worlds)]
     marks: list[tuple[float, int, int]] = []
@@ -172,11 +173,12 @@ def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object])
     try:
         infos = [env.reset(seed=seed + number)[1] for number, env in enumerate(envs)]
         begun = time.monotonic()
-        end, due = begun + 60 * minutes, begun + 6 * minutes  # a tenth to warm up, then ten marks
+        end, due = begun + 60 * minutes, begun + 6 * minutes  # the first tenth warms up; then a mark every tenth
         while time.monotonic() < end:
             for number, env in enumerate(envs):
                 stray = draw.random() < 0.1
-                *_, terminated, truncated, info = env.step(_any(draw) if stray else infos[number]["expert_action"])
+                code = _random_program(draw) if stray else infos[number]["expert_action"]
+                *_, terminated, truncated, info = env.step(code)
                 turns += 1
                 if terminated or truncated:
                     episodes, won = episodes + 1, won + bool(info["won"])
@@ -204,7 +206,7 @@ def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object])
     ]
 
 
-def _any(draw: random.Random) -> str:
+def _random_program(draw: random.Random) -> str:
     return programs(draw, World.names(), _arguments())
 
 
@@ -213,7 +215,7 @@ def _arguments() -> dict[str, tuple[str, ...]]:
 
 
 def _fuzz(count: int, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """Random and broken programs in one world, beside a second world that nobody touches."""
+    """Random and broken programs in one world; a second world beside it must not change."""
     draw, seen, replaced, bugs = random.Random(seed), 0, 0, 0
     kinds: dict[str, int] = {}
     with closing(AppWorldEnv(max_steps=_STEPS, limits={"seconds": 2.0})) as env, closing(AppWorldEnv()) as other:
@@ -224,7 +226,7 @@ def _fuzz(count: int, seed: int, note: Callable[[str], object]) -> list[Row]:
         while seen < count:
             if over:
                 env.reset(seed=seed + seen)
-            _, _, terminated, truncated, info = env.step(_any(draw))
+            _, _, terminated, truncated, info = env.step(_random_program(draw))
             over = terminated or truncated
             seen += 1
             kinds[info["extra"].error or "ran"] = kinds.get(info["extra"].error or "ran", 0) + 1
@@ -233,10 +235,10 @@ def _fuzz(count: int, seed: int, note: Callable[[str], object]) -> list[Row]:
             if seen % 500 == 0:
                 note(f"program {seen:,} of {count:,}")
         same = _play(other).world.delta_key() == still and other.step("print(x)")[0] == "1"
-    told = ", ".join(f"{kind} {number:,}" for kind, number in sorted(kinds.items(), key=lambda each: -each[1]))
+    endings = ", ".join(f"{kind} {number:,}" for kind, number in sorted(kinds.items(), key=lambda each: -each[1]))
     return [
         Row("random and broken programs", f"{count:,}"),
-        Row("  how they ended", told),
+        Row("  how they ended", endings),
         Row("  interpreters replaced", f"{replaced:,}"),
         Row("  crashes of the host, errors inside an API", f"0, {bugs}"),
         Row("  a world beside them", "untouched" if same else "TOUCHED"),

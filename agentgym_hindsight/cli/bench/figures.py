@@ -1,4 +1,4 @@
-"""What the benchmarks share: a row of figures, the machine they came from, the memory of one more env."""
+"""Shared by all benchmarks: a row of figures, the description of the machine, the memory of one more env."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Row(NamedTuple):
 
 
 def machine(memory: bool = True) -> str:
-    """What the figures were measured on, in a line; without ``memory`` where others did the work."""
+    """The machine in one line. ``memory=False`` omits the peak memory, for figures that other processes measured."""
     found = f"Python {sys.version.split()[0]}, {os.cpu_count()} cores"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return f"{found}, peak memory of this process {peak} MiB" if memory else found
 
 
 def held_by_each(make: Sequence[Callable[[], Any]]) -> float:
-    """Bytes that each of the envs made (and played, if ``make`` plays them) holds, while all of them are open."""
+    """Bytes of Python objects per env, while all of them are open. ``make`` may also play each env."""
     gc.collect()
     tracemalloc.start()
     try:

@@ -1,9 +1,9 @@
-"""What ``agh bench webshop`` measures: the engine, the env, and the way through HTML beside them in one run.
+"""``agh bench webshop``: the engine, the env, and an implementation through HTML, measured in the same run.
 
-Rates are per CPU second of one core (``time.process_time``). The way through HTML plays the same episodes by the same
-rules; like the original it compiles a template at every step, renders the page and reads the text back out of it. It
-is our own, kinder than the original: one pass of Python's parser instead of two or three of BeautifulSoup, no JVM, no
-tagger. Its texts are compared with the engine's.
+Rates are per CPU second of one core (``time.process_time``). "The way through HTML" plays the same episodes with the
+same rules. Like the original, it compiles a template at every step, renders the page and parses the text out of it. It
+is this library's own code and does less work than the original: one pass of Python's parser instead of two or three of
+BeautifulSoup, no JVM, no tagger. Its texts are compared with the engine's.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ __all__ = ["measure"]
 
 _ENV = "WebShop-Hindsight-v0"
 _TURNS = 15
-#: The best of so many rounds counts: what else runs on the machine only ever slows a round down.
+#: Rounds of each measurement. The fastest counts, because other load can only slow a round down.
 _ROUNDS = 3
+#: Resets in a round.
+_RESETS = 20_000
 
 
 class _Episode(NamedTuple):
@@ -80,7 +82,7 @@ def measure(products: int, episodes: int, seed: int, note: Callable[[str], objec
 
 
 def _episodes(shop: Shop, rules: str, count: int, seed: int) -> list[_Episode]:
-    """Random legal walks with free searches; they end with a purchase or after the usual number of turns."""
+    """Episodes of random legal actions and searches, which end with a purchase or after ``_TURNS`` turns."""
     rng, found = random.Random(seed), []
     for _ in range(count):
         goal = rng.choice(shop.goals)
@@ -103,7 +105,7 @@ def _same(shop: Shop) -> Shop:
 
 
 def _fresh(shop: Shop) -> Shop:
-    """The same shop with nothing kept ready."""
+    """The same shop with empty caches."""
     index = shop.index
     return Shop(shop.products, Bm25Engine(index.ranker) if isinstance(index, Bm25Engine) else index, shop.goals)
 
@@ -136,15 +138,15 @@ def _rate(stock: Callable[[Shop], Shop], shop: Shop, played: list[_Episode], rul
     return best
 
 
-def _resets(shop: Shop, count: int = 20_000) -> float:
+def _resets(shop: Shop) -> float:
     best = 0.0
     for _ in range(_ROUNDS):
         started = time.process_time()
-        for number in range(count):
+        for number in range(_RESETS):
             session = Session(shop, shop.goals[number % len(shop.goals)], "strict")
             observe(session, "text")
             _ = session.clickables
-        best = max(best, count / (time.process_time() - started))
+        best = max(best, _RESETS / (time.process_time() - started))
     return best
 
 
@@ -168,7 +170,7 @@ _JINJA = Environment(autoescape=True)
 
 
 class _Reader(HTMLParser):
-    """The visible strings of a page, and the names of what can be clicked."""
+    """Collects the visible texts of a page and the names of its clickable elements."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -198,7 +200,7 @@ class _Reader(HTMLParser):
 
 
 def _through_html(session: Session) -> tuple[str, list[str]]:
-    """Text and clickable names by way of a page: rendered by a template that is compiled anew, and parsed."""
+    """Text and clickable names, parsed from a page that a newly compiled template renders."""
     template = _JINJA.from_string(_TEMPLATE)
     state = session.state
     page = template.render(nodes=nodes_of(session), page=state.kind, image="/static/product.svg", url="/item/options")
@@ -208,7 +210,7 @@ def _through_html(session: Session) -> tuple[str, list[str]]:
 
 
 def _check(shop: Shop, played: list[_Episode]) -> None:
-    """The two ways must tell the same, or comparing their speed says nothing."""
+    """Check that both implementations give the same texts; otherwise their speeds are not comparable."""
     for goal, actions in played[:20]:
         session = Session(shop, goal, "official")
         for action in actions:
@@ -218,8 +220,8 @@ def _check(shop: Shop, played: list[_Episode]) -> None:
             expected = " ".join(observe(session, "text").split())
             if " ".join(text.split()) != expected or len(names) != listed:
                 raise BackendError(
-                    f"Expected equal texts from both ways on page {session.state.kind!r}, got {text!r} and "
-                    f"{expected!r}; try --seed with another number, and report this one."
+                    f"Expected equal texts of both implementations on page {session.state.kind!r}, got {text!r} and "
+                    f"{expected!r}; try another --seed and report this one as a bug."
                 )
 
 
@@ -256,7 +258,7 @@ def _draw(rng: random.Random, info: dict[str, Any]) -> str:
 
 
 def _memory(products: int, count: int = 100) -> float:
-    """Bytes a further env holds after an episode."""
+    """Bytes of one more env after an episode."""
 
     def played() -> Any:
         env = gym.make(_ENV, data="embedded", products=products)

@@ -1,7 +1,7 @@
-"""What ``agh bench webshop`` measures of the search: building, opening, memory and speed on an embedded catalogue.
+"""``agh bench webshop-search``: building and opening the search index, its memory and its speed.
 
-Everything is made in a folder of its own, so that the index really is built. Building and searching run in processes
-of their own: their memory is theirs alone. Times are by the wall clock, except where CPU seconds are named.
+The index is built in a temporary folder, so that no cached one is used. Building and searching run in separate
+processes, so that their memory can be measured separately. Times use the wall clock unless CPU seconds are named.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from agentgym_hindsight.errors import WorkerError
 __all__ = ["measure"]
 
 _BATCH = 1000
-_CHECKED = 50  # queries that are also answered by looking at every posting
-_PATIENCE = 4 * 3600.0
+_CHECKED = 50  # queries whose result is compared with a search through every posting
+_TIMEOUT = 4 * 3600.0  # seconds
 
 
 def measure(
     n_products: int, seed: int = 0, queries: int = 300, workers: int = 4, note: Callable[[str], object] = lambda _: None
 ) -> list[Row]:
-    """All figures over the first ``n_products`` of the embedded catalogue of ``seed``."""
+    """All figures with the first ``n_products`` of the embedded catalogue of ``seed``."""
     with tempfile.TemporaryDirectory(prefix="agentgym_hindsight_") as folder:
         note(f"building an index over {n_products:,} products")
         rows = [Row("products", f"{n_products:,}")]
@@ -51,12 +51,12 @@ def measure(
             each = ", ".join(f"{share:.0f}" for share in memory)
             rows.append(Row(f"memory of {workers} workers together", f"{sum(memory):.0f} MiB ({each})"))
         else:
-            rows.append(Row(f"memory of {workers} workers together", "not measured: this system does not tell shares"))
+            rows.append(Row(f"memory of {workers} workers together", "not measured: this system has no /proc"))
     return rows
 
 
 def _documents(n_products: int, seed: int) -> Iterator[tuple[str, str]]:
-    """(asin, text) of each product, without holding the catalogue."""
+    """(asin, text) of each product. The catalogue is never held in memory as a whole."""
     for first in range(0, n_products, _BATCH):
         items = [item_record(seed, index) for index in range(first, min(first + _BATCH, n_products))]
         for product in load_products(items, seed=seed):
@@ -72,7 +72,7 @@ def _name(n_products: int, seed: int) -> str:
 
 
 def _kinds(n_products: int, seed: int, count: int) -> dict[str, list[str]]:
-    """What is searched for: short queries, and whole instructions, as agents that copy them do."""
+    """Queries by kind: short ones, and whole instructions, which some agents copy into the search."""
     places = range(0, n_products, max(1, n_products // count))
     short = [item_record(seed, index)["query"] for index in places]
     synthetic = [attribute_record(seed, index).get("instruction") for index in places]
@@ -106,14 +106,14 @@ def _searched(n_products: int, seed: int, count: int) -> list[Row]:
     engine = _opened(n_products, seed)
     rows = [Row("opening the index", f"{1000 * (time.perf_counter() - started):.1f} ms")]
     same = checked = 0
-    for kind, asked in _kinds(n_products, seed, count).items():
-        pruned = _times(asked, lambda query: engine.ranker.rank(terms(query), 50))
-        whole = _times(asked[:_CHECKED], lambda query: engine.ranker.rank(terms(query), 50, prune=False))
+    for kind, queries in _kinds(n_products, seed, count).items():
+        pruned = _times(queries, lambda query: engine.ranker.rank(terms(query), 50))
+        whole = _times(queries[:_CHECKED], lambda query: engine.ranker.rank(terms(query), 50, prune=False))
         rows.append(
-            Row(f"{kind}, p50 / p95 of {len(asked)}", f"{_quantile(pruned, 0.5)} / {_quantile(pruned, 0.95)} ms")
+            Row(f"{kind}, p50 / p95 of {len(queries)}", f"{_quantile(pruned, 0.5)} / {_quantile(pruned, 0.95)} ms")
         )
         rows.append(Row("  looking at every posting", f"{_quantile(whole, 0.5)} / {_quantile(whole, 0.95)} ms"))
-        for query in asked[:_CHECKED]:
+        for query in queries[:_CHECKED]:
             ours, all_ = (engine.ranker.rank(terms(query), 50, prune=prune) for prune in (True, False))
             same += [part.tolist() for part in ours] == [part.tolist() for part in all_]
             checked += 1
@@ -126,19 +126,19 @@ def _searched(n_products: int, seed: int, count: int) -> list[Row]:
 
 def _worked(n_products: int, seed: int, count: int, barrier: Barrier | None = None) -> float:
     engine = _opened(n_products, seed)
-    for asked in _kinds(n_products, seed, count).values():
-        for query in asked:
+    for queries in _kinds(n_products, seed, count).values():
+        for query in queries:
             engine.search(query)
     if barrier is None:
         return _share()
-    barrier.wait()  # all are there, with their pages: only now is a shared page counted as shared
+    barrier.wait()  # until every worker has mapped its pages, a shared page is not counted as shared
     share = _share()
     barrier.wait()
     return share
 
 
 def _share() -> float:
-    """This process's memory in MiB, what it shares with others divided by their number; -1 where nobody tells."""
+    """The proportional set size of this process in MiB; -1 if the system has no /proc."""
     try:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -146,10 +146,10 @@ def _share() -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), -1.0)
 
 
-def _times(asked: Sequence[str], search: Callable[[str], object]) -> list[float]:
-    search(asked[0])
+def _times(queries: Sequence[str], search: Callable[[str], object]) -> list[float]:
+    search(queries[0])
     spent = []
-    for query in asked:
+    for query in queries:
         started = time.perf_counter()
         search(query)
         spent.append(1000 * (time.perf_counter() - started))
@@ -160,18 +160,18 @@ def _quantile(values: Sequence[float], share: float) -> str:
     return f"{np.quantile(values, share):.2f}"
 
 
-def _in_processes(folder: str, work: Callable[..., Any], count: int, told: tuple[Any, ...]) -> list[Any]:
+def _in_processes(folder: str, work: Callable[..., Any], count: int, given: tuple[Any, ...]) -> list[Any]:
     context = multiprocessing.get_context("spawn")
     answers: Any = context.Queue()
     barrier = context.Barrier(count)
     processes = [
-        context.Process(target=_run, args=(folder, work, told, barrier if count > 1 else None, answers), daemon=True)
+        context.Process(target=_run, args=(folder, work, given, barrier if count > 1 else None, answers), daemon=True)
         for _ in range(count)
     ]
     for process in processes:
         process.start()
     found: list[Any] = []
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     while len(found) < count:
         try:
             found.append(answers.get(timeout=1))
@@ -179,15 +179,15 @@ def _in_processes(folder: str, work: Callable[..., Any], count: int, told: tuple
             dead = [process.exitcode for process in processes if process.exitcode]
             if dead or time.monotonic() > end:
                 raise WorkerError(
-                    f"Expected {count} processes to finish their part of the benchmark, but "
-                    f"{f'one ended with code {dead[0]}' if dead else 'they hang'}; its own message is above. "
-                    "Try fewer products."
+                    f"Expected {count} processes to finish the benchmark, got "
+                    f"{f'one that ended with code {dead[0]}' if dead else f'no result in {_TIMEOUT:.0f} s'} "
+                    "(see its message above); try fewer --products."
                 ) from None
     for process in processes:
         process.join()
     return found
 
 
-def _run(folder: str, work: Callable[..., Any], told: tuple[Any, ...], barrier: Barrier | None, answers: Any) -> None:
+def _run(folder: str, work: Callable[..., Any], given: tuple[Any, ...], barrier: Barrier | None, answers: Any) -> None:
     os.environ["AGENTGYM_HINDSIGHT_CACHE"] = folder
-    answers.put(work(*told, *([barrier] if barrier is not None else [])))
+    answers.put(work(*given, *([barrier] if barrier is not None else [])))

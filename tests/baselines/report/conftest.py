@@ -1,4 +1,4 @@
-"""Faked runs that all tests of the report read and none changes."""
+"""Faked runs that the tests of the report share. No test changes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.baselines.report.faked import fake_run
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SERL and GRPO with three seeds each, at two depths, and SERL with another setting and one seed."""
+    """SERL and GRPO with three seeds each, in folders of different depth, and SERL with another setting."""
     folder = tmp_path_factory.mktemp("runs")
     for seed in range(3):
         fake_run(folder / f"serl-{seed}", "serl", seed)

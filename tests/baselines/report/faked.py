@@ -1,4 +1,4 @@
-"""Run folders that look like `agh train` wrote them, from a seed alone."""
+"""Run folders as `agh train` writes them, generated from a seed."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def row(name: str, rollouts: int, won: int) -> dict[str, Any]:
 
 def measured(update: int, turns: int, share: float, label: str = "greedy", **more: Any) -> dict[str, Any]:
     temperature = 0.0 if label == "greedy" else 0.4
-    told = {"update": update, "turns": turns, "label": label, "temperature": temperature, "panel": "a1b2c3"}
-    return {**told, "split": "valid_unseen", "seed": 7, "evaluation": evaluation(share), **more}
+    line = {"update": update, "turns": turns, "label": label, "temperature": temperature, "panel": "a1b2c3"}
+    return {**line, "split": "valid_unseen", "seed": 7, "evaluation": evaluation(share), **more}
 
 
 def metrics_row(update: int, progress: float, chance: random.Random, teacher: bool) -> dict[str, Any]:
     success = min(0.97, max(0.02, 0.15 + 0.6 * progress + chance.gauss(0, 0.05)))
-    told: dict[str, Any] = {
+    line: dict[str, Any] = {
         "update": update,
         "turns": 2600 * (update + 1) - round(900 * update * progress),
         "seconds": 61.0 * (update + 1),
@@ -76,7 +76,7 @@ def metrics_row(update: int, progress: float, chance: random.Random, teacher: bo
         for _ in range(4000):
             weight = 1 + (0.08 + 0.12 * (1 - progress)) * chance.gauss(0, 1)
             counts[min(19, max(0, int((min(1.4, max(0.6, weight)) - 0.6) / 0.04)))] += 1
-        told |= {
+        line |= {
             "lambda": max(0.0, 1 - progress),
             "context_available": 0.8 + 0.15 * progress,
             "action_tokens": 0.18,
@@ -93,7 +93,7 @@ def metrics_row(update: int, progress: float, chance: random.Random, teacher: bo
                 "future": {"mean": -0.04, "abs": 0.25, "rows": 400},
             },
         }
-    return told
+    return line
 
 
 def sample(update: int, won: bool, chance: random.Random) -> dict[str, Any]:
@@ -115,8 +115,12 @@ def sample(update: int, won: bool, chance: random.Random) -> dict[str, Any]:
                 "context": f"A sibling won by going to the cabinet. {HOSTILE}" if turn else "",
             }
         )
-    told = {"update": update, "task_id": f"t{chance.randrange(999)}", "goal": f"put a clean mug in the desk {HOSTILE}"}
-    return {**told, "won": won, "sibling": 3, "return": 10.0 * won, "steps": steps}
+    document = {
+        "update": update,
+        "task_id": f"t{chance.randrange(999)}",
+        "goal": f"put a clean mug in the desk {HOSTILE}",
+    }
+    return {**document, "won": won, "sibling": 3, "return": 10.0 * won, "steps": steps}
 
 
 def fake_run(
@@ -129,7 +133,7 @@ def fake_run(
     backend: str = "native/embedded",
     model: str = "tiny-llama",
 ) -> Path:
-    """A whole run; ``lift`` is what training adds to success."""
+    """A complete run. ``lift`` is the increase of the success by training."""
     chance = random.Random(f"{recipe}{seed}{lift}")
     folder.mkdir(parents=True)
     teacher = recipe != "grpo"

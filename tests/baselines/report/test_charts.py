@@ -1,4 +1,4 @@
-"""SVG that is well formed and says what it should, whatever the figures are."""
+"""The charts are well-formed SVG with the right content, for all kinds of values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
 from agentgym_hindsight.baselines.report.curves import PALETTE, Point, Trace, colour_class, curve_chart
 from agentgym_hindsight.baselines.report.lines import group_runs
-from agentgym_hindsight.baselines.report.mechanics import grpo_beside, step_seconds
+from agentgym_hindsight.baselines.report.mechanics import matching_grpo, step_seconds
 from agentgym_hindsight.baselines.report.rollouts import token_html
 from agentgym_hindsight.baselines.report.runs import read_runs
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
@@ -39,11 +39,11 @@ def within(svg: str) -> ElementTree.Element:
 
 @pytest.mark.parametrize("values", [(1.0,), (2.0, 2.0), (0.0, 0.0), (-1e9, 1e9), (1e-9, 2e-9), (0.1, 0.5, 0.3)])
 @pytest.mark.parametrize("share", [False, True])
-def test_curves_draw_anything(values: tuple[float, ...], share: bool) -> None:
+def test_curves_of_unusual_values_are_well_formed(values: tuple[float, ...], share: bool) -> None:
     within(curve_chart("x < y", [trace(*values)], "updates", share))
 
 
-def test_a_curve_says_where_it_ends() -> None:
+def test_the_title_of_a_curve_has_its_last_value() -> None:
     root = within(curve_chart("Success", [trace(0.1, 0.5)], "updates", True))
     assert root.find("title") is not None
     assert root.findtext("title") == "Success over updates: a & b ends at 50%"
@@ -73,7 +73,7 @@ def test_bars_of_both_signs_and_stacks() -> None:
     within(stack_chart("Time", ("x", "y"), [], "s"))
 
 
-def test_a_histogram_colours_both_sides_of_its_mark() -> None:
+def test_a_histogram_has_a_colour_on_each_side_of_its_mark() -> None:
     root = within(histogram("weights", [0.5, 0.9, 1.1, 1.5], [0.2, 0.0, 0.8], 1.0))
     assert [group.attrib["class"] for group in root.iter("g")] == ["bin down", "bin up"]
 
@@ -94,24 +94,24 @@ def test_tokens_are_coloured_by_their_weight() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, "abc", 3, {}, [], [1.5, 1.5, 1.5]])
-def test_tokens_without_fitting_weights_are_shown_all_the_same(weights: object) -> None:
+def test_tokens_without_usable_weights_are_shown(weights: object) -> None:
     html = token_html(["a", "b"], weights, None, 0.5)
     assert "a" in html
     assert "b" in html
 
 
-def test_time_is_compared_with_grpo_of_the_same_world(runs: Path) -> None:
+def test_time_is_compared_with_grpo_in_the_same_world(runs: Path) -> None:
     lines = group_runs(read_runs([runs])[0])
     grpo, serl = lines[0], lines[1]
-    assert grpo_beside(serl, lines) is grpo
-    assert grpo_beside(serl, lines[1:]) is None
+    assert matching_grpo(serl, lines) is grpo
+    assert matching_grpo(serl, lines[1:]) is None
     seconds = step_seconds(grpo)
     assert seconds is not None
-    assert seconds[0] == pytest.approx(38, abs=1)  # the first update, with its 40 s of warming up, is left out
+    assert seconds[0] == pytest.approx(38, abs=1)  # without the first update and its 40 s of warming up
     assert seconds[1] == 0.0
 
 
-def test_every_line_of_the_largest_comparison_has_a_colour_of_its_own() -> None:
+def test_each_line_of_the_largest_comparison_has_its_own_colour() -> None:
     sheet = files("agentgym_hindsight.baselines.report").joinpath("page.css").read_text(encoding="utf-8")
     classes = {colour_class(colour) for colour in range(len(SETS["sources"]))}
     assert len(classes) == len(SETS["sources"]) <= PALETTE

@@ -1,4 +1,4 @@
-"""Every sign of collapse, and the silence where there is none."""
+"""Each sign of collapse, and runs without any."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_each_sign_is_one_sentence_with_its_figure(
         repeated("success", 0.9, 0.1),
     ],
 )
-def test_no_sign_no_warning(folder: Path, metrics: list[dict[str, Any]]) -> None:
+def test_runs_without_a_sign(folder: Path, metrics: list[dict[str, Any]]) -> None:
     assert warnings_of(folder, metrics, []) == {}
 
 
-def test_a_fall_from_the_best_evaluation(folder: Path) -> None:
+def test_success_far_below_the_best_evaluation(folder: Path) -> None:
     rows = [measured(0, 0, 0.2), measured(10, 1, 0.7), measured(20, 2, 0.55)]
     found = warnings_of(folder, [], rows)
     assert "15 points below its best of 70.0% after 10 updates (140 games)" in found["success"]
@@ -76,6 +76,6 @@ def test_a_fall_from_the_best_evaluation(folder: Path) -> None:
     assert warnings_of(folder, repeated("success", *[0.6] * 5, *[0.4] * 5), rows[:2]) == {}
 
 
-def test_a_healthy_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_healthy_run_has_no_warning(tmp_path: Path) -> None:
     (line,) = group_runs(read_runs([fake_run(tmp_path / "run")])[0])
     assert collapse_warnings(line) == ()

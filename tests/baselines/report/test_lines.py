@@ -1,4 +1,4 @@
-"""Which runs are one line, and what their headline is."""
+"""Grouping of runs into lines, and the main results of the lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lines_of(*folders: Path) -> tuple[Line, ...]:
     return group_runs(read_runs(folders)[0])
 
 
-def test_seeds_are_one_line_and_settings_are_not(runs: Path) -> None:
+def test_seeds_form_one_line_and_other_settings_another(runs: Path) -> None:
     lines = lines_of(runs)
     assert {line.name: [run.seed for run in line.runs] for line in lines} == {
         "grpo": ["0", "1", "2"],
@@ -29,12 +29,12 @@ def test_seeds_are_one_line_and_settings_are_not(runs: Path) -> None:
     assert [line.colour for line in lines] == [0, 1, 2]
 
 
-def test_colours_do_not_depend_on_where_runs_lie(runs: Path) -> None:
+def test_colours_do_not_depend_on_the_folders(runs: Path) -> None:
     one, other = lines_of(runs), lines_of(runs / "wide", runs / "deeper", *sorted(runs.glob("serl-*"))[::-1])
     assert [(line.name, line.colour) for line in one] == [(line.name, line.colour) for line in other]
 
 
-def test_worlds_and_models_are_never_mixed(tmp_path: Path) -> None:
+def test_backends_and_models_form_separate_lines(tmp_path: Path) -> None:
     fake_run(tmp_path / "a", updates=1)
     fake_run(tmp_path / "b", updates=1, seed=1, backend="genuine/official")
     fake_run(tmp_path / "c", updates=1, seed=1, model="other")
@@ -43,7 +43,7 @@ def test_worlds_and_models_are_never_mixed(tmp_path: Path) -> None:
     assert any("backend=genuine/official" in name for name in names)
 
 
-def test_headline_over_seeds_worked_by_hand(tmp_path: Path) -> None:
+def test_main_result_over_seeds_computed_by_hand(tmp_path: Path) -> None:
     ends = (0.5, 0.6, 0.7)
     for seed, end in enumerate(ends):
         folder = fake_run(tmp_path / str(seed), seed=seed, updates=2)
@@ -62,7 +62,7 @@ def test_headline_over_seeds_worked_by_hand(tmp_path: Path) -> None:
     assert cells(row)[7] == "140 × 3"
 
 
-def test_headline_without_a_warm_start_or_without_rl(tmp_path: Path) -> None:
+def test_main_result_without_the_first_or_the_last_evaluation(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "a", updates=2)
     write_lines(folder / "eval.jsonl", [measured(2, 5, 0.5)])
     (row,) = headline(lines_of(folder))
@@ -79,7 +79,7 @@ def test_headline_without_a_warm_start_or_without_rl(tmp_path: Path) -> None:
     assert set(cells(row)[:9]) == {"–"}
 
 
-def test_labels_and_splits_stay_apart_and_greedy_comes_first(runs: Path, tmp_path: Path) -> None:
+def test_labels_and_splits_have_separate_rows_and_greedy_comes_first(runs: Path, tmp_path: Path) -> None:
     rows = headline(lines_of(runs))
     assert [(row.label, row.line.name) for row in rows][:4] == [
         ("greedy", "grpo"),
@@ -92,7 +92,7 @@ def test_labels_and_splits_stay_apart_and_greedy_comes_first(runs: Path, tmp_pat
     assert [row.split for row in headline(lines_of(folder))] == ["valid_seen", "valid_unseen"]
 
 
-def test_repeats_with_other_seeds_count_together(tmp_path: Path) -> None:
+def test_evaluations_with_several_seeds_are_pooled(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "a", updates=1)
     write_lines(folder / "eval.jsonl", [measured(0, 0, 0.5, seed=1), measured(0, 0, 0.3, seed=2)])
     (line,) = lines_of(folder)

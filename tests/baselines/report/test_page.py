@@ -1,4 +1,4 @@
-"""The page: alone in its file, safe against what agents write, complete."""
+"""The page: self-contained, complete, and safe against text of agents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.baselines.report.faked import HOSTILE, fake_run, write_lines
 
 
 class Structure(HTMLParser):
-    """Which elements there are, whether they close, and what they would load."""
+    """Collects elements, ids and addresses that would be loaded; checks that all elements are closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def page(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return out.read_text(encoding="utf-8")
 
 
-def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
+def test_the_page_is_well_formed_and_loads_nothing(page: str) -> None:
     structure = Structure()
     structure.feed(page)
     assert structure.open == []
@@ -61,7 +61,7 @@ def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
     assert page.startswith("<!doctype html>")
 
 
-def test_what_agents_write_stays_text(page: str) -> None:
+def test_text_of_agents_is_escaped(page: str) -> None:
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(&#x27;owned&#x27;)" in page
     assert "\x1b" not in page
@@ -80,13 +80,13 @@ def test_every_section_is_there(page: str) -> None:
     assert "agh train serl --seed 0" in page
 
 
-def test_the_same_runs_make_the_same_page(runs: Path, tmp_path: Path) -> None:
+def test_the_page_does_not_depend_on_the_order_of_the_runs(runs: Path, tmp_path: Path) -> None:
     write_report([runs], tmp_path / "a.html")
     write_report([runs / "wide", *sorted(runs.glob("serl-*")), runs / "deeper"], tmp_path / "b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_a_run_with_metrics_of_odd_shapes_is_drawn(tmp_path: Path) -> None:
+def test_metrics_of_wrong_types_do_not_stop_the_page(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=2)
     odd = [
         {"update": 0},
@@ -112,34 +112,34 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     assert "\ufffd" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_what_was_skipped_is_said_in_the_page(tmp_path: Path) -> None:
+def test_the_page_lists_what_was_skipped(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=1)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"update": 1, "lo')
     report = write_report([folder], tmp_path / "r.html")
     assert len(report.problems) == 1
-    assert "1 thing could not be read" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "1 item could not be read" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_a_seed_twice_and_other_panels_are_noted(tmp_path: Path) -> None:
+def test_duplicate_seeds_and_different_panels_are_noted(tmp_path: Path) -> None:
     fake_run(tmp_path / "a", updates=1, backend="genuine/official")
     other = fake_run(tmp_path / "b", updates=1, backend="genuine/official")
     text = (other / "eval.jsonl").read_text().replace("a1b2c3", "ffffff")
     (other / "eval.jsonl").write_text(text)
     notes = " ".join(write_report([tmp_path], tmp_path / "r.html").notes)
-    assert "holds seed 0 more than once" in notes
+    assert "has seed 0 more than once" in notes
     assert "2 different panels" in notes
     assert "embedded" not in notes
 
 
-def test_wrong_calls_are_answered(runs: Path, tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one run folder"):
         write_report([], tmp_path / "r.html")
     with pytest.raises(UsageError, match="try --out"):
         write_report([runs], tmp_path)
 
 
-def test_the_report_needs_no_trainer() -> None:
+def test_the_report_imports_no_training_library() -> None:
     code = "import sys, agentgym_hindsight.baselines.report; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(loaded) & {"torch", "transformers", "trl", "matplotlib", "scipy"}

@@ -1,7 +1,7 @@
-"""The ways to sample: our loop over the KV cache, ``model.generate``, vLLM and an endpoint, on the same prompts.
+"""Times of sampling by this library's loop, ``model.generate``, vLLM and an endpoint, on the same prompts.
 
-A pass of one token tells reading from writing. Weights are random where no warm start says otherwise: their replies
-mostly run to the limit, and rows that end early, which the loop drops, are rare.
+A separate pass of one token measures the time of reading the prompts. Models without a warm start have random weights:
+most of their replies run to the length limit, so the loop seldom profits from dropping finished rows.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from agentgym_hindsight.baselines.policies.generation import Sampled, sample, sa
 from agentgym_hindsight.baselines.policies.vllm import open_vllm
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.cli.bench.figures import Row
-from agentgym_hindsight.cli.bench.training_steps import clock
+from agentgym_hindsight.cli.bench.training.step_times import clock
 from agentgym_hindsight.errors import HindsightError
 
 __all__ = ["Sampling", "open_endpoint", "open_engine", "sampling_rows", "served_rows"]
 
 
 class Sampling(NamedTuple):
-    """Tokens and seconds of answering some prompts, and of the first token of each alone: that is the reading."""
+    """Tokens and seconds of a batch. ``first`` is the time of one token a reply, that is, of reading the prompts."""
 
     read: int
     written: int
@@ -54,7 +54,7 @@ def sampling_rows(
     repeats: int,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
-    """The loop beside ``generate``, each batch in one piece, greedy and at temperature 1."""
+    """Rows that compare the loop with ``generate``: each batch in one piece, greedy and at temperature 1."""
     rows = []
     for count in batches:
         ids = encoder.encode_all(_filled(prompts, count))
@@ -70,7 +70,7 @@ def sampling_rows(
     return rows
 
 
-#: Answers the prompts with so many new tokens at most.
+#: Samples replies to the prompts; the argument limits the new tokens.
 _Way = Callable[[int], Sequence[Sampled]]
 
 
@@ -91,12 +91,12 @@ def _ways(model: Any, ids: Sequence[Sequence[int]], tokenizer: Any, temperature:
 def _beside(ways: Sequence[_Way], ids: Sequence[Sequence[int]], limit: int, repeats: int) -> list[Sampling]:
     spent: dict[tuple[int, int], list[float]] = {(way, new): [] for way in range(len(ways)) for new in (1, limit)}
     written = [0] * len(ways)
-    for _ in range(repeats + 1):  # the first only warms up
+    for _ in range(repeats + 1):  # the first pass warms up and is not counted
         for (way, new), seconds in spent.items():
             started = clock()
             replies = ways[way](new)
             seconds.append(clock() - started)
-            written[way] = sum(len(reply.ids) for reply in replies)  # in the end: of the longer pass, which comes last
+            written[way] = sum(len(reply.ids) for reply in replies)  # the longer pass comes last and is kept
     read = sum(map(len, ids))
     return [
         Sampling(read, written[way], median(spent[way, 1][1:]), median(spent[way, limit][1:]), len(ids))
@@ -105,13 +105,13 @@ def _beside(ways: Sequence[_Way], ids: Sequence[Sequence[int]], limit: int, repe
 
 
 def open_endpoint(address: str, plan: Plan) -> Policy:
-    """A server, given as ``URL#MODEL``."""
+    """The policy of a server given as ``URL#MODEL``."""
     url, _, model = address.removeprefix("endpoint:").partition("#")
     return EndpointPolicy(url, model, temperature=plan.temperature, max_tokens=plan.response_tokens)
 
 
 def open_engine(model: str, plan: Plan) -> tuple[Policy | None, str]:
-    """A vLLM engine, or why there is none."""
+    """A vLLM engine, or ``None`` and the reason."""
     if find_spec("vllm") is None:
         return None, "not installed"
     if not torch.cuda.is_available():
@@ -122,9 +122,9 @@ def open_engine(model: str, plan: Plan) -> tuple[Policy | None, str]:
             temperature=plan.temperature,
             max_tokens=plan.response_tokens,
             max_prompt_tokens=plan.prompt_tokens,
-            gpu_memory_utilization=0.4,  # the policy itself is on the GPU too
+            gpu_memory_utilization=0.4,  # the policy is on the same GPU
         )
-    except Exception as error:  # an engine that cannot read the model ends no benchmark: minutes of figures are made
+    except Exception as error:  # an engine that fails must not discard the figures measured so far
         return None, f"did not start: {type(error).__name__}"
     return engine, ""
 
@@ -137,7 +137,7 @@ def served_rows(
     absent: str,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
-    """Whole batches by the wall clock: when a server reads and when it writes is its own affair."""
+    """Wall-clock times of whole batches: a server does not report reading and writing separately."""
     if policy is None:
         return [Row(name, absent)]
     rows: list[Row] = []
@@ -145,20 +145,23 @@ def served_rows(
         note(f"sampling: {name}, {count} prompts")
         turns = [TurnView(str(i), 0, 0, prompt, {}) for i, prompt in enumerate(_filled(prompts, count))]
         try:
-            policy.act(turns[:1])  # warms up
+            policy.act(turns[:1])  # warm up
             started = time.perf_counter()
             replies = policy.act(turns)
         except HindsightError as error:
             return [*rows, Row(f"{name}, {count} prompts", f"failed: {type(error).__name__}")]
         spent = time.perf_counter() - started
-        told = [reply for reply in replies if isinstance(reply, Reply)]  # an endpoint may know texts alone
-        read, written = sum(len(reply.prompt_ids) for reply in told), sum(len(reply.response_ids) for reply in told)
+        complete = [reply for reply in replies if isinstance(reply, Reply)]  # some endpoints return only the text
+        read, written = (
+            sum(len(reply.prompt_ids) for reply in complete),
+            sum(len(reply.response_ids) for reply in complete),
+        )
         tokens = f"; {read / spent:,.0f} tokens read, {written / spent:,.0f} written a second" if written else ""
         rows.append(Row(f"{name}, {count} prompts", f"{spent:.3f} s, {count / spent:,.1f} replies a second{tokens}"))
     return rows
 
 
 def _filled(prompts: Sequence[str], count: int) -> list[str]:
-    """So many prompts, spread over those that were played; over again where they are too few."""
+    """``count`` prompts, evenly spread over those that were played; repeated if there are fewer."""
     spread = max(1, len(prompts) // count)
     return [prompts[i * spread % len(prompts)] for i in range(count)]

@@ -1,7 +1,6 @@
-"""What ``agh bench training-speed`` measures: SERL's update beside GRPO's, the ways to sample, the memory.
+"""All figures of ``agh bench training-speed``: update times of SERL and GRPO, sampling times, memory.
 
-Each is measured in a file of its own. Times are medians of the repeats: CPU seconds of one core, with a GPU seconds of
-the wall clock.
+Times are medians of the repeats: CPU seconds of one core, or wall-clock seconds with a GPU.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from agentgym_hindsight.baselines.training.quiet import quiet_libraries
 from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.start import open_start
 from agentgym_hindsight.cli.bench.figures import Row
-from agentgym_hindsight.cli.bench.training_memory import memory_rows, open_model
-from agentgym_hindsight.cli.bench.training_sampling import open_endpoint, open_engine, sampling_rows, served_rows
-from agentgym_hindsight.cli.bench.training_steps import one_thread, step_rows, step_times
+from agentgym_hindsight.cli.bench.training.sampling_times import open_endpoint, open_engine, sampling_rows, served_rows
+from agentgym_hindsight.cli.bench.training.step_times import one_thread, step_rows, step_times
+from agentgym_hindsight.cli.bench.training.update_memory import memory_rows, open_model
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["measure"]
@@ -33,13 +32,14 @@ def measure(
     endpoint: str = "",
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
-    """All figures: steps of ``training``'s model; sampling and memory of that model and of the tiny ``sizes``."""
+    """All figures: updates of the model of ``training``; sampling and memory of it and of the tiny ``sizes``."""
     if updates < 1 or repeats < 1:
         raise UsageError(f"Expected at least one update and one repeat, got {updates} and {repeats}; try 2 and 3.")
     plan = training.plan
-    policy = open_endpoint(endpoint, plan) if endpoint else None  # refused before minutes are spent
+    policy = open_endpoint(endpoint, plan) if endpoint else None  # first: a bad address is rejected at once
     with quiet_libraries():
-        model, tokenizer, start = open_start(training.model, training.stage, training.warm, plan, _News(note))
+        progress = _StatusLine(note)
+        model, tokenizer, start = open_start(training.model, training.stage, training.warm, plan, progress)
         encoder = PromptEncoder(tokenizer, plan.prompt_tokens, training.template)
         names = [training.model, *(name for size in sizes if (name := f"tiny:{size}") != training.model)]
         with one_thread():
@@ -56,8 +56,8 @@ def measure(
     return rows
 
 
-class _News:
-    """What a warm start tells, as one line."""
+class _StatusLine:
+    """An observer that shows the progress of the warm start as one line."""
 
     def __init__(self, note: Callable[[str], object]) -> None:
         self._note, self._name = note, ""

@@ -1,4 +1,4 @@
-"""Reading runs, whole and killed."""
+"""Reading the folders of complete and of killed runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from tests.baselines.report.faked import evaluation, fake_run, measured, row, write_lines
 
 
-def test_a_whole_run(tmp_path: Path) -> None:
+def test_a_complete_run(tmp_path: Path) -> None:
     run = read_run(fake_run(tmp_path / "run", updates=20))
     assert (run.recipe, run.seed, run.model, run.embedded) == ("serl", "0", "tiny-llama", True)
     assert [one["update"] for one in run.metrics] == list(range(20))
@@ -30,7 +30,7 @@ def test_folders_are_searched_at_any_depth_and_each_run_is_read_once(runs: Path)
     assert not problems
 
 
-def test_what_a_killed_run_left_is_skipped_and_named(tmp_path: Path) -> None:
+def test_damaged_lines_are_skipped_and_reported(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=10)
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('[1]\n\n{"loss": 1}\n{"update": -1}\n{"update": 10, "loss": 0.5}\n{"update": 11, "lo')
@@ -46,18 +46,18 @@ def test_what_a_killed_run_left_is_skipped_and_named(tmp_path: Path) -> None:
     assert [one["update"] for one in run.metrics] == list(range(11))
     assert run.evaluations[-1].update == 10
     assert run.samples == ()
-    told = [str(problem) for problem in run.problems]
-    assert len(told) == 11
-    assert any("metrics.jsonl, line 11: not an object" in line for line in told)
-    assert any("metrics.jsonl, line 16: not whole" in line for line in told)
-    assert any("'update' is missing" in line for line in told)
-    assert any("'evaluation' is missing" in line for line in told)
-    assert any("4 won of 3 rollouts cannot be" in line for line in told)
-    assert any("figures of 'all' are not all numbers" in line for line in told)
-    assert any("Expected an evaluation" in line for line in told)
+    causes = [str(problem) for problem in run.problems]
+    assert len(causes) == 11
+    assert any("metrics.jsonl, line 11: not an object" in cause for cause in causes)
+    assert any("metrics.jsonl, line 16: incomplete" in cause for cause in causes)
+    assert any("'update' is missing" in cause for cause in causes)
+    assert any("'evaluation' is missing" in cause for cause in causes)
+    assert any("4 won of 3 rollouts is impossible" in cause for cause in causes)
+    assert any("figures of 'all' are not all finite" in cause for cause in causes)
+    assert any("Expected the result of Evaluation.as_dict" in cause for cause in causes)
 
 
-def test_a_resumed_run_counts_what_was_written_last(tmp_path: Path) -> None:
+def test_the_last_line_of_a_repeated_update_counts(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=3)
     rows = [{"update": 0, "loss": 1.0}, {"update": 1, "loss": 2.0}, {"update": 1, "loss": 3.0}]
     write_lines(folder / "metrics.jsonl", rows)
@@ -67,7 +67,7 @@ def test_a_resumed_run_counts_what_was_written_last(tmp_path: Path) -> None:
     assert [one.evaluation.micro.success for one in run.evaluations] == [evaluation(0.5)["micro"]["score"]]
 
 
-def test_figures_that_are_none_are_missing(tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_missing(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=1)
     (folder / "metrics.jsonl").write_text(
         f'{{"update": 0, "loss": NaN}}\n{{"update": 1, "loss": true}}\n{{"update": 2, "loss": "x"}}\n'
@@ -76,8 +76,8 @@ def test_figures_that_are_none_are_missing(tmp_path: Path) -> None:
     assert read_run(folder).tail("loss", 10) == [2.0]
 
 
-def test_nothing_there_is_said_plainly(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="got nothing there; try"):
+def test_a_missing_run_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="got nothing; try"):
         read_runs([tmp_path / "absent"])
     with pytest.raises(MissingDataError, match=r"got a folder without any; try"):
         read_runs([tmp_path])
@@ -86,7 +86,7 @@ def test_nothing_there_is_said_plainly(tmp_path: Path) -> None:
         read_runs([tmp_path / "file"])
 
 
-def test_an_empty_run_is_an_error_alone_and_a_note_among_others(tmp_path: Path) -> None:
+def test_an_empty_run_is_an_error_alone_and_a_problem_among_others(tmp_path: Path) -> None:
     empty = fake_run(tmp_path / "empty", updates=1)
     for name in ("metrics.jsonl", "eval.jsonl", "samples.jsonl"):
         (empty / name).unlink()
@@ -101,7 +101,7 @@ def test_an_empty_run_is_an_error_alone_and_a_note_among_others(tmp_path: Path) 
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"schema": "other"}', '{"schema": "agentgym-hindsight/run", "version": 2}']
 )
-def test_a_run_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+def test_another_schema_is_refused(tmp_path: Path, text: str) -> None:
     folder = fake_run(tmp_path / "run", updates=1)
     (folder / "run.json").write_text(text)
     with pytest.raises(DamagedDataError, match=r"Expected agentgym-hindsight/run version 1 .* got .* try"):

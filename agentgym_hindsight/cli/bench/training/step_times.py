@@ -1,7 +1,7 @@
-"""The time of an update: SERL's and RLSD's beside GRPO's, on the very same rows.
+"""The time of an update by GRPO, SERL and RLSD on the same rows.
 
-An update is played once, and every method learns from those episodes, turn about, from copies of the same weights. What
-differs is the methods, not their luck. No optimizer step is made: it would be the same for all of them.
+The episodes of an update are played once. Then each method trains on them in turn, from copies of the same weights, so
+only the method differs. No optimizer step is made, because it costs the same for all methods.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from agentgym_hindsight.cli.bench.figures import Row
 
 __all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]
 
-#: SERL's step against GRPO's at equal rows: what was set out for.
+#: The project's goal for the time of SERL's update divided by GRPO's, on equal rows.
 GOAL = 1.15
 _WORST = "serl, every row asked"
 
 
 class StepTime(NamedTuple):
-    """Seconds of one update, and what of its rows the teacher was shown."""
+    """Seconds of one update, its rows and tokens, and the rows and tokens of the teacher."""
 
     rollout: float
     rows: float
@@ -43,79 +43,79 @@ class StepTime(NamedTuple):
     update: float
     turns: float
     tokens: float
-    asked: float
+    teacher_rows: float
     teacher_tokens: float
 
     @property
     def three(self) -> float:
-        """What ``metrics.jsonl`` has by name."""
+        """The sum of the three times that ``metrics.jsonl`` records."""
         return self.rollout + self.teacher + self.update
 
     @property
     def whole(self) -> float:
-        """All of it, the contexts and the figures of ``measure`` included."""
+        """The whole update, including the contexts and the metrics."""
         return self.three + self.rows
 
 
 @dataclass(frozen=True, slots=True)
 class EveryTurn:
-    """A credit that is never 0: no row is passed over by the teacher, whatever was won."""
+    """A credit that is never 0, so the teacher skips no row, even if no rollout won."""
 
     def __call__(self, rows: Rows) -> torch.Tensor:
         return torch.where(torch.arange(len(rows.returns)) % 2 == 0, 1.0, -1.0)
 
 
 def worst() -> Method:
-    """SERL at its dearest: a context for every turn, a say in every token, no advantage of 0."""
+    """The most expensive form of SERL: a context for every turn, a weight for every token, no advantage of 0."""
     return replace(recipe("serl").changed(tokens="response"), credit=EveryTurn())
 
 
 class _Replay(HindsightTrainer):
-    """Plays an update where nobody has; else learns from what was played."""
+    """A trainer that plays an update only once and then trains on the stored episodes."""
 
     def __init__(self, *args: Any, played: dict[int, list[Episode]], **options: Any) -> None:
         super().__init__(*args, **options)
         self.played = played
-        self.prepared = self.playing = self.asking = 0.0
+        self.play_seconds = self.rollout_seconds = self.teacher_seconds = 0.0
         self.current_gradient_accumulation_steps = 1  # as Trainer.train sets it
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
         started = clock()
         if update not in self.played:
             self.played[update] = super()._play(update, policy)
-        self.playing = clock() - started
+        self.rollout_seconds = clock() - started
         return self.played[update]
 
-    def _ask_teacher(self, asked: list[TrainingRow]) -> None:
+    def _ask_teacher(self, rows: list[TrainingRow]) -> None:
         started = clock()
-        super()._ask_teacher(asked)
-        self.asking = clock() - started
+        super()._ask_teacher(rows)
+        self.teacher_seconds = clock() - started
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
-        self.asking = 0.0  # below, unless λ is 0
+        self.teacher_seconds = 0.0  # set by _ask_teacher, which is not called when λ is 0
         started = clock()
         mini = super()._play_update(update)
-        self.prepared = clock() - started
+        self.play_seconds = clock() - started
         return mini
 
     def timed(self, update: int) -> StepTime:
-        """One training step at this update's tasks and λ; the weights stay."""
+        """One training step with the tasks and the λ of this update. The weights are not changed."""
         self.state.global_step = update * self.plan.mini_batches
         self.model.zero_grad(set_to_none=True)
         started = clock()
         self.training_step(self.model, None)
         spent = clock() - started
         rows = [row for part in self._mini for row in part]
-        asked = [row for row in rows if row.teacher_logps is not None]
+        with_teacher = [row for row in rows if row.teacher_logps is not None]
         return StepTime(
-            rollout=self.playing,
-            rows=self.prepared - self.playing - self.asking,
-            teacher=self.asking,
-            update=spent - self.prepared,
+            rollout=self.rollout_seconds,
+            rows=self.play_seconds - self.rollout_seconds - self.teacher_seconds,
+            teacher=self.teacher_seconds,
+            update=spent - self.play_seconds,
             turns=len(rows),
             tokens=sum(len(row.prompt_ids) + len(row.response_ids) for row in rows),
-            asked=len(asked),
-            teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in asked),
+            teacher_rows=len(with_teacher),
+            teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in with_teacher),
         )
 
 
@@ -128,7 +128,7 @@ def step_times(
     repeats: int,
     note: Callable[[str], object] = lambda _: None,
 ) -> tuple[dict[str, StepTime], list[str]]:
-    """Means over updates of the medians of their repeats, by method; and the prompts that were played."""
+    """For each method the mean over updates of the median over repeats, and the prompts of all episodes."""
     plan = replace(training.plan, mini_batches=1, save_every=0, updates=max(updates, training.plan.updates))
     tasks = training.stage.panel("train", updates * plan.tasks, plan.seed)
     played: dict[int, list[Episode]] = {}
@@ -153,7 +153,7 @@ def step_times(
         }
         for update in range(updates):
             note(f"update {update + 1} of {updates}: playing")
-            # Whoever plays also pays; afterwards each has made the step once, unmeasured, and is warm.
+            # The first method's time includes the rollout. Then every method makes one unmeasured step, to warm up.
             rollout = learners["grpo"].timed(update).rollout
             for learner in [*learners.values()][1:]:
                 learner.timed(update)
@@ -172,13 +172,13 @@ def step_times(
 
 
 def _on_terms(name: str, run: Method) -> Method:
-    """A recipe with the run's penalty: where every invalid action costs, every group has its variance."""
+    """A recipe with the run's penalty. The penalty decides how many groups have variance, hence the teacher's rows."""
     penalty = getattr(run.credit, "penalty", None)
     return recipe(name) if penalty is None else recipe(name).changed(penalty=penalty)
 
 
 def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:
-    """The parts of each method, and how they compare."""
+    """The times of each method by part, and their ratios to GRPO."""
     base = steps["grpo"]
     rows = [Row(f"an update of {model}", f"{base.turns:,.0f} rows, {base.tokens:,.0f} tokens")]
     for name, each in steps.items():
@@ -186,20 +186,20 @@ def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:
         rows.append(Row(f"{name}: rollout + rows + teacher + update", f"{parts} = {each.whole:.3f} s"))
         if name == "grpo":
             continue
-        share = each.asked / max(1.0, each.turns)
+        share = each.teacher_rows / max(1.0, each.turns)
         rows += [
             Row("  against grpo, all of it", f"{each.whole / base.whole:.3f}× (goal: ≤ {GOAL}×)"),
             Row("  against grpo, rollout + teacher + update", f"{each.three / base.three:.3f}×"),
             Row(
                 "  the teacher was asked about",
-                f"{each.asked:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
+                f"{each.teacher_rows:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
             ),
         ]
     return rows
 
 
 def clock() -> float:
-    """CPU seconds: what else runs on a machine is not measured. With a GPU the wall's, when all asked of it is done."""
+    """CPU seconds, which other processes hardly change. With a GPU: wall-clock seconds after its work is finished."""
     if not torch.cuda.is_available():
         return time.process_time()
     torch.cuda.synchronize()
@@ -208,7 +208,7 @@ def clock() -> float:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """CPU seconds of one core are seconds on an idle machine; those of several are not."""
+    """Use one thread on a CPU: only then are CPU seconds equal to the seconds on an idle machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(before if torch.cuda.is_available() else 1)
     try:

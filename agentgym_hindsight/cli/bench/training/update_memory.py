@@ -1,7 +1,7 @@
-"""The memory of an update: the peak of a process that makes two of them, so that the optimizer's state is there.
+"""Peak memory of an update: that of a process that makes two updates, so that the optimizer's state is allocated.
 
-The learning rate is next to nothing: all methods meet the same rows. SERL's teacher is one more copy of the weights
-that are trained, and it reads longer prompts.
+The learning rate is almost 0, so all methods train on the same rows. SERL needs more memory than GRPO because its
+teacher is one more copy of the trained weights and reads longer prompts.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from agentgym_hindsight.baselines.training.start import open_start
 from agentgym_hindsight.baselines.training.tiny import make_model
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.cli.bench.figures import Row
-from agentgym_hindsight.cli.bench.training_steps import worst
+from agentgym_hindsight.cli.bench.training.step_times import worst
 from agentgym_hindsight.errors import WorkerError
 
 __all__ = ["Memory", "memory_of", "memory_rows", "open_model"]
 
 
 class Memory(NamedTuple):
-    """MiB: at most so far before the first update, and in the end; and of one copy of the weights."""
+    """MiB: the peak before the first update, the peak at the end, and the size of one copy of the weights."""
 
     before: float
     peak: float
@@ -40,7 +40,7 @@ class Memory(NamedTuple):
 
 
 def memory_rows(name: str, training: RunSettings, note: Callable[[str], object] = lambda _: None) -> list[Row]:
-    """GRPO's and SERL's peaks with the model called ``name``: the run's own, or a tiny one with random weights."""
+    """Peaks of GRPO and SERL with the model ``name``: the run's model, or a tiny one with random weights."""
     found = {}
     for method in ("grpo", "serl"):
         note(f"memory: {name}, {method}")
@@ -57,14 +57,14 @@ def memory_rows(name: str, training: RunSettings, note: Callable[[str], object] 
 
 
 def memory_of(method: str, name: str, training: RunSettings) -> Memory:
-    """Of two updates by a method, in a process of its own."""
+    """The memory of two updates by a method, measured in a new process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(_two_updates, method, name, training).result()
         except BrokenProcessPool as error:
             raise WorkerError(
-                f"Expected two updates of {name} by {method}, got a process that was killed, likely for its memory; "
-                "try --set plan.token_budget=4096."
+                f"Expected two updates of {name} by {method}, got a process that was killed, probably because memory "
+                "ran out; try --set plan.token_budget=4096."
             ) from error
 
 
@@ -72,7 +72,7 @@ def _two_updates(method: str, name: str, training: RunSettings) -> Memory:
     from transformers import PrinterCallback
 
     plan = replace(training.plan, mini_batches=1, save_every=0, updates=2, learning_rate=1e-12, warmup=0, turns=0)
-    # All is asked of the teacher: a random policy wins nothing, and would have nothing to ask.
+    # A random policy wins nothing, so no group has variance and the teacher would not run. worst() runs it on all rows.
     chosen = worst() if method == "serl" else replace(recipe(method), credit=worst().credit)
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
         own, tokenizer, _ = open_start(training.model, training.stage, training.warm, training.plan, SilentObserver())
@@ -95,5 +95,5 @@ def _two_updates(method: str, name: str, training: RunSettings) -> Memory:
 
 
 def open_model(name: str, given: str, own: Any, tokenizer: Any) -> Any:
-    """The run's own model, or a tiny one with random weights and the run's tokenizer."""
+    """The run's model ``own``, or a tiny one with random weights and the run's tokenizer."""
     return own if name == given else make_model(tokenizer, name.removeprefix("tiny:"))

@@ -1,0 +1,130 @@
+"""The policies that ``agh eval`` can play: their names, the packages that they need, and how they are opened."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.baselines.policies.base import Policy
+from agentgym_hindsight.baselines.policies.scripted import scripted_policy
+from agentgym_hindsight.baselines.requirements import require_train
+from agentgym_hindsight.cli.shared import console
+from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.tasks import content_hash
+
+__all__ = ["KINDS", "PolicyFactory", "check_policy", "is_scripted", "model_folder", "open_policy", "weights_key"]
+
+_SCRIPTED = ("expert", "seeking-expert", "random", "replay", "webshop-rule")
+_MODELS = ("endpoint:URL#MODEL", "vllm:MODEL", "PATH")
+#: The forms of ``--policy``, for help texts and error messages.
+KINDS = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule", *_MODELS)
+
+#: (temperature, seed) → the policy that plays with them.
+PolicyFactory = Callable[[float, int], Policy]
+
+
+def is_scripted(policy: str) -> bool:
+    """Whether the name is a scripted policy; a misspelt one raises :class:`UnknownNameError`."""
+    kind = policy.partition(":")[0]
+    if kind in _SCRIPTED:
+        return True
+    if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
+        raise UnknownNameError("policy", policy, KINDS)  # "exprt" is a typing error, not a model's name
+    return False
+
+
+def check_policy(policy: str) -> None:
+    """Reject a malformed name and name the extra that is missing, before anything is written."""
+    if is_scripted(policy):
+        return
+    kind, _, argument = policy.partition(":")
+    if kind == "endpoint":
+        _endpoint(argument)
+    else:
+        require_packages(kind)
+
+
+def require_packages(kind: str) -> None:
+    """Raise :class:`MissingExtraError` if the packages of a local model are not installed."""
+    if kind != "vllm":
+        require_train("evaluating a local model")
+    elif find_spec("vllm") is None:
+        raise MissingExtraError("vllm", "vllm", "Evaluating a model with vLLM")
+
+
+def model_folder(policy: str) -> Path:
+    """The folder that a model is read from. It need not exist: the name may also be one of a hub."""
+    return Path(policy.removeprefix("vllm:"))
+
+
+def weights_key(policy: str) -> str:
+    """A hash that changes when the weights in the model's folder change; "" for a model that is not in a folder."""
+    folder = model_folder(policy)
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    stats = [(file.name, file.stat()) for file in files]
+    return content_hash(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)) if stats else ""
+
+
+@contextmanager
+def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
+    """Yield the factory of the policies. A model is loaded once, by the first call of the factory."""
+    kind, _, argument = options.policy.partition(":")
+    if is_scripted(options.policy):
+        yield lambda _, seed: scripted_policy(options.policy, seed=seed)
+    elif kind == "endpoint":
+        from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
+
+        url, model = _endpoint(argument)
+        with EndpointPolicy(url, model, max_tokens=options.max_new_tokens, concurrency=options.num_envs) as policy:
+            yield _one_model(lambda: policy)
+            if policy.failures:
+                console.print(f"{policy.failures} turn(s) got no answer and were played as empty replies.")
+    elif kind == "vllm":
+        from agentgym_hindsight.baselines.policies.vllm import open_vllm
+
+        lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
+        yield _one_model(lambda: open_vllm(argument, template=options.template, **lengths))
+    else:
+        from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
+
+        yield _one_model(
+            lambda: TransformersPolicy.load(
+                options.policy,
+                temperature=0.0,
+                seed=0,
+                max_new_tokens=options.max_new_tokens,
+                max_prompt_tokens=options.max_prompt_tokens,
+                template=options.template,
+                native=options.generate,
+            )
+        )
+
+
+def _endpoint(address: str) -> tuple[str, str]:
+    """The URL and the model of ``URL#MODEL``."""
+    url, _, model = address.rpartition("#")
+    if not url or not model:
+        raise UsageError(
+            f"Expected endpoint:URL#MODEL, got {f'endpoint:{address}'!r}; "
+            "try endpoint:http://localhost:8000/v1#my-model."
+        )
+    return url, model
+
+
+def _one_model(load: Callable[[], Any]) -> PolicyFactory:
+    """One model for all temperatures and seeds, because loading it takes long."""
+    load_once = lru_cache(maxsize=1)(load)
+
+    def configured(temperature: float, seed: int) -> Policy:
+        policy: Any = load_once()
+        policy.temperature, policy.seed = temperature, seed
+        same: Policy = policy
+        return same
+
+    return configured

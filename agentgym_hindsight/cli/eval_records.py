@@ -1,0 +1,66 @@
+"""The lines of ``eval.jsonl``: one evaluation each, in the format of a training run's own evaluations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.atomic import write_text
+from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.run_log import RunLog
+from agentgym_hindsight.cli.eval_policies import model_folder
+from agentgym_hindsight.cli.shared import console
+from agentgym_hindsight.tasks import TaskPanel
+
+__all__ = ["evaluation_line", "training_progress", "write_line"]
+
+#: A new line replaces an older one that has the same values of these keys.
+_IDENTITY = ("update", "label", "temperature", "panel", "seed", "policy")
+
+
+def evaluation_line(
+    policy: str, label: str, temperature: float, panel: TaskPanel, seed: int, evaluation: Evaluation
+) -> dict[str, Any]:
+    """The line of one evaluation."""
+    update, turns = training_progress(policy)
+    return {
+        "update": update,
+        "turns": turns,
+        "label": label,
+        "temperature": temperature,
+        "panel": panel.fingerprint,
+        "split": "+".join(panel.counts("split")),
+        "seed": seed,
+        "policy": policy,
+        "evaluation": evaluation.as_dict(),
+    }
+
+
+def training_progress(policy: str) -> tuple[int, int]:
+    """Updates and env turns of the training of ``RUN/policy`` or ``RUN/checkpoint-N``; (0, 0) for any other model."""
+    folder = model_folder(policy)
+    try:
+        lines = RunLog(folder.parent, active=False).read("metrics")
+        if folder.name.startswith("checkpoint-"):  # numbered by optimizer steps
+            settings = json.loads((folder.parent / "run.json").read_text(encoding="utf-8"))["settings"]
+            last = int(folder.name.removeprefix("checkpoint-")) // int(settings["plan"]["mini_batches"]) - 1
+            lines = [line for line in lines if line["update"] == last]
+        elif folder.name != "policy":
+            return 0, 0
+        return int(lines[-1]["update"]) + 1, int(lines[-1]["turns"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0, 0
+
+
+def write_line(path: Path, line: dict[str, Any]) -> None:
+    """Add the line to the file. It replaces an earlier line of the same evaluation."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            known = json.loads(text)
+            if not all(known.get(key) == line[key] for key in _IDENTITY):
+                lines.append(text)
+        except (ValueError, AttributeError):
+            console.print(f"{path}: a line that cannot be read was removed.", soft_wrap=True)
+    write_text(path, "\n".join([*lines, json.dumps(line, ensure_ascii=False)]) + "\n")

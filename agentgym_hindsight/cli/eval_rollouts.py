@@ -1,0 +1,68 @@
+"""The rollouts of ``agh eval``: played on a panel and written to a file as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.baselines.evaluation.panels import play_panel
+from agentgym_hindsight.baselines.policies.base import Policy
+from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
+from agentgym_hindsight.cli.shared import progress_bar
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.jsonl import write_jsonl
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.tasks import TaskPanel
+
+__all__ = ["play", "save_panel"]
+
+
+def save_panel(panel: TaskPanel, folder: Path, *, fresh: bool) -> None:
+    """Write the panel into the folder of an evaluation; a folder that holds another panel is refused."""
+    path = folder / "panel.json"
+    if path.exists() and not fresh and (other := TaskPanel.load(path).fingerprint) != panel.fingerprint:
+        raise UsageError(
+            f"Expected panel {panel.fingerprint} in {folder}, got {other}; try another --out, or --fresh to replace it."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    panel.save(path)
+
+
+def play(
+    make_policy: Callable[[], Policy],
+    stage: Stage,
+    panel: TaskPanel,
+    file: Path,
+    terms: dict[str, Any],
+    *,
+    name: str,
+    num_envs: int,
+    fresh: bool,
+) -> list[Trajectory]:
+    """The rollouts of the panel, in its order. Those that the file already holds are not played again.
+
+    ``make_policy`` is not called when the file holds all of them.
+    """
+    kept = kept_rollouts(file, terms, fresh=fresh)
+    seed, turns = terms["seed"], 0
+    if len(kept) == len(panel):  # the terms are equal, hence so is the panel
+        return [kept[task.id, 0] for task in panel]
+    policy = make_policy()
+    with progress_bar() as bar:
+        line = bar.add_task(name, total=len(panel), completed=len(kept), note="")
+
+        def count(new: int) -> None:
+            nonlocal turns
+            turns += new
+            bar.update(line, note=f"{turns} turns")
+
+        for trajectory in play_panel(
+            policy, stage, panel, num_envs=num_envs, seed=seed, done=kept.keys(), progress=count
+        ):
+            record = trajectory.replace(extra={**trajectory.extra, "run": terms})
+            write_jsonl(file, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
+            kept[record.task_id, record.sibling] = record
+            bar.advance(line)
+    return [kept[task.id, 0] for task in panel]
