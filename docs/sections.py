@@ -6,45 +6,47 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from typing import Any
 
 from modules import load
 
 __all__ = ["SECTIONS", "markdown", "table"]
 
+#: The meaning of each kind; "" if the name says it.
 ALFWORLD_REASONS = {
-    "empty": "the command is empty or blank",
-    "wrong_case": "the command would be legal in lower case",
-    "malformed": "the verb is right, its form is wrong, or there are too many blanks",
-    "unknown_verb": "the game has no such verb",
-    "old_verb": "the command uses the wording of the other release for putting something down",
+    "empty": "",
+    "wrong_case": "the command is legal in lower case",
+    "malformed": "the form is wrong: a name without its number, two blanks in a row, …",
+    "unknown_verb": "",
+    "old_verb": "the verb is that of the other release",
     "unknown_object": "the room has no such receptacle",
-    "not_here": "the agent is not at that receptacle, or no such object is visible",
-    "closed": "the receptacle is closed",
-    "hands_full": "the agent already holds an object, or the object cannot be used while it is held",
-    "hands_empty": "the agent holds nothing",
-    "not_holding": "the agent holds another object, or does not hold the object to examine",
-    "already_here": "the agent is already at that place",
-    "already_open": "the door is already open",
-    "already_closed": "the door is already closed",
+    "not_here": "no such object is visible, or the receptacle is elsewhere",
+    "closed": "",
+    "hands_full": "",
+    "hands_empty": "",
+    "not_holding": "the agent does not hold this object",
+    "already_here": "",
+    "already_open": "",
+    "already_closed": "",
     "not_openable": "the receptacle has no door",
     "not_pickupable": "the object cannot be taken",
-    "cannot_contain": "the receptacle does not accept this object",
-    "cannot_treat": "the object cannot be cleaned, heated, cooled, sliced or switched on",
-    "wrong_tool": "the receptacle or tool cannot do this",
+    "cannot_contain": "the receptacle does not accept the object",
+    "cannot_treat": "the object cannot be cleaned, heated, cooled, sliced or used",
+    "wrong_tool": "",
 }
 
 WEBSHOP_REASONS = {
-    "empty": "the action is empty or blank",
-    "malformed": "the action is neither `search[…]` nor `click[…]`, or has more than one line",
-    "empty_query": "`search[]`",
-    "empty_target": "`click[]`",
-    "wrong_case": "the verb has capitals, or text stands before it",
-    "unknown_verb": "another word stands before the bracket",
+    "empty": "",
+    "malformed": "neither `search[…]` nor `click[…]`, or a line break inside the brackets",
+    "empty_query": "",
+    "empty_target": "",
+    "wrong_case": "capitals in the verb, or blanks around it",
+    "unknown_verb": "other words before the bracket",
     "search_button": "`click[search]`; use `search[words]`",
     "past_the_end": "`click[next >]` on the last page of results",
     "before_the_start": "`click[< prev]` on the first page of results",
-    "finished": "the purchase is already made",
-    "not_a_search": "a hidden search of the original that fails on this page (official rules)",
+    "finished": "",
+    "not_a_search": "a hidden search of the original that fails here (official rules)",
     "absent": "the page has nothing of that name",
 }
 
@@ -56,8 +58,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring as Markdown: double backticks become single ones, a role becomes the name that it refers to."""
-    text = re.sub(r"``([^`]+)``", r"`\1`", docstring)
+    """A docstring as Markdown: double backticks become single ones, and a role becomes the name that it refers to.
+
+    The three backticks around a code block stay.
+    """
+    text = re.sub(r"(?<!`)``([^`]+)``(?!`)", r"`\1`", docstring)
     return re.sub(r":\w+:`~?([^`]+)`", lambda match: f"`{match.group(1).lstrip('.').rsplit('.', 1)[-1]}`", text)
 
 
@@ -65,7 +70,9 @@ def reason_table(heading: str, kinds: tuple[str, ...], meanings: dict[str, str])
     """The table of an env's reasons; refuses meanings that do not match the env's kinds."""
     if tuple(meanings) != kinds:
         raise SystemExit(f"docs/sections.py: Expected {heading} to have the keys {kinds}, got {tuple(meanings)}.")
-    return table(("`kind`", "why the action did nothing"), [(f"`{name}`", text) for name, text in meanings.items()])
+    rows = [(f"`{name}`", text) for name, text in meanings.items() if text]
+    clear = ", ".join(f"`{name}`" for name, text in meanings.items() if not text)
+    return f"{table(('`kind`', 'meaning'), rows)}\n\nThe other kinds mean what their names say: {clear}."
 
 
 def alfworld_sections(kind: type) -> list[str]:
@@ -77,7 +84,7 @@ def alfworld_sections(kind: type) -> list[str]:
         (
             f"`{name}`",
             package.STATIONS.get(name, ("–", ""))[0],
-            "<br>".join(f"`{text}`" for text in package.TASK_SENTENCES[name]),
+            f"`{package.TASK_SENTENCES[name][0]}`",
         )
         for name in package.TASK_TYPES
     ]
@@ -85,19 +92,17 @@ def alfworld_sections(kind: type) -> list[str]:
         '## What ALFWorld adds: `info["extra"]`\n\n'
         + _EXTRA
         + table(("fact", "meaning"), list(_rst_rows(package.AlfworldExtra.__doc__ or ""))),
-        "## Splits\n\nTasks of the embedded houses, and games of the complete official release.\n\n"
-        + table(("split", "embedded", "official"), splits),
-        "## Difficulty\n\nEmbedded houses only. The values are factors on the averages of official rooms, except "
-        "`furniture`, the number of receptacles beside the stations (0: no limit).\n\n"
-        + table(("`difficulty`", *(f"`{knob}`" for knob in knobs)), levels)
-        + "\n\n`distractors` are further objects of the target's type. `traps` are objects that can be taken but not "
-        "put down again.",
-        "## Task types\n\nEach type has two sentences. The station is the receptacle that changes the object.\n\n"
-        + table(("`task_types`", "station", "sentences"), types),
-        '## Reasons\n\n`info["extra"].reason` is `None` or has `kind`, `text` and `nearest`, a legal command that is '
-        "close to the refused one. A reason depends only on what a player can know: an object out of sight and an "
+        f"## Reasons\n\n{_REASON}a player can know: an object out of sight and an "
         "object that does not exist get the same reason.\n\n"
         + reason_table("ALFWORLD_REASONS", package.REASON_KINDS, ALFWORLD_REASONS),
+        "## Splits\n\nTasks of the embedded houses, and games of the complete official release.\n\n"
+        + table(("split", "embedded", "official"), splits),
+        "## Difficulty\n\nEmbedded houses only. `furniture` is the number of receptacles beside the stations (0: no "
+        "limit). All other values are factors on the averages of official rooms. `distractors` are further objects of "
+        "the target's type. `traps` can be taken but not put down again.\n\n"
+        + table(("`difficulty`", *(f"`{knob}`" for knob in knobs)), levels),
+        "## Task types\n\nThe instruction is this sentence or a second wording. The station changes the object.\n\n"
+        + table(("`task_types`", "station", "sentence"), types),
     ]
 
 
@@ -118,55 +123,78 @@ def webshop_sections(kind: type) -> list[str]:
     return [
         '## What WebShop adds: `info["extra"]`\n\n'
         + _EXTRA
-        + table(("fact", "meaning"), list(_rst_rows(package.WebshopExtra.__doc__ or "")))
-        + "\n\n`reward_parts` and `review` reveal the hidden goal, so they are `None` until the episode has ended.",
-        "## Two rule sets\n\nEvery result names its rule set. `official` keeps every quirk of the original, so "
-        "that figures can be compared with published ones. `strict` corrects rules that mislead a learning agent.\n\n"
-        + table(both, _rst_table(package.RULES_DOC or ""))
-        + "\n\nBoth accept `search[…]` on every page, also on pages without a search bar.",
+        + table(("fact", "meaning"), list(_rst_rows(package.WebshopExtra.__doc__ or ""))),
+        f"## Reasons\n\n{_REASON}the page shows.\n\n"
+        + reason_table("WEBSHOP_REASONS", package.REASON_KINDS, WEBSHOP_REASONS),
+        "## Two rule sets\n\n`official` reproduces the original with its errors, so that figures can be compared with "
+        "published ones. `strict` corrects rules that mislead a learning agent.\n\n"
+        + table(both, _rst_table(package.RULES_DOC or "")),
         "## Reward\n\n`r = r_type · (attributes matched + options matched + price within the cap) / "
         "(attributes + options + 1)`\n\n" + table(("part", *both[1:]), _rst_table(package.REWARD_DOC or "")),
         "## Splits\n\nGoals of the embedded shop of 1,000 products (`products=1000`, `shop_seed=0`).\n\n"
         + table(("`goals`", "`rules`", *(f"`{split}`" for split in kind.splits)), sizes),  # type: ignore[attr-defined]
-        '## Reasons\n\n`info["extra"].reason` is `None` or has `kind`, `text` and `nearest`, a legal action that is '
-        "close to the refused one. A reason depends only on what the page shows.\n\n"
-        + reason_table("WEBSHOP_REASONS", package.REASON_KINDS, WEBSHOP_REASONS),
     ]
 
 
 def appworld_sections(kind: type) -> list[str]:
     package = load("appworld")
-    sizes, splits = package.PER_TEMPLATE, package.SPLITS
-    apps = [(f"`{app.name}`", len(app.apis), app.description) for app in package.APPS.values()]
-    found = sorted(package.templates(), key=lambda each: (splits.index(each.split), each.difficulty, each.name))
-    rows = [
-        (
-            f"`{each.name}`",
-            each.split,
-            each.difficulty,
-            _first_line(each.build),
-            package.make(each.name, 0).job.instruction,
-        )
-        for each in found
+    apps = package.APPS.values()
+    total, tables = sum(len(app.apis) for app in apps), sum(len(app.tables) for app in apps)
+    levels = [
+        (level, needs, package.make(name, 0).job.instruction)
+        for level, (needs, name) in enumerate(_APPWORLD_LEVELS, start=1)
     ]
-    counts = {split: len(package.templates(split)) for split in splits}
-    tables = sum(len(app.tables) for app in package.APPS.values())
     return [
-        f"## Apps\n\nThe miniature world has {sum(row[1] for row in apps)} APIs over {tables} tables.\n\n"
-        + table(("app", "APIs", "purpose"), apps),
-        "## Splits and tasks\n\nThese are the splits of the miniature world. Each split has its own templates and its "
-        "own worlds.\n\n"
-        + table(
-            ("split", "templates", "tasks of each template", "tasks"),
-            [(f"`{split}`", count, sizes[split], count * sizes[split]) for split, count in counts.items()],
-        ),
-        "Difficulty 1 needs one app and one lookup; 2 several apps or many pages; 3 conditions, sums and several apps. "
-        'The template is the category in results. `templates=["set_alarm"]` or `difficulty=1` selects a part of the '
-        "tasks.\n\n" + table(("template", "split", "difficulty", "task", "example"), rows),
+        _APPWORLD_EXTRA,
+        f"## Apps\n\nThe miniature world has {total} APIs over {tables} tables, with data of the person and of other "
+        f"people. The apps and their numbers of APIs: {', '.join(f'`{app.name}` {len(app.apis)}' for app in apps)}. "
+        "`apis.api_docs.show_app_descriptions()` describes each app.",
+        "## Splits and tasks\n\nThis is the miniature world. Each split has its own templates and its own worlds. The "
+        "template is the category in results. `agh data list --env AppWorld-Hindsight-v0 --split train` prints all "
+        "instructions of a split.\n\n" + table(("`difficulty`", "needs", "an instruction"), levels),
+        *(_split(name, package.PER_TEMPLATE[name], package.templates(name)) for name in package.SPLITS),
     ]
 
 
-_EXTRA = "Facts are attributes and keys. Each is computed at its first access.\n\n"
+def _split(name: str, size: int, templates: Sequence[Any]) -> str:
+    """The templates of a split of AppWorld's miniature."""
+    found = sorted(templates, key=lambda each: (each.difficulty, each.name))
+    rows = [(f"`{each.name}`", each.difficulty, _first_line(each.build)) for each in found]
+    head = f"### `{name}`\n\n{len(rows)} templates, {size} tasks each: {len(rows) * size} tasks.\n\n"
+    return head + table(("template", "difficulty", "task"), rows)
+
+
+_EXTRA = "Facts are attributes and keys. Each is computed when it is first read.\n\n"
+_REASON = (
+    'The reason of a refused action has `kind`, `text` and `nearest` ("" or a helpful legal action); the last two are '
+    'also in `info["hindsight"].immediate_feedback.detail`. They depend only on what '
+)
+
+#: What the tasks of levels 1 to 3 need, and the template whose first task is the example.
+_APPWORLD_LEVELS = (
+    ("one app and one lookup", "send_money"),
+    ("several apps or many pages", "accept_requests_of_roommates"),
+    ("conditions, sums and several apps", "split_costs"),
+)
+
+#: The block checks its own keys: it runs after the example at the top of the page.
+_APPWORLD_EXTRA = """## What AppWorld adds: `info["extra"]`
+
+```python
+assert set(info["extra"]) == {
+    "backend",  # "miniature/hamlet", or "official/…" for AppWorld itself
+    "sandbox",  # the mechanism that confines the code, see docs/sandbox.md
+    "template",  # the kind of task
+    "difficulty",  # 1 to 3
+    "error",  # "", or why the code did not finish: syntax, exception, timeout, memory, died, protocol
+    "replaced",  # True if the interpreter was replaced: variables are lost
+    "calls",  # API calls of this turn
+    "changes",  # what changed in this turn, by table
+    "evaluation",  # the verdict of the checks; "" until the task is completed
+}
+```
+
+Do not show `changes` to a policy: it contains facts that the agent has to find. It is for teachers and people."""
 
 #: The sections that only one env has, by the name of the env's folder.
 SECTIONS: dict[str, Callable[[type], list[str]]] = {

@@ -32,41 +32,48 @@ _SHARED = ("max_steps", "anchor", "expert", "render_mode")
 class ALFWorldEnv(HindsightEnv):
     """Household tasks in text: find an object, change it if the task says so, put it in its place.
 
-    ## Description
-    A room with receptacles and objects, described in text. The agent sees the open receptacles at its location. Six
-    task types: pick and place, examine under a lamp, clean, heat or cool and place, place two objects.
+    ```python
+    import gymnasium as gym
+    import agentgym_hindsight
+
+    env = gym.make("ALFWorld-Hindsight-v0", data="embedded", expert=True)
+    observation, info = env.reset(seed=0)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        observation, reward, terminated, truncated, info = env.step(info["expert_action"])
+    assert reward == 1.0 and info["won"]
+    ```
+
+    ## Arguments
+    * ``split`` (``train``): ``train``, ``valid_seen`` or ``valid_unseen``; official data also has ``valid_train``.
+    * ``data`` (``auto``): ``embedded`` houses, ``official`` games, the folder of the official games, or ``auto``:
+      official if they are installed, else embedded.
+    * ``backend``: ``native`` (our engine, the default) or ``textworld`` (the genuine engine, extra ``[alfworld]``).
+      ``embedded`` and ``official`` select the native engine with that data.
+    * ``difficulty`` (``standard``): ``bare``, ``easy``, ``standard`` or ``hard``; embedded houses only.
+    * ``task_types`` (all six): a list of names.
+    * ``max_steps`` (50, as in the benchmark), ``expert`` (False), ``anchor`` (``state``, ``observation`` or
+      ``similar``), ``render_mode`` (``ansi`` or ``human``): as in every env.
+
+    ``reset(options=…)`` chooses a task: ``{"task_id": id}``, ``{"task": task}``, or ``{"game_file": path}`` for any
+    single ``game.tw-pddl``.
 
     ## Observation
-    The engine's text. The first one lists the receptacles of the room and ends with "Your task is to: …".
+    The engine's text. The first one lists the receptacles of the room and ends with "Your task is to: …". The agent
+    sees the contents of the receptacles at its location, except closed ones.
 
     ## Actions
-    A command as text; ``info["admissible_actions"]`` lists the legal ones: ``go to fridge 1``, ``open fridge 1``,
+    One of the commands in ``info["admissible_actions"]``: ``go to fridge 1``, ``open fridge 1``,
     ``take egg 2 from fridge 1``, ``heat egg 2 with microwave 1``, ``move egg 2 to countertop 1``, ``use desklamp 1``,
-    ``examine …``, ``look``, ``inventory``, ``help``. The reply to any other text is "Nothing happens."; the reason is
-    in ``info["extra"].reason`` and in ``info["hindsight"].immediate_feedback.detail``.
+    ``examine …``, ``look``, ``inventory``, ``help``. The reply to any other text is "Nothing happens.";
+    ``info["extra"].reason`` is the reason.
 
     ## Rewards
     1 on the turn that fulfils the task, else 0.
 
     ## Termination and truncation
-    Terminated when the task is fulfilled; truncated after ``max_steps`` turns (50, the benchmark's own limit). A dead
-    end (``info["extra"].dead_end``) does not end the episode, as in the benchmark.
-
-    ## Arguments
-    * ``split``: ``train``, ``valid_seen`` or ``valid_unseen``; official data also has ``valid_train``.
-    * ``data``: ``auto`` (the official games if they are installed, else embedded houses), ``embedded``,
-      ``official``, or the folder of the official games.
-    * ``backend``: ``native`` (our engine) or ``textworld`` (the genuine engine, extra ``[alfworld]``); ``embedded``
-      and ``official`` are short forms for the native engine on that data.
-    * ``difficulty``: ``bare`` (almost no furniture), ``easy``, ``standard`` or ``hard``; embedded houses only.
-    * ``task_types``: the names of some of the six types; all by default.
-    * the arguments of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
-
-    ``reset(options={"task_id": …})`` starts the task with this id, ``{"task": task}`` a task of a panel, and
-    ``{"game_file": path}`` any single ``game.tw-pddl``.
-
-    ## Registered ids
-    ``ALFWorld-Hindsight-v0``
+    Terminated when the task is fulfilled, truncated after ``max_steps`` turns. As in the benchmark, the episode
+    continues when the task can no longer be fulfilled (``info["extra"].dead_end``).
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "valid_seen", "valid_unseen", "valid_train")

@@ -37,14 +37,14 @@ class AlfworldExtra(Extra):
 
     =================  ===========================================================================================
     ``backend``        the engine and its data: "native/embedded", "textworld/official" …
-    ``game``           where the game comes from: a path below the data folder, or the generator's split and index
+    ``game``           a path below the data folder, or the generator's difficulty, split and index
     ``task_type``      one of the six
     ``dialect``        "0.4" (move X to Y) or "0.3" (put X in/on Y)
-    ``reason``         why the last command did nothing: a ``Reason`` (kind, text, nearest), or None
+    ``reason``         why the last command did nothing (``Reason``), or None
     ``goal_conditions``  (met, total), counted as in ALFRED
-    ``dead_end``       why the game can no longer be won; "" while it can
-    ``fulfilled_tasks``  tasks that the episode has solved at some turn so far, for relabelling
-    ``state``          the canonical key of the true state
+    ``dead_end``       why the game can no longer be won; else ""
+    ``fulfilled_tasks``  tasks that the episode has solved at some turn, for relabelling
+    ``state``          the key of the true state
     ``facts``          everything that is true, as predicate tuples
     =================  ===========================================================================================
     """

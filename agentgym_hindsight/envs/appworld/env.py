@@ -27,43 +27,49 @@ _SPLITS: dict[str, tuple[str, ...]] = {
 
 
 class AppWorldEnv(HindsightEnv):
-    """Do what a person asks for by writing Python that calls the APIs of apps.
+    """Write Python that calls the APIs of apps, to do what a person asks for.
 
-    ## Description
-    Mail, phone, notes, calendar, payments, a shop, files, music: each app has documented APIs, data of a person and of
-    the people around them, and a login. A task is one sentence of that person's. It is done when
-    ``apis.supervisor.complete_task(…)`` was called; then checks look at the answer and at every table: what was asked
-    for is there, and nothing else has changed.
+    ```python
+    import gymnasium as gym
+    import agentgym_hindsight
 
-    ## Observation
-    What the program printed, and the end of the traceback where it failed. The first one says who asks for what, and
-    how to find out the rest.
+    env = gym.make("AppWorld-Hindsight-v0", templates=["set_alarm"], expert=True)
+    observation, info = env.reset(seed=0)
+    print(observation)  # it ends with "Your task: I need an alarm at 22:40 with the label 'Oven'. …"
 
-    ## Actions
-    Python code. ``apis.<app>.<api>(name=value)`` calls an API; variables live on between turns. The open set:
-    ``info["admissible_actions"]`` is empty. Code runs in a sandbox, see ``docs/sandbox.md``.
-
-    ## Rewards
-    0 until the task is completed, then ``info["score"]``, the share of checks that hold, or still 0 where nothing that
-    was asked for is there: ending at once must not pay. ``info["won"]``: all of them.
-
-    ## Termination and truncation
-    Terminated by ``complete_task``; truncated after ``max_steps`` turns (30).
+    env.step("account, = [row for row in apis.supervisor.show_account_passwords() if row['app'] == 'phone']")
+    env.step("token = apis.phone.login(username=account['username'], password=account['password'])['access_token']")
+    env.step("apis.phone.create_alarm(access_token=token, time='22:40', label='Oven')")
+    observation, reward, terminated, truncated, info = env.step("apis.supervisor.complete_task()")
+    assert (reward, terminated, info["won"]) == (1.0, True, True)
+    ```
 
     ## Arguments
-    * ``split``: ``train``, ``dev``, ``test``; of the official backend ``test_normal`` and ``test_challenge``.
-    * ``backend``: ``miniature`` (Hamlet, a small world of our own: its results are not AppWorld's) or ``official``, the
-      genuine benchmark, where it is installed: see ``docs/appworld-official.md``.
-    * ``templates``, ``difficulty``: some kinds of tasks only, by name or level (1 to 3); miniature alone.
-    * ``limits``: what a turn's code may use, by the names of :class:`~.sandbox.Limits`; miniature alone.
-    * ``root``, ``urls``, ``servers``, ``in_process``: where the official worlds come from; official alone.
-    * and those of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
+    * ``backend`` (``miniature``): ``miniature`` is Hamlet, a small world of our own that needs no download.
+      ``official`` is the genuine benchmark, if it is installed (``docs/appworld-official.md``).
+    * ``split`` (``train``): ``train``, ``dev`` or ``test``; official: ``train``, ``dev``, ``test_normal`` or
+      ``test_challenge``.
+    * ``templates``, ``difficulty``: only tasks with these template names or of this level (1 to 3); miniature only.
+    * ``limits``: what the code of a turn may use, such as ``{"seconds": 2.0}``, by the names of
+      :class:`~.sandbox.Limits`; miniature only.
+    * ``root``, ``urls``, ``servers``, ``in_process``: the source of the official worlds; official only.
+    * ``max_steps`` (30), ``expert`` (False), ``anchor`` (``state``, ``observation`` or
+      ``similar``), ``render_mode`` (``ansi`` or ``human``): as in every env.
 
-    The state anchor is a hash of everything that changed in the tables, who is logged in, and the names, types and
-    lengths of the live variables.
+    ## Observation
+    What the code printed, and the end of the traceback if it failed; "The program ran; nothing was printed." if there
+    is neither. The first observation has the person, the APIs for documentation, and the task.
 
-    ## Registered ids
-    ``AppWorld-Hindsight-v0``
+    ## Actions
+    Python code. ``apis.<app>.<api>(name=value)`` calls an API. Variables are kept between turns. There is no list of
+    legal actions: ``info["admissible_actions"]`` is empty. The code runs in a sandbox (``docs/sandbox.md``).
+
+    ## Rewards
+    0 until the task is completed, then ``info["score"]``, the share of checks that pass. The reward is also 0 if
+    nothing that was asked for is done, so ending at once gives no reward. ``info["won"]``: all checks pass.
+
+    ## Termination and truncation
+    Terminated by ``apis.supervisor.complete_task(…)``, truncated after ``max_steps`` turns.
     """
 
     splits: ClassVar[tuple[str, ...]] = tuple(dict.fromkeys(name for names in _SPLITS.values() for name in names))

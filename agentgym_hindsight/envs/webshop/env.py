@@ -20,48 +20,51 @@ __all__ = ["WebShopEnv"]
 class WebShopEnv(HindsightEnv):
     """Shopping by instruction: find the described product, choose its options, buy it.
 
-    ## Description
-    A shop with a search engine. The instruction names attributes, options such as color and size, and a maximal price.
-    Pages: the start page with a search bar, pages of results, a product, its sub pages (Description, Features,
-    Reviews), and the last page after the purchase.
+    ```python
+    import gymnasium as gym
+    import agentgym_hindsight
 
-    ## Observation
-    The page with the instruction. ``observation_mode``: ``text`` (strings joined by ``[SEP]``), ``text_rich`` (one
-    string per line, buttons marked), ``html`` or ``url``.
-
-    ## Actions
-    ``search[words]`` and ``click[name]``. ``info["admissible_actions"]`` lists the clicks. Any words can be searched,
-    so the list is empty on the start page (``info["extra"].has_search_bar``). Every other action changes nothing; the
-    reason is in ``info["extra"].reason`` and in ``info["hindsight"].immediate_feedback.detail``.
-
-    ## Rewards
-    0 until ``click[buy now]``, then between 0 and 1: type · (attributes + options + price) / their number. The parts
-    are in ``info["extra"].reward_parts``. ``info["won"]`` is true if the reward is 1.
-
-    ## Termination and truncation
-    Terminated by the purchase; truncated after ``max_steps`` turns (15, the usual limit in RL work).
+    env = gym.make("WebShop-Hindsight-v0", data="embedded", split="test", expert=True)
+    observation, info = env.reset(seed=0)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        observation, reward, terminated, truncated, info = env.step(info["expert_action"])
+    assert reward == 1.0 and info["won"]
+    ```
 
     ## Arguments
-    * ``split``: ``train``, ``eval``, ``test``.
-    * ``data``: ``auto`` (the official files in ``$WEBSHOP_DATA``, else the embedded shop), ``embedded``, ``official``,
-      or a folder of official files.
-    * ``rules``: ``strict`` (exact options, reachable goals, chosen options visible in every mode) or ``official``
-      (the original with all its quirks).
-    * ``observation_mode``: see above.
-    * ``goals``: ``synthetic``, ``human``, ``auto`` (human for the full official catalogue, else synthetic), or the
-      path of a recording's goals and prices.
-    * ``products``: size of the embedded shop (1000). ``tag``: one of several catalogues in a folder.
-    * ``shop_seed``: seed of the embedded products, of prices and of price caps.
-    * ``num_prev_obs``, ``num_prev_actions``: number of earlier observations and actions before each page (0), oldest
-      first, joined by ``[SEP]``, as in the original.
-    * ``nouns``: the noun rule of the type test, ``tokens-1`` or ``spacy``.
-    * and those of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
+    * ``split`` (``train``): ``train``, ``eval`` or ``test``.
+    * ``data`` (``auto``): ``embedded``, ``official`` (the files in ``$WEBSHOP_DATA``), a folder of official files, or
+      ``auto``: official if there are such files, else embedded.
+    * ``rules`` (``strict``): ``strict`` or ``official``, see below.
+    * ``goals`` (``auto``): ``synthetic``, ``human``, ``auto`` or a path, see below.
+    * ``observation_mode`` (``text``): ``text`` (strings joined by ``[SEP]``), ``text_rich`` (one string per line,
+      buttons marked), ``html`` or ``url``.
+    * ``num_prev_obs``, ``num_prev_actions`` (0): number of earlier observations and actions before each page, oldest
+      first, joined by ``[SEP]``.
+    * ``products`` (1000): size of the embedded shop. ``tag``: one of several catalogues in a folder.
+    * ``shop_seed`` (0): seed of the embedded products, of prices and of price caps.
+    * ``nouns`` (``tokens-1``): ``tokens-1`` or ``spacy``, see the type test.
+    * ``max_steps`` (15, the usual limit in RL work), ``expert`` (False), ``anchor`` (``state``, ``observation`` or
+      ``similar``), ``render_mode`` (``ansi`` or ``human``): as in every env.
 
-    All rollouts of a group have the same instruction, so ``anchor="observation"`` groups pages as it would without
-    the instruction.
+    ## Observation
+    The page and the instruction, which names attributes, options such as color and size, and a maximal price. Pages
+    are the start page with a search bar, results, a product, its sub pages (Description, Features, Reviews), and the
+    last page after the purchase.
 
-    ## Registered ids
-    ``WebShop-Hindsight-v0``
+    ## Actions
+    * ``click[name]``: ``info["admissible_actions"]`` lists the clicks of the page; on the start page it is empty.
+    * ``search[words]``: legal on every page, also without a search bar, but never in the list. A prompt that shows only
+      the list hides it.
+
+    Any other action changes nothing; ``info["extra"].reason`` is the reason.
+
+    ## Rewards
+    0 until ``click[buy now]``, then the score of the purchase, 0 to 1. ``info["won"]`` is true if it is 1.
+
+    ## Termination and truncation
+    Terminated by the purchase, truncated after ``max_steps`` turns.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS

@@ -7,11 +7,11 @@ part        ``rules="official"``                                    ``rules="str
 ==========  ======================================================  ================================================
 attribute   similar (token set ratio > 85) to one of the product's  the same
             attributes, or in title, bullets or description
-option      similar to *any* chosen value. A chosen value that      equal to the chosen value of its axis (in human
-            contains a colour word is replaced by it ("dark         goals, which have no axes, to any chosen value)
-            green" by "dark"), and so is a human goal's value. A
-            goal's pair (axis, value) is replaced only if one of
-            the two is a colour word
+option      similar to *any* chosen value. In chosen values and in  equal to the chosen value of its axis (in human
+            human goals, a value that contains a colour word is     goals, which have no axes, to any chosen value)
+            replaced by it ("dark green" by "dark"). A goal's pair
+            (axis, value) is replaced only if one of the two is a
+            colour word
 price       at most the cap                                         the same
 type        0, 0.1, 0.5 or 1 by query, category and title nouns     the same
 ==========  ======================================================  ================================================

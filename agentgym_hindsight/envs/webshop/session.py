@@ -3,24 +3,23 @@
 :func:`move` is a pure function from a state and an action to the next state. :class:`Session` holds the state of one
 episode. ``rules="official"`` reproduces the original in every detail. ``rules="strict"`` differs:
 
-===========================  ==================================  ====================================================
+===========================  ==================================  ====================================
 situation                    official                            strict
-===========================  ==================================  ====================================================
-``Next >``                   on every results page, without end  only if there are more results
+===========================  ==================================  ====================================
+``Next >``                   on every results page               only if there are more results
 chosen options               visible in text_rich only, and not  marked in every mode: "red (selected)"
                              for values that JSON escapes
 a value on two axes, or      selects on the last axis, or does   shown and clicked as "axis: value"
 equal to a button's name     what the button does
 a value twice on one axis    shown twice                         shown once
-``search[<c> garden]`` …     a hidden search by category, …      a search for those words
-the page after the purchase  a search still works                final: every action is refused
-a page name in a query       a query that contains               no effect
-                             "search_results" or "item_page"
-                             changes the target of "< Prev"
-option and reward rules      see ``reward.py``                   see ``reward.py``
-===========================  ==================================  ====================================================
+``search[<c> garden]`` …     a hidden search by category, …      a search for these words
+the page after the purchase  accepts a search                    refuses every action
+a page name in a query       "search_results" or "item_page" in  no effect
+                             a query changes "< Prev"
+===========================  ==================================  ====================================
 
-Both accept ``search[…]`` on every page, whether or not it shows a search bar.
+The rules for options and rewards differ too: see ``reward.py``. Both rule sets accept ``search[…]`` on every page, also
+without a search bar.
 """
 
 from __future__ import annotations

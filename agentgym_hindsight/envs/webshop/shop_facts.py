@@ -54,25 +54,22 @@ class WebshopExtra(Extra):
     """Facts about one turn of one episode.
 
     ==================  ==========================================================================================
-    ``backend``         which shop under which rules: "native/embedded/strict", "native/official-1000/official" …
-    ``rules``           "strict" or "official"
-    ``nouns``           the noun rule of the type test: "tokens-1" or "spacy"
+    ``backend``         the shop and its rules: "native/embedded/strict", "native/official-1000/official" …
+    ``rules``, ``nouns``  as in the arguments
     ``goals``           "synthetic", "human" or "recorded"
     ``page``            "index", "results", "item", "sub" or "done"
-    ``has_search_bar``  whether the page shows a search bar; a search is accepted on other pages too
+    ``has_search_bar``  True on the start page
     ``query``           the last search; "" before the first one
-    ``page_number``     the number of the results page; 0 before a search
-    ``results``         how many products were found
-    ``asin``            the product of the page, or ""
+    ``page_number``     the page of results; 0 before a search
+    ``results``         number of products found
+    ``asin``            the product of the page; "" if there is none
     ``options``         the chosen options, axis -> value
     ``url``             the address of the page in the original's routes
-    ``reason``          why the last action did nothing: a ``Reason`` (kind, text, nearest), or None
-    ``change``          what the last action changed, as a text; "" at the start and if it changed nothing
-    ``reward_parts``    at the end: the parts of the reward (``RewardParts``); None before
-    ``review``          at the end: parts, counterfactuals, whether the product was seen (``Review``); None before
+    ``reason``          why the last action did nothing (``Reason``), or None
+    ``change``          what the last action changed, as text; "" if nothing
+    ``reward_parts``    the parts of the reward (``RewardParts``); None before the purchase
+    ``review``          better purchases, where the product was seen (``Review``); None before the end
     ==================  ==========================================================================================
-
-    The last two reveal what the goal hides. They are None until the episode is over.
     """
 
     __slots__ = ()
