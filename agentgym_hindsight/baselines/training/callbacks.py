@@ -14,11 +14,11 @@ class _Trainer(Protocol):
     """What the callbacks use of the trainer."""
 
     plan: Any
+    processes: Any
 
     @property
     def budget_is_spent(self) -> bool: ...
     def after_step(self) -> None: ...
-    def gather(self, values: list[Any]) -> list[Any]: ...
 
 
 class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
@@ -43,7 +43,7 @@ class StopCallback(TrainerCallback):  # type: ignore[misc]
         if state.global_step % self.trainer.plan.mini_batches:
             return control
         # All processes stop at the same update, even if only one of them received the signal.
-        if any(self.trainer.gather([self.flag.asked])):
+        if any(self.trainer.processes.gather([self.flag.asked])):
             self.flag.asked = True
             control.should_training_stop = control.should_save = True
         return control

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from agentgym_hindsight.atomic import atomic_file
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.errors import DamagedDataError
 
-__all__ = ["STATE_FILE", "all_checkpoints", "last_checkpoint", "load_state", "save_state", "turns_in", "updates_in"]
+__all__ = [
+    "STATE_FILE",
+    "all_checkpoints",
+    "delete_old_checkpoints",
+    "last_checkpoint",
+    "load_state",
+    "save_state",
+    "turns_in",
+    "updates_in",
+]
 
 #: Written last into a checkpoint: one without it was cut off by a crash.
 STATE_FILE = "hindsight.pt"
@@ -24,6 +34,12 @@ def last_checkpoint(folder: str | Path) -> Path | None:
 def all_checkpoints(folder: str | Path) -> list[Path]:
     """All of them, the newest last."""
     return sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def delete_old_checkpoints(folder: str | Path, keep: int) -> None:
+    """Delete all checkpoints but the newest ``keep``."""
+    for old in all_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def updates_in(checkpoint: str | Path, plan: Plan) -> int:

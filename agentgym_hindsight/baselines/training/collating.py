@@ -10,7 +10,7 @@ import torch
 from agentgym_hindsight.baselines.padding import pad_left, pad_right
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 
-__all__ = ["Inputs", "credit_tensors", "no_rows", "text_tensors"]
+__all__ = ["Inputs", "credit_tensors", "no_rows", "old_policy_tensors", "text_tensors"]
 
 #: Tensors by the names that TRL's loss knows them by, and a few of ours.
 Inputs = dict[str, Any]
@@ -42,6 +42,19 @@ def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: b
         read = [row.teacher_ids or row.prompt_ids for row in batch]
         inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(read, pad)
     return inputs
+
+
+def old_policy_tensors(batch: Sequence[TrainingRow]) -> Inputs:
+    """Log-probabilities of the sampled tokens under the old policy: by the trained model, and by the sampler.
+
+    An empty batch gives zeros for the token of :func:`no_rows`.
+    """
+    if not batch:
+        return {"model_logps": torch.zeros(1, 1), "sampler_logps": torch.zeros(1, 1)}
+    return {
+        "model_logps": pad_right([row.old_logps for row in batch if row.old_logps is not None], 0.0, torch.float32),
+        "sampler_logps": pad_right([row.logprobs for row in batch], 0.0, torch.float32),
+    }
 
 
 def no_rows(pad: int) -> Inputs:

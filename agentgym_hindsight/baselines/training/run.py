@@ -173,7 +173,7 @@ class _Run:
             logged = any(line["update"] == done and line["label"] == label for line in self.log.read("eval"))
             key = self._key(temperature)
             # The first process decides for all, because playing a panel contains collective calls.
-            logged, found = trainer.gather([(logged, self.start.recall(key) if recallable else None)])[0]
+            logged, found = trainer.processes.gather([(logged, self.start.recall(key) if recallable else None)])[0]
             if logged:
                 continue
             if found is None:
@@ -197,8 +197,7 @@ class _Run:
         """Evaluate on the panel; every process plays its part of it."""
         assert self.panel is not None
         panel, evaluation, trainer = self.panel, self.settings.evaluation, self.trainer
-        accelerator = trainer.accelerator
-        mine = list(panel)[accelerator.process_index :: accelerator.num_processes]
+        mine = trainer.processes.share(panel)
         played: list[Any] = []
         turns = 0
 
@@ -207,13 +206,12 @@ class _Run:
             turns += new
             self.observer.advance(f"{panel.name}, {turns} turns", steps=0)
 
-        with trainer.player(temperature, seed=f"eval:{evaluation.seed}") as policy:
+        with trainer.current_policy(temperature, seed=f"eval:{evaluation.seed}") as policy:
             if mine:
                 _, played = evaluate_policy(
                     policy, self.settings.stage, mine, num_envs=evaluation.envs, seed=evaluation.seed, progress=count
                 )
-            trainer.drain(policy)
-        return evaluate(trainer.gather(played))
+        return evaluate(trainer.processes.gather(played))
 
     def _key(self, temperature: float) -> dict[str, Any]:
         """What an evaluation of the initial policy depends on."""

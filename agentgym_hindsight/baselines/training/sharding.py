@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a method can be named, and its teacher, where no torch is installed
     from torch import Tensor, nn
 
-__all__ = ["gathered", "own_share", "settle"]
+__all__ = ["gathered", "own_share", "settle", "whole_model"]
 
 
 def own_share(parameter: Any) -> Tensor:
@@ -53,6 +53,23 @@ def gathered(model: nn.Module, reshard: bool) -> Iterator[None]:
         for part in parts:
             part.reshard()
             part.set_reshard_after_forward(reshard, recurse=False)
+
+
+@contextmanager
+def whole_model(wrapped: Any, accelerator: Any, *, zero3: bool) -> Iterator[Any]:
+    """The model without its distributed wrapper, with all weights on this process.
+
+    ``zero3``: whether DeepSpeed's ZeRO-3 gathers the weights as well.
+    """
+    if getattr(accelerator.state, "deepspeed_plugin", None) is not None:
+        from trl.models.utils import unwrap_model_for_generation
+
+        with unwrap_model_for_generation(wrapped, accelerator, gather_deepspeed3_params=zero3) as model:
+            yield model
+        return
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    with gathered(wrapped, reshard=bool(plugin and plugin.reshard_after_forward)):
+        yield accelerator.unwrap_model(wrapped)
 
 
 def _fsdp_parts(model: nn.Module) -> list[Any]:

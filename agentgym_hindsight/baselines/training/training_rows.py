@@ -18,9 +18,11 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.anchors import cluster
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
+from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
+from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["TrainingRow", "group_episodes", "make_rows"]
+__all__ = ["TrainingRow", "group_episodes", "judge_texts", "make_rows", "split_rows"]
 
 
 @dataclass(slots=True)
@@ -117,6 +119,22 @@ def make_rows(
     if method.what is not None and lam > 0:
         _add_contexts(rows, groups, method, encoder, references, context_tokens, judgements)
     return rows
+
+
+def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:
+    """The judge's texts, one list a group, one text a member; ``None`` if the context ``what`` needs no judge."""
+    if what is None or not what.needs_judge:
+        return None
+    groups = [Group(episode.trajectory for episode in members) for members in group_episodes(episodes)]
+    judged = judge.judge_groups(groups, with_success=what.judge_sees_success)
+    return [[each.text for each in members] for members in judged]
+
+
+def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> list[list[TrainingRow]]:
+    """Mini-batches of nearly equal size in an order drawn from the seed; every row is in exactly one."""
+    if count > 1:
+        rows = sorted(rows, key=lambda row: seeded_int("mini", seed, update, row.step.index, row.episode, row.group))
+    return [rows[i::count] for i in range(count)]
 
 
 def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> tuple[bool, ...]:

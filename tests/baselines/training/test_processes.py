@@ -42,7 +42,7 @@ out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 
 class Uneven(LuckyTrainer):
     def _play(self, update, policy):
-        last = self.tasks_of(update)[-1].id
+        last = self.player.tasks_of(update)[-1].id
         kept = []
         for episode in super()._play(update, policy):
             trajectory = episode.trajectory

@@ -353,7 +353,7 @@ def test_an_update_plays_its_own_tasks_in_groups(tmp_path: Path) -> None:
         (rows,) = trainer._play_update(update)
         assert trainer._measured is not None
         episodes = [episode.trajectory for episode in trainer._measured.episodes]
-        asked = [task.id for task in trainer.tasks_of(update)]
+        asked = [task.id for task in trainer.player.tasks_of(update)]
         assert Counter((t.task_id, t.sibling) for t in episodes) == Counter((i, s) for i in asked for s in range(4))
         for task in asked:
             siblings = [t for t in episodes if t.task_id == task]
@@ -365,7 +365,7 @@ def test_an_update_plays_its_own_tasks_in_groups(tmp_path: Path) -> None:
         assert trainer._measured.record["truncated"] == 1.0
         walked += asked
     assert walked == [task.id for task in panel()]
-    assert [task.id for task in trainer.tasks_of(3)] == walked[:2]
+    assert [task.id for task in trainer.player.tasks_of(3)] == walked[:2]
 
 
 def test_broken_rollouts_are_data(tmp_path: Path, stormy: Stage) -> None:
@@ -699,7 +699,7 @@ def test_what_is_compared_is_no_draw_of_a_dropout(tmp_path: Path) -> None:
 
 def test_models_with_a_cache_of_their_own_play_by_generate(tmp_path: Path) -> None:
     trainer = make_trainer(serl(), tmp_path, replace(PLAN, generate=True))
-    with trainer.player(1.0, seed="any") as policy:
+    with trainer.current_policy(1.0, seed="any") as policy:
         assert policy.native
     assert trainer._play_update(0)[0]
 
