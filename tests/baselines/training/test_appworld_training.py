@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.run import train
 from agentgym_hindsight.baselines.training.warm_start import WarmStart, expert_play
 from agentgym_hindsight.wrappers import parse_response
-from tests.baselines.training.tiny_runs import LuckyTrainer
+from tests.baselines.training.tiny_runs import HalfWonTrainer
 
 SETTINGS = [
     "stage.env=AppWorld-Hindsight-v0",
@@ -59,15 +59,15 @@ def test_serl_out_of_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """What is weighed is the code and nothing around it; the weights are the teacher's; the run leaves its files."""
     monkeypatch.chdir(tmp_path)
     seen: list[Any] = []
-    told = LuckyTrainer._rows
+    told = HalfWonTrainer._rows
 
     def watch(self: Any, *arguments: Any) -> Any:
         rows = told(self, *arguments)
         seen.extend((row, self.encoder.decode) for row in rows)
         return rows
 
-    monkeypatch.setattr(LuckyTrainer, "_rows", watch)
-    monkeypatch.setattr(trainers, "HindsightTrainer", LuckyTrainer)
+    monkeypatch.setattr(HalfWonTrainer, "_rows", watch)
+    monkeypatch.setattr(trainers, "HindsightTrainer", HalfWonTrainer)
     train(configure("serl", settings=SETTINGS), tmp_path / "run")
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(metrics) == 2

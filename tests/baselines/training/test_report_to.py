@@ -13,7 +13,7 @@ pytest.importorskip("tensorboard")
 from agentgym_hindsight.baselines.training import trainer as trainers
 from agentgym_hindsight.baselines.training.run import train
 from agentgym_hindsight.baselines.training.run_log import RunLog
-from tests.baselines.training.tiny_runs import LuckyTrainer, make_run, save_start
+from tests.baselines.training.tiny_runs import HalfWonTrainer, make_run, save_start
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("tracked")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setattr(trainers, "HindsightTrainer", LuckyTrainer)
+        patch.setattr(trainers, "HindsightTrainer", HalfWonTrainer)
         start = save_start(folder / "policy")
         yield train(make_run(start, plan={"trl": {"report_to": "tensorboard"}}), folder / "run")
 

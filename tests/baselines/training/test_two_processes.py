@@ -20,7 +20,7 @@ from tests.baselines.training.tiny_runs import save_start
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 #: OUT, then a plan and a method as JSON. "uneven" leaves the last task of an update a single short rollout.
 _SCRIPT = """
@@ -35,12 +35,12 @@ from accelerate.utils import DistributedType
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
-from tests.baselines.training.tiny_runs import PLAN, LuckyTrainer, make_trainer, serl, weights
+from tests.baselines.training.tiny_runs import PLAN, HalfWonTrainer, make_trainer, serl, weights
 
 out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 
 
-class Uneven(LuckyTrainer):
+class Uneven(HalfWonTrainer):
     def _play(self, update, policy):
         last = self.player.tasks_of(update)[-1].id
         kept = []
@@ -85,7 +85,7 @@ trainer = make_trainer(
     serl(**case["method"]),
     out / "run",
     replace(PLAN, **case["plan"]),
-    Uneven if case["uneven"] else LuckyTrainer,
+    Uneven if case["uneven"] else HalfWonTrainer,
     model=case["start"],
     on_update=lambda record, measured: records.append(record),
 )
