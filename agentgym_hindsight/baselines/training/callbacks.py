@@ -22,7 +22,7 @@ class _Trainer(Protocol):
 
 
 class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; ends training with its budget."""
+    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; stops at the end of the budget."""
 
     def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer

@@ -23,8 +23,8 @@ def write_model_card(
 def model_card(settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]]) -> str:
     """What the policy is, how it was trained, on which tasks it was evaluated, and how to load it.
 
-    ``backend`` is what the environment really played, such as ``native/embedded``. ``evaluations`` are the lines of
-    eval.jsonl.
+    ``backend`` is the backend that the environment used, such as ``native/embedded``. ``evaluations`` are the records
+    of eval.jsonl.
     """
     method = settings.method
     sections = [
@@ -58,7 +58,7 @@ def _is_tiny(settings: RunSettings) -> bool:
 def _base_model(settings: RunSettings) -> str:
     if _is_tiny(settings):
         return f"a small Qwen3 (`{settings.model}`) with random initial weights and a warm start on expert play"
-    # A path says where a folder was on one machine; its last part is enough to recognise the model.
+    # The last part of a path identifies the model; the rest of it is specific to one machine.
     name = Path(settings.model).name if Path(settings.model).is_dir() else settings.model
     return f"based on `{name}`" + (", as an adapter (PEFT)" if settings.peft is not None else "")
 

@@ -1,4 +1,4 @@
-"""The folder of a training run: run.json, metrics.jsonl, eval.jsonl, samples.jsonl. Written a line at a time."""
+"""The logs of a training run: run.json, and metrics.jsonl, eval.jsonl, samples.jsonl with one record a line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from agentgym_hindsight.errors import DamagedDataError, UsageError
 __all__ = ["RunLog"]
 
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
-#: What may change when a run goes on: how it was called, and when.
+#: Keys that may differ when a run is continued.
 _FREE = frozenset({"command", "started", "versions"})
 
 
 class RunLog:
-    """Writes what a run has to tell. ``active=False`` (all processes but the first) writes nothing.
+    """Writes the logs of a run. With ``active=False`` (all processes but the first) nothing is written.
 
     >>> import tempfile
     >>> log = RunLog(Path(tempfile.mkdtemp()) / "run")
@@ -34,17 +34,17 @@ class RunLog:
         self.folder, self.active = folder, active
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Refuse a folder that holds another run; ``model`` is not compared yet, as nobody has opened it."""
+        """Reject the folder of a different run. ``model`` is not compared, because it is not loaded yet."""
         self._compare(about, _FREE | {"model", "resumed"})
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Note what is run; a folder that holds another run is refused."""
+        """Write run.json; reject the folder of a different run."""
         document = self._compare(about, _FREE | {"resumed"})
         path = self.folder / "run.json"
-        if self.active and path.exists():  # how it began stays as it was
+        if self.active and path.exists():  # keep the values of the first start; append those of this one
             again = {key: document.pop(key) for key in sorted(_FREE & document.keys())}
-            theirs = json.loads(path.read_text(encoding="utf-8"))
-            document = {**theirs, **document, "resumed": [*theirs.get("resumed", []), again]}
+            existing = json.loads(path.read_text(encoding="utf-8"))
+            document = {**existing, **document, "resumed": [*existing.get("resumed", []), again]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -56,21 +56,20 @@ class RunLog:
         path = self.folder / "run.json"
         if path.exists():
             try:
-                theirs = json.loads(path.read_text(encoding="utf-8"))
-                if not isinstance(theirs, dict):
-                    raise ValueError(f"a {type(theirs).__name__}")
+                existing = json.loads(path.read_text(encoding="utf-8"))
+                if not isinstance(existing, dict):
+                    raise ValueError(f"a {type(existing).__name__}")
             except ValueError as error:
                 raise DamagedDataError(
                     f"Expected a run's description in {path}, got {error}; try another --out."
                 ) from None
-            differing = [
-                key for key in sorted((theirs.keys() | document.keys()) - free) if theirs.get(key) != document.get(key)
-            ]
+            keys = sorted((existing.keys() | document.keys()) - free)
+            differing = [key for key in keys if existing.get(key) != document.get(key)]
             if differing:
                 key = differing[0]
                 raise UsageError(
-                    f"Expected the run that {self.folder} holds, got another {key}: "
-                    f"{_difference(theirs, document, key)}; try another --out, or --fresh to begin anew."
+                    f"Expected the settings of the run in {self.folder}, got another {key}: "
+                    f"{_difference(existing, document, key)}; try another --out, or --fresh to delete that run."
                 )
         return document
 
@@ -84,10 +83,10 @@ class RunLog:
         self._append("samples", record)
 
     def read(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of a file; one that a crash cut off is left out."""
+        """The records of a file. An incomplete line, left by a killed process, is skipped."""
         path = self.folder / f"{name}.jsonl"
         lines = []
-        # Not splitlines: texts of envs and models may hold other separators of lines, which JSON leaves as they are.
+        # Not splitlines(): texts may contain other line separators, such as U+2028, which JSON does not escape.
         for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
             try:
                 lines.append(json.loads(text))
@@ -96,7 +95,7 @@ class RunLog:
         return lines
 
     def cut(self, done: int) -> None:
-        """Forget what came after ``done`` updates: it is about to be played again."""
+        """Delete the records after ``done`` updates, which will be played again."""
         if not self.active:
             return
         for name, last in (("metrics", done - 1), ("samples", done - 1), ("eval", done)):
@@ -116,7 +115,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; what is none is not written as a number."""
+    """NaN and infinities are written as null, which JSON has no other notation for."""
     if isinstance(value, Mapping):
         return {str(key): _finite(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -126,9 +125,9 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _difference(theirs: Any, mine: Any, key: str) -> str:
-    """The first place at which two descriptions differ, said briefly."""
-    a, b, name = theirs.get(key), mine.get(key), key
+def _difference(existing: Any, given: Any, key: str) -> str:
+    """The first setting in which two descriptions differ, and both values."""
+    a, b, name = existing.get(key), given.get(key), key
     while isinstance(a, dict) and isinstance(b, dict):
         step = next(each for each in sorted(a.keys() | b.keys()) if a.get(each) != b.get(each))
         a, b, name = a.get(step), b.get(step), f"{name}.{step}"

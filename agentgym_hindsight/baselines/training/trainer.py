@@ -1,4 +1,4 @@
-"""HindsightTrainer: TRL's GRPOTrainer over rows of turns. Only this file depends on TRL's internals.
+"""HindsightTrainer: TRL's GRPOTrainer over rows of turns. Everything that depends on its internals is in this file.
 
 TRL trains one flat sequence an episode, with one scalar reward, and exactly one row a prompt. Here an update plays
 groups of siblings, makes one row of every turn, and gives TRL's own loss one advantage a token. The overridden methods:
