@@ -437,6 +437,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             self.accelerator.wait_for_everyone()
         if not self.args.should_save:
             return
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
         self.store.save(folder / "references.jsonl")
         save_state(state, folder)
         # Not by TRL's save_total_limit, which deletes old checkpoints before the new one is complete.

@@ -1,4 +1,4 @@
-"""Trackers come through TRL: what is drawn in a report is in TensorBoard's event files too."""
+"""Trackers run through TRL: our metrics are also in TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ def test_every_metric_of_an_update_is_an_event(run: Path) -> None:
         found = events.Scalars(f"train/hindsight/{name}")
         assert [event.step for event in found] == [1, 2, 3, 4]
         assert [event.value for event in found] == pytest.approx([line[name] for line in lines], rel=1e-6)
-    assert events.Scalars("train/loss"), "TRL's own are there beside them"
+    assert events.Scalars("train/loss"), "TRL's own metrics are also there"

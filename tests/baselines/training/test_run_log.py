@@ -1,4 +1,4 @@
-"""A run's folder: what is written, what is forgotten, what is refused."""
+"""The logs of a run: what is written, what is deleted on resume, and which folders are refused."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def log(tmp_path: Path) -> RunLog:
     return log
 
 
-def test_the_description(log: RunLog) -> None:
+def test_run_json_describes_the_run(log: RunLog) -> None:
     document = json.loads((log.folder / "run.json").read_text(encoding="utf-8"))
     assert document["schema"] == "agentgym-hindsight/run"
     assert document["recipe"] == "serl"
     assert document["settings"]["temperatures"] == [0.0, 0.4]
-    assert [path.name for path in log.folder.iterdir()] == ["run.json"], "nothing half-written is left"
+    assert [path.name for path in log.folder.iterdir()] == ["run.json"], "no temporary file is left"
 
 
-def test_the_same_run_goes_on(log: RunLog) -> None:
+def test_the_same_run_may_be_continued(log: RunLog) -> None:
     log.begin({**ABOUT, "command": "agh train serl --out there", "started": "tomorrow", "versions": {"torch": "3"}})
     log.begin({**ABOUT, "command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}})
-    told = json.loads((log.folder / "run.json").read_text())
-    assert {key: told.get(key) for key in ("command", "started", "versions")} == {
+    document = json.loads((log.folder / "run.json").read_text())
+    assert {key: document.get(key) for key in ("command", "started", "versions")} == {
         key: ABOUT.get(key) for key in ("command", "started", "versions")
-    }, "how it began stays as it was"
-    assert [again["started"] for again in told["resumed"]] == ["tomorrow", "in a week"]
-    assert told["resumed"][1] == {"command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}}
+    }, "the values of the first start are kept"
+    assert [again["started"] for again in document["resumed"]] == ["tomorrow", "in a week"]
+    assert document["resumed"][1] == {"command": "agh train serl", "started": "in a week", "versions": {"torch": "4"}}
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_another_run_is_refused(log: RunLog, changes: dict[str, object], said: s
     assert (log.folder / "run.json").read_text() == before
 
 
-def test_a_value_that_is_missing_and_one_that_is_none_differ_in_no_way_that_matters(log: RunLog) -> None:
+def test_a_missing_value_is_equal_to_none(log: RunLog) -> None:
     log.begin({**ABOUT, "peft": None})
     log.begin(ABOUT)
 
 
-def test_a_look_beforehand(log: RunLog) -> None:
+def test_check_writes_nothing_and_ignores_the_model(log: RunLog) -> None:
     before = (log.folder / "run.json").read_text()
     log.check({**ABOUT, "model": {"name": "tiny:S", "parameters": 0}, "started": "tomorrow"})
     with pytest.raises(UsageError, match="seed was 0 and is 1"):
@@ -82,7 +82,7 @@ def test_a_look_beforehand(log: RunLog) -> None:
     assert not (log.folder / "new").exists()
 
 
-def test_a_damaged_description(log: RunLog) -> None:
+def test_a_damaged_run_json_is_refused(log: RunLog) -> None:
     (log.folder / "run.json").write_text('{"schema": "agent')
     with pytest.raises(DamagedDataError, match=r"run\.json"):
         log.begin(ABOUT)
@@ -91,19 +91,17 @@ def test_a_damaged_description(log: RunLog) -> None:
         log.begin(ABOUT)
 
 
-def test_lines_of_three_files(log: RunLog) -> None:
+def test_three_files_of_records(log: RunLog) -> None:
     log.metrics({"update": 0, "loss": 0.5})
     log.evaluation({"update": 0})
     log.sample({"update": 0, "goal": "put a 杯 in shelf 1\u2028now"})
     assert log.read("metrics") == [{"update": 0, "loss": 0.5}]
     assert log.read("eval") == [{"update": 0}]
-    assert log.read("samples")[0]["goal"] == "put a 杯 in shelf 1\u2028now", (
-        "a separator of lines inside a text is none"
-    )
+    assert log.read("samples")[0]["goal"] == "put a 杯 in shelf 1\u2028now", "U+2028 inside a text does not end a line"
     assert log.read("nothing") == []
 
 
-def test_what_is_no_number_is_written_as_none(log: RunLog) -> None:
+def test_nan_and_infinities_are_written_as_null(log: RunLog) -> None:
     log.metrics(
         {"update": 0, "loss": float("nan"), "deep": [{"x": float("inf")}, (1, -float("inf"))], "n": 3, "yes": True}
     )
@@ -117,7 +115,7 @@ def test_what_is_no_number_is_written_as_none(log: RunLog) -> None:
     }
 
 
-def test_small_numbers_survive(log: RunLog) -> None:
+def test_small_numbers_keep_their_digits(log: RunLog) -> None:
     log.metrics({"update": 0, "learning_rate": 1e-6, "kl": 1.23e-9, "large": 123456.789})
     (line,) = log.read("metrics")
     assert line["learning_rate"] == 1e-6
@@ -125,7 +123,7 @@ def test_small_numbers_survive(log: RunLog) -> None:
     assert line["large"] == 123456.789
 
 
-def test_a_line_that_a_crash_cut_off(log: RunLog) -> None:
+def test_an_incomplete_line_is_skipped_and_removed(log: RunLog) -> None:
     for update in range(3):
         log.metrics({"update": update})
     with (log.folder / "metrics.jsonl").open("a") as file:
@@ -137,11 +135,11 @@ def test_a_line_that_a_crash_cut_off(log: RunLog) -> None:
     assert len((log.folder / "metrics.jsonl").read_text().splitlines()) == 4
 
 
-def test_what_is_played_again_is_forgotten(log: RunLog) -> None:
+def test_cut_deletes_the_records_of_later_updates(log: RunLog) -> None:
     for update in range(4):
         log.metrics({"update": update})
         log.sample({"update": update})
-    for update in range(5):  # an evaluation after n updates is numbered n; the update itself n − 1
+    for update in range(5):  # the evaluation after n updates has number n, the last update before it n − 1
         log.evaluation({"update": update, "label": "greedy"})
     log.cut(2)
     assert [line["update"] for line in log.read("metrics")] == [0, 1]
@@ -152,11 +150,11 @@ def test_what_is_played_again_is_forgotten(log: RunLog) -> None:
     assert [line["update"] for line in log.read("eval")] == [0]
 
 
-def test_the_other_processes_write_nothing(tmp_path: Path, log: RunLog) -> None:
-    silent = RunLog(tmp_path / "other", active=False)
-    silent.begin(ABOUT)
-    silent.metrics({"update": 0})
-    silent.cut(0)
+def test_an_inactive_log_writes_nothing(tmp_path: Path, log: RunLog) -> None:
+    inactive = RunLog(tmp_path / "other", active=False)
+    inactive.begin(ABOUT)
+    inactive.metrics({"update": 0})
+    inactive.cut(0)
     assert not (tmp_path / "other").exists()
     log.metrics({"update": 0})
     beside = RunLog(log.folder, active=False)

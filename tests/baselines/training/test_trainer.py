@@ -14,9 +14,8 @@ from transformers import Qwen3ForCausalLM
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.errors import UsageError
-from tests.baselines.training.test_trainer_teacher import WeightRecorder
 from tests.baselines.training.tiny_runs import PLAN, logps, make_trainer, model, same_weights, serl, trained, weights
-from tests.baselines.training.trainer_probes import key
+from tests.baselines.training.trainer_probes import WeightRecorder, key
 
 
 def test_every_parameter_moves(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from transformers import TrainerCallback
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.base import Reply
@@ -31,23 +30,7 @@ from tests.baselines.training.tiny_runs import (
     tokenizer,
     weights,
 )
-from tests.baselines.training.trainer_probes import record_forward_shapes
-
-
-class WeightRecorder(TrainerCallback):  # type: ignore[misc]
-    """Records the weights of policy and teacher after every update."""
-
-    def __init__(self, trainer: HindsightTrainer) -> None:
-        self.trainer = trainer
-        self.policy: list[dict[str, torch.Tensor]] = [weights(trainer.model)]
-        self.teacher: list[dict[str, torch.Tensor]] = []
-        trainer.add_callback(self)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.policy.append(weights(self.trainer.model))
-        assert self.trainer.teacher is not None
-        with self.trainer.teacher.acting():
-            self.teacher.append(weights(self.trainer.model))
+from tests.baselines.training.trainer_probes import WeightRecorder, record_forward_shapes
 
 
 def recorded(who: str, out: Path, updates: int) -> WeightRecorder:

@@ -1,4 +1,4 @@
-"""Two processes that share an update are one: the same losses, successes and weights as one process with all of it."""
+"""Two processes that share an update give the same losses, successes and weights as one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 
-#: OUT, then a plan and a method as JSON. "uneven" leaves the last task of an update a single short rollout.
+#: Arguments: OUT, a case as JSON, the number of processes. "uneven" cuts the last task to a single short rollout.
 _SCRIPT = """
 import json, os, sys, warnings
 from dataclasses import replace
@@ -53,30 +53,30 @@ class Uneven(HalfWonTrainer):
         return kept
 
 
-# NCCL neither forgives nor reports tensors of different shapes in one gather, gloo on the CPU does: so it is noted.
+# NCCL does not detect tensors of different shapes in one gather, and gloo accepts them. The test compares the shapes.
 shapes, all_gather = [], torch.distributed.all_gather
 
 
-def noted(gathered, tensor, *args, **kwargs):
+def recording(gathered, tensor, *args, **kwargs):
     shapes.append(tuple(tensor.shape))
     return all_gather(gathered, tensor, *args, **kwargs)
 
 
-torch.distributed.all_gather = noted
+torch.distributed.all_gather = recording
 
-# torch and DeepSpeed spread weights on CPUs too, accelerate on what it takes for GPUs alone.
-made = PartialState.__init__
+# torch and DeepSpeed shard weights on CPUs too; accelerate does only if it assumes GPUs.
+original = PartialState.__init__
 
 
-def named(state, *args, **kwargs):
-    made(state, *args, **kwargs)
+def as_gpus(state, *args, **kwargs):
+    original(state, *args, **kwargs)
     if state.distributed_type == DistributedType.MULTI_CPU:
         state.distributed_type = DistributedType.MULTI_GPU
 
 
-if case.get("spread") == "fsdp2":
-    PartialState.__init__ = named
-elif case.get("spread"):
+if case.get("sharding") == "fsdp2":
+    PartialState.__init__ = as_gpus
+elif case.get("sharding"):
     PartialState._prepare_backend = lambda *args, **kwargs: ("gloo", DistributedType.MULTI_CPU)
     case["plan"]["trl"] = {"use_cpu": False}
 
@@ -91,12 +91,13 @@ trainer = make_trainer(
 )
 trainer.train(resume_from_checkpoint=case.get("resume"))
 assert trainer.accelerator.num_processes == int(sys.argv[3])
-kind = {None: "NO", "fsdp2": "FSDP"}.get(case.get("spread"), "DEEPSPEED")
+kind = {None: "NO", "fsdp2": "FSDP"}.get(case.get("sharding"), "DEEPSPEED")
 if int(sys.argv[3]) > 1 and kind == "NO":
     kind = "MULTI_CPU"
 assert trainer.accelerator.distributed_type == kind
 whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
 trainer.save_policy(out / "policy")
+(out / f"shapes-{trainer.accelerator.process_index}.json").write_text(json.dumps(shapes))
 if trainer.accelerator.is_main_process:
     (out / "records.json").write_text(json.dumps(records))
     torch.save(whole, out / "weights.pt")
@@ -104,8 +105,8 @@ if trainer.accelerator.is_main_process:
 
 
 _ZERO = {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "1"}
-#: What ``accelerate launch`` says to its processes where weights are spread over them.
-_SPREAD: dict[str | None, dict[str, str]] = {
+#: The environment variables that ``accelerate launch`` sets for each kind of sharding.
+_ENVIRONMENTS: dict[str | None, dict[str, str]] = {
     None: {"ACCELERATE_USE_CPU": "true"},
     "fsdp2": {
         "ACCELERATE_USE_CPU": "true",
@@ -118,8 +119,8 @@ _SPREAD: dict[str | None, dict[str, str]] = {
     "zero2": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
     "zero3": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3", "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true"},
 }
-#: ``pip install deepspeed`` compiles, and is in no extra: tested where it is.
-_SPREADS = [
+#: DeepSpeed is in no extra, because its installation compiles code; its tests run where it is installed.
+_SHARDINGS = [
     "fsdp2",
     *(
         pytest.param(name, marks=pytest.mark.skipif(not find_spec("deepspeed"), reason="DeepSpeed is not installed"))
@@ -134,9 +135,9 @@ def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str
     script.write_text(_SCRIPT, encoding="utf-8")
     environment = {
         **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
-        **_SPREAD[case.get("spread")],
+        **_ENVIRONMENTS[case.get("sharding")],
     }  # fmt: skip
-    # ``accelerate launch --cpu --num_processes 2`` quietly starts a single process where there is no MPI.
+    # Without MPI, ``accelerate launch --cpu --num_processes 2`` starts a single process and prints no warning.
     launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_addr", "127.0.0.1"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -148,14 +149,17 @@ def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # processes that wait for each other for ever are ended together
+        start_new_session=True,  # so that all processes of a deadlock can be killed together
     ) as child:
         try:
-            said = child.communicate(timeout=120)[0]
+            said = child.communicate(timeout=300)[0]
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
-            pytest.fail(f"{processes} processes wait for each other:\n{child.communicate()[0][-6000:]}")
+            pytest.fail(f"{processes} processes are deadlocked:\n{child.communicate()[0][-6000:]}")
     assert child.returncode == 0, said[-20000:]
+    shapes = [path.read_text() for path in sorted(out.glob("shapes-*.json"))]
+    assert len(shapes) == processes
+    assert len(set(shapes)) == 1, "the processes gathered tensors of different shapes"
     import torch
 
     return json.loads((out / "records.json").read_text()), torch.load(out / "weights.pt", weights_only=True)
@@ -168,15 +172,15 @@ _UNEVEN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("spread", [pytest.param(None, id="replicas"), *_SPREADS])
+@pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
 @pytest.mark.parametrize("case", [_EVEN, _UNEVEN], ids=["even", "uneven-with-auxiliary-kl"])
-def test_two_processes_are_one(tmp_path: Path, case: dict[str, Any], spread: str | None) -> None:
+def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
     import torch
 
     start = save_start(tmp_path / "start")
     case = {**case, "start": start, "plan": {"learning_rate": 1e-3, "updates": 3, **case["plan"]}}
     one, alone = play(tmp_path / "one", 1, case)
-    two, together = play(tmp_path / "two", 2, {**case, "spread": spread})
+    two, together = play(tmp_path / "two", 2, {**case, "sharding": sharding})
     assert len(one) == len(two) == 3
     for left, right in zip(one, two, strict=True):
         assert left.keys() == right.keys()
@@ -190,8 +194,8 @@ def test_two_processes_are_one(tmp_path: Path, case: dict[str, Any], spread: str
         torch.testing.assert_close(together[name], weight, atol=1e-4, rtol=1e-3)
 
 
-def test_mini_batches_of_which_one_process_has_none(tmp_path: Path) -> None:
-    # One row on the second process, three mini-batches: two of them are empty there.
+def test_a_process_may_have_empty_mini_batches(tmp_path: Path) -> None:
+    # The second process has one row, so two of its three mini-batches are empty.
     start = save_start(tmp_path / "start")
     case = {"start": start, "method": {"kl": 0.0}, "plan": {"mini_batches": 3, "updates": 2}, "uneven": True}
     records, _ = play(tmp_path / "two", 2, case)
@@ -200,18 +204,20 @@ def test_mini_batches_of_which_one_process_has_none(tmp_path: Path) -> None:
     assert all(abs(record["loss"]) > 0 for record in records)
 
 
-@pytest.mark.parametrize("spread", _SPREADS)
-def test_shards_go_on_from_a_checkpoint_to_the_same_weights(tmp_path: Path, spread: str) -> None:
+@pytest.mark.parametrize("sharding", _SHARDINGS)
+def test_sharded_training_continues_from_a_checkpoint_to_the_same_weights(tmp_path: Path, sharding: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
     start = save_start(tmp_path / "start")
     case = {
-        "start": start, "method": {"who": "sync:3"}, "uneven": False, "spread": spread,
+        "start": start, "method": {"who": "sync:3"}, "uneven": False, "sharding": sharding,
         "plan": {"learning_rate": 1e-3, "updates": 5, "save_every": 2, "keep": 9},
     }  # fmt: skip
     whole, weights = play(tmp_path / "whole", 2, case)
-    checkpoint = tmp_path / "whole" / "run" / "checkpoint-4"  # the teacher is the policy of three updates
+    checkpoint = (
+        tmp_path / "whole" / "run" / "checkpoint-4"
+    )  # the teacher's weights are the policy's after three updates
     rest, resumed = play(tmp_path / "rest", 2, {**case, "resume": str(checkpoint)})
     assert [record["update"] for record in rest] == [4]
     assert rest[0]["loss"] == whole[4]["loss"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
-from tests.baselines.training.tiny_runs import FixedPolicy
+from tests.baselines.training.tiny_runs import FixedPolicy, weights
 
 #: Token ids of a prompt and of its response.
 Key = tuple[tuple[int, ...], tuple[int, ...]]
@@ -76,3 +77,19 @@ def play_actions(trainer: HindsightTrainer, action_of: Callable[[TurnView], str]
         yield FixedPolicy(action_of)
 
     trainer.current_policy = current_policy  # type: ignore[method-assign]
+
+
+class WeightRecorder(TrainerCallback):  # type: ignore[misc]
+    """Records the weights of policy and teacher after every update."""
+
+    def __init__(self, trainer: HindsightTrainer) -> None:
+        self.trainer = trainer
+        self.policy: list[dict[str, torch.Tensor]] = [weights(trainer.model)]
+        self.teacher: list[dict[str, torch.Tensor]] = []
+        trainer.add_callback(self)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.policy.append(weights(self.trainer.model))
+        assert self.trainer.teacher is not None
+        with self.trainer.teacher.acting():
+            self.teacher.append(weights(self.trainer.model))
