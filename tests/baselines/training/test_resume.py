@@ -286,19 +286,40 @@ def test_a_sharded_checkpoint_needs_the_same_number_of_processes(tmp_path: Path)
 
 # -- in a child process ---------------------------------------------------------------------------------------------
 
-_CHILD = """
+#: Trains START into OUT and stops at the end of the second update, until the process is killed.
+_WAITING = """
 import sys, time
 from agentgym_hindsight.baselines.training import trainer
 from agentgym_hindsight.baselines.training import run as training
 from tests.baselines.training.test_resume import Interrupting
 from tests.baselines.training.tiny_runs import HalfWonTrainer, make_run
 
-class Slow(Interrupting):
+class Waiting(Interrupting):
     def advance(self, note="", steps=1):
-        time.sleep(0.2)
+        try:
+            super().advance(note, steps)
+        except KeyboardInterrupt:
+            time.sleep(3600)
 
 trainer.HindsightTrainer = HalfWonTrainer
-training.train(make_run(sys.argv[1]), sys.argv[2], observer=Slow(0))
+training.train(make_run(sys.argv[1]), sys.argv[2], observer=Waiting(2))
+"""
+
+#: The command line of agh, with a SIGINT after the first update.
+_INTERRUPTED = """
+import os, signal, sys
+from agentgym_hindsight.baselines.training.run_log import RunLog
+from agentgym_hindsight.cli import main
+
+write = RunLog.metrics
+
+def write_and_interrupt(log, record):
+    write(log, record)
+    if record["update"] == 0:
+        os.kill(os.getpid(), signal.SIGINT)
+
+RunLog.metrics = write_and_interrupt
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -322,7 +343,7 @@ def wait_for(path: Path, child: subprocess.Popen[str], seconds: float = 300) -> 
 @pytest.mark.slow
 def test_after_kill_9(start: str, complete: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with spawn("-c", _CHILD, start, str(out)) as child:
+    with spawn("-c", _WAITING, start, str(out)) as child:
         wait_for(out / "checkpoint-1" / STATE_FILE, child)
         child.kill()
     assert child.returncode == -signal.SIGKILL
@@ -334,13 +355,11 @@ def test_after_kill_9(start: str, complete: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_with_a_checkpoint(start: str, tmp_path: Path) -> None:
     # No regular checkpoints, so the checkpoint that is found was written because of Ctrl-C.
-    run = make_run(start, plan={"updates": 12, "save_every": 0})
+    run = make_run(start, plan={"updates": 5, "save_every": 0})
     config, out = tmp_path / "run.yaml", tmp_path / "run"
     config.write_text(dump_configuration("serl", run), encoding="utf-8")
-    command = ("-m", "agentgym_hindsight", "train", "--config", str(config), "--out", str(out))
-    with spawn(*command) as child:
-        wait_for(out / "metrics.jsonl", child)
-        child.send_signal(signal.SIGINT)
+    command = ("train", "--config", str(config), "--out", str(out))
+    with spawn("-c", _INTERRUPTED, *command) as child:
         said = child.communicate(timeout=300)[0]
     assert child.returncode == 130, said
     assert "the same command continues from there" in said
@@ -348,13 +367,13 @@ def test_ctrl_c_ends_with_a_checkpoint(start: str, tmp_path: Path) -> None:
     checkpoint = last_checkpoint(out)
     assert checkpoint is not None
     done = updates_in(checkpoint, run.plan)
-    assert 0 < done < 12
+    assert 0 < done < 5
     assert f"stopped after {done} updates" in said
     assert [line["update"] for line in logged(out, "metrics")] == list(range(done))
-    with spawn(*command) as child:
+    with spawn("-m", "agentgym_hindsight", *command) as child:
         said = child.communicate(timeout=300)[0]
     assert child.returncode == 0, said
-    assert f"continuing after {done} of 12 updates" in said
-    assert [line["update"] for line in logged(out, "metrics")] == list(range(12))
+    assert f"continuing after {done} of 5 updates" in said
+    assert [line["update"] for line in logged(out, "metrics")] == list(range(5))
     assert json.loads((out / "run.json").read_text())["recipe"] == "serl"
     assert (out / "policy" / "model.safetensors").exists()
