@@ -117,7 +117,7 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
     width = len(row.response_ids)
     if row.teacher_logps is None:
         return torch.zeros(width), torch.ones(width), torch.ones(width)
-    gaps, weights, factors, _ = _weigh([row], method, lam)
+    gaps, weights, factors, _ = _gaps_and_weights([row], method, lam)
     return gaps[0], weights[0], factors[0]
 
 
@@ -190,7 +190,7 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
 
 
 def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: float) -> None:
-    gaps, weights, factors, chosen = _weigh(rows, method, lam)
+    gaps, weights, factors, chosen = _gaps_and_weights(rows, method, lam)
     edge = method.how.clip - 1e-6
     clipped = ((weights - 1).abs() >= edge) & chosen
     teacher = sums.teacher
@@ -218,7 +218,7 @@ def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: f
             source.gap_abs += gap_abs
 
 
-def _weigh(
+def _gaps_and_weights(
     rows: Sequence[TrainingRow], method: Method, lam: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gap, w, Â/A and the mask of weighted tokens (B, T). All rows at once: one at a time is many times slower."""

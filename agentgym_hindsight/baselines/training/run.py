@@ -131,7 +131,7 @@ class _Run:
             trainer.args.max_steps = done * plan.mini_batches  # the budget is used up: only load the weights
         with self.stop.listening(self.observer):
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        if self.stop.asked and not trainer.budget_is_spent:
+        if self.stop.requested and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command continues from there")
 
     def _save(self, tokenizer: Any) -> None:

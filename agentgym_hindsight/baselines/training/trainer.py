@@ -160,7 +160,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         return self._mini[place]
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
-        if self.teacher is None:  # not in __init__: only now the weights are where training will change them
+        if self.teacher is None:  # not in __init__, because TRL moves and wraps the weights after it
             self._make_teacher()
         lam = self.method.when(update) if self.method.has_teacher else 0.0
         self._times.reset()
@@ -168,7 +168,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         seed = f"{self.plan.seed}:{update}"
         with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
             episodes = self._play(update, policy)
-        with self._times.phase("teacher"):  # a teacher's costs include the making of its contexts
+        with self._times.phase("teacher"):  # making its contexts is part of the teacher's cost
             rows = self._rows(episodes, lam)
             if lam > 0:
                 self._ask_teacher([row for row in rows if row.teacher_ids])
@@ -199,7 +199,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     @contextmanager
     def current_policy(self, temperature: float, seed: object) -> Iterator[Any]:
-        """The current weights as a policy, played by vLLM if the plan says so.
+        """The current weights as a policy, in vLLM if ``plan.vllm`` is set.
 
         All processes must enter and leave together. With vLLM, leaving waits until the rollouts of all processes end.
         """

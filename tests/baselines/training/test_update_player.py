@@ -15,6 +15,7 @@ import torch
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
+from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import Stage
@@ -132,6 +133,33 @@ def test_fewer_tasks_than_an_update_plays_are_refused(tmp_path: Path) -> None:
     # The same task twice would give the same replies twice.
     with pytest.raises(UsageError, match="at least 2 tasks"):
         make_trainer(serl(), tmp_path, tasks=TaskPanel(list(panel())[:1], name="one"))
+
+
+class FakeGeneration:
+    """The part of TRL's VLLMGeneration that the trainer uses."""
+
+    logprobs, temperature = 0, 0.5
+
+    def __init__(self) -> None:
+        self.synced = 0
+
+    def sync_weights(self) -> None:
+        self.synced += 1
+
+
+def test_vllm_gets_the_weights_once_a_step_and_is_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(serl(), tmp_path)
+    trainer.plan, trainer.vllm_generation = replace(PLAN, vllm="colocate"), FakeGeneration()
+    drained: list[float] = []
+    monkeypatch.setattr(VLLMPolicy, "drain", lambda policy: drained.append(policy.generation.temperature))
+    for global_step, synced in ((0, 1), (0, 1), (1, 2)):
+        trainer.state.global_step = global_step
+        with trainer.current_policy(0.9, seed="any") as policy:
+            assert isinstance(policy, VLLMPolicy)
+            assert policy.generation.temperature == 0.9
+        assert trainer.vllm_generation.temperature == 0.5
+        assert trainer.vllm_generation.synced == synced
+    assert drained == [0.9, 0.9, 0.9]
 
 
 def test_models_with_their_own_kind_of_cache_play_by_generate(tmp_path: Path) -> None:
