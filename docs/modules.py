@@ -36,13 +36,17 @@ INTERNAL = {
     "baselines.training.interrupt",
     "baselines.training.memory",
     "baselines.training.metrics",
+    "baselines.training.processes",
     "baselines.training.quiet",
     "baselines.training.samples",
+    "baselines.training.scoring",
     "baselines.training.sharding",
     "baselines.training.start",
     "baselines.training.teacher_weights",
+    "baselines.training.timing",
     "baselines.training.training_rows",
     "baselines.training.trl_config",
+    "baselines.training.update_player",
 }
 
 #: Modules that a ``name.*`` adds. Their package does not export their names, because they need an extra.

@@ -77,7 +77,7 @@ def cluster(
 
     * ``state``: by ``Step.anchor`` if it is a true state, else by text.
     * ``observation``: by equal raw text (the prompt if no observation was recorded).
-    * ``similar``: a turn target the first cluster whose *first* member has a :class:`difflib.SequenceMatcher` ratio of
+    * ``similar``: a turn joins the first cluster whose *first* member has a :class:`difflib.SequenceMatcher` ratio of
       at least ``ratio`` to it.
 
     ``autojunk`` is difflib's default and SERL's setting. In texts of 200 characters and more it ignores frequent
@@ -158,7 +158,7 @@ class _Cluster:
 
 def _similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGroup, ...]:
     clusters: list[_Cluster] = []
-    joined: dict[str, _Cluster] = {}  # an equal text target the same cluster: first fit is deterministic
+    joined: dict[str, _Cluster] = {}  # an equal text joins the same cluster: first fit is deterministic
     for row in ordered:
         text = _text(row.step).strip()
         target = joined.get(text)

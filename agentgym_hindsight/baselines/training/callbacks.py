@@ -14,15 +14,15 @@ class _Trainer(Protocol):
     """What the callbacks use of the trainer."""
 
     plan: Any
+    processes: Any
 
     @property
     def budget_is_spent(self) -> bool: ...
     def after_step(self) -> None: ...
-    def gather(self, values: list[Any]) -> list[Any]: ...
 
 
 class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; ends training with its budget."""
+    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; stops at the end of the budget."""
 
     def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer
@@ -34,7 +34,7 @@ class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
 
 
 class StopCallback(TrainerCallback):  # type: ignore[misc]
-    """Ends training with a checkpoint, between two updates, once ``flag.asked`` is true."""
+    """Ends training with a checkpoint, between two updates, once ``flag.requested`` is true."""
 
     def __init__(self, trainer: _Trainer, flag: Any) -> None:
         self.trainer, self.flag = trainer, flag
@@ -43,8 +43,8 @@ class StopCallback(TrainerCallback):  # type: ignore[misc]
         if state.global_step % self.trainer.plan.mini_batches:
             return control
         # All processes stop at the same update, even if only one of them received the signal.
-        if any(self.trainer.gather([self.flag.asked])):
-            self.flag.asked = True
+        if any(self.trainer.processes.gather([self.flag.requested])):
+            self.flag.requested = True
             control.should_training_stop = control.should_save = True
         return control
 

@@ -1,7 +1,8 @@
-"""The checkpoints in a run's folder: which there are, which are whole, how far each had got, what we keep in one."""
+"""The checkpoints of a run: list them, find the last complete one, and save and load our own state in them."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,38 +11,53 @@ from agentgym_hindsight.atomic import atomic_file
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.errors import DamagedDataError
 
-__all__ = ["STATE_FILE", "all_checkpoints", "last_checkpoint", "load_state", "save_state", "turns_in", "updates_in"]
+__all__ = [
+    "STATE_FILE",
+    "all_checkpoints",
+    "delete_old_checkpoints",
+    "last_checkpoint",
+    "load_state",
+    "save_state",
+    "turns_in",
+    "updates_in",
+]
 
-#: Written last into a checkpoint: one without it was cut off by a crash.
+#: The last file written into a checkpoint. A checkpoint without it is incomplete, because the process was killed.
 STATE_FILE = "hindsight.pt"
 
 
 def last_checkpoint(folder: str | Path) -> Path | None:
-    """The newest checkpoint that is whole; what a crash cut off is passed over."""
+    """The newest complete checkpoint; incomplete ones are skipped."""
     return next((path for path in reversed(all_checkpoints(folder)) if (path / STATE_FILE).exists()), None)
 
 
 def all_checkpoints(folder: str | Path) -> list[Path]:
-    """All of them, the newest last."""
+    """All checkpoints, the newest last."""
     return sorted(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
+def delete_old_checkpoints(folder: str | Path, keep: int) -> None:
+    """Delete all checkpoints but the newest ``keep``."""
+    for old in all_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def updates_in(checkpoint: str | Path, plan: Plan) -> int:
-    """How many updates a checkpoint holds."""
+    """The number of updates before a checkpoint."""
     return int(Path(checkpoint).name.rpartition("-")[2]) // plan.mini_batches
 
 
 def turns_in(checkpoint: str | Path) -> int:
-    """How many env turns were played for it."""
+    """The number of environment turns played before a checkpoint."""
     import torch
 
-    # Mapped and not read: a large teacher lies in the same file.
+    # Memory-mapped, because the same file contains the teacher's weights, which may be large.
     state = torch.load(Path(checkpoint) / STATE_FILE, map_location="cpu", weights_only=True, mmap=True)
     return int(state["turns"])
 
 
 def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:
-    """What a run has beside its policy; where weights are spread over processes, a file for the share of each."""
+    """Save the state that TRL's checkpoint lacks; with sharded weights, one file for each process."""
     import torch
 
     with atomic_file(_state_file(folder, share)) as part:
@@ -49,7 +65,7 @@ def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:
 
 
 def load_state(folder: Path, share: int = 0, shares: int = 1) -> dict[str, Any]:
-    """The inverse, for a run whose weights are spread over as many processes as before."""
+    """Load what :func:`save_state` saved; ``shares`` is the number of processes that share the weights."""
     import torch
 
     path = _state_file(folder, share)
@@ -60,7 +76,7 @@ def load_state(folder: Path, share: int = 0, shares: int = 1) -> dict[str, Any]:
     if not state or written != shares:
         raise DamagedDataError(
             f"Expected a checkpoint of weights spread over {shares} processes, got "
-            f"{f'one of {written}' if state else f'no {path.name}'} in {folder}; try as many processes as before."
+            f"{f'one of {written}' if state else f'no {path.name}'} in {folder}; try the same number of processes."
         )
     return state
 

@@ -1,4 +1,4 @@
-"""Training rows as tensors: what a scoring reads, and what a loss needs beside it."""
+"""Training rows as padded tensors: the inputs of a forward pass, and the further inputs of the loss."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from agentgym_hindsight.baselines.padding import pad_left, pad_right
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 
-__all__ = ["Inputs", "credit_tensors", "no_rows", "text_tensors"]
+__all__ = ["Inputs", "credit_tensors", "no_rows", "old_policy_tensors", "text_tensors"]
 
-#: Tensors by the names that TRL's loss knows them by, and a few of ours.
+#: Tensors under the names that TRL's loss uses, and a few of ours.
 Inputs = dict[str, Any]
 
 
 def text_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher: bool = False) -> Inputs:
-    """Prompts (the teacher's, if asked for) and responses, with their masks."""
+    """Prompts (with ``teacher``, the teacher's) and responses, with their masks."""
     prompts, prompt_mask = pad_left([row.teacher_ids if teacher else row.prompt_ids for row in batch], pad)
     return {
         "prompt_ids": prompts,
@@ -28,24 +28,41 @@ def text_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher: bool = Fals
 
 
 def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: bool = False) -> Inputs:
-    """Advantages, the tokens that a teacher weighs, and what it said; ``teacher_prompts`` adds what it read."""
-    taught = [row.teacher_logps is not None for row in batch]
-    chosen = [row.chosen if told else [False] * len(row.chosen) for row, told in zip(batch, taught, strict=True)]
+    """Advantages, the tokens that the teacher weights, and its log-probabilities; ``teacher_prompts`` adds its prompts.
+
+    A row without teacher log-probabilities has no chosen tokens, and its own prompt in place of the teacher's.
+    """
+    chosen = [[False] * len(row.chosen) if row.teacher_logps is None else row.chosen for row in batch]
     inputs: Inputs = {
         "advantages": torch.tensor([row.advantage for row in batch]),
         "chosen": pad_right(chosen, False, torch.bool),
     }
-    if any(taught):
-        said = [torch.zeros(len(row.response_ids)) if (told := row.teacher_logps) is None else told for row in batch]
-        inputs["teacher_logps"] = pad_right(said, 0.0, torch.float32)
+    if any(row.teacher_logps is not None for row in batch):
+        logps = [
+            torch.zeros(len(row.response_ids)) if row.teacher_logps is None else row.teacher_logps for row in batch
+        ]
+        inputs["teacher_logps"] = pad_right(logps, 0.0, torch.float32)
     if teacher_prompts:
-        read = [row.teacher_ids or row.prompt_ids for row in batch]
-        inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(read, pad)
+        prompts = [row.teacher_ids or row.prompt_ids for row in batch]
+        inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(prompts, pad)
     return inputs
 
 
+def old_policy_tensors(batch: Sequence[TrainingRow]) -> Inputs:
+    """Log-probabilities of the sampled tokens under the old policy: by the trained model, and by the sampler.
+
+    An empty batch gives zeros for the token of :func:`no_rows`.
+    """
+    if not batch:
+        return {"model_logps": torch.zeros(1, 1), "sampler_logps": torch.zeros(1, 1)}
+    return {
+        "model_logps": pad_right([row.old_logps for row in batch if row.old_logps is not None], 0.0, torch.float32),
+        "sampler_logps": pad_right([row.logprobs for row in batch], 0.0, torch.float32),
+    }
+
+
 def no_rows(pad: int) -> Inputs:
-    """One fully masked token: where a process has no rows, the others still wait for its pass."""
+    """One masked token for a process without rows: its forward pass keeps the collective calls aligned."""
     one = torch.full((1, 1), pad, dtype=torch.long)
     nothing = torch.zeros_like(one)
     return {

@@ -41,7 +41,7 @@ TINY: dict[str, Any] = {
             "max_steps": 10,
         },
     },
-    "warm": {"tasks": 400, "dawdle": 0.75, "hindsight": 1.0},
+    "warm": {"tasks": 400, "needless_looks": 0.75, "hindsight": 1.0},
     "plan": {
         "updates": 40,
         "tasks": 8,
@@ -57,8 +57,8 @@ TINY: dict[str, Any] = {
     "method": {"penalty": 0.0},
     "evaluation": {"tasks": 200, "every": 10, "temperatures": [0.0, 0.4]},
 }
-#: Settings of the preset for other environments: prompts with code and output need another protocol.
-_ELSEWHERE: dict[str, dict[str, Any]] = {
+#: Settings of the preset for other environments. Prompts with code and its output need another protocol.
+_OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "AppWorld": {
         "stage": {"protocol": "code", "settings": {"max_steps": 6}},
         "plan": {"prompt_tokens": 768, "response_tokens": 80},
@@ -111,7 +111,7 @@ def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
     env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD))
     if _ALFWORLD not in env:
         del preset["stage"]["settings"], preset["warm"]
-        preset = _merged(preset, next(other for name, other in _ELSEWHERE.items() if name in env))
+        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
     return _merged(preset, tree)
 
 

@@ -1,4 +1,4 @@
-"""Truncated importance sampling: a sampler such as vLLM is not quite the model that is trained."""
+"""Truncated importance sampling, for samplers such as vLLM whose probabilities differ a little from the model's."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ __all__ = ["importance_ratio"]
 def importance_ratio(
     trained: Tensor, sampled: Tensor, mask: Tensor, *, mode: str, low: float | None, high: float | None
 ) -> Tensor:
-    """π_trained / π_sampled, of every token (B, T) or of whole responses (B, 1), kept within bounds.
+    """π_trained / π_sampled of every token (B, T) or of whole responses (B, 1), within the bounds ``low`` and ``high``.
 
-    ``mode`` is one of TRL's four: ``token_truncate``, ``token_mask``, ``sequence_truncate``, ``sequence_mask``. To
-    truncate is to clamp; to mask is to take out what lies outside. A sampler that gave no number counts as agreeing.
+    ``mode`` is one of TRL's four: ``token_truncate``, ``token_mask``, ``sequence_truncate``, ``sequence_mask``.
+    Truncating clamps a ratio to the bounds; masking sets a ratio outside of them to 0. Where the sampler gave no
+    log-probability (NaN), the ratio is 1.
 
     >>> import torch
     >>> trained, sampled = torch.log(torch.tensor([[0.5, 0.8]])), torch.log(torch.tensor([[0.5, 0.1]]))

@@ -20,20 +20,20 @@ class StopFlag:
     """Remembers that Ctrl-C was pressed until the update is complete."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     @contextmanager
     def listening(self, observer: Observer) -> Iterator[None]:
         """Handle SIGINT inside the block. Outside of the main thread, the caller handles it."""
 
-        def ask(signum: int, frame: Any) -> None:
-            if self.asked:
+        def handle(signum: int, frame: Any) -> None:
+            if self.requested:
                 raise KeyboardInterrupt
-            self.asked = True
+            self.requested = True
             observer.say("stopping after this update; press Ctrl-C again to stop at once")
 
         try:
-            before = signal.signal(signal.SIGINT, ask)
+            before = signal.signal(signal.SIGINT, handle)
         except ValueError:  # not the main thread
             yield
             return

@@ -1,4 +1,4 @@
-"""How much memory this process has held at most."""
+"""The peak memory of this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["peak_memory_mb"]
 
 
 def peak_memory_mb() -> float:
-    """MiB of the GPU, or without one of this process."""
+    """Peak in MiB: of the GPU, or of the process if there is no GPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -19,5 +19,5 @@ def peak_memory_mb() -> float:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # Not ru_maxrss, where there is a choice: a process inherits its parent's peak there.
+    # ru_maxrss is the second choice, because a child process inherits its parent's peak there.
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)

@@ -6,7 +6,7 @@ means are computed from the total, so the figures do not depend on how rollouts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -18,10 +18,18 @@ from agentgym_hindsight.baselines.padding import pad_right
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 
-__all__ = ["Measured", "measure", "token_weights"]
+__all__ = ["Measured", "TokenMean", "from_trl", "measure", "to_trl", "token_weights"]
 
 #: The histogram of token weights: range, and number of bins.
 _LOW, _HIGH, _BINS = 0.5, 1.5, 40
+#: Figures that TRL computes: its names, and the keys in metrics.jsonl.
+_FROM_TRL = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "kl": "kl",
+    "clip_ratio/region_mean": "ratio_clipped",
+}
 
 
 @dataclass(slots=True)
@@ -109,8 +117,35 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
     width = len(row.response_ids)
     if row.teacher_logps is None:
         return torch.zeros(width), torch.ones(width), torch.ones(width)
-    gaps, weights, factors, _ = _weigh([row], method, lam)
+    gaps, weights, factors, _ = _gaps_and_weights([row], method, lam)
     return gaps[0], weights[0], factors[0]
+
+
+class TokenMean:
+    """The mean of a value over the response tokens of an update, however rows were packed and distributed."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(2, dtype=torch.float64)  # of the values, of the tokens
+
+    def add(self, values: torch.Tensor, mask: torch.Tensor) -> None:
+        """Add the values (B, T) of a micro-batch."""
+        self._sums += torch.stack([(values * mask).sum(), mask.sum()]).double().cpu()
+
+    def result(self, gather: Callable[[list[Any]], list[Any]]) -> float:
+        """The mean over all processes; starts again from zero."""
+        values, tokens = torch.tensor(gather([self._sums.tolist()]), dtype=torch.float64).sum(0)
+        self._sums.zero_()
+        return float(values / tokens.clamp(min=1))
+
+
+def to_trl(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record under the names that they have in TRL's logs."""
+    return {f"hindsight/{key}": float(value) for key, value in record.items() if isinstance(value, (int, float))}
+
+
+def from_trl(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of TRL's logs that belong into a record."""
+    return {key: logs[name] for name, key in _FROM_TRL.items() if logs.get(name) is not None}
 
 
 def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Method, lam: float) -> Sums:
@@ -155,7 +190,7 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
 
 
 def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: float) -> None:
-    gaps, weights, factors, chosen = _weigh(rows, method, lam)
+    gaps, weights, factors, chosen = _gaps_and_weights(rows, method, lam)
     edge = method.how.clip - 1e-6
     clipped = ((weights - 1).abs() >= edge) & chosen
     teacher = sums.teacher
@@ -183,7 +218,7 @@ def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: f
             source.gap_abs += gap_abs
 
 
-def _weigh(
+def _gaps_and_weights(
     rows: Sequence[TrainingRow], method: Method, lam: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gap, w, Â/A and the mask of weighted tokens (B, T). All rows at once: one at a time is many times slower."""

@@ -1,4 +1,4 @@
-"""How much is played and how it is learnt from: every number of a run that is no part of the method."""
+"""The amounts and hyperparameters of a run that do not belong to the method."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Defaults are SERL's on ALFWorld: 16 tasks of 8 siblings an update, 150 updates; the optimizer steps are not.
+    """The defaults are SERL's on ALFWorld (16 tasks of 8 siblings, 150 updates), except for ``mini_batches``.
 
-    * ``updates``, ``tasks``, ``siblings``: policy updates; tasks an update; rollouts of each task.
-    * ``turns``: stop once so many env turns were played, whatever the updates; 0: no such bound. For rivals on equal
-      terms: a policy that wins early plays fewer turns an update.
-    * ``mini_batches``: optimizer steps an update. 1 is exactly on-policy; the release makes about ten of 256 rows.
-    * ``learning_rate``, ``warmup``, ``grad_clip``, ``weight_decay``: of AdamW, constant after the warm-up.
-    * ``temperature``, ``prompt_tokens``, ``response_tokens``: of a turn.
-    * ``context_tokens``: at most so many for the teacher's extra context; 0: what fits beside the prompt.
-    * ``token_budget``: tokens computed at once in training (padding included); ``play_budget`` in playing.
-    * ``generate``: play by ``model.generate``, for models whose cache our own loop does not know; a reply then depends
-      on its neighbours in the batch.
-    * ``references``: successes of earlier updates stand in where no sibling won (ours).
-    * ``envs``: rollouts side by side; 0: all of an update.
-    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped), and how many are kept (0: all).
-    * ``vllm``: ``""`` plays with the model itself, ``"colocate"`` and ``"server"`` with vLLM, through TRL.
-    * ``trl``: any further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
+    * ``updates``, ``tasks``, ``siblings``: policy updates; tasks of an update; rollouts of each task.
+    * ``turns``: stop after the update in which this number of environment turns is reached; 0: no limit. A policy that
+      wins early plays fewer turns an update, so methods are compared at equal turns and not at equal updates.
+    * ``mini_batches``: optimizer steps of an update. 1 is exactly on-policy; the release makes about ten of 256 rows.
+    * ``learning_rate``, ``warmup``, ``grad_clip``, ``weight_decay``: for AdamW. The rate is constant after the warm-up.
+    * ``temperature``, ``prompt_tokens``, ``response_tokens``: sampling temperature and maximum lengths of a turn.
+    * ``context_tokens``: maximum length of the teacher's extra context; 0: what fits beside the prompt.
+    * ``token_budget``, ``play_budget``: tokens of a batch, padding included, in training and in rollouts.
+    * ``generate``: roll out with ``model.generate``, for models whose kind of cache our own loop does not support. A
+      reply then depends on the other prompts of its batch.
+    * ``references``: if no sibling won, the context is a success of an earlier update (ours).
+    * ``envs``: rollouts played side by side; 0: all of an update.
+    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped); number of checkpoints kept (0: all).
+    * ``vllm``: ``""`` rolls out with the model itself; ``"colocate"`` and ``"server"`` use vLLM through TRL.
+    * ``trl``: further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
     """
 
     updates: int = 150
@@ -69,9 +69,9 @@ class Plan:
             raise UsageError(f"Expected play_budget ≥ 1, got {self.play_budget}; try the default.")
         if self.siblings < 2:
             raise UsageError(
-                f"Expected at least two siblings, got {self.siblings}; a lone rollout has no group: try 8."
+                f"Expected at least two siblings, got {self.siblings}; one rollout has no group to compare with: try 8."
             )
         if self.vllm not in ("", "colocate", "server"):
-            raise UsageError(f"Expected vllm as '', 'colocate' or 'server', got {self.vllm!r}.")
+            raise UsageError(f"Expected vllm as '', 'colocate' or 'server', got {self.vllm!r}; try colocate.")
         if self.temperature <= 0:
-            raise UsageError(f"Expected a temperature above 0, got {self.temperature}; siblings have to differ: try 1.")
+            raise UsageError(f"Expected a temperature above 0, got {self.temperature}; siblings must differ: try 1.")

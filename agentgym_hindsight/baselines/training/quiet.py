@@ -1,4 +1,4 @@
-"""Libraries that draw bars and print notices of their own are kept quiet while a run has the screen."""
+"""Suppress progress bars and notices of libraries while a run shows its own progress."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 
 __all__ = ["quiet_libraries"]
 
-#: Notices of transformers and TRL about each other's names: nothing that a caller of ours could change.
+#: Deprecation notices that transformers and TRL cause in each other. Users of this library cannot fix them.
 _NOTICES = (r".*is deprecated and will be removed in v6.*", r".*is deprecated and will be removed in version 5.*")
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """No progress bars of transformers and datasets, no notices about their inside; as before afterwards."""
+    """Within, transformers and datasets draw no progress bars and print no such notices; restored afterwards."""
     import datasets
     from transformers.utils import logging
 
-    drawing = (logging.is_progress_bar_enabled(), datasets.is_progress_bar_enabled())
+    enabled = (logging.is_progress_bar_enabled(), datasets.is_progress_bar_enabled())
     logging.disable_progress_bar()
     datasets.disable_progress_bars()
     try:
@@ -27,7 +27,7 @@ def quiet_libraries() -> Iterator[None]:
                 warnings.filterwarnings("ignore", notice, FutureWarning)
             yield
     finally:
-        if drawing[0]:
+        if enabled[0]:
             logging.enable_progress_bar()
-        if drawing[1]:
+        if enabled[1]:
             datasets.enable_progress_bars()

@@ -48,7 +48,7 @@ def train(
 
 
 class _Run:
-    """The parts of a run that several steps share."""
+    """A run with the objects that its steps share."""
 
     def __init__(self, settings: RunSettings, folder: Path, command: str, observer: Observer) -> None:
         from accelerate import PartialState
@@ -66,7 +66,7 @@ class _Run:
 
     def carry_out(self, fresh: bool) -> Path:
         settings, plan = self.settings, self.settings.plan
-        # Everything that can be refused is checked before the warm start, which takes minutes, and before a deletion.
+        # All settings are checked before the warm start, which takes minutes, and before a folder is deleted.
         judge = _judge(settings)
         evaluation = settings.evaluation
         self.panel = settings.stage.panel(self.split, evaluation.tasks, evaluation.seed)
@@ -131,11 +131,11 @@ class _Run:
             trainer.args.max_steps = done * plan.mini_batches  # the budget is used up: only load the weights
         with self.stop.listening(self.observer):
             trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-        if self.stop.asked and not trainer.budget_is_spent:
+        if self.stop.requested and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command continues from there")
 
     def _save(self, tokenizer: Any) -> None:
-        """Write the policy under a temporary name until it is whole: a run with a ``policy`` folder is complete."""
+        """Save the policy under a temporary name, then rename it: a run with a ``policy`` folder is complete."""
         part = self.folder / "policy.part"
         if self.state.is_main_process:
             shutil.rmtree(part, ignore_errors=True)
@@ -162,24 +162,25 @@ class _Run:
         self.turns_seen = turns
 
     def _evaluate(self) -> None:
-        """Play the panel at every temperature; evaluations that the log has already are not repeated."""
+        """Evaluate on the panel at every temperature. Evaluations that are already logged are not repeated."""
         assert self.panel is not None
         assert self.start is not None
         evaluation, trainer = self.settings.evaluation, self.trainer
         done = trainer.updates_done
         for temperature in evaluation.temperatures:
             label = "greedy" if temperature == 0 else f"T={temperature:g}"
-            recallable = done == 0 and not self.settings.peft
+            cacheable = done == 0 and not self.settings.peft
             logged = any(line["update"] == done and line["label"] == label for line in self.log.read("eval"))
             key = self._key(temperature)
             # The first process decides for all, because playing a panel contains collective calls.
-            logged, found = trainer.gather([(logged, self.start.recall(key) if recallable else None)])[0]
+            cached = self.start.cached_evaluation(key) if cacheable else None
+            logged, found = trainer.processes.gather([(logged, cached)])[0]
             if logged:
                 continue
             if found is None:
                 found = self._play_panel(temperature)
-                if recallable and self.state.is_main_process:
-                    self.start.remember(key, found)
+                if cacheable and self.state.is_main_process:
+                    self.start.cache_evaluation(key, found)
             self.log.evaluation(
                 {
                     "update": done,
@@ -194,11 +195,10 @@ class _Run:
             )
 
     def _play_panel(self, temperature: float) -> Evaluation:
-        """Evaluate on the panel; every process plays its part of it."""
+        """Evaluate on the panel; every process plays its share of the tasks."""
         assert self.panel is not None
         panel, evaluation, trainer = self.panel, self.settings.evaluation, self.trainer
-        accelerator = trainer.accelerator
-        mine = list(panel)[accelerator.process_index :: accelerator.num_processes]
+        mine = trainer.processes.share(panel)
         played: list[Any] = []
         turns = 0
 
@@ -207,16 +207,15 @@ class _Run:
             turns += new
             self.observer.advance(f"{panel.name}, {turns} turns", steps=0)
 
-        with trainer.player(temperature, seed=f"eval:{evaluation.seed}") as policy:
+        with trainer.current_policy(temperature, seed=f"eval:{evaluation.seed}") as policy:
             if mine:
                 _, played = evaluate_policy(
                     policy, self.settings.stage, mine, num_envs=evaluation.envs, seed=evaluation.seed, progress=count
                 )
-            trainer.drain(policy)
-        return evaluate(trainer.gather(played))
+        return evaluate(trainer.processes.gather(played))
 
     def _key(self, temperature: float) -> dict[str, Any]:
-        """What an evaluation of the initial policy depends on."""
+        """The key of a cached evaluation: everything that the evaluation of the initial policy depends on."""
         assert self.panel is not None
         settings = self.settings
         return {
@@ -270,7 +269,7 @@ def _lora(arguments: Mapping[str, Any] | None) -> Any:
 
 
 def _judge(settings: RunSettings) -> Any:
-    """The judge's client, if the settings name one; a method whose context needs a judge is refused without it."""
+    """The judge's client, if the settings describe one. A method whose context needs a judge is refused without it."""
     if settings.judge is not None:
         from agentgym_hindsight.hindsight import JudgeClient
 

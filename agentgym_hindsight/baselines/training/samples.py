@@ -1,4 +1,4 @@
-"""A few training rollouts with the weight of every token: what people look at to see what a teacher does."""
+"""Sample rollouts of training with the weight of every token, to inspect what the teacher does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["draw_samples"]
 
 
 def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, update: int) -> Iterator[dict[str, Any]]:
-    """One won and one lost rollout of the first task that has both, else the first rollout of all."""
+    """A won and a lost rollout of the first task that has both; if no task has, the first rollout."""
     rows: dict[int, list[Any]] = {}
     for row in measured.rows:
         rows.setdefault(row.episode, []).append(row)
     whole = [e for e in measured.episodes if not e.trajectory.broken and e.trajectory.steps]
-    # Rows number the episodes group by group, in the order in which tasks first appear.
+    # The rows count episodes group by group, in the order in which tasks first appear.
     tasks = list(dict.fromkeys(e.trajectory.task_id for e in whole))
     ordered = [e for task in tasks for e in whole if e.trajectory.task_id == task]
     by_task = {task: [i for i, e in enumerate(ordered) if e.trajectory.task_id == task] for task in tasks}

@@ -1,8 +1,8 @@
-"""Weights spread over processes by FSDP 2 or DeepSpeed's ZeRO-3: a process's share, and the whole for a while.
+"""Weights that FSDP 2 or DeepSpeed's ZeRO-3 shards over processes: the share of a process, and the whole model.
 
-Both gather a layer's weights for its pass. Two things follow for whoever does more than a pass. What was gathered may
-be kept for the next pass: :func:`settle` gives it up. And a pass is a meeting of all processes, to which rollouts of
-different lengths never come together: :func:`gathered` has everything at hand before.
+Both gather the weights of a layer for its forward pass. This has two consequences. Gathered weights may be kept for the
+next pass, so a change of the shares has no effect on it: :func:`settle` releases them. And a pass is a collective call,
+for which processes with rollouts of different lengths would wait for ever: :func:`gathered` gathers all weights before.
 """
 
 from __future__ import annotations
@@ -11,37 +11,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # a method can be named, and its teacher, where no torch is installed
+if TYPE_CHECKING:  # methods and teachers can be named without torch
     from torch import Tensor, nn
 
-__all__ = ["gathered", "own_share", "settle"]
+__all__ = ["gathered", "own_share", "settle", "whole_model"]
 
 
 def own_share(parameter: Any) -> Tensor:
-    """The weights that this process holds, to be read and written in place; all of them where nothing is spread."""
-    share = getattr(parameter, "ds_tensor", parameter)  # ZeRO-3: the parameter is empty, its shard stands beside it
+    """The weights of this process, to be read and written in place; all weights if they are not sharded."""
+    share = getattr(
+        parameter, "ds_tensor", parameter
+    )  # ZeRO-3: the parameter is empty and has its shard as an attribute
     if hasattr(share, "to_local"):  # FSDP 2: a DTensor
         share = share.detach().to_local()
-    own: Tensor = share.data  # whoever waits for a backward pass takes no notice of what is exchanged and put back
+    own: Tensor = share.data  # writing through .data hides the exchange of weights from autograd
     return own
 
 
 def settle(model: nn.Module) -> None:
-    """Nothing gathered is left over: the next pass is made with what the shares hold then."""
+    """Release gathered weights, so that the next pass uses the current values of the shares."""
     for part in _fsdp_parts(model):
         part.reshard()
-    left: list[Any] = [
+    gathered_parameters: list[Any] = [
         p for p in model.parameters() if getattr(getattr(p, "ds_status", None), "name", "") == "AVAILABLE"
     ]
-    if left:
-        left[0].partition(left)
+    if gathered_parameters:
+        gathered_parameters[0].partition(gathered_parameters)
 
 
 @contextmanager
 def gathered(model: nn.Module, reshard: bool) -> Iterator[None]:
-    """Within, FSDP 2's weights are whole on every process and no pass waits for another process.
+    """Within, every process has all of FSDP 2's weights, and a forward pass is no collective call.
 
-    ``reshard``: whether a training pass gives up a layer's weights after it, which torch does not tell.
+    ``reshard``: whether training passes release a layer's weights after use. It is restored afterwards; torch offers no
+    way to read it.
     """
     parts = _fsdp_parts(model)
     for part in parts:
@@ -53,6 +56,23 @@ def gathered(model: nn.Module, reshard: bool) -> Iterator[None]:
         for part in parts:
             part.reshard()
             part.set_reshard_after_forward(reshard, recurse=False)
+
+
+@contextmanager
+def whole_model(wrapped: Any, accelerator: Any, *, zero3: bool) -> Iterator[Any]:
+    """The model without its distributed wrapper, with all weights on this process.
+
+    ``zero3``: whether DeepSpeed's ZeRO-3 gathers the weights as well.
+    """
+    if getattr(accelerator.state, "deepspeed_plugin", None) is not None:
+        from trl.models.utils import unwrap_model_for_generation
+
+        with unwrap_model_for_generation(wrapped, accelerator, gather_deepspeed3_params=zero3) as model:
+            yield model
+        return
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    with gathered(wrapped, reshard=bool(plugin and plugin.reshard_after_forward)):
+        yield accelerator.unwrap_model(wrapped)
 
 
 def _fsdp_parts(model: nn.Module) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Where a run begins: a given model, or a tiny one made from nothing and warmed up once for all rivals of a seed."""
+"""The initial policy of a run: a given model, or a tiny one with a warm start that all methods of a seed share."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ __all__ = ["Start", "open_start", "start_folder"]
 
 
 _STARTS = Path("runs") / "starts"
+#: Cached evaluations of initial policies.
 _NOTES = _STARTS / "evaluations"
 
 
 class Start:
-    """Where a policy came from, and what it was worth before training: rivals need not ask again."""
+    """The folder of an initial policy, and a cache of its evaluations before training for other runs from it."""
 
-    def __init__(self, folder: Path | None, notes: Path | None = None) -> None:
-        #: The policy's folder; ``None`` for a model from elsewhere, of which nothing is noted.
+    def __init__(self, folder: Path | None, cache: Path | None = None) -> None:
+        #: The policy's folder; ``None`` for a model from a hub, whose evaluations are not cached.
         self.folder = folder
-        # Apart from the policy: a folder that was given is not ours to write into.
-        self._notes = notes or _NOTES
+        # The cache is not in the policy's folder, because a folder that the user gave must not be changed.
+        self._cache = cache or _NOTES
 
-    def recall(self, key: Mapping[str, Any]) -> Evaluation | None:
-        """The evaluation noted under this key."""
+    def cached_evaluation(self, key: Mapping[str, Any]) -> Evaluation | None:
+        """The cached evaluation of a key, or ``None``."""
         path = self._path(key)
         if path is None or not path.exists():
             return None
         return Evaluation.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
-    def remember(self, key: Mapping[str, Any], evaluation: Evaluation) -> None:
-        """Note an evaluation for the next run from here."""
+    def cache_evaluation(self, key: Mapping[str, Any], evaluation: Evaluation) -> None:
+        """Cache an evaluation."""
         path = self._path(key)
         if path is not None:
             write_text(path, json.dumps(evaluation.as_dict()))
@@ -51,16 +52,16 @@ class Start:
     def _path(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
             return None
-        # A folder that was trained into since is worth something else now.
+        # The weights are part of the key, because a folder may be overwritten by training.
         files = sorted(self.folder.glob("*.safetensors"))
         weights = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-        place = str(self.folder.resolve())
-        name = content_hash(json.dumps([key, place, weights], sort_keys=True, default=str))
-        return self._notes / f"{name}.json"
+        folder = str(self.folder.resolve())
+        name = content_hash(json.dumps([key, folder, weights], sort_keys=True, default=str))
+        return self._cache / f"{name}.json"
 
 
 def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Path | None = None) -> Path:
-    """Where the warmed-up tiny policy of these settings lies: the same for every method of the seed."""
+    """The folder of the tiny policy after its warm start; it does not depend on the method."""
     settings = {
         "model": model,
         "stage": asdict(stage),
@@ -72,26 +73,27 @@ def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Pa
 
 
 def open_start(
-    model: str, stage: Stage, warm: WarmStart, plan: Plan, news: Observer, *, adapters: bool = False
+    model: str, stage: Stage, warm: WarmStart, plan: Plan, observer: Observer, *, adapters: bool = False
 ) -> tuple[Any, Any, Start]:
     """Model, tokenizer and their :class:`Start`.
 
-    What is trained is float32: a bfloat16 weight has eight bits, and an Adam step of 1e-6 is lost on nearly all of
-    them. Passes compute in bfloat16 on a GPU all the same. Under ``adapters`` the model itself stays as it is.
+    Trained weights are float32: a bfloat16 weight has eight bits of precision, and an Adam step of 1e-6 changes almost
+    none of them. On a GPU, passes compute in bfloat16 nevertheless. With ``adapters``, the model is not trained and is
+    loaded in bfloat16 on a GPU.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if model.startswith("tiny:"):
-        if (size := model.removeprefix("tiny:")) not in SIZES:  # said before anything is played
+        if (size := model.removeprefix("tiny:")) not in SIZES:  # before the expert play, which takes minutes
             raise UnknownNameError("size of a tiny policy", size, SIZES)
         folder = start_folder(model, stage, warm, plan)
         if not (folder / "config.json").exists():
-            _make(model.removeprefix("tiny:"), folder, stage, warm, plan, news)
+            _make(model.removeprefix("tiny:"), folder, stage, warm, plan, observer)
         source = str(folder)
     else:
         source = model
-    own = Start(Path(source) if Path(source).is_dir() else None)
+    start = Start(Path(source) if Path(source).is_dir() else None)
     kind = torch.bfloat16 if adapters and torch.cuda.is_available() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
@@ -99,32 +101,32 @@ def open_start(
     except OSError as error:
         raise MissingDataError(
             f"Expected a model and its tokenizer at {source!r}, got: {str(error).splitlines()[0]} "
-            "Try tiny:S, a folder, or a name your machine can download."
+            "Try tiny:S, a folder, or the name of a model that can be downloaded."
         ) from error
-    return loaded, tokenizer, own
+    return loaded, tokenizer, start
 
 
-def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, news: Observer) -> None:
+def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, observer: Observer) -> None:
     from agentgym_hindsight.baselines.training.tiny import make_model, make_tokenizer
 
-    there = stage.size("train")
-    tasks = stage.panel("train", min(warm.tasks or there, there), plan.seed)
+    size_of_split = stage.size("train")
+    tasks = stage.panel("train", min(warm.tasks or size_of_split, size_of_split), plan.seed)
     waves = -(-len(tasks) // max(1, 64 // warm.siblings))
-    news.stage("expert play", waves)
+    observer.stage("expert play", waves)
     examples = []
     for wave in expert_play(stage, list(tasks), warm, seed=plan.seed, context_tokens=plan.context_tokens):
         examples += wave
-        news.advance(f"{len(examples)} examples")
+        observer.advance(f"{len(examples)} examples")
     texts = (text for example in examples[:3000] for text in (example.prompt, example.response))
     tokenizer = make_tokenizer(texts)
     encoder = PromptEncoder(tokenizer, plan.prompt_tokens)
     model = make_model(tokenizer, size, seed=plan.seed)
     steps = max(1, round(len(examples) * warm.epochs / warm.batch))
-    news.stage("warm start", steps)
+    observer.stage("warm start", steps)
     loss = fine_tune(
-        model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: news.advance(f"loss {loss:.2f}")
+        model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
     )
-    news.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
+    observer.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
     with atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)

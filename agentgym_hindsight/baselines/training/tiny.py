@@ -1,7 +1,7 @@
-"""A small policy and tokenizer made from nothing, so that everything trains without a download.
+"""A small model with random weights and its tokenizer, so that training needs no download.
 
-The tokenizer is a byte-level BPE trained on what the env itself says; the model is a Qwen3 of a few layers. Both depend
-on the seed and the env alone.
+The tokenizer is a byte-level BPE trained on texts of the environment. The model is a Qwen3 of a few layers. Both depend
+only on the seed and the environment.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ SIZES: dict[str, TinySize] = {
     "L": TinySize(256, 6, 8, 768),
 }
 
-#: Narrow heads cannot tell neighbouring positions apart, and a policy that copies names has to.
+#: The width of a head. Narrower heads do not separate neighbouring positions, which copying a name requires.
 _HEAD = 32
 
 PAD, END, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"
-#: One token each, and part of the text: a parser has to see them.
+#: Each is one token. They are not special tokens, because a parser must find them in the decoded text.
 TAGS = ("<think>", "</think>", "<action>", "</action>")
 
 #: Prefix-preserving: a longer conversation begins with the tokens of the shorter one.
@@ -53,7 +53,7 @@ CHAT_TEMPLATE = (
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of at most ``vocabulary`` tokens: any text can be written, and comes back unchanged.
+    """A byte-level BPE of at most ``vocabulary`` tokens. Encoding and decoding leave every text unchanged.
 
     >>> tokenizer = make_tokenizer(["go to fridge 1", "go to fridge 2"] * 9, vocabulary=300)
     >>> tokenizer.decode(tokenizer("go to the fridge, 冷")["input_ids"])
@@ -69,7 +69,7 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTo
     tokenizer.add_special_tokens([PAD, END, USER, ASSISTANT])
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - len(TAGS),  # the tags stand outside of the model's own vocabulary
+        vocab_size=vocabulary - len(TAGS),  # the tags are added to the vocabulary of the BPE
         special_tokens=[PAD, END, USER, ASSISTANT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -78,13 +78,13 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTo
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, padding_side="left")
     wrapped.chat_template = CHAT_TEMPLATE
-    # Spaces before punctuation are part of what an env says: cleaning them up would change the text.
+    # Spaces before punctuation occur in observations; removing them would change the text.
     wrapped.clean_up_tokenization_spaces = False
     return wrapped
 
 
 def make_model(tokenizer: Any, size: str = "S", *, seed: int = 0, max_positions: int = 4096) -> PreTrainedModel:
-    """A Qwen3 with random weights, drawn from the seed alone."""
+    """A Qwen3 with random weights that depend only on the seed."""
     require_train("making a model")
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -102,12 +102,12 @@ def make_model(tokenizer: Any, size: str = "S", *, seed: int = 0, max_positions:
         intermediate_size=shape.feed_forward,
         max_position_embeddings=max_positions,
         tie_word_embeddings=True,
-        initializer_range=0.1,  # the usual 0.02 is made for widths of thousands: at 64 learning would begin late
+        initializer_range=0.1,  # the usual 0.02 suits widths of thousands; at width 64 it delays learning
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    with torch.random.fork_rng(devices=[]):  # nobody else's random numbers move
+    with torch.random.fork_rng(devices=[]):  # the global random state does not change
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM(config)
     model.generation_config.eos_token_id = tokenizer.eos_token_id

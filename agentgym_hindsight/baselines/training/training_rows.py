@@ -1,4 +1,4 @@
-"""Played episodes become training rows: one turn a row, its very tokens, its credit, its teacher's prompt."""
+"""Training rows from episodes: one row a turn, with its sampled tokens, its advantage and its teacher's prompt."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.anchors import cluster
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
+from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
+from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["TrainingRow", "group_episodes", "make_rows"]
+__all__ = ["TrainingRow", "group_episodes", "judge_texts", "make_rows", "split_rows"]
 
 
 @dataclass(slots=True)
 class TrainingRow:
-    """One turn as the trainer needs it. ``chosen`` marks the response tokens that a teacher may weigh.
+    """One turn. ``episode`` and ``group`` count the episodes and groups of an update.
 
-    ``context`` is what the teacher is shown and ``teacher_logps`` what it then thinks of the response's tokens; both
-    are ``None`` where nothing is asked of it.
+    ``chosen`` marks the response tokens that the teacher may weight. ``context`` is the hindsight in the teacher's
+    prompt ``teacher_ids``, and ``teacher_logps`` are its log-probabilities of the response; they are ``None`` if there
+    is no context, or if the teacher does not score the row.
     """
 
     episode: int
@@ -46,7 +49,7 @@ class TrainingRow:
 
 
 def group_episodes(episodes: Sequence[Episode]) -> list[list[Episode]]:
-    """Siblings together, tasks in the order in which they first appear; broken rollouts are data, and no rows."""
+    """The episodes of each task, in the order in which tasks first appear; broken and empty episodes are left out."""
     groups: dict[str, list[Episode]] = {}
     for episode in episodes:
         if not episode.trajectory.broken and episode.trajectory.steps:
@@ -65,36 +68,35 @@ def make_rows(
     context_tokens: int | None = None,
     judgements: Sequence[Sequence[str | None]] | None = None,
 ) -> list[TrainingRow]:
-    """Every turn of every whole episode, with its credit; and with its teacher's prompt where λ > 0 and it matters.
+    """A row with its advantage for every turn of every complete episode.
 
-    A teacher is asked only where its word could change something: a context exists, a chosen token exists, and the
-    advantage is not 0 (or the method has a KL term to the teacher).
+    If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if its score can change the loss: it
+    has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
 
     ``judgements`` holds the judge's texts, one list a group, one text a member.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
     anchors: list[str] = []
-    found_before: dict[Any, tuple[bool, ...]] = {}
+    masks: dict[Any, tuple[bool, ...]] = {}
     number = 0
     for index, members in enumerate(groups):
-        # Group proves that siblings are of one task.
         group = Group(episode.trajectory for episode in members)
         keys = {(row.member, row.place): found.key for found in cluster(group, method.anchor) for row in found.rows}
         for member, episode in enumerate(members):
             for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
                 if not reply.response_ids:
                     raise UsageError(
-                        f"Expected the tokens of every reply, got a text alone from {episode.trajectory.policy!r}; "
-                        "try training a policy whose tokens are known (transformers or vLLM)."
+                        f"Expected the tokens of every reply, got only a text from {episode.trajectory.policy!r}; "
+                        "try a policy that returns tokens (transformers or vLLM)."
                     )
                 takes = method.tokens.takes(won=episode.trajectory.won, valid=step.action_valid)
                 chosen = (False,) * len(reply.response_ids)
                 if takes and method.has_teacher:
-                    said = reply.response_ids, step.action_span  # siblings often say the same
-                    if said not in found_before:
-                        found_before[said] = _chosen(encoder, reply.response_ids, step, method, parser)
-                    chosen = found_before[said]
+                    response = reply.response_ids, step.action_span  # siblings often give the same response
+                    if response not in masks:
+                        masks[response] = _chosen(encoder, reply.response_ids, step, method, parser)
+                    chosen = masks[response]
                 rows.append(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
                 )
@@ -117,6 +119,22 @@ def make_rows(
     if method.what is not None and lam > 0:
         _add_contexts(rows, groups, method, encoder, references, context_tokens, judgements)
     return rows
+
+
+def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:
+    """The judge's texts, one list a group, one text a member; ``None`` if the context ``what`` needs no judge."""
+    if what is None or not what.needs_judge:
+        return None
+    groups = [Group(episode.trajectory for episode in members) for members in group_episodes(episodes)]
+    judged = judge.judge_groups(groups, with_success=what.judge_sees_success)
+    return [[each.text for each in members] for members in judged]
+
+
+def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> list[list[TrainingRow]]:
+    """Mini-batches of nearly equal size in an order drawn from the seed; every row is in exactly one."""
+    if count > 1:
+        rows = sorted(rows, key=lambda row: seeded_int("mini", seed, update, row.step.index, row.episode, row.group))
+    return [rows[i::count] for i in range(count)]
 
 
 def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> tuple[bool, ...]:
@@ -149,14 +167,14 @@ def _add_contexts(
             judgements=None if judgements is None else judgements[index],
         )
         contexts += [context for member in composed for context in member]
-    asked: list[tuple[TrainingRow, TeacherContext]] = []
+    scored: list[tuple[TrainingRow, TeacherContext]] = []
     for row, context in zip(rows, contexts, strict=True):
         row.context = context
-        # Without an advantage there is nothing to weigh; the paper's KL term asks all the same.
+        # An advantage of 0 has no weight to change, but the paper's KL term uses such rows too.
         if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
-            asked.append((row, context))
-    # Most prompts fit: they are tokenized once, and only those that do not are cut, which counts them again and again.
-    whole = encoder.tokens([context.prompt(row.step.prompt) for row, context in asked])
-    for (row, context), ids in zip(asked, whole, strict=True):
+            scored.append((row, context))
+    # Most prompts fit and are tokenized once, all together. Cutting a prompt tokenizes it many times.
+    whole = encoder.tokens([context.prompt(row.step.prompt) for row, context in scored])
+    for (row, context), ids in zip(scored, whole, strict=True):
         fits = len(ids) <= encoder.max_tokens
         row.teacher_ids = ids if fits else encoder.encode(context.prompt(row.step.prompt, limit))

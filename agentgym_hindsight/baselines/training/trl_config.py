@@ -14,7 +14,7 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["trl_arguments"]
 
-#: Arguments of TRL that a setting of ours decides, and its name. Given twice, the two values could differ.
+#: Arguments of TRL that one of our settings determines, and that setting. Two sources could give different values.
 _OURS = {
     "gradient_accumulation_steps": "plan.token_budget",
     "per_device_train_batch_size": "plan.tasks",
@@ -94,7 +94,7 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
     ours = sorted(plan.trl.keys() & _OURS)
     if ours:
         name = ours[0]
-        raise UsageError(f"Expected {name} under its own name, got it in plan.trl; try {_OURS[name]}.")
+        raise UsageError(f"Expected {name} as a setting of its own, got it in plan.trl; try {_OURS[name]}.")
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")

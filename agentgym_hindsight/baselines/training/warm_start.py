@@ -1,11 +1,12 @@
-"""Warm start: a tiny policy learns the format and the rudiments from expert play, by TRL's SFTTrainer.
+"""Warm start: fine-tunes a tiny policy on expert play with TRL's SFTTrainer.
 
-The expert's rollouts are disturbed by random detours, and every state on the way is labelled with what the expert
-would do there: the policy sees how to recover, not only the expert's own road. Some of the detours are commands that
-were legal elsewhere and are mostly refused here: a policy that never saw "Nothing happens." cannot go on from it.
+Random detours disturb the expert's rollouts, and every state is labelled with the expert's action there. So the policy
+also learns to recover from states that the expert would not reach. Some detours are commands that were admissible in
+another state and are mostly refused in this one: a policy without such examples does not recover from a refusal
+("Nothing happens.").
 
-A share of the states is shown a second time as a teacher sees them, with hindsight in the prompt. A large model reads
-such a context by nature; one made from nothing would take its titles for noise, and all of SERL with them.
+A share of the states occurs a second time with hindsight in the prompt, as a teacher sees them. A pretrained model
+understands such a context; a model with random weights must learn to read it, or the teacher's scores are noise.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from agentgym_hindsight.wrappers import format_response
 __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 
+#: Random integers below this number are compared with probabilities.
 _PRECISION = 1 << 32
 _LOOK = "look"
-#: What the contexts of a warm start are made of, a task each; whatever a recipe may ask a teacher with is among them.
+#: The contexts of a warm start; each task gets one of them. They cover the contexts of all recipes.
 _CONTEXTS = (
     "immediate",
     "next",
@@ -52,7 +54,7 @@ _CONTEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A turn's prompt and the response that holds the expert's action."""
+    """The prompt of a turn and the response with the expert's action."""
 
     prompt: str
     response: str
@@ -60,16 +62,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """How much expert play, and how long it is studied.
+    """The amount of expert play, and the fine-tuning on it.
 
-    * ``tasks``, ``siblings``: how many training tasks are played (0, or more than there are: all), and how often each.
-    * ``noise``: how often a random legal detour is taken, and half as often a command from elsewhere.
-    * ``seek``: in ALFWorld the expert searches for what it has not seen, see ``policies.alfworld_search``: one that
-      sees through cupboards teaches where things lie in the training houses and nothing about others.
-    * ``dawdle``: how often the player looks around before it acts, where a look is legal and it has not just had one.
-      Such play is what a policy has to get over: a habit that costs turns in every house is learnt away in minutes, and
-      what is learnt holds in houses never seen. With hindsight in the prompt nobody dawdles.
-    * ``hindsight``: the share of states that are shown a second time with a teacher's context.
+    * ``tasks``, ``siblings``: number of training tasks (0, or more than exist: all), and rollouts of each.
+    * ``noise``: probability of a random admissible detour. A command from another state has half of it.
+    * ``seek``: in ALFWorld, the expert searches for objects that it has not seen (``policies.alfworld_search``). An
+      expert that knows where hidden objects are teaches their places in the training houses, which does not generalise.
+    * ``needless_looks``: probability that the expert looks around before an action, if ``look`` is admissible and was
+      not its last action. The habit costs turns in every house, so RL can improve the policy within minutes by
+      unlearning it, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have no
+      needless looks.
+    * ``hindsight``: share of the states that occur a second time with a teacher's context.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
 
@@ -77,14 +80,14 @@ class WarmStart:
     siblings: int = 2
     noise: float = 0.3
     seek: bool = True
-    dawdle: float = 0.0
+    needless_looks: float = 0.0
     hindsight: float = 0.2
     epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 4e-3
 
     def __post_init__(self) -> None:
-        for name in ("noise", "dawdle", "hindsight"):
+        for name in ("noise", "needless_looks", "hindsight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Expected {name} between 0 and 1, got {getattr(self, name)}; try 0.3.")
         if self.tasks < 0 or self.siblings < 1 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
@@ -92,56 +95,59 @@ class WarmStart:
 
 
 class _Recorder:
-    """The expert with detours, in the parser's format, that notes what it would have done in every state."""
+    """Plays the expert with detours, in the parser's format, and records the expert's action in every state."""
 
     name = "expert-play"
 
     def __init__(self, parser: str, seed: int, warm: WarmStart, seeks: bool) -> None:
         self._legal, self._parser = ExpertPolicy(seed, warm.noise), parser
         self._seeking = SeekingExpert() if seeks else None
-        self._seed, self._noise, self._dawdle = seed, warm.noise, warm.dawdle
-        # Commands that a rollout has seen, in the order of their first sight: its own alone, neighbours do not matter.
-        self._strays: dict[tuple[str, int], dict[str, None]] = {}
+        self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
+        # The commands that were admissible so far in each rollout, in order; independent of the other rollouts.
+        self._seen: dict[tuple[str, int], dict[str, None]] = {}
         self._last: dict[tuple[str, int], str] = {}
-        #: (task, sibling, turn) → what to learn there, and what to learn with hindsight.
+        #: (task, sibling, turn) → the response to learn, and the response to learn with hindsight in the prompt.
         self.advice: dict[tuple[str, int, int], tuple[str, str]] = {}
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
         if self._seeking is not None:
             turns = [_advised(turn, self._seeking.advice(turn)) for turn in turns]
-        # Where nothing is listed (a search page) there is no legal detour to draw: the expert goes its way.
+        # Without a list of admissible actions (a search page) there are no detours.
         actions = [
             self._legal.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
             for turn in turns
         ]
         for place, turn in enumerate(turns):
             rollout = turn.task_id, turn.sibling
-            seen = self._strays.setdefault(rollout, {})
+            seen = self._seen.setdefault(rollout, {})
             advised: str = turn.info["expert_action"]
             if advised:
-                shown = self._habit(turn, self._last.get(rollout, "")) or advised
-                told = (format_response(each, self._parser) for each in (shown, advised))
-                self.advice[turn.task_id, turn.sibling, turn.step] = next(told), next(told)
+                habitual = self._needless_look(turn, self._last.get(rollout, "")) or advised
+                self.advice[turn.task_id, turn.sibling, turn.step] = (
+                    format_response(habitual, self._parser),
+                    format_response(advised, self._parser),
+                )
                 if actions[place] == advised:
-                    actions[place] = shown
-            actions[place] = self._stray(turn, list(seen), self._last.get(rollout, "")) or actions[place]
+                    actions[place] = habitual
+            actions[place] = self._misplaced(turn, list(seen), self._last.get(rollout, "")) or actions[place]
             self._last[rollout] = actions[place]
             seen.update(dict.fromkeys(turn.info["admissible_actions"]))
             if self._seeking is not None:
                 self._seeking.went(turn, actions[place])
         return [format_response(action, self._parser) for action in actions]
 
-    def _habit(self, turn: TurnView, last: str) -> str:
-        """The look before the deed, or ""."""
+    def _needless_look(self, turn: TurnView, last: str) -> str:
+        """A look before the action, or ""."""
         legal = _LOOK in turn.info["admissible_actions"] and (turn.step == 0 or last != _LOOK)
+        # "dawdle" and "stray" are salts: other words would give other random numbers.
         drawn = seeded_int("dawdle", self._seed, turn.task_id, turn.sibling, turn.step) % _PRECISION
-        return _LOOK if legal and drawn < self._dawdle * _PRECISION else ""
+        return _LOOK if legal and drawn < self._needless_looks * _PRECISION else ""
 
-    def _stray(self, turn: TurnView, known: Sequence[str], last: str) -> str:
-        """A command that mostly makes no sense here, or "": what a policy does that has lost its way.
+    def _misplaced(self, turn: TurnView, known: Sequence[str], last: str) -> str:
+        """A command of an earlier state, which is mostly refused in this one, or "".
 
-        Half of them repeat the last command, and a refused one is repeated every other time: whoever never saw the same
-        refusal three times in a row would go on with it for ever.
+        Half of these commands repeat the last one, and a refused command is repeated with probability 1/2. A policy
+        that has no examples of the same refusal three times in a row repeats a refused command for ever.
         """
         if turn.step == 0:
             return ""
@@ -169,9 +175,9 @@ def expert_play(
     split: str = "train",
     contexts: Sequence[str] = _CONTEXTS,
 ) -> Iterator[list[Example]]:
-    """Examples from disturbed expert rollouts, in pieces (one a wave), for a progress display.
+    """Examples from disturbed expert rollouts, one list a wave, so that progress can be shown.
 
-    A state's example with hindsight follows the one without. ``contexts`` are what it is made of, a task each.
+    The example with hindsight follows the example of the same state without. Each task gets one of the ``contexts``.
 
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
     >>> import agentgym_hindsight
@@ -180,14 +186,14 @@ def expert_play(
     True
     """
     recorder = _Recorder(stage.parser, seed, warm, seeks=warm.seek and stage.world == "alfworld")
-    wave = max(1, num_envs // warm.siblings)  # tasks, their siblings always together
+    wave = max(1, num_envs // warm.siblings)  # tasks; the siblings of a task are in the same wave
     with closing(stage.vector(min(wave, max(1, len(tasks))) * warm.siblings, split, expert=True)) as venv:
         for start in range(0, len(tasks), wave):
             played = rollout(venv, recorder, assignments(tasks[start : start + wave], warm.siblings), seed=seed)
-            whole = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
+            complete = [trajectory for trajectory in played if not trajectory.broken and trajectory.steps]
             examples = [
                 example
-                for group in group_by_task(whole)
+                for group in group_by_task(complete)
                 for example in _examples(group, recorder, seed, warm.hindsight, contexts, context_tokens)
             ]
             yield examples
@@ -201,16 +207,16 @@ def _examples(
     budget = Budget(context_tokens) if context_tokens else None
     what = kinds[drawn % len(kinds)]
     contexts = compose(what, group, options=ContextOptions(anchor="observation"), budget=budget)
-    for trajectory, told in zip(group, contexts, strict=True):
-        for step, context in zip(trajectory.steps, told, strict=True):
+    for trajectory, own in zip(group, contexts, strict=True):
+        for step, context in zip(trajectory.steps, own, strict=True):
             key = (trajectory.task_id, trajectory.sibling, step.index)
             if key not in recorder.advice:
                 continue
-            response, enlightened = recorder.advice[key]
+            response, with_hindsight = recorder.advice[key]
             yield Example(step.prompt, response)
             chance = seeded_int("hindsight", seed, *key) % _PRECISION
             if context is not None and chance < hindsight * _PRECISION:
-                yield Example(context.prompt(step.prompt), enlightened)
+                yield Example(context.prompt(step.prompt), with_hindsight)
 
 
 def fine_tune(
@@ -222,9 +228,9 @@ def fine_tune(
     seed: int = 0,
     on_step: Callable[[float], object] | None = None,
 ) -> float:
-    """Fit the model to the examples; returns the mean loss. The model is changed in place.
+    """Fit the model to the examples, in place; returns the mean loss.
 
-    ``on_step`` is told the loss after every optimizer step.
+    ``on_step`` is called with the loss after every optimizer step.
     """
     require_train("a warm start")
     import torch
@@ -233,7 +239,7 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is untyped
-        """Without Triton TRL projects every position onto the vocabulary; this one those that are learnt alone."""
+        """Projects only the response's positions onto the vocabulary. TRL without Triton projects all positions."""
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -241,21 +247,21 @@ def fine_tune(
             if return_outputs or inputs["input_ids"].is_cuda:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             targets = inputs["labels"][:, 1:]
-            learnt = targets != -100
+            in_loss = targets != -100
             hidden = model.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-            logits = model.lm_head(hidden.last_hidden_state[:, :-1][learnt])
-            return torch.nn.functional.cross_entropy(logits.float(), targets[learnt])
+            logits = model.lm_head(hidden.last_hidden_state[:, :-1][in_loss])
+            return torch.nn.functional.cross_entropy(logits.float(), targets[in_loss])
 
-    class Tell(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+    class ReportLoss(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             if on_step is not None and logs and "loss" in logs:
                 on_step(float(logs["loss"]))
 
     if not examples:
-        raise UsageError("Expected expert play to learn from, got none; try an env whose expert knows a way.")
+        raise UsageError("Expected examples of expert play, got none; try an environment with an expert.")
     end = encoder.tokenizer.eos_token
-    # As tokens: a prompt that is too long is studied as it is played, without its middle. (SFTTrainer would cut the
-    # right end of a text, which is all there is to learn.)
+    # Given as tokens, a long prompt loses its middle, as in rollouts. SFTTrainer would cut the right end of a text,
+    # which is the response.
     prompts = encoder.encode_all([example.prompt for example in examples])
     replies = encoder.tokenizer([example.response + end for example in examples], add_special_tokens=False)["input_ids"]
     rows = {
@@ -264,7 +270,7 @@ def fine_tune(
     }
     cuda = torch.cuda.is_available()
     known = SFTConfig.__dataclass_fields__
-    # Renamed in transformers 5. Batches of like lengths: a third of a mixed one would be padding.
+    # Both arguments were renamed in transformers 5. Without batches of similar lengths, a third would be padding.
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     grouping: dict[str, Any] = {"group_by_length": True}
     if "train_sampling_strategy" in known:
@@ -283,7 +289,7 @@ def fine_tune(
             seed=seed,
             data_seed=seed,
             use_cpu=not cuda,
-            bf16=False,  # tiny policies: float32 is exact and no slower
+            bf16=False,  # for tiny policies float32 is exact and not slower
             **{checkpointing: False},
             **grouping,
             dataloader_pin_memory=False,
@@ -297,7 +303,7 @@ def fine_tune(
             args=arguments,
             train_dataset=Dataset.from_dict(rows),
             processing_class=encoder.tokenizer,
-            callbacks=[Tell()],
+            callbacks=[ReportLoss()],
         )
         trainer.remove_callback(PrinterCallback)
         loss = float(trainer.train().training_loss)

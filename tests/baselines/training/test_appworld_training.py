@@ -1,4 +1,4 @@
-"""SERL in AppWorld's miniature: code in, token weights on the code, a policy that changes."""
+"""SERL in AppWorld's miniature: replies with code, weights on the tokens of the code, a policy that changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.run import train
 from agentgym_hindsight.baselines.training.warm_start import WarmStart, expert_play
 from agentgym_hindsight.wrappers import parse_response
-from tests.baselines.training.tiny_runs import LuckyTrainer
+from tests.baselines.training.tiny_runs import HalfWonTrainer
 
 SETTINGS = [
     "stage.env=AppWorld-Hindsight-v0",
@@ -24,8 +24,10 @@ SETTINGS = [
     "evaluation.split=train",
     "evaluation.tasks=4",
     "evaluation.temperatures=[0.4]",
-    "warm.tasks=12",
-    "warm.epochs=12",
+    "warm.tasks=4",
+    "warm.siblings=1",
+    "warm.epochs=16",
+    "warm.batch=4",
     "plan.updates=2",
     "plan.tasks=2",
     "plan.siblings=4",
@@ -34,7 +36,7 @@ SETTINGS = [
 ]
 
 
-def test_the_preset_of_a_tiny_policy_speaks_code() -> None:
+def test_the_preset_of_a_tiny_policy_has_the_protocol_code() -> None:
     run = configure("serl", settings=SETTINGS[:1])
     assert (run.stage.protocol, run.stage.parser) == ("code", "code")
     assert run.stage.settings == {"max_steps": 6}
@@ -56,25 +58,25 @@ def test_expert_play_is_the_reference_solution_turn_by_turn() -> None:
 
 
 def test_serl_out_of_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is weighed is the code and nothing around it; the weights are the teacher's; the run leaves its files."""
+    """The run writes its metrics, the policy changes, and only tokens of the code are weighted."""
     monkeypatch.chdir(tmp_path)
     seen: list[Any] = []
-    told = LuckyTrainer._rows
+    original = HalfWonTrainer._rows
 
-    def watch(self: Any, *arguments: Any) -> Any:
-        rows = told(self, *arguments)
+    def record(self: Any, *arguments: Any) -> Any:
+        rows = original(self, *arguments)
         seen.extend((row, self.encoder.decode) for row in rows)
         return rows
 
-    monkeypatch.setattr(LuckyTrainer, "_rows", watch)
-    monkeypatch.setattr(trainers, "HindsightTrainer", LuckyTrainer)
+    monkeypatch.setattr(HalfWonTrainer, "_rows", record)
+    monkeypatch.setattr(trainers, "HindsightTrainer", HalfWonTrainer)
     train(configure("serl", settings=SETTINGS), tmp_path / "run")
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(metrics) == 2
     assert all(each["grad_norm"] > 0 for each in metrics)
-    weighed = [row for row, _ in seen if row.advantage]  # where all siblings won there is nothing to weigh
-    assert weighed
-    assert all(bool(row.teacher_ids) == any(row.chosen) for row in weighed), "asked wherever there is code to weigh"
+    with_advantage = [row for row, _ in seen if row.advantage]  # groups in which all siblings won have advantage 0
+    assert with_advantage
+    assert all(bool(row.teacher_ids) == any(row.chosen) for row in with_advantage), "every row with code is scored"
     blocks = 0
     for row, decode in seen:
         text = decode(row.response_ids)
@@ -82,6 +84,6 @@ def test_serl_out_of_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         span = parse_response(text, "code").span
         inner = "" if span is None else text[slice(*span)]
         assert inner in code
-        assert len(code) <= len(inner) + 12, "a token at the edge may hold some of the fence"
+        assert len(code) <= len(inner) + 12, "a token at the edge may contain a part of the fence"
         blocks += span is not None
-    assert blocks > len(seen) / 4, "a warm start of seconds has learnt the format, mostly"
+    assert blocks > len(seen) / 4, "after the warm start, many replies have the format"

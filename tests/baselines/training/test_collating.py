@@ -1,4 +1,4 @@
-"""Rows as tensors: responses begin where prompts end, and what is not said counts as nothing."""
+"""Rows as tensors: prompts are padded left, responses right, and missing values are masked."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_tokens_of_rows_without_a_teacher_are_not_chosen() -> None:
     assert inputs["advantages"].tolist() == [1.5, -1.0]
     assert inputs["chosen"].tolist() == [[True, True, False], [False, False, False]]
     assert inputs["teacher_logps"].tolist() == [[-0.5, -1.0, 0.0], [0.0, 0.0, 0.0]]
-    assert inputs["teacher_ids"].tolist() == [[7, 8], [0, 6]]  # its own prompt stands in
+    assert inputs["teacher_ids"].tolist() == [[7, 8], [0, 6]]  # its own prompt in place of the teacher's
     assert "teacher_logps" not in credit_tensors(ROWS[1:], pad=0)
 
 
-def test_no_rows_are_one_masked_token() -> None:
+def test_an_empty_batch_is_one_masked_token() -> None:
     inputs = no_rows(pad=3)
     assert inputs["completion_ids"].tolist() == [[3]]
     assert inputs["completion_mask"].sum() == 0
@@ -64,14 +64,14 @@ def test_no_rows_are_one_masked_token() -> None:
     ],
 )
 def test_importance_by_hand(mode: str, expected: list[list[float]]) -> None:
-    """Ratios 1/4, 4 and a masked 9; their product is 1. The sampler gave no number for the last."""
+    """Ratios 1/4, 4 and a masked 9; the product without the masked one is 1. NaN from the sampler gives ratio 1."""
     trained = torch.log(torch.tensor([[0.1, 0.8, 0.9]]))
     sampled = torch.log(torch.tensor([[0.4, 0.2, 0.1]]))
     found = importance_ratio(trained, sampled, torch.tensor([[1, 1, 0]]), mode=mode, low=0.5, high=1.5)
     assert found.tolist() == [pytest.approx(row) for row in expected]
-    silent = torch.full_like(sampled, float("nan"))
-    agreeing = importance_ratio(trained, silent, torch.ones(1, 3), mode="token_mask", low=0.5, high=1.5)
-    assert agreeing.tolist() == [[1.0, 1.0, 1.0]]
+    missing = torch.full_like(sampled, float("nan"))
+    ones = importance_ratio(trained, missing, torch.ones(1, 3), mode="token_mask", low=0.5, high=1.5)
+    assert ones.tolist() == [[1.0, 1.0, 1.0]]
     assert importance_ratio(trained, sampled, torch.ones(1, 3), mode="token_truncate", low=None, high=None).shape == (
         1,
         3,

@@ -50,7 +50,7 @@ def through_yaml(name: str, training: RunSettings, tmp_path: Path) -> RunSetting
 # -- the shipped files ------------------------------------------------------------------------------------------------
 
 
-def test_four_are_shipped() -> None:
+def test_four_files_are_shipped() -> None:
     assert [path.stem for path in EVERY] == [
         "grpo_alfworld_7b",
         "serl_alfworld_7b",
@@ -60,16 +60,16 @@ def test_four_are_shipped() -> None:
 
 
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
-def test_each_is_a_run_and_comes_back_from_its_own_dump(path: Path, tmp_path: Path) -> None:
+def test_a_shipped_file_is_equal_after_dump_and_load(path: Path, tmp_path: Path) -> None:
     name, training = loaded(path)
     assert path.stem.startswith(f"{name}_")
     assert through_yaml(name, training, tmp_path) == training
-    assert path.read_text(encoding="utf-8").startswith("# "), "a comment says what it is and how it is run"
+    assert path.read_text(encoding="utf-8").startswith("# "), "starts with a comment"
 
 
 @pytest.mark.parametrize("name", ["serl_alfworld_7b", "grpo_alfworld_7b", "serl_webshop_7b"])
-def test_the_papers_numbers(name: str) -> None:
-    """The table of the release: 16 tasks of 8, 1e-6, 150 updates, validation at 0.4 every 15 of them on 128 tasks."""
+def test_shipped_files_have_the_settings_of_the_paper(name: str) -> None:
+    """As released: 16 tasks of 8 siblings, rate 1e-6, 150 updates; every 15 updates, 128 tasks at temperature 0.4."""
     recipe, run = loaded(CONFIGS / f"{name}.yaml")
     shop = "webshop" in name
     plan, evaluation = run.plan, run.evaluation
@@ -83,7 +83,7 @@ def test_the_papers_numbers(name: str) -> None:
     assert run.stage.env == ("WebShop-Hindsight-v0" if shop else "ALFWorld-Hindsight-v0")
     assert run.stage.settings["max_steps"] == (15 if shop else 50)
     assert run.stage.settings["data"] == "official"
-    turns = 128 * (8 if shop else 20)  # about as many rows an update, in batches of 64 and 256
+    turns = 128 * (8 if shop else 20)  # the approximate rows of an update, in batches of 64 and 256
     assert plan.mini_batches == turns // (64 if shop else 256)
     assert (run.stage.protocol, run.stage.history, run.stage.reward) == ("verl-agent-2025", 2, "10-won")
     method = run.method.as_dict()
@@ -96,29 +96,27 @@ def test_the_papers_numbers(name: str) -> None:
         assert not run.method.has_teacher
 
 
-def test_rivals_differ_in_the_method_alone() -> None:
+def test_serl_and_grpo_files_differ_in_the_method_only() -> None:
     serl, grpo = (loaded(CONFIGS / f"{name}_alfworld_7b.yaml")[1].as_dict() for name in ("serl", "grpo"))
     assert serl.pop("method") != grpo.pop("method")
     assert serl == grpo
 
 
-def test_the_tiny_file_spells_out_the_preset() -> None:
+def test_the_tiny_file_contains_every_setting_of_the_preset() -> None:
     path = CONFIGS / "serl_alfworld_tiny.yaml"
     assert loaded(path)[1] == configure("serl")
-    assert covers(load_configuration(path), TINY), "every setting of the preset stands in it"
+    assert covers(load_configuration(path), TINY)
     assert covers(load_configuration(path)["method"], configure("serl").method.as_dict())
 
 
-def covers(spelled: Any, preset: Any) -> bool:
-    return all(
-        key in spelled and (not isinstance(each, dict) or covers(spelled[key], each)) for key, each in preset.items()
-    )
+def covers(file: Any, preset: Any) -> bool:
+    return all(key in file and (not isinstance(each, dict) or covers(file[key], each)) for key, each in preset.items())
 
 
-# -- the order of words -----------------------------------------------------------------------------------------------
+# -- defaults and overrides -------------------------------------------------------------------------------------------
 
 
-def test_the_papers_numbers_are_the_defaults_and_tiny_models_have_their_own() -> None:
+def test_defaults_are_the_papers_and_tiny_models_have_a_preset() -> None:
     big = configure("serl", {"model": BIG})
     assert big.plan == Plan()
     assert big.stage.protocol == "verl-agent-2025"
@@ -127,7 +125,7 @@ def test_the_papers_numbers_are_the_defaults_and_tiny_models_have_their_own() ->
     assert configure("serl", settings=["model=tiny:L"]).plan == tiny.plan
 
 
-def test_the_last_word_wins() -> None:
+def test_later_settings_override_earlier_ones() -> None:
     given = {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}
     run = configure("serl", given, ["plan.updates=9", "plan.updates=11", "stage.settings.max_steps=4"])
     assert (run.plan.updates, run.plan.tasks, run.plan.siblings) == (11, 3, 8)
@@ -136,9 +134,9 @@ def test_the_last_word_wins() -> None:
     assert configure("serl", settings=["stage.settings.task_types=null"]).stage.settings["task_types"] is None
     assert (run.model, run.method.name) == ("tiny:M", "serl")
     assert given == {"plan": {"updates": 7, "tasks": 3}, "model": "tiny:M", "recipe": "grpo"}, (
-        "what is given is left alone"
+        "the given mapping is not changed"
     )
-    assert configure("serl").plan.updates == 40, "and so is the preset"
+    assert configure("serl").plan.updates == 40, "nor is the preset"
 
 
 def test_values_of_every_kind() -> None:
@@ -167,14 +165,14 @@ def test_values_of_every_kind() -> None:
     assert run.stage.settings["data"] == "a=b"
 
 
-def test_another_env_has_no_settings_of_the_house() -> None:
+def test_another_environment_has_no_settings_of_alfworld() -> None:
     run = configure("grpo", settings=["stage.env=WebShop-Hindsight-v0"])
     assert run.stage.settings == {"max_steps": 15}
     assert run.stage.protocol == "brief"
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_from_yaml_to_yaml(name: str, tmp_path: Path) -> None:
+def test_dump_and_load_give_the_same_settings(name: str, tmp_path: Path) -> None:
     settings = ["plan.seed=3", "method.clip=0.123456789", "plan.learning_rate=3e-6", "evaluation.temperatures=[1]",
                 "plan.trl.report_to=none", 'peft={"r": 4}', "warm.noise=0.123", "template.a=b"]  # fmt: skip
     for training in (configure(name), configure(name, {"model": BIG}), configure(name, settings=settings)):
@@ -184,7 +182,7 @@ def test_from_yaml_to_yaml(name: str, tmp_path: Path) -> None:
     assert again.plan.seed == 3
 
 
-def test_seeds_alone_do_not_make_another_run() -> None:
+def test_the_seed_is_not_part_of_the_settings_as_a_dictionary() -> None:
     first, second = (configure("serl", settings=[f"plan.seed={seed}"]) for seed in (0, 1))
     assert first != second
     assert first.as_dict() == second.as_dict()
@@ -236,7 +234,7 @@ def test_an_unknown_recipe() -> None:
 @pytest.mark.parametrize(
     ("text", "said"), [("a: [", "YAML"), ("- serl", "got list"), ("", "got NoneType"), ("3", "got int")]
 )
-def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+def test_files_without_settings_are_refused(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(text)
     with pytest.raises(DamagedDataError, match=said):
@@ -245,7 +243,7 @@ def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
         load_configuration(tmp_path / "nothing.yaml")
 
 
-def test_a_number_as_people_write_it_in_yaml(tmp_path: Path) -> None:
+def test_a_number_without_a_point_is_read_from_yaml(tmp_path: Path) -> None:
     """YAML 1.1 reads 1e-6, without a point, as text."""
     path = tmp_path / "run.yaml"
     path.write_text("recipe: serl\nplan: {learning_rate: 1e-6}\n")
@@ -259,7 +257,7 @@ def test_a_number_as_people_write_it_in_yaml(tmp_path: Path) -> None:
      "evaluation.temperatures=[-1]", "plan.learning_rate=-1", "plan.mini_batches=0", "plan.envs=-1",
      "stage.reward=100"],
 )  # fmt: skip
-def test_a_value_that_makes_no_sense_is_refused_at_once(setting: str) -> None:
+def test_invalid_values_are_refused(setting: str) -> None:
     with pytest.raises(HindsightError, match=r"Expected|Unknown"):
         configure("serl", settings=[setting])
 
@@ -279,6 +277,6 @@ def test_teacher_options_without_a_teacher_are_refused(settings: list[str], said
         configure("grpo", settings=settings)
 
 
-def test_a_teacher_may_be_told_to_be_silent() -> None:
+def test_lambda_may_be_0_for_a_method_with_a_teacher() -> None:
     assert configure("serl", settings=["method.when=0"]).method.when(0) == 0
     assert configure("grpo", settings=["method.what=immediate", "method.when=0.3"]).method.when(9) == 0.3

@@ -1,4 +1,4 @@
-"""The numbers of an update, worked out by hand."""
+"""The figures of an update, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
-from agentgym_hindsight.baselines.training.metrics import measure, token_weights  # noqa: E402
+from agentgym_hindsight.baselines.training.metrics import TokenMean, measure, token_weights  # noqa: E402
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow  # noqa: E402
 from tests.baselines.training.test_training_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
 
 
-def taught(gap: float = 0.1, method: Method | None = None, lam: float = 0.5) -> list[TrainingRow]:
-    """Rows whose teacher thinks ``gap`` more of every token than the policy does."""
+def scored_rows(gap: float = 0.1, method: Method | None = None, lam: float = 0.5) -> list[TrainingRow]:
+    """Rows whose teacher log-probabilities are those of the policy plus ``gap``."""
     rows = rows_of(PAIR, method, lam)
     for row in rows:
         if row.teacher_ids:
@@ -30,7 +30,7 @@ def record(rows: list[TrainingRow], method: Method | None = None, lam: float = 0
     return measure(more.pop("episodes", PAIR), rows, method or recipe("serl"), lam, **more).record
 
 
-def test_what_was_played() -> None:
+def test_figures_of_the_rollouts() -> None:
     broken = episode(LOST[:1], sibling=2, broken="crash")
     flat = [episode(LOST, task="lamp"), episode(LOST, task="lamp", sibling=1, truncated=True)]
     episodes = [*PAIR, broken, *flat]
@@ -50,35 +50,37 @@ def test_what_was_played() -> None:
     assert found["rollout_tokens"] == found["prompt_tokens"] + found["response_tokens"]
     assert found["surprise"] == pytest.approx(1.5)
     assert found["advantage_abs"] == pytest.approx(sum(abs(row.advantage) for row in rows) / 11)
-    assert not {"lambda", "gap", "weights", "context_available", "parse_failures"} & found.keys(), "there is no teacher"
+    assert not {"lambda", "gap", "weights", "context_available", "parse_failures"} & found.keys(), (
+        "a method without a teacher"
+    )
 
 
 def test_repetition_is_the_same_action_from_the_same_state() -> None:
     look, eat = ((HALL, f"<action>{action}</action>", HALL) for action in ("look", "eat"))
     played = episode([look, look, look, eat, eat], task="lamp")
-    # The anchors of these hand-made steps differ by the turn; the first four are put into one state.
+    # The anchors of these steps contain the turn; the first four turns get the same anchor.
     steps = tuple(replace(s, anchor="s:hall" if s.index < 4 else s.anchor) for s in played.trajectory.steps)
     played = played._replace(trajectory=played.trajectory.replace(steps=steps))
     assert record([], recipe("grpo"), 0.0, episodes=[played])["repetition"] == 2 / 5
 
 
-def test_what_the_teacher_did() -> None:
-    rows = taught()
+def test_figures_of_the_teacher() -> None:
+    rows = scored_rows()
     found = record(rows)
-    asked = [row for row in rows if row.teacher_ids]
-    chosen = sum(sum(row.chosen) for row in asked)
-    assert len(asked) == 4
+    scored = [row for row in rows if row.teacher_ids]
+    chosen = sum(sum(row.chosen) for row in scored)
+    assert len(scored) == 4
     assert found["lambda"] == 0.5
     assert found["context_available"] == 1.0
     assert found["parse_failures"] == 1 / 5
     assert found["action_tokens"] == sum(sum(row.chosen) for row in rows) / found["response_tokens"]
-    assert found["teacher_tokens"] == sum(len(row.teacher_ids) + len(row.response_ids) for row in asked)
+    assert found["teacher_tokens"] == sum(len(row.teacher_ids) + len(row.response_ids) for row in scored)
     assert found["gap"] == pytest.approx(0.1, abs=1e-6)
     assert found["gap_abs"] == pytest.approx(0.1, abs=1e-6)
     assert found["clipped"] == 0.0
-    # Agreement: the winner's tokens weigh exp(0.1), the loser's exp(−0.1), half of it.
+    # w is exp(0.1) for tokens of the won rollout and exp(−0.1) for the lost one; λ = 0.5 halves the difference from 1.
     up, down = (0.5 + 0.5 * math.exp(sign * 0.1) for sign in (1, -1))
-    won = sum(sum(row.chosen) for row in asked if row.advantage > 0)
+    won = sum(sum(row.chosen) for row in scored if row.advantage > 0)
     assert found["weight_mean"] == pytest.approx((won * up + (chosen - won) * down) / chosen, rel=1e-5)
     assert found["weight_up"] == pytest.approx(up, rel=1e-5)
     assert found["weight_down"] == pytest.approx(down, rel=1e-5)
@@ -97,9 +99,9 @@ def test_what_the_teacher_did() -> None:
     }
 
 
-def test_a_row_without_an_advantage_is_neither_praised_nor_blamed() -> None:
-    """A KL term asks about such rows too; nothing of theirs is multiplied."""
-    rows = taught()
+def test_rows_with_advantage_0_are_in_neither_weight_up_nor_weight_down() -> None:
+    """With a KL term the teacher scores such rows too, but there is no advantage to multiply."""
+    rows = scored_rows()
     for row in rows:
         row.advantage = max(0.0, row.advantage)
     found = record(rows)
@@ -108,20 +110,20 @@ def test_a_row_without_an_advantage_is_neither_praised_nor_blamed() -> None:
 
 
 def test_clipped_weights_are_counted() -> None:
-    assert record(taught(gap=0.17))["clipped"] == pytest.approx(0.0), "exp(0.17) = 1.185 and exp(−0.17) = 0.844"
-    assert record(taught(gap=0.19))["clipped"] == pytest.approx(
-        sum(sum(r.chosen) for r in taught() if r.teacher_ids and r.advantage > 0)
-        / sum(sum(r.chosen) for r in taught() if r.teacher_ids)
+    assert record(scored_rows(gap=0.17))["clipped"] == pytest.approx(0.0), "exp(0.17) = 1.185 and exp(−0.17) = 0.844"
+    assert record(scored_rows(gap=0.19))["clipped"] == pytest.approx(
+        sum(sum(r.chosen) for r in scored_rows() if r.teacher_ids and r.advantage > 0)
+        / sum(sum(r.chosen) for r in scored_rows() if r.teacher_ids)
     ), "exp(0.19) = 1.209 and exp(−0.19) = 0.827"
-    assert record(taught(gap=-0.5))["clipped"] == 1.0
-    assert record(taught(gap=-0.5))["gap"] == pytest.approx(-0.5, abs=1e-6)
-    assert record(taught(gap=-0.5))["gap_abs"] == pytest.approx(0.5, abs=1e-6)
+    assert record(scored_rows(gap=-0.5))["clipped"] == 1.0
+    assert record(scored_rows(gap=-0.5))["gap"] == pytest.approx(-0.5, abs=1e-6)
+    assert record(scored_rows(gap=-0.5))["gap_abs"] == pytest.approx(0.5, abs=1e-6)
 
 
-def test_contexts_that_no_teacher_was_asked_about() -> None:
-    """Sources whose rows have no word of the teacher's are counted as none, and nothing is divided by them."""
+def test_sources_without_scored_rows_have_zeros() -> None:
+    """If the teacher scored no row of a source, its figures are 0 and nothing is divided by 0."""
     method = recipe("serl").changed(what="success|immediate")
-    rows = taught(method=method)
+    rows = scored_rows(method=method)
     for row in rows:
         if row.context is not None and "success" in row.context.sources:
             row.teacher_logps = None
@@ -135,20 +137,20 @@ def test_contexts_that_no_teacher_was_asked_about() -> None:
     assert set(record(rows, judged)["gap_by_source"]) == {"judge:success"}
 
 
-def test_the_weights_of_one_row() -> None:
-    rows = taught(gap=-0.1)
+def test_weights_of_one_row() -> None:
+    rows = scored_rows(gap=-0.1)
     gaps, weights, factors = token_weights(rows[0], recipe("serl"), 0.5)
     chosen = torch.tensor(rows[0].chosen)
     torch.testing.assert_close(gaps, torch.full_like(gaps, -0.1), atol=1e-6, rtol=0)
     torch.testing.assert_close(factors[chosen], torch.full_like(factors[chosen], 0.5 + 0.5 * math.exp(-0.1)))
-    assert torch.equal(factors[~chosen], torch.ones_like(factors[~chosen])), "the rest is left alone"
+    assert torch.equal(factors[~chosen], torch.ones_like(factors[~chosen])), "other tokens have weight 1"
     torch.testing.assert_close(weights[chosen], torch.full_like(weights[chosen], math.exp(-0.1)))
-    untaught = next(row for row in rows if row.teacher_logps is None)
-    assert [set(values.tolist()) for values in token_weights(untaught, recipe("serl"), 0.5)] == [{0.0}, {1.0}, {1.0}]
+    unscored = next(row for row in rows if row.teacher_logps is None)
+    assert [set(values.tolist()) for values in token_weights(unscored, recipe("serl"), 0.5)] == [{0.0}, {1.0}, {1.0}]
 
 
-def test_processes_add_up_to_one() -> None:
-    rows = taught()
+def test_two_processes_give_the_figures_of_one() -> None:
+    rows = scored_rows()
     whole = record(rows)
     halves: list[Any] = []
 
@@ -159,7 +161,7 @@ def test_processes_add_up_to_one() -> None:
     for member in (0, 1):
         measure([PAIR[member]], [row for row in rows if row.episode == member], recipe("serl"), 0.5, gather=keep)
     together = measure([], [], recipe("serl"), 0.5, gather=lambda _: halves).record
-    groups = ("groups_without_variance",)  # a group is never divided between processes; here it is
+    groups = ("groups_without_variance",)  # in a real run, no group is divided between processes
     assert {k: v for k, v in together.items() if k not in groups and k not in ("weights", "gap_by_source")} == (
         pytest.approx({k: v for k, v in whole.items() if k not in groups and k not in ("weights", "gap_by_source")})
     )
@@ -167,8 +169,16 @@ def test_processes_add_up_to_one() -> None:
     assert together["gap_by_source"]["immediate"] == pytest.approx(whole["gap_by_source"]["immediate"])
 
 
-def test_nothing_played_is_no_error() -> None:
+def test_an_update_without_rollouts_gives_zeros() -> None:
     for name in ("serl", "grpo"):
         found = measure([], [], recipe(name), 0.5).record
         assert found["success"] == found["episode_turns"] == found["surprise"] == 0.0
     assert record(rows_of([episode(WON, won=True)], lam=0.0), lam=0.0)["context_available"] == 0.0
+
+
+def test_a_token_mean_is_over_tokens_of_all_micro_batches_and_processes() -> None:
+    mean = TokenMean()
+    mean.add(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1, 1, 0]]))
+    mean.add(torch.tensor([[6.0]]), torch.tensor([[1]]))
+    assert mean.result(lambda mine: [*mine, [3.0, 1.0]]) == pytest.approx((1 + 2 + 6 + 3) / 4)
+    assert mean.result(lambda mine: mine) == 0.0, "starts again after a result"

@@ -1,222 +1,103 @@
-"""Two processes that share an update are one: the same losses, successes and weights as one process with all of it."""
+"""Collective calls of several processes, simulated by threads in one process."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
+import math
+import threading
 from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
+torch = pytest.importorskip("torch", reason="needs the extra [train]")
+pytest.importorskip("accelerate", reason="needs the extra [train]")
 
-from tests.baselines.training.tiny_runs import save_start
-
-pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
-
-#: OUT, then a plan and a method as JSON. "uneven" leaves the last task of an update a single short rollout.
-_SCRIPT = """
-import json, os, sys, warnings
-from dataclasses import replace
-from pathlib import Path
-
-import torch
-
-from accelerate import PartialState
-from accelerate.utils import DistributedType
-
-from agentgym_hindsight.baselines.methods import recipe
-from agentgym_hindsight.baselines.rollout import Episode
-from tests.baselines.training.tiny_runs import PLAN, LuckyTrainer, make_trainer, serl, weights
-
-out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
+from agentgym_hindsight.baselines.training.processes import Processes  # noqa: E402
 
 
-class Uneven(LuckyTrainer):
-    def _play(self, update, policy):
-        last = self.tasks_of(update)[-1].id
-        kept = []
-        for episode in super()._play(update, policy):
-            trajectory = episode.trajectory
-            if trajectory.task_id != last:
-                kept.append(episode)
-            elif trajectory.sibling == 0:
-                kept.append(Episode(trajectory.replace(steps=trajectory.steps[-1:]), episode.replies[-1:]))
-        return kept
+class Meeting:
+    """Exchanges one value a thread."""
+
+    def __init__(self, count: int) -> None:
+        self.values: list[Any] = [None] * count
+        self._full, self._read = threading.Barrier(count), threading.Barrier(count)
+
+    def exchange(self, index: int, value: Any) -> list[Any]:
+        self.values[index] = value
+        self._full.wait(60)
+        found = list(self.values)
+        self._read.wait(60)
+        return found
 
 
-# NCCL neither forgives nor reports tensors of different shapes in one gather, gloo on the CPU does: so it is noted.
-shapes, all_gather = [], torch.distributed.all_gather
+class Accelerator:
+    """The part of accelerate's Accelerator that Processes uses. As NCCL, it requires tensors of equal shapes."""
+
+    def __init__(self, meeting: Meeting, index: int) -> None:
+        self.meeting, self.process_index = meeting, index
+        self.num_processes, self.device = len(meeting.values), torch.device("cpu")
+
+    def gather(self, tensor: Any) -> Any:
+        parts = self.meeting.exchange(self.process_index, tensor)
+        assert len({part.shape for part in parts}) == 1
+        return torch.cat(parts)
+
+    def pad_across_processes(self, tensor: Any, pad_index: float) -> Any:
+        width = max(len(part) for part in self.meeting.exchange(self.process_index, tensor))
+        return torch.cat([tensor, torch.full((width - len(tensor),), pad_index)])
 
 
-def noted(gathered, tensor, *args, **kwargs):
-    shapes.append(tuple(tensor.shape))
-    return all_gather(gathered, tensor, *args, **kwargs)
+def on_two(monkeypatch: pytest.MonkeyPatch, work: Any) -> list[Any]:
+    """The results of ``work(processes, index)`` on both of two processes."""
+    meeting, results = Meeting(2), [None, None]
+    own = threading.local()
+    monkeypatch.setattr(
+        "accelerate.utils.gather_object",
+        lambda values: [each for part in meeting.exchange(own.index, values) for each in part],
+    )
+
+    def run(index: int) -> None:
+        own.index = index
+        results[index] = work(Processes(Accelerator(meeting, index)), index)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
 
 
-torch.distributed.all_gather = noted
-
-# torch and DeepSpeed spread weights on CPUs too, accelerate on what it takes for GPUs alone.
-made = PartialState.__init__
-
-
-def named(state, *args, **kwargs):
-    made(state, *args, **kwargs)
-    if state.distributed_type == DistributedType.MULTI_CPU:
-        state.distributed_type = DistributedType.MULTI_GPU
+def test_values_are_gathered_in_the_order_of_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_two(monkeypatch, lambda processes, index: processes.gather([index, "x"])) == [[0, "x", 1, "x"]] * 2
+    assert on_two(monkeypatch, lambda processes, index: processes.total(index + 0.5)) == [2.0, 2.0]
 
 
-if case.get("spread") == "fsdp2":
-    PartialState.__init__ = named
-elif case.get("spread"):
-    PartialState._prepare_backend = lambda *args, **kwargs: ("gloo", DistributedType.MULTI_CPU)
-    case["plan"]["trl"] = {"use_cpu": False}
-
-records = []
-trainer = make_trainer(
-    serl(**case["method"]),
-    out / "run",
-    replace(PLAN, **case["plan"]),
-    Uneven if case["uneven"] else LuckyTrainer,
-    model=case["start"],
-    on_update=lambda record, measured: records.append(record),
-)
-trainer.train(resume_from_checkpoint=case.get("resume"))
-assert trainer.accelerator.num_processes == int(sys.argv[3])
-kind = {None: "NO", "fsdp2": "FSDP"}.get(case.get("spread"), "DEEPSPEED")
-if int(sys.argv[3]) > 1 and kind == "NO":
-    kind = "MULTI_CPU"
-assert trainer.accelerator.distributed_type == kind
-whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
-trainer.save_policy(out / "policy")
-if trainer.accelerator.is_main_process:
-    (out / "records.json").write_text(json.dumps(records))
-    torch.save(whole, out / "weights.pt")
-"""
+def test_every_item_belongs_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_two(monkeypatch, lambda processes, index: processes.share("abcde")) == [["a", "c", "e"], ["b", "d"]]
 
 
-_ZERO = {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "1"}
-#: What ``accelerate launch`` says to its processes where weights are spread over them.
-_SPREAD: dict[str | None, dict[str, str]] = {
-    None: {"ACCELERATE_USE_CPU": "true"},
-    "fsdp2": {
-        "ACCELERATE_USE_CPU": "true",
-        "ACCELERATE_USE_FSDP": "true",
-        "FSDP_VERSION": "2",
-        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-        "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen3DecoderLayer",
-        "FSDP_RESHARD_AFTER_FORWARD": "true",
-    },
-    "zero2": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
-    "zero3": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3", "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true"},
-}
-#: ``pip install deepspeed`` compiles, and is in no extra: tested where it is.
-_SPREADS = [
-    "fsdp2",
-    *(
-        pytest.param(name, marks=pytest.mark.skipif(not find_spec("deepspeed"), reason="DeepSpeed is not installed"))
-        for name in ("zero2", "zero3")
-    ),
-]
+def test_all_processes_get_the_same_number_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = ([[1], [2], [3]], [[4]])
+    aligned = on_two(monkeypatch, lambda processes, index: processes.align(batches[index]))
+    assert aligned == [[[1], [2], [3]], [[4], [], []]]
 
 
-def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    out.mkdir()
-    script = out / "script.py"
-    script.write_text(_SCRIPT, encoding="utf-8")
-    environment = {
-        **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
-        **_SPREAD[case.get("spread")],
-    }  # fmt: skip
-    # ``accelerate launch --cpu --num_processes 2`` quietly starts a single process where there is no MPI.
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_addr", "127.0.0.1"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        launch += ["--master_port", str(free.getsockname()[1])]
-    with subprocess.Popen(
-        [sys.executable, *(launch if processes > 1 else []), str(script), str(out), json.dumps(case), str(processes)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # processes that wait for each other for ever are ended together
-    ) as child:
-        try:
-            said = child.communicate(timeout=120)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            pytest.fail(f"{processes} processes wait for each other:\n{child.communicate()[0][-6000:]}")
-    assert child.returncode == 0, said[-20000:]
-    import torch
+def test_tensors_of_different_lengths_are_padded_with_nan_inside_the_block_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(processes: Processes, index: int) -> list[float]:
+        accelerator = processes._accelerator
+        with processes.padded_gathers():
+            found: list[float] = accelerator.gather(torch.full((index + 1,), float(index))).tolist()
+        assert "gather" not in vars(accelerator)
+        return found
 
-    return json.loads((out / "records.json").read_text()), torch.load(out / "weights.pt", weights_only=True)
+    for found in on_two(monkeypatch, work):
+        assert [value for value in found if not math.isnan(value)] == [0.0, 1.0, 1.0]
+        assert len(found) == 4
 
 
-_EVEN: dict[str, Any] = {"method": {}, "plan": {}, "uneven": False}
-_UNEVEN: dict[str, Any] = {
-    "method": {"aux_kl": 0.5, "entropy": 0.05, "kl": 0.02, "who": "sync:2"}, "plan": {"token_budget": 900},
-    "uneven": True,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("spread", [pytest.param(None, id="replicas"), *_SPREADS])
-@pytest.mark.parametrize("case", [_EVEN, _UNEVEN], ids=["even", "uneven-with-auxiliary-kl"])
-def test_two_processes_are_one(tmp_path: Path, case: dict[str, Any], spread: str | None) -> None:
-    import torch
-
-    start = save_start(tmp_path / "start")
-    case = {**case, "start": start, "plan": {"learning_rate": 1e-3, "updates": 3, **case["plan"]}}
-    one, alone = play(tmp_path / "one", 1, case)
-    two, together = play(tmp_path / "two", 2, {**case, "spread": spread})
-    assert len(one) == len(two) == 3
-    for left, right in zip(one, two, strict=True):
-        assert left.keys() == right.keys()
-        for key in ("success", "rows", "episodes", "turns", "response_tokens", "lambda", "teacher_tokens"):
-            assert left[key] == right[key], key
-        for key in ("loss", "grad_norm", "gap", "advantage_abs", "surprise", "weight_mean", "entropy"):
-            assert left[key] == pytest.approx(right[key], abs=1e-4), key
-        assert left["success"] > 0
-        assert left["grad_norm"] > 0.01
-    for name, weight in alone.items():
-        torch.testing.assert_close(together[name], weight, atol=1e-4, rtol=1e-3)
-
-
-def test_mini_batches_of_which_one_process_has_none(tmp_path: Path) -> None:
-    # One row on the second process, three mini-batches: two of them are empty there.
-    start = save_start(tmp_path / "start")
-    case = {"start": start, "method": {"kl": 0.0}, "plan": {"mini_batches": 3, "updates": 2}, "uneven": True}
-    records, _ = play(tmp_path / "two", 2, case)
-    assert [record["update"] for record in records] == [0, 1]
-    assert [record["rows"] for record in records] == [17, 17]
-    assert all(abs(record["loss"]) > 0 for record in records)
-
-
-@pytest.mark.parametrize("spread", _SPREADS)
-def test_shards_go_on_from_a_checkpoint_to_the_same_weights(tmp_path: Path, spread: str) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    start = save_start(tmp_path / "start")
-    case = {
-        "start": start, "method": {"who": "sync:3"}, "uneven": False, "spread": spread,
-        "plan": {"learning_rate": 1e-3, "updates": 5, "save_every": 2, "keep": 9},
-    }  # fmt: skip
-    whole, weights = play(tmp_path / "whole", 2, case)
-    checkpoint = tmp_path / "whole" / "run" / "checkpoint-4"  # the teacher is the policy of three updates
-    rest, resumed = play(tmp_path / "rest", 2, {**case, "resume": str(checkpoint)})
-    assert [record["update"] for record in rest] == [4]
-    assert rest[0]["loss"] == whole[4]["loss"]
-    assert rest[0]["gap"] == whole[4]["gap"]
-    assert weights.keys() == resumed.keys()
-    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
-    policy = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "policy")
-    assert all(torch.equal(weights[name], weight) for name, weight in policy.named_parameters())
+def test_only_tensors_move_to_the_device() -> None:
+    moved = Processes(Accelerator(Meeting(1), 0)).to_device({"ids": torch.ones(1), "lam": 0.5})
+    assert moved["ids"].device.type == "cpu"
+    assert moved["lam"] == 0.5

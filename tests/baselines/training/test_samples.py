@@ -1,4 +1,4 @@
-"""Which rollouts are kept to look at, and what is kept of them."""
+"""Which rollouts are recorded as samples, and what a sample contains."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.samples import draw_samples
-from tests.baselines.training.test_metrics import taught
+from tests.baselines.training.test_metrics import scored_rows
 from tests.baselines.training.test_training_rows import LOST, PAIR, WON, encoder, episode, rows_of
 
 SERL = recipe("serl")
 
 
-def drawn(episodes: list[Episode]) -> list[tuple[str, int, bool, list[str]]]:
+def summaries(episodes: list[Episode]) -> list[tuple[str, int, bool, list[str]]]:
     measured = measure(episodes, rows_of(episodes), SERL, 0.5)
     return [
         (found["task_id"], found["sibling"], found["won"], ["".join(step["tokens"]) for step in found["steps"]])
@@ -30,23 +30,23 @@ def replies(turns: tuple[tuple[str, str, str], ...]) -> list[str]:
     return [response for _, response, _ in turns]
 
 
-def test_one_won_and_one_lost_of_the_first_task_with_both() -> None:
+def test_a_won_and_a_lost_rollout_of_the_first_task_with_both() -> None:
     broken = episode(WON[:1], task="lamp", sibling=0, broken="crash")
     flat = [episode(LOST[:1], task="lamp", sibling=n) for n in (1, 2)]
-    # The tasks stand mixed, and a broken rollout is first: what is shown are still the rows of those rollouts.
+    # The rollouts of both tasks are mixed, and the first one is broken: the rows still belong to the right rollouts.
     late = [episode(LOST[1:], sibling=2), episode(WON[1:], won=True, sibling=3)]
-    found = drawn([broken, flat[0], *late, flat[1], *PAIR])
+    found = summaries([broken, flat[0], *late, flat[1], *PAIR])
     assert found == [("mug", 3, True, replies(WON[1:])), ("mug", 2, False, replies(LOST[1:]))]
 
 
-def test_without_such_a_task_the_first_rollout() -> None:
-    assert drawn([episode(LOST), episode(LOST[:1], sibling=1)]) == [("mug", 0, False, replies(LOST))]
-    assert drawn([episode(WON[:1], broken="crash")]) == []
-    assert drawn([]) == []
+def test_without_such_a_task_the_first_rollout_is_the_sample() -> None:
+    assert summaries([episode(LOST), episode(LOST[:1], sibling=1)]) == [("mug", 0, False, replies(LOST))]
+    assert summaries([episode(WON[:1], broken="crash")]) == []
+    assert summaries([]) == []
 
 
-def test_what_is_kept() -> None:
-    rows = taught(gap=-0.5)
+def test_the_content_of_a_sample() -> None:
+    rows = scored_rows(gap=-0.5)
     (won, lost) = draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 7)
     json.dumps([won, lost], allow_nan=False)
     assert (won["update"], won["goal"], won["return"], lost["return"]) == (7, "find the mug", 10.0, 0.0)
@@ -59,13 +59,13 @@ def test_what_is_kept() -> None:
             assert step["prompt"] == row.step.prompt
             assert row.context is not None
             assert step["context"] == row.context.text
-            weight = 0.9 if row.advantage > 0 else 1.1  # λ = 0.5 of a weight clipped at 0.8 or 1.2
+            weight = 0.9 if row.advantage > 0 else 1.1  # λ = 0.5, and w is clipped to 0.8 or 1.2
             for chosen, one in zip(row.chosen, step["weights"], strict=True):
                 assert one == pytest.approx(weight if chosen and row.teacher_logps is not None else 1.0)
     assert lost["steps"][1]["action_valid"] is False
 
 
-def test_without_a_teacher_every_weight_is_one() -> None:
+def test_without_a_teacher_every_weight_is_1() -> None:
     grpo = recipe("grpo")
     rows = rows_of(PAIR, grpo, 0.0)
     for found in draw_samples(Measured({}, PAIR, rows, 0.0), grpo, encoder(), 0):

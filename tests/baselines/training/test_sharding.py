@@ -1,4 +1,4 @@
-"""Spread weights: exchanged where they lie, whole while an update is played. In one process; see test_processes."""
+"""Sharded weights: exchanged in place, and whole during rollouts. In one process; see also test_two_processes."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ from agentgym_hindsight.baselines.training.teacher_weights import Teacher  # noq
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[None]:
-    """A group of one process."""
+    """A process group of one process."""
     distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
 
 
-def spread_model() -> Any:
+def sharded_model() -> Any:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     fully_shard(model[0])
     return fully_shard(model)
 
 
-def test_a_teacher_s_shares_are_what_a_pass_is_made_of(alone: None) -> None:
-    model, seen = spread_model(), torch.ones(1, 2)
+def test_a_pass_uses_the_teacher_s_shares(alone: None) -> None:
+    model, seen = sharded_model(), torch.ones(1, 2)
     teacher = Teacher(TeacherSpec.parse("frozen"), model)
     with torch.no_grad():
         first = model(seen).clone()
         for parameter in model.parameters():
             own_share(parameter).add_(1.0)
         settle(model)
-        changed = model(seen).clone()  # the last layer stays gathered after it
+        changed = model(seen).clone()  # the last layer stays gathered afterwards
         assert not torch.equal(changed, first)
         with teacher.acting():
             assert torch.equal(model(seen), first)
         assert torch.equal(model(seen), changed)
 
 
-def test_what_waits_for_a_backward_pass_is_not_disturbed(alone: None) -> None:
-    model, seen = spread_model(), torch.ones(1, 2)
+def test_gradients_do_not_change_when_the_teacher_acts_before_the_backward_pass(alone: None) -> None:
+    model, seen = sharded_model(), torch.ones(1, 2)
     teacher = Teacher(TeacherSpec.parse("frozen"), model)
     with torch.no_grad():
         for parameter in model.parameters():
             own_share(parameter).mul_(2.0)
         settle(model)
     gradients = []
-    for asked in (False, True):
+    for teacher_acts in (False, True):
         loss = model(seen).sum()
-        if asked:
+        if teacher_acts:
             with teacher.acting(), torch.no_grad():
                 model(seen)
         loss.backward()
@@ -69,8 +69,8 @@ def test_what_waits_for_a_backward_pass_is_not_disturbed(alone: None) -> None:
     assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
 
 
-def test_nothing_is_given_up_while_all_is_gathered(alone: None) -> None:
-    model, seen = spread_model(), torch.ones(1, 2)
+def test_weights_stay_gathered_inside_the_block(alone: None) -> None:
+    model, seen = sharded_model(), torch.ones(1, 2)
     expected = model(seen).detach()
     with gathered(model, reshard=True), torch.no_grad():
         for _ in range(2):
@@ -80,23 +80,23 @@ def test_nothing_is_given_up_while_all_is_gathered(alone: None) -> None:
     assert torch.equal(model(seen), expected)
 
 
-def test_a_plain_model_is_left_as_it_is() -> None:
+def test_a_model_that_is_not_sharded_is_not_changed() -> None:
     model = nn.Linear(2, 1)
     settle(model)
     with gathered(model, reshard=False):
         assert own_share(model.weight).data_ptr() == model.weight.data_ptr()
 
 
-def test_zero_3_keeps_its_share_beside_an_empty_parameter() -> None:
+def test_the_share_of_zero_3_is_an_attribute_of_the_parameter() -> None:
     share = torch.ones(3)
     assert own_share(SimpleNamespace(ds_tensor=share)).data_ptr() == share.data_ptr()
 
 
-def test_what_zero_3_has_gathered_is_given_up() -> None:
-    given_up: list[int] = []
+def test_settle_releases_what_zero_3_has_gathered() -> None:
+    released: list[int] = []
     model = nn.Linear(2, 1)
     for parameter, status in ((model.weight, "AVAILABLE"), (model.bias, "NOT_AVAILABLE")):
         parameter.ds_status = SimpleNamespace(name=status)
-        parameter.partition = lambda parameters: given_up.append(len(parameters))
+        parameter.partition = lambda parameters: released.append(len(parameters))
     settle(model)
-    assert given_up == [1]
+    assert released == [1]

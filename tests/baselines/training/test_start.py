@@ -1,4 +1,4 @@
-"""Where runs begin: made once, found again, and remembered."""
+"""The initial policy of a run: made once, found again, and its evaluations are cached."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ WARM = WarmStart(tasks=2, epochs=1, batch=8)
 PLAN = Plan(prompt_tokens=256)
 
 
-class News:
+class RecordingObserver:
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.calls: list[str] = []
 
     def stage(self, name: str, total: int) -> None:
-        self.heard.append(f"{name} of {total}")
+        self.calls.append(f"{name} of {total}")
 
     def advance(self, note: str = "", steps: int = 1) -> None:
-        self.heard.append("+")
+        self.calls.append("+")
 
     def say(self, text: str) -> None:
-        self.heard.append(text)
+        self.calls.append(text)
 
 
-def test_the_folder_is_that_of_the_settings() -> None:
+def test_the_folder_follows_from_the_settings() -> None:
     own = start_folder("tiny:S", STAGE, WARM, PLAN)
     assert own.parts[:2] == ("runs", "starts")
     assert own.name.startswith("tiny-S-")
     assert own.name.endswith("-seed0")
     assert start_folder("tiny:S", STAGE, WARM, replace(PLAN, updates=9, tasks=3, learning_rate=1.0)) == own, (
-        "what is trained afterwards does not matter"
+        "settings of the training after the warm start do not matter"
     )
     others = {
         start_folder("tiny:M", STAGE, WARM, PLAN),
@@ -60,112 +60,112 @@ def test_the_folder_is_that_of_the_settings() -> None:
 
 
 @pytest.mark.slow  # a warm start of TRL's
-def test_made_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    news = News()
-    model, tokenizer, own = open_start("tiny:S", STAGE, WARM, PLAN, news)
-    assert news.heard[0] == "expert play of 1"
-    assert any(text.startswith("warm start: ") for text in news.heard)
+    observer = RecordingObserver()
+    model, tokenizer, own = open_start("tiny:S", STAGE, WARM, PLAN, observer)
+    assert observer.calls[0] == "expert play of 1"
+    assert any(text.startswith("warm start: ") for text in observer.calls)
     folder = start_folder("tiny:S", STAGE, WARM, PLAN)
     assert own.folder == folder
-    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name], "nothing half-made is left"
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name], "no temporary folder is left"
     assert (folder / "warmstart.json").is_file()
 
     def never(*_: Any) -> None:
-        raise AssertionError("made twice")
+        raise AssertionError("the policy was made twice")
 
     made = starts._make
     monkeypatch.setattr(starts, "_make", never)
-    again, _, _ = open_start("tiny:S", STAGE, WARM, PLAN, News())
+    again, _, _ = open_start("tiny:S", STAGE, WARM, PLAN, RecordingObserver())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
     assert tokenizer.padding_side == "left"
     assert tokenizer.eos_token_id == model.generation_config.eos_token_id
 
-    # Somebody else makes the same one at the same time: the first to be ready stays.
+    # Another process makes the same policy at the same time: the first that is complete stays.
     before = (folder / "warmstart.json").stat().st_mtime_ns
-    made("S", folder, STAGE, WARM, PLAN, News())
+    made("S", folder, STAGE, WARM, PLAN, RecordingObserver())
     assert (folder / "warmstart.json").stat().st_mtime_ns == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
-    # From nothing once more: the same weights, because the seed decides.
+    # Made again from the start, it has the same weights, which depend only on the seed.
     monkeypatch.setattr(starts, "_make", made)
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "b")
     torch.manual_seed(99)
-    anew, words, _ = open_start("tiny:S", STAGE, WARM, PLAN, News())
+    remade, words, _ = open_start("tiny:S", STAGE, WARM, PLAN, RecordingObserver())
     assert words.get_vocab() == tokenizer.get_vocab()
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), anew.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), remade.parameters(), strict=True))
 
 
-def test_a_failed_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failure_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(starts, "fine_tune", lambda *_, **__: float("inf"))
     monkeypatch.setattr(starts, "asdict", lambda _: 1 / 0)
     folder = tmp_path / "starts" / "mine"
     with pytest.raises(ZeroDivisionError):
-        starts._make("S", folder, STAGE, WARM, PLAN, News())
+        starts._make("S", folder, STAGE, WARM, PLAN, RecordingObserver())
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_given_folder(tmp_path: Path) -> None:
+def test_a_given_folder_is_loaded(tmp_path: Path) -> None:
     model, tokenizer = small_model(), small_tokenizer()
     model.save_pretrained(tmp_path / "mine")
     tokenizer.save_pretrained(tmp_path / "mine")
-    loaded, words, own = open_start(str(tmp_path / "mine"), STAGE, WARM, PLAN, News())
+    loaded, words, own = open_start(str(tmp_path / "mine"), STAGE, WARM, PLAN, RecordingObserver())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
     assert words.get_vocab() == tokenizer.get_vocab()
     assert own.folder == tmp_path / "mine"
     with pytest.raises(MissingDataError, match="tiny:S"):
-        open_start(str(tmp_path / "yours"), STAGE, WARM, PLAN, News())
+        open_start(str(tmp_path / "yours"), STAGE, WARM, PLAN, RecordingObserver())
 
 
-def test_an_unknown_size_is_said_before_anything_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_size_is_refused_before_the_expert_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    news = News()
+    observer = RecordingObserver()
     with pytest.raises(UnknownNameError, match="XL"):
-        open_start("tiny:XL", STAGE, WARM, PLAN, news)
-    assert news.heard == []
+        open_start("tiny:XL", STAGE, WARM, PLAN, observer)
+    assert observer.calls == []
 
 
-def test_evaluations_are_remembered(tmp_path: Path) -> None:
-    policy, notes = tmp_path / "policy", tmp_path / "notes"
+def test_evaluations_are_cached(tmp_path: Path) -> None:
+    policy, cache = tmp_path / "policy", tmp_path / "cache"
     policy.mkdir()
-    own, other = Start(policy, notes), Start(None, notes)
+    own, other = Start(policy, cache), Start(None, cache)
     found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
     key = {"panel": "f00", "temperature": 0.4, "stage": {"env": "x"}}
-    assert own.recall(key) is None
-    own.remember(key, found)
-    assert own.recall(dict(reversed(key.items()))) == found
-    assert own.recall({**key, "temperature": 0.0}) is None
-    assert len(list(notes.iterdir())) == 1
-    assert list(policy.iterdir()) == [], "a folder that was given is not written into"
-    other.remember(key, found)
-    assert other.recall(key) is None
+    assert own.cached_evaluation(key) is None
+    own.cache_evaluation(key, found)
+    assert own.cached_evaluation(dict(reversed(key.items()))) == found
+    assert own.cached_evaluation({**key, "temperature": 0.0}) is None
+    assert len(list(cache.iterdir())) == 1
+    assert list(policy.iterdir()) == [], "the given folder is not changed"
+    other.cache_evaluation(key, found)
+    assert other.cached_evaluation(key) is None
 
 
-def test_weights_that_changed_are_another_start(tmp_path: Path) -> None:
-    """A folder that is trained into and begun from again must not be worth what it was."""
+def test_changed_weights_have_no_cached_evaluation(tmp_path: Path) -> None:
+    """A folder may be overwritten by training; the evaluation of its old weights does not apply to the new ones."""
     model, tokenizer = small_model(), small_tokenizer()
     for saved in (model, tokenizer):
         saved.save_pretrained(tmp_path)
     key = {"panel": "f00"}
-    _, _, own = open_start(str(tmp_path), STAGE, WARM, PLAN, News())
-    own.remember(key, evaluate([Trajectory("1f", won=True)]))
+    _, _, own = open_start(str(tmp_path), STAGE, WARM, PLAN, RecordingObserver())
+    own.cache_evaluation(key, evaluate([Trajectory("1f", won=True)]))
     small_model(seed=1).save_pretrained(tmp_path)
-    _, _, again = open_start(str(tmp_path), STAGE, WARM, PLAN, News())
-    assert again.recall(key) is None
+    _, _, again = open_start(str(tmp_path), STAGE, WARM, PLAN, RecordingObserver())
+    assert again.cached_evaluation(key) is None
 
 
 @pytest.mark.parametrize(
     ("cuda", "adapters", "kind"),
     [(True, False, "float32"), (True, True, "bfloat16"), (False, True, "float32")],
 )
-def test_what_is_trained_has_every_bit(
+def test_trained_weights_are_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: bool, adapters: bool, kind: str
 ) -> None:
-    """An Adam step of 1e-6 on bfloat16 weights changes one in fifty of them."""
+    """An Adam step of 1e-6 changes only one in fifty bfloat16 weights."""
     for saved in (small_model(), small_tokenizer()):
         saved.save_pretrained(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    model, _, _ = open_start(str(tmp_path), STAGE, WARM, PLAN, News(), adapters=adapters)
+    model, _, _ = open_start(str(tmp_path), STAGE, WARM, PLAN, RecordingObserver(), adapters=adapters)
     assert {parameter.dtype for parameter in model.parameters()} == {getattr(torch, kind)}

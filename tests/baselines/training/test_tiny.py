@@ -1,4 +1,4 @@
-"""The tiny policy: the same from the same seed, of the sizes it says, and a tokenizer that loses nothing."""
+"""The tiny policy: its weights follow from the seed, it has the documented sizes, and its tokenizer is lossless."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TEXTS = [
 
 @cache
 def small_tokenizer() -> Any:
-    """What the tests of this folder speak: about 340 tokens, with the tiny policy's tags and template."""
+    """A tokenizer of about 340 tokens, with the tiny policy's tags and template."""
     return make_tokenizer(TEXTS, vocabulary=340)
 
 
 def small_model(seed: int = 0, spread: float = 0.3) -> Any:
-    """A Qwen3 of one narrow layer. ``spread``: of its random weights; a wide one has opinions that tests can see."""
+    """A Qwen3 of one narrow layer. A large ``spread`` of its random weights gives clearly different probabilities."""
     tokenizer = small_tokenizer()
     config = transformers.Qwen3Config(
         vocab_size=len(tokenizer),
@@ -56,7 +56,7 @@ def small_model(seed: int = 0, spread: float = 0.3) -> Any:
 
 
 class _Vocabulary:
-    """As much of a tokenizer as a model's shape asks for."""
+    """The part of a tokenizer that make_model uses."""
 
     pad_token_id, eos_token_id = 0, 1
 
@@ -65,19 +65,19 @@ class _Vocabulary:
 
 
 @pytest.mark.parametrize(("size", "parameters"), [("S", 225_920), ("M", 984_448), ("L", 5_377_664)])
-def test_sizes(size: str, parameters: int) -> None:
+def test_sizes_are_as_documented(size: str, parameters: int) -> None:
     model = make_model(_Vocabulary(), size)
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert model.dtype == torch.float32
-    assert f"{parameters / 1e6:.1f}" in (tiny.TinySize.__doc__ or ""), "the docstring says how large they are"
+    assert f"{parameters / 1e6:.1f}" in (tiny.TinySize.__doc__ or ""), "the sizes are in the docstring"
     assert set(SIZES) == {"S", "M", "L"}
 
 
-def test_weights_are_the_seeds_alone() -> None:
+def test_weights_depend_only_on_the_seed() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     first = make_model(_Vocabulary(), seed=3)
-    assert torch.equal(torch.get_rng_state(), before), "nobody else's random numbers move"
+    assert torch.equal(torch.get_rng_state(), before), "the global random state does not change"
     torch.manual_seed(99)
     second, other = make_model(_Vocabulary(), seed=3), make_model(_Vocabulary(), seed=4)
     for (name, a), b, c in zip(first.named_parameters(), second.parameters(), other.parameters(), strict=True):
@@ -86,12 +86,12 @@ def test_weights_are_the_seeds_alone() -> None:
             assert not torch.equal(a, c), name
 
 
-def test_an_unknown_size() -> None:
+def test_an_unknown_size_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="'XL'"):
         make_model(_Vocabulary(), "XL")
 
 
-def test_a_model_knows_where_a_reply_ends() -> None:
+def test_the_model_has_the_tokenizer_s_end_token() -> None:
     tokenizer = small_tokenizer()
     model = make_model(tokenizer)
     assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids(tiny.END) == tokenizer.eos_token_id
@@ -107,29 +107,29 @@ def test_the_same_texts_make_the_same_tokenizer() -> None:
 
 
 @pytest.mark.parametrize("vocabulary", [280, 340, 1024])
-def test_a_vocabulary_without_holes_and_within_its_bound(vocabulary: int) -> None:
+def test_token_ids_are_consecutive_and_within_the_bound(vocabulary: int) -> None:
     tokenizer = make_tokenizer(TEXTS, vocabulary)
     ids = sorted(tokenizer.get_vocab().values())
-    assert ids == list(range(len(tokenizer))), "every token has an id of its own, and the embedding no idle row"
+    assert ids == list(range(len(tokenizer))), "every row of the embedding belongs to a token"
     assert len(tokenizer) <= vocabulary
 
 
-def test_it_learns_from_the_texts() -> None:
+def test_frequent_words_are_single_tokens() -> None:
     words = small_tokenizer().tokenize("go to desk 1")
     assert len(words) <= 5, words
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_tag_is_one_token_wherever_it_stands_and_stays_text(tag: str) -> None:
+def test_a_tag_is_one_token_everywhere_and_stays_in_the_text(tag: str) -> None:
     tokenizer = small_tokenizer()
     own = tokenizer.convert_tokens_to_ids(tag)
     for text in (tag, f"a{tag}b", f" {tag} ", f"{tag}{tag}", f">{tag}<", f"\n{tag}go to desk 1{tag}"):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert ids.count(own) == text.count(tag), text
-        assert tokenizer.decode(ids, skip_special_tokens=True) == text, "a parser has to see the tags"
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text, "a parser must find the tags"
 
 
-def test_any_text_comes_back_unchanged() -> None:
+def test_encoding_and_decoding_leave_any_text_unchanged() -> None:
     tokenizer = small_tokenizer()
     draw = random.Random(3)
     pieces = [
@@ -156,14 +156,14 @@ def test_any_text_comes_back_unchanged() -> None:
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
 
 
-def test_special_tokens_have_no_text() -> None:
+def test_special_tokens_decode_to_no_text() -> None:
     tokenizer = small_tokenizer()
     ids = [tokenizer.convert_tokens_to_ids(name) for name in (tiny.PAD, tiny.END, tiny.USER, tiny.ASSISTANT)]
     assert len({*ids}) == 4
     assert tokenizer.decode(ids, skip_special_tokens=True) == ""
 
 
-def test_a_longer_conversation_begins_with_the_shorter_one() -> None:
+def test_the_tokens_of_a_longer_conversation_start_with_those_of_the_shorter_one() -> None:
     tokenizer = small_tokenizer()
     chat = [
         {"role": "user", "content": "Now: a room."},

@@ -1,4 +1,4 @@
-"""Episodes as training rows, against numbers and texts that are worked out by hand."""
+"""Training rows from episodes, compared with numbers and texts worked out by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agentgym_hindsight.wrappers import parse_response  # noqa: E402
 from tests.baselines.training.test_tiny import small_tokenizer  # noqa: E402
 
 HALL, ROOM = "You are in a hall.", "You are in a room."
-#: A turn: where it is taken, the reply, what the env says then.
+#: A turn: the observation before it, the reply, and the environment's feedback.
 Turn = tuple[str, str, str]
 WON: tuple[Turn, ...] = (
     (HALL, "<think>East.</think><action>go east</action>", ROOM),
@@ -41,7 +41,7 @@ def encoder(limit: int = 1024) -> PromptEncoder:
 
 
 def episode(turns: Sequence[Turn], won: bool = False, task: str = "mug", sibling: int = 0, **more: Any) -> Episode:
-    """A rollout with tokens, every reply finished by the end of the turn."""
+    """A rollout with tokens; every reply ends with the end token."""
     tokenizer = small_tokenizer()
     steps, replies = [], []
     for index, (place, response, feedback) in enumerate(turns):
@@ -98,7 +98,7 @@ def test_advantages_by_hand() -> None:
     assert [(row.episode, row.group) for row in rows] == [(0, 0), (0, 0), (1, 0), (1, 0), (1, 0)]
 
 
-def test_groups_never_mix_and_siblings_may_stand_apart() -> None:
+def test_groups_are_separate_and_siblings_need_not_be_adjacent() -> None:
     other = [episode(WON, won=True, task="lamp"), episode(LOST, task="lamp", sibling=1)]
     mixed = rows_of([PAIR[0], other[0], PAIR[1], other[1]])
     apart = rows_of([*PAIR, *other])
@@ -108,7 +108,7 @@ def test_groups_never_mix_and_siblings_may_stand_apart() -> None:
     assert [row.episode for row in apart] == [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]
 
 
-def test_the_very_tokens() -> None:
+def test_rows_have_the_tokens_of_the_replies() -> None:
     for member, row in zip([0, 0, 1, 1, 1], rows_of(PAIR), strict=True):
         reply = PAIR[member].replies[row.step.index]
         assert (row.prompt_ids, row.response_ids, row.logprobs) == (
@@ -119,7 +119,7 @@ def test_the_very_tokens() -> None:
         assert row.step is PAIR[member].trajectory.steps[row.step.index]
 
 
-def test_broken_and_empty_rollouts_are_no_rows() -> None:
+def test_broken_and_empty_rollouts_give_no_rows() -> None:
     broken = [episode(LOST[:2], sibling=2, broken="the env crashed"), episode((), sibling=3)]
     assert group_episodes([*PAIR, *broken]) == [PAIR]
     assert rows_of([broken[0], PAIR[0], broken[1], PAIR[1]], lam=0.0) == rows_of(PAIR, lam=0.0)
@@ -128,14 +128,14 @@ def test_broken_and_empty_rollouts_are_no_rows() -> None:
 
 
 def test_a_reply_without_tokens_is_refused() -> None:
-    silent = Episode(PAIR[0].trajectory, tuple(Reply(reply.text) for reply in PAIR[0].replies))
+    textual = Episode(PAIR[0].trajectory, tuple(Reply(reply.text) for reply in PAIR[0].replies))
     with pytest.raises(UsageError, match="tokens of every reply"):
-        rows_of([silent])
+        rows_of([textual])
 
 
 @pytest.mark.parametrize(("anchor", "shared"), [("observation", True), ("state", False), ("similar", True)])
-def test_gigpo_compares_turns_of_its_kind_of_anchor(anchor: str, shared: bool) -> None:
-    """The hall's turns share a text; their true states (here: the turn's number too) are shared by the first alone."""
+def test_gigpo_compares_turns_with_the_same_anchor(anchor: str, shared: bool) -> None:
+    """All turns in the hall have the same text. Their states contain the turn, so only the first turns share one."""
     gigpo = recipe("gigpo").changed(anchor=anchor)
     base = [row.advantage for row in rows_of(PAIR, recipe("grpo"), 0.0)]
     step = [row.advantage - b for row, b in zip(rows_of(PAIR, gigpo, 0.0), base, strict=True)]
@@ -152,20 +152,20 @@ def test_gigpo_compares_turns_of_its_kind_of_anchor(anchor: str, shared: bool) -
 # -- which tokens -----------------------------------------------------------------------------------------------------
 
 
-def said(row: TrainingRow) -> str:
+def chosen_text(row: TrainingRow) -> str:
     return encoder().decode([token for token, chosen in zip(row.response_ids, row.chosen, strict=True) if chosen])
 
 
-def test_the_tokens_of_the_action() -> None:
-    assert [said(row) for row in rows_of(PAIR)] == ["go east", "take mug 1", "look", "", "go west"]
+def test_the_tokens_of_the_action_are_chosen() -> None:
+    assert [chosen_text(row) for row in rows_of(PAIR)] == ["go east", "take mug 1", "look", "", "go west"]
 
 
-def test_a_reply_that_was_cut_off_within_its_action() -> None:
+def test_a_reply_that_ends_within_its_action() -> None:
     cut = episode(((HALL, "<think>Hm.</think><action>go to desk", "Nothing happens."),))
-    assert said(rows_of([PAIR[0], cut])[-1]) == "go to desk"
+    assert chosen_text(rows_of([PAIR[0], cut])[-1]) == "go to desk"
 
 
-def test_the_whole_response_with_its_end() -> None:
+def test_the_whole_response_with_its_end_token_is_chosen() -> None:
     for row in rows_of(PAIR, recipe("rlsd")):
         assert row.chosen == (True,) * len(row.response_ids)
 
@@ -178,10 +178,10 @@ def test_the_whole_response_with_its_end() -> None:
         ("response@invalid", ["", "", "", "no tags at all", ""]),
     ],
 )
-def test_tokens_of_some_turns_alone(tokens: str, words: list[str]) -> None:
+def test_tokens_of_some_turns_only(tokens: str, words: list[str]) -> None:
     rows = rows_of(PAIR, recipe("serl").changed(tokens=tokens))
-    assert [said(row) for row in rows] == words
-    assert [bool(row.teacher_ids) for row in rows] == [bool(word) for word in words], "no one else's teacher is asked"
+    assert [chosen_text(row) for row in rows] == words
+    assert [bool(row.teacher_ids) for row in rows] == [bool(word) for word in words], "only these rows are scored"
 
 
 def test_without_a_teacher_no_token_is_chosen() -> None:
@@ -191,7 +191,7 @@ def test_without_a_teacher_no_token_is_chosen() -> None:
         assert row.teacher_ids == ()
 
 
-def test_a_parser_without_tags_goes_by_the_recorded_span() -> None:
+def test_for_a_parser_without_tags_the_recorded_span_is_chosen() -> None:
     plain = Trajectory(
         "mug",
         steps=(Step(0, HALL, "go east", ROOM, ROOM, prompt=HALL, response=" go east ", action_span=(1, 8)),),
@@ -201,28 +201,30 @@ def test_a_parser_without_tags_goes_by_the_recorded_span() -> None:
         [Episode(plain, (Reply(" go east ", (5,), ids, (-1.0,) * len(ids)),))],
         recipe("serl"), encoder(), 0.5, parser="plain",
     )  # fmt: skip
-    assert said(row).strip() == "go east"
+    assert chosen_text(row).strip() == "go east"
 
 
 # -- contexts ---------------------------------------------------------------------------------------------------------
 
 
-def shown(row: TrainingRow) -> str:
+def teacher_prompt(row: TrainingRow) -> str:
     return str(small_tokenizer().decode(list(row.teacher_ids)))
 
 
-def test_the_teacher_reads_the_students_prompt_and_what_came_of_it() -> None:
+def test_the_teacher_s_prompt_is_the_student_s_with_the_feedback() -> None:
     row = rows_of(PAIR)[0]
-    assert shown(row) == (
+    assert teacher_prompt(row) == (
         f"<|user|>Task: find the mug.\nNow: {HALL}\n\nImmediate feedback from the current step:\n{ROOM}\n\n"
         "Correctly solve the current task.\n<|end|><|assistant|>"
     )
 
 
-def test_a_teacher_is_asked_only_where_it_matters() -> None:
+def test_only_rows_whose_score_matters_have_a_teacher_s_prompt() -> None:
     rows = rows_of(PAIR)
     assert [row.context is not None for row in rows] == [True] * 5
-    assert [bool(row.teacher_ids) for row in rows] == [True, True, True, False, True], "no action, no question"
+    assert [bool(row.teacher_ids) for row in rows] == [True, True, True, False, True], (
+        "a row without an action is not scored"
+    )
     assert all(not row.teacher_ids and row.context is None for row in rows_of(PAIR, lam=0.0))
     flat = rows_of([episode(WON, won=True), episode(WON, won=True, sibling=1)])
     assert [row.advantage for row in flat] == [0.0] * 4
@@ -230,17 +232,17 @@ def test_a_teacher_is_asked_only_where_it_matters() -> None:
     assert rows_of(PAIR, lam=0.0) == rows_of(PAIR, recipe("serl").changed(when="0"), 0.0)
 
 
-def test_an_and_that_lacks_a_part_is_no_context() -> None:
+def test_a_sum_of_sources_needs_all_of_them() -> None:
     rows = rows_of(PAIR, recipe("serl").changed(what="success+immediate"))
-    assert [row.context is not None for row in rows] == [False, False, True, True, True], "nobody else won but one"
+    assert [row.context is not None for row in rows] == [False, False, True, True, True], "only one sibling has won"
     either = rows_of(PAIR, recipe("serl").changed(what="success|immediate"))
     assert [row.context.sources if row.context else () for row in either] == [("immediate",)] * 2 + [("success",)] * 3
-    assert "go east" in shown(either[2])
-    assert "East." not in shown(either[2]), "thinking is removed"
+    assert "go east" in teacher_prompt(either[2])
+    assert "East." not in teacher_prompt(either[2]), "the reasoning is removed"
 
 
 def test_contexts_belong_to_their_rows() -> None:
-    """Two groups whose siblings stand apart: every row still has its own feedback."""
+    """Two groups with mixed episodes: every row has the feedback of its own turn."""
     other = [episode(tuple((a, b, f"{c} Lamp!") for a, b, c in turns), won, "lamp", n)
              for n, (turns, won) in enumerate(((WON, True), (LOST, False)))]  # fmt: skip
     for row in rows_of([PAIR[1], other[1], PAIR[0], other[0]]):
@@ -248,20 +250,20 @@ def test_contexts_belong_to_their_rows() -> None:
         assert row.context.text.endswith(row.step.feedback)
 
 
-def test_anchor_contexts() -> None:
+def test_contexts_of_an_anchor() -> None:
     rows = rows_of(PAIR, recipe("serl").changed(where="anchor"))
     hall = [row.context.text for row in rows if row.context and row.step.observation == HALL]
     assert len(hall) == 4
-    assert len({*hall}) == 1, "all turns in the hall share what came of any of them"
+    assert len({*hall}) == 1, "all turns in the hall have the same context"
     assert "action go east, You are in a room." in hall[0]
     assert "There is a wall." in hall[0]
     alone = rows_of(PAIR, recipe("serl").changed(where="anchor", anchor="state"))
     assert alone[4].context is not None
     assert "There is a wall." in alone[4].context.text
-    assert "go east" not in alone[4].context.text, "the state is another at another turn"
+    assert "go east" not in alone[4].context.text, "turns with another number have another state"
 
 
-def test_references_stand_in_where_nobody_won() -> None:
+def test_references_are_used_if_no_sibling_won() -> None:
     losers = [episode(LOST), episode(LOST[:1], sibling=1)]
     method = recipe("serl").changed(what="success")
     assert all(row.context is None for row in rows_of(losers, method))
@@ -269,16 +271,16 @@ def test_references_stand_in_where_nobody_won() -> None:
     store.add(PAIR[0].trajectory)
     rows = rows_of(losers, method, references=store)
     assert all(row.context is not None and "take mug 1" in row.context.text for row in rows)
-    elsewhere = ReferenceStore()
-    elsewhere.add(episode(WON, won=True, task="lamp").trajectory)
-    assert all(row.context is None for row in rows_of(losers, method, references=elsewhere))
+    other_task = ReferenceStore()
+    other_task.add(episode(WON, won=True, task="lamp").trajectory)
+    assert all(row.context is None for row in rows_of(losers, method, references=other_task))
 
 
 def test_judgements_belong_to_their_members() -> None:
     method = recipe("serl").changed(what="judge")
     rows = rows_of(PAIR, method, judgements=[["This rollout succeeded.", None]])
     assert [row.context is not None for row in rows] == [True, True, False, False, False]
-    assert "This rollout succeeded." in shown(rows[0])
+    assert "This rollout succeeded." in teacher_prompt(rows[0])
     with pytest.raises(UsageError, match="judge"):
         rows_of(PAIR, method)
 
@@ -287,7 +289,7 @@ LONG = "You see " + ", ".join(f"a mug {n}" for n in range(300)) + "."
 
 
 @pytest.mark.parametrize("budget", [40, 80, None])
-def test_the_contexts_budget(budget: int | None) -> None:
+def test_a_context_is_cut_to_its_budget(budget: int | None) -> None:
     pair = [PAIR[0], episode(((HALL, "<action>look</action>", LONG),), sibling=1)]
     limit = 400
     row = rows_of(pair, limit=limit, context_tokens=budget)[-1]
@@ -297,32 +299,32 @@ def test_the_contexts_budget(budget: int | None) -> None:
     (section,) = row.context.sections
     room = budget or limit - encoder().overhead
     assert room - 12 < encoder().count(section.body) <= room
-    text = shown(row)
+    text = teacher_prompt(row)
     assert "characters left out" in text
     assert text.startswith(f"<|user|>Task: find the mug.\nNow: {HALL}\n\nImmediate feedback")
     assert text.endswith("Correctly solve the current task.\n<|end|><|assistant|>")
     assert len(row.teacher_ids) > (limit - 20 if budget is None else budget + 40)
 
 
-def test_a_context_is_no_longer_than_the_limit_lets_it_be() -> None:
-    """A student's prompt that fills its room leaves none: the teacher then reads it without the middle."""
+def test_the_teacher_s_prompt_is_cut_to_the_encoder_s_limit() -> None:
+    """If the student's prompt fills the limit, the teacher's prompt loses its middle."""
     long = Step(0, HALL, "look", ROOM, ROOM, prompt=f"Task: find the mug.\n{LONG}", response="<action>look</action>")
     ids = tuple(small_tokenizer()("<action>look</action>", add_special_tokens=False)["input_ids"])
     lost = Episode(Trajectory("mug", steps=(long,), sibling=1), (Reply(long.response, (5,), ids, (-1.0,) * len(ids)),))
     reader = encoder(300)
     row = make_rows([PAIR[0], lost], recipe("serl"), reader, 0.5, parser="brief")[-1]
     assert len(row.teacher_ids) <= 300
-    assert shown(row).endswith("Correctly solve the current task.\n<|end|><|assistant|>")
-    assert ROOM in shown(row)
+    assert teacher_prompt(row).endswith("Correctly solve the current task.\n<|end|><|assistant|>")
+    assert ROOM in teacher_prompt(row)
     assert reader.cut == 1
 
 
-def test_details_are_shown_on_demand() -> None:
+def test_details_are_in_the_context_only_on_request() -> None:
     steps = tuple(
         Step(s.index, s.observation, s.action, s.feedback, s.next_observation, detail="The door is locked.",
              action_valid=s.action_valid, prompt=s.prompt, response=s.response)
         for s in PAIR[1].trajectory.steps
     )  # fmt: skip
     pair = [PAIR[0], Episode(PAIR[1].trajectory.replace(steps=steps), PAIR[1].replies)]
-    assert "locked" not in shown(rows_of(pair)[-1])
-    assert "locked" in shown(rows_of(pair, recipe("serl").changed(details=True))[-1])
+    assert "locked" not in teacher_prompt(rows_of(pair)[-1])
+    assert "locked" in teacher_prompt(rows_of(pair, recipe("serl").changed(details=True))[-1])

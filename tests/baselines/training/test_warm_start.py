@@ -1,4 +1,4 @@
-"""Expert play with detours, and what a policy makes of it."""
+"""Expert play with detours, and the fine-tuning on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.stage import Stage  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
 
-#: The arguments of expert play that most tests start from: one rollout a task, no hindsight, an expert that sees all.
+#: One rollout a task, no detours, no hindsight, and an expert that knows where hidden objects are.
 PLAIN = WarmStart(siblings=1, noise=0.0, seek=False, hindsight=0.0)
 STAGE = Stage(settings={"data": "embedded", "difficulty": "easy", "max_steps": 12}, protocol="brief")
 
@@ -31,8 +31,8 @@ def played(noise: float, seed: int = 0, num_envs: int = 8) -> tuple[Example, ...
     return tuple(example for wave in waves for example in wave)
 
 
-def advised(prompt: str) -> str:
-    """The expert's word where nothing was done yet, asked anew."""
+def first_action(prompt: str) -> str:
+    """The expert's action in a first state, from a new environment."""
     env = STAGE.make("train", expert=True)
     try:
         for task in STAGE.panel("train", 4):
@@ -44,26 +44,26 @@ def advised(prompt: str) -> str:
     raise AssertionError(prompt)
 
 
-def test_every_state_has_the_experts_action() -> None:
+def test_every_state_is_labelled_with_the_expert_s_action() -> None:
     examples = played(0.0)
     firsts = [example for example in examples if "\nDone: " not in example.prompt]
     assert len(firsts) == 4
     for example in firsts:
-        assert example.response == f"<action>{advised(example.prompt)}</action>"
+        assert example.response == f"<action>{first_action(example.prompt)}</action>"
 
 
-def test_detours_are_labelled_and_not_learnt() -> None:
-    """With noise more states are seen: chance is in the prompt, the expert's word in the reply."""
+def test_detours_are_in_the_prompts_and_not_in_the_responses() -> None:
+    """With noise, more states occur; the responses are the expert's actions, not the random ones."""
     straight, bent = played(0.0), played(0.6)
     assert len(bent) > len(straight)
-    assert strayed(straight) == set()
-    assert len(strayed(bent)) > 5, "many turns went another way than the expert's"
+    assert detours(straight) == set()
+    assert len(detours(bent)) > 5, "many turns took another action than the expert's"
 
 
-def strayed(examples: tuple[Example, ...]) -> set[tuple[str, ...]]:
-    """Roads that were gone although no reply leads there. (A prompt tells of six actions: no longer ones.)"""
-    gone = {tuple(done(example)) for example in examples if 0 < len(done(example)) < 6}
-    return gone - {
+def detours(examples: tuple[Example, ...]) -> set[tuple[str, ...]]:
+    """Sequences of actions that were played, but do not end with a response. A prompt contains at most six actions."""
+    played_actions = {tuple(done(example)) for example in examples if 0 < len(done(example)) < 6}
+    return played_actions - {
         (*done(example), example.response.removeprefix("<action>").removesuffix("</action>")) for example in examples
     }
 
@@ -74,12 +74,12 @@ def done(example: Example) -> list[str]:
     return words.split("; ") if words else []
 
 
-def test_the_same_whatever_the_width() -> None:
+def test_examples_do_not_depend_on_the_number_of_environments() -> None:
     assert sorted(map(str, played(0.6, num_envs=1))) == sorted(map(str, played(0.6, num_envs=3)))
     assert played(0.6) != played(0.6, seed=1)
 
 
-def test_the_parsers_format() -> None:
+def test_responses_have_the_format_of_the_parser() -> None:
     stage = Stage(settings=STAGE.settings)
     (wave,) = expert_play(stage, list(stage.panel("train", 1)), PLAIN)
     assert all(example.response.startswith("<think></think><action>") for example in wave)
@@ -96,8 +96,8 @@ def fitted(seed: int, epochs: float) -> tuple[Any, float, list[float]]:
     return model, loss, losses
 
 
-@pytest.mark.slow  # twelve steps of TRL's
-def test_studying_lowers_the_loss() -> None:
+@pytest.mark.slow  # twelve steps of TRL's trainer
+def test_fine_tuning_lowers_the_loss() -> None:
     model, loss, losses = fitted(0, epochs=3)
     assert len(losses) == 12
     assert losses[-1] < 0.7 * losses[0]
@@ -106,7 +106,7 @@ def test_studying_lowers_the_loss() -> None:
 
 
 @pytest.mark.slow  # three times TRL's trainer
-def test_the_seed_alone_decides() -> None:
+def test_weights_depend_only_on_the_seed() -> None:
     torch.manual_seed(7)
     model, _, losses = fitted(0, epochs=0.5)
     torch.manual_seed(8)
@@ -116,8 +116,8 @@ def test_the_seed_alone_decides() -> None:
     assert fitted(1, epochs=0.5)[2] != losses
 
 
-def test_only_the_reply_is_learnt_and_its_end_too() -> None:
-    """The loss of the first step is that of the completion's tokens, the end of the turn among them."""
+def test_the_loss_is_over_the_response_and_its_end_token() -> None:
+    """The loss of the first step is the mean over the response's tokens, including the end token."""
     encoder = PromptEncoder(small_tokenizer(), 256)
     model = small_model(spread=0.1)
     examples = played(0.3)[:8]
@@ -135,8 +135,8 @@ def test_only_the_reply_is_learnt_and_its_end_too() -> None:
     assert losses == [pytest.approx(total / count, rel=1e-3)]
 
 
-def test_a_prompt_beyond_the_limit_is_studied_as_it_is_played() -> None:
-    """A policy meets long prompts without their middle: that is what it has to learn from."""
+def test_a_long_prompt_is_cut_as_in_rollouts() -> None:
+    """In rollouts, long prompts lose their middle; the fine-tuning uses the same prompts."""
     encoder = PromptEncoder(small_tokenizer(), 96)
     examples = played(0.3)[:8]
     assert any(len(encoder._ids([encoder.text(example.prompt)])[0]) > 96 + 64 for example in examples)
@@ -154,13 +154,13 @@ def test_a_prompt_beyond_the_limit_is_studied_as_it_is_played() -> None:
     assert losses == [pytest.approx(total / count, rel=1e-3)]
 
 
-def test_nothing_to_learn_from() -> None:
+def test_no_examples_are_refused() -> None:
     with pytest.raises(UsageError, match="expert play"):
         fine_tune(small_model(), PromptEncoder(small_tokenizer(), 64), [], WarmStart())
 
 
-def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
-    """Every way into the unknown goes to the first unvisited place of its kind, and shut doors are opened."""
+def test_a_searching_expert_does_not_know_hidden_places() -> None:
+    """It goes to the first place of a kind that it has not visited, and opens closed places."""
     tasks = list(STAGE.panel("train", 12))
     seeing, seeking = (
         [example for wave in expert_play(STAGE, tasks, replace(PLAIN, seek=seek)) for example in wave]
@@ -172,18 +172,18 @@ def test_an_expert_that_seeks_names_no_place_nobody_has_seen() -> None:
     }
     assert first[False] != first[True]
     assert all(response.endswith(" 1</action>") for response in first[True])
-    assert len(seeking) > len(seeing), "searching takes longer than knowing"
+    assert len(seeking) > len(seeing), "searching takes more turns"
     assert any(response.startswith("<action>open ") for response in (example.response for example in seeking))
 
 
-def test_who_dawdles_looks_before_every_deed() -> None:
-    """Once before each, never twice in a row; what is learnt is what was done, so that the habit is learnt too."""
-    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, dawdle=1.0))
+def test_needless_looks_precede_every_action() -> None:
+    """One look before each action, never two in a row; the looks are responses to learn, except with hindsight."""
+    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, needless_looks=1.0))
     looks = [example.response == "<action>look</action>" for example in wave]
     assert 0.4 < sum(looks) / len(looks) <= 0.6
     for example, look in zip(wave, looks, strict=True):
-        deeds = done(example)
-        assert look == (not deeds or deeds[-1] != "look")
-    (plain,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, hindsight=1.0, dawdle=1.0))
-    told = [example for example in plain if "feedback" in example.prompt or "solution" in example.prompt]
-    assert all(example.response != "<action>look</action>" for example in told), "with hindsight nobody dawdles"
+        actions = done(example)
+        assert look == (not actions or actions[-1] != "look")
+    (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, hindsight=1.0, needless_looks=1.0))
+    with_hindsight = [example for example in wave if "feedback" in example.prompt or "solution" in example.prompt]
+    assert all(example.response != "<action>look</action>" for example in with_hindsight)

@@ -1,12 +1,12 @@
-"""What tests of training share: a policy of one thin layer, its tokenizer, a short stage, and luck where none is due.
+"""Shared by tests of training: a policy of one thin layer, its tokenizer, a short stage, and rollouts that win.
 
-A policy with random weights never wins, and without variance nothing is learnt. So the replies and the turns are played
-as they always are, and the outcome alone is replaced: every other sibling wins.
+A policy with random weights never wins, and without variance there is no gradient. So replies and turns are played as
+usual and only the outcome is replaced: every other sibling wins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.run import EvaluationSettings, RunSettings
+from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.tiny import make_tokenizer
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.stage import Stage
@@ -29,21 +29,24 @@ from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.wrappers import format_response
 
 STAGE = Stage(protocol="brief", settings={"data": "embedded", "difficulty": "easy", "max_steps": 4})
+#: Prompts of this plan are never cut, which would take longer than all passes of the model.
 PLAN = Plan(
     updates=2,
     tasks=2,
     siblings=4,
     learning_rate=1e-2,
-    prompt_tokens=224,
+    prompt_tokens=448,
     response_tokens=6,
-    context_tokens=48,
+    context_tokens=96,
     token_budget=4096,
 )
+#: Most prompts, and the teacher's, lose their middle under this plan.
+CUTTING_PLAN = replace(PLAN, prompt_tokens=224, context_tokens=48)
 
 
 @lru_cache(maxsize=1)
 def tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer that knows some words of the env."""
+    """A tokenizer trained on observations of the environment."""
     env = STAGE.make("train")
     texts = [env.reset(options={"task": task})[0] for task in panel()] * 4
     env.close()
@@ -52,17 +55,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @lru_cache(maxsize=1)
 def panel() -> TaskPanel:
-    """What is trained on."""
+    """The training tasks."""
     return STAGE.panel("train", 6, seed=0)
 
 
 def encoder(plan: Plan = PLAN) -> PromptEncoder:
-    """Prompts within the plan's limit."""
+    """An encoder with the plan's prompt limit."""
     return PromptEncoder(tokenizer(), plan.prompt_tokens)
 
 
 def model(seed: int = 0) -> Qwen3ForCausalLM:
-    """Twenty thousand weights, the same for the same seed."""
+    """Twenty thousand weights, drawn from the seed."""
     words = tokenizer()
     config = Qwen3Config(
         vocab_size=len(words),
@@ -88,12 +91,12 @@ def model(seed: int = 0) -> Qwen3ForCausalLM:
 
 
 def serl(**values: Any) -> Method:
-    """SERL on all tokens of a response: random weights write no action that could be found."""
+    """SERL on all tokens of a response, because random weights write no action that a parser finds."""
     return recipe("serl").changed(**{"tokens": "response", **values})
 
 
-def lucky(episode: Episode) -> Episode:
-    """The same replies and turns, won by every other sibling."""
+def half_won(episode: Episode) -> Episode:
+    """The same replies and turns; siblings 0, 2, … win."""
     trajectory = episode.trajectory
     if trajectory.broken or trajectory.sibling % 2:
         return episode
@@ -102,39 +105,46 @@ def lucky(episode: Episode) -> Episode:
     return episode._replace(trajectory=trajectory.replace(steps=steps, won=True, score=1.0, truncated=False))
 
 
-class LuckyTrainer(HindsightTrainer):
-    """A trainer whose groups have variance."""
+class HalfWonTrainer(HindsightTrainer):
+    """A trainer whose groups have variance: every other sibling wins."""
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
-        return [lucky(episode) for episode in super()._play(update, policy)]
+        return [half_won(episode) for episode in super()._play(update, policy)]
 
 
-class Speaker:
-    """A policy that says what it is told to, in tokens: ``says(turn)`` is an action."""
+class FixedPolicy:
+    """A policy that replies with the action ``action_of(turn)``, in tokens."""
 
-    name = "speaker"
+    name = "fixed"
 
-    def __init__(self, says: Any, parser: str = "brief") -> None:
-        self.says, self.parser, self.encoder = says, parser, encoder()
+    def __init__(self, action_of: Callable[[TurnView], str], parser: str = "brief") -> None:
+        self.action_of, self.parser, self.encoder = action_of, parser, encoder()
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         words, replies = tokenizer(), []
         for turn in turns:
-            text = format_response(self.says(turn), self.parser)
+            text = format_response(self.action_of(turn), self.parser)
             ids = (*words(text, add_special_tokens=False)["input_ids"], words.eos_token_id)
             replies.append(Reply(text, self.encoder.encode(turn.observation), ids, (-1.0,) * len(ids)))
         return replies
 
 
 def make_trainer(
-    method: Method, out: Path, plan: Plan = PLAN, kind: type[HindsightTrainer] = LuckyTrainer, **options: Any
+    method: Method, out: Path, plan: Plan = PLAN, kind: type[HindsightTrainer] = HalfWonTrainer, **options: Any
 ) -> HindsightTrainer:
     """A trainer that is ready for single steps as well as for ``train``."""
     options = {"model": model(), "stage": STAGE, "tasks": panel(), "encoder": encoder(plan), **options}
     trainer = kind(method=method, plan=plan, output_dir=out, **options)
-    trainer.current_gradient_accumulation_steps = 1  # what Trainer.train sets
+    trainer.current_gradient_accumulation_steps = 1  # Trainer.train sets this
     trainer.model.train()
     return trainer
+
+
+def trained(method: Method, out: Path, checkpoint: Path | None = None, **plan: Any) -> dict[str, torch.Tensor]:
+    """The weights after training."""
+    trainer = make_trainer(method, out, replace(PLAN, **plan))
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    return weights(trainer.model)
 
 
 def weights(trained: Any) -> dict[str, torch.Tensor]:
@@ -143,33 +153,35 @@ def weights(trained: Any) -> dict[str, torch.Tensor]:
 
 
 def same_weights(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
-    """Equality to the bit."""
+    """Bitwise equality."""
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-def scores(speaking: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> torch.Tensor:
-    """Log-softmax over the vocabulary at every response token (T, V), by a forward pass that knows no tricks."""
+def scores(scored: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> torch.Tensor:
+    """Log-softmax over the vocabulary at every response token (T, V), by a plain forward pass of ``scored``."""
     with torch.no_grad():
-        logits = speaking(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
-    scored: torch.Tensor = (logits.double() / temperature).log_softmax(-1)
-    return scored
+        logits = scored(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
+    found: torch.Tensor = (logits.double() / temperature).log_softmax(-1)
+    return found
 
 
-def logps(speaking: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> torch.Tensor:
-    """Log-probabilities (T) of a response, likewise."""
-    return scores(speaking, prompt, response, temperature).gather(-1, torch.tensor(response)[:, None])[:, 0]
+def logps(scored: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> torch.Tensor:
+    """Log-probabilities (T) of a response, by a plain forward pass of ``scored``."""
+    return scores(scored, prompt, response, temperature).gather(-1, torch.tensor(response)[:, None])[:, 0]
 
 
 def save_start(folder: Path) -> str:
-    """The untrained policy and its tokenizer as a folder that runs can begin from."""
+    """Save the untrained policy and its tokenizer as a folder from which runs can start."""
     model().save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return str(folder)
 
 
 def make_run(start: str, **changes: Any) -> RunSettings:
-    """Four updates, a checkpoint after each, two tasks to be examined on."""
-    plan = replace(PLAN, updates=4, save_every=1, keep=9, warmup=3, references=True, **changes.pop("plan", {}))
+    """Four updates with a checkpoint after each, and an evaluation on two tasks after every second one."""
+    plan = replace(
+        PLAN, **{"updates": 4, "save_every": 1, "keep": 9, "warmup": 3, "references": True, **changes.pop("plan", {})}
+    )
     values: dict[str, Any] = {
         "method": serl(who="sync:2", what="success|immediate", when="0.5->0/3"),
         "stage": STAGE,

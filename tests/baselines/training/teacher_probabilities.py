@@ -1,9 +1,9 @@
-"""Does a teacher know better? What a policy thinks of the expert's action, with hindsight in the prompt and without.
+"""Measures a teacher: log-probabilities of the expert's action, with and without hindsight in the prompt.
 
-    python -m tests.baselines.training.what_a_teacher_knows runs/starts/tiny-S-…-seed0 immediate success
+    python -m tests.baselines.training.teacher_probabilities runs/starts/tiny-S-…-seed0 immediate success
 
-States are those of disturbed expert play in houses that training never sees. "Looks apart" is the log-probability among
-all that is not ``look``: what is left of a pupil of one who dawdles, once it does not.
+The states come from disturbed expert play in houses that training never plays. "Given no look" is the log-probability
+under the condition that the action is not ``look``: it excludes the needless looks that the policy has learnt.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ def likelihoods(model: Any, encoder: PromptEncoder, prompts: Sequence[str], repl
     for start in range(0, len(prompts), _BATCH):
         ids, mask = pad_left(encoder.encode_all(list(prompts[start : start + _BATCH])), words.pad_token_id)
         texts = [reply + words.eos_token for reply in replies[start : start + _BATCH]]
-        told = words(texts, add_special_tokens=False)["input_ids"]
-        wanted = pad_right(told, -100, torch.long)
-        there = (wanted != -100).long()
-        whole = torch.cat([ids, wanted.clamp(min=0)], 1)
+        reply_ids = pad_right(words(texts, add_special_tokens=False)["input_ids"], -100, torch.long)
+        reply_mask = (reply_ids != -100).long()
+        reply_ids = reply_ids.clamp(min=0)
         with torch.no_grad():
-            logits = model(input_ids=whole, attention_mask=torch.cat([mask, there], 1)).logits.float()
-        scores = logits[:, ids.shape[1] - 1 : -1].log_softmax(-1).gather(-1, wanted.clamp(min=0)[..., None])[..., 0]
-        found += (scores * there).sum(-1).tolist()
+            logits = model(
+                input_ids=torch.cat([ids, reply_ids], 1), attention_mask=torch.cat([mask, reply_mask], 1)
+            ).logits.float()
+        scores = logits[:, ids.shape[1] - 1 : -1].log_softmax(-1).gather(-1, reply_ids[..., None])[..., 0]
+        found += (scores * reply_mask).sum(-1).tolist()
     return found
 
 
 def pairs_of(what: str) -> list[tuple[Example, Example]]:
-    """States without and with hindsight; what is to be said there is the expert's action, never the look before it."""
+    """Examples of the same state without and with hindsight, except states where the expert's action is a look."""
     run = configure("serl")
     tasks = list(run.stage.panel("valid_unseen", _TASKS, 3))
     warm = replace(run.warm, siblings=_SIBLINGS, hindsight=1.0, seek=True)
@@ -54,9 +55,11 @@ def pairs_of(what: str) -> list[tuple[Example, Example]]:
     )
     examples = [example for wave in waves for example in wave]
     pairs = [
-        (bare, told)
-        for bare, told in pairwise(examples)
-        if told.prompt != bare.prompt and "Correctly solve" in told.prompt and "Correctly solve" not in bare.prompt
+        (plain, hindsight)
+        for plain, hindsight in pairwise(examples)
+        if hindsight.prompt != plain.prompt
+        and "Correctly solve" in hindsight.prompt
+        and "Correctly solve" not in plain.prompt
     ]
     return [pair for pair in pairs if pair[1].response != LOOK][:_STATES]
 
@@ -65,7 +68,7 @@ def main(folder: str, *contexts: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     encoder = PromptEncoder(tokenizer, configure("serl").plan.prompt_tokens)
-    print("| context | states | p(look), untold → told | log p(expert's), untold → told | looks apart, untold → told |")
+    print("| context | states | p(look), without → with | log p(expert's action) | log p, given no look |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for what in contexts:
         pairs = pairs_of(what)
@@ -74,10 +77,10 @@ def main(folder: str, *contexts: str) -> None:
         for place in (0, 1):
             prompts = [pair[place].prompt for pair in pairs]
             looks = [math.exp(each) for each in likelihoods(model, encoder, prompts, [LOOK] * len(pairs))]
-            right = likelihoods(model, encoder, prompts, [pair[1].response for pair in pairs])
-            apart = [each - math.log(max(1e-6, 1 - look)) for each, look in zip(right, looks, strict=True)]
-            means.append(tuple(sum(each) / len(each) for each in (looks, right, apart)))
-        cells += [f"{bare:.2f} → {told:.2f}" for bare, told in zip(*means, strict=True)]
+            expert = likelihoods(model, encoder, prompts, [pair[1].response for pair in pairs])
+            no_look = [each - math.log(max(1e-6, 1 - look)) for each, look in zip(expert, looks, strict=True)]
+            means.append(tuple(sum(each) / len(each) for each in (looks, expert, no_look)))
+        cells += [f"{plain:.2f} → {hindsight:.2f}" for plain, hindsight in zip(*means, strict=True)]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 

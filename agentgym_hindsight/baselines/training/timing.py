@@ -1,0 +1,40 @@
+"""Wall-clock seconds of an update by phase."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["PhaseTimer"]
+
+
+class PhaseTimer:
+    """Adds up the seconds of named phases.
+
+    >>> timer = PhaseTimer()
+    >>> with timer.phase("rollout"):
+    ...     pass
+    >>> list(timer.seconds)
+    ['rollout']
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._end = 0.0
+
+    def reset(self) -> None:
+        """Start from zero, for the next update."""
+        self.seconds = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the seconds of the block to a phase."""
+        started = time.perf_counter()
+        yield
+        self._end = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + self._end - started
+
+    def extend(self, name: str) -> None:
+        """Add the seconds since the end of the last block to a phase."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - self._end

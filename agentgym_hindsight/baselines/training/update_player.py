@@ -1,0 +1,52 @@
+"""The rollouts of an update: which tasks are played, and by which process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentgym_hindsight.baselines.rollout import Episode, assignments, play
+from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.processes import Processes
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.tasks import Task, TaskPanel
+
+__all__ = ["UpdatePlayer"]
+
+
+class UpdatePlayer:
+    """Plays the tasks of an update in a vector environment, which is created at the first call.
+
+    Update k plays ``plan.tasks`` tasks of the panel from position k · ``plan.tasks`` on, and continues at the start of
+    the panel when it reaches the end.
+    """
+
+    def __init__(self, stage: Stage, tasks: TaskPanel, plan: Plan, processes: Processes) -> None:
+        # A reply follows from seed, update, task and sibling: a task that occurs twice in an update would be played
+        # twice in the same way.
+        if len(tasks) < plan.tasks:
+            raise UsageError(
+                f"Expected at least {plan.tasks} tasks, as many as an update plays, got {len(tasks)}; "
+                "try a larger panel or a smaller plan.tasks."
+            )
+        self.stage, self.tasks, self.plan, self.processes = stage, tasks, plan, processes
+        self._venv: Any = None
+
+    def tasks_of(self, update: int) -> list[Task]:
+        """The tasks that all processes together play in an update."""
+        start = update * self.plan.tasks
+        return [self.tasks[(start + i) % len(self.tasks)] for i in range(self.plan.tasks)]
+
+    def play(self, update: int, policy: Any) -> list[Episode]:
+        """The episodes of this process: whole groups, each of ``plan.siblings`` rollouts."""
+        todo = assignments(self.processes.share(self.tasks_of(update)), self.plan.siblings)
+        if self._venv is None:
+            self._venv = self.stage.vector(self.plan.envs or len(todo), "train")
+        # The environment's seed is the seed of the run, so siblings play the same world in every update.
+        return list(play(self._venv, policy, todo, seed=self.plan.seed))
+
+    def close(self) -> None:
+        """Close the environments."""
+        if self._venv is not None:
+            self._venv.close()
+            self._venv = None

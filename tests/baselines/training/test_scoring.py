@@ -1,0 +1,52 @@
+"""Log-probabilities of responses: equal to TRL's, and computed without dropout."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+from trl import GRPOTrainer
+
+from agentgym_hindsight.baselines.methods import recipe
+from tests.baselines.training.tiny_runs import logps, make_trainer, model, serl
+from tests.baselines.training.trl_release import needs_trls_scorer
+
+
+@needs_trls_scorer
+def test_scores_on_a_cpu_are_trls(tmp_path: Path) -> None:
+    trainer = make_trainer(recipe("grpo"), tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(8, 200, (5, 19), generator=generator)
+    mask = torch.ones_like(ids)
+    mask[0, :4] = mask[1, -3:] = 0  # a shorter prompt, a shorter response
+    found = []
+    for score in (trainer._score_on_cpu, partial(GRPOTrainer._get_per_token_logps_and_entropies, trainer)):
+        trainer.model.zero_grad()
+        logps, entropies, _ = score(trainer.model, ids, mask, 7, compute_entropy=True)
+        (logps.sum() + entropies.sum()).backward()
+        found.append((logps, entropies, [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]))
+    for ours, theirs in zip(found[0][:2], found[1][:2], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    for ours, theirs in zip(found[0][2], found[1][2], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_scores_are_computed_without_dropout(tmp_path: Path) -> None:
+    with_dropout = model()
+    for layer in with_dropout.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    trainer = make_trainer(serl(), tmp_path, model=with_dropout)
+    (rows,) = trainer._play_update(0)
+    scored, again = (list(trainer._scores(rows)) for _ in range(2))
+    assert all(torch.equal(one, other) for (_, one), (_, other) in zip(scored, again, strict=True))
+    row, found = scored[0]
+    expected = logps(with_dropout.eval(), row.prompt_ids, row.response_ids)
+    assert torch.allclose(found.double(), expected, atol=1e-5)
+    trainer.model.train()
+    trainer._ask_teacher(rows[:1])
+    assert trainer.model.training

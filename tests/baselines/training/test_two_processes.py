@@ -1,0 +1,228 @@
+"""Two processes that share an update give the same losses, successes and weights as one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+
+from tests.baselines.training.tiny_runs import save_start
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+
+#: Arguments: OUT, a case as JSON, the number of processes. "uneven" cuts the last task to a single short rollout.
+_SCRIPT = """
+import json, os, sys, warnings
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+
+from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.rollout import Episode
+from tests.baselines.training.tiny_runs import PLAN, HalfWonTrainer, make_trainer, serl, weights
+
+out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
+
+
+class Uneven(HalfWonTrainer):
+    def _play(self, update, policy):
+        last = self.player.tasks_of(update)[-1].id
+        kept = []
+        for episode in super()._play(update, policy):
+            trajectory = episode.trajectory
+            if trajectory.task_id != last:
+                kept.append(episode)
+            elif trajectory.sibling == 0:
+                kept.append(Episode(trajectory.replace(steps=trajectory.steps[-1:]), episode.replies[-1:]))
+        return kept
+
+
+# NCCL does not detect tensors of different shapes in one gather, and gloo accepts them. The test compares the shapes.
+shapes, all_gather = [], torch.distributed.all_gather
+
+
+def recording(gathered, tensor, *args, **kwargs):
+    shapes.append(tuple(tensor.shape))
+    return all_gather(gathered, tensor, *args, **kwargs)
+
+
+torch.distributed.all_gather = recording
+
+# torch and DeepSpeed shard weights on CPUs too; accelerate does only if it assumes GPUs.
+original = PartialState.__init__
+
+
+def as_gpus(state, *args, **kwargs):
+    original(state, *args, **kwargs)
+    if state.distributed_type == DistributedType.MULTI_CPU:
+        state.distributed_type = DistributedType.MULTI_GPU
+
+
+if case.get("sharding") == "fsdp2":
+    PartialState.__init__ = as_gpus
+elif case.get("sharding"):
+    PartialState._prepare_backend = lambda *args, **kwargs: ("gloo", DistributedType.MULTI_CPU)
+    case["plan"]["trl"] = {"use_cpu": False}
+
+records = []
+trainer = make_trainer(
+    serl(**case["method"]),
+    out / "run",
+    replace(PLAN, **case["plan"]),
+    Uneven if case["uneven"] else HalfWonTrainer,
+    model=case["start"],
+    on_update=lambda record, measured: records.append(record),
+)
+trainer.train(resume_from_checkpoint=case.get("resume"))
+assert trainer.accelerator.num_processes == int(sys.argv[3])
+kind = {None: "NO", "fsdp2": "FSDP"}.get(case.get("sharding"), "DEEPSPEED")
+if int(sys.argv[3]) > 1 and kind == "NO":
+    kind = "MULTI_CPU"
+assert trainer.accelerator.distributed_type == kind
+whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+trainer.save_policy(out / "policy")
+(out / f"shapes-{trainer.accelerator.process_index}.json").write_text(json.dumps(shapes))
+if trainer.accelerator.is_main_process:
+    (out / "records.json").write_text(json.dumps(records))
+    torch.save(whole, out / "weights.pt")
+"""
+
+
+_ZERO = {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "1"}
+#: The environment variables that ``accelerate launch`` sets for each kind of sharding.
+_ENVIRONMENTS: dict[str | None, dict[str, str]] = {
+    None: {"ACCELERATE_USE_CPU": "true"},
+    "fsdp2": {
+        "ACCELERATE_USE_CPU": "true",
+        "ACCELERATE_USE_FSDP": "true",
+        "FSDP_VERSION": "2",
+        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+        "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen3DecoderLayer",
+        "FSDP_RESHARD_AFTER_FORWARD": "true",
+    },
+    "zero2": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
+    "zero3": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3", "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true"},
+}
+#: DeepSpeed is in no extra, because its installation compiles code; its tests run where it is installed.
+_SHARDINGS = [
+    "fsdp2",
+    *(
+        pytest.param(name, marks=pytest.mark.skipif(not find_spec("deepspeed"), reason="DeepSpeed is not installed"))
+        for name in ("zero2", "zero3")
+    ),
+]
+
+
+def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    out.mkdir()
+    script = out / "script.py"
+    script.write_text(_SCRIPT, encoding="utf-8")
+    environment = {
+        **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
+        **_ENVIRONMENTS[case.get("sharding")],
+    }  # fmt: skip
+    # Without MPI, ``accelerate launch --cpu --num_processes 2`` starts a single process and prints no warning.
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_addr", "127.0.0.1"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        launch += ["--master_port", str(free.getsockname()[1])]
+    with subprocess.Popen(
+        [sys.executable, *(launch if processes > 1 else []), str(script), str(out), json.dumps(case), str(processes)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that all processes of a deadlock can be killed together
+    ) as child:
+        try:
+            said = child.communicate(timeout=300)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            pytest.fail(f"{processes} processes are deadlocked:\n{child.communicate()[0][-6000:]}")
+    assert child.returncode == 0, said[-20000:]
+    shapes = [path.read_text() for path in sorted(out.glob("shapes-*.json"))]
+    assert len(shapes) == processes
+    assert len(set(shapes)) == 1, "the processes gathered tensors of different shapes"
+    import torch
+
+    return json.loads((out / "records.json").read_text()), torch.load(out / "weights.pt", weights_only=True)
+
+
+_EVEN: dict[str, Any] = {"method": {}, "plan": {}, "uneven": False}
+_UNEVEN: dict[str, Any] = {
+    "method": {"aux_kl": 0.5, "entropy": 0.05, "kl": 0.02, "who": "sync:2"}, "plan": {"token_budget": 900},
+    "uneven": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
+@pytest.mark.parametrize("case", [_EVEN, _UNEVEN], ids=["even", "uneven-with-auxiliary-kl"])
+def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
+    import torch
+
+    start = save_start(tmp_path / "start")
+    case = {**case, "start": start, "plan": {"learning_rate": 1e-3, "updates": 3, **case["plan"]}}
+    one, alone = play(tmp_path / "one", 1, case)
+    two, together = play(tmp_path / "two", 2, {**case, "sharding": sharding})
+    assert len(one) == len(two) == 3
+    for left, right in zip(one, two, strict=True):
+        assert left.keys() == right.keys()
+        for key in ("success", "rows", "episodes", "turns", "response_tokens", "lambda", "teacher_tokens"):
+            assert left[key] == right[key], key
+        for key in ("loss", "grad_norm", "gap", "advantage_abs", "surprise", "weight_mean", "entropy"):
+            assert left[key] == pytest.approx(right[key], abs=1e-4), key
+        assert left["success"] > 0
+        assert left["grad_norm"] > 0.01
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, atol=1e-4, rtol=1e-3)
+
+
+def test_a_process_may_have_empty_mini_batches(tmp_path: Path) -> None:
+    # The second process has one row, so two of its three mini-batches are empty.
+    start = save_start(tmp_path / "start")
+    case = {"start": start, "method": {"kl": 0.0}, "plan": {"mini_batches": 3, "updates": 2}, "uneven": True}
+    records, _ = play(tmp_path / "two", 2, case)
+    assert [record["update"] for record in records] == [0, 1]
+    assert [record["rows"] for record in records] == [17, 17]
+    assert all(abs(record["loss"]) > 0 for record in records)
+
+
+@pytest.mark.parametrize("sharding", _SHARDINGS)
+def test_sharded_training_continues_from_a_checkpoint_to_the_same_weights(tmp_path: Path, sharding: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    start = save_start(tmp_path / "start")
+    case = {
+        "start": start, "method": {"who": "sync:3"}, "uneven": False, "sharding": sharding,
+        "plan": {"learning_rate": 1e-3, "updates": 5, "save_every": 2, "keep": 9},
+    }  # fmt: skip
+    whole, weights = play(tmp_path / "whole", 2, case)
+    checkpoint = (
+        tmp_path / "whole" / "run" / "checkpoint-4"
+    )  # the teacher's weights are the policy's after three updates
+    rest, resumed = play(tmp_path / "rest", 2, {**case, "resume": str(checkpoint)})
+    assert [record["update"] for record in rest] == [4]
+    assert rest[0]["loss"] == whole[4]["loss"]
+    assert rest[0]["gap"] == whole[4]["gap"]
+    assert weights.keys() == resumed.keys()
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+    policy = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "policy")
+    assert all(torch.equal(weights[name], weight) for name, weight in policy.named_parameters())
