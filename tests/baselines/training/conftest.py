@@ -35,7 +35,7 @@ def frozen_heap() -> None:
 def stormy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """A stage whose environment crashes at the action ``crash``."""
     # The action is not among the admissible ones, and must not be replaced by the nearest of them.
-    monkeypatch.setattr(action_parsing, "_FORGIVING", ())
+    monkeypatch.setattr(action_parsing, "_NEAREST_BY_DEFAULT", ())
     gym.register(_STORMY, entry_point=StormyEnv, order_enforce=False)
     yield Stage(_STORMY, protocol="brief", settings={"max_steps": 7})
     del gym.registry[_STORMY]
