@@ -7,7 +7,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.checks import detached
+from agentgym_hindsight.baselines.methods.tensor_checks import detached
 
 __all__ = ["antisd_phi"]
 

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.tensor_checks import check_unit
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.credit import as_float64
+from agentgym_hindsight.baselines.methods.tensor_checks import check_unit
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["gae"]

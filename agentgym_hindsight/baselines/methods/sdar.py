@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.checks import detached
+from agentgym_hindsight.baselines.methods.tensor_checks import detached
 
 __all__ = ["sdar_gate"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.checks import check_shapes, detached
+from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, detached
 
 __all__ = ["trial_weights"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agentgym_hindsight.baselines.padding import pack
 from agentgym_hindsight.baselines.training.collating import Inputs, no_rows, text_tensors
-from agentgym_hindsight.baselines.training.processes import Processes
+from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow
 
 __all__ = ["Scorer", "join", "pack_rows", "score_rows", "without_dropout"]

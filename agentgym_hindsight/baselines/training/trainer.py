@@ -43,11 +43,11 @@ from agentgym_hindsight.baselines.training.collating import (
     old_policy_tensors,
     text_tensors,
 )
+from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.importance import importance_ratio
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import Measured, TokenMean, from_trl, measure, to_trl
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.processes import Processes
 from agentgym_hindsight.baselines.training.scoring import Scorer, join, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sharding import whole_model
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher

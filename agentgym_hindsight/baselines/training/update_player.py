@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from agentgym_hindsight.baselines.rollout import Episode, assignments, play
+from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.processes import Processes
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, TaskPanel

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("accelerate", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.training.processes import Processes  # noqa: E402
+from agentgym_hindsight.baselines.training.collectives import Processes  # noqa: E402
 
 
 class Meeting:
