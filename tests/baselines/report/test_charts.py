@@ -17,7 +17,6 @@ from agentgym_hindsight.baselines.report.rollouts import token_html
 from agentgym_hindsight.baselines.report.runs import read_runs
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
-from agentgym_hindsight.cli.compare_command import SETS
 
 
 def trace(*values: float, seeds: int = 1) -> Trace:
@@ -112,6 +111,9 @@ def test_time_is_compared_with_grpo_in_the_same_world(runs: Path) -> None:
 
 
 def test_each_line_of_the_largest_comparison_has_its_own_colour() -> None:
+    pytest.importorskip("torch", reason="needs the extra [train]")
+    from agentgym_hindsight.cli.compare_command import SETS
+
     sheet = files("agentgym_hindsight.baselines.report").joinpath("page.css").read_text(encoding="utf-8")
     classes = {colour_class(colour) for colour in range(len(SETS["sources"]))}
     assert len(classes) == len(SETS["sources"]) <= PALETTE
