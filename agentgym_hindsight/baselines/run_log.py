@@ -69,7 +69,7 @@ class RunLog:
             if differing:
                 key = differing[0]
                 raise UsageError(
-                    f"Expected the run that {self.folder} holds, got another {key}: "
+                    f"Expected the run that {self.folder} holds, got another one: "
                     f"{_difference(old, document, key)}; try another --out, or --fresh to delete it."
                 )
         return document
@@ -132,4 +132,4 @@ def _difference(old: Any, new: Any, key: str) -> str:
     while isinstance(a, dict) and isinstance(b, dict):
         step = next(each for each in sorted(a.keys() | b.keys()) if a.get(each) != b.get(each))
         a, b, name = a.get(step), b.get(step), f"{name}.{step}"
-    return f"{name} was {a!r} and is {b!r}"
+    return f"{name.removeprefix('settings.')} was {a!r} and is {b!r}"

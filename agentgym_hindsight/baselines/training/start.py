@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ob
     tokenizer = make_tokenizer(texts)
     encoder = PromptEncoder(tokenizer, plan.prompt_tokens)
     model = make_model(tokenizer, size, seed=plan.seed)
-    steps = max(1, round(len(examples) * warm.epochs / warm.batch))
+    steps = max(1, ceil(warm.epochs * ceil(len(examples) / warm.batch)))  # as the SFT trainer counts
     observer.stage("warm start", steps)
     loss = fine_tune(
         model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")

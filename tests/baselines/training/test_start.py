@@ -65,7 +65,10 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
     observer = RecordingObserver()
     model, tokenizer, own = open_start("tiny:S", STAGE, WARM, PLAN, observer)
     assert observer.calls[0] == "expert play of 1"
-    assert any(text.startswith("warm start: ") for text in observer.calls)
+    (stage,) = [position for position, text in enumerate(observer.calls) if text.startswith("warm start of ")]
+    steps = observer.calls[stage + 1 :].count("+")
+    assert observer.calls[stage] == f"warm start of {steps}", "the progress display ends at its total"
+    assert any(f" examples, {steps} steps" in text for text in observer.calls)
     folder = start_folder("tiny:S", STAGE, WARM, PLAN)
     assert own.folder == folder
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name], "no temporary folder is left"
