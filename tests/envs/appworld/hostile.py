@@ -32,7 +32,7 @@ def worker():
     return next(f.f_locals["self"] for f in frames() if hasattr(f.f_locals.get("self"), "_nonce"))
 def send(text):
     data = text.encode()
-    os.write(worker()._line._descriptor, len(data).to_bytes(4, "big") + data)
+    os.write(worker()._channel._descriptor, len(data).to_bytes(4, "big") + data)
 """
 PRELUDE_LINES = PRELUDE.count("\n")
 
@@ -111,7 +111,7 @@ SNIPPETS = [
         (
             "other descriptors",
             "ok",
-            "found = []\nown = worker()._line._descriptor\nfor fd in range(300):\n  try:\n"
+            "found = []\nown = worker()._channel._descriptor\nfor fd in range(300):\n  try:\n"
             "    if fd != own: found.append(os.fstat(fd))\n  except OSError: pass\nprint(found)",
             "[]",
         ),
@@ -203,7 +203,7 @@ SNIPPETS = [
     ),
     *_group(
         "line",
-        ("garbage", "protocol", "os.write(worker()._line._descriptor, b'\\xff' * 99)", "variables are lost"),
+        ("garbage", "protocol", "os.write(worker()._channel._descriptor, b'\\xff' * 99)", "variables are lost"),
         ("zero frame", "protocol", "send('')"),
         ("no JSON", "protocol", "send('import os')"),
         ("list", "protocol", "send('[1]')"),
@@ -212,7 +212,7 @@ SNIPPETS = [
         ("not a number", "protocol", "send('{\"a\": NaN}')"),
         ("huge number", "protocol", "send('{\"a\": ' + '9' * 9000 + '}')"),
         ("infinite number", "protocol", "send('{\"a\": 1e999}')"),
-        ("bad UTF-8", "protocol", "os.write(worker()._line._descriptor, b'\\0\\0\\0\\4\"\\xff\\xfe\"')"),
+        ("bad UTF-8", "protocol", "os.write(worker()._channel._descriptor, b'\\0\\0\\0\\4\"\\xff\\xfe\"')"),
         ("surrogates", "protocol", "send('{\"a\": \"\\\\ud800\"}')"),
         ("other nonce", "ok protocol timeout died", "send('{\"type\": \"done\", \"nonce\": \"0\"}')"),
         ("odd call", "protocol", "import json\nsend(json.dumps({'type': 'call', 'nonce': worker()._nonce, 'app': ['bank'], 'api': 3, 'arguments': []}))"),
@@ -222,9 +222,9 @@ SNIPPETS = [
         ("unread replies", "timeout protocol", "import json\nm = json.dumps({'type': 'call', 'nonce': worker()._nonce, 'app': 'bank', 'api': 'much', 'arguments': {}})\nwhile True: send(m)", "", -1),
         ("too many calls", "exception", "while True: apis.bank.look()", "at most 50 API calls", 50),
         ("too many forged calls", "protocol", "w = worker()\nwhile True:\n  w._calls = 0\n  apis.bank.look()", "", 50),
-        ("line closed", "died", "os.close(worker()._line._descriptor)"),
-        ("line closed, going on", "died", "os.close(worker()._line._descriptor)" + _LOOP),
-        ("half a frame", "timeout protocol", "os.write(worker()._line._descriptor, b'\\0\\0\\1\\0x')" + _LOOP),
+        ("line closed", "died", "os.close(worker()._channel._descriptor)"),
+        ("line closed, going on", "died", "os.close(worker()._channel._descriptor)" + _LOOP),
+        ("half a frame", "timeout protocol", "os.write(worker()._channel._descriptor, b'\\0\\0\\1\\0x')" + _LOOP),
     ),
     *_group(
         "arguments",

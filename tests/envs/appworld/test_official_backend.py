@@ -8,10 +8,10 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend, _names_bound
 from agentgym_hindsight.envs.appworld.official.ground_truth import reference_program
-from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter, look_at
-from agentgym_hindsight.envs.appworld.official.opening import Source, open_source, servers_that_fit
-from agentgym_hindsight.envs.appworld.official.pool import Pool
-from agentgym_hindsight.envs.appworld.official.reading import cause_of, read_verdict
+from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter, check_interpreter
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, shared_source, default_server_count
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.replies import cause_of, read_verdict
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import (
@@ -44,7 +44,7 @@ def source(tmp_path_factory):
         ManagedSlot(sys.executable, root, command=(stand_in_server.__file__, "{fd}"), seconds=1, starting=20.0)
         for _ in range(2)
     ]
-    source = Source("managed", root, Pool(slots, wait=2.0), lambda: "0.1.3.stand-in")
+    source = WorldSource("managed", root, WorldPool(slots, wait=2.0), lambda: "0.1.3.stand-in")
     source.join(source)  # keeps the servers from one test to the next
     yield source
     source.pool.close()
@@ -255,12 +255,12 @@ class TestSettings:
 
     def test_no_interpreter_at_all(self, tmp_path):
         with pytest.raises(BackendError, match="another APPWORLD_PYTHON"):
-            look_at(str(tmp_path / "python"), "$APPWORLD_PYTHON")
+            check_interpreter(str(tmp_path / "python"), "$APPWORLD_PYTHON")
         liar = tmp_path / "liar"
         liar.write_text("#!/bin/sh\necho '[]'\n")
         liar.chmod(0o755)
         with pytest.raises(BackendError, match="another APPWORLD_PYTHON"):
-            look_at(str(liar), "$APPWORLD_PYTHON")
+            check_interpreter(str(liar), "$APPWORLD_PYTHON")
 
     @pytest.mark.parametrize(
         ("told", "error", "cause"),
@@ -274,7 +274,7 @@ class TestSettings:
         python.write_text(f"#!/bin/sh\necho '{told}'\n")
         python.chmod(0o755)
         with pytest.raises(error, match=cause):
-            look_at(str(python), "$APPWORLD_PYTHON")
+            check_interpreter(str(python), "$APPWORLD_PYTHON")
 
     def test_data(self, tmp_path, monkeypatch):
         with pytest.raises(MissingDataError, match="Expected AppWorld's tasks in"):
@@ -297,10 +297,10 @@ class TestSettings:
     )
     def test_settings_that_make_no_sense(self, settings, cause):
         with pytest.raises(UsageError, match=cause):
-            open_source(**settings)
+            shared_source(**settings)
 
     def test_what_fits(self):
-        assert servers_that_fit() >= 1
+        assert default_server_count() >= 1
 
 
 class TestReading:

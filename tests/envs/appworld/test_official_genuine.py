@@ -14,8 +14,8 @@ import pytest
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.interpreter import find_interpreter
-from agentgym_hindsight.envs.appworld.official.opening import Source
-from agentgym_hindsight.envs.appworld.official.pool import Pool
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.envs.appworld.official.server import Server
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
 from agentgym_hindsight.errors import BackendError, WorkerError
@@ -41,7 +41,7 @@ def root(tmp_path_factory):
 def source(root):
     slots = [ManagedSlot(PYTHON, root, seconds=2)]
     version = find_interpreter().version
-    source = Source("managed", root, Pool(slots, wait=5.0), lambda: version)
+    source = WorldSource("managed", root, WorldPool(slots, wait=5.0), lambda: version)
     source.join(source)
     yield source
     source.pool.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
-from agentgym_hindsight.envs.appworld.official.pool import Pool
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.envs.appworld.official.server import Server
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot, UrlSlot
 from agentgym_hindsight.errors import BackendError, WorkerError
@@ -39,7 +39,7 @@ def slot(root, *mood, **settings):
 
 @contextmanager
 def pool_of(*slots, wait=5.0):
-    pool = Pool(slots, wait=wait)
+    pool = WorldPool(slots, wait=wait)
     try:
         yield pool
     finally:

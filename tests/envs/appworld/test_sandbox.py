@@ -21,8 +21,8 @@ import pytest
 from agentgym_hindsight.envs.appworld.sandbox import ApiFailure, Limits, Outcome, Sandbox
 from agentgym_hindsight.envs.appworld.sandbox.inside import seccomp
 from agentgym_hindsight.envs.appworld.sandbox.inside.report import Output, shape
-from agentgym_hindsight.envs.appworld.sandbox.line import harmless
-from agentgym_hindsight.envs.appworld.sandbox.nursery import nursery
+from agentgym_hindsight.envs.appworld.sandbox.host_channel import is_safe_json
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import zygote_client
 from agentgym_hindsight.errors import UnknownNameError, UsageError, WorkerError
 
 NAMES = {"mail": ["send", "inbox"], "bank": ["pay", "balance"]}
@@ -363,14 +363,14 @@ class TestPieces:
         ],
     )
     def test_harmless(self, value: Any, good: bool) -> None:
-        assert harmless(value) is good
+        assert is_safe_json(value) is good
 
     def test_depth(self) -> None:
         value: Any = 1
         for _ in range(31):
             value = [value]
-        assert harmless(value)
-        assert not harmless([[value]])
+        assert is_safe_json(value)
+        assert not is_safe_json([[value]])
 
     def test_filter_never_allows_what_opens_the_world(self) -> None:
         opening = {2, 257, 437, 41, 42, 56, 57, 58, 435, 59, 322, 62, 101, 157, 165, 317, 321, 425, 426, 13, 72, 16}
@@ -389,7 +389,7 @@ class TestGuest:
         first, second = Sandbox(answer), Sandbox(answer)
         first.run("x = 1")
         second.run("x = 2")
-        assert first._nursery is second._nursery
+        assert first._zygote is second._zygote
         assert first.run("print(x)").output == "1\n"
         first.close()
         assert second.run("print(x)").output == "2\n"
@@ -397,7 +397,7 @@ class TestGuest:
 
     def test_dead_zygote_is_mended(self, sandbox: Sandbox) -> None:
         sandbox.run("x = 1")
-        os.kill(sandbox._nursery.pid, signal.SIGKILL)
+        os.kill(sandbox._zygote.pid, signal.SIGKILL)
         time.sleep(0.2)
         outcome = sandbox.run("print(2+2)")
         assert (outcome.output, outcome.fresh) == ("4\n", True)
@@ -406,14 +406,14 @@ class TestGuest:
 
     def test_dead_zygote_is_mended_by_reset(self, sandbox: Sandbox) -> None:
         sandbox.run("x = 1")
-        os.kill(sandbox._nursery.pid, signal.SIGKILL)
+        os.kill(sandbox._zygote.pid, signal.SIGKILL)
         sandbox.reset()
         sandbox.run("1")
         assert sandbox.run("print(2+2)").output == "4\n"
 
     def test_dead_reserve_is_replaced(self, sandbox: Sandbox) -> None:
         sandbox.reset()
-        for pid in tree(sandbox._nursery.pid):
+        for pid in tree(sandbox._zygote.pid):
             with contextlib.suppress(ProcessLookupError):
                 if Path(f"/proc/{pid}/task/{pid}/children").read_text() == "":  # workers, and the one in reserve
                     os.kill(pid, signal.SIGKILL)
@@ -425,7 +425,7 @@ class TestGuest:
     def test_forgotten_sandbox_takes_its_worker_along(self) -> None:
         box = Sandbox(answer)
         box.run("1")
-        home = box._nursery
+        home = box._zygote
         alive = len(tree(home.pid))
         del box
         gc.collect()
@@ -443,8 +443,8 @@ class TestGuest:
             with contextlib.suppress(BaseException):
                 outcome = sandbox.run("print(2+2)")
                 status = 0 if outcome.output == "4\n" and outcome.fresh else 2
-                nursery().close()
-                sandbox._nursery.close()
+                zygote_client().close()
+                sandbox._zygote.close()
             os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert sandbox.run("print(x)").output == "1\n"
@@ -469,7 +469,7 @@ class TestGuest:
     def test_nothing_outlives_the_host(self) -> None:
         code = (
             "from agentgym_hindsight.envs.appworld.sandbox import Sandbox\nimport os, signal\n"
-            "s = Sandbox(lambda *_: 1); s.run('1'); print(s._nursery.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+            "s = Sandbox(lambda *_: 1); s.run('1'); print(s._zygote.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         pid = int(done.stdout)
@@ -482,11 +482,11 @@ class TestGuest:
         for _ in range(5):
             sandbox.reset()
             sandbox.run("x = 1")
-        before = footprint(sandbox._nursery.pid)
+        before = footprint(sandbox._zygote.pid)
         for _ in range(60):
             sandbox.reset()
             sandbox.run("x = 1")
-        after = footprint(sandbox._nursery.pid)
+        after = footprint(sandbox._zygote.pid)
         assert after[0] == before[0]  # descriptors here
         assert after[1] <= before[1] + 1  # processes
         assert after[2] <= before[2] + 1_000  # kB of the zygote

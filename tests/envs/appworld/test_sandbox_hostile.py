@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.envs.appworld.sandbox import KINDS, ApiFailure, Limits, Outcome, Sandbox
-from agentgym_hindsight.envs.appworld.sandbox.nursery import Nursery
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import ZygoteClient
 from tests.envs.appworld.hostile import PRELUDE, SNIPPETS, Snippet
 
 SECRET = "the-canary-sings-4711"
@@ -87,7 +87,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def settled(home: Nursery) -> int:
+def settled(home: ZygoteClient) -> int:
     """How many processes the zygote has left, after a moment to bury those that have ended."""
     before = time.monotonic()
     count = len(descendants(home.pid))
@@ -97,7 +97,7 @@ def settled(home: Nursery) -> int:
     return count
 
 
-def resting(home: Nursery) -> int:
+def resting(home: ZygoteClient) -> int:
     """The one in reserve and, with namespaces, the zygote below the process that waits for it."""
     return 1 + ("namespaces" in home.mode)
 
@@ -130,7 +130,7 @@ def contained(snippet: Snippet, ground: Ground, way: tuple[str, ...], exactly: b
     finally:
         sandbox.close()
     ground.check(outcome)
-    assert settled(sandbox._nursery) == resting(sandbox._nursery)
+    assert settled(sandbox._zygote) == resting(sandbox._zygote)
 
 
 def names(snippet: Snippet) -> str:

@@ -43,7 +43,7 @@ def memory(pid: int, kind: str) -> int:
 
 
 def footprint(sandbox: Sandbox) -> dict[str, int]:
-    home = sandbox._nursery.pid
+    home = sandbox._zygote.pid
     processes = [home, *tree(home)]
     return {
         "descriptors of the host": len(os.listdir("/proc/self/fd")),
@@ -56,7 +56,7 @@ def footprint(sandbox: Sandbox) -> dict[str, int]:
 def processor(sandbox: Sandbox) -> float:
     """Seconds of the processor used here and by the zygote with the workers that have ended."""
     seconds = sum(os.times()[:2])
-    for pid in tree(sandbox._nursery.pid):
+    for pid in tree(sandbox._zygote.pid):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         seconds += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return seconds
@@ -88,7 +88,7 @@ def main(resets: int) -> None:
     sleep(0.2)
     after = footprint(sandbox)
     rows += [(name, f"{before[name]} before, {after[name]} after") for name in before]
-    workers = [pid for pid in tree(sandbox._nursery.pid) if not tree(pid)]
+    workers = [pid for pid in tree(sandbox._zygote.pid) if not tree(pid)]
     rows.append(("RSS, PSS of a worker, kB", [(memory(pid, "Rss"), memory(pid, "Pss")) for pid in workers]))
     for name, value in rows:
         print(f"{name:<34}{value}")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes
 from agentgym_hindsight.envs.appworld.official.ground_truth import is_open, reference_program
-from agentgym_hindsight.envs.appworld.official.opening import Source, open_source
-from agentgym_hindsight.envs.appworld.official.pool import Lease
-from agentgym_hindsight.envs.appworld.official.reading import Verdict, cause_of, failed
-from agentgym_hindsight.envs.appworld.official.tasks import OfficialTasks, task_name
-from agentgym_hindsight.envs.appworld.official.world import World
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, shared_source
+from agentgym_hindsight.envs.appworld.official.world_pool import Lease
+from agentgym_hindsight.envs.appworld.official.replies import Verdict, cause_of, failed
+from agentgym_hindsight.envs.appworld.official.task_files import OfficialTasks, task_name
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
 from agentgym_hindsight.envs.base import Extra, Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
 from agentgym_hindsight.errors import BackendError, ResetNeededError
@@ -47,9 +47,9 @@ class OfficialBackend(LibraryBackend):
         seconds: int = 100,
         starting: float = 300.0,
         wait: float = 300.0,
-        source: Source | None = None,
+        source: WorldSource | None = None,
     ) -> None:
-        self._source = source or open_source(
+        self._source = source or shared_source(
             root, urls, servers, in_process=in_process, seconds=seconds, starting=starting, wait=wait
         )
         self._source.join(self)
@@ -158,7 +158,7 @@ class OfficialBackend(LibraryBackend):
             lease.give_back(broken=broken)
 
     @property
-    def _world(self) -> World:
+    def _world(self) -> OfficialWorld:
         if self._lease is None:
             raise ResetNeededError("Expected an episode in AppWorld, got none; try start(task) first.")
         return self._lease.world

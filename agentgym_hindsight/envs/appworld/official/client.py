@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes, read_changes
-from agentgym_hindsight.envs.appworld.official.reading import Verdict, read_verdict
-from agentgym_hindsight.envs.appworld.official.world import Opening
+from agentgym_hindsight.envs.appworld.official.replies import Verdict, read_verdict
+from agentgym_hindsight.envs.appworld.official.world_interface import TaskStart
 from agentgym_hindsight.errors import BackendError, WorkerError
 
-__all__ = ["WorldClient", "opening_of"]
+__all__ = ["WorldClient", "parse_task_start"]
 
 _MOST_BYTES = 64_000_000
 _GRACE = 30.0  # beyond the server's own limit on a program, for saving the databases
@@ -71,11 +71,11 @@ class WorldClient:
         if not isinstance(told, dict) or "message" not in told:
             raise WorkerError(f"Expected an AppWorld server at {self.where}, got something else; try another URL.")
 
-    def initialize(self, task_id: str) -> Opening:
+    def initialize(self, task_id: str) -> TaskStart:
         """Open a task's world; one that was open is closed by the server."""
         self._task_id = task_id
         asked = {"experiment_name": self.experiment, "timeout_seconds": self.seconds}
-        return opening_of(self._ask("initialize", self.starting, **asked))
+        return parse_task_start(self._ask("initialize", self.starting, **asked))
 
     def execute(self, code: str) -> str:
         """Run a program; its output, or the account of its failure."""
@@ -167,11 +167,11 @@ class WorldClient:
         return f" ({told})" if told else ""
 
 
-def opening_of(told: Any) -> Opening:
+def parse_task_start(told: Any) -> TaskStart:
     """The start of a task, from what ``initialize`` answers."""
     try:
         person = told["supervisor"]
-        return Opening(
+        return TaskStart(
             str(told["instruction"]),
             f"{person['first_name']} {person['last_name']}",
             str(person["email"]),

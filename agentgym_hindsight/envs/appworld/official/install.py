@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
-from agentgym_hindsight.envs.appworld.official.interpreter import PACKAGE, find_data, look_at, managed_folder
+from agentgym_hindsight.envs.appworld.official.interpreter import PACKAGE, find_data, check_interpreter, managed_folder
 from agentgym_hindsight.envs.appworld.official.server import Server
-from agentgym_hindsight.envs.appworld.official.tasks import SPLITS, OfficialTasks
+from agentgym_hindsight.envs.appworld.official.task_files import SPLITS, OfficialTasks
 from agentgym_hindsight.errors import BackendError, HindsightError, MissingDataError
 
 __all__ = ["InstallStep", "carry_out", "installation", "verify"]
@@ -115,7 +115,7 @@ def carry_out(step: InstallStep) -> Iterator[str]:
 def verify(folder: Path | None = None) -> dict[str, int]:
     """Open one task in a server of the installed interpreter; how many tasks each split has."""
     base = managed_folder() if folder is None else folder
-    python, _ = look_at(str(base / "venv" / "bin" / "python"), "the installed one")
+    python, _ = check_interpreter(str(base / "venv" / "bin" / "python"), "the installed one")
     root = find_data(base / "root")
     tasks = OfficialTasks(root)
     counts = {split: tasks.count(split) for split in SPLITS}
@@ -140,7 +140,7 @@ def _packages(venv: Path) -> bool:
 
 def _usable(python: str) -> bool:
     try:
-        look_at(python, "the installed one")
+        check_interpreter(python, "the installed one")
     except HindsightError:
         return False
     return True

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from agentgym_hindsight.errors import BackendError, DamagedDataError, MissingDataError
 
-__all__ = ["DATA_VERSION", "PACKAGE", "Interpreter", "find_data", "find_interpreter", "look_at", "managed_folder"]
+__all__ = ["DATA_VERSION", "PACKAGE", "Interpreter", "find_data", "find_interpreter", "check_interpreter", "managed_folder"]
 
 PACKAGE = "appworld==0.1.3.post1"
 #: What the package's databases are called; data of another version it refuses.
@@ -53,12 +53,12 @@ def find_interpreter() -> Interpreter:
     """The first interpreter in the order above; raises where there is none, or where it cannot run the package."""
     told = os.environ.get("APPWORLD_PYTHON")
     if told:
-        return look_at(str(Path(told).expanduser()), "$APPWORLD_PYTHON")
+        return check_interpreter(str(Path(told).expanduser()), "$APPWORLD_PYTHON")
     managed = managed_folder() / "venv" / "bin" / "python"
     if managed.exists():
-        return look_at(str(managed), _INSTALL)
+        return check_interpreter(str(managed), _INSTALL)
     if find_spec("appworld") is not None:
-        return look_at(sys.executable, "this interpreter")
+        return check_interpreter(sys.executable, "this interpreter")
     raise MissingDataError(
         f"Expected a Python that has the appworld package, found none ($APPWORLD_PYTHON is not set, nothing is in "
         f"{managed_folder()}); try {_INSTALL}, or backend='miniature' for the embedded world."
@@ -66,7 +66,7 @@ def find_interpreter() -> Interpreter:
 
 
 @lru_cache(maxsize=8)
-def look_at(python: str, told: str) -> Interpreter:
+def check_interpreter(python: str, told: str) -> Interpreter:
     """Check one interpreter without importing the package, which takes seconds."""
     try:
         done = subprocess.run([python, "-I", "-c", _LOOK], capture_output=True, text=True, timeout=60)

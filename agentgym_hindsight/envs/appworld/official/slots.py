@@ -10,17 +10,17 @@ from typing import IO, Protocol
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.server import COMMAND, Server
-from agentgym_hindsight.envs.appworld.official.world import World
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
 from agentgym_hindsight.errors import BackendError, WorkerError
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["ManagedSlot", "Slot", "UrlSlot", "WorldAbsentError"]
+__all__ = ["ManagedSlot", "Slot", "UrlSlot", "ServerUnreachableError"]
 
 #: A server keeps something of every episode; measured to be worth a restart after this many.
 EPISODES_A_SERVER = 200
 
 
-class WorldAbsentError(WorkerError):
+class ServerUnreachableError(WorkerError):
     """Nobody answers here; another slot may do."""
 
 
@@ -30,7 +30,7 @@ class Slot(Protocol):
     @property
     def warm(self) -> bool: ...  # opening it is quick
     def reserve(self) -> bool: ...  # False where another process is using it
-    def open(self) -> World: ...
+    def open(self) -> OfficialWorld: ...
     def discard(self) -> None: ...  # what is here is broken
     def release(self) -> None: ...  # the episode is over
     def forget(self) -> None: ...  # in the child of a fork
@@ -62,7 +62,7 @@ class ManagedSlot:
     def reserve(self) -> bool:
         return True
 
-    def open(self) -> World:
+    def open(self) -> OfficialWorld:
         if self._played >= self.episodes or not self.warm:
             self.discard()
         if self._client is None:
@@ -131,7 +131,7 @@ class UrlSlot:
             return False
         return True
 
-    def open(self) -> World:
+    def open(self) -> OfficialWorld:
         if self._client is None:
             experiment = f"agentgym-hindsight-{content_hash(self.url)}"  # servers may share one folder of outputs
             self._client = WorldClient(self.url, experiment=experiment, seconds=self.seconds, starting=self.starting)
@@ -139,7 +139,7 @@ class UrlSlot:
             self._client.ready(within=min(10.0, self.starting))
         except WorkerError as error:
             self.discard()
-            raise WorldAbsentError(str(error)) from error
+            raise ServerUnreachableError(str(error)) from error
         return self._client
 
     def discard(self) -> None:

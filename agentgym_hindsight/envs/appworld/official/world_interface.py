@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes
-from agentgym_hindsight.envs.appworld.official.reading import Verdict
+from agentgym_hindsight.envs.appworld.official.replies import Verdict
 
-__all__ = ["Opening", "World"]
+__all__ = ["TaskStart", "OfficialWorld"]
 
 
-class Opening(NamedTuple):
+class TaskStart(NamedTuple):
     """What an agent may know when a task begins."""
 
     instruction: str
@@ -26,12 +26,12 @@ class Opening(NamedTuple):
         return f"Supervisor: {who}\nDate and time: {self.moment}\nTask: {self.instruction}"
 
 
-class World(Protocol):
+class OfficialWorld(Protocol):
     """The genuine environment's verbs, one task at a time."""
 
     @property
     def version(self) -> str: ...
-    def initialize(self, task_id: str) -> Opening: ...
+    def initialize(self, task_id: str) -> TaskStart: ...
     def execute(self, code: str) -> str: ...
     def task_completed(self) -> bool: ...
     def evaluate(self) -> Verdict: ...

@@ -9,25 +9,25 @@ import weakref
 from collections.abc import Sequence
 from types import TracebackType
 
-from agentgym_hindsight.envs.appworld.official.slots import Slot, WorldAbsentError
-from agentgym_hindsight.envs.appworld.official.world import Opening, World
+from agentgym_hindsight.envs.appworld.official.slots import Slot, ServerUnreachableError
+from agentgym_hindsight.envs.appworld.official.world_interface import TaskStart, OfficialWorld
 from agentgym_hindsight.errors import WorkerError
 
-__all__ = ["Lease", "Pool"]
+__all__ = ["Lease", "WorldPool"]
 
 _LOOK_AGAIN = 0.5  # seconds, where another process holds what is wanted
-_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_pools: weakref.WeakSet[WorldPool] = weakref.WeakSet()
 
 
 class Lease:
     """A world on loan. Give it back, or say that it is broken; both end the lease."""
 
-    def __init__(self, pool: Pool, slot: Slot, world: World) -> None:
-        self._pool: Pool | None = pool
+    def __init__(self, pool: WorldPool, slot: Slot, world: OfficialWorld) -> None:
+        self._pool: WorldPool | None = pool
         self._slot, self._world = slot, world
 
     @property
-    def world(self) -> World:
+    def world(self) -> OfficialWorld:
         """The world, as long as the lease lasts."""
         if self._pool is None or not self._pool.owns(self):
             raise WorkerError(
@@ -54,7 +54,7 @@ class Lease:
         self.give_back(broken=kind is not None)
 
 
-class Pool:
+class WorldPool:
     """Some slots, lent one by one; ``wait`` is how many seconds a lease may take to be had.
 
     Safe to use from threads. In the child of a fork it starts over with nothing, for the worlds are the parent's.
@@ -79,12 +79,12 @@ class Pool:
     def lease(self) -> Lease:
         """A world that answers; waits while all are on loan."""
         deadline = time.monotonic() + self._wait
-        absent: dict[int, WorldAbsentError] = {}
+        absent: dict[int, ServerUnreachableError] = {}
         while True:
             slot = self._take(deadline, absent)
             try:
                 lease = Lease(self, slot, slot.open())
-            except WorldAbsentError as error:
+            except ServerUnreachableError as error:
                 absent[id(slot)] = error
                 self._put(slot)
             except BaseException:
@@ -95,7 +95,7 @@ class Pool:
                     self._leases.add(lease)
                 return lease
 
-    def opened(self, task_id: str) -> tuple[Lease, Opening]:
+    def opened(self, task_id: str) -> tuple[Lease, TaskStart]:
         """A world in which a task is open. A server that is dead or odd is exchanged once for a fresh one."""
         for last in (False, True):
             lease = self.lease()
@@ -132,7 +132,7 @@ class Pool:
             slot.discard()
             slot.release()
 
-    def _take(self, deadline: float, absent: dict[int, WorldAbsentError]) -> Slot:
+    def _take(self, deadline: float, absent: dict[int, ServerUnreachableError]) -> Slot:
         with self._condition:
             while True:
                 hopeful = sorted(

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter
-from agentgym_hindsight.envs.appworld.official.local import LocalSlot
-from agentgym_hindsight.envs.appworld.official.pool import Pool
+from agentgym_hindsight.envs.appworld.official.in_process import InProcessSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot, UrlSlot
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Source", "open_source", "servers_that_fit"]
+__all__ = ["WorldSource", "shared_source", "default_server_count"]
 
 _GIGABYTES_A_SERVER = 0.8
-_sources: dict[tuple[Any, ...], Source] = {}
+_sources: dict[tuple[Any, ...], WorldSource] = {}
 
 
-class Source:
+class WorldSource:
     """Where worlds come from: ``managed`` servers, servers at ``urls``, or ``in-process``.
 
     It counts the backends that use it; when the last one leaves, its servers end.
     """
 
-    def __init__(self, kind: str, root: Path, pool: Pool, version: Callable[[], str]) -> None:
+    def __init__(self, kind: str, root: Path, pool: WorldPool, version: Callable[[], str]) -> None:
         self.kind, self.root, self.pool = kind, root, pool
         self._ask_version = version
         self._version = ""
@@ -50,7 +50,7 @@ class Source:
             self.pool.close()
 
 
-def open_source(
+def shared_source(
     root: str | os.PathLike[str] | None = None,
     urls: Sequence[str] | None = None,
     servers: int | None = None,
@@ -59,7 +59,7 @@ def open_source(
     seconds: int = 100,
     starting: float = 300.0,
     wait: float = 300.0,
-) -> Source:
+) -> WorldSource:
     """The source for these settings; equal settings share one."""
     if servers is not None and (isinstance(servers, bool) or not isinstance(servers, int) or servers < 1):
         raise UsageError(f"Expected servers as a whole number ≥ 1, got {servers!r}; try servers=2.")
@@ -77,11 +77,11 @@ def open_source(
         elif addresses:
             _sources[key] = _at_urls(folder, addresses, seconds, starting, wait)
         else:
-            _sources[key] = _managed(folder, servers or servers_that_fit(), seconds, starting, wait)
+            _sources[key] = _managed(folder, servers or default_server_count(), seconds, starting, wait)
     return _sources[key]
 
 
-def servers_that_fit() -> int:
+def default_server_count() -> int:
     """How many servers the free memory holds; at least one."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -92,27 +92,27 @@ def servers_that_fit() -> int:
     return 4
 
 
-def _managed(root: Path, servers: int, seconds: int, starting: float, wait: float) -> Source:
+def _managed(root: Path, servers: int, seconds: int, starting: float, wait: float) -> WorldSource:
     python, version = find_interpreter()
     slots = [ManagedSlot(python, root, seconds=seconds, starting=starting) for _ in range(servers)]
-    return Source("managed", root, Pool(slots, wait=wait), lambda: version)
+    return WorldSource("managed", root, WorldPool(slots, wait=wait), lambda: version)
 
 
-def _at_urls(root: Path, urls: Sequence[str], seconds: int, starting: float, wait: float) -> Source:
-    pool = Pool([UrlSlot(url, seconds=seconds, starting=starting) for url in urls], wait=wait)
-
-    def version() -> str:
-        with pool.lease() as lease:
-            return lease.world.version
-
-    return Source("urls", root, pool, version)
-
-
-def _in_process(root: Path, seconds: int) -> Source:
-    pool = Pool([LocalSlot(root, seconds=seconds)], wait=0.0)  # no clock runs that could end a wait
+def _at_urls(root: Path, urls: Sequence[str], seconds: int, starting: float, wait: float) -> WorldSource:
+    pool = WorldPool([UrlSlot(url, seconds=seconds, starting=starting) for url in urls], wait=wait)
 
     def version() -> str:
         with pool.lease() as lease:
             return lease.world.version
 
-    return Source("in-process", root, pool, version)
+    return WorldSource("urls", root, pool, version)
+
+
+def _in_process(root: Path, seconds: int) -> WorldSource:
+    pool = WorldPool([InProcessSlot(root, seconds=seconds)], wait=0.0)  # no clock runs that could end a wait
+
+    def version() -> str:
+        with pool.lease() as lease:
+            return lease.world.version
+
+    return WorldSource("in-process", root, pool, version)
