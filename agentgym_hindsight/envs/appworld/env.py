@@ -1,4 +1,4 @@
-"""``AppWorld-Hindsight-v0``: an agent writes code that calls apps."""
+"""``AppWorld-Hindsight-v0``: the agent writes Python code that calls the APIs of apps."""
 
 from __future__ import annotations
 
@@ -30,37 +30,39 @@ class AppWorldEnv(HindsightEnv):
     """Do what a person asks for by writing Python that calls the APIs of apps.
 
     ## Description
-    Mail, phone, notes, calendar, payments, a shop, files, music: each app has documented APIs, data of a person and of
-    the people around them, and a login. A task is one sentence of that person's. It is done when
-    ``apis.supervisor.complete_task(…)`` was called; then checks look at the answer and at every table: what was asked
-    for is there, and nothing else has changed.
+    The apps are mail, phone, notes, calendar, payments, a shop, files and music. Each has documented APIs, a login, and
+    data of one person and the people around them. A task is one sentence of that person. It ends with
+    ``apis.supervisor.complete_task(…)``. Then checks compare the answer and every table: the requested changes must be
+    there, and nothing else may have changed.
 
     ## Observation
-    What the program printed, and the end of the traceback where it failed. The first one says who asks for what, and
-    how to find out the rest.
+    The printed output, and the end of the traceback if the program failed. The first observation names the person and
+    the task, and explains how to find the APIs.
 
     ## Actions
-    Python code. ``apis.<app>.<api>(name=value)`` calls an API; variables live on between turns. The open set:
-    ``info["admissible_actions"]`` is empty. Code runs in a sandbox, see ``docs/sandbox.md``.
+    Python code. ``apis.<app>.<api>(name=value)`` calls an API. Variables are kept between turns. The set of actions is
+    open, so ``info["admissible_actions"]`` is empty. Code runs in a sandbox, see ``docs/sandbox.md``.
 
     ## Rewards
-    0 until the task is completed, then ``info["score"]``, the share of checks that hold, or still 0 where nothing that
-    was asked for is there: ending at once must not pay. ``info["won"]``: all of them.
+    0 until the task is completed, then ``info["score"]``, the share of checks that hold. The reward is also 0 if none
+    of the requested changes is there, so that ending at once gives no reward. ``info["won"]``: all checks hold.
 
     ## Termination and truncation
     Terminated by ``complete_task``; truncated after ``max_steps`` turns (30).
 
     ## Arguments
-    * ``split``: ``train``, ``dev``, ``test``; of the official backend ``test_normal`` and ``test_challenge``.
-    * ``backend``: ``miniature`` (Hamlet, a small world of our own: its results are not AppWorld's) or ``official``, the
-      genuine benchmark, where it is installed: see ``docs/appworld-official.md``.
-    * ``templates``, ``difficulty``: some kinds of tasks only, by name or level (1 to 3); miniature alone.
-    * ``limits``: what a turn's code may use, by the names of :class:`~.sandbox.Limits`; miniature alone.
-    * ``root``, ``urls``, ``servers``, ``in_process``: where the official worlds come from; official alone.
-    * and those of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
+    * ``split``: ``train``, ``dev`` or ``test``; with the official backend ``train``, ``dev``, ``test_normal`` or
+      ``test_challenge``.
+    * ``backend``: ``miniature`` (Hamlet, a small world of this library; its results are not AppWorld's) or
+      ``official``, the original benchmark, which must be installed: see ``docs/appworld-official.md``.
+    * ``templates``, ``difficulty``: use only tasks of these templates (by name) or of this level (1 to 3); miniature
+      only.
+    * ``limits``: resource limits of a turn, by the names of :class:`~.sandbox.Limits`; miniature only.
+    * ``root``, ``urls``, ``servers``, ``in_process``: the data folder and the servers; official only.
+    * The arguments of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
 
-    The state anchor is a hash of everything that changed in the tables, who is logged in, and the names, types and
-    lengths of the live variables.
+    The state anchor is a hash of all changes in the tables, of who is logged in, and of the names, types and lengths of
+    the live variables.
 
     ## Registered ids
     ``AppWorld-Hindsight-v0``
@@ -89,20 +91,22 @@ class AppWorldEnv(HindsightEnv):
             raise UnknownNameError("backend", backend, _SPLITS)
         if split not in _SPLITS[backend]:
             raise UnknownNameError(f"split of the {backend} backend", split, _SPLITS[backend])
-        ours = {"templates": templates, "difficulty": difficulty, "limits": limits}
-        theirs = {"root": root, "urls": urls, "servers": servers, "in_process": in_process or None}
-        foreign, other = (ours, "miniature") if backend == "official" else (theirs, "official")
-        for name, value in foreign.items():
+        of_miniature = {"templates": templates, "difficulty": difficulty, "limits": limits}
+        of_official = {"root": root, "urls": urls, "servers": servers, "in_process": in_process or None}
+        unusable, other = (of_miniature, "miniature") if backend == "official" else (of_official, "official")
+        for name, value in unusable.items():
             if value is not None:
-                raise UsageError(f"Expected {name} with backend={other!r} alone, got it with {backend!r}.")
-        self.splits = _SPLITS[backend]  # type: ignore[misc]  # this instance's own
+                raise UsageError(
+                    f"Expected {name} only with backend={other!r}, got it with {backend!r}; try to leave it out."
+                )
+        self.splits = _SPLITS[backend]  # type: ignore[misc]  # overrides the class attribute for this instance
         world: MiniatureBackend | OfficialBackend
         if backend == "official":
             world = OfficialBackend(root=root, urls=urls, servers=servers, in_process=in_process)
         else:
             world = MiniatureBackend(MiniatureLibrary(templates, difficulty), _limits(limits))
-            if not world.count(split):  # said now, not at the first reset
-                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other ones")
+            if not world.count(split):  # raise here, not at the first reset
+                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other templates")
                 raise UsageError(f"Expected tasks in {split!r}, got none of the chosen templates there; try {other}.")
         super().__init__(world, split=split, max_steps=max_steps, **shared)
 
@@ -113,13 +117,13 @@ class AppWorldEnv(HindsightEnv):
         return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")
 
     def _final(self, hindsight: Hindsight, task: Task) -> Hindsight:
-        """The episode is over: now the checks may speak, in the record and in the hindsight alone."""
-        told = self.backend.conclude()
-        if told and self._steps:
+        """Add the result of the checks to the last step and its hindsight. Observations never contain it."""
+        evaluation = self.backend.conclude()
+        if evaluation and self._steps:
             last = self._steps[-1]
-            known = told in last.detail  # a backend that judged the last turn has said it there
-            detail = last.detail if known else f"{last.detail}\n{told}".strip()
-            self._steps[-1] = replace(last, detail=detail, extra={**last.extra, "evaluation": told})
+            present = evaluation in last.detail  # the backend added it when the last turn completed the task
+            detail = last.detail if present else f"{last.detail}\n{evaluation}".strip()
+            self._steps[-1] = replace(last, detail=detail, extra={**last.extra, "evaluation": evaluation})
             hindsight = hindsight_now(self._steps[-1], self._steps)
         return super()._final(hindsight, task)
 

@@ -8,11 +8,11 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend, _names_bound
 from agentgym_hindsight.envs.appworld.official.ground_truth import reference_program
-from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter, check_interpreter
-from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, shared_source, default_server_count
-from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.interpreter import check_interpreter, find_data, find_interpreter
 from agentgym_hindsight.envs.appworld.official.replies import cause_of, read_verdict
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, default_server_count, shared_source
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import (
     BackendError,

@@ -14,10 +14,10 @@ import pytest
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.interpreter import find_interpreter
-from agentgym_hindsight.envs.appworld.official.world_source import WorldSource
-from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.envs.appworld.official.server import Server
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource
 from agentgym_hindsight.errors import BackendError, WorkerError
 
 from . import official_world

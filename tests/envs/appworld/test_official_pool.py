@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
-from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.envs.appworld.official.server import Server
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot, UrlSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.errors import BackendError, WorkerError
 
 from . import stand_in_server

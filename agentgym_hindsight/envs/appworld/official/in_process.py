@@ -1,7 +1,7 @@
-"""The genuine environment in this very process, where the ``appworld`` package imports here.
+"""AppWorld's environment in this process. Needs the ``appworld`` package in this interpreter.
 
-One world at a time, and the whole process's clock stands still while it is open (``time``, ``monotonic``,
-``perf_counter`` alike): fit for looking at tasks, not for training. Servers are the default for that reason.
+One world can be open at a time. While it is open, the clock of the whole process stands still (``time``, ``monotonic``
+and ``perf_counter``). Use it to look at tasks, not for training; for this reason servers are the default.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from agentgym_hindsight.envs.appworld.official.changes import Changes, read_changes
 from agentgym_hindsight.envs.appworld.official.client import parse_task_start
 from agentgym_hindsight.envs.appworld.official.replies import Verdict, read_verdict
-from agentgym_hindsight.envs.appworld.official.world_interface import TaskStart, OfficialWorld
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld, TaskStart
 from agentgym_hindsight.errors import BackendError, MissingExtraError
 
 __all__ = ["InProcessSlot", "InProcessWorld"]
@@ -23,7 +23,7 @@ _EXPERIMENT = "agentgym-hindsight-in-process"
 
 
 class InProcessWorld:
-    """:class:`OfficialWorld` over the package's own class."""
+    """:class:`OfficialWorld` implemented with the package's class ``AppWorld``."""
 
     def __init__(self, root: Path, *, seconds: int = 100) -> None:
         os.environ["APPWORLD_ROOT"] = str(root)
@@ -58,9 +58,6 @@ class InProcessWorld:
     def evaluate(self) -> Verdict:
         return read_verdict(self._open.evaluate(suppress_errors=True).to_dict())
 
-    def save_state(self, state_id: str) -> str:
-        return str(self._open.save_state(state_id))
-
     def close(self) -> None:
         world, self._world = self._world, None
         if world is not None:
@@ -72,12 +69,12 @@ class InProcessWorld:
     @property
     def _open(self) -> Any:
         if self._world is None:
-            raise BackendError("Expected a task's world, got none; try initialize(task_id) first.")
+            raise BackendError("Expected an open task, got none; try initialize(task_id) first.")
         return self._world
 
 
 class InProcessSlot:
-    """The one slot a process has."""
+    """The slot of the world in this process."""
 
     def __init__(self, root: Path, *, seconds: int = 100) -> None:
         self._root, self._seconds = root, seconds

@@ -1,4 +1,4 @@
-"""One world as a backend sees it, whether it lives in a server of its own or in this process."""
+"""The interface of one AppWorld world, whether it runs in a server or in this process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 from agentgym_hindsight.envs.appworld.official.changes import Changes
 from agentgym_hindsight.envs.appworld.official.replies import Verdict
 
-__all__ = ["TaskStart", "OfficialWorld"]
+__all__ = ["OfficialWorld", "TaskStart"]
 
 
 class TaskStart(NamedTuple):
-    """What an agent may know when a task begins."""
+    """What the agent is shown at the start of a task."""
 
     instruction: str
     name: str
@@ -27,7 +27,7 @@ class TaskStart(NamedTuple):
 
 
 class OfficialWorld(Protocol):
-    """The genuine environment's verbs, one task at a time."""
+    """The operations of AppWorld's environment. One task is open at a time."""
 
     @property
     def version(self) -> str: ...
@@ -35,6 +35,5 @@ class OfficialWorld(Protocol):
     def execute(self, code: str) -> str: ...
     def task_completed(self) -> bool: ...
     def evaluate(self) -> Verdict: ...
-    def save_state(self, state_id: str) -> str: ...
     def close(self) -> None: ...
-    def changes(self) -> Changes | None: ...  # None where the change logs cannot be read from here
+    def changes(self) -> Changes | None: ...  # None if the change logs cannot be read by this process
