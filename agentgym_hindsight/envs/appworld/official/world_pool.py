@@ -68,9 +68,6 @@ class WorldPool:
         self._leases: set[Lease] = set()
         _pools.add(self)
 
-    def __len__(self) -> int:
-        return len(self._slots)
-
     @property
     def leased(self) -> int:
         """The number of worlds on loan."""
