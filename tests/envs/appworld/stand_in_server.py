@@ -21,6 +21,10 @@ TASKS = {"aaaaaaa_1": "train", "aaaaaaa_2": "train", "bbbbbbb_1": "dev", "cccccc
 FAILED = 'Execution failed. Traceback:\n  File "<python-input>", line 1, in <module>\n'
 REFUSED = FAILED + 'Exception: Response status code is 401:\n{"message":"No token."}'
 
+#: A warning filter. A server that dies early refuses the connection, and httpcore leaves the socket of a refused
+#: connection to the garbage collector.
+REFUSED_SOCKET = r"ignore:unclosed <socket\.socket fd=\d+, family=(1|AddressFamily\.AF_UNIX):ResourceWarning"
+
 
 def make_data(root):
     """Create a data folder in AppWorld's format, with made-up tasks."""

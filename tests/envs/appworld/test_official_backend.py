@@ -25,9 +25,12 @@ from agentgym_hindsight.errors import (
 )
 
 from . import stand_in_server
-from .stand_in_server import REFUSED, at_url, make_data
+from .stand_in_server import REFUSED, REFUSED_SOCKET, at_url, make_data
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets"),
+    pytest.mark.filterwarnings(REFUSED_SOCKET),
+]
 
 
 @pytest.fixture(autouse=True)

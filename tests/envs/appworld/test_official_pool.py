@@ -19,9 +19,12 @@ from agentgym_hindsight.errors import BackendError, WorkerError
 
 from . import stand_in_server
 from .sandbox_helpers import is_running, wait_until
-from .stand_in_server import at_url, make_data
+from .stand_in_server import REFUSED_SOCKET, at_url, make_data
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets"),
+    pytest.mark.filterwarnings(REFUSED_SOCKET),
+]
 STAND_IN = (stand_in_server.__file__, "{fd}")
 
 
