@@ -69,5 +69,5 @@ def _call(random: Random, app: str, api: str, known: Sequence[str]) -> str:
     }
     if random.random() < 0.1:
         given["no_such_parameter"] = random.choice(_VALUES)
-    told = ", ".join(f"{name}={value}" for name, value in given.items())
-    return f"print(apis.{app}.{api}({told}))"
+    text = ", ".join(f"{name}={value}" for name, value in given.items())
+    return f"print(apis.{app}.{api}({text}))"

@@ -232,13 +232,13 @@ def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) ->
 
 def test_a_task_is_found_by_its_id(env: AppWorldEnv) -> None:
     task = env.backend.task("test", 7)
-    fresh = AppWorldEnv()
-    assert fresh.backend.find(env.backend.task("train", 3).id) == env.backend.task("train", 3)
+    other = AppWorldEnv()
+    assert other.backend.find(env.backend.task("train", 3).id) == env.backend.task("train", 3)
     _, info = env.reset(options={"task_id": task.id})
     assert info["goal"] == task.goal
     with pytest.raises(UnknownNameError, match="task id of the miniature world"):
-        fresh.reset(options={"task_id": "0" * 16})
-    fresh.close()
+        other.reset(options={"task_id": "0" * 16})
+    other.close()
 
 
 def test_hindsight_and_extra_can_be_pickled(env: AppWorldEnv) -> None:

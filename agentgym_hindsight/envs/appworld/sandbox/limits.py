@@ -65,5 +65,5 @@ class Outcome(NamedTuple):
     output: str  # what was printed, and nothing else
     error: str  # "", or the part of the traceback that lies in the agent's code
     kind: str  # one of KINDS
-    fresh: bool  # the interpreter was replaced, so variables are lost; `error` says so too
+    fresh: bool  # the interpreter was replaced, so variables are lost; `error` mentions it
     shape: str  # names, types and lengths of the live variables; "" if there are none or if they are unknown

@@ -145,11 +145,11 @@ class ZygoteClient:
                 "Expected a system with fork and Unix sockets for the sandbox of the agent's code, "
                 f"got {sys.platform}; try Linux, macOS or WSL."
             )
-        ours, theirs = socket.socketpair()
+        host_end, zygote_end = socket.socketpair()
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         # Fixed values, so that the order of sets and local times are the same in every run and on every machine.
         environment |= {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TZ": "UTC"}
-        with theirs:
+        with zygote_end:
             self._process = subprocess.Popen(
                 [
                     self._python,
@@ -159,18 +159,18 @@ class ZygoteClient:
                     "-c",
                     _BOOT,
                     str(_INSIDE),
-                    str(theirs.fileno()),
+                    str(zygote_end.fileno()),
                     " ".join(self._without),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[zygote_end.fileno()],
                 env=environment,
                 cwd="/",
                 start_new_session=True,  # so that Ctrl-C reaches the host only
             )
-        self._control = ours
+        self._control = host_end
         self._generation += 1
         try:
             self._mode = self._receive(_START_SECONDS)[0]["mode"]
