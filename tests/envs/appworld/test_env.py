@@ -57,8 +57,8 @@ def test_the_checks_of_gymnasium_and_of_this_library_pass() -> None:
         warnings.simplefilter("ignore")
         check_env(AppWorldEnv(), skip_render_check=True)
     check_hindsight_env(lambda: AppWorldEnv(max_steps=6), actions=PROGRAMS)
-    check_hindsight_env(lambda: AppWorldEnv(max_steps=6, expert=True, anchor="observation"), actions=PROGRAMS)
-    check_hindsight_env(lambda: ActionParser(PromptProtocol(AppWorldEnv(max_steps=6), "code")), actions=PROGRAMS)
+    check_hindsight_env(lambda: AppWorldEnv(max_steps=3, expert=True, anchor="observation"), actions=PROGRAMS)
+    check_hindsight_env(lambda: ActionParser(PromptProtocol(AppWorldEnv(max_steps=3), "code")), actions=PROGRAMS)
 
 
 def test_the_expert_wins_and_every_turn_has_hindsight(env: AppWorldEnv) -> None:
