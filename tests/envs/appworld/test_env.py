@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gymnasium as gym
@@ -55,7 +56,8 @@ def test_a_first_episode() -> None:
 def test_the_checks_of_gymnasium_and_of_this_library_pass() -> None:
     with warnings.catch_warnings():  # check_env warns about rendering
         warnings.simplefilter("ignore")
-        check_env(AppWorldEnv(), skip_render_check=True)
+        with closing(AppWorldEnv()) as env:
+            check_env(env, skip_render_check=True)
     check_hindsight_env(lambda: AppWorldEnv(max_steps=6), actions=PROGRAMS)
     check_hindsight_env(lambda: AppWorldEnv(max_steps=3, expert=True, anchor="observation"), actions=PROGRAMS)
     check_hindsight_env(lambda: ActionParser(PromptProtocol(AppWorldEnv(max_steps=3), "code")), actions=PROGRAMS)

@@ -23,10 +23,11 @@ from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
 from agentgym_hindsight.envs.appworld.miniature.library import MiniatureLibrary
 from agentgym_hindsight.envs.appworld.miniature.world import World
-from agentgym_hindsight.envs.appworld.official.reading import read_verdict
+from agentgym_hindsight.envs.appworld.official.replies import read_verdict
 from agentgym_hindsight.envs.appworld.sandbox import Limits, Sandbox
 from agentgym_hindsight.envs.appworld.sandbox.inside.zygote import Zygote
-from agentgym_hindsight.envs.appworld.sandbox.nursery import Nursery, nursery
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import ZygoteClient as Nursery
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import zygote_client as nursery
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UsageError, WorkerError
 from agentgym_hindsight.hindsight.storage import read_jsonl, write_jsonl
@@ -113,8 +114,8 @@ class TestLine:
 
     def test_a_slow_drip_of_bytes_is_cut_off(self) -> None:
         sandbox = Sandbox(echo, None, Limits(seconds=0.3, grace=0.3))
-        drip = "import time\nos.write(worker()._line._descriptor, bytes([0, 0, 99, 0]))\nworker()._clock.stop()\n"
-        drip += "while True:\n    os.write(worker()._line._descriptor, b'x')\n    time.sleep(0.02)"
+        drip = "import time\nos.write(worker()._channel._descriptor, bytes([0, 0, 99, 0]))\nworker()._timer.stop()\n"
+        drip += "while True:\n    os.write(worker()._channel._descriptor, b'x')\n    time.sleep(0.02)"
         began = time.monotonic()
         outcome = sandbox.run(PRELUDE + drip)
         assert outcome.kind == "timeout"
@@ -187,7 +188,7 @@ class TestProcesses:
         home = Nursery("", frozenset())
         home._control = ours
         zygote = Zygote(theirs, 0, None, False)
-        with ours, theirs, zygote._orders:
+        with ours, theirs, zygote._requests:
             monkeypatch.setattr(os if scarce == "fork" else socket, scarce, none_left)
             made = zygote._fork()
             assert made is None
@@ -199,7 +200,7 @@ class TestProcesses:
     def test_a_killed_zygote_costs_the_variables_and_not_the_episode(self, env: AppWorldEnv) -> None:
         env.reset(seed=0)
         env.step("x = 1")
-        os.kill(env.backend._sandbox._nursery.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        os.kill(env.backend._sandbox._zygote.pid, signal.SIGKILL)  # type: ignore[union-attr]
         time.sleep(0.2)
         observation, *_, info = env.step("print(apis.phone.show_time()['weekday'])")
         assert "variables are lost" in observation
