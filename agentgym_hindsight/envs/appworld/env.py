@@ -27,45 +27,49 @@ _SPLITS: dict[str, tuple[str, ...]] = {
 
 
 class AppWorldEnv(HindsightEnv):
-    """Do what a person asks for by writing Python that calls the APIs of apps.
+    """Write Python that calls the APIs of apps, to do what a person asks for.
 
-    ## Description
-    The apps are mail, phone, notes, calendar, payments, a shop, files and music. Each has documented APIs, a login, and
-    data of one person and the people around them. A task is one sentence of that person. It ends with
-    ``apis.supervisor.complete_task(…)``. Then checks compare the answer and every table: the requested changes must be
-    there, and nothing else may have changed.
+    ```python
+    import gymnasium as gym
+    import agentgym_hindsight
 
-    ## Observation
-    The printed output, and the end of the traceback if the program failed. The first observation names the person and
-    the task, and explains how to find the APIs.
+    env = gym.make("AppWorld-Hindsight-v0", templates=["set_alarm"], expert=True)
+    observation, info = env.reset(seed=0)
+    print(observation)  # it ends with "Your task: I need an alarm at 22:40 with the label 'Oven'. …"
 
-    ## Actions
-    Python code. ``apis.<app>.<api>(name=value)`` calls an API. Variables are kept between turns. The set of actions is
-    open, so ``info["admissible_actions"]`` is empty. Code runs in a sandbox, see ``docs/sandbox.md``.
-
-    ## Rewards
-    0 until the task is completed, then ``info["score"]``, the share of checks that hold. The reward is also 0 if none
-    of the requested changes is there, so that ending at once gives no reward. ``info["won"]``: all checks hold.
-
-    ## Termination and truncation
-    Terminated by ``complete_task``; truncated after ``max_steps`` turns (30).
+    env.step("account, = [row for row in apis.supervisor.show_account_passwords() if row['app'] == 'phone']")
+    env.step("token = apis.phone.login(username=account['username'], password=account['password'])['access_token']")
+    env.step("apis.phone.create_alarm(access_token=token, time='22:40', label='Oven')")
+    observation, reward, terminated, truncated, info = env.step("apis.supervisor.complete_task()")
+    assert (reward, terminated, info["won"]) == (1.0, True, True)
+    ```
 
     ## Arguments
-    * ``split``: ``train``, ``dev`` or ``test``; with the official backend ``train``, ``dev``, ``test_normal`` or
+    * ``backend`` (``miniature``): ``miniature`` is Hamlet, a small world of our own that needs no download.
+      ``official`` is the genuine benchmark, if it is installed (``docs/appworld-official.md``).
+    * ``split`` (``train``): ``train``, ``dev`` or ``test``; official: ``train``, ``dev``, ``test_normal`` or
       ``test_challenge``.
-    * ``backend``: ``miniature`` (Hamlet, a small world of this library; its results are not AppWorld's) or
-      ``official``, the original benchmark, which must be installed: see ``docs/appworld-official.md``.
-    * ``templates``, ``difficulty``: use only tasks of these templates (by name) or of this level (1 to 3); miniature
-      only.
-    * ``limits``: resource limits of a turn, by the names of :class:`~.sandbox.Limits`; miniature only.
-    * ``root``, ``urls``, ``servers``, ``in_process``: the data folder and the servers; official only.
-    * The arguments of every env: ``max_steps``, ``anchor``, ``expert``, ``render_mode``.
+    * ``templates``, ``difficulty``: only tasks with these template names or of this level (1 to 3); miniature only.
+    * ``limits``: what the code of a turn may use, such as ``{"seconds": 2.0}``, by the names of
+      :class:`~.sandbox.Limits`; miniature only.
+    * ``root``, ``urls``, ``servers``, ``in_process``: the source of the official worlds; official only.
+    * ``max_steps`` (30), ``expert`` (False), ``anchor`` (``state``, ``observation`` or
+      ``similar``), ``render_mode`` (``ansi`` or ``human``): as in every env.
 
-    The state anchor is a hash of all changes in the tables, of who is logged in, and of the names, types and lengths of
-    the live variables.
+    ## Observation
+    What the code printed, and the end of the traceback if it failed; "The program ran; nothing was printed." if there
+    is neither. The first observation has the person, the APIs for documentation, and the task.
 
-    ## Registered ids
-    ``AppWorld-Hindsight-v0``
+    ## Actions
+    Python code. ``apis.<app>.<api>(name=value)`` calls an API. Variables are kept between turns. There is no list of
+    legal actions: ``info["admissible_actions"]`` is empty. The code runs in a sandbox (``docs/sandbox.md``).
+
+    ## Rewards
+    0 until the task is completed, then ``info["score"]``, the share of checks that pass. The reward is also 0 if
+    nothing that was asked for is done, so ending at once gives no reward. ``info["won"]``: all checks pass.
+
+    ## Termination and truncation
+    Terminated by ``apis.supervisor.complete_task(…)``, truncated after ``max_steps`` turns.
     """
 
     splits: ClassVar[tuple[str, ...]] = tuple(dict.fromkeys(name for names in _SPLITS.values() for name in names))
