@@ -179,7 +179,7 @@ def _sandbox() -> str:
 def _official_appworld() -> str:
     """The package and the data that were found, or how to install the first one that is missing."""
     from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter
-    from agentgym_hindsight.envs.appworld.official.tasks import SPLITS, OfficialTasks
+    from agentgym_hindsight.envs.appworld.official.task_files import SPLITS, OfficialTasks
 
     servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
     try:

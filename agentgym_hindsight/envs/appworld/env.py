@@ -1,4 +1,4 @@
-"""``AppWorld-Hindsight-v0``: an agent writes code that calls apps."""
+"""``AppWorld-Hindsight-v0``: the agent writes Python code that calls the APIs of apps."""
 
 from __future__ import annotations
 
@@ -95,20 +95,22 @@ class AppWorldEnv(HindsightEnv):
             raise UnknownNameError("backend", backend, _SPLITS)
         if split not in _SPLITS[backend]:
             raise UnknownNameError(f"split of the {backend} backend", split, _SPLITS[backend])
-        ours = {"templates": templates, "difficulty": difficulty, "limits": limits}
-        theirs = {"root": root, "urls": urls, "servers": servers, "in_process": in_process or None}
-        foreign, other = (ours, "miniature") if backend == "official" else (theirs, "official")
-        for name, value in foreign.items():
+        of_miniature = {"templates": templates, "difficulty": difficulty, "limits": limits}
+        of_official = {"root": root, "urls": urls, "servers": servers, "in_process": in_process or None}
+        unusable, other = (of_miniature, "miniature") if backend == "official" else (of_official, "official")
+        for name, value in unusable.items():
             if value is not None:
-                raise UsageError(f"Expected {name} with backend={other!r} alone, got it with {backend!r}.")
-        self.splits = _SPLITS[backend]  # type: ignore[misc]  # this instance's own
+                raise UsageError(
+                    f"Expected {name} only with backend={other!r}, got it with {backend!r}; try to leave it out."
+                )
+        self.splits = _SPLITS[backend]  # type: ignore[misc]  # overrides the class attribute for this instance
         world: MiniatureBackend | OfficialBackend
         if backend == "official":
             world = OfficialBackend(root=root, urls=urls, servers=servers, in_process=in_process)
         else:
             world = MiniatureBackend(MiniatureLibrary(templates, difficulty), _limits(limits))
-            if not world.count(split):  # said now, not at the first reset
-                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other ones")
+            if not world.count(split):  # raise here, not at the first reset
+                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other templates")
                 raise UsageError(f"Expected tasks in {split!r}, got none of the chosen templates there; try {other}.")
         super().__init__(world, split=split, max_steps=max_steps, **shared)
 
@@ -119,13 +121,13 @@ class AppWorldEnv(HindsightEnv):
         return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")
 
     def _final(self, hindsight: Hindsight, task: Task) -> Hindsight:
-        """The episode is over: now the checks may speak, in the record and in the hindsight alone."""
-        told = self.backend.conclude()
-        if told and self._steps:
+        """Add the result of the checks to the last step and its hindsight. Observations never contain it."""
+        evaluation = self.backend.conclude()
+        if evaluation and self._steps:
             last = self._steps[-1]
-            known = told in last.detail  # a backend that judged the last turn has said it there
-            detail = last.detail if known else f"{last.detail}\n{told}".strip()
-            self._steps[-1] = replace(last, detail=detail, extra={**last.extra, "evaluation": told})
+            present = evaluation in last.detail  # the backend added it when the last turn completed the task
+            detail = last.detail if present else f"{last.detail}\n{evaluation}".strip()
+            self._steps[-1] = replace(last, detail=detail, extra={**last.extra, "evaluation": evaluation})
             hindsight = hindsight_now(self._steps[-1], self._steps)
         return super()._final(hindsight, task)
 

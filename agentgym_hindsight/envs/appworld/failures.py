@@ -1,4 +1,4 @@
-"""What an API answers when it will not do what was asked: a status and a message, as over HTTP."""
+"""The exception of a refused API call: a status and a message, as in HTTP."""
 
 from __future__ import annotations
 

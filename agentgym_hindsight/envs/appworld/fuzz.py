@@ -1,6 +1,6 @@
-"""Programs for trying a world out: sensible ones, broken ones, and everything a language model might write instead.
+"""Random programs to test a world: valid ones, broken ones, and other text that a language model may write.
 
-All of them come from one random generator, so the same seed gives the same programs on every machine.
+One random generator draws all of them, so the same seed gives the same programs on every machine.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _LOGIN = (
     "pw = {row['app']: row for row in apis.supervisor.show_account_passwords()}\n"
     "token = apis.APP.login(username=pw['APP']['username'], password=pw['APP']['password'])['access_token']"
 )
-_SUBMITS = 0.01  # of the turns: most end with the limit, some like this
+_SUBMITS = 0.01  # share of the programs that complete the task; most episodes end with the turn limit
 
 
 def programs(random: Random, names: Mapping[str, Sequence[str]], arguments: Mapping[str, Sequence[str]]) -> str:
-    """The next program. ``names``: APIs by app; ``arguments``: parameter names by "app.api"."""
+    """Draw one program. ``names``: APIs by app; ``arguments``: parameter names by "app.api"."""
     app = random.choice(sorted(names))
     api = random.choice(names[app])
     if random.random() < _SUBMITS:
@@ -50,7 +50,7 @@ def programs(random: Random, names: Mapping[str, Sequence[str]], arguments: Mapp
         return _call(random, app, api, arguments.get(f"{app}.{api}", ()))
     lines = [_line(random, app, api) for _ in range(random.randrange(1, 4))]
     program = "\n".join(lines)
-    if kind == 5:  # damaged on the way
+    if kind == 5:  # insert or overwrite a character
         place = random.randrange(len(program) + 1)
         program = program[:place] + random.choice(_NOISE) + program[place + random.randrange(3) :]
     return program
@@ -69,5 +69,5 @@ def _call(random: Random, app: str, api: str, known: Sequence[str]) -> str:
     }
     if random.random() < 0.1:
         given["no_such_parameter"] = random.choice(_VALUES)
-    told = ", ".join(f"{name}={value}" for name, value in given.items())
-    return f"print(apis.{app}.{api}({told}))"
+    text = ", ".join(f"{name}={value}" for name, value in given.items())
+    return f"print(apis.{app}.{api}({text}))"

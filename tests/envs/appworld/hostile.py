@@ -1,15 +1,15 @@
-"""Code that wants out: what a policy under training may come up with, and what somebody would who means it.
+"""Hostile code: what a policy in training may generate, and deliberate attacks on the sandbox.
 
-Each snippet says how the turn has to end. ``CANARY`` is replaced by the path of a file it must neither read nor touch,
-``PORT`` by that of a listener it must not reach. The snippets take the real ``os`` from a module that holds it.
+Each snippet states how the turn must end. ``CANARY`` is replaced by the path of a file that it must not read or change,
+``PORT`` by the port of a listener that it must not reach. The snippets take the real ``os`` from a module that has it.
 """
 
-# ruff: noqa: E501  # a snippet is a row, however long
+# ruff: noqa: E501  # one snippet per line
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "SNIPPETS", "Snippet"]
+__all__ = ["PRELUDE", "SNIPPETS", "Snippet"]
 
 PRELUDE = """\
 import random, sys
@@ -32,20 +32,19 @@ def worker():
     return next(f.f_locals["self"] for f in frames() if hasattr(f.f_locals.get("self"), "_nonce"))
 def send(text):
     data = text.encode()
-    os.write(worker()._line._descriptor, len(data).to_bytes(4, "big") + data)
+    os.write(worker()._channel._descriptor, len(data).to_bytes(4, "big") + data)
 """
-PRELUDE_LINES = PRELUDE.count("\n")
 
 
 class Snippet(NamedTuple):
-    """``kinds``: how the turn may end; ``says``: what output or error then contain; ``calls``: API calls answered."""
+    """``kinds``: how the turn may end; ``says``: text in the output or error; ``calls``: API calls that were answered."""
 
     group: str
     name: str
-    kinds: str  # separated by blanks; "ok" for a turn that just ends
+    kinds: str  # separated by spaces; "ok" for a turn without an error
     code: str
     says: str = ""
-    calls: int = 0
+    calls: int = 0  # -1: not checked
 
     def ends_as(self, kind: str) -> bool:
         return (kind or "ok") in self.kinds.split()
@@ -111,7 +110,7 @@ SNIPPETS = [
         (
             "other descriptors",
             "ok",
-            "found = []\nown = worker()._line._descriptor\nfor fd in range(300):\n  try:\n"
+            "found = []\nown = worker()._channel._descriptor\nfor fd in range(300):\n  try:\n"
             "    if fd != own: found.append(os.fstat(fd))\n  except OSError: pass\nprint(found)",
             "[]",
         ),
@@ -139,7 +138,7 @@ SNIPPETS = [
         ("endless iterator", "timeout", "import collections, itertools\ncollections.deque(itertools.count(), 0)", "lost"),
         ("regex bomb", "timeout", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"),
         ("timer off", "timeout", "sys.modules['signal'].setitimer(0, 0)" + _LOOP, "variables are lost"),
-        ("limits lifted", "timeout exception", "worker()._limits['seconds'] = 1e9\nworker()._clock.stop()" + _LOOP),
+        ("limits lifted", "timeout exception", "worker()._limits['seconds'] = 1e9\nworker()._timer.stop()" + _LOOP),
         ("huge digits", "timeout", "getattr(sys, 'set_int_max_str_digits', int)(0)\nx = str(3 ** 20000000)"),
         ("endless finally", "timeout", "try:\n  while True: pass\nfinally:\n  while True: pass"),
         ("generator", "timeout", "def g():\n  while True:\n    try: yield\n    except BaseException: pass\nfor _ in g(): pass"),
@@ -203,7 +202,7 @@ SNIPPETS = [
     ),
     *_group(
         "line",
-        ("garbage", "protocol", "os.write(worker()._line._descriptor, b'\\xff' * 99)", "variables are lost"),
+        ("garbage", "protocol", "os.write(worker()._channel._descriptor, b'\\xff' * 99)", "variables are lost"),
         ("zero frame", "protocol", "send('')"),
         ("no JSON", "protocol", "send('import os')"),
         ("list", "protocol", "send('[1]')"),
@@ -212,7 +211,7 @@ SNIPPETS = [
         ("not a number", "protocol", "send('{\"a\": NaN}')"),
         ("huge number", "protocol", "send('{\"a\": ' + '9' * 9000 + '}')"),
         ("infinite number", "protocol", "send('{\"a\": 1e999}')"),
-        ("bad UTF-8", "protocol", "os.write(worker()._line._descriptor, b'\\0\\0\\0\\4\"\\xff\\xfe\"')"),
+        ("bad UTF-8", "protocol", "os.write(worker()._channel._descriptor, b'\\0\\0\\0\\4\"\\xff\\xfe\"')"),
         ("surrogates", "protocol", "send('{\"a\": \"\\\\ud800\"}')"),
         ("other nonce", "ok protocol timeout died", "send('{\"type\": \"done\", \"nonce\": \"0\"}')"),
         ("odd call", "protocol", "import json\nsend(json.dumps({'type': 'call', 'nonce': worker()._nonce, 'app': ['bank'], 'api': 3, 'arguments': []}))"),
@@ -222,9 +221,9 @@ SNIPPETS = [
         ("unread replies", "timeout protocol", "import json\nm = json.dumps({'type': 'call', 'nonce': worker()._nonce, 'app': 'bank', 'api': 'much', 'arguments': {}})\nwhile True: send(m)", "", -1),
         ("too many calls", "exception", "while True: apis.bank.look()", "at most 50 API calls", 50),
         ("too many forged calls", "protocol", "w = worker()\nwhile True:\n  w._calls = 0\n  apis.bank.look()", "", 50),
-        ("line closed", "died", "os.close(worker()._line._descriptor)"),
-        ("line closed, going on", "died", "os.close(worker()._line._descriptor)" + _LOOP),
-        ("half a frame", "timeout protocol", "os.write(worker()._line._descriptor, b'\\0\\0\\1\\0x')" + _LOOP),
+        ("line closed", "died", "os.close(worker()._channel._descriptor)"),
+        ("line closed, going on", "died", "os.close(worker()._channel._descriptor)" + _LOOP),
+        ("half a frame", "timeout protocol", "os.write(worker()._channel._descriptor, b'\\0\\0\\1\\0x')" + _LOOP),
     ),
     *_group(
         "arguments",
@@ -296,5 +295,3 @@ SNIPPETS = [
         ("callback", "ok", "import functools\nr = named('ReferenceType') if 0 else None\nclass A: pass\nx = A()"),
     ),
 ]  # fmt: skip
-
-GROUPS = tuple(dict.fromkeys(snippet.group for snippet in SNIPPETS))

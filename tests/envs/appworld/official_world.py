@@ -1,9 +1,9 @@
-"""A tiny data folder of our own making for the genuine ``appworld`` package: run by *its* interpreter, at test time.
+"""Create a small synthetic data folder for the original ``appworld`` package. Run by the package's interpreter.
 
     $APPWORLD_PYTHON official_world.py ROOT
 
-Nothing in it comes from the benchmark: two people's worth of made-up rows, four made-up tasks, our own checks. With it
-the real server initializes, executes and evaluates, which is what the tests are about.
+Nothing in it comes from the benchmark: the rows, the five tasks and the checks are made up. With it the original server
+can initialize, execute and evaluate, so that the tests can compare its behaviour.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 TASKS = {
-    # id, split, instruction, answer, title the checks look for
+    # id: split, instruction, answer
     "aaaaaaa_1": ("train", "Write a note titled ink that says blue.", None),
     "aaaaaaa_2": ("train", "Write a note titled pen that says blue.", None),
     "bbbbbbb_1": ("dev", "How many notes do I have?", "2"),
@@ -47,7 +47,7 @@ def json_of(value):
 
 
 def solution_of(task_id: str) -> str:
-    """Our reference for a task, as a flat program."""
+    """The reference solution of a task, as a program without a function."""
     instruction = TASKS[task_id][1]
     login = LOGIN.format(email=PERSON["email"])
     if TASKS[task_id][2] is not None:
@@ -67,7 +67,7 @@ def make(root: Path) -> None:
     docs_folder = root / "data" / "api_docs" / "standard"
     docs_folder.mkdir(parents=True)
     documented = ApiDocCollection.build(load_apps=("supervisor", "simple_note"))
-    for app in apps:  # the others go undocumented: building all of them takes ten seconds
+    for app in apps:  # only two apps have documentation: building all takes ten seconds
         docs = {name: {**doc, "canary_string": ""} for name, doc in documented.get(app, {}).items()}
         (docs_folder / f"{app}.json").write_text(json.dumps(docs))
     for task_id in TASKS:
@@ -138,7 +138,7 @@ def make_task(root: Path, task_id: str, apps: "list[str]") -> None:
     for name, value in written.items():
         (truth / name).write_text(json.dumps(value))
     (truth / "evaluation.py").write_text(EVALUATION)
-    if open_split:  # as the benchmark has it: no solutions for the test splits
+    if open_split:  # like the benchmark, no solutions for the test splits
         body = "".join(f"    {line}\n" for line in solution_of(task_id).splitlines())
         code = f"# Canary String: ours\ndef solution(apis, requester):\n{body}"
         (truth / "compiled_solution.py").write_text(code)

@@ -1,10 +1,11 @@
-"""A server that speaks AppWorld's protocol over a world of three verbs, and misbehaves on command.
+"""A server with AppWorld's protocol and a minimal world, which can also misbehave.
 
-The shapes of its requests and replies are those of ``appworld.serve.environment`` 0.1.3, which the tests in
-``test_official_genuine.py`` hold the client against where the package is installed. It exists for what the genuine
-server does not do when asked: die, hang, talk nonsense.
+Its requests and replies have the format of ``appworld.serve.environment`` 0.1.3. ``test_official_genuine.py`` tests the
+client with that server if the package is installed. The stand-in adds failures that the original cannot produce on
+request: it can die, hang and send invalid replies.
 
-Programs: ``write``, ``complete``, ``fail``, ``die``, ``hang``, ``garbage``, ``flood``, anything else is echoed.
+A program is a text that contains some of the words ``write``, ``complete``, ``fail``, ``die``, ``hang``, ``garbage``
+and ``nothing``.
 """
 
 import json
@@ -20,9 +21,13 @@ TASKS = {"aaaaaaa_1": "train", "aaaaaaa_2": "train", "bbbbbbb_1": "dev", "cccccc
 FAILED = 'Execution failed. Traceback:\n  File "<python-input>", line 1, in <module>\n'
 REFUSED = FAILED + 'Exception: Response status code is 401:\n{"message":"No token."}'
 
+#: A warning filter. A server that dies early refuses the connection, and httpcore leaves the socket of a refused
+#: connection to the garbage collector.
+REFUSED_SOCKET = r"ignore:unclosed <socket\.socket fd=\d+, family=(1|AddressFamily\.AF_UNIX):ResourceWarning"
+
 
 def make_data(root):
-    """A data folder in AppWorld's shape, with tasks of our own."""
+    """Create a data folder in AppWorld's format, with made-up tasks."""
     for split in ("train", "dev", "test_normal", "test_challenge"):
         (root / "data" / "datasets").mkdir(parents=True, exist_ok=True)
         names = [name for name, where in TASKS.items() if where == split]
@@ -40,7 +45,7 @@ def make_data(root):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One world; its state lives on the server object."""
+    """Requests to one world, whose state is stored on the server object."""
 
     def do_GET(self):
         if self.path == "/":
@@ -63,8 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             world.logs = world.root / "experiments" / "outputs" / body["experiment_name"] / "tasks" / world.task / "dbs"
             world.initialized = getattr(world, "initialized", 0) + 1
             self.log()
-            told = json.loads(specs.read_text())
-            return self.answer({"output": {**told, "task_id": world.task}})
+            start = json.loads(specs.read_text())
+            return self.answer({"output": {**start, "task_id": world.task}})
         if getattr(world, "task", None) != body["task_id"]:
             print("ValueError: not a valid HTTPStatus", file=sys.stderr, flush=True)
             return self.answer(None, 500)
@@ -77,8 +82,6 @@ class Handler(BaseHTTPRequestHandler):
         if verb == "close":
             world.task = None
             return self.answer({"output": None})
-        if verb == "save_state":
-            return self.answer({"output": body["state_id"]})
         return self.answer({"detail": "Not Found"}, 404)
 
     def execute(self, code):
@@ -102,14 +105,14 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer({"output": "Execution successful." if code.strip() else "No code available to execute."})
 
     def evaluate(self, body):
-        if body.get("suppress_errors") is not True:  # the genuine one raises at the first failed test
+        if body.get("suppress_errors") is not True:  # the original raises at the first failed test
             return self.answer(None, 500)
         wrote = bool(self.server.lines)
         row = {"requirement": "A note was written.", "label": "no_op_fail"}
         failures = [] if wrote else [{**row, "trace": "expected SECRET"}]
         passes = [{"requirement": "Nothing else changed.", "label": "no_op_pass"}, *([row] if wrote else [])]
-        told = {"success": wrote, "difficulty": 2, "num_tests": 2, "passes": passes, "failures": failures}
-        self.answer({"output": told})
+        results = {"success": wrote, "difficulty": 2, "num_tests": 2, "passes": passes, "failures": failures}
+        self.answer({"output": results})
         return None
 
     def log(self):
@@ -131,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class OnSocket(HTTPServer):
-    """On a listening socket that is handed over."""
+    """A server on an inherited listening socket."""
 
     def __init__(self, fd):
         super().__init__(("", 0), Handler, bind_and_activate=False)
@@ -145,17 +148,17 @@ class OnSocket(HTTPServer):
 
 
 def at_url(root):
-    """A server in this process, on a free port."""
+    """A server in this process, on a free TCP port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.root = root
     return server
 
 
-def main(fd, mood="ready"):
-    if mood == "dead":
+def main(fd, behaviour="ready"):
+    if behaviour == "dead":
         print("ImportError: no such world", file=sys.stderr, flush=True)
         sys.exit(1)
-    if mood == "mute":
+    if behaviour == "mute":
         time.sleep(60)
     OnSocket(fd).serve_forever()
 

@@ -1,10 +1,11 @@
-"""AppWorld behind the standard face, in the miniature world."""
+"""The AppWorld env with the miniature world."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gymnasium as gym
@@ -31,7 +32,7 @@ def env() -> Iterator[AppWorldEnv]:
 
 
 def play(env: Any, **reset: Any) -> dict[str, Any]:
-    """The expert's episode; the last info."""
+    """Play an episode with the expert's actions; return the last info."""
     _, info = env.reset(**reset)
     over = False
     while not over:
@@ -40,28 +41,29 @@ def play(env: Any, **reset: Any) -> dict[str, Any]:
     return dict(info)
 
 
-def test_the_newcomers_lines() -> None:
+def test_a_first_episode() -> None:
     env = gym.make("AppWorld-Hindsight-v0")
     observation, info = env.reset(seed=0)
     assert observation.endswith(f"Your task: {info['goal']}")
     assert info["admissible_actions"] == ()
-    assert info["extra"].backend == "miniature/hamlet", "never called AppWorld's"
+    assert info["extra"].backend == "miniature/hamlet", "the backend is named, never only AppWorld"
     observation, reward, terminated, truncated, info = env.step("print([app for app in dir(apis)][:0], 6 * 7)")
     assert (observation, reward, terminated, truncated) == ("[] 42", 0.0, False, False)
     assert info["action_valid"]
     env.close()
 
 
-def test_gymnasium_and_our_own_conformance_kit_pass() -> None:
-    with warnings.catch_warnings():  # check_env speaks of what it cannot render
+def test_the_checks_of_gymnasium_and_of_this_library_pass() -> None:
+    with warnings.catch_warnings():  # check_env warns about rendering
         warnings.simplefilter("ignore")
-        check_env(AppWorldEnv(), skip_render_check=True)
+        with closing(AppWorldEnv()) as env:
+            check_env(env, skip_render_check=True)
     check_hindsight_env(lambda: AppWorldEnv(max_steps=6), actions=PROGRAMS)
-    check_hindsight_env(lambda: AppWorldEnv(max_steps=6, expert=True, anchor="observation"), actions=PROGRAMS)
-    check_hindsight_env(lambda: ActionParser(PromptProtocol(AppWorldEnv(max_steps=6), "code")), actions=PROGRAMS)
+    check_hindsight_env(lambda: AppWorldEnv(max_steps=3, expert=True, anchor="observation"), actions=PROGRAMS)
+    check_hindsight_env(lambda: ActionParser(PromptProtocol(AppWorldEnv(max_steps=3), "code")), actions=PROGRAMS)
 
 
-def test_the_expert_wins_and_every_turn_is_seen_in_hindsight(env: AppWorldEnv) -> None:
+def test_the_expert_wins_and_every_turn_has_hindsight(env: AppWorldEnv) -> None:
     for episode in range(6):
         info = play(env, seed=1 if episode == 0 else None)
         assert info["won"]
@@ -70,10 +72,10 @@ def test_the_expert_wins_and_every_turn_is_seen_in_hindsight(env: AppWorldEnv) -
         assert len(seen) == info["step"]
         assert {each.successful_trajectory.provenance for each in seen} == {Provenance.EXPERT}
         assert "FAILED" not in seen[-1].current_trajectory.text
-        assert "Evaluation: " in seen[0].current_trajectory.text, "the own trajectory ends with the checks' verdict"
+        assert "Evaluation: " in seen[0].current_trajectory.text, "the result of the checks"
 
 
-def test_variables_live_on_and_detours_do_not_lead_the_expert_astray(env: AppWorldEnv) -> None:
+def test_the_expert_wins_after_other_actions_in_between(env: AppWorldEnv) -> None:
     _, info = env.reset(seed=2)
     while not info["won"]:
         _, _, terminated, truncated, _ = env.step("detour = 1")
@@ -85,7 +87,7 @@ def test_variables_live_on_and_detours_do_not_lead_the_expert_astray(env: AppWor
 
 def test_errors_are_feedback(env: AppWorldEnv) -> None:
     env.reset(seed=0)
-    for code, told in (
+    for code, expected in (
         ("print(", "SyntaxError"),
         ("1/0", "ZeroDivisionError"),
         ("apis.mial.show_inbox()", "did you mean 'mail'"),
@@ -93,7 +95,7 @@ def test_errors_are_feedback(env: AppWorldEnv) -> None:
         ("import os; os._exit(0)", ""),
     ):
         observation, reward, terminated, _, info = env.step(code)
-        assert told in observation
+        assert expected in observation
         assert (reward, terminated, info["action_valid"]) == (0.0, False, False)
         assert info["hindsight"].immediate_feedback.detail == "It failed before anything had changed."
     assert env.step("print('on')")[0].strip().endswith("on")
@@ -107,7 +109,7 @@ def login(app: str) -> str:
     )
 
 
-def test_what_a_turn_changed_is_told_to_teachers_alone(env: AppWorldEnv) -> None:
+def test_the_changes_of_a_turn_are_only_in_the_hindsight(env: AppWorldEnv) -> None:
     env.reset(seed=0)
     env.step(login("notes"))
     observation, *_, info = env.step("apis.notes.create_note(access_token=token, title='Tea', content='green')\n1/0")
@@ -123,7 +125,7 @@ def test_what_a_turn_changed_is_told_to_teachers_alone(env: AppWorldEnv) -> None
 
 
 def test_the_checks_are_hidden_until_the_end(env: AppWorldEnv) -> None:
-    """No requirement, and not the answer of the goal, is in any observation or live hindsight."""
+    """No requirement of the goal is in any observation."""
     _, info = env.reset(seed=5)
     goal = env.backend.play.made.job.goal
     requirements = [wanted.requirement for wanted in goal.wanted] + ["checks passed", "FAILED"]
@@ -138,7 +140,7 @@ def test_the_checks_are_hidden_until_the_end(env: AppWorldEnv) -> None:
     assert 0 < info["score"] < 1, "the share of checks that hold"
 
 
-def test_a_limit_of_turns_truncates_and_is_judged() -> None:
+def test_an_episode_that_is_truncated_is_evaluated() -> None:
     env = AppWorldEnv(max_steps=2)
     env.reset(seed=0)
     env.step("x = 1")
@@ -154,7 +156,7 @@ def test_a_limit_of_turns_truncates_and_is_judged() -> None:
     env.close()
 
 
-def test_the_anchor_is_the_state_and_not_the_way(env: AppWorldEnv) -> None:
+def test_the_anchor_depends_on_the_state_and_not_on_the_path(env: AppWorldEnv) -> None:
     def after(*programs: str) -> str:
         env.reset(options={"task_id": task})
         info: dict[str, Any] = {}
@@ -166,15 +168,15 @@ def test_the_anchor_is_the_state_and_not_the_way(env: AppWorldEnv) -> None:
     task, start = info["task_id"], info["anchor"]
     assert after("print('a look changes nothing')", "1/0") == start
     assert after("x = 1") != start, "a live variable"
-    assert after("x = 1") == after("y = 2", "x = 5", "del y"), "its shape, not its value or its way"
+    assert after("x = 1") == after("y = 2", "x = 5", "del y"), "its shape, not its value or the path"
     assert after("x = 1") != after("x = 'text'")
     assert after(login("notes")) != after("passwords, token = {}, ''")
     written = "apis.notes.create_note(access_token=token, title='Tea')"
     assert after(login("notes"), written) != after(login("notes"), "None")
 
 
-def test_siblings_and_workers_play_the_same(tmp_path: Any) -> None:
-    """Eight envs in this process and in two workers: the same answers to the same programs."""
+def test_rollouts_of_a_group_and_of_workers_are_equal() -> None:
+    """Four envs in this process and in two worker processes give the same observations for the same programs."""
     programs = (login("mail"), "print(apis.mail.show_inbox(access_token=token, page_limit=3))", SUBMIT)
     seen = []
     for workers in (0, 2):
@@ -202,7 +204,7 @@ def test_splits_templates_and_levels() -> None:
     assert {task.category for task in some.panel()} == {name}
     with pytest.raises(UsageError, match=r"Expected tasks in 'dev'.*try split='train'"):
         AppWorldEnv("dev", templates=[name])
-    with pytest.raises(UsageError, match="try other ones"):
+    with pytest.raises(UsageError, match="try other templates"):
         AppWorldEnv(templates=[])
     easy = AppWorldEnv(difficulty=1)
     assert 0 < easy.backend.count("train") < sizes["train"]
@@ -211,7 +213,7 @@ def test_splits_templates_and_levels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "said"),
+    ("settings", "message"),
     [
         ({"split": "valid"}, "Expected a known split of the miniature backend"),
         ({"split": "test_normal"}, "Expected a known split of the miniature backend"),
@@ -220,28 +222,28 @@ def test_splits_templates_and_levels() -> None:
         ({"difficulty": 4}, "Expected difficulty as 1, 2, 3"),
         ({"limits": {"second": 1}}, "Expected a known limit"),
         ({"limits": {"seconds": -1}}, "Expected seconds above 0"),
-        ({"servers": 2}, "Expected servers with backend='official' alone"),
-        ({"backend": "official", "difficulty": 1}, "Expected difficulty with backend='miniature' alone"),
+        ({"servers": 2}, "Expected servers only with backend='official', got it with 'miniature'; try to leave it out"),
+        ({"backend": "official", "difficulty": 1}, "Expected difficulty only with backend='miniature', got it"),
     ],
 )
-def test_bad_settings_say_what_is_wrong(choices: dict[str, Any], said: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises((UnknownNameError, UsageError)) as caught:
-        AppWorldEnv(**choices)
-    assert said in str(caught.value)
+        AppWorldEnv(**settings)
+    assert message in str(caught.value)
 
 
-def test_a_task_by_its_id(env: AppWorldEnv, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_is_found_by_its_id(env: AppWorldEnv) -> None:
     task = env.backend.task("test", 7)
-    fresh = AppWorldEnv()
-    assert fresh.backend.find(env.backend.task("train", 3).id) == env.backend.task("train", 3)
+    other = AppWorldEnv()
+    assert other.backend.find(env.backend.task("train", 3).id) == env.backend.task("train", 3)
     _, info = env.reset(options={"task_id": task.id})
     assert info["goal"] == task.goal
     with pytest.raises(UnknownNameError, match="task id of the miniature world"):
-        fresh.reset(options={"task_id": "0" * 16})
-    fresh.close()
+        other.reset(options={"task_id": "0" * 16})
+    other.close()
 
 
-def test_a_record_survives_pickle(env: AppWorldEnv) -> None:
+def test_hindsight_and_extra_can_be_pickled(env: AppWorldEnv) -> None:
     info = play(env, seed=4)
     again = pickle.loads(pickle.dumps(info["hindsight"].episode))
     assert again == info["hindsight"].episode

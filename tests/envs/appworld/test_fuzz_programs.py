@@ -1,4 +1,4 @@
-"""Programs that nobody would write, and what a model may write instead of one: all of it is feedback."""
+"""Random and broken programs: every one gives feedback and does not affect the host."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parses(program: str) -> bool:
     return True
 
 
-def test_the_same_seed_writes_the_same_programs() -> None:
+def test_the_same_seed_gives_the_same_programs() -> None:
     assert drawn(7) == drawn(7)
     assert drawn(7) != drawn(8)
     small = {"clock": ["now", "login"]}, {"clock.now": ("zone",)}
@@ -42,7 +42,7 @@ def test_the_same_seed_writes_the_same_programs() -> None:
     assert content_hash(*written) == "5069e0c01c661d1b", "the programs of a seed have changed"
 
 
-def test_sensible_and_broken_ones_are_among_them() -> None:
+def test_valid_and_broken_programs_are_among_them() -> None:
     written = drawn(0, 2_000)
     broken = [program for program in written if not parses(program)]
     assert 0.05 < len(broken) / len(written) < 0.6
@@ -55,8 +55,11 @@ def test_sensible_and_broken_ones_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_is_run_the_host_goes_on(seed: int) -> None:
-    """150 programs each: an answer to all, a known kind of error, no fault inside an API, a world as it was beside."""
+def test_no_program_affects_the_host_or_another_world(seed: int) -> None:
+    """Run 150 programs per seed.
+
+    Each has an observation and a known error kind, no API has a bug, and another world is unchanged.
+    """
     env, other = AppWorldEnv(max_steps=10, limits={"seconds": 2.0}), AppWorldEnv()
     other.reset(seed=seed)
     other.step("x = 41")
@@ -71,7 +74,7 @@ def test_whatever_is_run_the_host_goes_on(seed: int) -> None:
         kinds.add(info["extra"].error)
         assert observation
         assert len(observation) < 20_000
-        assert "agentgym_hindsight" not in observation, "no frame of ours in a traceback"
+        assert "agentgym_hindsight" not in observation, "no frame of this library in a traceback"
         assert 0.0 <= reward <= 1.0
         assert info["extra"].error in ("", *KINDS)
         assert info["action_valid"] == (not info["extra"].error)

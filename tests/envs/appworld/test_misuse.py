@@ -23,10 +23,10 @@ from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
 from agentgym_hindsight.envs.appworld.miniature.library import MiniatureLibrary
 from agentgym_hindsight.envs.appworld.miniature.world import World
-from agentgym_hindsight.envs.appworld.official.reading import read_verdict
+from agentgym_hindsight.envs.appworld.official.replies import read_verdict
 from agentgym_hindsight.envs.appworld.sandbox import Limits, Sandbox
 from agentgym_hindsight.envs.appworld.sandbox.inside.zygote import Zygote
-from agentgym_hindsight.envs.appworld.sandbox.nursery import Nursery, nursery
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import ZygoteClient, zygote_client
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UsageError, WorkerError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl, write_jsonl
@@ -115,8 +115,8 @@ class TestForgedMessages:
     def test_slowly_written_bytes_do_not_extend_the_time_limit(self) -> None:
         """The 99 bytes of this message would take two seconds; then it would be a protocol error."""
         sandbox = Sandbox(echo, None, Limits(seconds=0.3, grace=0.3))
-        drip = "import time\nos.write(worker()._line._descriptor, bytes([0, 0, 99, 0]))\nworker()._clock.stop()\n"
-        drip += "while True:\n    os.write(worker()._line._descriptor, b'x')\n    time.sleep(0.02)"
+        drip = "import time\nos.write(worker()._channel._descriptor, bytes([0, 0, 99, 0]))\nworker()._timer.stop()\n"
+        drip += "while True:\n    os.write(worker()._channel._descriptor, b'x')\n    time.sleep(0.02)"
         assert sandbox.run(PRELUDE + drip).kind == "timeout"
         sandbox.close()
 
@@ -164,7 +164,9 @@ class TestProcesses:
         made: list[Sandbox] = []
 
         def begin() -> None:
-            nursery("", frozenset(without)).close()  # else a zygote of another test, started in a live thread, is used
+            zygote_client(
+                "", frozenset(without)
+            ).close()  # else a zygote of another test, started in a live thread, is used
             made.append(Sandbox(echo, without=without))
             made[0].run("x = 1")
 
@@ -183,10 +185,10 @@ class TestProcesses:
             raise BlockingIOError
 
         ours, theirs = socket.socketpair()
-        home = Nursery("", frozenset())
+        home = ZygoteClient("", frozenset())
         home._control = ours
         zygote = Zygote(theirs, 0, None, False)
-        with ours, theirs, zygote._orders:
+        with ours, theirs, zygote._requests:
             monkeypatch.setattr(os if scarce == "fork" else socket, scarce, none_left)
             made = zygote._fork()
             assert made is None
@@ -198,7 +200,7 @@ class TestProcesses:
     def test_after_a_killed_zygote_the_episode_continues_without_variables(self, env: AppWorldEnv) -> None:
         env.reset(seed=0)
         env.step("x = 1")
-        os.kill(env.backend._sandbox._nursery.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        os.kill(env.backend._sandbox._zygote.pid, signal.SIGKILL)  # type: ignore[union-attr]
         time.sleep(0.2)
         observation, *_, info = env.step("print(apis.phone.show_time()['weekday'])")
         assert "variables are lost" in observation

@@ -1,4 +1,4 @@
-"""The official backend over the stand-in server: mapping to turns, refusals, broken episodes."""
+"""The official backend with the stand-in server: turns, hidden splits, broken episodes, settings."""
 
 import sys
 import threading
@@ -8,11 +8,11 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend, _names_bound
 from agentgym_hindsight.envs.appworld.official.ground_truth import reference_program
-from agentgym_hindsight.envs.appworld.official.interpreter import find_data, find_interpreter, look_at
-from agentgym_hindsight.envs.appworld.official.opening import Source, open_source, servers_that_fit
-from agentgym_hindsight.envs.appworld.official.pool import Pool
-from agentgym_hindsight.envs.appworld.official.reading import cause_of, read_verdict
+from agentgym_hindsight.envs.appworld.official.interpreter import check_interpreter, find_data, find_interpreter
+from agentgym_hindsight.envs.appworld.official.replies import cause_of, read_verdict
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, default_server_count, shared_source
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import (
     BackendError,
@@ -25,13 +25,16 @@ from agentgym_hindsight.errors import (
 )
 
 from . import stand_in_server
-from .stand_in_server import REFUSED, at_url, make_data
+from .stand_in_server import REFUSED, REFUSED_SOCKET, at_url, make_data
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="servers need Unix sockets"),
+    pytest.mark.filterwarnings(REFUSED_SOCKET),
+]
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch, tmp_path):
+def _no_environment_settings(monkeypatch, tmp_path):
     for name in ("APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "nothing"))
@@ -44,8 +47,8 @@ def source(tmp_path_factory):
         ManagedSlot(sys.executable, root, command=(stand_in_server.__file__, "{fd}"), seconds=1, starting=20.0)
         for _ in range(2)
     ]
-    source = Source("managed", root, Pool(slots, wait=2.0), lambda: "0.1.3.stand-in")
-    source.join(source)  # keeps the servers from one test to the next
+    source = WorldSource("managed", root, WorldPool(slots, wait=2.0), lambda: "0.1.3.stand-in")
+    source.join(source)  # keeps the servers running between tests
     yield source
     source.pool.close()
 
@@ -68,14 +71,14 @@ class TestTasks:
         assert [backend.count(split) for split in splits] == [2, 1, 1, 0]
         task = backend.task("train", 0)
         assert (task.locator, task.category, task.split) == ("train/aaaaaaa_1", "difficulty-2", "train")
-        assert task.id == "1fb2742175d7ec5a"  # the same everywhere
+        assert task.id == "1fb2742175d7ec5a"  # the same on every machine
         assert backend.find(task.id) == backend.find("aaaaaaa_1") == task
         with pytest.raises(UnknownNameError, match="split of AppWorld"):
             backend.count("trian")
         with pytest.raises(UnknownNameError, match="task id of AppWorld"):
             backend.find("zzzzzzz_1")
 
-    def test_the_first_observation_hides_nothing_and_tells_nothing(self, backend):
+    def test_the_first_observation(self, backend):
         turn = begin(backend)
         assert turn.observation == (
             "Supervisor: Ada Quill (email ada@quill.example.com, phone 5550000001)\n"
@@ -93,17 +96,17 @@ class TestTurns:
         assert turn.detail == "simple_note: 1 row added to notes."
         assert turn.state != start.state
 
-    def test_a_program_that_reads_stays_where_it_is(self, backend):
+    def test_a_program_that_reads_keeps_the_state(self, backend):
         start = begin(backend)
         turn = backend.act("show")
         assert (turn.state, turn.detail) == (start.state, "")
 
-    def test_names_are_part_of_the_state(self, backend):
+    def test_bound_names_are_part_of_the_state(self, backend):
         start = begin(backend)
         one, same = backend.act("x = 1"), backend.act("print(x)")
         assert one.state == same.state != start.state
 
-    def test_the_same_state_by_another_way(self, backend):
+    def test_the_same_writes_give_the_same_state(self, backend):
         begin(backend)
         backend.act("show")
         backend.act("fail")
@@ -123,7 +126,7 @@ class TestTurns:
         turn = backend.act(" \n")
         assert (turn.valid, turn.detail) == (False, "No code available to execute.")
 
-    def test_half_a_character_travels(self, backend):
+    def test_a_lone_surrogate_is_accepted(self, backend):
         begin(backend)
         assert backend.act("x = '\ud800'").valid
 
@@ -140,7 +143,7 @@ class TestTheEnd:
         with pytest.raises(ResetNeededError):
             backend.act("more")
 
-    def test_lost_tells_requirements_and_never_traces(self, backend):
+    def test_a_failure_shows_requirements_but_no_traces(self, backend):
         begin(backend, "dev")
         turn = backend.act("complete")
         assert (turn.terminated, turn.won, turn.score) == (True, False, 0.5)
@@ -148,7 +151,7 @@ class TestTheEnd:
         assert "SECRET" not in repr(turn) + turn.detail
         assert turn.extra["verdict"].failures == ("A note was written.",)
 
-    def test_closed_splits_tell_the_score_alone(self, backend):
+    def test_closed_splits_show_only_the_score(self, backend):
         begin(backend, "test_normal")
         assert backend.expert_action() == ""
         turn = backend.act("complete")
@@ -157,22 +160,22 @@ class TestTheEnd:
         assert backend.finish().score == 0.5
         task = backend.task("test_normal", 0)
         assert backend.demonstration(task) is None
-        with pytest.raises(UsageError, match="test splits stay closed"):
+        with pytest.raises(UsageError, match="test_normal, whose solutions are hidden"):
             reference_program(backend.library.root, "test_normal", "ccccccc_1")
 
-    def test_a_truncated_episode_can_be_judged(self, backend, source):
+    def test_a_truncated_episode_can_be_evaluated(self, backend, source):
         begin(backend)
         backend.act("write")
         assert source.pool.leased == 1
         assert backend.finish().won
-        assert backend.finish().won  # judged once
+        assert backend.finish().won  # evaluated once
         assert source.pool.leased == 0
 
     def test_the_expert(self, backend, source):
         begin(backend)
         program = backend.expert_action()
         assert program == "def solution(apis, requester):\n    'write complete'\n\nsolution(apis, requester)\n"
-        shown = backend.demonstration(backend.task("train", 0))  # beside the running episode
+        shown = backend.demonstration(backend.task("train", 0))  # does not affect the running episode
         assert (shown.won, shown.policy, shown.actions) == (True, "expert", (program,))
         assert shown.steps[0].anchor == f"s:{begin(backend).state}"
         assert shown is backend.demonstration(backend.task("train", 0))
@@ -190,7 +193,7 @@ class TestBrokenEpisodes:
             ("nothing", "Expected an output from /execute"),
         ],
     )
-    def test_the_episode_ends_and_the_next_one_plays(self, backend, source, program, cause):
+    def test_the_episode_ends_and_the_next_one_works(self, backend, source, program, cause):
         begin(backend)
         with pytest.raises(WorkerError, match=cause):
             backend.act(program)
@@ -201,19 +204,21 @@ class TestBrokenEpisodes:
         assert backend.act("write complete").won
 
     def test_a_server_that_hangs(self, backend, monkeypatch):
-        monkeypatch.setattr("agentgym_hindsight.envs.appworld.official.client._GRACE", 0.2)
         begin(backend)
-        with pytest.raises(WorkerError, match=r"within 1\.2 s, got none: it hangs"):
-            backend.act("hang")
+        backend._world.seconds = 0
+        with monkeypatch.context() as patch:
+            patch.setattr("agentgym_hindsight.envs.appworld.official.client._GRACE", 0.2)
+            with pytest.raises(WorkerError, match=r"within 0\.2 s, got none; try a new server, or more seconds"):
+                backend.act("hang")
         begin(backend)
         assert backend.act("write").valid
 
-    def test_an_answer_without_end(self, backend, monkeypatch):
-        monkeypatch.setattr("agentgym_hindsight.envs.appworld.official.client._MOST_BYTES", 10)
+    def test_a_reply_that_is_too_large(self, backend, monkeypatch):
+        monkeypatch.setattr("agentgym_hindsight.envs.appworld.official.client._MAX_BYTES", 10)
         with pytest.raises(WorkerError, match="at most 10 bytes"):
             begin(backend)
 
-    def test_started_anew_in_mid_episode(self, backend, source):
+    def test_a_start_during_an_episode_ends_it(self, backend, source):
         begin(backend)
         backend.act("write")
         begin(backend)
@@ -227,7 +232,7 @@ class TestSettings:
         server = at_url(root)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where locks lie
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the folder of the lock files
         monkeypatch.setenv("APPWORLD_SERVERS", f"http://127.0.0.1:{server.server_port}")
         backend = OfficialBackend(root=root)
         try:
@@ -236,7 +241,7 @@ class TestSettings:
             turn = backend.act("write complete")
             assert turn.won
             assert turn.extra["world"] == "urls"
-            assert turn.state != start.state  # of the answers, for the database cannot be seen
+            assert turn.state != start.state  # a hash of the outputs, because the database is not visible
             assert turn.detail.startswith("2 of 2")
         finally:
             backend.close()
@@ -244,7 +249,7 @@ class TestSettings:
             server.server_close()
             thread.join()
 
-    def test_no_interpreter(self, tmp_path):
+    def test_no_package_installed(self, tmp_path):
         with pytest.raises(MissingDataError, match="agh data install appworld"):
             OfficialBackend(root=make_data(tmp_path))
 
@@ -253,30 +258,30 @@ class TestSettings:
         with pytest.raises(MissingDataError, match="Expected the appworld package in"):
             find_interpreter()
 
-    def test_no_interpreter_at_all(self, tmp_path):
+    def test_a_program_that_is_no_interpreter(self, tmp_path):
         with pytest.raises(BackendError, match="another APPWORLD_PYTHON"):
-            look_at(str(tmp_path / "python"), "$APPWORLD_PYTHON")
-        liar = tmp_path / "liar"
-        liar.write_text("#!/bin/sh\necho '[]'\n")
-        liar.chmod(0o755)
+            check_interpreter(str(tmp_path / "python"), "$APPWORLD_PYTHON")
+        fake = tmp_path / "fake"
+        fake.write_text("#!/bin/sh\necho '[]'\n")
+        fake.chmod(0o755)
         with pytest.raises(BackendError, match="another APPWORLD_PYTHON"):
-            look_at(str(liar), "$APPWORLD_PYTHON")
+            check_interpreter(str(fake), "$APPWORLD_PYTHON")
 
     @pytest.mark.parametrize(
-        ("told", "error", "cause"),
+        ("reply", "error", "cause"),
         [
             ('{"version": "0.2.0", "unpacked": true}', BackendError, "Expected appworld 0.1"),
             ('{"version": "0.1.3", "unpacked": false}', MissingDataError, "found them packed"),
         ],
     )
-    def test_a_package_that_will_not_do(self, tmp_path, told, error, cause):
+    def test_a_package_of_another_version_or_still_packed(self, tmp_path, reply, error, cause):
         python = tmp_path / "python"
-        python.write_text(f"#!/bin/sh\necho '{told}'\n")
+        python.write_text(f"#!/bin/sh\necho '{reply}'\n")
         python.chmod(0o755)
         with pytest.raises(error, match=cause):
-            look_at(str(python), "$APPWORLD_PYTHON")
+            check_interpreter(str(python), "$APPWORLD_PYTHON")
 
-    def test_data(self, tmp_path, monkeypatch):
+    def test_the_data_folder(self, tmp_path, monkeypatch):
         with pytest.raises(MissingDataError, match="Expected AppWorld's tasks in"):
             find_data(tmp_path)
         root = make_data(tmp_path)
@@ -295,31 +300,31 @@ class TestSettings:
             ({"in_process": True, "servers": 2}, "try only one"),
         ],
     )
-    def test_settings_that_make_no_sense(self, settings, cause):
+    def test_invalid_settings(self, settings, cause):
         with pytest.raises(UsageError, match=cause):
-            open_source(**settings)
+            shared_source(**settings)
 
-    def test_what_fits(self):
-        assert servers_that_fit() >= 1
+    def test_the_default_server_count(self):
+        assert default_server_count() >= 1
 
 
 class TestReading:
-    def test_causes(self):
+    def test_the_cause_of_a_failure(self):
         assert cause_of("Execution successful.") == ""
         broken = "Execution failed. Traceback:\nSyntax error in line:\nx = (1\nMessage: '(' was never closed"
         assert cause_of(broken) == "Syntax error in line: x = (1 Message: '(' was never closed"
         assert cause_of("Execution failed. Traceback:\n") == "The program failed without a message."
 
-    def test_checks_that_never_ran_do_not_hold(self):
+    def test_checks_that_did_not_run_count_as_failures(self):
         verdict = read_verdict({"num_tests": 3, "passes": [{"requirement": "a"}], "failures": []})
         assert (verdict.won, verdict.score) == (False, 1 / 3)
 
     @pytest.mark.parametrize("odd", [None, [], {"passes": []}, {"passes": "x", "failures": []}])
-    def test_odd_results(self, odd):
+    def test_invalid_results(self, odd):
         with pytest.raises(WorkerError):
             read_verdict(odd)
 
-    def test_names(self):
+    def test_bound_names(self):
         code = (
             "import json as j\nfor i in x:\n  a, (b, *c) = i\ndef f(): q = 1\nclass K: z = 1\n[y for y in x]\nd[0] = 1"
         )
@@ -337,7 +342,7 @@ def test_behind_gymnasium(source):
     _, info = env.reset(options={"task_id": "aaaaaaa_1"})
     assert "def solution" in info["expert_action"]
     _, reward, terminated, _, info = env.step("complete")
-    assert (reward, terminated, info["won"], info["score"]) == (0.0, True, False, 0.5), "ending at once does not pay"
+    assert (reward, terminated, info["won"], info["score"]) == (0.0, True, False, 0.5), "ending at once gives no reward"
     (hindsight,) = info["hindsight"].episode
     assert "Failed: A note was written." in hindsight.immediate_feedback.detail
     assert "def solution" in hindsight.successful_trajectory.text

@@ -1,7 +1,7 @@
-"""The official backend against the genuine ``appworld`` server process, on tasks of our own making.
+"""The official backend with the original ``appworld`` server process, on synthetic tasks.
 
-Needs ``$APPWORLD_PYTHON``, an interpreter with the package. The benchmark's data is not needed and not touched:
-``official_world.py`` makes a small data folder with the package's own classes.
+Needs ``$APPWORLD_PYTHON``, an interpreter with the package. The benchmark's data is not used: ``official_world.py``
+creates a small data folder with the package's classes.
 """
 
 import os
@@ -14,10 +14,10 @@ import pytest
 from agentgym_hindsight.envs.appworld.official.backend import OfficialBackend
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.interpreter import find_interpreter
-from agentgym_hindsight.envs.appworld.official.opening import Source
-from agentgym_hindsight.envs.appworld.official.pool import Pool
 from agentgym_hindsight.envs.appworld.official.server import Server
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot
+from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource
 from agentgym_hindsight.errors import BackendError, WorkerError
 
 from . import official_world
@@ -41,7 +41,7 @@ def root(tmp_path_factory):
 def source(root):
     slots = [ManagedSlot(PYTHON, root, seconds=2)]
     version = find_interpreter().version
-    source = Source("managed", root, Pool(slots, wait=5.0), lambda: version)
+    source = WorldSource("managed", root, WorldPool(slots, wait=5.0), lambda: version)
     source.join(source)
     yield source
     source.pool.close()
@@ -59,10 +59,10 @@ def begin(backend, name="aaaaaaa_1"):
 
 
 class TestWithoutData:
-    def test_how_far_it_gets(self, tmp_path):
+    def test_it_starts_but_opens_no_task(self, tmp_path):
         (tmp_path / "data").mkdir()
         server = Server(PYTHON, tmp_path)
-        client = WorldClient(socket_path=server.socket_path, complaint=server.complaint)
+        client = WorldClient(socket_path=server.socket_path, last_error=server.last_error)
         try:
             client.ready()
             assert client.version == find_interpreter().version
@@ -131,10 +131,10 @@ class TestEpisodes:
         assert cause in turn.detail
         assert backend.act("print(2)").observation == "2\n"
 
-    def test_requirements_are_told_where_allowed_and_traces_nowhere(self, backend):
+    def test_requirements_are_shown_on_open_splits_and_traces_never(self, backend):
         begin(backend, "bbbbbbb_1")
         turn = backend.act("apis.supervisor.complete_task(answer='7')")
-        assert (turn.score, turn.reward) == (0.5, 0.0), "what doing nothing passes earns nothing"
+        assert (turn.score, turn.reward) == (0.5, 0.0), "tests that pass without any action give no reward"
         assert "Failed: The answer is what was asked for." in turn.detail
         assert "==" not in turn.detail + repr(turn.extra)
         begin(backend, "ccccccc_1")
@@ -142,7 +142,7 @@ class TestEpisodes:
         assert "requirement" not in turn.detail
         assert turn.extra["verdict"] is None
 
-    def test_judged_where_it_was_cut(self, backend):
+    def test_a_truncated_episode_can_be_evaluated(self, backend):
         begin(backend)
         backend.act(LOGIN.format(email=PERSON["email"]) + WRITE.format("ink"))
         assert backend.finish().failures == ("The answer is what was asked for.",)
@@ -162,31 +162,27 @@ class TestEpisodes:
                 assert backend.act(solution_of(name)).won
         assert source.pool._slots[0].server is server
 
-    def test_save_state(self, backend):
-        begin(backend)
-        assert backend._world.save_state("here") == "here"
-
-    def test_nothing_is_written_beside_the_data(self, root):
+    def test_nothing_is_written_to_the_data_root(self, root):
         assert sorted(path.name for path in root.iterdir()) == ["data"]
 
 
 class TestBreaking:
-    def test_killed_in_mid_episode(self, backend, source):
+    def test_a_server_killed_during_an_episode(self, backend, source):
         begin(backend)
         os.kill(source.pool._slots[0].server.pid, signal.SIGKILL)
-        with pytest.raises(WorkerError, match="try a fresh server"):
+        with pytest.raises(WorkerError, match="try a new server"):
             backend.act("print(1)")
         begin(backend)
         assert backend.act(solution_of("aaaaaaa_1")).won
 
     @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks at processes through /proc")
-    def test_hanging_in_mid_episode(self, backend, source, monkeypatch):
+    def test_a_server_that_hangs_during_an_episode(self, backend, source, monkeypatch):
         monkeypatch.setattr("agentgym_hindsight.envs.appworld.official.client._GRACE", 1.0)
         begin(backend)
         launcher = source.pool._slots[0].server.pid
         (inner,) = map(int, Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split())
         os.kill(inner, signal.SIGSTOP)
-        with pytest.raises(WorkerError, match="it hangs"):
+        with pytest.raises(WorkerError, match="got none; try a new server"):
             backend.act("print(1)")
         assert not Path(f"/proc/{inner}").exists()
 

@@ -1,4 +1,4 @@
-"""``agh data install appworld``: the account, the steps, going on after a failure. Nothing is downloaded here."""
+"""``agh data install appworld``: dry run, steps, continuing after a failure. Nothing is downloaded."""
 
 import sys
 
@@ -27,46 +27,46 @@ class TestSteps:
         steps = installation()
         assert [each.done() for each in steps] == [False] * 4
         assert all(str(base) in each.writes for each in steps)
-        assert not base.exists()  # looking changes nothing
+        assert not base.exists()  # checking changes nothing
 
-    def test_what_is_there_counts_as_done(self, base):
+    def test_existing_parts_count_as_done(self, base):
         make_data(base / "root")
         (base / "venv" / "bin").mkdir(parents=True)
         (base / "venv" / "bin" / "pip").touch()
         (base / "venv" / "lib" / "python3.11" / "site-packages" / "appworld-0.1.3.post1.dist-info").mkdir(parents=True)
         assert [each.done() for each in installation()] == [True, True, False, True]
 
-    def test_lines_come_as_they_are_said(self):
+    def test_the_output_is_yielded_by_line(self):
         assert list(carry_out(step("print('one'); print('two')"))) == ["one", "two"]
 
     def test_a_command_that_fails(self):
         with pytest.raises(BackendError, match=r"(?s)exit status 3 .*boom\nTry something else, then the same command"):
             list(carry_out(step("import sys; print('boom'); sys.exit(3)")))
 
-    def test_a_command_that_only_says_it_worked(self):
+    def test_a_command_that_fails_with_exit_status_0(self):
         with pytest.raises(BackendError, match="exit status 0"):  # as `appworld download data` does
             list(carry_out(step("print('Failed to download file.')", done=lambda: False)))
 
-    def test_a_command_that_is_not_there(self):
-        gone = step("")._replace(command=("/nonexistent/python",))
+    def test_a_command_that_does_not_exist(self):
+        missing = step("")._replace(command=("/nonexistent/python",))
         with pytest.raises(BackendError, match="try something else"):
-            list(carry_out(gone))
+            list(carry_out(missing))
 
 
 class TestCommand:
     def test_dry_run(self, base, capsys):
         assert main(["data", "install", "appworld", "--dry-run"]) == 0
-        told = capsys.readouterr().out
-        assert told.count(str(base)) >= 8
-        assert "4. download the benchmark's tasks from its authors: writes" in told
+        shown = capsys.readouterr().out
+        assert shown.count(str(base)) >= 8
+        assert "4. download the benchmark's tasks from its authors: writes" in shown
         assert not base.exists()
 
-    def test_nobody_to_ask(self, base, capsys):
+    def test_without_a_terminal_it_needs_yes(self, base, capsys):
         assert main(["data", "install", "appworld"]) != 0
         assert "try --yes" in capsys.readouterr().err
         assert not base.exists()
 
-    def test_a_python_too_old_or_absent(self, base, capsys, tmp_path):
+    def test_a_python_that_is_too_old_or_missing(self, base, capsys, tmp_path):
         old = tmp_path / "old"
         old.write_text("#!/bin/sh\necho 3.9\n")
         old.chmod(0o755)
@@ -75,14 +75,14 @@ class TestCommand:
         assert main(["data", "install", "appworld", "--yes", "--python", "/nonexistent/python"]) != 0
         assert "try --python python3.11" in capsys.readouterr().err
 
-    def test_it_goes_on_where_it_stood(self, base, capsys, monkeypatch, tmp_path):
+    def test_it_continues_where_it_stopped(self, base, capsys, monkeypatch, tmp_path):
         flag, second = tmp_path / "flag", tmp_path / "second"
         first = step(f"open({str(flag)!r}, 'a').write('x')", flag.exists)
         then = step(f"assert open({str(tmp_path / 'network')!r}); open({str(second)!r}, 'w')", second.exists)
         monkeypatch.setattr(install, "installation", lambda folder=None, python="": (first, then))
         monkeypatch.setattr(install, "verify", lambda: {"train": 2})
         assert main(["data", "install", "appworld", "--yes"]) != 0
-        assert "it goes on from here" in " ".join(capsys.readouterr().err.split())
+        assert "it continues from here" in " ".join(capsys.readouterr().err.split())
         (tmp_path / "network").touch()
         assert main(["data", "install", "appworld", "--yes"]) == 0
         assert flag.read_text() == "x"  # once

@@ -1,11 +1,9 @@
-"""Hostile code: contained, told, the world intact, nothing left over, the next turn works."""
+"""Hostile code is contained and reported, the world stays intact, no process is left, and the next turn works."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,21 +13,24 @@ from typing import Any
 import pytest
 
 from agentgym_hindsight.envs.appworld.sandbox import KINDS, ApiFailure, Limits, Outcome, Sandbox
-from agentgym_hindsight.envs.appworld.sandbox.nursery import Nursery
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import ZygoteClient
 from tests.envs.appworld.hostile import PRELUDE, SNIPPETS, Snippet
+from tests.envs.appworld.sandbox_helpers import descendants, linux, wait_until
 
 SECRET = "the-canary-sings-4711"
 LIMITS = Limits(memory_mb=64, calls=50)
-SHORT = replace(LIMITS, seconds=0.3, grace=0.4)  # for what does not end by itself
-#: Each leaves out other walls. The kernel's walls alone come first, for they are the boundary.
+#: Snippets that may need a timeout. A worker that must stop by itself has a long grace, so that it can report even on
+#: a busy machine; the others are killed soon.
+STOPS = replace(LIMITS, seconds=0.2, grace=20.0)
+KILLED = replace(LIMITS, seconds=0.2, grace=0.2)
+#: The layers to leave out. The first entry tests the kernel's layers alone, which are the security boundary.
 WAYS = {"kernel": ("audit",), "all": (), "seccomp": ("namespaces", "audit"), "namespaces": ("seccomp", "audit")}
-#: What an agent breaks in its own interpreter stays broken until the next episode.
+#: Snippets that break ``apis`` in their own interpreter until the next episode.
 SPOILS_ITS_OWN_APIS = ("apis attributes", "json patched", "modules emptied")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's means are Linux's")
 
 
 class Bank:
-    """A world that counts."""
+    """A world that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -43,8 +44,8 @@ class Bank:
         return {"calls": self.calls}
 
 
-class Ground:
-    """What must stay as it is: a file, its folder, the environment, a port, the processes."""
+class Surroundings:
+    """What hostile code must not change or reach: a file, its folder, the environment, a port."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.canary = folder / "canary"
@@ -73,48 +74,40 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
-    ground = Ground(tmp_path, monkeypatch)
-    yield ground
-    ground.listener.close()
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Surroundings]:
+    surroundings = Surroundings(tmp_path, monkeypatch)
+    yield surroundings
+    surroundings.listener.close()
 
 
-def descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    with contextlib.suppress(FileNotFoundError):  # it has just ended
-        for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found |= {int(each)} | descendants(int(each))
-    return found
+def idle_process_count(zygote: ZygoteClient) -> int:
+    """The worker in reserve and, with namespaces, the zygote below the process that waits for it."""
+    return 1 + ("namespaces" in zygote.mode)
 
 
-def settled(home: Nursery) -> int:
-    """How many processes the zygote has left, after a moment to bury those that have ended."""
-    before = time.monotonic()
-    count = len(descendants(home.pid))
-    while count > resting(home) and time.monotonic() - before < 3:
-        time.sleep(0.02)
-        count = len(descendants(home.pid))
-    return count
+def limits_for(snippet: Snippet) -> Limits:
+    if not snippet.ends_as("timeout"):
+        return LIMITS
+    return STOPS if snippet.says and "lost" not in snippet.says else KILLED
 
 
-def resting(home: Nursery) -> int:
-    """The one in reserve and, with namespaces, the zygote below the process that waits for it."""
-    return 1 + ("namespaces" in home.mode)
-
-
-def contained(snippet: Snippet, ground: Ground, way: tuple[str, ...], exactly: bool) -> None:
-    world, limits = Bank(), SHORT if snippet.ends_as("timeout") else LIMITS
+def check_contained(snippet: Snippet, surroundings: Surroundings, way: tuple[str, ...], exactly: bool) -> None:
+    world, limits = Bank(), limits_for(snippet)
     sandbox = Sandbox(world, {"bank": ["look", "pay", "much", "refuse"]}, limits, without=way)
+    zygote = sandbox._zygote
+    # Sandboxes of other tests may still wait for the garbage collector.
+    processes = max(len(descendants(zygote.pid)), idle_process_count(zygote))
     try:
         began = time.monotonic()
-        outcome = sandbox.run(ground.code(snippet))
+        outcome = sandbox.run(surroundings.code(snippet))
         took = time.monotonic() - began
-        ground.check(outcome)
+        sandbox.limits = LIMITS  # a new worker may need longer to start on a busy machine
+        surroundings.check(outcome)
         assert outcome.kind in KINDS
         if exactly:
             assert snippet.ends_as(outcome.kind), outcome
             assert snippet.says in outcome.output + outcome.error, outcome
-        assert took < limits.seconds + limits.grace + 10.0  # a machine under load is slow, not broken
+        assert took < limits.seconds + limits.grace + 60.0  # detects a run that ignores its deadline
         (outcome.output + outcome.error + outcome.shape).encode()
         assert len(outcome.output) <= limits.output_chars + 99
         assert len(outcome.error) <= limits.error_chars + 199
@@ -129,37 +122,37 @@ def contained(snippet: Snippet, ground: Ground, way: tuple[str, ...], exactly: b
             assert sandbox.run("print(apis.bank.look()['calls'])").output == f"{world.calls}\n"
     finally:
         sandbox.close()
-    ground.check(outcome)
-    assert settled(sandbox._nursery) == resting(sandbox._nursery)
+    surroundings.check(outcome)
+    assert wait_until(lambda: len(descendants(zygote.pid)) <= processes), "a process is left"
 
 
 def names(snippet: Snippet) -> str:
     return f"{snippet.group}-{snippet.name}".replace(" ", "_")
 
 
-def test_there_are_enough() -> None:
+def test_the_snippets_have_unique_names() -> None:
     assert len(SNIPPETS) >= 40
     assert len({names(snippet) for snippet in SNIPPETS}) == len(SNIPPETS)
 
 
 @linux
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=names)
-def test_the_kernel_alone_contains(snippet: Snippet, ground: Ground) -> None:
-    contained(snippet, ground, WAYS["kernel"], exactly=True)
+def test_the_kernel_layers_alone_contain(snippet: Snippet, surroundings: Surroundings) -> None:
+    check_contained(snippet, surroundings, WAYS["kernel"], exactly=True)
 
 
-#: With the audit hook: the groups that it changes, in the quick suite; everything in the slow one.
+#: With the audit hook. The fast suite runs the groups that the hook affects; the slow suite runs all.
 @linux
 @pytest.mark.parametrize(
     "snippet", [each for each in SNIPPETS if each.group in ("processes", "files", "network", "signals")], ids=names
 )
-def test_all_walls_contain(snippet: Snippet, ground: Ground) -> None:
-    contained(snippet, ground, WAYS["all"], exactly=False)
+def test_all_layers_contain(snippet: Snippet, surroundings: Surroundings) -> None:
+    check_contained(snippet, surroundings, WAYS["all"], exactly=False)
 
 
 @linux
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["all", "seccomp", "namespaces"])
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=names)
-def test_each_wall_contains(snippet: Snippet, way: str, ground: Ground) -> None:
-    contained(snippet, ground, WAYS[way], exactly=False)
+def test_each_layer_contains(snippet: Snippet, way: str, surroundings: Surroundings) -> None:
+    check_contained(snippet, surroundings, WAYS[way], exactly=False)

@@ -1,4 +1,4 @@
-"""The genuine AppWorld benchmark, where the ``appworld`` package and its data are installed."""
+"""The original AppWorld benchmark. Needs the ``appworld`` package and its data."""
 
 from __future__ import annotations
 

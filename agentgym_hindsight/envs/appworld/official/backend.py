@@ -1,4 +1,4 @@
-"""The genuine benchmark behind the standard face."""
+"""The backend that plays the original AppWorld benchmark."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes
 from agentgym_hindsight.envs.appworld.official.ground_truth import is_open, reference_program
-from agentgym_hindsight.envs.appworld.official.opening import Source, open_source
-from agentgym_hindsight.envs.appworld.official.pool import Lease
-from agentgym_hindsight.envs.appworld.official.reading import Verdict, cause_of, failed
-from agentgym_hindsight.envs.appworld.official.tasks import OfficialTasks, task_name
-from agentgym_hindsight.envs.appworld.official.world import World
+from agentgym_hindsight.envs.appworld.official.replies import Verdict, cause_of, failed
+from agentgym_hindsight.envs.appworld.official.task_files import OfficialTasks, task_name
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
+from agentgym_hindsight.envs.appworld.official.world_pool import Lease
+from agentgym_hindsight.envs.appworld.official.world_source import WorldSource, shared_source
 from agentgym_hindsight.envs.base import Extra, Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
 from agentgym_hindsight.errors import BackendError, ResetNeededError
@@ -23,16 +23,20 @@ __all__ = ["OfficialBackend"]
 
 
 class OfficialBackend(LibraryBackend):
-    """Plays AppWorld's own tasks in AppWorld's own environment.
+    """Plays AppWorld's tasks in AppWorld's environment.
 
-    * ``root``: the folder whose ``data`` holds the tasks (default: ``$APPWORLD_ROOT``, the installed one, or here).
-    * ``urls``: servers that run already (default: ``$APPWORLD_SERVERS``); else servers of our own are started.
-    * ``servers``: how many of our own at most; each takes 0.6 to 0.7 GB. Backends with equal settings share them.
-    * ``in_process``: no server, one world in this process, whose clock then stands still.
-    * ``seconds``: how long one program may run. ``starting``: how long a server may take to answer at all.
+    * ``root``: the folder whose ``data`` holds the tasks (default: ``$APPWORLD_ROOT``, the installed one, or the
+      working folder).
+    * ``urls``: servers that run already (default: ``$APPWORLD_SERVERS``). Without them, servers are started.
+    * ``servers``: the largest number of started servers; each takes 0.6 to 0.7 GB. Backends with equal settings share
+      them.
+    * ``in_process``: use no server, but one world in this process, whose clock then stands still.
+    * ``seconds``: the time limit of one program. ``starting``: the time limit until a server responds at all.
+    * ``wait``: the time limit until a world is free.
+    * ``source``: a source of worlds to use instead of these settings.
 
-    A server that dies or hangs in mid-episode ends that episode with a :class:`WorkerError`; the next one has a fresh
-    server.
+    A server that dies or hangs during an episode ends that episode with a :class:`WorkerError`. The next episode has a
+    new server.
     """
 
     library: OfficialTasks
@@ -47,9 +51,9 @@ class OfficialBackend(LibraryBackend):
         seconds: int = 100,
         starting: float = 300.0,
         wait: float = 300.0,
-        source: Source | None = None,
+        source: WorldSource | None = None,
     ) -> None:
-        self._source = source or open_source(
+        self._source = source or shared_source(
             root, urls, servers, in_process=in_process, seconds=seconds, starting=starting, wait=wait
         )
         self._source.join(self)
@@ -88,18 +92,19 @@ class OfficialBackend(LibraryBackend):
         self._outputs = content_hash(self._outputs, output)
         before, self._seen = self._seen, self._changes()
         state = self._state()
-        detail = _told(output, valid, before, self._seen)
+        detail = _describe(output, valid, before, self._seen)
         if not completed:
             return Turn(output, valid=valid, state=state, detail=detail, extra=self._extra())
         verdict = self.finish()
-        shown = "\n".join(part for part in (detail, verdict.describe()) if part) if self._may_tell else detail
-        assert task is not None  # there is a world, so there was a start
+        if self._is_open:
+            detail = "\n".join(part for part in (detail, verdict.describe()) if part)
+        assert task is not None  # start() was called, because there is a world
         return Turn(
-            output, (), valid, verdict.won, verdict.score, verdict.reward, True, state, shown, self._extra(verdict)
+            output, (), valid, verdict.won, verdict.score, verdict.reward, True, state, detail, self._extra(verdict)
         )
 
     def finish(self) -> Verdict:
-        """End the episode as it stands: evaluate once, give the world back. An env that truncates may call this."""
+        """End the episode in its present state: evaluate once and give the world back. Also for truncated episodes."""
         if self._verdict is None:
             world = self._world
             try:
@@ -107,26 +112,26 @@ class OfficialBackend(LibraryBackend):
             except BackendError:
                 self._release(broken=True)
                 raise
-            self._verdict = verdict if self._may_tell else verdict.closed()
+            self._verdict = verdict if self._is_open else verdict.closed()
             self._release()
         return self._verdict
 
     def conclude(self) -> str:
-        """The evaluation in words, once the episode is over; "" on test splits, of which nothing may be told."""
+        """The evaluation as text, after the end of the episode; "" on test splits, whose requirements are hidden."""
         if self._verdict is None and self._lease is None:
-            return ""  # it broke: there is nothing left to evaluate
+            return ""  # the server failed: there is no world to evaluate
         verdict = self.finish()
-        return verdict.describe() if self._may_tell else ""
+        return verdict.describe() if self._is_open else ""
 
     def expert_action(self) -> str:
-        """The reference solution before the first action of a train or dev task, else nothing."""
+        """The reference solution before the first action of a train or dev task; otherwise ""."""
         task = self._task
         if task is None or self._outputs or not is_open(task.split):
             return ""
         return reference_program(self._source.root, task.split, task_name(task))
 
     def demonstration(self, task: Task) -> Trajectory | None:
-        """The reference solution played in a world of its own; None on test splits, or where it does not win."""
+        """The reference solution, played in a separate world; None on test splits or if it does not win."""
         if not is_open(task.split):
             return None
         if task.id not in self._demonstrations:
@@ -136,8 +141,6 @@ class OfficialBackend(LibraryBackend):
     def close(self) -> None:
         self._release()
         self._source.leave(self)
-
-    # -- inside -------------------------------------------------------------------------------------------------
 
     def _demonstrate(self, task: Task) -> Trajectory | None:
         program = reference_program(self._source.root, task.split, task_name(task))
@@ -158,13 +161,14 @@ class OfficialBackend(LibraryBackend):
             lease.give_back(broken=broken)
 
     @property
-    def _world(self) -> World:
+    def _world(self) -> OfficialWorld:
         if self._lease is None:
             raise ResetNeededError("Expected an episode in AppWorld, got none; try start(task) first.")
         return self._lease.world
 
     @property
-    def _may_tell(self) -> bool:
+    def _is_open(self) -> bool:
+        """Whether the split's ground truth may be shown."""
         return self._task is not None and is_open(self._task.split)
 
     def _changes(self) -> Changes | None:
@@ -181,16 +185,19 @@ class OfficialBackend(LibraryBackend):
             world=self._source.kind,
             appworld_task=task_name(task),
             difficulty=task.category,
-            verdict=verdict if self._may_tell else None,
+            verdict=verdict if self._is_open else None,
         )
 
 
 def _state_key(changes: Changes | None, outputs: str, bound: frozenset[str]) -> str:
-    """What was written and which names are bound; over a network, where the first is hidden, what was answered."""
+    """A hash of the change logs and the bound names.
+
+    At URLs, where the logs cannot be read, the outputs replace them.
+    """
     return content_hash(outputs if changes is None else changes.key, *sorted(bound))
 
 
-def _told(output: str, valid: bool, before: Changes | None, after: Changes | None) -> str:
+def _describe(output: str, valid: bool, before: Changes | None, after: Changes | None) -> str:
     changed = after.since(before).describe() if before is not None and after is not None else ""
     if not valid:
         return f"{cause_of(output)} Before that: {changed}" if changed else cause_of(output)
@@ -198,7 +205,7 @@ def _told(output: str, valid: bool, before: Changes | None, after: Changes | Non
 
 
 def _names_bound(code: str) -> frozenset[str]:
-    """Names a program binds: what can be told from outside of the variables that live on."""
+    """The global names that a program binds: the part of its variables that is visible from outside."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -209,7 +216,7 @@ def _names_bound(code: str) -> frozenset[str]:
         node = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.add(node.name)
-            continue  # what is bound inside stays inside
+            continue  # names bound in its body are local
         if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             continue
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -1,8 +1,8 @@
-"""What an episode has written so far, from the change logs that AppWorld keeps beside every world.
+"""Read AppWorld's change logs: what an episode has written to the databases so far.
 
-After each execution the package writes one ``<app>.jsonl`` an app: the SQL statements since the task began, in order.
-Reads leave no trace there, so a hash of the logs is a cheap key of the database's state, and the new lines say what
-the last action changed. The clock stands still inside a world, hence the same writes make the same lines.
+After each execution the package writes one file ``<app>.jsonl`` per app: the SQL statements since the start of the
+task, in order. Reads are not logged, so a hash of the logs is a cheap key of the database state, and new lines show
+what the last action changed. The clock stands still inside a world, so the same writes give the same lines.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ __all__ = ["Changes", "read_changes"]
 
 _STATEMENT = re.compile(r"\s*(INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+[\"'`]?(\w+)", re.IGNORECASE)
 _VERBS = {"insert": "added to", "update": "changed in", "delete": "deleted from"}
-_INDEX = re.compile(r"_fts\b")  # full-text indexes repeat what their tables hold
+_INDEX = re.compile(r"_fts\b")  # full-text indexes duplicate their tables
 
 
 class Changes(NamedTuple):
-    """The statements of every app that has any, in the order of the apps' names."""
+    """The statements of every app that has any, sorted by app name."""
 
     statements: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def key(self) -> str:
-        """Equal for equal statements."""
+        """A hash of the statements."""
         return content_hash(*(part for app, lines in self.statements for part in (app, *lines)))
 
     def since(self, earlier: Changes) -> Changes:
-        """Only the statements that came after ``earlier``."""
+        """The statements that are not in ``earlier``."""
         known = {app: len(lines) for app, lines in earlier.statements}
-        fresh = ((app, lines[known.get(app, 0) :]) for app, lines in self.statements)
-        return Changes(tuple((app, lines) for app, lines in fresh if lines))
+        added = ((app, lines[known.get(app, 0) :]) for app, lines in self.statements)
+        return Changes(tuple((app, lines) for app, lines in added if lines))
 
     def describe(self) -> str:
         """The statements in words, without the values.
@@ -45,13 +45,13 @@ class Changes(NamedTuple):
         >>> Changes((("simple_note", (line, line)),)).describe()
         'simple_note: 2 rows added to notes.'
         """
-        told = []
+        sentences = []
         for app, lines in self.statements:
             counts = Counter(found for line in lines if (found := _table(line)) is not None)
             parts = [f"{n} {'row' if n == 1 else 'rows'} {_VERBS[verb]} {table}" for (verb, table), n in counts.items()]
             if parts:
-                told.append(f"{app}: {', '.join(parts)}.")
-        return " ".join(told)
+                sentences.append(f"{app}: {', '.join(parts)}.")
+        return " ".join(sentences)
 
 
 def _table(line: str) -> tuple[str, str] | None:
@@ -66,7 +66,7 @@ def _table(line: str) -> tuple[str, str] | None:
 
 
 def read_changes(folder: Path) -> Changes | None:
-    """The change logs in a folder; None where there is no such folder."""
+    """The change logs in a folder, or None if the folder cannot be read."""
     try:
         logs = sorted(path for path in folder.iterdir() if path.suffix == ".jsonl")
         texts = [(path.stem, path.read_text(encoding="utf-8", errors="replace")) for path in logs]

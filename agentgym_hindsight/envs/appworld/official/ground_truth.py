@@ -1,7 +1,7 @@
-"""What AppWorld tells about a task's solution, and where it may be told.
+"""Access to the ground truth of AppWorld's tasks.
 
-Only the train and dev splits are open. The benchmark keeps its test splits closed so that a score on them means
-something: for these, no requirement, no reference and no answer leaves this module.
+Only the train and dev splits are open. The benchmark keeps the ground truth of its test splits hidden, so that scores
+on them are meaningful. For the test splits this library shows no requirement, reference solution or answer.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def is_open(split: str) -> bool:
 
 
 def reference_program(root: Path, split: str, name: str) -> str:
-    """The reference solution of a task, as a program that can be executed in its world."""
+    """The reference solution of a task, as a program for its world."""
     if not is_open(split):
         raise UsageError(
-            f"Expected a task of {' or '.join(OPEN_SPLITS)}, got one of {split}: AppWorld's test splits stay closed; "
+            f"Expected a task of {' or '.join(OPEN_SPLITS)}, got one of {split}, whose solutions are hidden; "
             "try split='dev'."
         )
     path = root / "data" / "tasks" / name / "ground_truth" / "compiled_solution.py"

@@ -1,6 +1,6 @@
-"""Builds an interpreter of its own for the genuine ``appworld`` package and fetches its data, in steps.
+"""Install the ``appworld`` package into a separate interpreter and download its data.
 
-Every step knows whether it is done, so that an installation that was broken off goes on where it stood.
+Every step can check whether it is done, so an interrupted installation continues where it stopped.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
-from agentgym_hindsight.envs.appworld.official.interpreter import PACKAGE, find_data, look_at, managed_folder
+from agentgym_hindsight.envs.appworld.official.interpreter import PACKAGE, check_interpreter, find_data, managed_folder
 from agentgym_hindsight.envs.appworld.official.server import Server
-from agentgym_hindsight.envs.appworld.official.tasks import SPLITS, OfficialTasks
+from agentgym_hindsight.envs.appworld.official.task_files import SPLITS, OfficialTasks
 from agentgym_hindsight.errors import BackendError, HindsightError, MissingDataError
 
 __all__ = ["InstallStep", "carry_out", "installation", "verify"]
 
-#: What the package asks of its Python.
+#: The lowest Python version that the package supports.
 LOWEST_PYTHON = (3, 11)
 _LAST_LINES = 12
 
 
 class InstallStep(NamedTuple):
-    """One command, what it is for, where it writes and how much, and a look at whether that was done already."""
+    """One command, its purpose, where and how much it writes, a check whether it is done, and advice if it fails."""
 
     name: str
     writes: str
     command: tuple[str, ...]
     environment: dict[str, str]
     done: Callable[[], bool]
-    cure: str
+    advice: str
 
 
 def installation(folder: Path | None = None, python: str = sys.executable) -> tuple[InstallStep, ...]:
-    """The steps, in order. Nothing outside of ``folder`` is written, but for pip's own cache."""
+    """The steps, in order. They write nothing outside of ``folder``, except for pip's cache."""
     base = managed_folder() if folder is None else folder
     venv, root = base / "venv", base / "root"
     inside = str(venv / "bin" / "python")
-    # The package unpacks its tests into APPWORLD_CACHE, by default the user's home.
+    # The package unpacks its tests into APPWORLD_CACHE; the default is in the user's home.
     environment = {"APPWORLD_CACHE": str(base / "cache"), "APPWORLD_ROOT": str(root)}
     return (
         InstallStep(
-            "make an interpreter of its own",
+            "create a separate interpreter",
             f"{venv} (20 MB)",
             (python, "-m", "venv", str(venv)),
             {},
@@ -61,7 +61,7 @@ def installation(folder: Path | None = None, python: str = sys.executable) -> tu
             "a package index that can be reached (PIP_INDEX_URL)",
         ),
         InstallStep(
-            "unpack the apps that the package brings encrypted",
+            "unpack the encrypted apps of the package",
             f"{venv} and {base / 'cache'} (5 MB)",
             (inside, "-m", "appworld.cli", "install"),
             environment,
@@ -70,17 +70,17 @@ def installation(folder: Path | None = None, python: str = sys.executable) -> tu
         ),
         InstallStep(
             "download the benchmark's tasks from its authors",
-            f"{root / 'data'} (its size is known to its authors only)",
+            f"{root / 'data'} (the authors publish no size)",
             (inside, "-m", "appworld.cli", "download", "data", "--root", str(root)),
             environment,
             lambda: _has_data(root),
-            f"a network that reaches them, or a copy of the folder `data` of another machine in {root}",
+            f"a network that reaches them, or copy the folder `data` of another installation into {root}",
         ),
     )
 
 
 def carry_out(step: InstallStep) -> Iterator[str]:
-    """Run one step; what it says comes line by line. Raises where it is not done afterwards."""
+    """Run one step and yield its output line by line. Raises if the step is not done afterwards."""
     Path(step.environment.get("APPWORLD_ROOT") or "/").mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     try:
@@ -94,28 +94,29 @@ def carry_out(step: InstallStep) -> Iterator[str]:
             env={**os.environ, **step.environment},
         )
     except OSError as error:
-        raise BackendError(f"Expected to {step.name}, got {error}; try {step.cure}.") from error
+        raise BackendError(f"Expected to {step.name}, got {error}; try {step.advice}.") from error
     with process:
-        assert process.stdout is not None  # a pipe was asked for
+        assert process.stdout is not None  # because of stdout=PIPE
         try:
             for line in process.stdout:
                 lines = [*lines, line.rstrip()][-_LAST_LINES:]
                 yield line.rstrip()
-        except BaseException:  # nobody listens any more, or Ctrl-C
+        except BaseException:  # the generator was closed, or Ctrl-C
             process.kill()
             raise
     if process.returncode or not step.done():
-        told = "\n  ".join(line[:300] for line in lines if line)
+        output = "\n  ".join(line[:300] for line in lines if line)
         raise BackendError(
-            f"Expected to {step.name}, got exit status {process.returncode} of `{' '.join(step.command)}`:\n  {told}\n"
-            f"Try {step.cure}, then the same command again: it goes on from here."
+            f"Expected to {step.name}, got exit status {process.returncode} of `{' '.join(step.command)}`:"
+            f"\n  {output}\n"
+            f"Try {step.advice}, then the same command again: it continues from here."
         )
 
 
 def verify(folder: Path | None = None) -> dict[str, int]:
-    """Open one task in a server of the installed interpreter; how many tasks each split has."""
+    """Open one task in a server of the installed interpreter. Return the number of tasks per split."""
     base = managed_folder() if folder is None else folder
-    python, _ = look_at(str(base / "venv" / "bin" / "python"), "the installed one")
+    python, _ = check_interpreter(str(base / "venv" / "bin" / "python"), "the installed one")
     root = find_data(base / "root")
     tasks = OfficialTasks(root)
     counts = {split: tasks.count(split) for split in SPLITS}
@@ -123,7 +124,7 @@ def verify(folder: Path | None = None) -> dict[str, int]:
     if not names:
         raise MissingDataError(f"Expected tasks of train in {root / 'data'}, found none; try downloading them again.")
     server = Server(python, root)
-    client = WorldClient(socket_path=server.socket_path, logs=server.log_folder, complaint=server.complaint)
+    client = WorldClient(socket_path=server.socket_path, logs=server.log_folder, last_error=server.last_error)
     try:
         client.initialize(names[0])
         client.close()
@@ -140,7 +141,7 @@ def _packages(venv: Path) -> bool:
 
 def _usable(python: str) -> bool:
     try:
-        look_at(python, "the installed one")
+        check_interpreter(python, "the installed one")
     except HindsightError:
         return False
     return True

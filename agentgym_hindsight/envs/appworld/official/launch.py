@@ -1,11 +1,11 @@
-"""Runs one AppWorld server and ends it with its host. Started as a script, by the package's own interpreter.
+"""The launcher: runs one AppWorld server and ends it together with the host.
 
     python -I launch.py FD FOLDER COMMAND...
 
-``FD`` is a listening socket for the command, ``FOLDER`` is where it runs and is removed at the end. Standard input is a
-pipe from the host: when it closes, because the host says so or because it is dead, the server dies too. A process
-between the two is needed for that: agents' code runs inside the server and can keep it from noticing anything.
-Standard library only.
+It is a script for the interpreter that has the ``appworld`` package, and uses only the standard library. ``FD`` is a
+listening socket for the command. ``FOLDER`` is the working directory, which is removed at the end. Standard input is a
+pipe from the host. When it closes, because the host closed it or died, the launcher kills the server. The server cannot
+do this itself: the agent's code runs in it and could prevent it.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int, folder: str, command: "list[str]") -> None:
-    """Start the server, wait for either end."""
+    """Start the server; wait until the server or the host ends."""
     try:
         prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):  # not Linux: should this very process be killed, its server outlives it
+    except (OSError, AttributeError):  # not Linux: if this process is killed, the server keeps running
         prctl = None
 
     def die_with_parent() -> None:
@@ -34,18 +34,18 @@ def main(fd: int, folder: str, command: "list[str]") -> None:
     server = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # what a world prints is the benchmark's business
+        stdout=subprocess.DEVNULL,
         pass_fds=(fd,),
         cwd=folder,
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
-    os.close(fd)  # so that connections break when the server does
+    os.close(fd)  # so that connections break when the server ends
 
     def leave(status: int) -> None:
         with contextlib.suppress(OSError):
-            os.killpg(server.pid, signal.SIGKILL)  # whatever agents' code may have started with it
-        server.wait()  # or a zombie stays where nobody reaps orphans, as in many containers
+            os.killpg(server.pid, signal.SIGKILL)  # also ends processes that the agent's code has started
+        server.wait()  # otherwise a zombie stays where no init process reaps orphans, as in many containers
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(status)
 

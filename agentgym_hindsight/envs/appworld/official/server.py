@@ -1,8 +1,8 @@
 """One server process with one world.
 
-It listens on a socket file in a private folder, which is opened here and handed over: there is no port that could be
-taken, raced for, leaked or reached by other users, and a request sent while the server still starts simply waits.
-The folder also holds what the server writes; the benchmark's data is linked into it and stays untouched.
+It listens on a socket file in a private folder. This process opens the socket and passes it on. So no TCP port can be
+in use already or reached by other users, and a request that is sent while the server starts waits for it. The folder
+also holds the server's output; the benchmark's data is linked into it and is not changed.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from agentgym_hindsight.errors import BackendError
 
 __all__ = ["COMMAND", "Server"]
 
-#: What the interpreter runs; ``{fd}`` is the listening socket. Not `appworld serve`, which listens to the network.
+#: Arguments of the interpreter; ``{fd}`` is the listening socket. `appworld serve` would listen on the network.
 COMMAND = (
     *("-m", "uvicorn", "appworld.serve.environment:app"),
     *("--fd", "{fd}", "--log-level", "warning", "--no-access-log"),
 )
 _STDERR_KEPT = 16_000
-_PATH_LIMIT = 100  # of a socket's path, by the kernel
-_ENDING = 10.0  # seconds a server may take to be gone
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")  # nothing else: agents' code can read it
+_PATH_LIMIT = 100  # length of a socket path that kernels accept
+_EXIT_SECONDS = 10.0  # limit for the end of a server
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")  # no other variable: the agent's code can read them
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 class Server:
-    """A running server; ``close()`` ends it and may be called any number of times."""
+    """A running server. ``close()`` ends it and may be called again."""
 
     def __init__(self, python: str, root: Path, *, command: Sequence[str] = COMMAND) -> None:
         if sys.platform == "win32":
@@ -70,7 +70,7 @@ class Server:
                 stderr=subprocess.PIPE,
                 pass_fds=(listening.fileno(),),
                 env=_environment(self.folder),
-                start_new_session=True,  # Ctrl-C is for the host, which then ends its servers in order
+                start_new_session=True,  # so that Ctrl-C reaches the host only, which then ends its servers
             )
         except OSError as error:
             _remove(self.folder)
@@ -85,50 +85,50 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the launcher process runs."""
         return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """The process that ends with us and takes its server along."""
+        """Process id of the launcher, which ends together with this process and ends its server."""
         return self._process.pid
 
     @property
     def log_folder(self) -> Path:
-        """Where AppWorld writes what episodes leave."""
+        """The folder in which AppWorld writes the output of episodes."""
         return self.folder / "experiments" / "outputs"
 
-    def complaint(self, wait: float = 0.3) -> str:
-        """The last line the server wrote to standard error: the cause of its last failure."""
+    def last_error(self, wait: float = 0.3) -> str:
+        """The last line of the server's standard error, which names the cause of its last failure."""
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline and self._reader.is_alive():
-            time.sleep(0.03)  # it answers before it has told the cause
+            time.sleep(0.03)  # the server sends its reply before it writes the cause
         lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
         return lines[-1].strip()[:500] if lines else ""
 
     def close(self) -> None:
-        """End the server, remove its folder."""
+        """End the server and remove its folder."""
         with self._lock:
             _running.discard(self)
             process = self._process
             if process.stdin is not None and not process.stdin.closed:
-                process.stdin.close()  # what the launcher waits for
+                process.stdin.close()  # the launcher ends when this pipe closes
                 try:
-                    process.wait(_ENDING)
-                except subprocess.TimeoutExpired:  # the server inside goes with its launcher
+                    process.wait(_EXIT_SECONDS)
+                except subprocess.TimeoutExpired:  # the server ends with its launcher
                     process.kill()
                     process.wait()
-                self._reader.join(_ENDING)
+                self._reader.join(_EXIT_SECONDS)
                 if process.stderr is not None and not self._reader.is_alive():
                     process.stderr.close()
             _remove(self.folder)
 
     def forget(self) -> None:
-        """Let go of a server that another process owns: in the child of a fork, where its pipes were copied."""
+        """In the child of a fork: close the copied pipes of a server that belongs to the parent."""
         for pipe in (self._process.stdin, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        self._process.returncode = 0  # not ours to wait for
+        self._process.returncode = 0  # not a child of this process: prevents a wait
 
     def _read(self) -> None:
         pipe = self._process.stderr

@@ -1,4 +1,4 @@
-"""Places where a world can be opened: a server of our own, one at a URL, or this very process."""
+"""Slots of a world pool. Each opens one world: in a server started here, or in a server at a URL."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import IO, Protocol
 
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.server import COMMAND, Server
-from agentgym_hindsight.envs.appworld.official.world import World
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
 from agentgym_hindsight.errors import BackendError, WorkerError
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["ManagedSlot", "Slot", "UrlSlot", "WorldAbsentError"]
+__all__ = ["ManagedSlot", "ServerUnreachableError", "Slot", "UrlSlot"]
 
-#: A server keeps something of every episode; measured to be worth a restart after this many.
+#: The memory of a server grows with every episode; according to measurements it should restart after this many.
 EPISODES_A_SERVER = 200
 
 
-class WorldAbsentError(WorkerError):
-    """Nobody answers here; another slot may do."""
+class ServerUnreachableError(WorkerError):
+    """The server does not respond; another slot may work."""
 
 
 class Slot(Protocol):
     """Holds one world at a time."""
 
     @property
-    def warm(self) -> bool: ...  # opening it is quick
-    def reserve(self) -> bool: ...  # False where another process is using it
-    def open(self) -> World: ...
-    def discard(self) -> None: ...  # what is here is broken
-    def release(self) -> None: ...  # the episode is over
-    def forget(self) -> None: ...  # in the child of a fork
+    def warm(self) -> bool: ...  # whether a server is running, so that `open` is fast
+    def reserve(self) -> bool: ...  # False if another process uses the world
+    def open(self) -> OfficialWorld: ...
+    def discard(self) -> None: ...  # end a broken world
+    def release(self) -> None: ...  # after an episode; undoes `reserve`
+    def forget(self) -> None: ...  # in the child of a fork: drop what belongs to the parent
 
 
 class ManagedSlot:
-    """A server process that is started when it is needed, and anew when it is dead or has played enough."""
+    """A server process. It starts on first use and restarts when it is dead or has played ``episodes`` episodes."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class ManagedSlot:
     def reserve(self) -> bool:
         return True
 
-    def open(self) -> World:
+    def open(self) -> OfficialWorld:
         if self._played >= self.episodes or not self.warm:
             self.discard()
         if self._client is None:
@@ -83,7 +83,7 @@ class ManagedSlot:
         pass
 
     def forget(self) -> None:
-        self.server = self._client = None  # the server's pipes are closed by its own module
+        self.server = self._client = None  # server.py closes the pipes of the server
         self._played = 0
 
     def _start(self) -> WorldClient:
@@ -93,7 +93,7 @@ class ManagedSlot:
             seconds=self.seconds,
             starting=self.starting,
             logs=server.log_folder,
-            complaint=server.complaint,
+            last_error=server.last_error,
         )
         try:
             client.ready()
@@ -105,7 +105,7 @@ class ManagedSlot:
 
 
 class UrlSlot:
-    """A server that somebody else runs. A lock file keeps processes of this machine from sharing its only world."""
+    """A server started elsewhere. It has one world; a lock file gives it to one process of this machine at a time."""
 
     def __init__(self, url: str, *, seconds: int = 100, starting: float = 300.0) -> None:
         if not url.startswith(("http://", "https://")):
@@ -131,15 +131,15 @@ class UrlSlot:
             return False
         return True
 
-    def open(self) -> World:
+    def open(self) -> OfficialWorld:
         if self._client is None:
-            experiment = f"agentgym-hindsight-{content_hash(self.url)}"  # servers may share one folder of outputs
+            experiment = f"agentgym-hindsight-{content_hash(self.url)}"  # servers may share one output folder
             self._client = WorldClient(self.url, experiment=experiment, seconds=self.seconds, starting=self.starting)
         try:
             self._client.ready(within=min(10.0, self.starting))
         except WorkerError as error:
             self.discard()
-            raise WorldAbsentError(str(error)) from error
+            raise ServerUnreachableError(str(error)) from error
         return self._client
 
     def discard(self) -> None:

@@ -1,13 +1,13 @@
-"""``python -m agentgym_hindsight.envs.appworld.sandbox``: what confines the agent's code on this machine, tried out."""
+"""``python -m agentgym_hindsight.envs.appworld.sandbox``: test what isolates the agent's code on this machine."""
 
 from __future__ import annotations
 
 import sys
 
-from agentgym_hindsight.envs.appworld.sandbox.box import STRONG, Sandbox
 from agentgym_hindsight.envs.appworld.sandbox.limits import Limits
+from agentgym_hindsight.envs.appworld.sandbox.sandbox import STRONGEST, Sandbox
 
-#: What must fail, and how it is tried; each takes the real ``os`` from a module that holds it.
+#: What must fail, and the code that tries it. The code takes the real ``os`` from a module that holds it.
 _TRIALS = {
     "read a file": "random._os.open('/etc/passwd', 0)",
     "list files": "random._os.listdir('/usr')",
@@ -22,18 +22,18 @@ _TRIALS = {
 
 def main() -> int:
     print(f"{'mode':<18}{Sandbox(_no_call).mode}")
-    # Without the audit hook, which would answer for the kernel.
+    # Without the audit hook: it would refuse before the kernel does.
     sandbox = Sandbox(_no_call, limits=Limits(seconds=1.0), without=["audit"])
     leaks = 0
     for name, code in _TRIALS.items():
         outcome = sandbox.run(f"import random\n{code}")
-        said = outcome.error.splitlines()[-1] if outcome.error else "SUCCEEDED"
-        refused = any(word in said for word in ("PermissionError", "MemoryError", "TimeoutError"))
+        result = outcome.error.splitlines()[-1] if outcome.error else "SUCCEEDED"
+        refused = any(word in result for word in ("PermissionError", "MemoryError", "TimeoutError"))
         leaks += not refused
-        print(f"{name:<18}{'refused' if refused else 'not refused by the kernel'}: {said}")
+        print(f"{name:<18}{'refused' if refused else 'not refused by the kernel'}: {result}")
     sandbox.close()
-    strong = sandbox.mode == STRONG and not leaks
-    print("This is as strong as it gets." if strong else "Weaker than namespaces+seccomp; see docs/sandbox.md.")
+    strong = sandbox.mode == STRONGEST and not leaks
+    print("This is the strongest mode." if strong else f"Weaker than {STRONGEST}; see docs/sandbox.md.")
     return 0 if strong else 1
 
 

@@ -1,4 +1,4 @@
-"""How much a turn may take, and what comes of it."""
+"""The resource limits of a turn, and its outcome."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["KINDS", "Limits", "Outcome"]
 
-_MOST = 10**9  # of anything: beyond it the system's own numbers overflow
-_SHALLOWEST = 100
+_MAXIMUM = 10**9  # of every limit: larger values overflow the integers of the system calls
+_LOWEST_RECURSION = 100
 
 #: How a turn can fail.
 KINDS = ("", "syntax", "exception", "timeout", "memory", "died", "protocol")
@@ -18,24 +18,24 @@ KINDS = ("", "syntax", "exception", "timeout", "memory", "died", "protocol")
 
 @dataclass(frozen=True)
 class Limits:
-    """What code may use. Whatever is exceeded becomes feedback, never an exception of the env.
+    """What the code of the agent may use. Exceeding a limit gives feedback, never an exception in the env.
 
     >>> Limits(seconds=0)
     Traceback (most recent call last):
     agentgym_hindsight.errors.UsageError: Expected seconds above 0, got 0; try a positive number.
     """
 
-    seconds: float = 5.0  # of the wall clock, per turn: then an exception stops the code and variables are kept
-    grace: float = 1.0  # further seconds until the worker is killed, for code that did not stop
-    cpu_seconds: int = 600  # of the processor, for the life of a worker
-    memory_mb: int = 256  # on top of the bare interpreter
-    output_chars: int = 10_000  # printed in a turn; the middle of more is left out
+    seconds: float = 5.0  # wall-clock time of a turn; then an exception stops the code and variables are kept
+    grace: float = 1.0  # further seconds until a worker whose code did not stop is killed
+    cpu_seconds: int = 600  # processor time of a worker, over all its turns
+    memory_mb: int = 256  # in addition to the memory of the bare interpreter
+    output_chars: int = 10_000  # printed in a turn; longer output loses its middle
     error_chars: int = 4_000
     code_chars: int = 100_000
-    calls: int = 500  # API calls a turn
-    recursion: int = 1_000  # Python's own recursion limit
-    frame_bytes: int = 1 << 20  # of one message from the worker: an API call's arguments
-    reply_bytes: int = 4 << 20  # of one API's answer
+    calls: int = 500  # API calls in a turn
+    recursion: int = 1_000  # Python's recursion limit
+    frame_bytes: int = 1 << 20  # one message from the worker, such as an API call with its arguments
+    reply_bytes: int = 4 << 20  # one reply of an API
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,25 +44,26 @@ class Limits:
                 raise UsageError(f"Expected {name} above 0, got {value!r}; try a positive number.")
             if isinstance(value, float) and name not in ("seconds", "grace"):
                 raise UsageError(
-                    f"Expected {name} as a whole number, got {value!r}; try {max(1, int(min(value, _MOST)))}."
+                    f"Expected {name} as a whole number, got {value!r}; try {max(1, int(min(value, _MAXIMUM)))}."
                 )
-            if value > _MOST:
-                raise UsageError(f"Expected {name} of at most {_MOST}, got {value!r}; try a smaller number.")
-        if self.recursion < _SHALLOWEST:
+            if value > _MAXIMUM:
+                raise UsageError(f"Expected {name} of at most {_MAXIMUM}, got {value!r}; try a smaller number.")
+        if self.recursion < _LOWEST_RECURSION:
             raise UsageError(
-                f"Expected recursion of at least {_SHALLOWEST}, which the interpreter needs for itself, "
-                f"got {self.recursion}; try recursion={_SHALLOWEST}."
+                f"Expected recursion of at least {_LOWEST_RECURSION}, which the interpreter needs for itself, "
+                f"got {self.recursion}; try recursion={_LOWEST_RECURSION}."
             )
-        needed = 12 * self.output_chars + 12 * self.error_chars + (1 << 17)  # a character may take 12 bytes on the way
+        # JSON in ASCII takes up to 12 bytes for a character.
+        needed = 12 * self.output_chars + 12 * self.error_chars + (1 << 17)
         if self.frame_bytes < needed:
             object.__setattr__(self, "frame_bytes", needed)
 
 
 class Outcome(NamedTuple):
-    """How a turn went."""
+    """The result of a turn."""
 
     output: str  # what was printed, and nothing else
-    error: str  # "" or the useful end of the traceback
+    error: str  # "", or the part of the traceback that lies in the agent's code
     kind: str  # one of KINDS
-    fresh: bool  # the interpreter had to be replaced: variables are lost, as the error says
-    shape: str  # canonical text of the live variables' shape; "" where there are none or it is unknown
+    fresh: bool  # the interpreter was replaced, so variables are lost; `error` mentions it
+    shape: str  # names, types and lengths of the live variables; "" if there are none or if they are unknown

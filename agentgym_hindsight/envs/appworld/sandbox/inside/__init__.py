@@ -1,2 +1,2 @@
-"""What runs in the worker process. Nothing here imports anything but the standard library and its neighbours: there the
-packages above this one are empty shells, see ``_BOOT`` in ``nursery.py``."""
+"""The code of the zygote and the worker process. It imports only the standard library and the other modules of this
+package: in these processes the parent packages are empty modules, see ``_BOOT`` in ``zygote_client.py``."""

@@ -1,4 +1,4 @@
-"""Takes away what a process does not need: namespaces and an empty root for all workers, resource limits for each."""
+"""Restrict a process: namespaces and an empty root for all workers, resource limits for each worker."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if sys.platform != "win32":
 __all__ = [
     "close_all_but",
     "die_with_parent",
-    "drop_rights",
+    "drop_privileges",
     "enter_namespaces",
+    "forbid_tracing",
     "limit_resources",
     "mapped_memory",
-    "unreadable",
 ]
 
 NOBODY = 65534
@@ -32,7 +32,7 @@ _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000000,
     0x40000000,
 )
-_SPACES = _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET | _NEWCGROUP
+_NAMESPACES = _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET | _NEWCGROUP
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
@@ -43,7 +43,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _call(name: str, *arguments: object) -> None:
-    """A function of the C library that answers 0, or an OSError."""
+    """Call a function of the C library that returns 0 on success; raise OSError otherwise."""
     if getattr(_libc, name)(*arguments) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
@@ -55,20 +55,21 @@ def _prctl(option: int, value: int) -> None:
 
 
 def die_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends (Linux only)."""
     _prctl(_PDEATHSIG, _SIGKILL)
 
 
-def unreadable() -> None:
-    """No other process of this user may look into this one or trace it."""
+def forbid_tracing() -> None:
+    """Prevent other processes of this user from reading or tracing this one."""
     _prctl(_DUMPABLE, 0)
 
 
 def enter_namespaces(keep: int) -> bool:
-    """No network, no files, no other processes to be seen. True if all of it holds; ``keep`` is a descriptor.
+    """Hide network, files and other processes from this process. Return whether all of it succeeded.
 
-    Root of the machine does without a user namespace, which some distributions restrict; everybody else needs one. A
-    pid namespace only holds for children, so the zygote goes on in a child, which is the namespace's init: when it
-    dies the kernel kills every worker. The process that stays behind only waits for it.
+    Root does not need a user namespace, which some distributions restrict; other users do. A pid namespace applies to
+    children only, so the zygote continues in a child. That child is the namespace's init process: when it dies, the
+    kernel kills every worker. The original process only waits for the child; it closes the descriptor ``keep``.
     """
     if _libc is None:
         return False
@@ -78,7 +79,7 @@ def enter_namespaces(keep: int) -> bool:
         return False
     if child := os.fork():
         os.close(keep)
-        drop_rights()
+        drop_privileges()
         os.waitpid(child, 0)
         os._exit(0)
     try:
@@ -92,11 +93,11 @@ def _unshare() -> None:
     user, group = os.geteuid(), os.getegid()
     if user == 0:
         with contextlib.suppress(OSError):
-            _call("unshare", _SPACES)
+            _call("unshare", _NAMESPACES)
             return
-        drop_rights()  # else the workers would be the machine's root, whom some limits spare
+        drop_privileges()  # otherwise the workers would run as root, to which some limits do not apply
         user, group = os.geteuid(), os.getegid()
-    _call("unshare", _SPACES | _NEWUSER)
+    _call("unshare", _NAMESPACES | _NEWUSER)
     for file, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{NOBODY} {user} 1"),
@@ -107,13 +108,13 @@ def _unshare() -> None:
 
 
 def _empty_root() -> None:
-    """An empty read-only file system in the place of everything."""
+    """Replace the root by an empty read-only file system."""
     _call("mount", b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None)
     place = os.fsencode(tempfile.gettempdir())
     flags = _NOSUID | _NODEV | _NOEXEC
     _call("mount", b"none", place, b"tmpfs", ctypes.c_ulong(flags), b"size=4k,nr_inodes=2,mode=555")
     os.chdir(place)
-    # The old root ends up under the new one, on the same place, and is taken off there.
+    # pivot_root(".", ".") stacks the old root on the new one at the same path; umount2 then detaches the old one.
     if _libc is not None and _libc.syscall(ctypes.c_long(_PIVOT_ROOT[os.uname().machine]), b".", b".") != 0:
         raise OSError(ctypes.get_errno(), "pivot_root")
     _call("umount2", b".", _DETACH)
@@ -123,14 +124,14 @@ def _empty_root() -> None:
         raise OSError("the new root is not empty")
 
 
-def drop_rights() -> None:
-    """Nobody rather than root, and no capabilities, also not those of a user namespace."""
+def drop_privileges() -> None:
+    """Change from root to the user ``nobody``, and drop all capabilities, also those of a user namespace."""
     if os.geteuid() == 0:
-        with contextlib.suppress(OSError):  # a container may not even allow this; then the next walls have to hold
+        with contextlib.suppress(OSError):  # some containers do not allow this; then the other layers remain
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        _prctl(_DUMPABLE, 1)  # a change of user makes /proc/self unwritable, which a user namespace's maps need
+        _prctl(_DUMPABLE, 1)  # the change of user made /proc/self unwritable, and uid_map lies there
     if _libc is not None:
         header = struct.pack("Ii", 0x20080522, 0)
         _libc.capset(header, bytes(24))
@@ -138,7 +139,7 @@ def drop_rights() -> None:
 
 
 def mapped_memory() -> int:
-    """Bytes mapped by this process; asked while /proc can still be read."""
+    """Bytes mapped by this process. Call it before ``enter_namespaces``, which hides /proc."""
     if _libc is None:
         return 0
     with open("/proc/self/statm") as file:
@@ -146,7 +147,7 @@ def mapped_memory() -> int:
 
 
 def limit_resources(memory: int, cpu_seconds: int) -> None:
-    """Hard limits, for the whole life of the process; ``memory`` in bytes, all that is mapped counted."""
+    """Set hard limits for the rest of the process. ``memory`` is in bytes and includes everything already mapped."""
     wanted = {
         "RLIMIT_AS": memory,
         "RLIMIT_DATA": memory,
@@ -157,13 +158,13 @@ def limit_resources(memory: int, cpu_seconds: int) -> None:
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_MSGQUEUE": 0,
         "RLIMIT_NPROC": 0,
-        "RLIMIT_NOFILE": 0,  # no new descriptor: no file, no socket, no pipe. Those that are open stay open
+        "RLIMIT_NOFILE": 0,  # no new file, socket or pipe; descriptors that are open stay open
     }
     for name, value in wanted.items():
         kind = getattr(resource, name, None)
         if kind is None:
             continue
-        with contextlib.suppress(OSError, ValueError):  # macOS refuses some; its mode says that it is weaker
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses some; its mode is reported as weaker
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(kind, (value, value))

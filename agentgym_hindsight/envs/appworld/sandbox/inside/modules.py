@@ -1,4 +1,4 @@
-"""The modules an agent may import: loaded before the doors close, for behind them nothing can be read any more."""
+"""The modules that the agent may import. They are loaded before the process is confined: later it can read no file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-__all__ = ["AVAILABLE", "GuardedImport", "Refuse", "preload"]
+__all__ = ["AVAILABLE", "GuardedImport", "RefusingFinder", "preload"]
 
 _NAMES = (
     "abc array ast base64 bisect calendar cmath collections colorsys contextlib copy csv dataclasses datetime decimal "
@@ -16,14 +16,15 @@ _NAMES = (
     "warnings zlib"
 )
 AVAILABLE = frozenset(_NAMES.split())
-#: Loaded because the ones above, or the interpreter, reach for them later.
+#: Modules that the ones above, or the interpreter, import later. Importable, but not listed in errors: strptime, for
+#: example, imports with the globals of its caller.
 _LATER_NAMES = (
     "__future__ _strptime collections.abc copyreg encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 "
     "encodings.punycode encodings.raw_unicode_escape encodings.unicode_escape encodings.utf_16 encodings.utf_16_le "
     "encodings.utf_8 encodings.utf_8_sig encodings.base64_codec encodings.hex_codec encodings.rot_13 html.entities "
     "json.decoder json.encoder linecache locale tokenize urllib.parse"
 )
-_LATER = frozenset(_LATER_NAMES.split())  # importable, not advertised: strptime imports in the name of its caller
+_LATER = frozenset(_LATER_NAMES.split())
 
 
 def preload() -> None:
@@ -33,14 +34,14 @@ def preload() -> None:
     import time
 
     for algorithm in ("md5", "sha1", "sha256", "sha512"):
-        hashlib.new(algorithm, b"")  # OpenSSL reads its configuration at the first use
-    time.strptime("2023-05-18", "%Y-%m-%d")  # compiles and keeps its pattern
+        hashlib.new(algorithm, b"")  # OpenSSL reads its configuration file at the first use
+    time.strptime("2023-05-18", "%Y-%m-%d")  # compiles its pattern and caches it
     time.localtime()
     "a".encode("idna")
 
 
-class Refuse:
-    """The only finder left: says honestly that there is nothing to be found."""
+class RefusingFinder:
+    """The only import finder left: raises for every module that is not loaded yet."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
@@ -52,11 +53,11 @@ def refusal(name: str) -> str:
 
 
 class GuardedImport:
-    """``__import__`` as the agent has it. Good manners, not a wall: the walls are the kernel's."""
+    """The agent's ``__import__``. It gives clear errors; the security boundary is in the kernel."""
 
     def __init__(self) -> None:
         self._import = __import__
-        self._os = _little_os()
+        self._os = _path_only_os()
 
     def __call__(
         self,
@@ -74,8 +75,8 @@ class GuardedImport:
         return self._import(name, namespace, variables, wanted or (), level)
 
 
-def _little_os() -> ModuleType:
-    """``os`` for path arithmetic, the one thing code without files wants of it."""
+def _path_only_os() -> ModuleType:
+    """``os`` without anything but path operations, which are useful without files too."""
     import os
 
     little = ModuleType("os", "Paths can be joined and split here; there are no files, processes or variables.")

@@ -1,4 +1,4 @@
-"""What the host is told about a turn: what was printed, how it failed, which variables are alive. All of it bounded."""
+"""The report of a turn: the printed output, the error and the live variables, each of bounded size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from types import ModuleType, TracebackType
 
-__all__ = ["Output", "clean", "cut", "describe", "describe_syntax", "shape"]
+__all__ = ["Output", "clean", "cut", "format_error", "format_syntax_error", "shape"]
 
 _FIRST, _LAST = 3, 6  # frames shown of a long traceback
 _COUNTED = frozenset(map(id, (str, bytes, bytearray, list, tuple, dict, set, frozenset)))
@@ -18,7 +18,7 @@ _VARIABLES, _SHAPE_CHARS = 200, 4_000
 
 
 def cut(text: str, limit: int) -> str:
-    """``text`` with its middle left out where it is too long, saying so.
+    """Shorten ``text`` to ``limit`` characters by replacing its middle with a note.
 
     >>> cut("abcdefghij" * 10, 40)
     'abcdefghijabcdefghijabcdefghij\\n… 60 characters left out …\\nabcdefghij'
@@ -31,7 +31,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def clean(text: str) -> str:
-    """``text`` as UTF-8 can hold it, lone surrogates as question marks; and without what differs from run to run.
+    """Replace what UTF-8 cannot encode (lone surrogates) and what differs between runs (addresses).
 
     >>> clean("<function f at 0x7f00deadbeef> of \\ud800")
     '<function f at 0x…> of ?'
@@ -40,7 +40,7 @@ def clean(text: str) -> str:
 
 
 class Output:
-    """``sys.stdout`` of the agent: keeps the beginning and the end, however much is written."""
+    """``sys.stdout`` of the agent. It keeps the beginning and the end, so its memory is bounded."""
 
     encoding, errors, newlines, closed = "utf-8", "replace", None, False
 
@@ -92,38 +92,38 @@ class Output:
         return False
 
 
-def describe(error: BaseException, sources: Mapping[str, str], limit: int, said: str = "") -> str:
-    """The traceback as far as it lies in the agent's own code; ``said`` replaces the last line."""
-    parts = [_one(error, sources, limit, said)]
+def format_error(error: BaseException, sources: Mapping[str, str], limit: int, last_line: str = "") -> str:
+    """The frames of the traceback that lie in the agent's code, and the message or ``last_line`` instead of it."""
+    parts = [_format_one(error, sources, limit, last_line)]
     while len(parts) < 3:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is None or said:
+        if cause is None or last_line:
             break
         link = "which was the cause of:" if error.__cause__ is not None else "and while this was handled:"
-        parts.append(f"{_one(cause, sources, limit, '')}\n\n{link}")
+        parts.append(f"{_format_one(cause, sources, limit, '')}\n\n{link}")
         error = cause
     return cut("\n\n".join(reversed(parts)), limit)
 
 
-def describe_syntax(error: Exception, limit: int) -> str:
+def format_syntax_error(error: Exception, limit: int) -> str:
     """A syntax error with the line and the caret."""
     try:
         return cut("".join(traceback.format_exception_only(type(error), error)).rstrip(), limit)
     except Exception:
-        return _said(error, limit)
+        return _message(error, limit)
 
 
-def _one(error: BaseException, sources: Mapping[str, str], limit: int, said: str) -> str:
+def _format_one(error: BaseException, sources: Mapping[str, str], limit: int, last_line: str) -> str:
     frames = _frames(error.__traceback__, sources)
     head = ["Traceback (most recent call last):"] if frames else []
-    return "\n".join([*head, *frames, said or _said(error, limit)])
+    return "\n".join([*head, *frames, last_line or _message(error, limit)])
 
 
 def _frames(trace: TracebackType | None, sources: Mapping[str, str]) -> list[str]:
     first: list[tuple[str, int, str]] = []
     last: deque[tuple[str, int, str]] = deque(maxlen=_LAST)
     count = 0
-    while trace is not None:  # there may be a million of them
+    while trace is not None:  # may be a million frames; store only the first and last ones
         code = trace.tb_frame.f_code
         if code.co_filename in sources:
             count += 1
@@ -140,8 +140,8 @@ def _frame(file: str, number: int, function: str, sources: Mapping[str, str]) ->
     return f'  File "{file}", line {number}, in {function}{text}'
 
 
-def _said(error: BaseException, limit: int) -> str:
-    """``Name: text``; the text is made by the agent's code, which may do anything, even leave."""
+def _message(error: BaseException, limit: int) -> str:
+    """``Name: text``. Code of the agent may compute the text, so this may raise anything, also SystemExit."""
     try:
         name = type_name(type(error))
         text = "".join(str(error))
@@ -151,12 +151,12 @@ def _said(error: BaseException, limit: int) -> str:
 
 
 def type_name(kind: type) -> str:
-    """The name of a type, past whatever its metaclass says."""
+    """The name of a type, read past a metaclass that overrides ``__name__``."""
     return str(_NAME(kind))
 
 
 def shape(variables: Mapping[str, object]) -> str:
-    """Canonical text of the live variables' shape, by built-in means alone: no code of the agent's runs.
+    """Canonical text of the live variables' names, types and lengths. Runs no code of the agent.
 
     >>> shape({"n": 3, "names": ["Ann", "Bo"], "_hidden": 1, "word": "abc"})
     'n:int names:list[2] word:str[3]'

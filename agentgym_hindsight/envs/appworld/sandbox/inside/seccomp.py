@@ -1,7 +1,7 @@
-"""The kernel's own filter: which system calls the worker may still make, by number; every other fails with EPERM.
+"""The seccomp filter: a list of the system calls that the worker may make; every other fails with EPERM.
 
-An allow list, because the kernel grows new calls every year. It needs no path, no new descriptor and no other process:
-what is left computes, reads and writes descriptors that are already there, and looks at the clock.
+An allow list is used because new kernels add system calls. No allowed call takes a path, opens a descriptor or affects
+another process: they compute, read and write descriptors that are already open, and read the clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 __all__ = ["ALLOWED", "Filter", "program"]
 
-#: name -> number on (x86_64, aarch64). read and write first: the filter is walked from the top at each call.
+#: name -> number on (x86_64, aarch64). The filter compares from the top at each call, so read and write come first.
 ALLOWED: dict[str, tuple[int, int]] = {
     "read": (0, 63),
     "write": (1, 64),
@@ -46,7 +46,7 @@ ALLOWED: dict[str, tuple[int, int]] = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
-#: Allowed as long as the memory is not to be executed: native code made up at run time is stopped one wall earlier.
+#: Allowed unless the memory would be executable, so that code cannot create native code at run time.
 NOT_EXECUTABLE: dict[str, tuple[int, int]] = {"mmap": (9, 222), "mprotect": (10, 226)}
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the tables, AUDIT_ARCH
@@ -59,14 +59,14 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 
 def program(machine: str) -> bytes:
-    """The filter as BPF instructions of 8 bytes each.
+    """The filter program: BPF instructions of 8 bytes each.
 
     >>> len(program("x86_64")) // 8, len(program("aarch64")) // 8
     (75, 73)
     """
     column, arch = MACHINES[machine]
     lines = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
-    if machine == "x86_64":  # the x32 calls share the architecture and have numbers of their own
+    if machine == "x86_64":  # x32 calls have the same architecture value but other numbers
         lines += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
     for numbers in ALLOWED.values():
         lines += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ALLOW)]
@@ -83,7 +83,7 @@ def program(machine: str) -> bytes:
 
 
 class Filter:
-    """Made once in the zygote, put on in each worker: there it must neither import nor read anything."""
+    """Created once in the zygote and installed in each worker, where it must not import or read anything."""
 
     def __init__(self) -> None:
         machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -96,8 +96,8 @@ class Filter:
             self._prctl = ctypes.CDLL(None).prctl
             self._prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
-    def put_on(self) -> bool:
-        """From here on this process is confined for good. False where the kernel has no such filter."""
+    def install(self) -> bool:
+        """Install the filter; this cannot be undone. Return False if the kernel does not support it."""
         if not self._ready:
             return False
         if self._prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:

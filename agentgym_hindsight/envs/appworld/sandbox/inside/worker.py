@@ -1,7 +1,7 @@
-"""The worker: waits for code, runs it as a cell of a notebook, says how it went. One per episode.
+"""The worker process: receives code, runs it like a notebook cell, and reports the result. One per episode.
 
-Nothing here is out of the agent's reach, for Python cannot hide objects from code that shares its process. So nothing
-here is trusted by the host either: all this can break, and then the worker is replaced.
+The agent's code can reach every object here, because Python cannot hide objects within a process. Therefore the host
+does not trust the worker, and replaces it when it breaks.
 """
 
 from __future__ import annotations
@@ -15,33 +15,40 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from agentgym_hindsight.envs.appworld.sandbox.inside.dice import load_dice
-from agentgym_hindsight.envs.appworld.sandbox.inside.line import Line, plain
-from agentgym_hindsight.envs.appworld.sandbox.inside.modules import GuardedImport, Refuse
-from agentgym_hindsight.envs.appworld.sandbox.inside.report import Output, clean, cut, describe, describe_syntax, shape
-from agentgym_hindsight.envs.appworld.sandbox.inside.view import ApiError, Apis
+from agentgym_hindsight.envs.appworld.sandbox.inside.apis import ApiError, Apis
+from agentgym_hindsight.envs.appworld.sandbox.inside.modules import GuardedImport, RefusingFinder
+from agentgym_hindsight.envs.appworld.sandbox.inside.randomness import seed_all_randomness
+from agentgym_hindsight.envs.appworld.sandbox.inside.report import (
+    Output,
+    clean,
+    cut,
+    format_error,
+    format_syntax_error,
+    shape,
+)
+from agentgym_hindsight.envs.appworld.sandbox.inside.worker_channel import WorkerChannel, to_json_value
 
 __all__ = ["Worker"]
 
-_AGAIN = 0.25  # the clock rings on, for code that swallowed the first ring
-_RESERVE = 8 << 20  # given up when memory runs out, to be able to say so; bytes(n) is mapped but not touched
+_REPEAT_SECONDS = 0.25  # the timer repeats, for code that caught the first timeout
+_RESERVE = 8 << 20  # released when memory runs out, so that the error can be reported; bytes(n) maps but does not touch
 _HEADROOM = 4 << 20
 _SOURCES = 200
-_BROKEN = 70
+_BROKEN_STATUS = 70
 
 
 class TurnTimeout(BaseException):
-    """Raised in the agent's code when its time is up; no ``except Exception`` stops it."""
+    """Raised in the agent's code when its time is up. ``except Exception`` does not catch it."""
 
 
-class Clock:
-    """Raises :class:`TurnTimeout`, but never in the middle of a message to the host."""
+class TurnTimer:
+    """Raises :class:`TurnTimeout` in the agent's code, but never within a message to the host."""
 
     def __init__(self) -> None:
         self._running = self._held = self._late = False
-        signal.signal(signal.SIGALRM, self._ring)
+        signal.signal(signal.SIGALRM, self._on_alarm)
 
-    def _ring(self, *_: object) -> None:
+    def _on_alarm(self, *_: object) -> None:
         if self._held:
             self._late = True
         elif self._running:
@@ -49,7 +56,7 @@ class Clock:
 
     def start(self, seconds: float) -> None:
         self._late, self._running = False, True
-        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+        signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS)
 
     def stop(self) -> None:
         self._running = self._held = False
@@ -65,24 +72,24 @@ class Clock:
 
 
 class Worker:
-    """Made before anybody waits for it; :meth:`begin` tells it whose it is."""
+    """Created in advance, as the reserve of the zygote; :meth:`begin` assigns it to a sandbox."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self._clock = Clock()
+    def __init__(self, channel: WorkerChannel) -> None:
+        self._channel = channel
+        self._timer = TurnTimer()
         self._limits: dict[str, Any] = {}
         self._apis: Apis | None = None
         self._sources: dict[str, str] = {}
         self._turns = self._calls = 0
         self._nonce = ""
         self._reserve: bytes | None = bytes(_RESERVE)
-        self._real = builtins.__dict__  # got hold of now: behind a tampered vars() it would be out of reach
+        self._real = builtins.__dict__  # taken now, because the agent may replace vars() later
         self._builtins = dict(self._real)
         self._given = {**self._builtins, "__import__": GuardedImport(), "ApiError": ApiError}
         self._main = ModuleType("__main__")
         self._variables = self._main.__dict__
         sys.modules["__main__"] = self._main
-        sys.meta_path[:] = [Refuse]
+        sys.meta_path[:] = [RefusingFinder]
         sys.path[:] = sys.argv[:] = []
         sys.stdin = None
         for name in ("ctypes", "_ctypes", "socket", "_socket", "subprocess", "_posixsubprocess", "select", "resource"):
@@ -91,15 +98,15 @@ class Worker:
     def begin(self, limits: dict[str, Any], names: dict[str, list[str]] | None, seed: int) -> None:
         self._limits = limits
         self._apis = Apis(self._call, names)
-        load_dice(seed)
+        seed_all_randomness(seed)
 
     def serve(self) -> None:
         try:
             while True:
-                order = self._line.read()
-                self._line.write(self._line.pack(self._turn(order["nonce"], order["code"])))
-        except BaseException:  # whatever broke: better a dead worker than a strange one
-            os._exit(_BROKEN)
+                request = self._channel.read()
+                self._channel.write(self._channel.pack(self._turn(request["nonce"], request["code"])))
+        except BaseException:  # after any fault, exit: the host replaces a dead worker
+            os._exit(_BROKEN_STATUS)
 
     def _turn(self, nonce: str, code: str) -> dict[str, Any]:
         self._nonce, self._calls = nonce, 0
@@ -108,10 +115,10 @@ class Worker:
         if len(self._sources) == _SOURCES:
             del self._sources[next(iter(self._sources))]
         self._sources[name] = code
-        output = self._tidy()
+        output = self._prepare()
         kind, error = self._run(code, name)
         self._restore()
-        spent = not self._room()
+        spent = not self._has_memory_left()
         if spent and not error:
             kind, error = "memory", "MemoryError: the variables take up all the memory there is"
         return {
@@ -124,8 +131,8 @@ class Worker:
             "shape": "" if spent else clean(shape(self._variables)),
         }
 
-    def _room(self) -> bool:
-        """Whether memory is left for another turn; a worker at its limit would die of the next trifle."""
+    def _has_memory_left(self) -> bool:
+        """Whether the memory suffices for another turn. A worker at its limit would die in the next turn."""
         try:
             if self._reserve is None:
                 self._reserve = bytes(_RESERVE)
@@ -137,48 +144,48 @@ class Worker:
     def _run(self, code: str, name: str) -> tuple[str, str]:
         limit = self._limits["error_chars"]
         try:
-            self._clock.start(self._limits["seconds"])
+            self._timer.start(self._limits["seconds"])
             try:
                 return self._execute(code, name, limit)
             finally:
-                self._clock.stop()
+                self._timer.stop()
         except TurnTimeout as error:
-            self._clock.stop()
+            self._timer.stop()
             self._restore()
-            said = (
+            message = (
                 f"TimeoutError: the turn ran longer than {self._limits['seconds']:g} s and was stopped; "
                 "variables are kept"
             )
-            return "timeout", describe(error, self._sources, limit, said)
+            return "timeout", format_error(error, self._sources, limit, message)
         except MemoryError as error:
-            self._clock.stop()
+            self._timer.stop()
             self._reserve = None
             self._restore()
             megabytes = self._limits["memory_mb"]
-            said = f"MemoryError: more than {megabytes} MB were needed; variables are kept, del what is not needed"
-            return "memory", describe(error, self._sources, limit, said)
+            message = f"MemoryError: more than {megabytes} MB were needed; variables are kept, del what is not needed"
+            return "memory", format_error(error, self._sources, limit, message)
 
     def _execute(self, code: str, name: str, limit: int) -> tuple[str, str]:
         try:
-            # dont_inherit: else the agent's code would have our `from __future__ import annotations`
+            # dont_inherit: otherwise `from __future__ import annotations` of this file would apply to the agent's code
             program = compile(code, name, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, OverflowError, RecursionError) as error:
-            return "syntax", describe_syntax(error, limit)
-        except MemoryError:  # what the parser says of code that is nested too deeply
+            return "syntax", format_syntax_error(error, limit)
+        except MemoryError:  # raised by the parser for code that is nested too deeply
             return "syntax", "SyntaxError: the code is too large or nested too deeply"
         try:
             exec(program, self._variables)
         except (MemoryError, TurnTimeout):
             raise
-        except BaseException as error:  # SystemExit too: leaving is not the agent's to decide
+        except BaseException as error:  # SystemExit too: the agent must not end the worker
             self._restore()
-            return "exception", describe(error, self._sources, limit)
+            return "exception", format_error(error, self._sources, limit)
         return "", ""
 
-    def _tidy(self) -> Output:
-        """What every turn begins with, whatever the one before it left behind."""
+    def _prepare(self) -> Output:
+        """Restore the state with which every turn starts, whatever the previous turn changed."""
         variables = self._variables
-        variables.pop("print", None)  # the agent's two ways to the world, its mouth and its hands, are given back
+        variables.pop("print", None)  # print and apis come back if the agent has overwritten them
         variables.update(__name__="__main__", __builtins__=dict(self._given), apis=self._apis)
         sys.modules["__main__"] = self._main
         output = Output(self._limits["output_chars"])
@@ -195,25 +202,31 @@ class Worker:
         gc.enable()
 
     def _call(self, app: str, api: str, arguments: dict[str, Any]) -> Any:
-        """One API call: there and back."""
+        """Send one API call to the host and return its reply."""
         limits = self._limits
         if self._calls >= limits["calls"]:
             raise RuntimeError(
                 f"Expected at most {limits['calls']} API calls a turn, got more; try it in several turns"
             )
-        given = {name: plain(value, f"{app}.{api}({name}=…)") for name, value in arguments.items()}
-        frame = self._line.pack(
-            {"type": "call", "nonce": self._nonce, "app": app, "api": api, "arguments": plain(given, f"{app}.{api}(…)")}
+        given = {name: to_json_value(value, f"{app}.{api}({name}=…)") for name, value in arguments.items()}
+        frame = self._channel.pack(
+            {
+                "type": "call",
+                "nonce": self._nonce,
+                "app": app,
+                "api": api,
+                "arguments": to_json_value(given, f"{app}.{api}(…)"),
+            }
         )
         if len(frame) > limits["frame_bytes"]:
             raise ValueError(f"Expected at most {limits['frame_bytes']} bytes of arguments in {app}.{api}(…), got more")
         self._calls += 1
-        self._clock.hold()
+        self._timer.hold()
         try:
-            self._line.write(frame)
-            reply = self._line.read()
+            self._channel.write(frame)
+            reply = self._channel.read()
         finally:
-            self._clock.release()
+            self._timer.release()
         if "value" in reply:
             return reply["value"]
         status, message = reply["status"], reply["message"]

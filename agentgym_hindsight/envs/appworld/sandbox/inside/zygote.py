@@ -1,14 +1,14 @@
-"""The mother of all workers: loads once what honest code imports, shuts the doors, and forks.
+"""The zygote: a process that loads the modules once, confines itself, and forks the workers.
 
-A fork shares the loaded modules and costs a millisecond or two. The host's memory and descriptors never come near a
-worker, for the zygote was started as a program of its own. Requests come as lines of JSON over a socket pair:
+A fork shares the loaded modules and takes one or two milliseconds. A worker never has the host's memory or descriptors,
+because the zygote is a separate program. Requests are lines of JSON over a socket pair:
 
-    {"spawn": true}  ->  {"pid": 12} and, as a descriptor, the host's end of that worker's line;
-                         {"pid": 0} and none where the system has no room for another process
-    {"end": 12, "tell": true}  ->  {"status": 9}, as waitpid reports it; nothing without "tell"
+    {"spawn": true}  ->  {"pid": 12} and, as a descriptor, the host's end of that worker's channel;
+                         {"pid": 0} and no descriptor if the system refuses another process
+    {"end": 12, "want_status": true}  ->  {"status": 9}, as reported by waitpid; no reply without "want_status"
 
-One worker is always kept in reserve, so that the fork happens while nobody waits for it. The zygote ends when the host
-hangs up, and then takes its workers along.
+One worker is always kept in reserve, so that a request does not wait for the fork. When the host closes its end, the
+zygote exits and its workers end with it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ import json
 import os
 import signal
 import socket
-import sys
 import warnings
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.sandbox.inside import confine
-from agentgym_hindsight.envs.appworld.sandbox.inside.audit import refuse_the_outside
-from agentgym_hindsight.envs.appworld.sandbox.inside.frozen import freeze
-from agentgym_hindsight.envs.appworld.sandbox.inside.line import Line
+from agentgym_hindsight.envs.appworld.sandbox.inside.audit import install_audit_hook
+from agentgym_hindsight.envs.appworld.sandbox.inside.fixed_clock import fix_clock
 from agentgym_hindsight.envs.appworld.sandbox.inside.modules import preload
 from agentgym_hindsight.envs.appworld.sandbox.inside.seccomp import Filter
 from agentgym_hindsight.envs.appworld.sandbox.inside.worker import Worker
+from agentgym_hindsight.envs.appworld.sandbox.inside.worker_channel import WorkerChannel
 
 __all__ = ["main"]
 
-_UNCONFINED = 71
+_UNCONFINED_STATUS = 71
 
 
 def main(descriptor: int, without: frozenset[str]) -> None:
@@ -40,18 +39,20 @@ def main(descriptor: int, without: frozenset[str]) -> None:
     preload()
     warnings.simplefilter("ignore")
     mapped = confine.mapped_memory()
-    spaces = "namespaces" not in without and confine.enter_namespaces(descriptor)
-    confine.drop_rights()
-    if spaces:  # else the parent is the host, whose death is an end of the line: the kernel would count its thread's
+    namespaces = "namespaces" not in without and confine.enter_namespaces(descriptor)
+    confine.drop_privileges()
+    # Without namespaces the parent is the host, and the zygote ends when the host closes the socket. The kernel would
+    # send the signal when the host's *thread* that started the zygote ends, which is too early.
+    if namespaces:
         confine.die_with_parent()
-    confine.unreadable()
+    confine.forbid_tracing()
     filter_ = None if "seccomp" in without else Filter()
-    if filter_ is not None and not _holds(filter_):
+    if filter_ is not None and not _works(filter_):
         filter_ = None
-    held = [name for name, holds in (("namespaces", spaces), ("seccomp", filter_ is not None)) if holds]
-    _answer(control, {"mode": "+".join(held) or "rlimits", "pid": os.getpid()})
+    layers = [name for name, active in (("namespaces", namespaces), ("seccomp", filter_ is not None)) if active]
+    _reply(control, {"mode": "+".join(layers) or "rlimits", "pid": os.getpid()})
     gc.collect()
-    gc.freeze()  # else the collector would write into every shared page
+    gc.freeze()  # otherwise the collector writes into shared pages, which copies them in every worker
     Zygote(control, mapped, filter_, "audit" not in without).serve()
 
 
@@ -60,38 +61,38 @@ class Zygote:
 
     def __init__(self, control: socket.socket, mapped: int, filter_: Filter | None, audit: bool) -> None:
         self._control, self._mapped, self._filter, self._audit = control, mapped, filter_, audit
-        self._orders = control.makefile("rb")
+        self._requests = control.makefile("rb")
         self._alive: set[int] = set()
 
     def serve(self) -> None:
         spare = self._fork()
         while True:
-            order = self._order()
-            if "spawn" in order:
+            request = self._read_request()
+            if "spawn" in request:
                 self._hand_over(spare or self._fork())
                 spare = self._fork()
                 continue
-            pid = order["end"]
-            status = self._end(pid) if pid in self._alive else 0  # never a number that is not, or no longer, ours
-            if order["tell"]:
-                _answer(self._control, {"status": status})
+            pid = request["end"]
+            status = self._end(pid) if pid in self._alive else 0  # only a pid of a running worker
+            if request["want_status"]:
+                _reply(self._control, {"status": status})
 
     def _end(self, pid: int) -> int:
-        os.kill(pid, signal.SIGKILL)  # on one that has ended by itself it has no effect, and its own status counts
+        os.kill(pid, signal.SIGKILL)  # no effect on a worker that has ended: its own status is returned
         self._alive.discard(pid)
         return os.waitpid(pid, 0)[1]
 
     def _hand_over(self, made: tuple[int, socket.socket] | None) -> None:
         if made is None:
-            _answer(self._control, {"pid": 0})
+            _reply(self._control, {"pid": 0})
             return
-        pid, line = made
-        with line:
-            _answer(self._control, {"pid": pid}, line.fileno())
+        pid, channel = made
+        with channel:
+            _reply(self._control, {"pid": pid}, channel.fileno())
         self._alive.add(pid)
 
     def _fork(self) -> tuple[int, socket.socket] | None:
-        """A worker; None where the system refuses it, which must not cost those that live."""
+        """Fork a worker. Return None if the system refuses: the running workers must go on."""
         try:
             host, worker = socket.socketpair()
         except OSError:
@@ -107,42 +108,42 @@ class Zygote:
         return pid, host
 
     def _become_worker(self, descriptor: int) -> None:
-        """In the child: shut every door, then serve. Never returns."""
+        """In the child: confine the process, then serve. Never returns."""
         try:
             confine.close_all_but(descriptor)
             confine.die_with_parent()
-            confine.unreadable()
-            line = Line(descriptor)
-            worker = Worker(line)
-            hello = line.read()
+            confine.forbid_tracing()
+            channel = WorkerChannel(descriptor)
+            worker = Worker(channel)
+            hello = channel.read()
             limits = hello["limits"]
             worker.begin(limits, hello["names"], hello["seed"])
             if hello["now"]:
-                freeze(hello["now"])
+                fix_clock(hello["now"])
             confine.limit_resources(self._mapped + (limits["memory_mb"] << 20), limits["cpu_seconds"])
-            if self._filter is not None and not self._filter.put_on():
-                os._exit(_UNCONFINED)
-            if self._audit:  # after the filter, which the hook would refuse
-                refuse_the_outside()
+            if self._filter is not None and not self._filter.install():
+                os._exit(_UNCONFINED_STATUS)
+            if self._audit:  # after the filter, because the hook would refuse its installation
+                install_audit_hook()
             worker.serve()
         finally:
-            os._exit(_UNCONFINED)
+            os._exit(_UNCONFINED_STATUS)
 
-    def _order(self) -> dict[str, Any]:
-        line = self._orders.readline()
+    def _read_request(self) -> dict[str, Any]:
+        line = self._requests.readline()
         if not line.endswith(b"\n"):
             os._exit(0)
-        order: dict[str, Any] = json.loads(line)
-        return order
+        request: dict[str, Any] = json.loads(line)
+        return request
 
 
-def _holds(filter_: Filter) -> bool:
-    """Tried out on a child, for there is no way back: in it, opening the root must fail as the filter says."""
+def _works(filter_: Filter) -> bool:
+    """Test the filter in a child, because it cannot be removed: opening the root must fail there."""
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            if filter_.put_on():
+            if filter_.install():
                 os.open("/", os.O_RDONLY)
         except PermissionError:
             status = 0
@@ -151,13 +152,9 @@ def _holds(filter_: Filter) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def _answer(control: socket.socket, answer: dict[str, Any], descriptor: int | None = None) -> None:
-    data = json.dumps(answer).encode() + b"\n"
+def _reply(control: socket.socket, reply: dict[str, Any], descriptor: int | None = None) -> None:
+    data = json.dumps(reply).encode() + b"\n"
     if descriptor is None:
         control.sendall(data)
     else:
         socket.send_fds(control, [data], [descriptor])
-
-
-if __name__ == "__main__":
-    sys.exit("Expected to be started by the host; try agentgym_hindsight.envs.appworld.sandbox.Sandbox.")

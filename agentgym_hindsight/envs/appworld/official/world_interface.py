@@ -1,17 +1,17 @@
-"""One world as a backend sees it, whether it lives in a server of its own or in this process."""
+"""The interface of one AppWorld world, whether it runs in a server or in this process."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes
-from agentgym_hindsight.envs.appworld.official.reading import Verdict
+from agentgym_hindsight.envs.appworld.official.replies import Verdict
 
-__all__ = ["Opening", "World"]
+__all__ = ["OfficialWorld", "TaskStart"]
 
 
-class Opening(NamedTuple):
-    """What an agent may know when a task begins."""
+class TaskStart(NamedTuple):
+    """What the agent is shown at the start of a task."""
 
     instruction: str
     name: str
@@ -26,15 +26,14 @@ class Opening(NamedTuple):
         return f"Supervisor: {who}\nDate and time: {self.moment}\nTask: {self.instruction}"
 
 
-class World(Protocol):
-    """The genuine environment's verbs, one task at a time."""
+class OfficialWorld(Protocol):
+    """The operations of AppWorld's environment. One task is open at a time."""
 
     @property
     def version(self) -> str: ...
-    def initialize(self, task_id: str) -> Opening: ...
+    def initialize(self, task_id: str) -> TaskStart: ...
     def execute(self, code: str) -> str: ...
     def task_completed(self) -> bool: ...
     def evaluate(self) -> Verdict: ...
-    def save_state(self, state_id: str) -> str: ...
     def close(self) -> None: ...
-    def changes(self) -> Changes | None: ...  # None where the change logs cannot be read from here
+    def changes(self) -> Changes | None: ...  # None if the change logs cannot be read by this process

@@ -1,4 +1,4 @@
-"""The worker's end of the line to the host: JSON in frames of a length and that many bytes."""
+"""The worker's end of the channel to the host: JSON messages in frames of a length and that many bytes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import os
 import struct
 from typing import Any
 
-__all__ = ["Line", "plain"]
+__all__ = ["WorkerChannel", "to_json_value"]
 
 _DEPTH, _INTEGER = 24, 2**63
 
 
-class Line:
-    """Reads and writes whole messages. The process ends when the host hangs up."""
+class WorkerChannel:
+    """Reads and writes whole messages. The process exits when the host closes the channel."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._buffer = bytearray()
-        self._encode = json.JSONEncoder(check_circular=False).encode  # ASCII: lone surrogates are the host's to judge
+        # The output is ASCII: lone surrogates are escaped, and the host checks them.
+        self._encode = json.JSONEncoder(check_circular=False).encode
         self._decode = json.JSONDecoder().decode
 
     def pack(self, message: dict[str, Any]) -> bytes:
@@ -47,12 +48,12 @@ class Line:
         return taken
 
 
-def plain(value: Any, where: str, depth: int = 0) -> Any:
-    """``value`` as JSON can carry it, or an error that says what is wrong where.
+def to_json_value(value: Any, where: str, depth: int = 0) -> Any:
+    """Convert ``value`` to JSON types, or raise an error that names the place and the reason.
 
-    >>> plain({"ids": (1, 2)}, "arguments")
+    >>> to_json_value({"ids": (1, 2)}, "arguments")
     {'ids': [1, 2]}
-    >>> plain({1, 2}, "tags")
+    >>> to_json_value({1, 2}, "tags")
     Traceback (most recent call last):
     TypeError: Expected text, numbers, booleans, None, lists or dicts in tags, got set; try list(value) or str(value)
     """
@@ -75,12 +76,12 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
     if depth == _DEPTH:
         raise ValueError(f"Expected at most {_DEPTH} levels in {where}, got more")
     if isinstance(value, (list, tuple)):
-        return [plain(each, where, depth + 1) for each in value]
+        return [to_json_value(each, where, depth + 1) for each in value]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"Expected text as the keys in {where}, got {type(key).__name__}")
-        return {plain(key, where): plain(each, where, depth + 1) for key, each in value.items()}
+        return {to_json_value(key, where): to_json_value(each, where, depth + 1) for key, each in value.items()}
     raise TypeError(
         f"Expected text, numbers, booleans, None, lists or dicts in {where}, got {type(value).__name__}; "
         "try list(value) or str(value)"

@@ -1,4 +1,4 @@
-"""Lends worlds: each to one episode at a time, fresh ones where they broke, none to two processes."""
+"""A pool of worlds: lends each world to one episode at a time and replaces broken ones."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import weakref
 from collections.abc import Sequence
 from types import TracebackType
 
-from agentgym_hindsight.envs.appworld.official.slots import Slot, WorldAbsentError
-from agentgym_hindsight.envs.appworld.official.world import Opening, World
+from agentgym_hindsight.envs.appworld.official.slots import ServerUnreachableError, Slot
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld, TaskStart
 from agentgym_hindsight.errors import WorkerError
 
-__all__ = ["Lease", "Pool"]
+__all__ = ["Lease", "WorldPool"]
 
-_LOOK_AGAIN = 0.5  # seconds, where another process holds what is wanted
-_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_RETRY_SECONDS = 0.5  # interval between tries while another process holds a world
+_pools: weakref.WeakSet[WorldPool] = weakref.WeakSet()
 
 
 class Lease:
-    """A world on loan. Give it back, or say that it is broken; both end the lease."""
+    """A world on loan. ``give_back`` ends the lease, with ``broken=True`` if the world must not be used again."""
 
-    def __init__(self, pool: Pool, slot: Slot, world: World) -> None:
-        self._pool: Pool | None = pool
+    def __init__(self, pool: WorldPool, slot: Slot, world: OfficialWorld) -> None:
+        self._pool: WorldPool | None = pool
         self._slot, self._world = slot, world
 
     @property
-    def world(self) -> World:
+    def world(self) -> OfficialWorld:
         """The world, as long as the lease lasts."""
         if self._pool is None or not self._pool.owns(self):
             raise WorkerError(
@@ -36,7 +36,7 @@ class Lease:
         return self._world
 
     def give_back(self, *, broken: bool = False) -> None:
-        """End the lease. A world that cannot even be closed counts as broken."""
+        """End the lease. A world whose ``close`` fails counts as broken."""
         pool, self._pool = self._pool, None
         if pool is None or not pool.owns(self):
             return
@@ -54,10 +54,10 @@ class Lease:
         self.give_back(broken=kind is not None)
 
 
-class Pool:
-    """Some slots, lent one by one; ``wait`` is how many seconds a lease may take to be had.
+class WorldPool:
+    """A set of slots, each with one world. ``wait`` is the longest time in seconds that :meth:`lease` waits for one.
 
-    Safe to use from threads. In the child of a fork it starts over with nothing, for the worlds are the parent's.
+    The pool is thread-safe. In the child of a fork it starts empty, because the worlds belong to the parent.
     """
 
     def __init__(self, slots: Sequence[Slot], *, wait: float = 300.0) -> None:
@@ -68,24 +68,21 @@ class Pool:
         self._leases: set[Lease] = set()
         _pools.add(self)
 
-    def __len__(self) -> int:
-        return len(self._slots)
-
     @property
     def leased(self) -> int:
-        """How many worlds are on loan."""
+        """The number of worlds on loan."""
         return len(self._leases)
 
     def lease(self) -> Lease:
-        """A world that answers; waits while all are on loan."""
+        """Lend a world that responds. Waits while all are on loan."""
         deadline = time.monotonic() + self._wait
-        absent: dict[int, WorldAbsentError] = {}
+        unreachable: dict[int, ServerUnreachableError] = {}
         while True:
-            slot = self._take(deadline, absent)
+            slot = self._take(deadline, unreachable)
             try:
                 lease = Lease(self, slot, slot.open())
-            except WorldAbsentError as error:
-                absent[id(slot)] = error
+            except ServerUnreachableError as error:
+                unreachable[id(slot)] = error
                 self._put(slot)
             except BaseException:
                 self._put(slot)
@@ -95,8 +92,8 @@ class Pool:
                     self._leases.add(lease)
                 return lease
 
-    def opened(self, task_id: str) -> tuple[Lease, Opening]:
-        """A world in which a task is open. A server that is dead or odd is exchanged once for a fresh one."""
+    def opened(self, task_id: str) -> tuple[Lease, TaskStart]:
+        """Lend a world in which the task is open. If the server fails, try once more with a new one."""
         for last in (False, True):
             lease = self.lease()
             try:
@@ -111,18 +108,18 @@ class Pool:
         raise AssertionError("unreachable")
 
     def owns(self, lease: Lease) -> bool:
-        """Whether a lease is of this pool and of this process."""
+        """Whether a lease is current and belongs to this pool and this process."""
         return lease in self._leases
 
     def take_back(self, lease: Lease, slot: Slot, broken: bool) -> None:
-        """What :meth:`Lease.give_back` calls."""
+        """End a lease. Called by :meth:`Lease.give_back`."""
         self._leases.discard(lease)
         if broken:
             slot.discard()
         self._put(slot)
 
     def close(self) -> None:
-        """End every server. Leases that are still out are over; the pool can be used again."""
+        """End every server and every lease. The pool can be used again."""
         with self._condition:
             slots = list(self._slots)
             self._leases.clear()
@@ -132,26 +129,26 @@ class Pool:
             slot.discard()
             slot.release()
 
-    def _take(self, deadline: float, absent: dict[int, WorldAbsentError]) -> Slot:
+    def _take(self, deadline: float, unreachable: dict[int, ServerUnreachableError]) -> Slot:
         with self._condition:
             while True:
-                hopeful = sorted(
-                    (slot for slot in self._free if id(slot) not in absent), key=lambda slot: not slot.warm
+                candidates = sorted(
+                    (slot for slot in self._free if id(slot) not in unreachable), key=lambda slot: not slot.warm
                 )
-                for slot in hopeful:
+                for slot in candidates:
                     if slot.reserve():
                         self._free.remove(slot)
                         return slot
-                if len(absent) == len(self._slots):
-                    raise next(iter(absent.values()))
+                if len(unreachable) == len(self._slots):
+                    raise next(iter(unreachable.values()))
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise WorkerError(
                         f"Expected a free world within {self._wait:g} s, got none: all {len(self._slots)} are in use; "
                         "try more servers=…, or close() envs that are done."
                     )
-                # A lock file of another process wakes nobody.
-                self._condition.wait(min(left, _LOOK_AGAIN) if hopeful else left)
+                # If another process holds a slot's lock file, no notification comes when it is released: poll.
+                self._condition.wait(min(left, _RETRY_SECONDS) if candidates else left)
 
     def _put(self, slot: Slot) -> None:
         slot.release()

@@ -1,4 +1,4 @@
-"""The world's date in place of the machine's, so that the same code prints the same text on any day."""
+"""A fixed date and time in place of the machine's, so that the same code prints the same text on any day."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import gc
 import time
 from typing import Any
 
-__all__ = ["freeze"]
+__all__ = ["fix_clock"]
 
 
-def freeze(now: str) -> None:
-    """``now`` in ISO format is what every calendar clock of this process says from here on; stopwatches go on.
+def fix_clock(now: str) -> None:
+    """Make every calendar clock of this process return ``now`` (ISO format). Monotonic clocks keep running.
 
-    The methods are put into the type itself: a subclass in its place would show in every ``repr`` and ``isinstance``.
-    Python protects built-in types from that, which does not matter in an interpreter made to be thrown away.
+    The methods are written into ``datetime.datetime`` itself: a subclass in its place would be visible in every
+    ``repr`` and ``isinstance``. CPython does not allow this for built-in types by normal means; here it is safe,
+    because the interpreter is used for one episode only.
     """
     stamp = datetime.datetime.fromisoformat(now).replace(tzinfo=datetime.timezone.utc).timestamp()
     real = {name: getattr(time, name) for name in ("localtime", "gmtime", "ctime")}

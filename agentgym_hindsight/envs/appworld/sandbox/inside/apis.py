@@ -1,4 +1,4 @@
-"""``apis`` as the agent sees it: ``apis.<app>.<api>(name=value)``, with errors that say what was meant."""
+"""The object ``apis`` of the agent: ``apis.<app>.<api>(name=value)``. Errors propose similar names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Send = Callable[[str, str, dict[str, Any]], Any]
 
 
 class ApiError(Exception):
-    """An API refused; ``status`` and ``message`` say why."""
+    """An API refused a call; ``status`` and ``message`` give the reason."""
 
     def __init__(self, text: str, status: int, message: str) -> None:
         super().__init__(text)
@@ -28,12 +28,12 @@ class Apis:
         self._send, self._names = send, names
 
     def __getattr__(self, app: str) -> App:
-        if app.startswith("__"):  # asked by copy, pickle and repr; no app is called so
+        if app.startswith("__"):  # looked up by copy, pickle and repr; no app has such a name
             raise AttributeError(app)
         if self._names is None:
             return App(self._send, app, None)
         if app not in self._names:
-            raise AttributeError(f"There is no app {app!r}; {_near(app, self._names)}")
+            raise AttributeError(f"There is no app {app!r}; {_suggestion(app, self._names)}")
         return App(self._send, app, self._names[app])
 
     def __dir__(self) -> list[str]:
@@ -55,7 +55,7 @@ class App:
         if api.startswith("__"):
             raise AttributeError(api)
         if self._names is not None and api not in self._names:
-            raise AttributeError(f"The app {self._app!r} has no API {api!r}; {_near(api, self._names)}")
+            raise AttributeError(f"The app {self._app!r} has no API {api!r}; {_suggestion(api, self._names)}")
         return Api(self._send, self._app, api)
 
     def __call__(self, *_: object, **__: object) -> None:
@@ -89,7 +89,7 @@ class Api:
         return f"<api {self._app}.{self._api}>"
 
 
-def _near(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+def _suggestion(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     listed = f"there are: {', '.join(sorted(known)[:60])}"
     return f"did you mean {' or '.join(repr(each) for each in near)}? {listed}" if near else listed

@@ -1,4 +1,4 @@
-"""The host's end of the line to a worker. Believes nothing it reads and waits for nothing without a deadline."""
+"""The host's end of the channel to a worker. Every message is validated, and every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from math import isfinite
 from time import monotonic
 from typing import Any
 
-__all__ = ["BrokenLineError", "ClosedLineError", "HostLine", "LateLineError", "harmless"]
+__all__ = ["ChannelClosedError", "ChannelProtocolError", "ChannelTimeoutError", "HostChannel", "is_safe_json"]
 
 _CHUNK = 1 << 16
 _DEPTH, _VALUES, _INTEGER = 32, 200_000, 2**63
 
 
-class LateLineError(Exception):
+class ChannelTimeoutError(Exception):
     """The deadline has passed."""
 
 
-class ClosedLineError(Exception):
-    """The other end is gone."""
+class ChannelClosedError(Exception):
+    """The worker has closed its end."""
 
 
-class BrokenLineError(Exception):
-    """What came is no message of ours."""
+class ChannelProtocolError(Exception):
+    """The data that arrived is not a valid message."""
 
 
-class HostLine:
-    """Messages as JSON in frames of a four-byte length and that many bytes. Never pickle."""
+class HostChannel:
+    """Sends and receives JSON messages in frames: a length of four bytes, then that many bytes. Never pickle."""
 
     def __init__(self, sock: socket.socket, limit: int) -> None:
         self._socket, self._limit = sock, limit
@@ -37,31 +37,31 @@ class HostLine:
 
     def send(self, text: str, deadline: float) -> None:
         data = text.encode("ascii")
-        self._wait_at_most(deadline)
+        self._set_timeout(deadline)
         try:
             self._socket.sendall(struct.pack(">I", len(data)) + data)
         except TimeoutError:
-            raise LateLineError from None
+            raise ChannelTimeoutError from None
         except OSError:
-            raise ClosedLineError from None
+            raise ChannelClosedError from None
 
     def receive(self, deadline: float) -> dict[str, Any]:
         length = struct.unpack(">I", self._take(4, deadline))[0]
         if length > self._limit:
-            raise BrokenLineError(f"a message of {length} bytes")
+            raise ChannelProtocolError(f"a message of {length} bytes")
         try:
-            message = json.loads(self._take(length, deadline), parse_constant=_refuse)
+            message = json.loads(self._take(length, deadline), parse_constant=_refuse_constant)
         except (ValueError, RecursionError, MemoryError):
-            raise BrokenLineError("a message that is no JSON") from None
-        if not isinstance(message, dict) or not harmless(message):
-            raise BrokenLineError("a message of another shape")
+            raise ChannelProtocolError("a message that is no JSON") from None
+        if not isinstance(message, dict) or not is_safe_json(message):
+            raise ChannelProtocolError("a message of another shape")
         return message
 
-    def quiet(self) -> bool:
-        """Nothing has come that nobody asked for, and the other end is there."""
+    def is_idle(self) -> bool:
+        """Whether the channel is open and has no unread data."""
         if self._buffer:
             return False
-        poll = select.poll()  # not select(): a trainer may have more than 1,024 descriptors open
+        poll = select.poll()  # not select(), which is limited to 1,024 descriptors; a trainer may have more open
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
 
@@ -71,35 +71,35 @@ class HostLine:
     def _take(self, count: int, deadline: float) -> bytes:
         buffer = self._buffer
         while len(buffer) < count:
-            self._wait_at_most(deadline)
+            self._set_timeout(deadline)
             try:
                 chunk = self._socket.recv(_CHUNK)
             except TimeoutError:
-                raise LateLineError from None
+                raise ChannelTimeoutError from None
             except OSError:
-                raise ClosedLineError from None
+                raise ChannelClosedError from None
             if not chunk:
-                raise ClosedLineError
+                raise ChannelClosedError
             buffer += chunk
         taken = bytes(buffer[:count])
         del buffer[:count]
         return taken
 
-    def _wait_at_most(self, deadline: float) -> None:
+    def _set_timeout(self, deadline: float) -> None:
         left = deadline - monotonic()
         if left <= 0:
-            raise LateLineError
+            raise ChannelTimeoutError
         self._socket.settimeout(left)
 
 
-def _refuse(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def harmless(value: Any) -> bool:
-    """Not too deep, not too many, integers that a database can hold, text that UTF-8 can hold.
+def is_safe_json(value: Any) -> bool:
+    """Whether a decoded value has bounded depth and size, 64-bit integers, finite floats and valid Unicode text.
 
-    >>> harmless({"a": [1, "two", None]}), harmless({"a": 2**70}), harmless({"a": chr(0xD800)})
+    >>> is_safe_json({"a": [1, "two", None]}), is_safe_json({"a": 2**70}), is_safe_json({"a": chr(0xD800)})
     (True, False, False)
     """
     layer, seen = [value], 0
@@ -117,7 +117,7 @@ def harmless(value: Any) -> bool:
                 except UnicodeEncodeError:
                     return False
             elif isinstance(each, float):
-                if not isfinite(each):  # 1e999 is infinite without being called so
+                if not isfinite(each):  # 1e999 is parsed as infinity and does not call parse_constant
                     return False
             elif isinstance(each, int) and not -_INTEGER <= each < _INTEGER:
                 return False

@@ -1,4 +1,4 @@
-"""AppWorld's tasks by split, read from its data folder without the package."""
+"""AppWorld's tasks by split, read from its data files without the ``appworld`` package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def task_name(task: Task) -> str:
 
 
 class OfficialTasks:
-    """Counts, names and finds the tasks below one root."""
+    """The tasks below one root."""
 
     def __init__(self, root: Path, name: str = "official") -> None:
         self.root, self.name = root, name
@@ -27,7 +27,7 @@ class OfficialTasks:
         self._tasks: dict[tuple[str, str], Task] = {}
 
     def names(self, split: str) -> tuple[str, ...]:
-        """AppWorld's ids of a split. Sorted: how a list is written must not decide what a seed plays."""
+        """AppWorld's ids of a split, sorted: the order in the file must not affect which tasks a seed selects."""
         if split not in SPLITS:
             raise UnknownNameError("split of AppWorld", split, SPLITS)
         if split not in self._names:
@@ -47,16 +47,16 @@ class OfficialTasks:
         return len(self.names(split))
 
     def task(self, split: str, index: int) -> Task:
-        """The task at a place of a split."""
+        """The task at an index of a split."""
         return self._read(split, self.names(split)[index])
 
     def find(self, task_id: str) -> Task:
-        """A task by its content id or by AppWorld's own id."""
-        there = [split for split in SPLITS if (self.root / "data" / "datasets" / f"{split}.txt").is_file()]
-        for split in there:
+        """Find a task by its content id or by AppWorld's id."""
+        present = [split for split in SPLITS if (self.root / "data" / "datasets" / f"{split}.txt").is_file()]
+        for split in present:
             if task_id in self.names(split):
                 return self._read(split, task_id)
-        for split in there:
+        for split in present:
             for name in self.names(split):
                 task = self._read(split, name)
                 if task.id == task_id:
@@ -83,7 +83,7 @@ class OfficialTasks:
 
 
 def _difficulty(folder: Path) -> str:
-    """How hard a task is called; the one thing read of the ground truth of every split."""
+    """The difficulty label. It is the only ground truth that is read for the test splits too."""
     try:
         metadata = json.loads((folder / "ground_truth" / "metadata.json").read_text(encoding="utf-8"))
         return f"difficulty-{int(metadata['difficulty'])}"

@@ -1,7 +1,7 @@
-"""The host's side of the zygote: starts it, asks it for workers, notices when it is gone, takes it down at the end.
+"""The host's client of the zygote, the process that forks the workers: starts it, requests workers, ends it.
 
-One for this process and each way of confinement. A process forked off this one never shares it: two askers on one line
-would get each other's answers.
+There is one client for each interpreter and set of isolation layers in this process. A process forked off this one
+starts a zygote of its own: two processes that share one control socket would receive each other's replies.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 
 from agentgym_hindsight.errors import WorkerError
 
-__all__ = ["Born", "Nursery", "nursery"]
+__all__ = ["WorkerHandle", "ZygoteClient", "zygote_client"]
 
-_START_SECONDS, _ANSWER_SECONDS = 60.0, 20.0
-_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has none; there it is set a moment later
+_START_SECONDS, _REPLY_SECONDS = 60.0, 20.0
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has no such flag; _receive sets it after the fact
 _INSIDE = Path(__file__).resolve().parent / "inside"
-#: First the same again with memory at fixed addresses, where the system lets it: the order of a set of functions, or
-#: until Python 3.12 of one with None in it, comes from them. Then empty shells in the place of the packages above
-#: inside/, so that what those import stays out of the process. The empty entry that -c puts on the path would let files
-#: of the working directory pose as the standard library.
+#: 1. Restart this program without address randomisation if the system allows it: the iteration order of a set of
+#:    functions, and before Python 3.12 of a set that contains None, depends on addresses.
+#: 2. Remove the empty entry that -c adds to the path, so that files of the working directory cannot replace modules of
+#:    the standard library.
+#: 3. Register empty modules in place of the packages above inside/, so that what these import is not loaded.
 _BOOT = """
 import sys
 if sys.platform == "linux" and sys.argv[-1] != "again":
@@ -46,16 +47,16 @@ main(int(sys.argv[2]), frozenset(sys.argv[3].split()))
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")  # without these some interpreters do not start
 
 
-class Born(NamedTuple):
-    """A worker: our end of its line, its number, and the zygote's that forked it."""
+class WorkerHandle(NamedTuple):
+    """A worker: the host's end of its channel, its process id, and the generation of the zygote that forked it."""
 
     sock: socket.socket
     pid: int
     generation: int
 
 
-class Nursery:
-    """``without`` names walls that are left out ("namespaces", "seccomp", "audit"), for tests of the others."""
+class ZygoteClient:
+    """``without`` names isolation layers to leave out ("namespaces", "seccomp", "audit"), to test the others."""
 
     def __init__(self, python: str, without: frozenset[str]) -> None:
         self._python, self._without = python, without
@@ -67,7 +68,7 @@ class Nursery:
 
     @property
     def mode(self) -> str:
-        """What holds: "namespaces+seccomp", "seccomp", "namespaces" or "rlimits"."""
+        """The active kernel layers: "namespaces+seccomp", "seccomp", "namespaces" or "rlimits"."""
         with self._lock:
             if not self._mode:
                 self._start()
@@ -75,20 +76,20 @@ class Nursery:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; the zygote proper may be its child."""
+        """Process id of the program that was started. With namespaces, the zygote is a child of it."""
         return self._process.pid if self._process else 0
 
-    def spawn(self) -> Born:
+    def spawn(self) -> WorkerHandle:
         with self._lock:
             for _ in range(2):  # the second time with a new zygote
                 try:
                     if self._control is None:
                         self._start()
-                    self._say({"spawn": True})
-                    answer, sock = self._hear(_ANSWER_SECONDS)
+                    self._send({"spawn": True})
+                    reply, sock = self._receive(_REPLY_SECONDS)
                     if sock is not None:
-                        return Born(sock, answer["pid"], self._generation)
-                    break  # no room for a process, or for a descriptor here: a new zygote would not have it either
+                        return WorkerHandle(sock, reply["pid"], self._generation)
+                    break  # the system is out of processes or descriptors; a new zygote would fail in the same way
                 except (OSError, ValueError, KeyError):
                     self.close()
             raise WorkerError(
@@ -96,24 +97,24 @@ class Nursery:
                 "try fewer processes, more memory or a higher limit of open files."
             )
 
-    def owns(self, born: Born) -> bool:
-        return born.generation == self._generation and self._control is not None
+    def owns(self, worker: WorkerHandle) -> bool:
+        return worker.generation == self._generation and self._control is not None
 
-    def end(self, born: Born, tell: bool = False) -> int:
-        """Ends a worker; with ``tell`` waits for how it ended, as ``waitpid`` says it (0: not known)."""
+    def end(self, worker: WorkerHandle, want_status: bool = False) -> int:
+        """End a worker. Return its ``waitpid`` status if ``want_status``; 0 if not requested or not known."""
         with self._lock:
-            born.sock.close()
-            if not self.owns(born):
-                return 0  # died with its zygote
+            worker.sock.close()
+            if not self.owns(worker):
+                return 0  # it died with its zygote
             try:
-                self._say({"end": born.pid, "tell": tell})
-                return int(self._hear(_ANSWER_SECONDS)[0]["status"]) if tell else 0
+                self._send({"end": worker.pid, "want_status": want_status})
+                return int(self._receive(_REPLY_SECONDS)[0]["status"]) if want_status else 0
             except (OSError, ValueError, KeyError):
                 self.close()
                 return 0
 
     def close(self) -> None:
-        """Ends the zygote and all its workers."""
+        """End the zygote and all its workers."""
         with self._lock:
             if self._control is not None:
                 self._control.close()
@@ -127,15 +128,15 @@ class Nursery:
                 self._process = None
 
     def forget(self) -> None:
-        """In a process forked off this one: none of this is ours any more."""
-        self._lock = threading.RLock()  # another thread may have held it when the process was forked
+        """Drop the zygote without ending it: in the child of a fork, where it belongs to the parent."""
+        self._lock = threading.RLock()  # another thread may have held the old lock at the time of the fork
         self._generation += 1
         self._mode = ""
         if self._control is not None:
             self._control.close()
             self._control = None
         if self._process is not None:
-            self._process.returncode = 0  # not our child: nothing to wait for, nothing to warn of
+            self._process.returncode = 0  # not a child of this process: prevents a wait and the ResourceWarning
             self._process = None
 
     def _start(self) -> None:
@@ -144,11 +145,11 @@ class Nursery:
                 "Expected a system with fork and Unix sockets for the sandbox of the agent's code, "
                 f"got {sys.platform}; try Linux, macOS or WSL."
             )
-        ours, theirs = socket.socketpair()
+        host_end, zygote_end = socket.socketpair()
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        # Fixed, so that the order of sets and local times are the same in every run and on every machine.
+        # Fixed values, so that the order of sets and local times are the same in every run and on every machine.
         environment |= {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TZ": "UTC"}
-        with theirs:
+        with zygote_end:
             self._process = subprocess.Popen(
                 [
                     self._python,
@@ -158,21 +159,21 @@ class Nursery:
                     "-c",
                     _BOOT,
                     str(_INSIDE),
-                    str(theirs.fileno()),
+                    str(zygote_end.fileno()),
                     " ".join(self._without),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[zygote_end.fileno()],
                 env=environment,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for the host
+                start_new_session=True,  # so that Ctrl-C reaches the host only
             )
-        self._control = ours
+        self._control = host_end
         self._generation += 1
         try:
-            self._mode = self._hear(_START_SECONDS)[0]["mode"]
+            self._mode = self._receive(_START_SECONDS)[0]["mode"]
         except (OSError, ValueError, KeyError):
             self.close()
             raise WorkerError(
@@ -180,13 +181,13 @@ class Nursery:
                 "try another interpreter (python=…)."
             ) from None
 
-    def _say(self, order: dict[str, Any]) -> None:
+    def _send(self, request: dict[str, Any]) -> None:
         if self._control is None:
             raise OSError("no zygote")
-        self._control.settimeout(_ANSWER_SECONDS)
-        self._control.sendall(json.dumps(order).encode() + b"\n")
+        self._control.settimeout(_REPLY_SECONDS)
+        self._control.sendall(json.dumps(request).encode() + b"\n")
 
-    def _hear(self, seconds: float) -> tuple[dict[str, Any], socket.socket | None]:
+    def _receive(self, seconds: float) -> tuple[dict[str, Any], socket.socket | None]:
         if self._control is None:
             raise OSError("no zygote")
         self._control.settimeout(seconds)
@@ -197,35 +198,35 @@ class Nursery:
                 sock = socket.socket(fileno=descriptor)
                 sock.set_inheritable(False)
             if not chunk:
-                raise OSError("the zygote is gone")
+                raise OSError("the zygote has ended")
             data += chunk
-        answer: dict[str, Any] = json.loads(data)
-        return answer, sock
+        reply: dict[str, Any] = json.loads(data)
+        return reply, sock
 
 
-_nurseries: dict[tuple[str, frozenset[str]], Nursery] = {}
-_making = threading.Lock()
+_clients: dict[tuple[str, frozenset[str]], ZygoteClient] = {}
+_clients_lock = threading.Lock()
 
 
-def nursery(python: str = "", without: frozenset[str] = frozenset()) -> Nursery:
-    """The one of this process for that interpreter and those walls."""
+def zygote_client(python: str = "", without: frozenset[str] = frozenset()) -> ZygoteClient:
+    """The client of this process for that interpreter ("": the running one) and those layers."""
     key = python or sys.executable, without
-    with _making:
-        if key not in _nurseries:
-            _nurseries[key] = Nursery(*key)
-        return _nurseries[key]
+    with _clients_lock:
+        if key not in _clients:
+            _clients[key] = ZygoteClient(*key)
+        return _clients[key]
 
 
 def _forget_all() -> None:
-    global _making
-    _making = threading.Lock()
-    for each in _nurseries.values():
+    global _clients_lock
+    _clients_lock = threading.Lock()
+    for each in _clients.values():
         each.forget()
 
 
 @atexit.register
 def _close_all() -> None:
-    for each in _nurseries.values():
+    for each in _clients.values():
         each.close()
 
 

@@ -1,7 +1,7 @@
-"""The genuine environment in this very process, where the ``appworld`` package imports here.
+"""AppWorld's environment in this process. Needs the ``appworld`` package in this interpreter.
 
-One world at a time, and the whole process's clock stands still while it is open (``time``, ``monotonic``,
-``perf_counter`` alike): fit for looking at tasks, not for training. Servers are the default for that reason.
+One world can be open at a time. While it is open, the clock of the whole process stands still (``time``, ``monotonic``
+and ``perf_counter``). Use it to look at tasks, not for training; for this reason servers are the default.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.official.changes import Changes, read_changes
-from agentgym_hindsight.envs.appworld.official.client import opening_of
-from agentgym_hindsight.envs.appworld.official.reading import Verdict, read_verdict
-from agentgym_hindsight.envs.appworld.official.world import Opening, World
+from agentgym_hindsight.envs.appworld.official.client import parse_task_start
+from agentgym_hindsight.envs.appworld.official.replies import Verdict, read_verdict
+from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld, TaskStart
 from agentgym_hindsight.errors import BackendError, MissingExtraError
 
-__all__ = ["LocalSlot", "LocalWorld"]
+__all__ = ["InProcessSlot", "InProcessWorld"]
 
 _EXPERIMENT = "agentgym-hindsight-in-process"
 
 
-class LocalWorld:
-    """:class:`World` over the package's own class."""
+class InProcessWorld:
+    """:class:`OfficialWorld` implemented with the package's class ``AppWorld``."""
 
     def __init__(self, root: Path, *, seconds: int = 100) -> None:
         os.environ["APPWORLD_ROOT"] = str(root)
@@ -39,7 +39,7 @@ class LocalWorld:
     def version(self) -> str:
         return str(self._package.__version__)
 
-    def initialize(self, task_id: str) -> Opening:
+    def initialize(self, task_id: str) -> TaskStart:
         self.close()
         try:
             self._world = self._package.AppWorld(task_id, experiment_name=_EXPERIMENT, timeout_seconds=self._seconds)
@@ -47,7 +47,7 @@ class LocalWorld:
             raise BackendError(f"Expected AppWorld to open {task_id}, got {error}; try another task.") from error
         task = self._world.task
         person = {name: task.supervisor[name] for name in ("first_name", "last_name", "email", "phone_number")}
-        return opening_of({"instruction": task.instruction, "supervisor": person, "datetime": task.datetime})
+        return parse_task_start({"instruction": task.instruction, "supervisor": person, "datetime": task.datetime})
 
     def execute(self, code: str) -> str:
         return str(self._open.execute(code))
@@ -57,9 +57,6 @@ class LocalWorld:
 
     def evaluate(self) -> Verdict:
         return read_verdict(self._open.evaluate(suppress_errors=True).to_dict())
-
-    def save_state(self, state_id: str) -> str:
-        return str(self._open.save_state(state_id))
 
     def close(self) -> None:
         world, self._world = self._world, None
@@ -72,16 +69,16 @@ class LocalWorld:
     @property
     def _open(self) -> Any:
         if self._world is None:
-            raise BackendError("Expected a task's world, got none; try initialize(task_id) first.")
+            raise BackendError("Expected an open task, got none; try initialize(task_id) first.")
         return self._world
 
 
-class LocalSlot:
-    """The one slot a process has."""
+class InProcessSlot:
+    """The slot of the world in this process."""
 
     def __init__(self, root: Path, *, seconds: int = 100) -> None:
         self._root, self._seconds = root, seconds
-        self._world: LocalWorld | None = None
+        self._world: InProcessWorld | None = None
 
     @property
     def warm(self) -> bool:
@@ -90,9 +87,9 @@ class LocalSlot:
     def reserve(self) -> bool:
         return True
 
-    def open(self) -> World:
+    def open(self) -> OfficialWorld:
         if self._world is None:
-            self._world = LocalWorld(self._root, seconds=self._seconds)
+            self._world = InProcessWorld(self._root, seconds=self._seconds)
         return self._world
 
     def discard(self) -> None:

@@ -1,7 +1,7 @@
-"""What the genuine environment's replies mean: whether a program ran, why it failed, what the tests found.
+"""Parse AppWorld's replies: whether a program failed, the cause, and the results of the tests.
 
-Of a failed test only the *requirement* is read. Its ``trace`` shows the expected values beside the found ones and must
-reach neither an agent nor a teacher.
+Of a failed test only the *requirement* is read. Its ``trace`` contains the expected values, which neither the agent nor
+a teacher may see.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ __all__ = ["Verdict", "cause_of", "failed", "read_verdict"]
 
 _FAILED = "Execution failed. Traceback:"
 _NO_CODE = "No code available to execute."
-_FOR_NOTHING = "no_op_pass"  # AppWorld's label of a test that an agent passes by doing nothing
+_PASSES_WITHOUT_ACTION = "no_op_pass"  # AppWorld's label of a test that passes if the agent does nothing
 
 
 class Verdict(NamedTuple):
-    """The requirements of a task that hold and that do not."""
+    """The requirements of a task that hold (``passes``) and that do not (``failures``)."""
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
-    begun: bool = True  # one of those holds that doing nothing fails
+    begun: bool = True  # a requirement holds that would fail if the agent did nothing
 
     @property
     def score(self) -> float:
-        """Share of the requirements that hold.
+        """The share of the requirements that hold.
 
         >>> Verdict(("a", "b", "c"), ("d",)).score, Verdict((), ()).score
         (0.75, 0.0)
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
     @property
     def reward(self) -> float:
-        """The score where something was done for it: ending at once must not pay.
+        """The score, or 0 if nothing was done for it: ending at once must give no reward.
 
         >>> Verdict(("a", "b"), ("c", "d")).reward, Verdict(("a", "b"), ("c", "d"), begun=False).reward
         (0.5, 0.0)
@@ -50,11 +50,11 @@ class Verdict(NamedTuple):
         return bool(self.passes) and not self.failures
 
     def closed(self) -> Verdict:
-        """The counts alone, for a split whose requirements may not be told."""
+        """The counts without the requirements, for splits whose requirements are hidden."""
         return Verdict(("(not told)",) * len(self.passes), ("(not told)",) * len(self.failures), self.begun)
 
     def describe(self) -> str:
-        """The requirements, one a line."""
+        """The requirements, one per line."""
         lines = [f"{len(self.passes)} of {len(self.passes) + len(self.failures)} requirements hold."]
         lines += [f"Passed: {text}" for text in self.passes]
         lines += [f"Failed: {text}" for text in self.failures]
@@ -62,32 +62,34 @@ class Verdict(NamedTuple):
 
 
 def read_verdict(tracker: object) -> Verdict:
-    """The test tracker of AppWorld, as its ``to_dict`` gives it.
+    """Parse AppWorld's test tracker, in the form that its ``to_dict`` returns.
 
     >>> read_verdict({"passes": [{"requirement": "a"}], "failures": [{"requirement": "b", "trace": "secret"}]})
     Verdict(passes=('a',), failures=('b',), begun=True)
     """
     if not isinstance(tracker, Mapping):
-        raise WorkerError(f"Expected AppWorld's test results, got {type(tracker).__name__}; try a fresh server.")
+        raise WorkerError(f"Expected AppWorld's test results, got {type(tracker).__name__}; try a new server.")
     passes, failures = _requirements(tracker, "passes"), _requirements(tracker, "failures")
     total = tracker.get("num_tests")
     if isinstance(total, int) and total > len(passes) + len(failures):
-        # A check that crashes ends the evaluation: those that never ran do not hold.
+        # A check that crashes ends the evaluation. Checks that did not run count as failures.
         missing = total - len(passes) - len(failures)
         failures = (*failures, *("(a requirement that could not be checked)",) * missing)
     labels = [row.get("label") for row in tracker["passes"] if isinstance(row, Mapping)]
-    return Verdict(passes, failures, not failures or any(label != _FOR_NOTHING for label in labels))
+    return Verdict(passes, failures, not failures or any(label != _PASSES_WITHOUT_ACTION for label in labels))
 
 
 def _requirements(tracker: Mapping[str, Any], name: str) -> tuple[str, ...]:
     rows = tracker.get(name)
     if not isinstance(rows, Sequence) or isinstance(rows, str):
-        raise WorkerError(f"Expected a list of {name} in AppWorld's test results, got {type(rows).__name__}.")
+        raise WorkerError(
+            f"Expected a list of {name} in AppWorld's test results, got {type(rows).__name__}; try a new server."
+        )
     return tuple(str(row.get("requirement", "")) if isinstance(row, Mapping) else "" for row in rows)
 
 
 def failed(output: str) -> bool:
-    """Whether a program did not run to its end.
+    """Whether a program did not run to its end, according to its output.
 
     >>> failed("Execution failed. Traceback:\\nZeroDivisionError: division by zero"), failed("Execution successful.")
     (True, False)
@@ -96,7 +98,7 @@ def failed(output: str) -> bool:
 
 
 def cause_of(output: str) -> str:
-    """The line of a failed program's output that names the cause; for an API's refusal, status and message.
+    """The line of a failed program's output that names the cause; for a refused API call, status and message.
 
     >>> cause_of('Execution failed. Traceback:\\n  File "<python-input>", line 1\\nNameError: no h')
     'NameError: no h'
