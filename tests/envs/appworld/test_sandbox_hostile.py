@@ -21,8 +21,8 @@ SECRET = "the-canary-sings-4711"
 LIMITS = Limits(memory_mb=64, calls=50)
 #: Snippets that may need a timeout. A worker that must stop by itself has a long grace, so that it can report even on
 #: a busy machine; the others are killed soon.
-STOPS = replace(LIMITS, seconds=0.2, grace=20.0)
-KILLED = replace(LIMITS, seconds=0.2, grace=0.2)
+STOPS = replace(LIMITS, seconds=0.4, grace=20.0)
+KILLED = replace(LIMITS, seconds=0.4, grace=0.1)
 #: The layers to leave out. The first entry tests the kernel's layers alone, which are the security boundary.
 WAYS = {"kernel": ("audit",), "all": (), "seccomp": ("namespaces", "audit"), "namespaces": ("seccomp", "audit")}
 #: Snippets that break ``apis`` in their own interpreter until the next episode.
