@@ -224,9 +224,9 @@ def reshuffled(play: Play, rng: random.Random) -> Play:
         contents[number] |= 1 << item
         spots = [spot & ~(1 << item) for spot in spots]
         spots[house.place_location[number]] |= 1 << item
-    left = tuple(left if n in here else 0 for n, left in enumerate(state.left))
-    left = tuple(mask & ~sum(1 << item for item in moved) for mask in left)
-    return Play.at(house, state._replace(contents=tuple(contents), spots=tuple(spots), left=left))
+    taken_out = tuple(mask if n in here else 0 for n, mask in enumerate(state.taken_out))
+    taken_out = tuple(mask & ~sum(1 << item for item in moved) for mask in taken_out)
+    return Play.at(house, state._replace(contents=tuple(contents), spots=tuple(spots), taken_out=taken_out))
 
 
 def test_reasons_do_not_depend_on_hidden_things() -> None:
