@@ -123,8 +123,8 @@ def corpus(rng: random.Random, documents: int, vocabulary: int = 400) -> list[st
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pruning_does_not_change_results(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr(module, "_WORTHWHILE", seed * 100)
+    monkeypatch.setattr(module, "_MIN_PRUNED_POSTINGS", 0)
+    monkeypatch.setattr(module, "_MIN_THRESHOLD_POSTINGS", seed * 100)
     rng = random.Random(seed)
     texts = corpus(rng, 3000)
     engine = ranker(texts, [f"{rng.random():.6f}" for _ in texts], block=5000)
@@ -205,13 +205,13 @@ def test_answers_are_cached() -> None:
 
 
 def test_an_interrupted_query_does_not_change_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr(module, "_WORTHWHILE", 0)
+    monkeypatch.setattr(module, "_MIN_PRUNED_POSTINGS", 0)
+    monkeypatch.setattr(module, "_MIN_THRESHOLD_POSTINGS", 0)
     engine = ranker(corpus(random.Random(8), 1000))
     query = ["w0x", "w5x", "w30x"]
     expected = engine.rank(query, 50)[1].tolist()
     with monkeypatch.context() as patch:
-        patch.setattr(Bm25, "_least", lambda *_: 1 / 0)
+        patch.setattr(Bm25, "_lower_bound", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.rank(query, 50)
     assert engine.rank(query, 50)[1].tolist() == expected

@@ -80,7 +80,7 @@ def test_an_index_is_built_once_and_reopened() -> None:
 def test_scores_are_those_of_the_index_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from agentgym_hindsight.envs.webshop import bm25
 
-    monkeypatch.setattr(bm25, "_SMALL", 0)
+    monkeypatch.setattr(bm25, "_MIN_PRUNED_POSTINGS", 0)
     documents = random_documents()
     kept, memory = opened("a", Source(documents)), in_memory(documents)
     for query in QUERIES:

@@ -42,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (library._stock, library._library, library._shop):
+    for cached in (library._shop_data, library._library, library._shop):
         cached.cache_clear()
 
 
@@ -89,7 +89,7 @@ def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPa
     store_on_disk(monkeypatch)
     kept = open_library(**choices)
     assert isinstance(kept.shop.products, ProductStore)
-    assert (kept.shop.goals, kept.ids, kept._places) == (plain.shop.goals, plain.ids, plain._places)
+    assert (kept.shop.goals, kept.ids, kept._goal_numbers) == (plain.shop.goals, plain.ids, plain._goal_numbers)
     every = max(1, plain.count(split) // 20)
     assert played(kept, split, every) == played(plain, split, every)
     queries = [goal.instruction for goal in plain.shop.goals[:200]] + ["<c> garden", "<c> none", "<r>", "<a> x", "<c>"]
@@ -100,7 +100,7 @@ def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("agentgym_hindsight.envs.webshop.cached_goals.human_goals", None)
     monkeypatch.setattr(library, "_reachable", None)
     again = open_library(**choices)
-    assert (again.shop.goals, again._places) == (plain.shop.goals, plain._places)
+    assert (again.shop.goals, again._goal_numbers) == (plain.shop.goals, plain._goal_numbers)
 
 
 def test_a_sequence_of_products(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_seeds_and_recorded_prices_share_one_store(official: Path, monkeypatch: 
     prices = {product.asin: 5.0 for product in read_catalogue(official).products}
     store_on_disk(monkeypatch)
     stores = [the_store(official), the_store(official, seed=1), the_store(official, prices=prices)]
-    assert len({kept.place for kept in stores}) == 1
+    assert len({kept.folder for kept in stores}) == 1
     assert len({kept.key for kept in stores}) == 3
     assert {product.price for product in stores[2]} == {5.0}
     prices.popitem()
@@ -142,7 +142,7 @@ def test_the_store_is_built_once_and_found_by_content(
     kept = the_store(official)
     moved = tmp_path / "elsewhere"
     shutil.copytree(official, moved)
-    assert the_store(moved).place == kept.place
+    assert the_store(moved).folder == kept.folder
     monkeypatch.setattr(product_import, "files_fingerprint", None)
     assert the_store(official).fingerprint == kept.fingerprint  # the files are not even read again
 
@@ -161,7 +161,7 @@ def test_a_damaged_store_is_rebuilt(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     folder = small(tmp_path / "shop")
     kept = the_store(folder)
     whole = tuple(kept)
-    path = kept.place / name
+    path = kept.folder / name
     data = path.read_bytes()
     if how == "gone":
         path.unlink()
@@ -174,7 +174,7 @@ def test_damage_while_the_store_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_p
     store_on_disk(monkeypatch)
     folder = small(tmp_path / "shop")
     kept = the_store(folder)
-    with (kept.place / "records.bin").open("r+b") as file:
+    with (kept.folder / "records.bin").open("r+b") as file:
         file.write(b"\0" * 40)
     with pytest.raises(DamagedDataError, match=r"product 0 of .*starting again"):
         kept[0]
