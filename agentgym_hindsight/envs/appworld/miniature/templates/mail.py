@@ -98,7 +98,7 @@ def archive_labelled(world: World, draws: Draws) -> Job:
         "    apis.mail.move_email(access_token=mail_token, email_id=email['email_id'], folder='archive')",
         DONE,
     )
-    more = replaced(solution, repr(label), repr(other))
+    with_other = replaced(solution, repr(label), repr(other))
     return Job(
         f"Move all emails with the label '{label}' from my inbox to the archive, except those with a star.",
         solution,
@@ -107,8 +107,8 @@ def archive_labelled(world: World, draws: Draws) -> Job:
             "first page only": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
             "forgot the condition": replaced(solution, ", starred=False", ""),
             "to the trash": replaced(solution, "folder='archive'", "folder='trash'"),
-            "the other label": more,
-            "collateral: the other label too": with_extra_turn(with_extra_turn(solution, more[1]), more[2]),
+            "the other label": with_other,
+            "collateral: the other label too": with_extra_turn(with_extra_turn(solution, with_other[1]), with_other[2]),
         },
     )
 
@@ -116,7 +116,7 @@ def archive_labelled(world: World, draws: Draws) -> Job:
 @template("test", 2)
 def count_unread_of_circle(world: World, draws: Draws) -> Job:
     """Count the unread emails in the inbox from people with one kind of relationship."""
-    kind, many = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
+    kind, plural = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
     circle, me = world.related(kind), world.supervisor.email
     others = [each for each in world.people if each not in circle and each.email != me]
     for place in range(6 + draws.below(6)):
@@ -136,7 +136,7 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
         answer("count"),
     )
     return Job(
-        f"How many unread emails in my inbox are from my {many}?",
+        f"How many unread emails in my inbox are from my {plural}?",
         solution,
         Goal(answer=sum(row["sender"] in addresses for row in inbox)),
         {
