@@ -120,9 +120,11 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
+        position = (
+            f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
+        )
         cause = "it is empty" if not text.strip() else f"it is not complete JSON ({error})"
-        _refuse(source, place, cause)
+        _refuse(source, position, cause)
     if not isinstance(data, dict):
         _refuse(source, "the JSON", f"expected an object with pddl_problem and grammar, got {type(data).__name__}")
     for key in ("pddl_domain", "grammar", "pddl_problem"):
@@ -149,8 +151,8 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     return scene._replace(dialect=rules.dialect, task_text=task[0], walkthrough=tuple(walkthrough))
 
 
-def _refuse(source: str, place: str, cause: str) -> NoReturn:
-    raise DamagedDataError(f"Expected a complete ALFWorld game in {source}; at {place}: {cause}. {_FIX}") from None
+def _refuse(source: str, position: str, cause: str) -> NoReturn:
+    raise DamagedDataError(f"Expected a complete ALFWorld game in {source}; at {position}: {cause}. {_FIX}") from None
 
 
 def _other_rules(source: str, difference: str) -> NoReturn:
@@ -161,15 +163,15 @@ def _other_rules(source: str, difference: str) -> NoReturn:
 
 
 def _problem(problem: str, source: str) -> Scene:
-    place = "key 'pddl_problem'"
+    key = "key 'pddl_problem'"
     if ";" in problem:
         problem = re.sub(r";[^\n]*", "", problem)
     starts = [problem.find(head) for head in ("(:objects", "(:init", "(:goal")]
     for head, start in zip(("(:objects", "(:init", "(:goal"), starts, strict=True):
         if start < 0:
-            _refuse(source, place, f"the PDDL is cut off: no section {head!r}")
+            _refuse(source, key, f"the PDDL is cut off: no section {head!r}")
     if starts != sorted(starts) or problem.count("(") != problem.count(")"):
-        _refuse(source, place, "the PDDL is cut off: its parentheses do not match")
+        _refuse(source, key, "the PDDL is cut off: its parentheses do not match")
     declared_text, init, goal_text = (
         problem[starts[0] : starts[1]],
         problem[starts[1] : starts[2]],
@@ -214,14 +216,14 @@ class _Facts:
         self.opened: set[str] = set()
         self.mentioned: set[str] = set()  # every id that occurs in a fact
 
-    def refuse(self, place: str, cause: str) -> NoReturn:
-        _refuse(self.source, f"pddl_problem, {place}", cause)
+    def refuse(self, position: str, cause: str) -> NoReturn:
+        _refuse(self.source, f"pddl_problem, {position}", cause)
 
-    def type_name(self, name: str, place: str) -> str:
+    def type_name(self, name: str, position: str) -> str:
         """``mugtype`` -> ``Mug``, in the spelling of the declaration."""
         declared = self.id_of.get(name.lower())
         if declared is None or not declared.lower().endswith("type"):
-            self.refuse(place, f"{name!r} is not a declared type")
+            self.refuse(position, f"{name!r} is not a declared type")
         return declared[:-4]
 
     def read(self, facts: Iterable[tuple[str, str, str]]) -> None:
@@ -295,8 +297,8 @@ class _Facts:
 
     def _receptacle(self, low: str) -> Receptacle:
         kind = self.type_name(self.single_value("receptacletype", low), "receptacleType")
-        place = self.id_of[self.single_value("receptacleatlocation", low)]
-        return Receptacle(self.id_of[low], kind, place, low in self.openable, low in self.opened)
+        location = self.id_of[self.single_value("receptacleatlocation", low)]
+        return Receptacle(self.id_of[low], kind, location, low in self.openable, low in self.opened)
 
     def _thing(self, low: str) -> Thing:
         places = self.ids(self.pairs["objectatlocation"].get(low, ()))

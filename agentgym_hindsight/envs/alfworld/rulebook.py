@@ -63,7 +63,7 @@ def rules_of(domain: str, grammar: str, task_text: str) -> Rules | str:
 @lru_cache(maxsize=16)  # all games of a release have the same rules
 def _recognise(domain: str, grammar: str) -> Rules | str:
     marks: set[str] = set()
-    place = "key 'pddl_domain'"
+    key = "key 'pddl_domain'"
     try:
         parts = domain_parts(domain)
         difference = _compare(parts.items(), marks)
@@ -72,7 +72,7 @@ def _recognise(domain: str, grammar: str) -> Rules | str:
         if missing:
             difference = difference or f"it lacks the action {missing[0]}"
         if not difference:
-            place = "key 'grammar'"
+            key = "key 'grammar'"
             difference = _compare(grammar_parts(grammar, actions), marks)
     except _UnreadableError as error:
         difference = str(error)
@@ -80,7 +80,7 @@ def _recognise(domain: str, grammar: str) -> Rules | str:
     others = marks & {"0.3", "0.4"} - {dialect}
     if not difference and others:
         difference = f"some of its texts are from ALFWorld {min(others)}, other rules from {dialect}"
-    return f"{place}: {difference}" if difference else Rules(dialect, "sink" in marks)
+    return f"{key}: {difference}" if difference else Rules(dialect, "sink" in marks)
 
 
 def _compare(parts: Iterable[tuple[str, str]], marks: set[str]) -> str:
@@ -188,12 +188,12 @@ def _read_grammar(grammar: str) -> tuple[dict[str, dict[str, str]], dict[str, An
 
 
 def _tokens(grammar: str) -> Iterator[str]:
-    place = 0
-    while place < len(grammar):
-        match = _TOKEN.match(grammar, place)
+    position = 0
+    while position < len(grammar):
+        match = _TOKEN.match(grammar, position)
         if match is None:
-            raise _UnreadableError(f"it cannot be read from {grammar[place : place + 40]!r} on")
-        place = match.end()
+            raise _UnreadableError(f"it cannot be read from {grammar[position : position + 40]!r} on")
+        position = match.end()
         if match[1]:
             yield match[1]
 

@@ -123,33 +123,33 @@ class Bm25:
         last filter removes it.
         """
         remaining_bound = [0.0] * (len(terms) + 1)
-        for place in range(len(terms) - 1, -1, -1):
-            remaining_bound[place] = remaining_bound[place + 1] + terms[place].bound
+        for index in range(len(terms) - 1, -1, -1):
+            remaining_bound[index] = remaining_bound[index + 1] + terms[index].bound
         # Removed while in use and put back zeroed: an interrupted query must not leave its sums in the buffer.
         sums: NDArray[np.float64] | None = self._scratch.__dict__.pop("sums", None)
         if sums is None:
             sums = np.zeros(self.documents)
         docs = np.empty(0, np.int32)
-        touched, threshold, place = [docs], 0.0, 0
-        while place < len(terms):
-            term = terms[place]
+        touched, threshold, index = [docs], 0.0, 0
+        while index < len(terms):
+            term = terms[index]
             # True if a document without a score cannot reach the threshold any more.
-            no_new_documents = remaining_bound[place] < threshold * _ROUNDING_MARGIN
+            no_new_documents = remaining_bound[index] < threshold * _ROUNDING_MARGIN
             if no_new_documents and len(docs) * _SCANS_PER_SEARCH < len(term.docs):
                 break
-            place += 1
-            self._add(term, sums, threshold * _ROUNDING_MARGIN - remaining_bound[place], no_new_documents, touched)
+            index += 1
+            self._add(term, sums, threshold * _ROUNDING_MARGIN - remaining_bound[index], no_new_documents, touched)
             docs = np.concatenate([docs, touched[-1]])
-            if len(docs) >= k and place < len(terms) and len(terms[place].docs) > _MIN_THRESHOLD_POSTINGS:
+            if len(docs) >= k and index < len(terms) and len(terms[index].docs) > _MIN_THRESHOLD_POSTINGS:
                 partial = sums[docs]
-                threshold = max(threshold, self._lower_bound(docs, partial, terms[place:], k))
-                docs = docs[partial + remaining_bound[place] >= threshold * _ROUNDING_MARGIN]
+                threshold = max(threshold, self._lower_bound(docs, partial, terms[index:], k))
+                docs = docs[partial + remaining_bound[index] >= threshold * _ROUNDING_MARGIN]
         docs = np.sort(docs)  # sorted, so that the binary searches pass through the postings once
         partial = sums[docs]
         for added in touched:
             sums[added] = 0
         self._scratch.sums = sums
-        for later in range(place, len(terms)):
+        for later in range(index, len(terms)):
             candidate = partial + remaining_bound[later] >= threshold * _ROUNDING_MARGIN
             docs, partial = docs[candidate], partial[candidate]
             partial += self._scores_of(terms[later], docs)

@@ -152,8 +152,8 @@ def _member_properties(rng: Draws, family: _Family, member: int) -> tuple[Proper
     """The family's properties; members after the first have one or two of the first three exchanged for others."""
     properties = list(family.properties)
     for exchange in range(min(member, 1 + rng.below(2))):
-        place, other = (member + exchange) % 3, 3 + rng.below(len(properties) - 3)
-        properties[place], properties[other] = properties[other], properties[place]
+        index, other_index = (member + exchange) % 3, 3 + rng.below(len(properties) - 3)
+        properties[index], properties[other_index] = properties[other_index], properties[index]
     return tuple(properties)
 
 

@@ -31,7 +31,7 @@ def single(value: float) -> float:
 
 
 def test_length_bytes() -> None:
-    # Exact up to 39, then steps of 2, 4, 8 …: four significant bits above the 24 values that stand for themselves.
+    # Exact up to 39, then steps of 2, 4, 8 …: four significant bits above the 24 values that are stored exactly.
     assert LENGTHS[:40].tolist() == list(range(40))
     assert LENGTHS[40:56].tolist() == [40, 42, 44, 46, 48, 50, 52, 54, 56, 60, 64, 68, 72, 76, 80, 84]
     assert LENGTHS[100] == 24 + (12 << 8)  # code 76: mantissa 4, exponent 9
@@ -165,10 +165,10 @@ def test_against_plain_arithmetic() -> None:
 
 def test_merged_runs_give_the_same_index() -> None:
     texts = corpus(random.Random(3), 500)
-    one, many = PostingsBuilder(), PostingsBuilder(block=700)
-    for builder in (one, many):
+    one_block, small_blocks = PostingsBuilder(), PostingsBuilder(block=700)
+    for builder in (one_block, small_blocks):
         builder.extend(texts)
-    (terms_one, postings_one), (terms_many, postings_many) = one.finish(), many.finish()
+    (terms_one, postings_one), (terms_many, postings_many) = one_block.finish(), small_blocks.finish()
     assert terms_one == terms_many
     for ours, theirs in zip(postings_one, postings_many, strict=True):
         assert np.array_equal(ours, theirs)

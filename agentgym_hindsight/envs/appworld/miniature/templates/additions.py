@@ -46,7 +46,7 @@ def add_namesake(world: World, draws: Draws, person: Person) -> Person:
     last = draws.pick([name for name in _LAST if name not in taken])
     numbers = {row["phone_number"] for row in world.rows("system_people")}
     number = draws.pick(
-        [f"{5_560_000 + 37 * place}" for place in range(200) if f"{5_560_000 + 37 * place}" not in numbers]
+        [f"{5_560_000 + 37 * index}" for index in range(200) if f"{5_560_000 + 37 * index}" not in numbers]
     )
     other = person._replace(
         email=f"{person.first_name}.{last}@hamlet.example".lower(),

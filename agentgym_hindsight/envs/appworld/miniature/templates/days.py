@@ -109,7 +109,7 @@ def list_voicemails(world: World, draws: Draws) -> Job:
     """List new voice mails in a note, with names instead of numbers, and mark them as heard."""
     me, title = world.supervisor, draws.pick(_LISTS)
     people = [each for each in world.people if each.relationships]
-    for place in range(8 + draws.below(3)):
+    for index in range(8 + draws.below(3)):
         world.insert(
             "phone_voicemails",
             owner=me.email,
@@ -117,7 +117,7 @@ def list_voicemails(world: World, draws: Draws) -> Job:
             transcript=draws.pick(_TRANSCRIPTS).format(draws.pick(_THINGS)),
             seconds=5 + draws.below(40),
             left_at=past(world, draws),
-            heard=place < 2,
+            heard=index < 2,
         )
     new = sorted(
         world.rows("phone_voicemails", owner=me.email, heard=False),

@@ -192,10 +192,10 @@ def settle_receipts(world: World, draws: Draws) -> Job:
     fill_account(world, money(draws, 800, 1200))
     owed = dict.fromkeys(payers, 0)
     paid = [*draws.sample([*payers, me, me, *(draws.pick(payers) for _ in range(3))], 8), payers[0]]
-    for place, (payer, thing) in enumerate(zip(paid, draws.sample(_BOUGHT, 9), strict=True), 1):
+    for number, (payer, thing) in enumerate(zip(paid, draws.sample(_BOUGHT, 9), strict=True), 1):
         people, share = 2 + draws.below(3), 105 + draws.below(1900)
         content = f"{thing}\npaid by: {payer.name}\namount: {people * share / 100:.2f}\nshared by: {people}\n"
-        put_file(world, f"{directory}/{place}-{thing.replace(' ', '-')}.txt", content)
+        put_file(world, f"{directory}/{number}-{thing.replace(' ', '-')}.txt", content)
         if payer != me:
             owed[payer] += share
     pay = f"apis.payments.send_money(access_token=payments_token, receiver=email, amount=amount, note={trip!r})"

@@ -42,9 +42,9 @@ def star_mail_of_person(world: World, draws: Draws) -> Job:
     """Star a person's emails in the inbox: more than one page, others are archived, and a namesake wrote too."""
     person = draws.pick([each for each in world.people if each.relationships])
     other, me = add_namesake(world, draws, person), world.supervisor.email
-    for place in range(6 + draws.below(4)):
+    for index in range(6 + draws.below(4)):
         _write(world, draws, person)
-        if place < 2:
+        if index < 2:
             _write(world, draws, person, folder="archive")
             _write(world, draws, other)
     goal = Goal().allows("mail_emails", "read")
@@ -81,8 +81,8 @@ def archive_labelled(world: World, draws: Draws) -> Job:
     (label, other), me = draws.sample(_LABELS, 2), world.supervisor.email
     senders = draws.sample([each for each in world.people if each.email != me], 4)
     plain = 6 + draws.below(4)
-    for place in range(plain + 2):
-        _write(world, draws, draws.pick(senders), labels=[label], starred=place >= plain, read=draws.chance(0.5))
+    for index in range(plain + 2):
+        _write(world, draws, draws.pick(senders), labels=[label], starred=index >= plain, read=draws.chance(0.5))
     for _ in range(2):
         _write(world, draws, draws.pick(senders), labels=[other])
         _write(world, draws, draws.pick(senders), labels=[label], folder="trash")
@@ -119,9 +119,9 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
     kind, plural = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
     circle, me = world.related(kind), world.supervisor.email
     others = [each for each in world.people if each not in circle and each.email != me]
-    for place in range(6 + draws.below(6)):
+    for index in range(6 + draws.below(6)):
         _write(world, draws, draws.pick(circle), read=False)
-        if place < 3:
+        if index < 3:
             _write(world, draws, draws.pick(circle))
             _write(world, draws, draws.pick(circle), read=False, folder="archive")
             _write(world, draws, draws.pick(others), read=False)

@@ -68,11 +68,11 @@ def count_tagged(world: World, draws: Draws) -> Job:
     """Count the notes with a tag: more than one page, and other notes have the word in their text."""
     tag, other = draws.sample(_TAGS, 2)
     count = 6 + draws.below(9)
-    for place in range(count + 5):
-        tagged, mentions = place < count, place >= count + 3
+    for index in range(count + 5):
+        tagged, mentions = index < count, index >= count + 3
         put_note(
             world,
-            f"{draws.pick(_THINGS)} {1 + place}",
+            f"{draws.pick(_THINGS)} {1 + index}",
             f"For the {tag}." if mentions else draws.pick(("Buy more.", "Give back.", "Look for it.")),
             past(world, draws),
             tags=[tag] if tagged else [other],
@@ -121,8 +121,8 @@ def rename_tag(world: World, draws: Draws) -> Job:
     old, new, third = draws.sample(_TAGS, 3)
     goal = Goal()
     kinds = [{old}, {old, third}, {old, new}, *({old, *draws.pick(((), (third,)))} for _ in range(4 + draws.below(4)))]
-    for place, tags in enumerate([*kinds, {new}, {third}]):
-        title = f"{draws.pick(_THINGS)} {1 + place}"
+    for index, tags in enumerate([*kinds, {new}, {third}]):
+        title = f"{draws.pick(_THINGS)} {1 + index}"
         number = put_note(world, title, "Look for it.", past(world, draws), tags=tags)
         if old in tags:
             new_tags = sorted({*tags} - {old} | {new})

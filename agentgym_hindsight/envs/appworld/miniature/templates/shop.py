@@ -83,10 +83,10 @@ def put_cheapest_into_cart(world: World, draws: Draws) -> Job:
     departments = [row["department"] for row in world.rows("shop_products")]
     department = draws.pick(sorted({name for name in departments if departments.count(name) > 3}))
     rows = draws.sample(world.rows("shop_products", department=department), 20)
-    for place, row in enumerate(rows):
-        price = round(6 + 5 * place + draws.below(400) / 100, 2)
-        rating = stars - 0.4 if place == 1 else stars + 0.1 * draws.below(6)
-        world.update("shop_products", row["id"], price=price, rating=round(rating, 1), stock=30 * (place != 0))
+    for index, row in enumerate(rows):
+        price = round(6 + 5 * index + draws.below(400) / 100, 2)
+        rating = stars - 0.4 if index == 1 else stars + 0.1 * draws.below(6)
+        world.update("shop_products", row["id"], price=price, rating=round(rating, 1), stock=30 * (index != 0))
     empty_cart(world)
     best = rows[2]["id"]
     search = f"department={department!r}, in_stock=True, min_rating={stars}, sort_by='price_low'"
