@@ -10,8 +10,8 @@ steps. (It can win earlier: a door that was opened to empty the hands can make a
 doors open, and the agent can put down any object that some receptacle accepts. Nothing is ever used up. Only these
 facts cannot be changed:
 
-* If the agent holds an object that no receptacle of the house accepts, it can never take or put anything else. Only a
-  goal that needs nothing but this object in the hands can still be reached.
+* If the agent holds an object that no receptacle of the house accepts, it can never take or put anything else. Then it
+  can only reach a goal that requires just this object in the hands.
 * A target that is in no receptacle, or that cannot be taken, cannot be moved.
 * An object can only be put where its type is accepted. Its state changes only at an existing station (basin,
   microwave, fridge), and only if its type can be changed.

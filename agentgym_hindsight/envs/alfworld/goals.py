@@ -1,8 +1,8 @@
 """The progress of a game, and the other tasks that it has solved.
 
-:func:`goal_conditions` counts as ALFRED does ("goal-condition success"): a task has one to three conditions, and some
-of them can hold before all do. :func:`fulfilled_tasks` lists the tasks that a state solves. A failed episode can be
-relabelled with them.
+:func:`goal_conditions` is ALFRED's measure "goal-condition success": a task has one to three conditions, and some of
+them can hold before the task is won. :func:`fulfilled_tasks` lists the tasks that a state solves. A failed episode can
+be relabelled with them.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ HELP_TEXT = """Available commands:
   slice (object) with (object):     slice an object using a sharp object
 """
 
-#: The actions. From EXAMINE_PLACE on they only return a text and change nothing.
+#: The actions. EXAMINE_PLACE and those after it only return a text; they change nothing.
 GO, OPEN, CLOSE, TAKE, PUT, CLEAN, HEAT, COOL = range(8)
 USE, SLICE, EXAMINE_PLACE, EXAMINE_THING, LOOK, INVENTORY, HELP = range(8, 15)
 

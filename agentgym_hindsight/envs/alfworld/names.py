@@ -3,7 +3,7 @@
 The numbering is exactly that of the genuine engine:
 
 * Every id in a fact of the game counts, even if it is in no place and has no type.
-* Within a prefix the numbers run *down* in the order of the ids. A list sorted by id reads "drawer 3, drawer 2,
+* Within a prefix the numbers *decrease* in the order of the ids. A list sorted by id reads "drawer 3, drawer 2,
   drawer 1".
 * If an id contains "basin", its prefix gets "basin" appended.
 * An id without ``_bar_`` has no number, but its name ends with the space that would precede the number.

@@ -25,7 +25,7 @@ _CACHE_SIZE = 1 << 18
 
 
 def chunks(text: str) -> list[str]:
-    """Parts of a text such that no word crosses a border. Parts repeat often, so their terms can be cached."""
+    """Parts of a text that do not split a word. Parts repeat often, so their terms can be cached."""
     return text.split() if _NARROW_SPACE not in text else [text]
 
 

@@ -63,7 +63,7 @@ class Bm25:
         best: NDArray[np.float32] | None = None,
         ties: NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """``find`` gives the number of a term or -1. ``best`` is the stored result of :func:`best_factors`, if any."""
+        """``find`` returns a term's number or -1. ``best`` is the stored result of :func:`best_factors`, if any."""
         self._find = find
         self._postings = postings
         self._ties = ties
@@ -86,7 +86,7 @@ class Bm25:
         return self._top(docs, sums.astype(np.float32), k)
 
     def _terms(self, terms: Iterable[str]) -> list[_Term]:
-        """The terms of the query that occur in the index, by falling bound."""
+        """The terms of the query that occur in the index, sorted by decreasing bound."""
         found = []
         for term, count in Counter(terms).items():
             number = self._find(term)
@@ -125,7 +125,7 @@ class Bm25:
         remaining_bound = [0.0] * (len(terms) + 1)
         for index in range(len(terms) - 1, -1, -1):
             remaining_bound[index] = remaining_bound[index + 1] + terms[index].bound
-        # Removed while in use and put back zeroed: an interrupted query must not leave its sums in the buffer.
+        # The buffer is removed while in use and put back zeroed, so that an interrupted query leaves no sums in it.
         sums: NDArray[np.float64] | None = self._scratch.__dict__.pop("sums", None)
         if sums is None:
             sums = np.zeros(self.documents)

@@ -37,7 +37,7 @@ def build_folder(folder: Path, write: Callable[[Path], None], open_folder: Calla
     _delete_abandoned(folder.parent)
     with atomic_folder(folder) as temporary:
         write(temporary)
-        # Just before the rename, so that the folder is missing only for a moment.
+        # A damaged folder is moved away just before the rename, so that it is missing only for a short time.
         _move_damaged_away(folder, open_folder)
 
 

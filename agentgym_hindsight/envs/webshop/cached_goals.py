@@ -1,6 +1,6 @@
 """The goals of a large catalogue and their reachability: computed once, then read from the cache.
 
-Both read thousands of products, which is too slow for every start. For small catalogues nothing is cached.
+Computing them reads thousands of products, which is too slow for every start. For small catalogues nothing is cached.
 """
 
 from __future__ import annotations

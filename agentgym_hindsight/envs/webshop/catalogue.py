@@ -1,9 +1,9 @@
 """The embedded shop: products generated from a seed, in the schema of the official files.
 
 Nothing is downloaded and no data is shipped. A product takes 0.1 ms. Counts, options, attributes and texts follow the
-1,000 official products, and so does the difficulty: a policy that searches for the instruction and buys the first hit
-earns 52.9 of 100 points with seed 0 and 52.2 on the official products. Seeds 1 to 27 give 47.5 to 58.2 points, 53.1 on
-average; they differ because a few products have hundreds of goals.
+1,000 official products. The difficulty is similar too: a policy that searches for the instruction and buys the first
+hit earns 52.9 of 100 points with seed 0 and 52.2 on the official products. Seeds 1 to 27 give 47.5 to 58.2 points, 53.1
+on average; they differ because a few products have hundreds of goals.
 
 :func:`write_official_files` writes a folder with the official names and schema.
 """

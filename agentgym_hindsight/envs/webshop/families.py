@@ -131,7 +131,7 @@ def _family(seed: int, shelf: int, category: str, number: int) -> _Family:
     department = rng.weighted([(row, len(row.kinds)) for row in departments()[category]])
     kind = rng.pick(department.kinds)
     # Steps of the golden ratio instead of independent draws: a shelf has about thirty families, and independent draws
-    # would give one catalogue twice as many axes, and so goals, as another.
+    # would give one catalogue twice as many axes, and therefore goals, as another.
     axes = axes_of(category, department.profile, (Draws("axes", seed, shelf).random() + number * _GOLDEN_RATIO) % 1)
     options = {axis: family_values(rng, axis, category, department.profile) for axis in axes}
     price = kind.low * (kind.high / kind.low) ** rng.between(0.1, 0.8)

@@ -62,7 +62,7 @@ class Better(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The end of an episode, judged with the hidden goal.
+    """The evaluation of a finished episode with the hidden goal.
 
     * ``parts``: the parts of the reward; None if nothing was bought.
     * ``with_other_options``: the last product, with its best options.
@@ -203,7 +203,7 @@ def _still_unset(shop: Shop, state: State) -> str:
 
 
 def review(session: Session) -> Review:
-    """Judge the episode of this session with the hidden goal."""
+    """Evaluate the episode of this session with the hidden goal."""
     state, shop, goal = session.state, session.shop, session.goal
     last_product = _best_purchase(session, state.product) if state.product >= 0 else None
     purchases = [_best_purchase(session, position) for position in dict.fromkeys((*session.seen, *state.opened))]

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _CAPS = tuple(10.0 * tens for tens in range(1, 100))
-_SHUFFLE_SEED = 233  # the original's
+_SHUFFLE_SEED = 233  # as in the original
 _TEST, _EVAL = 500, 1500  # goals 0–499 are test, 500–1,499 eval, the others train
 
 

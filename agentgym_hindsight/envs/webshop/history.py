@@ -32,7 +32,7 @@ class History:
         self._actions: deque[str] = deque(maxlen=actions)
 
     def start(self, page: str) -> str:
-        """Forget the last episode; return the first page of the next one."""
+        """Clear the history; return the first page of the next episode."""
         self._pages.clear()
         self._actions.clear()
         self._pages.append(page)

@@ -28,7 +28,7 @@ __all__ = ["Stop", "Visit", "replayed", "visit_of"]
 
 _PAGES = ("index", "search_results", "item_page", "item_sub_page", "done")
 _CAP = re.compile(r",? and price lower than [\d.]+ dollars")
-_MAX_PAGE = 20  # of results; a search fills at most five
+_MAX_PAGE = 20  # a search has at most five pages of results
 
 
 class Visit(NamedTuple):

@@ -63,7 +63,7 @@ class JsonFile:
 
     @property
     def share(self) -> float:
-        """The approximate share of the file that the records so far take, from 0 to 1."""
+        """The approximate share of the file that has been read, from 0 to 1."""
         characters = self._discarded + len(self._text)
         return min(1.0, self._raw.tell() / self._size * (self.consumed / characters)) if characters else 0.0
 
@@ -81,7 +81,7 @@ class JsonFile:
         self._close()
 
     def pairs(self, fix: str = _FIX) -> Iterator[tuple[str, Any]]:
-        """The keys and records of an object, in order; repeated keys are repeated."""
+        """The keys and records of an object, in order. A repeated key is returned each time."""
         self._open("{", "an object", fix)
         if self._next_character() == "}":
             self._offset += 1

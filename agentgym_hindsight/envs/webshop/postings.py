@@ -176,7 +176,7 @@ class PostingsBuilder:
         codes = allocate("codes", total, np.min_scalar_type(max(len(self._pairs) - 1, 0)))
         pairs = allocate("pairs", len(self._pairs), np.dtype(np.int64))
         pairs[:] = self._pairs
-        next_free = starts[:-1].copy()  # where the next posting of each term goes
+        next_free = starts[:-1].copy()  # the index of the next posting of each term
         for number, run in enumerate(self._stored_runs(), 1):
             first = np.flatnonzero(np.diff(run.terms, prepend=-1))
             sizes = np.diff(first, append=len(run.terms))

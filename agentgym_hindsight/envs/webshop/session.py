@@ -82,7 +82,7 @@ def parse_action(action: str) -> tuple[str, str | None]:
     >>> parse_action("search[Red [leather] shoes]"), parse_action("buy now")
     (('search[Red ', 'leather] shoes'), ('buy now', None))
     """
-    # The match of the original's r"(.+)\[(.+)\]" in linear time: its backtracking takes minutes on a row of brackets.
+    # Equals a match of the original's r"(.+)\[(.+)\]", which takes minutes of backtracking on a row of brackets.
     line = action.partition("\n")[0]
     end = line.rfind("]")
     start = line.rfind("[", 1, max(end - 1, 0))

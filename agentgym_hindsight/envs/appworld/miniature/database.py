@@ -24,7 +24,7 @@ __all__ = ["Database", "Frozen", "FullError", "Key"]
 #: What identifies a row: its id, its natural key, or the row itself.
 Key = int | str | tuple[Any, ...] | Row
 
-#: Limit of the bytes of changed rows in one episode: far above what a task needs, far below what harms the host.
+#: Limit of the bytes of changed rows in one episode: much more than a task needs, much less than a host has.
 CAPACITY = 4_000_000
 _MODULUS = 2**128
 
