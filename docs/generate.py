@@ -130,10 +130,10 @@ def _exported(module: str) -> list[str]:
 
 
 def _row(module: str, name: str) -> tuple[str, str]:
-    found = _definition(module, name)
-    if found is None:
+    definition = _definition(module, name)
+    if definition is None:
         return f"`{name}`", "module; see below"
-    defined_in, node = found
+    defined_in, node = definition
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return f"`{name}({_arguments(node.args)})`", _first_paragraph(ast.get_docstring(node) or "")
     if isinstance(node, ast.ClassDef):
@@ -171,14 +171,14 @@ def _call(node: ast.ClassDef) -> str:
     data = "NamedTuple" in bases or any("dataclass" in ast.unparse(mark) for mark in node.decorator_list)
     if not data:
         return "()" if not bases else ""
-    shown = [
+    fields = [
         child.target.id + ("" if child.value is None else f"={_default(child.value)}")
         for child in node.body
         if isinstance(child, ast.AnnAssign)
         and isinstance(child.target, ast.Name)
         and not ast.unparse(child.annotation).startswith("ClassVar")
     ]
-    return f"({', '.join(shown)})"
+    return f"({', '.join(fields)})"
 
 
 def _members(node: ast.ClassDef) -> str:
@@ -197,22 +197,23 @@ def _members(node: ast.ClassDef) -> str:
     return ""
 
 
-def _arguments(given: ast.arguments) -> str:
+def _arguments(signature: ast.arguments) -> str:
     """Names and defaults of arguments, without types and without ``self``."""
-    plain = [*given.posonlyargs, *given.args]
-    defaults: list[ast.expr | None] = [None] * (len(plain) - len(given.defaults))
-    shown = [
-        _argument(argument, default) for argument, default in zip(plain, [*defaults, *given.defaults], strict=True)
+    plain = [*signature.posonlyargs, *signature.args]
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(signature.defaults))
+    texts = [
+        _argument(argument, default) for argument, default in zip(plain, [*defaults, *signature.defaults], strict=True)
     ]
-    shown = shown[1:] if plain and plain[0].arg in ("self", "cls") else shown
-    if given.vararg:
-        shown.append(f"*{given.vararg.arg}")
-    elif given.kwonlyargs:
-        shown.append("*")
-    shown += [
-        _argument(argument, default) for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    texts = texts[1:] if plain and plain[0].arg in ("self", "cls") else texts
+    if signature.vararg:
+        texts.append(f"*{signature.vararg.arg}")
+    elif signature.kwonlyargs:
+        texts.append("*")
+    texts += [
+        _argument(argument, default)
+        for argument, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
     ]
-    return ", ".join([*shown, f"**{given.kwarg.arg}"] if given.kwarg else shown)
+    return ", ".join([*texts, f"**{signature.kwarg.arg}"] if signature.kwarg else texts)
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
@@ -234,8 +235,8 @@ def _comment(module: str, node: ast.stmt) -> str:
         above.insert(0, line.removeprefix("#:").strip())
     value = getattr(node, "value", None)
     text = "" if value is None else ast.unparse(value)
-    shown = f"`{text}`" if text and len(text) <= 100 else ""
-    return markdown(" ".join(above)) or shown
+    value_text = f"`{text}`" if text and len(text) <= 100 else ""
+    return markdown(" ".join(above)) or value_text
 
 
 def _first_paragraph(docstring: str) -> str:

@@ -90,11 +90,11 @@ OBJECTS = {
 
 def load(page: str) -> SimpleNamespace:
     """The objects of a page, as attributes."""
-    found = {}
-    for name, place in OBJECTS[page].items():
-        module, _, attribute = place.partition(":")
+    objects = {}
+    for name, path in OBJECTS[page].items():
+        module, _, attribute = path.partition(":")
         try:
-            found[name] = getattr(importlib.import_module(f"{PACKAGE}.{module}"), attribute)
+            objects[name] = getattr(importlib.import_module(f"{PACKAGE}.{module}"), attribute)
         except (ModuleNotFoundError, AttributeError) as error:
-            raise SystemExit(f"docs/modules.py: Expected {PACKAGE}.{place} to exist; update OBJECTS. {error}") from None
-    return SimpleNamespace(**found)
+            raise SystemExit(f"docs/modules.py: Expected {PACKAGE}.{path} to exist; update OBJECTS. {error}") from None
+    return SimpleNamespace(**objects)

@@ -71,8 +71,8 @@ def reason_table(heading: str, kinds: tuple[str, ...], meanings: dict[str, str])
     if tuple(meanings) != kinds:
         raise SystemExit(f"docs/sections.py: Expected {heading} to have the keys {kinds}, got {tuple(meanings)}.")
     rows = [(f"`{name}`", text) for name, text in meanings.items() if text]
-    clear = ", ".join(f"`{name}`" for name, text in meanings.items() if not text)
-    return f"{table(('`kind`', 'meaning'), rows)}\n\nThe other kinds mean what their names say: {clear}."
+    self_explaining = ", ".join(f"`{name}`" for name, text in meanings.items() if not text)
+    return f"{table(('`kind`', 'meaning'), rows)}\n\nThe other kinds mean what their names say: {self_explaining}."
 
 
 def alfworld_sections(kind: type) -> list[str]:
@@ -119,7 +119,7 @@ def webshop_sections(kind: type) -> list[str]:
                 except package.UsageError:  # a split without goals
                     counts.append("–")
             sizes.append((f"`{goals}`", f"`{rules}`", *counts))
-    both = ("situation", '`rules="official"`', '`rules="strict"` (default)')
+    rules_header = ("situation", '`rules="official"`', '`rules="strict"` (default)')
     return [
         '## What WebShop adds: `info["extra"]`\n\n'
         + _EXTRA
@@ -128,9 +128,9 @@ def webshop_sections(kind: type) -> list[str]:
         + reason_table("WEBSHOP_REASONS", package.REASON_KINDS, WEBSHOP_REASONS),
         "## Two rule sets\n\n`official` reproduces the original with its errors, so that figures can be compared with "
         "published ones. `strict` corrects rules that mislead a learning agent.\n\n"
-        + table(both, _rst_table(package.RULES_DOC or "")),
+        + table(rules_header, _rst_table(package.RULES_DOC or "")),
         "## Reward\n\n`r = r_type · (attributes matched + options matched + price within the cap) / "
-        "(attributes + options + 1)`\n\n" + table(("part", *both[1:]), _rst_table(package.REWARD_DOC or "")),
+        "(attributes + options + 1)`\n\n" + table(("part", *rules_header[1:]), _rst_table(package.REWARD_DOC or "")),
         "## Splits\n\nGoals of the embedded shop of 1,000 products (`products=1000`, `shop_seed=0`).\n\n"
         + table(("`goals`", "`rules`", *(f"`{split}`" for split in kind.splits)), sizes),  # type: ignore[attr-defined]
     ]
@@ -158,8 +158,8 @@ def appworld_sections(kind: type) -> list[str]:
 
 def _split(name: str, size: int, templates: Sequence[Any]) -> str:
     """The templates of a split of AppWorld's miniature."""
-    found = sorted(templates, key=lambda each: (each.difficulty, each.name))
-    rows = [(f"`{each.name}`", each.difficulty, _first_line(each.build)) for each in found]
+    ordered = sorted(templates, key=lambda each: (each.difficulty, each.name))
+    rows = [(f"`{each.name}`", each.difficulty, _first_line(each.build)) for each in ordered]
     head = f"### `{name}`\n\n{len(rows)} templates, {size} tasks each: {len(rows) * size} tasks.\n\n"
     return head + table(("template", "difficulty", "task"), rows)
 
@@ -194,7 +194,7 @@ assert set(info["extra"]) == {
 }
 ```
 
-Do not show `changes` to a policy: it contains facts that the agent has to find. It is for teachers and people."""
+Do not show `changes` to a policy: it contains facts that the agent has to find. Use it for teachers and analysis."""
 
 #: The sections that only one env has, by the name of the env's folder.
 SECTIONS: dict[str, Callable[[type], list[str]]] = {
@@ -230,7 +230,7 @@ def _rst_table(docstring: str) -> list[tuple[str, ...]]:
     for line in lines[begin + 1 : end]:
         cells = [line[start:stop].strip() for start, stop in zip(starts, [*starts[1:], None], strict=True)]
         if rows and not (cells[0] and cells[-1]):
-            rows[-1] = [f"{before} {more}".strip() for before, more in zip(rows[-1], cells, strict=True)]
+            rows[-1] = [f"{above} {more}".strip() for above, more in zip(rows[-1], cells, strict=True)]
         else:
             rows.append(cells)
     return [tuple(map(markdown, row)) for row in rows]

@@ -39,7 +39,7 @@ INFO_KEYS: Mapping[str, type] = {
     "step": int,
 }
 
-_NOTHING_YET = Hindsight()
+_NO_HINDSIGHT = Hindsight()
 _ANNOTATIONS = ("prompt", "response", "action_span", "next_observation", "reward", "action_valid", "extra")
 
 
@@ -143,18 +143,18 @@ class HindsightEnv(gym.Env[str, str]):
         self._anchor = anchor_key(self.anchor, turn.observation, turn.state)
         if self.render_mode == "human":
             print(turn.observation)
-        return turn.observation, self._info(turn, _NOTHING_YET)
+        return turn.observation, self._info(turn, _NO_HINDSIGHT)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        before, task = self._turn, self.task
-        if before is None or task is None or self._over:
-            why = "before reset" if before is None else "after the episode had ended"
-            raise ResetNeededError(f"Expected reset() first, got step() {why}; try env.reset().")
+        previous, task = self._turn, self.task
+        if previous is None or task is None or self._over:
+            when = "before reset" if previous is None else "after the episode had ended"
+            raise ResetNeededError(f"Expected reset() first, got step() {when}; try env.reset().")
         if not isinstance(action, str):
             raise UsageError(f"Expected the action as text, got {type(action).__name__}; try a str.")
         if isinstance(action, Thought):  # no move: the backend is not called
-            turn = before._replace(
-                observation=action.reply, valid=True, reward=0.0, detail="", extra=before.extra.after_thought()
+            turn = previous._replace(
+                observation=action.reply, valid=True, reward=0.0, detail="", extra=previous.extra.after_thought()
             )
             anchor = self._anchor
         else:
@@ -164,11 +164,11 @@ class HindsightEnv(gym.Env[str, str]):
         index = len(self._steps)
         step = Step(
             index,
-            before.observation,
+            previous.observation,
             str(action),
             turn.observation,
             self.state_text(turn),
-            before.admissible_actions,
+            previous.admissible_actions,
             self._anchor,
             anchor,
             float(turn.reward),

@@ -1,7 +1,7 @@
 """Random draws that depend on a seed alone: the same on every machine, in every process and Python version.
 
-The seed is a SHA-256 of the parts, because ``hash()`` differs between processes. All draws use ``random()``, the only
-method whose sequence Python promises to keep; the standard library's ``sample`` and ``choices`` may change.
+The seed is the SHA-256 hash of the parts, because ``hash()`` differs between processes. All draws use ``random()``, the
+only method whose sequence Python promises to keep; the standard library's ``sample`` and ``choices`` may change.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ class SeededDraws:
 
     def weighted(self, rows: Sequence[tuple[T, float]]) -> T:
         """One of the items, given as (item, weight) rows."""
-        left = self.random() * sum(weight for _, weight in rows)
+        remaining = self.random() * sum(weight for _, weight in rows)
         for item, weight in rows:
-            left -= weight
-            if left < 0:
+            remaining -= weight
+            if remaining < 0:
                 return item
         return rows[-1][0]
 
     def sample(self, items: Sequence[T], count: int) -> list[T]:
         """``count`` different items in random order; all items if there are fewer."""
         pool = list(items)
-        for place in range(min(count, len(pool))):
-            other = place + self.below(len(pool) - place)
-            pool[place], pool[other] = pool[other], pool[place]
+        for index in range(min(count, len(pool))):
+            other_index = index + self.below(len(pool) - index)
+            pool[index], pool[other_index] = pool[other_index], pool[index]
         return pool[:count]
 
     def round(self, amount: float) -> int:
         """``amount`` rounded up or down at random, so that the mean stays ``amount``."""
-        whole = int(amount)
-        return whole + (self.random() < amount - whole)
+        floor = int(amount)
+        return floor + (self.random() < amount - floor)

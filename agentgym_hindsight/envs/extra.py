@@ -15,61 +15,61 @@ class Extra(Mapping[str, Any]):
     """A backend's own facts about one turn, read as attributes or as a mapping. It is immutable.
 
     A value that is a function is called when it is read for the first time, and the result is cached. A fact that is
-    never read costs nothing. The function must keep the state that it describes, because the world may have changed
-    when it is called.
+    never read costs nothing. The function must hold its own copy of the state that it describes, because the env may
+    change its state before the function is called.
 
     >>> extra = Extra(backend="demo", size=lambda: 3)
     >>> extra.size, extra["backend"], sorted(extra)
     (3, 'demo', ['backend', 'size'])
 
-    A backend with many computed facts passes one dict of values that it shares between all turns of an episode, one
-    table of functions, and the moment that the functions get as their argument. Neither dict is changed or copied.
+    A backend with many computed facts passes three things: a dict of values, which all turns of an episode share; a
+    table of functions; and the argument of these functions. Neither dict is changed or copied.
 
-    >>> extra = Extra({"backend": "demo"}, {"double": lambda moment: 2 * moment}, 21)
+    >>> extra = Extra({"backend": "demo"}, {"double": lambda number: 2 * number}, 21)
     >>> extra.double, extra.at(4).double
     (42, 8)
 
     A pickled copy is a plain ``Extra`` in which every fact is computed.
     """
 
-    __slots__ = ("_computed", "_facts", "_moment", "_table")
+    __slots__ = ("_argument", "_computed", "_facts", "_table")
     _facts: Mapping[str, Any]
     _table: Mapping[str, Callable[[Any], Any]]
-    _moment: Any
+    _argument: Any
     _computed: dict[str, Any]
 
     def __init__(
         self,
         facts: Mapping[str, Any] | None = None,
         table: Mapping[str, Callable[[Any], Any]] | None = None,
-        moment: Any = None,
+        argument: Any = None,
         /,
         **more: Any,
     ) -> None:
-        self._set({**(facts or {}), **more} if more or facts is None else facts, table or {}, moment)
+        self._set({**(facts or {}), **more} if more or facts is None else facts, table or {}, argument)
 
-    def _set(self, facts: Mapping[str, Any], table: Mapping[str, Callable[[Any], Any]], moment: Any) -> None:
-        assign = object.__setattr__
-        assign(self, "_facts", facts)
-        assign(self, "_table", table)
-        assign(self, "_moment", moment)
-        assign(self, "_computed", {})
+    def _set(self, facts: Mapping[str, Any], table: Mapping[str, Callable[[Any], Any]], argument: Any) -> None:
+        set_attribute = object.__setattr__
+        set_attribute(self, "_facts", facts)
+        set_attribute(self, "_table", table)
+        set_attribute(self, "_argument", argument)
+        set_attribute(self, "_computed", {})
 
-    def at(self, moment: Any) -> Self:
-        """The same facts, with the table's functions called on another moment."""
-        other = object.__new__(type(self))
-        other._set(self._facts, self._table, moment)
-        return other
+    def at(self, argument: Any) -> Self:
+        """The same facts, with the table's functions called on another argument."""
+        copy = object.__new__(type(self))
+        copy._set(self._facts, self._table, argument)
+        return copy
 
     def after_thought(self) -> Extra:
-        """The facts after a turn in which the agent only thought: without those about the last command."""
+        """The facts after a turn in which the agent only wrote a thought: without the facts about the last command."""
         return self
 
     def __getitem__(self, name: str) -> Any:
         if name in self._computed:
             return self._computed[name]
         if name in self._table:
-            value = self._table[name](self._moment)
+            value = self._table[name](self._argument)
         else:
             value = self._facts[name]
             if not callable(value):

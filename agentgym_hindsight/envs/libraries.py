@@ -22,7 +22,7 @@ class TaskLibrary(Protocol):
 
 
 class LibraryBackend:
-    """The part of a backend that only needs its library."""
+    """The methods of a backend that need only its library."""
 
     library: TaskLibrary
 

@@ -50,7 +50,7 @@ class TestArguments:
         env.reset(seed=0)
         with pytest.raises(UsageError, match="as text"):
             env.step(action)
-        env.step("east")  # the episode goes on
+        env.step("east")  # the episode continues
 
     def test_calls_out_of_order_are_refused(self) -> None:
         env = CorridorEnv(max_steps=1)

@@ -21,10 +21,10 @@ def test_lazy_facts_are_computed_once() -> None:
     assert repr(extra) == "Extra(size=3, name='demo')"
 
 
-def test_table_functions_get_the_moment_and_run_once() -> None:
+def test_table_functions_get_the_argument_and_run_once() -> None:
     calls: list[int] = []
     shared = {"backend": "demo"}
-    extra = Extra(shared, {"twice": lambda moment: calls.append(moment) or 2 * moment}, 4, turn=1)
+    extra = Extra(shared, {"twice": lambda number: calls.append(number) or 2 * number}, 4, turn=1)
     assert "twice" in extra
     assert not calls
     assert (extra.twice, extra.twice, dict(extra)) == (8, 8, {"backend": "demo", "turn": 1, "twice": 8})
@@ -41,7 +41,7 @@ def test_a_key_error_inside_a_function_is_not_hidden() -> None:
 
 
 def test_equality_and_pickling() -> None:
-    extra = Extra({"one": 1}, {"twice": lambda moment: 2 * moment}, 4, size=lambda: 3)
+    extra = Extra({"one": 1}, {"twice": lambda number: 2 * number}, 4, size=lambda: 3)
     again = pickle.loads(pickle.dumps(extra))
     assert again == extra == {"one": 1, "twice": 8, "size": 3}
     assert extra != Extra(size=4)

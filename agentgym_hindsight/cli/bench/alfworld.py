@@ -206,7 +206,7 @@ def _memory(*, same_game: bool, count: int = 100) -> float:
 def _forget_houses() -> None:
     from agentgym_hindsight.envs.alfworld import embedded
 
-    embedded._made.cache_clear()
+    embedded._generated.cache_clear()
 
 
 def _turns(env: Any, task: Any, turns: int = 20) -> None:

@@ -1,4 +1,4 @@
-"""The backends for the two engines: ``native`` (ours, exact and fast) and ``textworld`` (the genuine engine)."""
+"""The backends for the two engines: ``native`` (our own: exact and fast) and ``textworld`` (the genuine engine)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentgym_hindsight.envs.alfworld import expert
 from agentgym_hindsight.envs.alfworld.game_facts import AlfworldExtra
 from agentgym_hindsight.envs.alfworld.gamewriter import write_game
 from agentgym_hindsight.envs.alfworld.genuine import GenuinePlay
-from agentgym_hindsight.envs.alfworld.goals import Past
+from agentgym_hindsight.envs.alfworld.goals import EpisodeStates
 from agentgym_hindsight.envs.alfworld.library import FileLibrary, Library
 from agentgym_hindsight.envs.alfworld.native import House, Play
 from agentgym_hindsight.envs.alfworld.reasons import explain
@@ -25,7 +25,7 @@ __all__ = ["NativeBackend", "TextworldBackend"]
 
 
 class NativeBackend(LibraryBackend):
-    """Runs our own engine: the replies of the genuine engine, word for word, at about a thousand times its speed."""
+    """Runs our own engine. Its replies equal those of the genuine engine, and it is about 1,000 times as fast."""
 
     engine = "native"
     library: Library
@@ -34,8 +34,8 @@ class NativeBackend(LibraryBackend):
         self.library = library
         self.files = FileLibrary()
         self._play: Play | None = None
-        self._shared: dict[str, Any] = {}
-        self._past: Past | None = None
+        self._shared_facts: dict[str, Any] = {}
+        self._episode_states: EpisodeStates | None = None
 
     @property
     def name(self) -> str:
@@ -48,13 +48,13 @@ class NativeBackend(LibraryBackend):
     def start(self, task: Task) -> Turn:
         house = self.house(task)
         self._play = Play(house)
-        self._shared = {
+        self._shared_facts = {
             "backend": self.name if task.backend != self.files.name else f"{self.engine}/{self.files.name}",
             "game": task.locator,
             "task_type": house.scene.goal.task_type,
             "dialect": house.scene.dialect,
         }
-        self._past = Past(house)
+        self._episode_states = EpisodeStates(house)
         return self._turn(self._play, 0.0)
 
     def act(self, action: str) -> Turn:
@@ -81,18 +81,18 @@ class NativeBackend(LibraryBackend):
         play = Play(self.house(task))
         steps: list[Step] = []
         while (action := expert.next_action(play)) is not None:
-            before, anchor, legal = play.observation, play.state_key(), play.admissible
+            observation, state_key, admissible = play.observation, play.state_key(), play.admissible
             play.step(action)
-            seen = f"{play.observation}\nAdmissible actions: {', '.join(play.admissible)}"
+            next_state_text = f"{play.observation}\nAdmissible actions: {', '.join(play.admissible)}"
             steps.append(
                 Step(
                     len(steps),
-                    before,
+                    observation,
                     action,
                     play.observation,
-                    seen,
-                    legal,
-                    f"s:{anchor}",
+                    next_state_text,
+                    admissible,
+                    f"s:{state_key}",
                     f"s:{play.state_key()}",
                     float(play.won),
                     float(play.won),
@@ -106,9 +106,9 @@ class NativeBackend(LibraryBackend):
         self._play = None
 
     def _turn(self, play: Play, reward: float, reason: Any = None) -> Turn:
-        won, past = play.won, self._past
-        assert past is not None  # start sets it together with the play
-        past.states.append(play.state())
+        won, episode_states = play.won, self._episode_states
+        assert episode_states is not None  # start sets it together with _play
+        episode_states.states.append(play.state())
         return Turn(
             play.observation,
             play.admissible,
@@ -119,15 +119,16 @@ class NativeBackend(LibraryBackend):
             won,
             play.state_key(),
             "" if reason is None else (lambda: _reason_text(reason)),
-            AlfworldExtra(past, self._shared, reason),
+            AlfworldExtra(episode_states, self._shared_facts, reason),
         )
 
 
-def _reason_text(reason: Any) -> str:
-    found = reason()
-    if found is None:
+def _reason_text(explain_refusal: Any) -> str:
+    explanation = explain_refusal()
+    if explanation is None:
         return ""
-    return f"{found.text} Nearest legal command: {found.nearest}." if found.nearest else str(found.text)
+    text = str(explanation.text)
+    return f"{text} Nearest legal command: {explanation.nearest}." if explanation.nearest else text
 
 
 class TextworldBackend(NativeBackend):
@@ -144,62 +145,62 @@ class TextworldBackend(NativeBackend):
         super().__init__(library)
         self._genuine: GenuinePlay | None = None
         self._path: Path | None = None
-        self._written: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self, task: Task) -> Turn:
         turn = super().start(task)
-        path = self._file_of(task)
+        path = self._game_file(task)
         if self._genuine is None or path != self._path:
             if self._genuine is not None:
                 self._genuine.close()
             self._genuine, self._path = GenuinePlay(path), path
         observation = self._genuine.reset()
-        return self._compared("reset", turn, observation)
+        return self._genuine_turn("reset", turn, observation)
 
     def act(self, action: str) -> Turn:
         turn = super().act(action)
         if self._genuine is None:
             raise ResetNeededError("Expected a game in progress, got none; try start(task) first.")
-        return self._compared(action, turn, self._genuine.step(action))
+        return self._genuine_turn(action, turn, self._genuine.step(action))
 
     def close(self) -> None:
         super().close()
         if self._genuine is not None:
             self._genuine.close()
             self._genuine = None
-        if self._written is not None:
-            self._written.cleanup()
-            self._written = None
+        if self._temporary_folder is not None:
+            self._temporary_folder.cleanup()
+            self._temporary_folder = None
 
-    def _file_of(self, task: Task) -> Path:
+    def _game_file(self, task: Task) -> Path:
         """The game file of a task. A generated house is written to a temporary folder: the engine only reads files."""
         library = self.files if task.backend == self.files.name else self.library
         path = library.path(task)
         if path is not None:
             return path
-        if self._written is None:
-            self._written = tempfile.TemporaryDirectory(prefix="agentgym_hindsight_")
-        folder = Path(self._written.name) / task.id
+        if self._temporary_folder is None:
+            self._temporary_folder = tempfile.TemporaryDirectory(prefix="agentgym_hindsight_")
+        folder = Path(self._temporary_folder.name) / task.id
         game = folder / "game.tw-pddl"
         return game if game.is_file() else write_game(self.house(task).scene, folder)
 
-    def _compared(self, action: str, ours: Turn, observation: str) -> Turn:
+    def _genuine_turn(self, action: str, native: Turn, observation: str) -> Turn:
         """The genuine engine's turn; raises if the native engine's turn is different."""
         genuine = self._genuine
-        assert genuine is not None  # every caller has just used it
+        assert genuine is not None  # both callers use it before this call
         pairs: dict[str, tuple[object, object]] = {
-            "observation": (observation, ours.observation),
-            "won": (genuine.won, ours.won),
-            "admissible commands": (genuine.admissible, ours.admissible_actions),
+            "observation": (observation, native.observation),
+            "won": (genuine.won, native.won),
+            "admissible commands": (genuine.admissible, native.admissible_actions),
         }
-        for what, (theirs, own) in pairs.items():
-            if theirs != own:
+        for field, (genuine_value, native_value) in pairs.items():
+            if genuine_value != native_value:
                 raise BackendError(
-                    f"Expected the same {what} from both engines after {action[:80]!r} in {self._path}, "
-                    f"got {str(theirs)[:200]!r} (genuine) and {str(own)[:200]!r} (native); please report the game. "
-                    "The rollout ends here, because later turns would be wrong too."
+                    f"Expected the same {field} from both engines after {action[:80]!r} in {self._path}, "
+                    f"got {str(genuine_value)[:200]!r} (genuine) and {str(native_value)[:200]!r} (native); "
+                    "please report the game. The rollout ends here, because later turns would be wrong too."
                 )
-        return ours._replace(
+        return native._replace(
             observation=observation,
             admissible_actions=genuine.admissible,
             won=genuine.won,

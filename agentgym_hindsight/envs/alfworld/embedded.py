@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agentgym_hindsight.envs.alfworld.houses import DIFFICULTIES, embedded_scene
 from agentgym_hindsight.envs.alfworld.identity import scene_id, task_of
-from agentgym_hindsight.envs.alfworld.library import HOUSES_KEPT, check_task_types, check_unchanged
+from agentgym_hindsight.envs.alfworld.library import HOUSE_CACHE_SIZE, check_task_types, check_unchanged
 from agentgym_hindsight.envs.alfworld.native import House
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES
 from agentgym_hindsight.envs.manifests import cached_rows
@@ -22,8 +22,8 @@ __all__ = ["SIZES", "EmbeddedLibrary"]
 SIZES = {"train": 2400, "valid_seen": 240, "valid_unseen": 1200}
 
 
-@lru_cache(maxsize=HOUSES_KEPT)
-def _made(split: str, position: int, difficulty: str) -> tuple[Task, House]:
+@lru_cache(maxsize=HOUSE_CACHE_SIZE)
+def _generated(split: str, position: int, difficulty: str) -> tuple[Task, House]:
     scene = embedded_scene(split, position, difficulty)
     return task_of(scene, split, f"embedded/{difficulty}/{split}/{position}", "embedded"), House(scene)
 
@@ -38,8 +38,8 @@ class EmbeddedLibrary:
             raise UnknownNameError("difficulty", difficulty, DIFFICULTIES)
         self.difficulty = difficulty
         self._types = [TASK_TYPES.index(name) for name in check_task_types(task_types)]
-        self._positions: dict[str, tuple[str, int]] = {}  # task id -> (split, position), for the ids known so far
-        self._listed = False
+        self._positions: dict[str, tuple[str, int]] = {}  # task id -> (split, position), for the tasks listed so far
+        self._all_listed = False
 
     def count(self, split: str) -> int:
         if split not in SIZES:
@@ -50,20 +50,20 @@ class EmbeddedLibrary:
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index from 0 to {self.count(split) - 1} in {split}, got {index}.")
         # The sequence cycles through the six types: a selection of types is a selection of positions in each cycle.
-        cycle, place = divmod(index, len(self._types))
-        position = cycle * len(TASK_TYPES) + self._types[place]
-        task, _ = _made(split, position, self.difficulty)
+        cycle, offset = divmod(index, len(self._types))
+        position = cycle * len(TASK_TYPES) + self._types[offset]
+        task, _ = _generated(split, position, self.difficulty)
         self._positions[task.id] = split, position
         return task
 
     def find(self, task_id: str) -> Task:
-        if task_id not in self._positions and not self._listed:
-            self._list()
+        if task_id not in self._positions and not self._all_listed:
+            self._list_all_ids()
         if task_id not in self._positions:
             raise UnknownNameError(
                 f"task id of the embedded houses ({self.difficulty}; `agh data list` lists them)", task_id, ()
             )
-        task, _ = _made(*self._positions[task_id], self.difficulty)
+        task, _ = _generated(*self._positions[task_id], self.difficulty)
         check_unchanged(task_id, task, "the cached list of the embedded houses is from another release; delete it")
         return task
 
@@ -72,19 +72,19 @@ class EmbeddedLibrary:
         if len(parts) != 4 or parts[0] != "embedded" or not parts[3].isdecimal():
             raise UsageError(f"Expected a task of the embedded houses, got {task.locator!r}; try an env with its data.")
         _, difficulty, split, position = parts
-        found, house = _made(split, int(position), difficulty)
-        check_unchanged(task.id, found, "the generator of this release gives another house")
+        generated_task, house = _generated(split, int(position), difficulty)
+        check_unchanged(task.id, generated_task, "the generator of this release gives another house")
         return house
 
     def path(self, task: Task) -> Path | None:
         return None
 
-    def _list(self) -> None:
-        # Thousands of houses take a few seconds: only needed for an id that this process has not seen before.
-        first = [self.task(split, index).id for split in SIZES for index in range(len(self._types))]
-        rows = cached_rows(f"alfworld-embedded-{self.difficulty}", content_hash(*first, repr(SIZES)), self._rows)
+    def _list_all_ids(self) -> None:
+        # Generating all houses takes a few seconds. It is only needed for an id that this process has not seen before.
+        first_ids = [self.task(split, index).id for split in SIZES for index in range(len(self._types))]
+        rows = cached_rows(f"alfworld-embedded-{self.difficulty}", content_hash(*first_ids, repr(SIZES)), self._rows)
         self._positions.update((task_id, (split, int(position))) for task_id, split, position in rows)
-        self._listed = True
+        self._all_listed = True
 
     def _rows(self) -> list[list[str]]:
         return [

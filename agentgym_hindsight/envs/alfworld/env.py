@@ -25,8 +25,8 @@ _BACKENDS: Mapping[str, tuple[type[NativeBackend], str | None]] = {
 }
 
 
-_OWN = ("split", "backend", "data", "difficulty", "task_types")
-_SHARED = ("max_steps", "anchor", "expert", "render_mode")
+_ALFWORLD_ARGUMENTS = ("split", "backend", "data", "difficulty", "task_types")
+_SHARED_ARGUMENTS = ("max_steps", "anchor", "expert", "render_mode")
 
 
 class ALFWorldEnv(HindsightEnv):
@@ -91,19 +91,19 @@ class ALFWorldEnv(HindsightEnv):
         **shared: Any,
     ) -> None:
         for name in shared:
-            if name not in _SHARED:
-                raise UnknownNameError("argument of ALFWorld", name, (*_OWN, *_SHARED))
+            if name not in _SHARED_ARGUMENTS:
+                raise UnknownNameError("argument of ALFWorld", name, (*_ALFWORLD_ARGUMENTS, *_SHARED_ARGUMENTS))
         if backend not in _BACKENDS:
             raise UnknownNameError("backend", backend, _BACKENDS)
-        engine, implied = _BACKENDS[backend]
-        given = os.fspath(data)
-        if implied is not None and given not in ("auto", implied):
-            if implied == "embedded" or given == "embedded":
+        engine, implied_data = _BACKENDS[backend]
+        data_name = os.fspath(data)
+        if implied_data is not None and data_name not in ("auto", implied_data):
+            if implied_data == "embedded" or data_name == "embedded":
                 raise UsageError(
-                    f"Expected data that fits backend={backend!r}, got data={given!r}; try only one of them."
+                    f"Expected data that fits backend={backend!r}, got data={data_name!r}; try only one of them."
                 )
-            implied = given  # backend="official" with a folder: its official games
-        library = open_library(implied or given, difficulty=difficulty, task_types=task_types)
+            implied_data = data_name  # backend="official" with a folder: its official games
+        library = open_library(implied_data or data_name, difficulty=difficulty, task_types=task_types)
         if difficulty != "standard" and library.name != "embedded":
             raise UsageError(
                 f"Expected embedded houses for difficulty={difficulty!r}, got {library.name} games, "

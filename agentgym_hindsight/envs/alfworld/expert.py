@@ -10,9 +10,9 @@ steps. (It can win earlier: a door that was opened to empty the hands can make a
 doors open, and the agent can put down any object that some receptacle accepts. Nothing is ever used up. Only these
 facts cannot be changed:
 
-* If the agent holds an object that no receptacle of the house accepts, it can never take or put anything else. Only a
-  goal that needs nothing but this object in the hands can still be reached.
-* A target that is in no receptacle, or that cannot be taken, never moves.
+* If the agent holds an object that no receptacle of the house accepts, it can never take or put anything else. Then it
+  can only reach a goal that requires just this object in the hands.
+* A target that is in no receptacle, or that cannot be taken, cannot be moved.
 * An object can only be put where its type is accepted. Its state changes only at an existing station (basin,
   microwave, fridge), and only if its type can be changed.
 * A lamp that is in no receptacle gives no light, unless the agent holds it and can put it down.
@@ -87,26 +87,26 @@ def dead_end(play: Position) -> DeadEnd | None:
 
 
 class _Planner:
-    """The facts of one state that plans depend on, and the plans that lead from it to a win."""
+    """Lists the plans that lead from one state to a win. Its attributes are the facts that the plans depend on."""
 
     def __init__(self, play: Position) -> None:
         house, state = play.house, play.state()
         self.house, self.state, self.at, self.held, self.opened = house, state, state.at, state.held, state.opened
         self.shut = house.openable & ~state.opened
         self.task = house.scene.goal.task_type
-        self.wanted = house.goal_things
+        self.targets = house.goal_things
         self.code = _STATES.get(self.task, rules.TAKE)
         self.ready = 0  # targets that are already clean, hot or cool, as the task requires
         self.stations: list[int] = []
         if self.task in _STATES:
-            able, self.ready, stations = {
+            changeable, self.ready, stations = {
                 rules.CLEAN: (house.cleanable, state.clean, house.washers),
                 rules.HEAT: (house.heatable, state.hot, house.heaters),
                 rules.COOL: (house.coolable, state.cool, house.coolers),
             }[self.code]
-            self.wanted &= able
+            self.targets &= changeable
             self.stations = list(bits(stations))
-        takeable = self.wanted & house.pickupable
+        takeable = self.targets & house.pickupable
         # (thing, receptacle) for every target that can be taken and every receptacle that contains it.
         self.sources = [
             (thing, place)
@@ -114,18 +114,18 @@ class _Planner:
             if inside & takeable
             for thing in bits(inside & takeable)
         ]
-        self.goals = [place for place in house.goal_places if house.accepts[place] & self.wanted]
-        self.holds_target = self.held >= 0 and bool(self.wanted >> self.held & 1)
+        self.goals = [place for place in house.goal_places if house.accepts[place] & self.targets]
+        self.holds_target = self.held >= 0 and bool(self.targets >> self.held & 1)
         self._in_hands = 1 << self.held if self.held >= 0 else 0
         self._droppable: list[int] | None = None
 
     def best(self) -> Sequence[Act] | None:
         """The cheapest plan, the first one if several are equally cheap; None if there is none."""
-        best, least = None, 1_000
+        best, lowest_cost = None, 1_000
         for acts in self._plans():
             cost = self.cost(acts)
-            if cost < least:
-                best, least = acts, cost
+            if cost < lowest_cost:
+                best, lowest_cost = acts, cost
         return best
 
     def cost(self, acts: Iterable[Act]) -> int:
@@ -191,7 +191,7 @@ class _Planner:
     def _rest_of_plans(self, thing: int, source: int, at: int) -> Iterator[Sequence[Act]]:
         """The acts that remain when the agent has taken ``thing`` from ``source`` and stands at location ``at``."""
         house, contents = self.house, self.state.contents
-        shut = self.shut & ~(1 << source) if source >= 0 else self.shut  # taking the thing has opened it
+        shut = self.shut & ~(1 << source) if source >= 0 else self.shut  # the source was opened to take the thing
         if self.task == "look_at_obj_in_light":
             for place, inside in enumerate(contents):
                 for lamp in bits(inside & house.lamps):
@@ -203,10 +203,10 @@ class _Planner:
                 yield ((rules.PUT, thing, self._nearest(self.goals, at, shut)),)
             return
         # A thing in two receptacles that stays in a goal receptacle wins as soon as its state changes.
-        stays = any(contents[goal] >> thing & 1 for goal in house.goal_places if goal != source)
+        stays_in_goal = any(contents[goal] >> thing & 1 for goal in house.goal_places if goal != source)
         for station in self.stations:
             act = (self.code, thing, station)
-            if stays:
+            if stays_in_goal:
                 yield (act,)
             elif self.goals:
                 yield (act, (rules.PUT, thing, self._nearest(self.goals, house.place_location[station], shut)))
@@ -215,10 +215,10 @@ class _Planner:
         """Plans for two targets in one receptacle: for each receptacle, bring the targets that are missing."""
         contents, held = self.state.contents, self.held
         for goal in self._goals_by_cost():
-            there = contents[goal] & self.wanted
-            others = [(thing, place) for thing, place in self.sources if not there >> thing & 1]
-            missing = 2 - bin(there).count("1")
-            if self.holds_target and not there >> held & 1:
+            placed = contents[goal] & self.targets
+            others = [(thing, place) for thing, place in self.sources if not placed >> thing & 1]
+            missing = 2 - bin(placed).count("1")
+            if self.holds_target and not placed >> held & 1:
                 put = (rules.PUT, held, goal)
                 if missing == 1:
                     yield (put,)
@@ -235,7 +235,7 @@ class _Planner:
                         continue
                     shut = self.shut & ~(1 << place | 1 << goal)
                     spot = self._nearest([spot for _, spot in rest], self.house.place_location[goal], shut)
-                    other = next(other for other, where in rest if where == spot)
+                    other = next(other for other, source in rest if source == spot)
                     acts = (*acts, (rules.TAKE, other, spot), (rules.PUT, other, goal))
                 for drop in self._drops(place):
                     yield (*drop, *acts)
@@ -249,7 +249,7 @@ class _Planner:
             location = house.place_location[goal]
             shut = self.shut >> goal & 1
             kinds.setdefault(
-                (location if location in near else -1, shut, self.state.contents[goal] & self.wanted), goal
+                (location if location in near else -1, shut, self.state.contents[goal] & self.targets), goal
             )
         return list(kinds.values())
 
@@ -264,24 +264,24 @@ class _Planner:
         if not self._droppable:
             return
         yield ((rules.PUT, self.held, self._nearest(self._droppable, self.at, self.shut)),)
-        there = [place for place in self.house.at_location[location[upcoming]] if place in self._droppable]
-        if there:
+        nearby = [place for place in self.house.at_location[location[upcoming]] if place in self._droppable]
+        if nearby:
             # Prefer the receptacle that must be opened in any case.
-            place = upcoming if upcoming in there else self._nearest(there, location[upcoming], self.shut)
+            place = upcoming if upcoming in nearby else self._nearest(nearby, location[upcoming], self.shut)
             yield ((rules.PUT, self.held, place),)
-            if place == upcoming and len(there) > 1:
-                yield ((rules.PUT, self.held, self._nearest(there, location[upcoming], self.shut)),)
+            if place == upcoming and len(nearby) > 1:
+                yield ((rules.PUT, self.held, self._nearest(nearby, location[upcoming], self.shut)),)
 
     def _nearest(self, places: Iterable[int], at: int, shut: int) -> int:
         """The cheapest of ``places`` to put something into, from location ``at``; those in ``shut`` are closed."""
         location = self.house.place_location
-        best, least = -1, 3
+        best, lowest_cost = -1, 3
         for place in places:
             cost = (location[place] != at) + (shut >> place & 1)
-            if cost < least:
+            if cost < lowest_cost:
                 if not cost:
                     return place
-                best, least = place, cost
+                best, lowest_cost = place, cost
         return best
 
     def reason(self) -> str:
@@ -303,4 +303,4 @@ class _Planner:
         return f"No {thing} that would do can be taken from a receptacle of this house."
 
     def _target_is_in_goal(self) -> bool:
-        return self.task in _STATES and any(self.state.contents[g] & self.wanted for g in self.house.goal_places)
+        return self.task in _STATES and any(self.state.contents[g] & self.targets for g in self.house.goal_places)

@@ -16,8 +16,8 @@ __all__ = ["Expert", "commands_for"]
 #: A function from a game in progress to the expert's next command, or None if there is none.
 Expert = Callable[[Play], "str | None"]
 
-_ONE = ("go to {r}", "open {r}", "close {r}", "examine {r}", "examine {t}", "use {t}", "look at {r}", "take {t}")
-_TWO = (
+_ONE_NAME = ("go to {r}", "open {r}", "close {r}", "examine {r}", "examine {t}", "use {t}", "look at {r}", "take {t}")
+_TWO_NAMES = (
     "take {t} from {r}",
     "move {t} to {r}",
     "put {t} in/on {r}",
@@ -63,7 +63,7 @@ _NONSENSE = (
 def commands_for(play: Play, random: Random, expert: Expert | None, walkthrough: list[str]) -> str:
     """The next command: 50 % legal, 20 % from the expert, 30 % fuzz.
 
-    Legal commands that change something are preferred; without this, most commands would only examine or go.
+    Legal commands that change something are preferred; without this, most commands would be ``examine`` or ``go to``.
     """
     choice = random.random()
     if choice < 0.5:
@@ -96,7 +96,7 @@ def _fuzz(play: Play, random: Random) -> str:
     if choice < 0.25:
         return random.choice(_NONSENSE)
     if choice < 0.75:
-        return _filled(house, random)
+        return _filled_template(house, random)
     command = random.choice(play.admissible)
     return random.choice(
         (
@@ -112,7 +112,7 @@ def _fuzz(play: Play, random: Random) -> str:
     )
 
 
-def _filled(house: House, random: Random) -> str:
-    template = random.choice(_ONE if random.random() < 0.4 else _TWO)
+def _filled_template(house: House, random: Random) -> str:
+    template = random.choice(_ONE_NAME if random.random() < 0.4 else _TWO_NAMES)
     things, places = house.thing_names or [""], house.place_names or [""]
     return template.format(r=random.choice(places), t=random.choice(things), t2=random.choice(things))

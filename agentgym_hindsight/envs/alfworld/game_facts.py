@@ -13,22 +13,22 @@ from agentgym_hindsight.envs.extra import Extra
 __all__ = ["AlfworldExtra"]
 
 
-class _Moment(NamedTuple):
-    past: goals.Past  # grows with the episode; only its first ``length`` states are read
+class _TurnRecord(NamedTuple):
+    episode: goals.EpisodeStates  # grows with the episode; only its first ``length`` states are read
     length: int
     reason: Callable[[], Reason | None] | None
 
     def play(self) -> Play:
-        return Play.at(self.past.house, self.past.states[self.length - 1])
+        return Play.at(self.episode.house, self.episode.states[self.length - 1])
 
 
-_TABLE: Mapping[str, Callable[[_Moment], Any]] = {
-    "reason": lambda moment: None if moment.reason is None else moment.reason(),
-    "goal_conditions": lambda moment: goals.goal_conditions(moment.play()),
-    "dead_end": lambda moment: goals.dead_end(moment.play()),
-    "fulfilled_tasks": lambda moment: moment.past.achieved(moment.length),
-    "state": lambda moment: moment.play().state_key(),
-    "facts": lambda moment: moment.play().facts(),
+_TABLE: Mapping[str, Callable[[_TurnRecord], Any]] = {
+    "reason": lambda record: None if record.reason is None else record.reason(),
+    "goal_conditions": lambda record: goals.goal_conditions(record.play()),
+    "dead_end": lambda record: goals.dead_end(record.play()),
+    "fulfilled_tasks": lambda record: record.episode.achieved(record.length),
+    "state": lambda record: record.play().state_key(),
+    "facts": lambda record: record.play().facts(),
 }
 
 
@@ -51,8 +51,10 @@ class AlfworldExtra(Extra):
 
     __slots__ = ()
 
-    def __init__(self, past: goals.Past, shared: dict[str, Any], reason: Callable[[], Reason | None] | None) -> None:
-        super().__init__(shared, _TABLE, _Moment(past, len(past.states), reason))
+    def __init__(
+        self, episode: goals.EpisodeStates, shared: dict[str, Any], reason: Callable[[], Reason | None] | None
+    ) -> None:
+        super().__init__(shared, _TABLE, _TurnRecord(episode, len(episode.states), reason))
 
     def after_thought(self) -> AlfworldExtra:
-        return self.at(self._moment._replace(reason=None))
+        return self.at(self._argument._replace(reason=None))

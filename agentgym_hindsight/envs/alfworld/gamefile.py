@@ -21,7 +21,7 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
 __all__ = ["parse_game", "read_game"]
 
-_CURE = "Try to download the data again (alfworld-download -f), or pass another file."
+_FIX = "Try to download the data again (alfworld-download -f), or pass another file."
 
 _DECLARED = re.compile(r"([^\s()]+)\s+-\s+([^\s()]+)")
 _FACT = re.compile(r"\(\s*([^\s()]+)(?:\s+([^\s()]+))?(?:\s+([^\s()]+))?\s*\)")
@@ -59,18 +59,18 @@ _PAIRS = {
 #: Facts about costs for a planner; the game does not use them.
 _COSTS = ("total-cost", "distance")
 
-#: The exact forms of the six goals after white space is normalised, with groups for the type names.
-_EACH = r"\(:goal \(and \(exists \(\?r - receptacle\) \(exists \(\?o - object\) \(and "
+#: Patterns of the six goals, whose white space is normalised first. The groups are the type names.
+_EXISTS = r"\(:goal \(and \(exists \(\?r - receptacle\) \(exists \(\?o - object\) \(and "
 _TYPES = r"\(objectType \?o (?P<object>\S+)\) \(receptacleType \?r (?P<receptacle>\S+)\) "
 _STATE = r"\({0} \?o\) " + _TYPES + r"\({1} \?o\) \(inReceptacle \?o \?r\) "
 _END = r"(?:\) ?)+$"
 _GOALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (task_type, re.compile(pattern, re.IGNORECASE))
     for task_type, pattern in (
-        ("pick_and_place_simple", _EACH + r"\(inReceptacle \?o \?r\) " + _TYPES + _END),
-        ("pick_clean_then_place_in_recep", _EACH + _STATE.format("cleanable", "isClean") + _END),
-        ("pick_heat_then_place_in_recep", _EACH + _STATE.format("heatable", "isHot") + _END),
-        ("pick_cool_then_place_in_recep", _EACH + _STATE.format("coolable", "isCool") + _END),
+        ("pick_and_place_simple", _EXISTS + r"\(inReceptacle \?o \?r\) " + _TYPES + _END),
+        ("pick_clean_then_place_in_recep", _EXISTS + _STATE.format("cleanable", "isClean") + _END),
+        ("pick_heat_then_place_in_recep", _EXISTS + _STATE.format("heatable", "isHot") + _END),
+        ("pick_cool_then_place_in_recep", _EXISTS + _STATE.format("coolable", "isCool") + _END),
         (
             "pick_two_obj_and_place",
             r"\(:goal \(and \(exists \(\?r - receptacle\) \(exists \(\?o1 - object\) \(and "
@@ -101,12 +101,12 @@ def read_game(path: str | PathLike[str]) -> Scene:
         with open(source, "rb") as file:
             raw = file.read()
     except FileNotFoundError:
-        raise MissingDataError(f"Expected a game file, found nothing at {source}. {_CURE}") from None
+        raise MissingDataError(f"Expected a game file, found nothing at {source}. {_FIX}") from None
     except (OSError, ValueError) as error:  # a folder, no permission; ValueError: a NUL in the path
-        shown = source if len(source) <= 200 else f"{source[:200]}…"
+        short_path = source if len(source) <= 200 else f"{source[:200]}…"
         cause = (isinstance(error, OSError) and error.strerror) or str(error)
         raise DamagedDataError(
-            f"Expected a readable game file at {shown!r}, got: {cause}. Try the path of a game.tw-pddl file."
+            f"Expected a readable game file at {short_path!r}, got: {cause}. Try the path of a game.tw-pddl file."
         ) from None
     try:
         text = raw.decode("utf-8-sig")  # some editors save a byte order mark
@@ -120,9 +120,11 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
-        what = "it is empty" if not text.strip() else f"it is not complete JSON ({error})"
-        _refuse(source, place, what)
+        position = (
+            f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
+        )
+        cause = "it is empty" if not text.strip() else f"it is not complete JSON ({error})"
+        _refuse(source, position, cause)
     if not isinstance(data, dict):
         _refuse(source, "the JSON", f"expected an object with pddl_problem and grammar, got {type(data).__name__}")
     for key in ("pddl_domain", "grammar", "pddl_problem"):
@@ -142,13 +144,15 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     # The native engine decides by the dialect whether a Sink cleans (it does in 0.4). It therefore cannot play a game
     # with a Sink whose rules differ in this. No official game has a Sink.
     if rules.sink_washes != (rules.dialect == "0.4") and any(r.type.lower() == "sink" for r in scene.receptacles):
-        what = "cleans at a Sink" if rules.sink_washes else "does not clean at a Sink"
-        _other_rules(source, f"key 'pddl_domain': with texts of ALFWorld {rules.dialect} the action cleanobject {what}")
+        effect = "cleans at a Sink" if rules.sink_washes else "does not clean at a Sink"
+        _other_rules(
+            source, f"key 'pddl_domain': with texts of ALFWorld {rules.dialect} the action cleanobject {effect}"
+        )
     return scene._replace(dialect=rules.dialect, task_text=task[0], walkthrough=tuple(walkthrough))
 
 
-def _refuse(source: str, place: str, cause: str) -> NoReturn:
-    raise DamagedDataError(f"Expected a complete ALFWorld game in {source}; at {place}: {cause}. {_CURE}") from None
+def _refuse(source: str, position: str, cause: str) -> NoReturn:
+    raise DamagedDataError(f"Expected a complete ALFWorld game in {source}; at {position}: {cause}. {_FIX}") from None
 
 
 def _other_rules(source: str, difference: str) -> NoReturn:
@@ -159,32 +163,32 @@ def _other_rules(source: str, difference: str) -> NoReturn:
 
 
 def _problem(problem: str, source: str) -> Scene:
-    place = "key 'pddl_problem'"
+    key = "key 'pddl_problem'"
     if ";" in problem:
         problem = re.sub(r";[^\n]*", "", problem)
     starts = [problem.find(head) for head in ("(:objects", "(:init", "(:goal")]
     for head, start in zip(("(:objects", "(:init", "(:goal"), starts, strict=True):
         if start < 0:
-            _refuse(source, place, f"the PDDL is cut off: no section {head!r}")
+            _refuse(source, key, f"the PDDL is cut off: no section {head!r}")
     if starts != sorted(starts) or problem.count("(") != problem.count(")"):
-        _refuse(source, place, "the PDDL is cut off: its parentheses do not match")
+        _refuse(source, key, "the PDDL is cut off: its parentheses do not match")
     declared_text, init, goal_text = (
         problem[starts[0] : starts[1]],
         problem[starts[1] : starts[2]],
         problem[starts[2] :],
     )
-    names = _PROBLEM_NAME.search(problem)
+    name_match = _PROBLEM_NAME.search(problem)
     reader = _Facts(source, _DECLARED.findall(declared_text))
     reader.read(_FACT.findall(init.lower()))
-    return reader.scene(names[1].removeprefix("plan_") if names else "", _goal(goal_text, reader))
+    return reader.scene(name_match[1].removeprefix("plan_") if name_match else "", _goal(goal_text, reader))
 
 
 def _goal(text: str, facts: _Facts) -> Goal:
     flat = _SPACE.sub(" ", text).strip()
     for task_type, pattern in _GOALS:
-        found = pattern.match(flat)
-        if found:
-            names = {role: facts.type_name(name, "(:goal") for role, name in found.groupdict().items()}
+        match = pattern.match(flat)
+        if match:
+            names = {role: facts.type_name(name, "(:goal") for role, name in match.groupdict().items()}
             return Goal(task_type, names["object"], names.get("receptacle", ""), names.get("lamp", ""))
     _refuse(facts.source, "(:goal", f"it has none of the six known forms: {flat[:160]!r}")
 
@@ -212,14 +216,14 @@ class _Facts:
         self.opened: set[str] = set()
         self.mentioned: set[str] = set()  # every id that occurs in a fact
 
-    def refuse(self, place: str, cause: str) -> NoReturn:
-        _refuse(self.source, f"pddl_problem, {place}", cause)
+    def refuse(self, position: str, cause: str) -> NoReturn:
+        _refuse(self.source, f"pddl_problem, {position}", cause)
 
-    def type_name(self, name: str, place: str) -> str:
+    def type_name(self, name: str, position: str) -> str:
         """``mugtype`` -> ``Mug``, in the spelling of the declaration."""
         declared = self.id_of.get(name.lower())
         if declared is None or not declared.lower().endswith("type"):
-            self.refuse(place, f"{name!r} is not a declared type")
+            self.refuse(position, f"{name!r} is not a declared type")
         return declared[:-4]
 
     def read(self, facts: Iterable[tuple[str, str, str]]) -> None:
@@ -247,19 +251,19 @@ class _Facts:
                     f"the predicate {name!r} is not allowed in the initial state",
                 )
         self.mentioned = {*self.flags, *self.openable, *self.opened}
-        for name, found in pairs.items():
+        for name, values in pairs.items():
             if name != "cancontain":
-                self.mentioned.update(found, *found.values())
+                self.mentioned.update(values, *values.values())
 
-    def unknown(self, name: str, first: str, second: str, wrong: str, kind: str) -> NoReturn:
+    def unknown(self, name: str, first: str, second: str, undeclared: str, kind: str) -> NoReturn:
         article = "an" if kind[0] in "ao" else "a"
-        self.refuse(f"the fact {_fact(name, first, second)}", f"{wrong!r} is not declared as {article} {kind}")
+        self.refuse(f"the fact {_fact(name, first, second)}", f"{undeclared!r} is not declared as {article} {kind}")
 
-    def only(self, predicate: str, low: str) -> str:
-        found = set(self.pairs[predicate].get(low, ()))
-        if len(found) != 1:
-            self.refuse(f"the {predicate} of {self.id_of[low]!r}", f"expected one fact, found {len(found)}")
-        return found.pop()
+    def single_value(self, predicate: str, low: str) -> str:
+        values = set(self.pairs[predicate].get(low, ()))
+        if len(values) != 1:
+            self.refuse(f"the {predicate} of {self.id_of[low]!r}", f"expected one fact, found {len(values)}")
+        return values.pop()
 
     def ids(self, lows: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.id_of[low] for low in dict.fromkeys(lows))
@@ -269,7 +273,7 @@ class _Facts:
         if len(agents) != 1:
             self.refuse("(:objects", f"expected one agent, found {len(agents)}")
         receptacles, things, locations = [], [], []
-        for low, given in self.id_of.items():
+        for low, spelling in self.id_of.items():
             kind = self.kind_of[low]
             if low not in self.mentioned:
                 continue  # declared but in no fact: the genuine engine ignores it too
@@ -278,27 +282,31 @@ class _Facts:
             elif kind == "object":
                 things.append(self._thing(low))
             elif kind == "location":
-                locations.append(given)
+                locations.append(spelling)
         accepted = self.pairs["cancontain"]
-        spelled = {
+        type_names = {
             low: self.type_name(low, "canContain") for low in {*accepted, *chain.from_iterable(accepted.values())}
         }
         can_contain = frozenset(
-            (spelled[place], spelled[held]) for place, several in accepted.items() for held in several
+            (type_names[place], type_names[held_type])
+            for place, held_types in accepted.items()
+            for held_type in held_types
         )
-        start = self.id_of[self.only("atlocation", agents[0])]
+        start = self.id_of[self.single_value("atlocation", agents[0])]
         return Scene(name, tuple(receptacles), tuple(things), tuple(locations), start, can_contain, goal, "")
 
     def _receptacle(self, low: str) -> Receptacle:
-        kind = self.type_name(self.only("receptacletype", low), "receptacleType")
-        place = self.id_of[self.only("receptacleatlocation", low)]
-        return Receptacle(self.id_of[low], kind, place, low in self.openable, low in self.opened)
+        kind = self.type_name(self.single_value("receptacletype", low), "receptacleType")
+        location = self.id_of[self.single_value("receptacleatlocation", low)]
+        return Receptacle(self.id_of[low], kind, location, low in self.openable, low in self.opened)
 
     def _thing(self, low: str) -> Thing:
         places = self.ids(self.pairs["objectatlocation"].get(low, ()))
         return Thing(
             id=self.id_of[low],
-            type=self.type_name(self.only("objecttype", low), "objectType") if low in self.pairs["objecttype"] else "",
+            type=self.type_name(self.single_value("objecttype", low), "objectType")
+            if low in self.pairs["objecttype"]
+            else "",
             location=places[0] if places else None,
             inside=self.ids(self.pairs["inreceptacle"].get(low, ())),
             within=self.ids(self.pairs["inreceptacleobject"].get(low, ())),

@@ -7,7 +7,7 @@ Both are written for this library. The names of predicates and actions and all d
 * ``examine`` of an object requires that it is held: the official condition for other objects is never true.
 * ``go to``, heating, cooling, cleaning and ``use`` do not require an open door.
 * ``use`` switches a lamp on permanently, so there is no predicate for off.
-* A trap (an object that nothing accepts) needs no rule: it occurs in no ``canContain``.
+* A trap (an object that no receptacle accepts) needs no rule, because no ``canContain`` fact names it.
 
 No rule reads ``checked``. It exists because an action must have an effect.
 """
@@ -36,25 +36,25 @@ _DOMAIN_HEAD = """\
   (:functions (total-cost) - number)
 """
 
-_HERE = "(atLocation ?a ?l) (receptacleAtLocation ?r ?l)"
-_REACHABLE = f"{_HERE} (or (not (openable ?r)) (opened ?r))"
-_AT = "?a - agent ?l - location"
-_AT_R = f"{_AT} ?r - receptacle"
+_AT_RECEPTACLE = "(atLocation ?a ?l) (receptacleAtLocation ?r ?l)"
+_REACHABLE = f"{_AT_RECEPTACLE} (or (not (openable ?r)) (opened ?r))"
+_LOCATION_PARAMETERS = "?a - agent ?l - location"
+_RECEPTACLE_PARAMETERS = f"{_LOCATION_PARAMETERS} ?r - receptacle"
 
 
 def _state_change(state: str, ability: str, station: str, effect: str) -> tuple[str, str, str, int]:
-    needs = f"({ability} ?o) (receptacleType ?r {station}Type) {_HERE} (holds ?a ?o)"
-    return f"{_AT_R} ?o - object", needs, f"({state} ?o){effect}", 5
+    precondition = f"({ability} ?o) (receptacleType ?r {station}Type) {_AT_RECEPTACLE} (holds ?a ?o)"
+    return f"{_RECEPTACLE_PARAMETERS} ?o - object", precondition, f"({state} ?o){effect}", 5
 
 
 #: action → (parameters, precondition, effect, cost for a planner)
 _ACTIONS: dict[str, tuple[str, str, str, int]] = {
-    "look": (_AT, "(atLocation ?a ?l)", "(checked ?l)", 0),
+    "look": (_LOCATION_PARAMETERS, "(atLocation ?a ?l)", "(checked ?l)", 0),
     "inventory": ("?a - agent", "", "(checked ?a)", 0),
     "help": ("?a - agent", "", "(checked ?a)", 0),
     "examineReceptacle": (
         "?a - agent ?r - receptacle",
-        f"(exists (?l - location) (and {_HERE}))",
+        f"(exists (?l - location) (and {_AT_RECEPTACLE}))",
         "(checked ?r)",
         0,
     ),
@@ -65,16 +65,21 @@ _ACTIONS: dict[str, tuple[str, str, str, int]] = {
         "(not (atLocation ?a ?lStart)) (atLocation ?a ?lEnd)",
         1,
     ),
-    "OpenObject": (_AT_R, f"(openable ?r) (not (opened ?r)) {_HERE}", "(opened ?r) (checked ?r)", 1),
-    "CloseObject": (_AT_R, f"(openable ?r) (opened ?r) {_HERE}", "(not (opened ?r))", 1),
+    "OpenObject": (
+        _RECEPTACLE_PARAMETERS,
+        f"(openable ?r) (not (opened ?r)) {_AT_RECEPTACLE}",
+        "(opened ?r) (checked ?r)",
+        1,
+    ),
+    "CloseObject": (_RECEPTACLE_PARAMETERS, f"(openable ?r) (opened ?r) {_AT_RECEPTACLE}", "(not (opened ?r))", 1),
     "PickupObject": (
-        f"{_AT} ?o - object ?r - receptacle",
+        f"{_LOCATION_PARAMETERS} ?o - object ?r - receptacle",
         f"(pickupable ?o) (inReceptacle ?o ?r) (not (holdsAny ?a)) {_REACHABLE}",
         "(not (inReceptacle ?o ?r)) (not (objectAtLocation ?o ?l)) (holds ?a ?o) (holdsAny ?a)",
         1,
     ),
     "PutObject": (
-        f"{_AT} ?o - object ?r - receptacle ?ot - otype ?rt - rtype",
+        f"{_LOCATION_PARAMETERS} ?o - object ?r - receptacle ?ot - otype ?rt - rtype",
         f"(holds ?a ?o) (objectType ?o ?ot) (receptacleType ?r ?rt) (canContain ?rt ?ot) {_REACHABLE}",
         "(inReceptacle ?o ?r) (objectAtLocation ?o ?l) (not (holds ?a ?o)) (not (holdsAny ?a))",
         1,
@@ -83,13 +88,13 @@ _ACTIONS: dict[str, tuple[str, str, str, int]] = {
     "HeatObject": _state_change("isHot", "heatable", "Microwave", " (not (isCool ?o))"),
     "CoolObject": _state_change("isCool", "coolable", "Fridge", " (not (isHot ?o))"),
     "ToggleObject": (
-        f"{_AT} ?o - object ?r - receptacle",
-        f"(toggleable ?o) (inReceptacle ?o ?r) {_HERE}",
+        f"{_LOCATION_PARAMETERS} ?o - object ?r - receptacle",
+        f"(toggleable ?o) (inReceptacle ?o ?r) {_AT_RECEPTACLE}",
         "(isToggled ?o)",
         5,
     ),
     "SliceObject": (
-        f"{_AT} ?co - object ?ko - object",
+        f"{_LOCATION_PARAMETERS} ?co - object ?ko - object",
         "(sliceable ?co) (or (objectType ?ko KnifeType) (objectType ?ko ButterKnifeType)) "
         "(atLocation ?a ?l) (objectAtLocation ?co ?l) (holds ?a ?ko)",
         "(isSliced ?co)",
@@ -117,8 +122,10 @@ _COMMANDS = {
 }
 
 # Queries of the grammar: the parameters of the current action are bound, all other variables are searched in the facts.
-_SPOT = "atlocation(a:agent, l:location) & receptacleatlocation(r:receptacle, l:location)"
-_ON_FLOOR = f"{_SPOT} & objectatlocation(o:object, l:location) & not_inreceptacle(o:object, r:receptacle)"
+_AT_RECEPTACLE_QUERY = "atlocation(a:agent, l:location) & receptacleatlocation(r:receptacle, l:location)"
+_ON_FLOOR_QUERY = (
+    f"{_AT_RECEPTACLE_QUERY} & objectatlocation(o:object, l:location) & not_inreceptacle(o:object, r:receptacle)"
+)
 _CONTENT = "[{'a ' + o.name | inreceptacle(o:object, r:receptacle)}]"
 _NESTED = "[{'a ' + o2.name | inreceptacleobject(o2:object, o:object)}]"
 
@@ -126,7 +133,11 @@ _NESTED = "[{'a ' + o2.name | inreceptacleobject(o2:object, o:object)}]"
 _RULES: dict[str, list[tuple[str, str]]] = {
     "intro": [("", "-= Welcome to TextWorld, ALFRED! =-\n\n#look.feedback#\n\n#task#")],
     "look.feedback": [
-        (_SPOT, f"You are facing the [{{r.name | {_SPOT}}}]. Next to it, you see [{{'a ' + o.name | {_ON_FLOOR}}}]."),
+        (
+            _AT_RECEPTACLE_QUERY,
+            f"You are facing the [{{r.name | {_AT_RECEPTACLE_QUERY}}}]. "
+            f"Next to it, you see [{{'a ' + o.name | {_ON_FLOOR_QUERY}}}].",
+        ),
         # ?l is unbound in the intro, which therefore lists the whole room; ``look`` binds it and finds nothing there.
         (
             "",
@@ -184,12 +195,12 @@ _RULES["examineObject.feedback"] = _examine_rules()
 def domain() -> str:
     """The PDDL domain, which is the same for every game."""
     parts = [_DOMAIN_HEAD]
-    for name, (parameters, needs, does, cost) in _ACTIONS.items():
-        price = f" (increase (total-cost) {cost})" if cost else ""
-        condition = f"(and {needs})" if needs else "()"
+    for name, (parameters, precondition, effect, cost) in _ACTIONS.items():
+        cost_effect = f" (increase (total-cost) {cost})" if cost else ""
+        condition = f"(and {precondition})" if precondition else "()"
         parts.append(
             f"  (:action {name}\n    :parameters ({parameters})\n"
-            f"    :precondition {condition}\n    :effect (and {does}{price}))\n"
+            f"    :precondition {condition}\n    :effect (and {effect}{cost_effect}))\n"
         )
     return "".join((*parts, ")\n"))
 

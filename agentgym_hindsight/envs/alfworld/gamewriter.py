@@ -60,11 +60,11 @@ def write_game(scene: Scene, folder: str | PathLike[str]) -> Path:
     The folder is created if necessary. It contains one game, as in the official data:
     ``<split>/<task>/<trial>/game.tw-pddl``. ``AlfredTWEnv`` skips folders with ``movable`` or ``Sliced`` in the name.
     """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    game = place / "game.tw-pddl"
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    game = target / "game.tw-pddl"
     # Always "\n", so that a game has the same bytes on every machine.
-    for path, content in ((game, scene_to_game(scene)), (place / "traj_data.json", scene_to_trajectory(scene))):
+    for path, content in ((game, scene_to_game(scene)), (target / "traj_data.json", scene_to_trajectory(scene))):
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             json.dump(content, file)
     return game

@@ -1,8 +1,8 @@
 """The genuine ALFWorld engine with the interface of the native one: the reference for the native engine.
 
 It consists of the same parts as the games of ``AlfredTWEnv``: textworld's PDDL environment inside alfworld's
-demangler, without the batching and the step limit. Text and commands are therefore what a user of ``AlfredTWEnv``
-sees. A reset takes one to two seconds, a step about 45 ms. The native engine does not need this module.
+demangler, without the batching and the step limit. Text and commands are therefore those of ``AlfredTWEnv``. A reset
+takes one to two seconds, a step about 45 ms. The native engine does not need this module.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class GenuinePlay:
         self.won = bool(state.won)
         self.admissible = tuple(state.admissible_commands)
 
-    def _failure(self, doing: str, error: Exception) -> BackendError:
-        message = f"The genuine ALFWorld engine failed in {doing} of {self.path}: {type(error).__name__}: {error}"
+    def _failure(self, call: str, error: Exception) -> BackendError:
+        message = f"The genuine ALFWorld engine failed in {call} of {self.path}: {type(error).__name__}: {error}"
         if sys.version_info >= _BROKEN_SINCE and isinstance(error, NameError):
             message += (
                 ". Known cause: textworld 1.7.0 and older do not work on Python 3.13 and newer "
@@ -99,16 +99,16 @@ def _unchanged_data_variable() -> Iterator[None]:
     If the variable is empty, alfworld tries to create a folder of this name and fails. If it is unset, alfworld sets
     it to its own default; this process and its children would then take the default for the user's choice.
     """
-    before = os.environ.get(_DATA)
-    if not before:
+    original = os.environ.get(_DATA)
+    if not original:
         os.environ.pop(_DATA, None)
     try:
         yield
     finally:
-        if before is None:
+        if original is None:
             os.environ.pop(_DATA, None)
         else:
-            os.environ[_DATA] = before
+            os.environ[_DATA] = original
 
 
 def _open(path: str) -> Any:
@@ -119,5 +119,5 @@ def _open(path: str) -> Any:
             importlib.import_module("fast_downward")  # textworld needs it only when a game is opened
     except ImportError as error:
         raise MissingExtraError("alfworld", "alfworld", "The genuine ALFWorld engine") from error
-    wanted = textworld.EnvInfos(won=True, admissible_commands=True, extras=["gamefile"])
-    return textworld.start(path, wanted, wrappers=[wrappers.AlfredDemangler(shuffle=False), wrappers.AlfredInfos])
+    infos = textworld.EnvInfos(won=True, admissible_commands=True, extras=["gamefile"])
+    return textworld.start(path, infos, wrappers=[wrappers.AlfredDemangler(shuffle=False), wrappers.AlfredInfos])

@@ -1,8 +1,8 @@
-"""The progress of a game, and the tasks that it has solved by accident.
+"""The progress of a game, and the other tasks that it has solved.
 
-:func:`goal_conditions` counts as ALFRED does ("goal-condition success"): a task has one to three conditions, and some
-of them can hold before all do. :func:`fulfilled_tasks` lists the tasks that a state solves. A failed episode can be
-relabelled with them.
+:func:`goal_conditions` is ALFRED's measure "goal-condition success": a task has one to three conditions, and some of
+them can hold before the task is won. :func:`fulfilled_tasks` lists the tasks that a state solves. A failed episode can
+be relabelled with them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agentgym_hindsight.envs.alfworld.object_types import task_sentence
 from agentgym_hindsight.envs.alfworld.position import Position
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal
 
-__all__ = ["Achieved", "Fulfilled", "Past", "dead_end", "fulfilled_tasks", "goal_conditions"]
+__all__ = ["Achieved", "EpisodeStates", "Fulfilled", "dead_end", "fulfilled_tasks", "goal_conditions"]
 
 _SIMPLE, _LOOK, _CLEAN, _HEAT, _COOL, _TWO = TASK_TYPES
 
@@ -72,16 +72,16 @@ def fulfilled_tasks(play: Position, initial: State | None = None) -> tuple[Fulfi
     all objects of a task can be taken.
     """
     house = play.house
-    before = set(_goals(house, house.initial if initial is None else initial))
-    found = {goal for goal in _goals(house, play.state()) if goal not in before}
+    initially_fulfilled = set(_goals(house, house.initial if initial is None else initial))
+    newly_fulfilled = {goal for goal in _goals(house, play.state()) if goal not in initially_fulfilled}
     order = {name: number for number, name in enumerate(TASK_TYPES)}
     return tuple(
         Fulfilled(goal, (task_sentence(goal, 0), task_sentence(goal, 1)))
-        for goal in sorted(found, key=lambda goal: (order[goal.task_type], *goal[1:]))
+        for goal in sorted(newly_fulfilled, key=lambda goal: (order[goal.task_type], *goal[1:]))
     )
 
 
-class Past:
+class EpisodeStates:
     """The states of an episode, and the tasks that a later state solves and the first state does not.
 
     A task that was solved and then undone (a cup put down and taken again) still counts, because an episode can be
@@ -91,29 +91,29 @@ class Past:
     def __init__(self, house: House) -> None:
         self.house = house
         self.states: list[State] = []
-        self._found: dict[Goal, Achieved] = {}
+        self._achieved: dict[Goal, Achieved] = {}
         self._examined = 1  # the first state is the reference, so it is not examined
 
-    def achieved(self, moment: int) -> tuple[Achieved, ...]:
-        """The tasks that the first ``moment`` states have solved, in the order in which they were solved."""
-        for step in range(self._examined, moment):
+    def achieved(self, length: int) -> tuple[Achieved, ...]:
+        """The tasks that the first ``length`` states have solved, in the order in which they were solved."""
+        for step in range(self._examined, length):
             if self.states[step] != self.states[step - 1]:
                 for fulfilled in fulfilled_tasks(Position.at(self.house, self.states[step]), self.states[0]):
-                    self._found.setdefault(fulfilled.goal, Achieved(step, fulfilled))
-        self._examined = max(self._examined, moment)
-        return tuple(achieved for achieved in self._found.values() if achieved.step < moment)
+                    self._achieved.setdefault(fulfilled.goal, Achieved(step, fulfilled))
+        self._examined = max(self._examined, length)
+        return tuple(achieved for achieved in self._achieved.values() if achieved.step < length)
 
 
 def _goals(house: House, state: State) -> Iterator[Goal]:
     things = house.things
     for place, inside in zip(house.receptacles, state.contents, strict=True):
-        seen: set[str] = set()
+        types_here: set[str] = set()
         for number in bits(inside & house.pickupable):
             kind, bit = things[number].type, 1 << number
             if not kind:
                 continue
-            yield Goal(_TWO if kind in seen else _SIMPLE, kind, place.type)
-            seen.add(kind)
+            yield Goal(_TWO if kind in types_here else _SIMPLE, kind, place.type)
+            types_here.add(kind)
             if state.clean & house.cleanable & bit:
                 yield Goal(_CLEAN, kind, place.type)
             if state.hot & house.heatable & bit:

@@ -39,7 +39,7 @@ HELP_TEXT = """Available commands:
   slice (object) with (object):     slice an object using a sharp object
 """
 
-#: The actions. From EXAMINE_PLACE on they only return a text and change nothing.
+#: The actions. EXAMINE_PLACE and those after it only return a text; they change nothing.
 GO, OPEN, CLOSE, TAKE, PUT, CLEAN, HEAT, COOL = range(8)
 USE, SLICE, EXAMINE_PLACE, EXAMINE_THING, LOOK, INVENTORY, HELP = range(8, 15)
 
@@ -54,7 +54,7 @@ class State(NamedTuple):
     held: int  # thing, or -1 for empty hands
     contents: tuple[int, ...]  # the things in each receptacle
     spots: tuple[int, ...]  # the things at each location
-    left: tuple[int, ...]  # the things taken out of each receptacle that shares its location, see Play._take
+    taken_out: tuple[int, ...]  # the things taken out of each receptacle that shares its location; see Play._take
     opened: int  # receptacles
     clean: int
     hot: int
@@ -116,16 +116,16 @@ class House:
         self.coolable = _mask(thing.coolable for thing in things)
         self.toggleable = _mask(thing.toggleable for thing in things)
         self.sliceable = _mask(thing.sliceable for thing in things)
-        self.vessels = _mask(thing.is_receptacle for thing in things)
+        self.containers = _mask(thing.is_receptacle for thing in things)
         self.knives = _mask(thing.type.lower() in ("knife", "butterknife") for thing in things)
-        within: list[list[str]] = [[] for _ in things]
+        nested_names: list[list[str]] = [[] for _ in things]
         for thing in things:
             for outer in dict.fromkeys(thing.within):
                 if outer != thing.id:  # the genuine engine never lists a thing as its own content
-                    within[self.thing_number[outer]].append(self._names[thing.id])
-        self.vessel_texts = [
+                    nested_names[self.thing_number[outer]].append(self._names[thing.id])
+        self.container_texts = [
             f"This is a normal {name}. In it, you see {phrase(inner)}."
-            for name, inner in zip(self.thing_names, within, strict=True)
+            for name, inner in zip(self.thing_names, nested_names, strict=True)
         ]
 
         # Properties and locations of receptacles.
@@ -134,18 +134,20 @@ class House:
         self.at_location: list[list[int]] = [[] for _ in self.locations]
         for number, location in enumerate(self.place_location):
             self.at_location[location].append(number)
-        self.shared = [len(self.at_location[location]) > 1 for location in self.place_location]
+        self.shares_location = [len(self.at_location[location]) > 1 for location in self.place_location]
         accepts: dict[str, set[str]] = {}
-        for holder, held in scene.can_contain:
-            accepts.setdefault(holder.lower(), set()).add(held.lower())
+        for holder_type, held_type in scene.can_contain:
+            accepts.setdefault(holder_type.lower(), set()).add(held_type.lower())
         of_type: dict[str, int] = {}
         for number, thing in enumerate(things):
             if thing.type:
                 kind = thing.type.lower()
                 of_type[kind] = of_type.get(kind, 0) | 1 << number
-        taken = {holder: sum(of_type.get(kind, 0) for kind in kinds) for holder, kinds in accepts.items()}
+        accepted_things = {
+            holder_type: sum(of_type.get(kind, 0) for kind in kinds) for holder_type, kinds in accepts.items()
+        }
         kinds = [place.type.lower() for place in places]
-        self.accepts = [taken.get(kind, 0) for kind in kinds]
+        self.accepts = [accepted_things.get(kind, 0) for kind in kinds]
         basins = ("sinkbasin", "sink") if scene.dialect == "0.4" else ("sinkbasin",)
         self.washers = _mask(kind in basins for kind in kinds)
         self.heaters = _mask(kind == "microwave" for kind in kinds)
@@ -166,35 +168,38 @@ class House:
 
     def _make_texts(self) -> None:
         scene, names = self.scene, self.place_names
-        named = [self._names[location] for location in self.locations]
-        arrival = names if scene.dialect == "0.4" else [named[location] for location in self.place_location]
+        location_names = [self._names[location] for location in self.locations]
+        arrival = names if scene.dialect == "0.4" else [location_names[location] for location in self.place_location]
         self.arrivals = [f"You arrive at {name}. " for name in arrival]
-        self.ahead = [
+        self.contents_prefix = [
             f"{'The' if self.openable >> number & 1 else 'On the'} {name}"
             + (" is open. In it, you see " if self.openable >> number & 1 else ", you see ")
             for number, name in enumerate(names)
         ]
         self.closed = [f"The {name} is closed." for name in names]
-        # Unlike all other lists, these have no articles.
+        # Unlike in all other lists, the names have no articles here.
         self.facing = []
         for numbers in self.at_location:
             items = [names[number] for number in numbers]
-            several = ", ".join(items[:-1]) + ", and " + items[-1] if len(items) > 1 else "".join(items)
-            self.facing.append(f"You are facing the {several}. Next to it, you see " if items else "")
+            listed = ", ".join(items[:-1]) + ", and " + items[-1] if len(items) > 1 else "".join(items)
+            self.facing.append(f"You are facing the {listed}. Next to it, you see " if items else "")
         room = "You are in the middle of a room. Looking quickly around you, you see "
-        self.nowhere = f"{room}nothing."
+        self.no_receptacle_text = f"{room}nothing."
         start = self.facing[self.location_number[scene.start]]
-        first = f"{start}nothing." if start else f"{room}{phrase(names)}."
-        self.intro = f"-= Welcome to TextWorld, ALFRED! =-\n\n{first}\n\nYour task is to: {scene.task_text}"
+        opening = f"{start}nothing." if start else f"{room}{phrase(names)}."
+        self.intro = f"-= Welcome to TextWorld, ALFRED! =-\n\n{opening}\n\nYour task is to: {scene.task_text}"
         self.go_commands = [f"go to {name}" for name in names]
-        self.everywhere: dict[str, Operation] = {
+        # Commands that exist at every location. ``go to`` the agent's own location is refused by the game.
+        self.common_operations: dict[str, Operation] = {
             command: (GO, -1, number) for number, command in enumerate(self.go_commands)
         }
-        self.everywhere["inventory"] = (INVENTORY, -1, -1)
-        self.everywhere["look"] = (LOOK, -1, -1)
+        self.common_operations["inventory"] = (INVENTORY, -1, -1)
+        self.common_operations["look"] = (LOOK, -1, -1)
         if scene.dialect == "0.4":
-            self.everywhere["help"] = (HELP, -1, -1)
-        self.always = [command for command in ("help", "inventory", "look") if command in self.everywhere]
+            self.common_operations["help"] = (HELP, -1, -1)
+        self.common_commands = [
+            command for command in ("help", "inventory", "look") if command in self.common_operations
+        ]
         self.put_words = ("move", "to") if scene.dialect == "0.4" else ("put", "in/on")
         self.put_text = "You move the {} to the {}." if scene.dialect == "0.4" else "You put the {} in/on the {}."
 
@@ -212,7 +217,7 @@ class House:
             held=-1,
             contents=tuple(contents),
             spots=tuple(spots),
-            left=(0,) * len(self.receptacles),
+            taken_out=(0,) * len(self.receptacles),
             opened=_mask(place.opened for place in self.receptacles),
             clean=_mask(thing.clean for thing in things),
             hot=_mask(thing.hot for thing in things),
@@ -232,56 +237,56 @@ class House:
 
     def listed(self, mask: int) -> str:
         """The things of a mask as text, in the order of their ids."""
-        known = self._phrases.get(mask)
-        if known is None:
+        text = self._phrases.get(mask)
+        if text is None:
             if len(self._phrases) >= _CACHE_SIZE:
                 self._phrases.clear()
-            known = self._phrases[mask] = phrase(self.thing_names[number] for number in bits(mask))
-        return known
+            text = self._phrases[mask] = phrase(self.thing_names[number] for number in bits(mask))
+        return text
 
     def view(self, key: tuple[int, ...]) -> View:
         """The legal commands at a location. ``key`` has everything they depend on; see ``Position._current_view``."""
-        known = self._views.get(key)
-        if known is None:
+        cached = self._views.get(key)
+        if cached is None:
             if len(self._views) >= _CACHE_SIZE:
                 self._views.clear()
-            known = self._views[key] = self._make_view(*key)
-        return known
+            cached = self._views[key] = self._make_view(*key)
+        return cached
 
     def _make_view(self, at: int, held: int, opened: int, cuttable: int, *contents: int) -> View:
-        names, places, word = self.thing_names, self.place_names, self.put_words
-        found: dict[str, Operation] = {}
+        names, places, put_words = self.thing_names, self.place_names, self.put_words
+        operations: dict[str, Operation] = {}
         for number, inside in zip(self.at_location[at], contents, strict=True):
             place, bit = places[number], 1 << number
-            found[f"examine {place}"] = (EXAMINE_PLACE, -1, number)
+            operations[f"examine {place}"] = (EXAMINE_PLACE, -1, number)
             reachable = True
             if self.openable & bit:
                 reachable = bool(opened & bit)
                 verb, code = ("close", CLOSE) if reachable else ("open", OPEN)
-                found[f"{verb} {place}"] = (code, -1, number)
+                operations[f"{verb} {place}"] = (code, -1, number)
             for thing in bits(inside & self.toggleable):
-                found[f"use {names[thing]}"] = (USE, thing, number)
+                operations[f"use {names[thing]}"] = (USE, thing, number)
             if held < 0:
                 if reachable:
                     for thing in bits(inside & self.pickupable):
-                        found[f"take {names[thing]} from {place}"] = (TAKE, thing, number)
+                        operations[f"take {names[thing]} from {place}"] = (TAKE, thing, number)
                 continue
-            name, mine = names[held], 1 << held
-            if reachable and self.accepts[number] & mine:
-                found[f"{word[0]} {name} {word[1]} {place}"] = (PUT, held, number)
-            if self.washers & bit and self.cleanable & mine:
-                found[f"clean {name} with {place}"] = (CLEAN, held, number)
-            if self.heaters & bit and self.heatable & mine:
-                found[f"heat {name} with {place}"] = (HEAT, held, number)
-            if self.coolers & bit and self.coolable & mine:
-                found[f"cool {name} with {place}"] = (COOL, held, number)
+            name, held_bit = names[held], 1 << held
+            if reachable and self.accepts[number] & held_bit:
+                operations[f"{put_words[0]} {name} {put_words[1]} {place}"] = (PUT, held, number)
+            if self.washers & bit and self.cleanable & held_bit:
+                operations[f"clean {name} with {place}"] = (CLEAN, held, number)
+            if self.heaters & bit and self.heatable & held_bit:
+                operations[f"heat {name} with {place}"] = (HEAT, held, number)
+            if self.coolers & bit and self.coolable & held_bit:
+                operations[f"cool {name} with {place}"] = (COOL, held, number)
         if held >= 0:
-            found[f"examine {names[held]}"] = (EXAMINE_THING, held, -1)
+            operations[f"examine {names[held]}"] = (EXAMINE_THING, held, -1)
             for thing in bits(cuttable):
-                found[f"slice {names[thing]} with {names[held]}"] = (SLICE, thing, -1)
+                operations[f"slice {names[thing]} with {names[held]}"] = (SLICE, thing, -1)
         location = self.place_location
         moves = [command for number, command in enumerate(self.go_commands) if location[number] != at]
-        return View(tuple(sorted([*found, *moves, *self.always])), found)
+        return View(tuple(sorted([*operations, *moves, *self.common_commands])), operations)
 
 
 def _by_id(item: Receptacle | Thing) -> str:

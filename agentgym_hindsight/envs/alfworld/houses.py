@@ -58,7 +58,7 @@ SPLITS = {"train": "train", "valid_seen": "train", "valid_unseen": "unseen"}
 
 _ATTEMPTS = 20
 _MAX_OF_A_TYPE = 6
-_SINGLE = frozenset({"CoffeeMachine", "HandTowelHolder", "StoveBurner", "ToiletPaperHanger", "TowelHolder"})
+_HOLD_ONE_THING = frozenset({"CoffeeMachine", "HandTowelHolder", "StoveBurner", "ToiletPaperHanger", "TowelHolder"})
 _CHANGEABLE = {  # task type → the object types whose state it can change
     "pick_clean_then_place_in_recep": CLEANABLE,
     "pick_heat_then_place_in_recep": HEATABLE,
@@ -151,9 +151,9 @@ def _difficulty(value: str | Difficulty) -> Difficulty:
 
 def _places(kind: str, thing: str, present: Counter[str]) -> list[tuple[str, int]]:
     """The receptacle types where a thing can start, with measured weights; if the room has none, all that accept it."""
-    usual = [(name, weight) for name, weight in ROOMS[kind].contents[thing].places if present[name]]
-    if usual:
-        return usual
+    measured = [(name, weight) for name, weight in ROOMS[kind].contents[thing].places if present[name]]
+    if measured:
+        return measured
     if thing in FIXTURES:
         return [(name, 1) for name in LAMP_PLACES if present[name]]
     return [(name, 1) for name in sorted(present) if thing in HOLDS[name]]
@@ -162,10 +162,10 @@ def _places(kind: str, thing: str, present: Counter[str]) -> list[tuple[str, int
 def _choose_goal(task_type: str, layout: Layout, rng: Draws) -> Goal | None:
     present = Counter(r.type for r in layout.receptacles)
     station = STATIONS.get(task_type, ("", ""))[0]
-    able = _CHANGEABLE.get(task_type, PICKUPABLE) - TRAPS
+    changeable = _CHANGEABLE.get(task_type, PICKUPABLE) - TRAPS
     options: list[Goal] = []
     for thing in ROOMS[layout.kind].contents:
-        places = _places(layout.kind, thing, present) if thing in able else []
+        places = _places(layout.kind, thing, present) if thing in changeable else []
         if not places:
             continue
         if task_type == "look_at_obj_in_light":
@@ -178,8 +178,8 @@ def _choose_goal(task_type: str, layout: Layout, rng: Draws) -> Goal | None:
                 options.append(Goal(task_type, thing, name))
     if not options:
         return None
-    wanted = rng.pick(list(dict.fromkeys(goal.object for goal in options)))
-    return rng.pick([goal for goal in options if goal.object == wanted])
+    object_type = rng.pick(list(dict.fromkeys(goal.object for goal in options)))
+    return rng.pick([goal for goal in options if goal.object == object_type])
 
 
 class _Placer:
@@ -191,12 +191,12 @@ class _Placer:
         self.occupied: set[str] = set()
         self.ids: set[str] = set()
         # Only these two task types are won by the position of a thing alone.
-        self.placing = goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place")
+        self.won_by_position = goal.task_type in ("pick_and_place_simple", "pick_two_obj_and_place")
 
     def place_all(self) -> tuple[Thing, ...]:
         things: list[Thing] = []
-        wanted = {self.goal.object, self.goal.lamp}  # placed first, while there are free receptacles
-        for name in sorted(ROOMS[self.layout.kind].contents, key=lambda name: name not in wanted):
+        goal_types = {self.goal.object, self.goal.lamp}  # placed first, while there are free receptacles
+        for name in sorted(ROOMS[self.layout.kind].contents, key=lambda name: name not in goal_types):
             for _ in range(self._amount(name)):
                 thing = self._thing(name)
                 if thing is not None:
@@ -220,28 +220,28 @@ class _Placer:
         return min(drawn, _MAX_OF_A_TYPE)
 
     def _thing(self, name: str) -> Thing | None:
-        avoided = self.goal.receptacle if self.placing and name == self.goal.object else ""
-        spot = self._free_spot(name, avoided)
+        forbidden_type = self.goal.receptacle if self.won_by_position and name == self.goal.object else ""
+        spot = self._free_spot(name, forbidden_type)
         if spot is None:
             return None
         inside = [spot.id]
-        if spot.type in _SINGLE:
+        if spot.type in _HOLD_ONE_THING:
             self.occupied.add(spot.id)
         second, percent = _ALSO_IN.get((name, spot.type), ("", 0))
-        if self.rng.chance(percent / 100) and second != avoided:
+        if self.rng.chance(percent / 100) and second != forbidden_type:
             others = [r.id for r in self.layout.receptacles if r.type == second and r.id not in self.occupied]
             inside += [self.rng.pick(others)] if others else []
-            self.occupied.update(r for r in inside[1:] if second in _SINGLE)
-        wanted_cool = self.goal.task_type == "pick_cool_then_place_in_recep" and name == self.goal.object
-        cool = spot.type == "Fridge" and name in COOLABLE and self.rng.chance(0.05) and not wanted_cool
+            self.occupied.update(r for r in inside[1:] if second in _HOLD_ONE_THING)
+        must_be_cooled = self.goal.task_type == "pick_cool_then_place_in_recep" and name == self.goal.object
+        cool = spot.type == "Fridge" and name in COOLABLE and self.rng.chance(0.05) and not must_be_cooled
         return make_thing(name, self._identity(name), spot.location, tuple(inside), cool)
 
-    def _free_spot(self, name: str, avoided: str) -> Receptacle | None:
+    def _free_spot(self, name: str, forbidden_type: str) -> Receptacle | None:
         """A free receptacle for a thing: of the usual types if possible, else of any type that accepts it."""
         usual = _places(self.layout.kind, name, self.present)
         legal = [(kind, 1) for kind in sorted(self.present) if name in HOLDS[kind]]
         for places in (usual, legal):
-            places = [place for place in places if place[0] != avoided]
+            places = [place for place in places if place[0] != forbidden_type]
             while places:
                 kind = self.rng.weighted(places)
                 spots = [r for r in self.layout.receptacles if r.type == kind and r.id not in self.occupied]
@@ -262,9 +262,9 @@ class _Placer:
         """Put 4 % of the cutlery into containers, e.g. a spoon into a mug. Examining the held mug shows the spoon."""
         nested = []
         for thing in things:
-            around = [t for t in things if t.is_receptacle and t.inside[0] == thing.inside[0]]
-            if thing.type in CUTLERY and around and self.rng.chance(0.04):
-                thing = thing._replace(within=(self.rng.pick(around).id,))
+            containers = [t for t in things if t.is_receptacle and t.inside[0] == thing.inside[0]]
+            if thing.type in CUTLERY and containers and self.rng.chance(0.04):
+                thing = thing._replace(within=(self.rng.pick(containers).id,))
             nested.append(thing)
         return nested
 

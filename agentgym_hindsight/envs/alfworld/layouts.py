@@ -4,7 +4,8 @@ A :class:`Layout` corresponds to a floor plan of the official data: many games c
 plans are fixed by the simulator; ours are drawn from the measured counts in ``rooms``.
 
 In the official rooms two receptacles often share one location (78 of 100 games have such a pair): both can be used
-from there, and ``go to`` between them does nothing. Layouts have this property too, because agents fail on it.
+from there, and ``go to`` between them does nothing. Our layouts have this property too, because it makes tasks harder
+for agents.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ T = TypeVar("T")
 #: Layouts per room kind in each pool. The train pool has 108 rooms, as the official benchmark has 108 floor plans.
 POOLS = {"train": 27, "unseen": 6}
 
-#: Receptacles of which a room has one or a fixed set; no difficulty removes them.
-_STAPLES = frozenset({"Fridge", "Microwave", "SinkBasin", "GarbageCan", "StoveBurner", "Bed", "Sofa", "Toilet"})
+#: Receptacles that no difficulty removes. A room has one of them, or a fixed set.
+_FIXED_FURNITURE = frozenset({"Fridge", "Microwave", "SinkBasin", "GarbageCan", "StoveBurner", "Bed", "Sofa", "Toilet"})
 #: The receptacles that clean, heat and cool.
 _STATIONS = frozenset({"Fridge", "Microwave", "SinkBasin"})
 #: Receptacles for lamps, plants and television sets.
@@ -106,14 +107,14 @@ def _furniture(kind: str, rng: Draws, difficulty: Difficulty) -> tuple[tuple[str
     counts = []
     for name, choices in ROOMS[kind].furniture.items():
         count = rng.weighted(choices)
-        if count and name not in _STAPLES:
+        if count and name not in _FIXED_FURNITURE:
             count = max(1 if count == 1 else 0, rng.round(count * difficulty.receptacles))
         if count:
             counts.append((name, count))
     if difficulty.furniture:
         others = sorted(name for name, _ in counts if name not in _STATIONS)
-        kept = {*rng.sample(others, difficulty.furniture)} | _STATIONS
-        counts = [(name, 1) for name, _ in counts if name in kept]
+        selected = {*rng.sample(others, difficulty.furniture)} | _STATIONS
+        counts = [(name, 1) for name, _ in counts if name in selected]
     if not any(name in LAMP_PLACES for name, _ in counts):
         counts.append(("SideTable", 1))  # every room needs a place for a lamp
     return tuple(counts)
@@ -125,11 +126,11 @@ def _pools(difficulty: Difficulty) -> dict[tuple[str, str], tuple[tuple[tuple[st
     pools = {}
     for kind in ROOM_KINDS:
         rng = Draws("furniture", kind, difficulty.receptacles)
-        seen: dict[frozenset[tuple[str, int]], tuple[tuple[str, int], ...]] = {}  # independent of the order
-        while len(seen) < sum(POOLS.values()):
+        distinct: dict[frozenset[tuple[str, int]], tuple[tuple[str, int], ...]] = {}  # independent of the order
+        while len(distinct) < sum(POOLS.values()):
             furniture = _furniture(kind, rng, difficulty)
-            seen.setdefault(frozenset(furniture), furniture)
-        rooms, first = tuple(seen.values()), 0
+            distinct.setdefault(frozenset(furniture), furniture)
+        rooms, first = tuple(distinct.values()), 0
         for pool, size in POOLS.items():
             pools[pool, kind] = rooms[first : first + size]
             first += size
@@ -163,8 +164,12 @@ def make_layout(pool: str, kind: str, number: int, difficulty: Difficulty) -> La
                 spots[spot] = _location(*spot, rng.below(4), rng.pick((60, 60, 45, 30)))
             identity = ""
             while not identity or identity in ids:
-                where = (spot[0] * _UNIT + rng.random() - 0.5, rng.random() * 1.9, spot[1] * _UNIT + rng.random() - 0.5)
-                identity = _identity(name, coordinates(*where))
+                position = (
+                    spot[0] * _UNIT + rng.random() - 0.5,
+                    rng.random() * 1.9,
+                    spot[1] * _UNIT + rng.random() - 0.5,
+                )
+                identity = _identity(name, coordinates(*position))
             ids.add(identity)
             openable = 100 * rng.random() < OPENABLE_SHARE.get(name, 0)
             receptacles.append(Receptacle(identity, name, spots[spot], openable))
@@ -180,6 +185,6 @@ def _spot_of(
     return next(spot for spot, known in spots.items() if known == location)
 
 
-def _identity(name: str, where: str) -> str:
+def _identity(name: str, position: str) -> str:
     """The id of a receptacle. A basin has the name of its sink or bathtub: ``Sink_bar_…_bar_SinkBasin``."""
-    return f"{name[:-5]}{where}_bar_{name}" if name.endswith("Basin") else name + where
+    return f"{name[:-5]}{position}_bar_{name}" if name.endswith("Basin") else name + position

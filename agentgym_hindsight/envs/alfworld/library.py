@@ -17,7 +17,7 @@ from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageE
 from agentgym_hindsight.tasks import Task
 
 __all__ = [
-    "HOUSES_KEPT",
+    "HOUSE_CACHE_SIZE",
     "FileLibrary",
     "Library",
     "check_task_types",
@@ -27,7 +27,7 @@ __all__ = [
 
 #: The number of compiled houses that a process caches for all its envs. Each needs about 100 KB, and a few milliseconds
 #: to compile.
-HOUSES_KEPT = 256
+HOUSE_CACHE_SIZE = 256
 
 
 class Library(TaskLibrary, Protocol):
@@ -50,16 +50,16 @@ class FileLibrary:
                 "game.tw-pddl, as a str or a pathlib.Path."
             )
         try:
-            full = Path(path).expanduser().resolve()
-            full = full / "game.tw-pddl" if full.is_dir() else full
+            game_path = Path(path).expanduser().resolve()
+            game_path = game_path / "game.tw-pddl" if game_path.is_dir() else game_path
         except (OSError, RuntimeError, ValueError):  # a loop of links, no home folder, a NUL: read_game reports it
-            full = Path(path)
-        found, _ = compiled_file(full)
-        return found
+            game_path = Path(path)
+        task, _ = compiled_file(game_path)
+        return task
 
     def house(self, task: Task) -> House:
-        found, house = compiled_file(self.path(task))
-        check_unchanged(task.id, found, "the file changed since the task was read")
+        task_in_file, house = compiled_file(self.path(task))
+        check_unchanged(task.id, task_in_file, "the file changed since the task was read")
         return house
 
     def path(self, task: Task) -> Path:
@@ -76,7 +76,7 @@ def compiled_file(path: Path) -> tuple[Task, House]:
     return _compiled(str(path), stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(maxsize=HOUSES_KEPT)
+@lru_cache(maxsize=HOUSE_CACHE_SIZE)
 def _compiled(path: str, _modified: int, _size: int) -> tuple[Task, House]:
     scene = read_game(path)
     return task_of(scene, "file", path, "file"), House(scene)
@@ -95,10 +95,10 @@ def check_task_types(task_types: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(name for name in TASK_TYPES if name in chosen)
 
 
-def check_unchanged(task_id: str, found: Task, why: str) -> None:
+def check_unchanged(task_id: str, found: Task, cause: str) -> None:
     """Raise if the game that was found is not the requested task."""
     if task_id != found.id:
         raise DamagedDataError(
-            f"Expected task {task_id} at {found.locator}, got {found.id}: {why}; "
+            f"Expected task {task_id} at {found.locator}, got {found.id}: {cause}; "
             "try to list the panel again, or use the release and the data that it was made with."
         )

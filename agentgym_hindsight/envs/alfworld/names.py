@@ -3,7 +3,7 @@
 The numbering is exactly that of the genuine engine:
 
 * Every id in a fact of the game counts, even if it is in no place and has no type.
-* Within a prefix the numbers run *down* in the order of the ids. A list sorted by id reads "drawer 3, drawer 2,
+* Within a prefix the numbers *decrease* in the order of the ids. A list sorted by id reads "drawer 3, drawer 2,
   drawer 1".
 * If an id contains "basin", its prefix gets "basin" appended.
 * An id without ``_bar_`` has no number, but its name ends with the space that would precede the number.
@@ -33,35 +33,35 @@ def phrase(names: Iterable[str]) -> str:
 
 def shown_names(scene: Scene) -> dict[str, str]:
     """The shown name of every id that occurs in a fact of the scene."""
-    ids = sorted((given.lower(), given) for given in _mentioned(scene))
-    left = Counter(_prefix(low) for low, _ in ids if _BAR in low)
+    ids = sorted((original.lower(), original) for original in _mentioned(scene))
+    next_number = Counter(_prefix(low) for low, _ in ids if _BAR in low)
     names = {}
-    for low, given in ids:
+    for low, original in ids:
         prefix = _prefix(low)
         if _BAR in low:
-            names[given] = f"{prefix} {left[prefix]}"
-            left[prefix] -= 1
+            names[original] = f"{prefix} {next_number[prefix]}"
+            next_number[prefix] -= 1
         else:
-            names[given] = prefix + " "
+            names[original] = prefix + " "
     return names
 
 
 def _prefix(low: str) -> str:
     if _BAR not in low:
-        for written, meant in (("_minus_", "-"), ("_plus_", "+"), ("_dot_", "."), ("_comma_", ",")):
-            low = low.replace(written, meant)
+        for escaped, character in (("_minus_", "-"), ("_plus_", "+"), ("_dot_", "."), ("_comma_", ",")):
+            low = low.replace(escaped, character)
         return low
     prefix = low.split(_BAR, 1)[0]
     return prefix + "basin" if "basin" in low else prefix
 
 
 def _mentioned(scene: Scene) -> set[str]:
-    found = {scene.start}
+    ids = {scene.start}
     for place in scene.receptacles:
-        found.update((place.id, place.location))
+        ids.update((place.id, place.location))
     for thing in scene.things:
         if thing != Thing(thing.id, ""):
-            found.update((thing.id, *thing.inside, *thing.within, *thing.also_at))
+            ids.update((thing.id, *thing.inside, *thing.within, *thing.also_at))
             if thing.location is not None:
-                found.add(thing.location)
-    return found
+                ids.add(thing.location)
+    return ids

@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.alfworld.position import Position, Snapshot
 
 __all__ = ["House", "Play", "Snapshot"]
 
-NOTHING = "Nothing happens."
+NOTHING_HAPPENS = "Nothing happens."
 
 
 class Play(Position):
@@ -42,19 +42,19 @@ class Play(Position):
         """Execute a command and return the reply. As in the genuine engine, a game continues after it is won."""
         command = command.strip()
         view = self._view or self._current_view()
-        operation = view.operations.get(command) or self.house.everywhere.get(command)
+        operation = view.operations.get(command) or self.house.common_operations.get(command)
         if operation is None:
             self.valid = self.changed = False
-            self.observation = NOTHING
-            return NOTHING
+            self.observation = NOTHING_HAPPENS
+            return NOTHING_HAPPENS
         house = self.house
         code, thing, place = operation
         if code == rules.GO:
             location = house.place_location[place]
             if location == self._at:  # the genuine planner drops a move between receptacles that share a location
                 self.valid = self.changed = False
-                self.observation = NOTHING
-                return NOTHING
+                self.observation = NOTHING_HAPPENS
+                return NOTHING_HAPPENS
             self._at = location
             self.changed = True
             text = house.arrivals[place] + self._describe(place)
@@ -87,11 +87,11 @@ class Play(Position):
         self._contents[place] &= ~bit  # a thing in two receptacles stays in the other one
         self._spots[self._at] &= ~bit
         self._held = thing
-        if house.shared[place]:
+        if house.shares_location[place]:
             # The genuine engine stores the fact that the thing is *not in* this receptacle. ``look`` reads this fact to
             # list the things next to receptacles. It matters only if another receptacle shares the location. It is
             # stored only in this case, so that two histories with the same result have the same state key.
-            self._left[place] |= bit
+            self._taken_out[place] |= bit
         self.changed = True
         return f"You pick up the {house.thing_names[thing]} from the {house.place_names[place]}."
 
@@ -99,7 +99,7 @@ class Play(Position):
         house, bit = self.house, 1 << thing
         self._contents[place] |= bit
         self._spots[self._at] |= bit
-        self._left[place] &= ~bit
+        self._taken_out[place] &= ~bit
         self._held = -1
         self.changed = True
         return house.put_text.format(house.thing_names[thing], house.place_names[place])
@@ -136,7 +136,7 @@ class Play(Position):
             return self._inspect(thing)
         if code == rules.LOOK:
             facing = house.facing[self._at]
-            return f"{facing}{self._floor()}." if facing else house.nowhere
+            return f"{facing}{self._floor()}." if facing else house.no_receptacle_text
         if code == rules.INVENTORY:
             if self._held < 0:
                 return "You are not carrying anything."
@@ -147,12 +147,12 @@ class Play(Position):
         house = self.house
         if house.openable >> place & 1 and not self._opened >> place & 1:
             return house.closed[place]
-        return f"{house.ahead[place]}{house.listed(self._contents[place])}."
+        return f"{house.contents_prefix[place]}{house.listed(self._contents[place])}."
 
     def _inspect(self, thing: int) -> str:
         house = self.house
-        if house.vessels >> thing & 1:
-            return house.vessel_texts[thing]
+        if house.containers >> thing & 1:
+            return house.container_texts[thing]
         name = house.thing_names[thing]
         clean, hot, cool = self._clean >> thing & 1, self._hot >> thing & 1, self._cool >> thing & 1
         sliced = self._sliced >> thing & 1
@@ -174,16 +174,16 @@ class Play(Position):
 
         As in the genuine engine, a thing that was taken out of two of them is listed twice.
         """
-        house, here = self.house, self._spots[self._at]
-        masks = [self._left[number] for number in house.at_location[self._at]]
-        seen = here & _union(masks)
-        if not seen:
+        house, at_this_location = self.house, self._spots[self._at]
+        masks = [self._taken_out[number] for number in house.at_location[self._at]]
+        listed = at_this_location & _union(masks)
+        if not listed:
             return "nothing"
-        return phrase(house.thing_names[thing] for thing in rules.bits(seen) for mask in masks if mask >> thing & 1)
+        return phrase(house.thing_names[thing] for thing in rules.bits(listed) for mask in masks if mask >> thing & 1)
 
 
 def _union(masks: list[int]) -> int:
-    together = 0
+    union = 0
     for mask in masks:
-        together |= mask
-    return together
+        union |= mask
+    return union

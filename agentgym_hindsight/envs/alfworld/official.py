@@ -40,17 +40,19 @@ def game_files(root: Path, split: str) -> list[Path]:
     """All games of a split, without movable receptacles and sliced objects, which ALFWorld excludes too."""
     folder = root / split
     if not folder.is_dir():
-        there = ", ".join(name for name in OFFICIAL_COUNTS if (root / name).is_dir())
-        raise MissingDataError(f"Expected the split {split!r} at {folder}, found no such folder; try one of: {there}.")
-    found = [path for path in folder.glob("*/*/game.tw-pddl") if not _left_out(path.relative_to(folder).as_posix())]
-    if not found:
+        available = ", ".join(name for name in OFFICIAL_COUNTS if (root / name).is_dir())
+        raise MissingDataError(
+            f"Expected the split {split!r} at {folder}, found no such folder; try one of: {available}."
+        )
+    games = [path for path in folder.glob("*/*/game.tw-pddl") if not _is_excluded(path.relative_to(folder).as_posix())]
+    if not games:
         raise MissingDataError(
             f"Expected games (*/*/game.tw-pddl) in {folder}, found none; try `alfworld-download -f`."
         )
-    return sorted(found)
+    return sorted(games)
 
 
-def _left_out(name: str) -> bool:
+def _is_excluded(name: str) -> bool:
     return "movable" in name or "Sliced" in name
 
 
@@ -63,14 +65,14 @@ def damaged_games(root: Path) -> list[DataError]:
 
 def _read(root: Path, files: Sequence[Path]) -> tuple[list[list[str]], list[DataError]]:
     rows: list[list[str]] = []
-    broken: list[DataError] = []
+    errors: list[DataError] = []
     for path in files:
         try:
             task = task_of(read_game(path), "", path.relative_to(root).as_posix(), "official")
             rows.append([task.id, task.category, task.goal, task.locator])
         except DataError as error:
-            broken.append(error)
-    return rows, broken
+            errors.append(error)
+    return rows, errors
 
 
 class OfficialLibrary:
@@ -107,8 +109,8 @@ class OfficialLibrary:
         return self.panel(split)[index]
 
     def find(self, task_id: str) -> Task:
-        unusable: DataError | None = None
-        # Splits that were read before come first: their ids need not wait for the other splits or fail with them.
+        first_error: DataError | None = None
+        # Splits that were read before come first: the others take time to read and can fail.
         for split in sorted(OFFICIAL_COUNTS, key=lambda name: name not in self._panels):
             if not (self.root / split).is_dir():
                 continue
@@ -116,14 +118,14 @@ class OfficialLibrary:
                 if task_id in self.panel(split).ids:
                     return self.panel(split)[task_id]
             except DataError as error:
-                unusable = unusable or error
-        if unusable is not None:
-            raise unusable
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
         raise UnknownNameError(f"task id of the games in {self.root} (`agh data list` lists them)", task_id, ())
 
     def house(self, task: Task) -> House:
-        found, house = compiled_file(self.path(task))
-        check_unchanged(task.id, found, "the file changed since the panel was listed")
+        task_in_file, house = compiled_file(self.path(task))
+        check_unchanged(task.id, task_in_file, "the file changed since the panel was listed")
         return house
 
     def path(self, task: Task) -> Path:
@@ -135,12 +137,12 @@ class OfficialLibrary:
         fingerprint = content_hash(*(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats))
 
         def read() -> list[list[str]]:
-            rows, broken = _read(self.root, files)
-            if broken:
+            rows, errors = _read(self.root, files)
+            if errors:
                 raise DamagedDataError(
-                    f"Expected {len(files)} complete games in {self.root / split}, got {len(broken)} that cannot be "
-                    f"used. The first: {broken[0]} `agh data check` lists all of them."
-                ) from broken[0]
+                    f"Expected {len(files)} complete games in {self.root / split}, got {len(errors)} that cannot be "
+                    f"used. The first: {errors[0]} `agh data check` lists all of them."
+                ) from errors[0]
             return rows
 
         return cached_rows(f"alfworld-official-{split}-{content_hash(str(self.root.resolve()))}", fingerprint, read)

@@ -1,7 +1,7 @@
 """Compare the native engine with the genuine one: both play the same game, and every turn is compared.
 
-Compared are the text, the reward, done, won and the ordered list of admissible commands. The commands depend only on
-the seed and the game, so a report is the same for any number of worker processes.
+The comparison covers the text, the reward, done, won and the ordered list of admissible commands. The commands that are
+played depend only on the seed and the game, so a report is the same for any number of worker processes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from agentgym_hindsight.errors import HindsightError, MissingDataError, UsageErr
 
 __all__ = ["Difference", "GameReport", "ParityReport", "compare_game", "find_games", "run_parity"]
 
-_SHOWN = 200
+_VALUE_LENGTH = 200
 
 
 class Difference(NamedTuple):
@@ -123,21 +123,27 @@ def compare_game(
 
 
 def _compare(name: str, turn: int, command: str, native: Play, genuine: GenuinePlay) -> Iterator[Difference]:
-    for field, mine, theirs in (
+    for field, native_value, genuine_value in (
         ("observation", native.observation, genuine.observation),
         ("won", native.won, genuine.won),
         ("reward", int(native.won), genuine.reward),
         ("done", native.won, genuine.done),
         ("admissible", native.admissible, genuine.admissible),
     ):
-        if mine != theirs:
-            shown = repr(mine), repr(theirs)
-            if isinstance(mine, tuple) and isinstance(theirs, tuple) and set(mine) != set(theirs):
+        if native_value != genuine_value:
+            shown = repr(native_value), repr(genuine_value)
+            if (
+                isinstance(native_value, tuple)
+                and isinstance(genuine_value, tuple)
+                and set(native_value) != set(genuine_value)
+            ):
                 shown = (
-                    f"only here: {sorted(set(mine) - set(theirs))}",
-                    f"only here: {sorted(set(theirs) - set(mine))}",
+                    f"only here: {sorted(set(native_value) - set(genuine_value))}",
+                    f"only here: {sorted(set(genuine_value) - set(native_value))}",
                 )
-            yield Difference(name, turn, command[:_SHOWN], field, shown[0][:_SHOWN], shown[1][:_SHOWN])
+            yield Difference(
+                name, turn, command[:_VALUE_LENGTH], field, shown[0][:_VALUE_LENGTH], shown[1][:_VALUE_LENGTH]
+            )
 
 
 def find_games(data: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
@@ -180,15 +186,15 @@ def run_parity(
         files = sorted(Random(seed).sample(files, games))
     names = _short_names(files)
     jobs = [(fspath(file), seed, turns_per_game, expert, name) for file, name in zip(files, names, strict=True)]
-    done: dict[str, GameReport] = {}
+    finished: dict[str, GameReport] = {}
     interrupted = False
-    stream = _in_this_process(jobs) if workers == 1 else _in_workers(jobs, workers)
+    reports = _in_this_process(jobs) if workers == 1 else _in_workers(jobs, workers)
     try:
-        for report in _with_progress(stream, len(jobs), progress):
-            done[report.file] = report
+        for report in _with_progress(reports, len(jobs), progress):
+            finished[report.file] = report
     except KeyboardInterrupt:
         interrupted = True
-    return ParityReport(tuple(done[name] for name in names if name in done), interrupted)
+    return ParityReport(tuple(finished[name] for name in names if name in finished), interrupted)
 
 
 _Job = tuple[str, int, int, "Expert | None", str]

@@ -32,10 +32,10 @@ class Position:
         "_held",
         "_hot",
         "_key_text",
-        "_left",
         "_opened",
         "_sliced",
         "_spots",
+        "_taken_out",
         "_toggled",
         "_view",
         "_won",
@@ -58,7 +58,7 @@ class Position:
         self._held = state.held
         self._contents = list(state.contents)
         self._spots = list(state.spots)
-        self._left = list(state.left)
+        self._taken_out = list(state.taken_out)
         self._opened = state.opened
         self._clean = state.clean
         self._hot = state.hot
@@ -69,15 +69,17 @@ class Position:
 
     def _current_view(self) -> View:
         house, at = self.house, self._at
-        here = house.at_location[at]
+        receptacles = house.at_location[at]
         opened = 0
-        for number in here:
+        for number in receptacles:
             opened |= self._opened & 1 << number
         cuttable = 0
         if self._held >= 0 and house.knives >> self._held & 1:
             cuttable = self._spots[at] & house.sliceable  # slicing also works on a thing in a closed fridge
         contents = self._contents
-        self._view = view = house.view((at, self._held, opened, cuttable, *[contents[number] for number in here]))
+        self._view = view = house.view(
+            (at, self._held, opened, cuttable, *[contents[number] for number in receptacles])
+        )
         return view
 
     @property
@@ -89,26 +91,26 @@ class Position:
     def won(self) -> bool:
         """Whether the goal holds now. It can become false again if the game continues."""
         if self._won is None:
-            self._won = self._reached()
+            self._won = self._goal_holds()
         return self._won
 
-    def _reached(self) -> bool:
-        house, wanted, contents = self.house, self.house.goal_things, self._contents
+    def _goal_holds(self) -> bool:
+        house, targets, contents = self.house, self.house.goal_things, self._contents
         task = house.scene.goal.task_type
         if task == "look_at_obj_in_light":
-            if self._held < 0 or not wanted >> self._held & 1:
+            if self._held < 0 or not targets >> self._held & 1:
                 return False
             lit = house.lamps & self._toggled
             return any(contents[number] & lit for number in house.at_location[self._at])
         if task == "pick_two_obj_and_place":
-            return any((found := contents[number] & wanted) & (found - 1) for number in house.goal_places)
+            return any((placed := contents[number] & targets) & (placed - 1) for number in house.goal_places)
         if task == "pick_clean_then_place_in_recep":
-            wanted &= self._clean & house.cleanable
+            targets &= self._clean & house.cleanable
         elif task == "pick_heat_then_place_in_recep":
-            wanted &= self._hot & house.heatable
+            targets &= self._hot & house.heatable
         elif task == "pick_cool_then_place_in_recep":
-            wanted &= self._cool & house.coolable
-        return any(contents[number] & wanted for number in house.goal_places)
+            targets &= self._cool & house.coolable
+        return any(contents[number] & targets for number in house.goal_places)
 
     def state(self) -> State:
         """The true state of the house, immutable and hashable."""
@@ -117,7 +119,7 @@ class Position:
             self._held,
             tuple(self._contents),
             tuple(self._spots),
-            tuple(self._left),
+            tuple(self._taken_out),
             self._opened,
             self._clean,
             self._hot,
@@ -127,10 +129,13 @@ class Position:
         )
 
     def state_key(self) -> str:
-        """The key of the true state, 16 hex digits. Equal keys mean equal futures. It is the same on every machine."""
+        """The key of the true state: 16 hex digits, the same on every machine.
+
+        In two states with the same key, every command has the same result.
+        """
         if self._key_text is None:
-            written = repr(tuple(self.state())).encode()
-            self._key_text = blake2b(written, digest_size=8, key=self.house.fingerprint).hexdigest()
+            data = repr(tuple(self.state())).encode()
+            self._key_text = blake2b(data, digest_size=8, key=self.house.fingerprint).hexdigest()
         return self._key_text
 
     def facts(self) -> frozenset[tuple[str, ...]]:
@@ -156,10 +161,10 @@ class Position:
 
     def copy(self) -> Self:
         """An independent copy of the game, which shares the house."""
-        twin = type(self).__new__(type(self))
-        twin.house = self.house
-        twin.restore(self.snapshot())
-        return twin
+        copied = type(self).__new__(type(self))
+        copied.house = self.house
+        copied.restore(self.snapshot())
+        return copied
 
     def __getstate__(self) -> tuple[House, Snapshot]:
         return self.house, self.snapshot()

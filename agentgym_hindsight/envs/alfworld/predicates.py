@@ -1,7 +1,7 @@
 """The true facts of a state, with the predicates of the game files.
 
 Two kinds of facts are left out: internal facts that no text and no rule reads (``checked``, ``isOn``), and negated
-facts, which the genuine engine stores because of its own history.
+facts, which the genuine engine stores only for some things, depending on the history of the game.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["facts_of"]
 
 Fact = tuple[str, ...]
 
-_ABLE = ("pickupable", "cleanable", "heatable", "coolable", "toggleable", "sliceable")
+_ABILITIES = ("pickupable", "cleanable", "heatable", "coolable", "toggleable", "sliceable")
 AGENT = "agent1"
 
 #: The facts that no command can change (the majority), cached as long as their house exists.
@@ -29,8 +29,8 @@ def facts_of(house: House, state: State) -> frozenset[Fact]:
         facts |= {("holds", AGENT, things[state.held].id), ("holdsAny", AGENT)}
     for place, inside in zip(places, state.contents, strict=True):
         facts |= {("inReceptacle", things[thing].id, place.id) for thing in bits(inside)}
-    for location, there in zip(locations, state.spots, strict=True):
-        facts |= {("objectAtLocation", things[thing].id, location) for thing in bits(there)}
+    for location, contents in zip(locations, state.spots, strict=True):
+        facts |= {("objectAtLocation", things[thing].id, location) for thing in bits(contents)}
     facts |= {("opened", places[place].id) for place in bits(state.opened)}
     for predicate, mask in (
         ("isClean", state.clean),
@@ -44,9 +44,9 @@ def facts_of(house: House, state: State) -> frozenset[Fact]:
 
 
 def _constant_facts(house: House) -> frozenset[Fact]:
-    known = _CONSTANT.get(house)
-    if known is not None:
-        return known
+    cached = _CONSTANT.get(house)
+    if cached is not None:
+        return cached
     facts: set[Fact] = {("canContain", f"{place}Type", f"{held}Type") for place, held in house.scene.can_contain}
     for place in house.receptacles:
         facts |= {("receptacleType", place.id, f"{place.type}Type"), ("receptacleAtLocation", place.id, place.location)}
@@ -58,6 +58,6 @@ def _constant_facts(house: House) -> frozenset[Fact]:
         if thing.is_receptacle:
             facts.add(("isReceptacleObject", thing.id))
         facts |= {("inReceptacleObject", thing.id, outer) for outer in thing.within}
-        facts |= {(name, thing.id) for name in _ABLE if getattr(thing, name)}
+        facts |= {(name, thing.id) for name in _ABILITIES if getattr(thing, name)}
     _CONSTANT[house] = constant = frozenset(facts)
     return constant

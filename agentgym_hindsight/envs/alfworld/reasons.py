@@ -84,12 +84,12 @@ class _Situation(Sight):
         reason = self.diagnose_form(plain)
         if reason:
             return reason
-        words, (verb, said, _) = plain.split(" "), parse_command(plain)
+        words, (verb, verb_words, _) = plain.split(" "), parse_command(plain)
         form = self.form(words[0])
-        if form and (said == words[0] or self.form(verb) == form):
+        if form and (verb_words == words[0] or self.form(verb) == form):
             return Reason("malformed", f"Write it as '{form}'.", form)
         if verb:
-            return Reason("unknown_verb", f"The game does not know '{said[:40]}'; write '{self.form(verb)}'.")
+            return Reason("unknown_verb", f"The game does not know '{verb_words[:40]}'; write '{self.form(verb)}'.")
         return Reason(
             "unknown_verb", f"The game does not know '{words[0][:40]}'; its verbs are {', '.join(self.verbs())}."
         )
@@ -97,22 +97,22 @@ class _Situation(Sight):
     def diagnose_form(self, command: str) -> Reason | None:
         """The reason for a command in one of the known forms; None for another form."""
         for pattern, diagnose in _FORMS:
-            found = pattern.fullmatch(command)
-            if found:
-                return diagnose(self, *found.groups())
+            match = pattern.fullmatch(command)
+            if match:
+                return diagnose(self, *match.groups())
         return None
 
     def likely_command(self, command: str) -> str:
         """The legal command that is most likely meant, or the first step towards it, or ""."""
-        full, sure = self.complete(command)
-        if sure and self.may_offer(full):
-            return full
-        reason = self.diagnose_form(full) if full else None
+        completed, in_sight = self.complete(command)
+        if in_sight and self.may_offer(completed):
+            return completed
+        reason = self.diagnose_form(completed) if completed else None
         return reason.nearest if reason and self.may_offer(reason.nearest) else ""
 
     def verbs(self) -> list[str]:
         verbs = ["go to", "open", "close", "take", self.put, "clean", "heat", "cool", "slice", "use", "examine"]
-        return verbs + self.house.always
+        return verbs + self.house.common_commands
 
     def form(self, verb: str) -> str:
         forms = {
@@ -131,7 +131,7 @@ class _Situation(Sight):
             "look": "look",
             "inventory": "inventory",
         }
-        if "help" in self.house.always:
+        if "help" in self.house.common_commands:
             forms["help"] = "help"
         return forms.get(verb, "")
 
@@ -146,7 +146,7 @@ class _Situation(Sight):
             return Reason(
                 "unknown_object", f"There is no receptacle '{name}' in this room; the opening text names all."
             )
-        if number not in self.here:
+        if number not in self.places_here:
             return Reason("not_here", f"You are not at the {name}; go there first.", f"go to {name}")
         return None
 
@@ -194,44 +194,44 @@ class _Situation(Sight):
             return Reason("hands_full", f"You are already carrying the {self.held}; put it down first.", self.drop())
         inside = self.state.contents[self.place(place)]
         if self.thing_in(inside, thing) < 0:
-            full = f"take {closest_name(thing, self.things(inside))} from {place}"
-            if self.may_offer(full):
-                return Reason("malformed", f"Write it as '{full}'.", full)
+            corrected = f"take {closest_name(thing, self.things(inside))} from {place}"
+            if self.may_offer(corrected):
+                return Reason("malformed", f"Write it as '{corrected}'.", corrected)
             return Reason("not_here", f"You do not see a {thing} at the {place}.", f"examine {place}")
         return Reason("not_pickupable", f"The {thing} cannot be picked up.")
 
     def put_down(self, verb: str, thing: str, word: str, place: str) -> Reason:
-        right = f"{self.put} {thing} {self.into} {place}"
-        if (verb, word) != (self.put, self.into) and is_legal(self.play, right):
-            return Reason("old_verb", f"This version of the game writes it '{right}'.", right)
+        correct = f"{self.put} {thing} {self.into} {place}"
+        if (verb, word) != (self.put, self.into) and is_legal(self.play, correct):
+            return Reason("old_verb", f"This version of the game writes it '{correct}'.", correct)
         reason = self.check_held(thing) or self.check_location(place) or self.check_open(place)
         return reason or Reason("cannot_contain", f"The {place} does not accept the {thing}.")
 
     def treat(self, verb: str, thing: str, place: str) -> Reason:
-        tool = STATIONS[verb]
-        fit = {"clean": self.house.washers, "heat": self.house.heaters, "cool": self.house.coolers}[verb]
+        station_type = STATIONS[verb]
+        stations = {"clean": self.house.washers, "heat": self.house.heaters, "cool": self.house.coolers}[verb]
         reason = self.check_held(thing)
         if reason:
             return reason
         number = self.place(place)
-        if number >= 0 and not fit >> number & 1:
-            return Reason("wrong_tool", f"The {place} cannot {verb} anything; that takes a {tool}.")
+        if number >= 0 and not stations >> number & 1:
+            return Reason("wrong_tool", f"The {place} cannot {verb} anything; that takes a {station_type}.")
         reason = self.check_location(place)
         if reason:
             return reason
         return Reason("cannot_treat", f"The {thing} cannot be {verb}ed.")
 
     def slice(self, thing: str, knife: str) -> Reason:
-        blunt = f"The {knife} does not cut; slicing takes a knife or a butterknife in your hands."
+        message = f"The {knife} does not cut; slicing takes a knife or a butterknife in your hands."
         if self.place(knife) >= 0:
-            return Reason("wrong_tool", blunt)
-        number = self.thing_in(self.seen, knife)
+            return Reason("wrong_tool", message)
+        number = self.thing_in(self.visible, knife)
         if number >= 0 and not self.house.knives >> number & 1:
-            return Reason("wrong_tool", blunt)
+            return Reason("wrong_tool", message)
         reason = self.check_held(knife)
         if reason:
             return reason
-        number = self.thing_in(self.seen, thing)
+        number = self.thing_in(self.visible, thing)
         if number < 0:
             return Reason("not_here", f"You do not see a {thing} here.")
         return Reason("cannot_treat", f"The {thing} cannot be sliced.")
@@ -239,10 +239,10 @@ class _Situation(Sight):
     def use(self, thing: str) -> Reason:
         if thing == self.held:
             return Reason("cannot_treat", f"The {thing} cannot be used; only lamps are, where they stand.")
-        if self.thing_in(self.seen, thing) < 0:
-            full = f"use {closest_name(thing, self.things(self.seen))}"
-            if self.may_offer(full):
-                return Reason("malformed", f"Write it as '{full}'.", full)
+        if self.thing_in(self.visible, thing) < 0:
+            corrected = f"use {closest_name(thing, self.things(self.visible))}"
+            if self.may_offer(corrected):
+                return Reason("malformed", f"Write it as '{corrected}'.", corrected)
             reason = self.check_location(thing) if self.place(thing) >= 0 else None
             if reason or self.place(thing) < 0:
                 return reason or Reason("not_here", f"You do not see a {thing} here.")

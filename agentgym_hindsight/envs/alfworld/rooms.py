@@ -1,7 +1,7 @@
 """The contents of the four kinds of room, measured in official games: how many objects, how often, and where.
 
-The numbers are totals over 740 official games (105 floor plans); they describe no single room. ``houses`` draws new
-rooms from them. The tables use two notations:
+The numbers are totals over 740 official games (105 floor plans), not the contents of a single room. ``houses`` draws
+new rooms from them. The tables use two notations:
 
 * furniture: ``Drawer: 0 1*2 3*6``: one floor plan has no drawer, two have one, six have three;
 * contents: ``Mug 39/37/22: CounterTop 23 Cabinet 20``: 39 of 100 games have one mug, 37 have two, 22 have three, the
@@ -54,10 +54,10 @@ def _room(furniture: str, contents: str, share: float) -> Room:
     for line in contents.strip().splitlines():
         head, _, rest = line.partition(":")
         name, amounts = head.split()
-        some = [int(part) for part in amounts.split("/")]
+        weights = [int(part) for part in amounts.split("/")]
         words = rest.split()
         places = tuple(zip(words[::2], map(int, words[1::2]), strict=True))
-        things[name] = Contents((max(0, 100 - sum(some)), *some), places)
+        things[name] = Contents((max(0, 100 - sum(weights)), *weights), places)
     return Room(counts, things, share)
 
 

@@ -2,12 +2,13 @@
 
 A ``game.tw-pddl`` contains its rules: a PDDL domain and a grammar of texts. The native engine implements fixed rules
 and does not read those of the file. It therefore plays a file only if every rule that has an effect is known here.
-Known are the rules of the released games, of the alfworld packages 0.3 and 0.4, and of this library's own writer.
+The known rules are those of the released games, of the alfworld packages 0.3 and 0.4, and of this library's writer.
 Comments, white space and parts without effect (actions of the grammar that are not in the domain, texts that no other
 text uses) are ignored.
 
-Only the digest of each normalised part is stored, so an error can name a different part but not quote the original. A
-part with two known versions has two digests. A digest that belongs to one release only is marked with the release.
+Only the digest of each normalised part is stored, so an error can name the part that differs but cannot quote the
+original. A part with two known versions has two digests. A digest that belongs to one release only is marked with the
+release.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ _CODE = frozenset('#{}[]|<>;"')
 
 def split_task(grammar: str) -> tuple[str, str] | None:
     """The sentence of the task, and the grammar without it, which is the same for all games of a release."""
-    found = _TASK.search(grammar)
-    if found is None:
+    match = _TASK.search(grammar)
+    if match is None:
         return None
-    sentence: str = json.loads(f'"{found[1]}"', strict=False)
-    return sentence, f"{grammar[: found.start(1)]}{grammar[found.end(1) :]}"
+    sentence: str = json.loads(f'"{match[1]}"', strict=False)
+    return sentence, f"{grammar[: match.start(1)]}{grammar[match.end(1) :]}"
 
 
 def rules_of(domain: str, grammar: str, task_text: str) -> Rules | str:
@@ -62,7 +63,7 @@ def rules_of(domain: str, grammar: str, task_text: str) -> Rules | str:
 @lru_cache(maxsize=16)  # all games of a release have the same rules
 def _recognise(domain: str, grammar: str) -> Rules | str:
     marks: set[str] = set()
-    place = "key 'pddl_domain'"
+    key = "key 'pddl_domain'"
     try:
         parts = domain_parts(domain)
         difference = _compare(parts.items(), marks)
@@ -71,7 +72,7 @@ def _recognise(domain: str, grammar: str) -> Rules | str:
         if missing:
             difference = difference or f"it lacks the action {missing[0]}"
         if not difference:
-            place = "key 'grammar'"
+            key = "key 'grammar'"
             difference = _compare(grammar_parts(grammar, actions), marks)
     except _UnreadableError as error:
         difference = str(error)
@@ -79,7 +80,7 @@ def _recognise(domain: str, grammar: str) -> Rules | str:
     others = marks & {"0.3", "0.4"} - {dialect}
     if not difference and others:
         difference = f"some of its texts are from ALFWorld {min(others)}, other rules from {dialect}"
-    return f"{place}: {difference}" if difference else Rules(dialect, "sink" in marks)
+    return f"{key}: {difference}" if difference else Rules(dialect, "sink" in marks)
 
 
 def _compare(parts: Iterable[tuple[str, str]], marks: set[str]) -> str:
@@ -138,27 +139,27 @@ def grammar_parts(grammar: str, actions: list[str]) -> Iterator[tuple[str, str]]
         for key in ("template", "feedback"):
             yield f"{key} of {action}", templates[action].get(key, "")
             calls += _CALL.findall(templates[action].get(key, ""))
-    done = set()
+    visited = set()
     while calls:
         name = calls.pop(0)
-        if name in done:
+        if name in visited:
             continue
-        done.add(name)
+        visited.add(name)
         if name not in rules:
             raise _UnreadableError(f"it lacks the text {name}")
         variants = _variants(name, rules[name])
         yield f"text {name}", json.dumps(variants)
-        for _, shown in variants:
-            calls += _CALL.findall(shown)
+        for _, text in variants:
+            calls += _CALL.findall(text)
 
 
-def _variants(name: str, given: object) -> list[tuple[str, str]]:
+def _variants(name: str, definition: object) -> list[tuple[str, str]]:
     variants = []
-    for variant in given if isinstance(given, list) else [None]:
-        condition, shown = (variant.get("condition", ""), variant.get("rhs")) if isinstance(variant, dict) else ("", 0)
-        if not isinstance(condition, str) or not isinstance(shown, str):
+    for variant in definition if isinstance(definition, list) else [None]:
+        condition, text = (variant.get("condition", ""), variant.get("rhs")) if isinstance(variant, dict) else ("", 0)
+        if not isinstance(condition, str) or not isinstance(text, str):
             raise _UnreadableError(f"the text {name} is not a list of conditions and texts")
-        variants.append(("".join(condition.split()), shown))
+        variants.append(("".join(condition.split()), text))
     return variants
 
 
@@ -187,20 +188,20 @@ def _read_grammar(grammar: str) -> tuple[dict[str, dict[str, str]], dict[str, An
 
 
 def _tokens(grammar: str) -> Iterator[str]:
-    place = 0
-    while place < len(grammar):
-        found = _TOKEN.match(grammar, place)
-        if found is None:
-            raise _UnreadableError(f"it cannot be read from {grammar[place : place + 40]!r} on")
-        place = found.end()
-        if found[1]:
-            yield found[1]
+    position = 0
+    while position < len(grammar):
+        match = _TOKEN.match(grammar, position)
+        if match is None:
+            raise _UnreadableError(f"it cannot be read from {grammar[position : position + 40]!r} on")
+        position = match.end()
+        if match[1]:
+            yield match[1]
 
 
-def _expect(tokens: Iterator[str], wanted: str) -> None:
+def _expect(tokens: Iterator[str], expected: str) -> None:
     token = next(tokens)
-    if token != wanted:
-        raise _UnreadableError(f"expected {wanted!r}, got {token[:40]!r}")
+    if token != expected:
+        raise _UnreadableError(f"expected {expected!r}, got {token[:40]!r}")
 
 
 def _value(tokens: Iterator[str]) -> str:

@@ -18,7 +18,7 @@ def is_legal(play: Play, command: str) -> bool:
     view = play._view or play._current_view()
     if command in view.operations:
         return True
-    operation = play.house.everywhere.get(command)
+    operation = play.house.common_operations.get(command)
     if operation is None:
         return False
     return operation[0] != rules.GO or play.house.place_location[operation[2]] != play._at
@@ -32,16 +32,16 @@ class Sight:
         self.house = house = play.house
         self.state = state = play.state()
         self.put, self.into = house.put_words
-        self.here = house.at_location[state.at]
+        self.places_here = house.at_location[state.at]
         self.reachable = [
-            number for number in self.here if not house.openable >> number & 1 or state.opened >> number & 1
+            number for number in self.places_here if not house.openable >> number & 1 or state.opened >> number & 1
         ]
         self.held = house.thing_names[state.held].rstrip() if state.held >= 0 else ""
-        self.seen = 1 << state.held if state.held >= 0 else 0
+        self.visible = 1 << state.held if state.held >= 0 else 0
         for number in self.reachable:
-            self.seen |= state.contents[number]
-        for number in self.here:
-            self.seen |= state.left[number] & state.spots[state.at]
+            self.visible |= state.contents[number]
+        for number in self.places_here:
+            self.visible |= state.taken_out[number] & state.spots[state.at]
 
     def may_offer(self, command: str) -> bool:
         """Whether a command is legal and reveals nothing that is out of sight.
@@ -51,7 +51,7 @@ class Sight:
         """
         operation = (self.play._view or self.play._current_view()).operations.get(command)
         if operation is not None and operation[0] in (rules.USE, rules.SLICE):
-            return bool(self.seen >> operation[1] & 1)
+            return bool(self.visible >> operation[1] & 1)
         return is_legal(self.play, command)
 
     def complete(self, command: str) -> tuple[str, bool]:
@@ -67,7 +67,7 @@ class Sight:
         if verb == "examine":
             name = closest_name(names[0], [*self.names_here(), *([self.held] if self.held else [])]) if names else ""
             return f"examine {name or ''.join(names[:1])}", True
-        things = self.things(self.seen)
+        things = self.things(self.visible)
         in_hands = verb in ("put", "clean", "heat", "cool")
         only_place = len(names) == 1 and closest_name(names[0], self.names_here())
         if in_hands and self.held and (not names or (only_place and not closest_name(names[0], [self.held]))):
@@ -76,12 +76,12 @@ class Sight:
             return "", False
         thing = closest_name(names[0], [self.held]) if self.held and in_hands else ""
         thing = thing or closest_name(names[0], things)
-        sure, thing = bool(thing), thing or names[0]
+        in_sight, thing = bool(thing), thing or names[0]
         if verb == "use":
-            return f"use {thing}", sure
+            return f"use {thing}", in_sight
         if verb == "slice":
             knife = closest_name(names[1], things) or names[1] if len(names) > 1 else self.held
-            return f"slice {thing} with {knife}", sure
+            return f"slice {thing} with {knife}", in_sight
         if len(names) > 1:
             place = self.likely_place(names[1], verb)
         elif verb == "take":
@@ -89,24 +89,28 @@ class Sight:
                 (self.name(n) for n in self.reachable if self.thing_in(self.state.contents[n], thing) >= 0), ""
             )
         elif verb == "put":
-            return self.drop() if thing == self.held else f"{self.put} {thing} {self.into} ", sure
+            return self.drop() if thing == self.held else f"{self.put} {thing} {self.into} ", in_sight
         else:
             place = self.likely_place(STATIONS[verb], verb) if verb in STATIONS else ""
         if not place:
             return "", False
-        word = {"take": "from", "put": self.into}.get(verb, "with")
-        return f"{self.put if verb == 'put' else verb} {thing} {word} {place}", sure
+        preposition = {"take": "from", "put": self.into}.get(verb, "with")
+        return f"{self.put if verb == 'put' else verb} {thing} {preposition} {place}", in_sight
 
     def name(self, number: int) -> str:
         return self.house.place_names[number].rstrip()
 
     def names_here(self) -> list[str]:
-        return [self.name(number) for number in self.here]
+        return [self.name(number) for number in self.places_here]
 
     def likely_place(self, name: str, verb: str) -> str:
         """The receptacle that ``name`` most likely means, preferably one at this location; else ``name`` itself."""
-        here = "" if verb == "go" else closest_name(name, self.names_here())
-        return here or closest_name(name, [self.name(number) for number in range(len(self.house.place_names))]) or name
+        name_here = "" if verb == "go" else closest_name(name, self.names_here())
+        return (
+            name_here
+            or closest_name(name, [self.name(number) for number in range(len(self.house.place_names))])
+            or name
+        )
 
     def drop(self) -> str:
         """A command that puts down the held thing at this location, or ""."""

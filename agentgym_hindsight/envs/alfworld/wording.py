@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
-__all__ = ["Wording", "closest_name", "parse_command", "without_articles"]
+__all__ = ["ParsedCommand", "closest_name", "parse_command", "without_articles"]
 
 
-class Wording(NamedTuple):
+class ParsedCommand(NamedTuple):
     """The parts of a command."""
 
     verb: str  # a verb of the game ("put" for putting down in both releases), or ""
-    said: str  # the words of the command that stand for the verb
+    verb_words: str  # the words of the command that are read as the verb
     names: tuple[str, ...]
 
 
 #: Verb of the game -> the words that players use for it, including itself.
-_SAID = {
+_SYNONYMS = {
     "go": "go to|go|goto|walk to|walk|move to|enter|head to|navigate to|approach|visit|return to|travel to|go back to",
     "open": "open",
     "close": "close|shut",
@@ -37,8 +37,8 @@ _SAID = {
     "inventory": "inventory|check inventory|show inventory|inv|i",
     "help": "help",
 }
-_VERB_OF = {said: verb for verb, listed in _SAID.items() for said in listed.split("|")}
-_WORDS = [said for said in _VERB_OF if " " not in said and len(said) > 2]
+_VERB_OF = {verb_words: verb for verb, listed in _SYNONYMS.items() for verb_words in listed.split("|")}
+_WORDS = [verb_words for verb_words in _VERB_OF if " " not in verb_words and len(verb_words) > 2]
 
 _ARTICLES = frozenset(("the", "a", "an", "my", "some"))
 #: Words between two names, or after the last one.
@@ -48,19 +48,19 @@ _LINKS = frozenset(
         *("off", "out", "of", "up", "down", "back", "and", "it"),
     )
 )
-_ALSO_CALLED = {"sink": "sinkbasin", "refrigerator": "fridge"}
+_ALIASES = {"sink": "sinkbasin", "refrigerator": "fridge"}
 _LONGEST_NAME = 40  # the longest of the official names has 21 letters
 
 
 def without_articles(command: str) -> str:
-    """A command without articles: ``take the book 1`` -> ``take book 1``."""
+    """A command without articles, and with ``put`` for ``put down``: ``take the book 1`` -> ``take book 1``."""
     words = [word for word in command.rstrip(" .!").split(" ") if word not in _ARTICLES]
     if words[:2] == ["put", "down"]:
         del words[1]
     return " ".join(words)
 
 
-def parse_command(command: str) -> Wording:
+def parse_command(command: str) -> ParsedCommand:
     """Split a command in lower case into verb and names."""
     words = without_articles(command).split(" ")
     verb, size = "", 1
@@ -69,15 +69,15 @@ def parse_command(command: str) -> Wording:
         if verb and len(words) >= size:
             break
     if not verb:
-        near = get_close_matches(words[0][:_LONGEST_NAME], _WORDS, n=1, cutoff=0.75)
-        verb, size = (_VERB_OF[near[0]] if near else ""), 1
+        similar = get_close_matches(words[0][:_LONGEST_NAME], _WORDS, n=1, cutoff=0.75)
+        verb, size = (_VERB_OF[similar[0]] if similar else ""), 1
     names: list[list[str]] = [[]]
     for word in words[size:]:
         if word in _LINKS:
             names.append([])
         else:
             names[-1].append(word)
-    return Wording(verb, " ".join(words[:size]), tuple(" ".join(name)[:_LONGEST_NAME] for name in names if name))
+    return ParsedCommand(verb, " ".join(words[:size]), tuple(" ".join(name)[:_LONGEST_NAME] for name in names if name))
 
 
 def closest_name(name: str, known: Sequence[str]) -> str:
@@ -87,19 +87,21 @@ def closest_name(name: str, known: Sequence[str]) -> str:
     """
     if name in known:
         return name
-    squeezed = name.replace(" ", "")
-    kind = squeezed.rstrip("0123456789")
-    number = squeezed[len(kind) :]
+    compact = name.replace(" ", "")
+    kind = compact.rstrip("0123456789")
+    number = compact[len(kind) :]
     if not kind:
         return ""
-    alike = [one for one in known if not number or one.rpartition(" ")[2] == number]
-    for fits in (str.__eq__, str.endswith):  # a lamp is a desklamp too
-        found = [one for one in alike if fits(_kind(one), kind)]
-        if found:
-            return min(found, key=_order)
-    kind = _ALSO_CALLED.get(kind, kind)
-    near = get_close_matches(kind, {_kind(one): None for one in alike}, n=1, cutoff=0.75)
-    return min((one for one in alike if near and _kind(one) == near[0]), key=_order, default="")
+    candidates = [candidate for candidate in known if not number or candidate.rpartition(" ")[2] == number]
+    for matches in (str.__eq__, str.endswith):  # a lamp is a desklamp too
+        matching = [candidate for candidate in candidates if matches(_kind(candidate), kind)]
+        if matching:
+            return min(matching, key=_order)
+    kind = _ALIASES.get(kind, kind)
+    similar = get_close_matches(kind, {_kind(candidate): None for candidate in candidates}, n=1, cutoff=0.75)
+    return min(
+        (candidate for candidate in candidates if similar and _kind(candidate) == similar[0]), key=_order, default=""
+    )
 
 
 def _kind(name: str) -> str:

@@ -25,7 +25,7 @@ _CACHE_SIZE = 1 << 18
 
 
 def chunks(text: str) -> list[str]:
-    """Parts of a text such that no word crosses a border. Parts repeat often, so their terms can be cached."""
+    """Parts of a text that do not split a word. Parts repeat often, so their terms can be cached."""
     return text.split() if _NARROW_SPACE not in text else [text]
 
 
@@ -38,12 +38,12 @@ class _TermCache(dict[str, tuple[str, ...]]):
     """Chunk -> its terms. Cleared when full, and long chunks are not stored, so that queries cannot fill the memory."""
 
     def __missing__(self, chunk: str) -> tuple[str, ...]:
-        found = chunk_terms(chunk)
+        result = chunk_terms(chunk)
         if len(chunk) <= _MAX_CACHED_LENGTH:
             if len(self) >= _CACHE_SIZE:
                 self.clear()
-            self[chunk] = found
-        return found
+            self[chunk] = result
+        return result
 
 
 def _lower(letter: str) -> str:

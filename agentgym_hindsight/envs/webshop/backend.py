@@ -7,7 +7,7 @@ from typing import Any
 
 from agentgym_hindsight.envs.base import Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
-from agentgym_hindsight.envs.webshop.feedback import changes, explain, judged
+from agentgym_hindsight.envs.webshop.feedback import changes, describe_reward, explain
 from agentgym_hindsight.envs.webshop.history import History
 from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
@@ -44,7 +44,7 @@ class NativeBackend(LibraryBackend):
         self.library, self.mode, self.nouns = library, mode, nouns
         self._history = History(num_prev_obs, num_prev_actions)
         self._session: Session | None = None
-        self._shared: dict[str, Any] = {
+        self._shared_facts: dict[str, Any] = {
             "backend": self.name,
             "rules": library.rules,
             "nouns": nouns,
@@ -52,12 +52,12 @@ class NativeBackend(LibraryBackend):
         }
 
     def start(self, task: Task) -> Turn:
-        session = self._session = self._new(task)
+        session = self._session = self._new_session(task)
         return Turn(
             self._history.start(observe(session, self.mode)),
             admissible_actions(session),
             state=state_key(session),
-            extra=WebshopExtra(self._shared, session),
+            extra=WebshopExtra(self._shared_facts, session),
         )
 
     def act(self, action: str) -> Turn:
@@ -75,7 +75,7 @@ class NativeBackend(LibraryBackend):
             done,
             state_key(session),
             partial(_detail, session, before, session.state, refused),
-            WebshopExtra(self._shared, session, before if valid else None, refused, done),
+            WebshopExtra(self._shared_facts, session, before if valid else None, refused, done),
         )
 
     @property
@@ -90,51 +90,53 @@ class NativeBackend(LibraryBackend):
 
     def demonstration(self, task: Task) -> Trajectory | None:
         """The oracle's rollout from the start of the task; None if it does not earn the full reward."""
-        session = self._new(task)
+        session = self._new_session(task)
         actions, reward = plan(session)
         if reward != 1.0:
             return None
         steps: list[Step] = []
         history = self._history.copy()
-        after = history.start(observe(session, self.mode))
+        observation = history.start(observe(session, self.mode))
         for action in actions:
-            before, anchor, legal = after, state_key(session), admissible_actions(session)
-            state = session.state
+            previous_observation, key, admissible = observation, state_key(session), admissible_actions(session)
+            previous_state = session.state
             outcome = session.act(action)
-            after = history.after(action, observe(session, self.mode))
-            listed = admissible_actions(session)
+            observation = history.after(action, observe(session, self.mode))
+            next_admissible = admissible_actions(session)
             steps.append(
                 Step(
                     len(steps),
-                    before,
+                    previous_observation,
                     action,
-                    after,
-                    f"{after}\nAdmissible actions: {', '.join(listed)}" if listed else after,
-                    legal,
-                    f"s:{anchor}",
+                    observation,
+                    f"{observation}\nAdmissible actions: {', '.join(next_admissible)}"
+                    if next_admissible
+                    else observation,
+                    admissible,
+                    f"s:{key}",
                     f"s:{state_key(session)}",
                     outcome.reward,
                     outcome.reward,
                     True,
-                    _detail(session, state, session.state, None),
+                    _detail(session, previous_state, session.state, None),
                 )
             )
-        return self.solved(task, steps, after)
+        return self.solved(task, steps, observation)
 
     def close(self) -> None:
         self._session = None
 
-    def _new(self, task: Task) -> Session:
+    def _new_session(self, task: Task) -> Session:
         library = self.library
         return Session(library.shop, library.goal(task), library.rules, nouns=self.nouns)
 
 
 def _detail(session: Session, before: State, after: State, refused: str | None) -> str:
     if refused is None:
-        return changes(session.shop, before, after) if after.parts is None else judged(after.parts)
-    moment = session.copy()
-    moment.state = before
-    reason = explain(moment, refused)
+        return changes(session.shop, before, after) if after.parts is None else describe_reward(after.parts)
+    earlier = session.copy()
+    earlier.state = before
+    reason = explain(earlier, refused)
     if reason is None:
         return ""
     return f"{reason.text} Nearest legal action: {reason.nearest}." if reason.nearest else reason.text

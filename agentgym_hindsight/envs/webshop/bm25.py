@@ -1,4 +1,4 @@
-"""BM25 with the same bits as Lucene 9, so that rankings and ties are the same.
+"""BM25 with scores that equal those of Lucene 9 in every bit, so that rankings and ties are the same.
 
 * The length of a document is quantised to one byte; the mean length is exact.
 * The score of one term is a float32, ``w - w / (1 + tf / norm)``, where ``w`` is the idf of the term times its count in
@@ -24,13 +24,13 @@ from agentgym_hindsight.envs.webshop.postings import LENGTHS, Postings
 __all__ = ["K1", "B", "Bm25", "idf", "inverse_norms"]
 
 K1, B = 0.9, 0.4
-_SMALL = 20_000  # below this number of postings, scoring all of them is faster than pruning
-_WORTHWHILE = 20_000  # if the next term has more postings, computing a better threshold pays off
-_LOOK_UP = 25  # postings that can be scanned in the time of one binary search for a document
-_LEADERS = 4  # times k: the number of documents whose full scores give the threshold
+_MIN_PRUNED_POSTINGS = 20_000  # with fewer postings, scoring all of them is faster than pruning
+_MIN_THRESHOLD_POSTINGS = 20_000  # before a term with more postings, a better threshold saves time
+_SCANS_PER_SEARCH = 25  # postings that can be scanned in the time of one binary search for a document
+_LEADER_FACTOR = 4  # times k documents are scored in full to compute the threshold
 # A bound is a sum of up to thousands of float64 values. This factor is much larger than the rounding error of that sum
 # and much smaller than half a unit of the float32 score, so that every document left out is strictly worse.
-_ROOM = 1 - 1e-6
+_ROUNDING_MARGIN = 1 - 1e-6
 
 
 def idf(documents: int, frequency: int) -> np.float32:
@@ -63,7 +63,7 @@ class Bm25:
         best: NDArray[np.float32] | None = None,
         ties: NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """``find`` gives the number of a term or -1. ``best`` is the stored result of :func:`best_factors`, if any."""
+        """``find`` returns a term's number or -1. ``best`` is the stored result of :func:`best_factors`, if any."""
         self._find = find
         self._postings = postings
         self._ties = ties
@@ -76,17 +76,17 @@ class Bm25:
         self, terms: Iterable[str], k: int, *, prune: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The ``k`` best documents that contain any of the terms, best first, and their scores."""
-        found = self._terms(terms)
-        if not found or k <= 0:
+        query_terms = self._terms(terms)
+        if not query_terms or k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if prune and sum(len(term.docs) for term in found) > _SMALL:
-            docs, sums = self._pruned(found, k)
+        if prune and sum(len(term.docs) for term in query_terms) > _MIN_PRUNED_POSTINGS:
+            docs, sums = self._pruned(query_terms, k)
         else:
-            docs, sums = self._exhaustive(found)
+            docs, sums = self._exhaustive(query_terms)
         return self._top(docs, sums.astype(np.float32), k)
 
     def _terms(self, terms: Iterable[str]) -> list[_Term]:
-        """The terms of the query that occur in the index, by falling bound."""
+        """The terms of the query that occur in the index, sorted by decreasing bound."""
         found = []
         for term, count in Counter(terms).items():
             number = self._find(term)
@@ -100,10 +100,10 @@ class Bm25:
 
     def _scores(self, term: _Term, codes: NDArray[Any]) -> NDArray[np.float64]:
         weight, one = term.weight, np.float32(1)
-        few = len(codes) <= len(self._factors)  # otherwise the score of each code is computed once
-        factor = self._factors[codes] if few else self._factors
+        few_codes = len(codes) <= len(self._factors)  # otherwise the score of each code is computed once
+        factor = self._factors[codes] if few_codes else self._factors
         scores: NDArray[np.float64] = (weight - weight / (one + factor)).astype(np.float64)
-        return scores if few else scores[codes]
+        return scores if few_codes else scores[codes]
 
     def _exhaustive(self, terms: list[_Term]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         sums = np.zeros(self.documents)
@@ -115,87 +115,95 @@ class Bm25:
     def _pruned(self, terms: list[_Term], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """MaxScore: drop documents that cannot be among the ``k`` best.
 
-        The terms with the largest bounds come first, so ``k`` good documents are found early. ``least`` is a lower
+        The terms with the largest bounds come first, so ``k`` good documents are found early. ``threshold`` is a lower
         bound on the score of the worst of them. A document is dropped if its partial sum plus the bounds of all
-        remaining terms is below ``least``. Soon this is true for all documents that have not been seen, and then the
-        long postings of common terms are only read at the candidates. The partial sum of a dropped document is no
-        longer updated; as it is never larger than the true sum, it stays below ``least`` and the last filter removes
-        it.
+        remaining terms is below ``threshold``. After a few terms this is true for all documents that have no score yet.
+        From then on, the long postings of common terms are only read at the candidates. The partial sum of a dropped
+        document is no longer updated. It is never larger than the true sum, so it stays below ``threshold`` and the
+        last filter removes it.
         """
-        rest = [0.0] * (len(terms) + 1)
-        for place in range(len(terms) - 1, -1, -1):
-            rest[place] = rest[place + 1] + terms[place].bound
-        # Removed while in use and put back zeroed: an interrupted query must not leave its sums in the buffer.
+        remaining_bound = [0.0] * (len(terms) + 1)
+        for index in range(len(terms) - 1, -1, -1):
+            remaining_bound[index] = remaining_bound[index + 1] + terms[index].bound
+        # The buffer is removed while in use and put back zeroed, so that an interrupted query leaves no sums in it.
         sums: NDArray[np.float64] | None = self._scratch.__dict__.pop("sums", None)
         if sums is None:
             sums = np.zeros(self.documents)
         docs = np.empty(0, np.int32)
-        touched, least, place = [docs], 0.0, 0
-        while place < len(terms):
-            term = terms[place]
-            closed = rest[place] < least * _ROOM  # no new document can reach the threshold
-            if closed and len(docs) * _LOOK_UP < len(term.docs):
+        touched, threshold, index = [docs], 0.0, 0
+        while index < len(terms):
+            term = terms[index]
+            # True if a document without a score cannot reach the threshold any more.
+            no_new_documents = remaining_bound[index] < threshold * _ROUNDING_MARGIN
+            if no_new_documents and len(docs) * _SCANS_PER_SEARCH < len(term.docs):
                 break
-            place += 1
-            self._add(term, sums, least * _ROOM - rest[place], closed, touched)
+            index += 1
+            self._add(term, sums, threshold * _ROUNDING_MARGIN - remaining_bound[index], no_new_documents, touched)
             docs = np.concatenate([docs, touched[-1]])
-            if len(docs) >= k and place < len(terms) and len(terms[place].docs) > _WORTHWHILE:
+            if len(docs) >= k and index < len(terms) and len(terms[index].docs) > _MIN_THRESHOLD_POSTINGS:
                 partial = sums[docs]
-                least = max(least, self._least(docs, partial, terms[place:], k))
-                docs = docs[partial + rest[place] >= least * _ROOM]
+                threshold = max(threshold, self._lower_bound(docs, partial, terms[index:], k))
+                docs = docs[partial + remaining_bound[index] >= threshold * _ROUNDING_MARGIN]
         docs = np.sort(docs)  # sorted, so that the binary searches pass through the postings once
         partial = sums[docs]
-        for seen in touched:
-            sums[seen] = 0
+        for added in touched:
+            sums[added] = 0
         self._scratch.sums = sums
-        for later in range(place, len(terms)):
-            stay = partial + rest[later] >= least * _ROOM
-            docs, partial = docs[stay], partial[stay]
-            partial += self._looked_up(terms[later], docs)
-        stay = partial >= least * _ROOM
-        return docs[stay].astype(np.int64), partial[stay]
+        for later in range(index, len(terms)):
+            candidate = partial + remaining_bound[later] >= threshold * _ROUNDING_MARGIN
+            docs, partial = docs[candidate], partial[candidate]
+            partial += self._scores_of(terms[later], docs)
+        candidate = partial >= threshold * _ROUNDING_MARGIN
+        return docs[candidate].astype(np.int64), partial[candidate]
 
     def _add(
-        self, term: _Term, sums: NDArray[np.float64], enough: float, closed: bool, touched: list[NDArray[np.int32]]
+        self,
+        term: _Term,
+        sums: NDArray[np.float64],
+        required: float,
+        no_new_documents: bool,
+        touched: list[NDArray[np.int32]],
     ) -> None:
-        """Add a term to the sums that reach ``enough`` with it; append documents that are new to ``touched``."""
+        """Add a term to the sums that reach ``required`` with it; append documents that are new to ``touched``."""
         docs, codes = term.docs, term.codes
         before = sums[docs]
-        if closed:
-            some = np.flatnonzero(before + term.bound >= enough)
-            docs, codes, before = docs[some], codes[some], before[some]
-        now = before + self._scores(term, codes)
-        if enough > 0:
-            some = np.flatnonzero(now >= enough)
-            docs, before, now = docs[some], before[some], now[some]
-        sums[docs] = now
+        if no_new_documents:
+            selected = np.flatnonzero(before + term.bound >= required)
+            docs, codes, before = docs[selected], codes[selected], before[selected]
+        after = before + self._scores(term, codes)
+        if required > 0:
+            selected = np.flatnonzero(after >= required)
+            docs, before, after = docs[selected], before[selected], after[selected]
+        sums[docs] = after
         touched.append(docs[before == 0])
 
-    def _least(self, docs: NDArray[np.int32], partial: NDArray[np.float64], others: list[_Term], k: int) -> float:
+    def _lower_bound(
+        self, docs: NDArray[np.int32], partial: NDArray[np.float64], remaining_terms: list[_Term], k: int
+    ) -> float:
         """A lower bound on the score of the ``k``-th best document, from the full scores of the current leaders."""
-        lead = min(_LEADERS * k, len(docs))
-        first = np.argpartition(partial, len(partial) - lead)[len(partial) - lead :]
-        first = first[np.argsort(docs[first])]
-        full = partial[first]
-        for term in others:
-            full += self._looked_up(term, docs[first])
-        return float(np.partition(full, lead - k)[lead - k])
+        leader_count = min(_LEADER_FACTOR * k, len(docs))
+        leaders = np.argpartition(partial, len(partial) - leader_count)[len(partial) - leader_count :]
+        leaders = leaders[np.argsort(docs[leaders])]
+        full = partial[leaders]
+        for term in remaining_terms:
+            full += self._scores_of(term, docs[leaders])
+        return float(np.partition(full, leader_count - k)[leader_count - k])
 
-    def _looked_up(self, term: _Term, docs: NDArray[np.int32]) -> NDArray[np.float64]:
-        places = np.searchsorted(term.docs, docs)
-        places[places == len(term.docs)] = 0
-        hits = term.docs[places] == docs
+    def _scores_of(self, term: _Term, docs: NDArray[np.int32]) -> NDArray[np.float64]:
+        indices = np.searchsorted(term.docs, docs)
+        indices[indices == len(term.docs)] = 0
+        found = term.docs[indices] == docs
         scores = np.zeros(len(docs))
-        scores[hits] = self._scores(term, term.codes[places[hits]])
+        scores[found] = self._scores(term, term.codes[indices[found]])
         return scores
 
     def _top(
         self, docs: NDArray[np.int64], scores: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         if len(docs) > k:
-            least = np.partition(scores, len(scores) - k)[len(scores) - k]
-            stay = scores >= least  # includes all documents that tie with the last one
-            docs, scores = docs[stay], scores[stay]
+            lowest = np.partition(scores, len(scores) - k)[len(scores) - k]
+            selected = scores >= lowest  # includes all documents that tie with the last one
+            docs, scores = docs[selected], scores[selected]
         order = np.lexsort((docs if self._ties is None else self._ties[docs], -scores))[:k]
         return docs[order], scores[order]
 

@@ -1,8 +1,8 @@
 """Folders in the cache that are built once and read by many processes.
 
-A folder is built under a temporary name and then renamed. Several processes may build it at the same time; the first
-one that finishes keeps its folder. The header of a folder lists the size and the checksum of every file, so that damage
-is noticed and the folder is built again.
+A folder is built under a temporary name and then renamed. Several processes may build it at the same time; the folder
+of the first one that finishes is kept. The header of a folder lists the size and the checksum of every file, so that
+damage is noticed and the folder is built again.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from agentgym_hindsight.errors import DamagedDataError
 
 __all__ = ["UNUSABLE", "build_folder", "check_files", "file_checksums"]
 
-_SAMPLES, _SAMPLE = 64, 4096
-_ABANDONED = 24 * 3600.0  # seconds after which a temporary folder belongs to a process that was killed
+_SAMPLES, _SAMPLE_SIZE = 64, 4096
+_ABANDONED_AFTER = 24 * 3600.0  # seconds after which a temporary folder belongs to a process that was killed
 
 #: The exceptions that opening a missing, damaged or foreign folder can raise.
 UNUSABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DamagedDataError)
 
 
-def build_folder(place: Path, write: Callable[[Path], None], opened: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary folder, then rename it to ``place``.
+def build_folder(folder: Path, write: Callable[[Path], None], open_folder: Callable[[Path], object]) -> None:
+    """Call ``write`` with a temporary folder, then rename it to ``folder``.
 
-    A usable folder at ``place``, from a process that was faster, stays. ``opened`` opens a folder; it raises one of
-    :data:`UNUSABLE` if the folder cannot be used.
+    If another process was faster and its folder is usable, that one is kept. ``open_folder`` opens a folder; it raises
+    one of :data:`UNUSABLE` if the folder cannot be used.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place.parent)
-    with atomic_folder(place) as temporary:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned(folder.parent)
+    with atomic_folder(folder) as temporary:
         write(temporary)
-        # Just before the rename, so that the folder is missing only for a moment.
-        _move_damaged_away(place, opened)
+        # A damaged folder is moved away just before the rename, so that it is missing only for a short time.
+        _move_damaged_away(folder, open_folder)
 
 
 def file_checksums(folder: Path) -> dict[str, list[int]]:
@@ -46,38 +46,38 @@ def file_checksums(folder: Path) -> dict[str, list[int]]:
     return {path.name: [path.stat().st_size, _checksum(path)] for path in sorted(folder.iterdir())}
 
 
-def check_files(place: Path, files: Mapping[str, list[int]]) -> None:
+def check_files(folder: Path, files: Mapping[str, list[int]]) -> None:
     """Raise :class:`DamagedDataError` unless every file has the size and checksum of the header."""
     for name, (size, expected) in files.items():
-        path = place / name
+        path = folder / name
         if path.stat().st_size != size or _checksum(path) != expected:
-            raise DamagedDataError(f"Expected {path} as it was written, got other content; try removing {place}.")
+            raise DamagedDataError(f"Expected {path} as it was written, got other content; try removing {folder}.")
 
 
 def _checksum(path: Path) -> int:
     """Checksum of the start, the end and evenly spaced samples: reading a large file at every start takes too long."""
-    size, found = path.stat().st_size, 0
+    size, checksum = path.stat().st_size, 0
     with open(path, "rb") as file:
         for number in range(_SAMPLES):
-            file.seek(max(size - _SAMPLE, 0) * number // (_SAMPLES - 1))
-            found = zlib.crc32(file.read(_SAMPLE), found)
-    return found
+            file.seek(max(size - _SAMPLE_SIZE, 0) * number // (_SAMPLES - 1))
+            checksum = zlib.crc32(file.read(_SAMPLE_SIZE), checksum)
+    return checksum
 
 
-def _move_damaged_away(place: Path, opened: Callable[[Path], object]) -> None:
-    if not place.exists():
+def _move_damaged_away(folder: Path, open_folder: Callable[[Path], object]) -> None:
+    if not folder.exists():
         return
     try:
-        opened(place)
+        open_folder(folder)
     except UNUSABLE:
         # Not deleted: processes that read the folder keep the pages they have mapped.
         with suppress(OSError):  # another process was faster
-            place.rename(place.with_name(f"{place.name}.{uuid.uuid4().hex}.part"))
+            folder.rename(folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part"))
 
 
-def _sweep(folder: Path) -> None:
+def _delete_abandoned(folder: Path) -> None:
     """Delete the temporary folders of processes that were killed."""
     for path in folder.glob("*.part"):
         with suppress(OSError):  # another process was faster
-            if time.time() - path.stat().st_mtime > _ABANDONED:
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,9 +1,9 @@
 """The embedded shop: products generated from a seed, in the schema of the official files.
 
 Nothing is downloaded and no data is shipped. A product takes 0.1 ms. Counts, options, attributes and texts follow the
-1,000 official products, and so does the difficulty: a policy that searches for the instruction and buys the first hit
-earns 52.9 of 100 points with seed 0 and 52.2 on the official products. Seeds 1 to 27 give 47.5 to 58.2 points, 53.1 on
-average; they differ because a few products have hundreds of goals.
+1,000 official products. The difficulty is similar too: a policy that searches for the instruction and buys the first
+hit earns 52.9 of 100 points with seed 0 and 52.2 on the official products. Seeds 1 to 27 give 47.5 to 58.2 points, 53.1
+on average; they differ because a few products have hundreds of goals.
 
 :func:`write_official_files` writes a folder with the official names and schema.
 """
@@ -42,43 +42,43 @@ _PICTURE = "/picture/{}.svg"
 
 def item_record(seed: int, index: int) -> dict[str, Any]:
     """Product ``index`` as an entry of ``items_shuffle.json``."""
-    found, asin = _sketched(seed, index), _asin(seed, index)
+    product, asin = _product_sketch(seed, index), _asin(seed, index)
     rng = Draws("texts", seed, index)
-    noun, topics = found.noun.lower(), found.department.topics
-    bullets = bullets_of(rng, noun, topics, found.mentions.early, found.mentions.late)
-    description = description_of(rng, found.title, noun, topics, found.mentions.early)
-    pricing = " - ".join(f"${price:.2f}" for price in found.pricing)
+    noun, topics = product.noun.lower(), product.department.topics
+    bullets = bullets_of(rng, noun, topics, product.mentions.early, product.mentions.late)
+    description = description_of(rng, product.title, noun, topics, product.mentions.early)
+    pricing = " - ".join(f"${price:.2f}" for price in product.pricing)
     reviews = int(10 ** rng.between(0, 3.6))
     return {
-        "name": found.title,
-        "product_information": {"Manufacturer": found.maker, "ASIN": asin},
-        "brand": f"Brand: {found.maker}",
+        "name": product.title,
+        "product_information": {"Manufacturer": product.maker, "ASIN": asin},
+        "brand": f"Brand: {product.maker}",
         "brand_url": "",
         "full_description": description,
         "pricing": pricing,
-        "list_price": f"${found.pricing[-1] * 1.2:.2f}" if found.pricing and rng.chance(0.2) else "",
+        "list_price": f"${product.pricing[-1] * 1.2:.2f}" if product.pricing and rng.chance(0.2) else "",
         "availability_quantity": None,
-        "availability_status": "In Stock." if found.pricing else "Currently unavailable.",
+        "availability_status": "In Stock." if product.pricing else "Currently unavailable.",
         "images": [_PICTURE.format(asin)],
-        "product_category": f"{found.department.path} › {found.kind.leaf}",
+        "product_category": f"{product.department.path} › {product.kind.leaf}",
         "average_rating": round(rng.between(3.1, 5.0), 1) if rng.chance(0.8) else "",
         "small_description": bullets,
         "total_reviews": reviews,
         "total_answered_questions": rng.below(40) if rng.chance(0.4) else "",
-        "model": f"{found.maker[:2].upper()}-{100 + rng.below(900)}",
+        "model": f"{product.maker[:2].upper()}-{100 + rng.below(900)}",
         "customization_options": {
-            axis: [{"value": value, "is_selected": place == 0, "url": None} for place, value in enumerate(values)]
-            for axis, values in found.options.items()
+            axis: [{"value": value, "is_selected": position == 0, "url": None} for position, value in enumerate(values)]
+            for axis, values in product.options.items()
         }
         or "",
         "seller_id": f"A{_text36(rng.below(_ASINS))}",
-        "seller_name": found.maker,
+        "seller_name": product.maker,
         "fulfilled_by_amazon": "",
         "fast_track_message": "",
         "aplus_present": "",
         "asin": asin,
-        "category": found.department.category,
-        "query": found.query,
+        "category": product.department.category,
+        "query": product.query,
         "page": 1 + rng.below(200),
         "small_description_old": " ".join(bullets),
     }
@@ -86,33 +86,33 @@ def item_record(seed: int, index: int) -> dict[str, Any]:
 
 def attribute_record(seed: int, index: int) -> dict[str, Any]:
     """The entry of product ``index`` in ``items_ins_v2.json``."""
-    found = _sketched(seed, index)
-    record: dict[str, Any] = {"attributes": _attributes(found)}
-    if found.named:
-        record["instruction"] = instruction_of(found.query, found.named)
-        record["instruction_attributes"] = [p.attribute for p in found.named]
+    product = _product_sketch(seed, index)
+    record: dict[str, Any] = {"attributes": _attributes(product)}
+    if product.named:
+        record["instruction"] = instruction_of(product.query, product.named)
+        record["instruction_attributes"] = [p.attribute for p in product.named]
     return record
 
 
 def human_record(seed: int, index: int) -> list[dict[str, Any]]:
     """The entry of product ``index`` in ``items_human_ins.json``: none, one or two generated requests."""
-    found, asin = _sketched(seed, index), _asin(seed, index)
-    if not found.properties:
+    product, asin = _product_sketch(seed, index), _asin(seed, index)
+    if not product.properties:
         return []  # a request without attributes gives no goal
     rng = Draws("human", seed, index)
     requests = []
     for number in range(1 + rng.chance(0.23)):
-        wanted = rng.sample(found.properties, 1 + (rng.chance(0.5)) + rng.chance(0.15))
-        chosen = [(axis, rng.pick(values)) for axis, values in found.options.items()]
-        asked = [pair for pair in chosen if rng.chance(0.75)]
+        named_properties = rng.sample(product.properties, 1 + (rng.chance(0.5)) + rng.chance(0.15))
+        chosen = [(axis, rng.pick(values)) for axis, values in product.options.items()]
+        named_options = [pair for pair in chosen if rng.chance(0.75)]
         requests.append(
             {
                 "asin": asin,
-                "instruction": human_request(rng, rng.pick(found.kind.nouns), wanted, asked),
-                "attributes": _attributes(found),
+                "instruction": human_request(rng, rng.pick(product.kind.nouns), named_properties, named_options),
+                "attributes": _attributes(product),
                 "options": [f"{axis.lower()}: {value}" for axis, value in chosen] or [""],
-                "instruction_attributes": [p.attribute for p in wanted],
-                "instruction_options": [value for _, value in asked],
+                "instruction_attributes": [p.attribute for p in named_properties],
+                "instruction_options": [value for _, value in named_options],
                 "assignment_id": f"embedded-{seed}-{index}-{number}",
                 "worker_id": "embedded",
             }
@@ -127,7 +127,7 @@ def review_record(seed: int, index: int) -> dict[str, Any]:
 
 def embedded_products(n: int = 1000, seed: int = 0) -> tuple[Product, ...]:
     """The first ``n`` products of the catalogue of this seed, loaded by the rules for official files."""
-    _check(n)
+    _check_size(n)
     items, attributes = [], {}
     for index in range(n):
         item = item_record(seed, index)
@@ -138,7 +138,7 @@ def embedded_products(n: int = 1000, seed: int = 0) -> tuple[Product, ...]:
 
 def write_official_files(folder: str | Path, n: int = 1000, seed: int = 0) -> Path:
     """Write the four files that the original engine reads, and return the folder."""
-    _check(n)
+    _check_size(n)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_list(folder / "items_shuffle.json", n, lambda i: item_record(seed, i))
@@ -150,12 +150,12 @@ def write_official_files(folder: str | Path, n: int = 1000, seed: int = 0) -> Pa
 
 
 @lru_cache(maxsize=256)  # the three records of a product are generated one after another
-def _sketched(seed: int, index: int) -> Sketch:
+def _product_sketch(seed: int, index: int) -> Sketch:
     return sketch(seed, index)
 
 
-def _attributes(found: Sketch) -> list[str]:
-    return [*(p.attribute for p in found.properties), *([found.type_name] if found.type_name else [])]
+def _attributes(product: Sketch) -> list[str]:
+    return [*(p.attribute for p in product.properties), *([product.type_name] if product.type_name else [])]
 
 
 def _asin(seed: int, index: int) -> str:
@@ -171,7 +171,7 @@ def _text36(number: int) -> str:
     return "".join(digits)
 
 
-def _check(n: int) -> None:
+def _check_size(n: int) -> None:
     if not isinstance(n, int) or n < 1:
         raise UsageError(f"Expected a catalogue of at least one product, got n={n!r}; try n=1000.")
 
@@ -188,6 +188,6 @@ def _write_list(path: Path, n: int, record: Callable[[int], object]) -> None:
 def _write_map(path: Path, rows: Iterable[tuple[str, object]]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("{\n")
-        for place, (key, record) in enumerate(rows):
-            file.write(("," if place else "") + f"{json.dumps(key)}: {json.dumps(record, ensure_ascii=False)}\n")
+        for index, (key, record) in enumerate(rows):
+            file.write(("," if index else "") + f"{json.dumps(key)}: {json.dumps(record, ensure_ascii=False)}\n")
         file.write("}\n")

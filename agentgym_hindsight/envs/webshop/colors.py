@@ -21,8 +21,8 @@ _WORDS = """
     taupe teal tiger turquoise violet walnut wheat white wine yellow
 """
 #: In alphabetical order, which decides between several words. Official scores depend on this table of the benchmark
-#: (princeton-nlp/WebShop, MIT). It was written down from memory and not compared with the original file; see
-#: docs/envs/webshop.notes.md for what agrees.
+#: (princeton-nlp/WebShop, MIT). The table was not compared with the original file; docs/envs/webshop.notes.md says what
+#: agrees.
 COLORS: tuple[str, ...] = tuple(_WORDS.split())
 
 

@@ -55,8 +55,8 @@ class WebShopEnv(HindsightEnv):
 
     ## Actions
     * ``click[name]``: ``info["admissible_actions"]`` lists the clicks of the page; on the start page it is empty.
-    * ``search[words]``: legal on every page, also without a search bar, but never in the list. A prompt that shows only
-      the list hides it.
+    * ``search[words]``: legal on every page, also without a search bar, but never in the list. A prompt must mention
+      it in addition to the list.
 
     Any other action changes nothing; ``info["extra"].reason`` is the reason.
 
@@ -107,5 +107,5 @@ class WebShopEnv(HindsightEnv):
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         if self._over and not turn.terminated and isinstance(turn.extra, WebshopExtra):
-            turn = turn._replace(extra=turn.extra.ended())  # truncated: the hidden goal may be revealed now
+            turn = turn._replace(extra=turn.extra.ended())  # truncated: from now on the facts may use the hidden goal
         return super()._info(turn, hindsight)

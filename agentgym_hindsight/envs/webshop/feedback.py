@@ -1,7 +1,7 @@
-"""Feedback on a turn: why an action was refused, what it changed, and at the end how the reward came about.
+"""Feedback on a turn: why an action was refused, what it changed, and at the end the parts of the reward.
 
-:func:`explain` and :func:`changes` use only what the page shows. :func:`judged` and :func:`review` use the hidden goal;
-call them only after the end of the episode.
+:func:`explain` and :func:`changes` use only what the page shows. :func:`describe_reward` and :func:`review` use the
+hidden goal; call them only after the end of the episode.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agentgym_hindsight.envs.webshop.reward import RewardParts, score
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 from agentgym_hindsight.envs.webshop.shop import Shop
 
-__all__ = ["REASON_KINDS", "Better", "Reason", "Review", "changes", "explain", "judged", "review"]
+__all__ = ["REASON_KINDS", "Better", "Reason", "Review", "changes", "describe_reward", "explain", "review"]
 
 #: Every ``kind`` a reason can have.
 REASON_KINDS: tuple[str, ...] = (
@@ -35,7 +35,7 @@ REASON_KINDS: tuple[str, ...] = (
 )
 _VERBS = ("search", "click")
 _LONGEST = 200  # longer than any clickable name; the rest of an action is ignored
-_ALIKE = 60
+_MIN_SIMILARITY = 60
 _PAGES = {
     INDEX: "the start page",
     RESULTS: "the results page",
@@ -46,7 +46,7 @@ _PAGES = {
 
 
 class Reason(NamedTuple):
-    """Why an action is refused. ``nearest`` is a legal action, the remedy or the most similar one; "" if none fits."""
+    """Why an action is refused. ``nearest`` is the most helpful or most similar legal action, or "" if none fits."""
 
     kind: str
     text: str
@@ -62,7 +62,7 @@ class Better(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The end of an episode, judged with the hidden goal.
+    """The evaluation of a finished episode with the hidden goal.
 
     * ``parts``: the parts of the reward; None if nothing was bought.
     * ``with_other_options``: the last product, with its best options.
@@ -89,7 +89,7 @@ def explain(session: Session, action: str) -> Reason | None:
         return Reason("finished", "The purchase is made and the episode is over.")
     name, argument = parse_action(action)
     if argument is None:
-        return _no_grammar(session, stripped[:_LONGEST])
+        return _malformed_reason(session, stripped[:_LONGEST])
     verb = name.strip().lower()
     if name not in _VERBS and verb in _VERBS:
         return Reason(
@@ -103,12 +103,12 @@ def explain(session: Session, action: str) -> Reason | None:
             f"There is no action '{name[:40]}'; actions are search[words] and click[name].",
             _nearest(session, argument),
         )
-    if name == "search":  # only the hidden searches that fail in the original come here
+    if name == "search":  # only a hidden search that fails in the original gets here
         return Reason("not_a_search", "This hidden search does not work here; search for plain words.")
-    return _no_target(session, argument[:_LONGEST])
+    return _absent_reason(session, argument[:_LONGEST])
 
 
-def _no_grammar(session: Session, action: str) -> Reason:
+def _malformed_reason(session: Session, action: str) -> Reason:
     head = action.partition("[")[0].strip().lower()
     if head == "search" and "[" in action and not action.partition("[")[2].strip("] \t"):
         return Reason("empty_query", "The search is empty; put words into the brackets, such as search[red shoes].")
@@ -119,9 +119,9 @@ def _no_grammar(session: Session, action: str) -> Reason:
     )
 
 
-def _no_target(session: Session, argument: str) -> Reason:
+def _absent_reason(session: Session, argument: str) -> Reason:
     state = session.state
-    where = _PAGES[state.kind]
+    page_name = _PAGES[state.kind]
     if argument == "search":
         words = "search[words] searches." if state.kind == INDEX else "search[words] searches, from any page."
         return Reason("search_button", f"The search button is not clicked: {words}")
@@ -136,13 +136,13 @@ def _no_target(session: Session, argument: str) -> Reason:
         return Reason("before_the_start", "This is page 1; no page comes before it.", _any_click(session))
     nearest = _nearest(session, argument)
     hint = f" The nearest is '{nearest[6:-1]}'." if nearest else ""
-    return Reason("absent", f"'{argument}' is not on {where}, so it cannot be clicked.{hint}", nearest)
+    return Reason("absent", f"'{argument}' is not on {page_name}, so it cannot be clicked.{hint}", nearest)
 
 
 def _nearest(session: Session, text: str) -> str:
     names = [name for name in session.clickables if name != "search" and "[" not in name]
-    found = process.extractOne(text, names, scorer=fuzz.ratio, score_cutoff=_ALIKE)
-    return f"click[{found[0]}]" if found else ""
+    match = process.extractOne(text, names, scorer=fuzz.ratio, score_cutoff=_MIN_SIMILARITY)
+    return f"click[{match[0]}]" if match else ""
 
 
 def _any_click(session: Session) -> str:
@@ -168,10 +168,10 @@ def changes(shop: Shop, before: State, after: State) -> str:
         return f"{opened}{again}; {_choice(shop, after)}."
     if before.options == after.options:
         return f"Nothing changed: that was chosen before; {_choice(shop, after)}."
-    was = dict(before.options)
-    axis, value = next((axis, value) for axis, value in after.options if was.get(axis) != value)
-    instead = f" instead of {was[axis]}" if axis in was else ""
-    return f"{axis}={value} selected{instead}; {_still_unset(shop, after) or 'every option is chosen'}."
+    previous_options = dict(before.options)
+    axis, value = next((axis, value) for axis, value in after.options if previous_options.get(axis) != value)
+    replaced_value = f" instead of {previous_options[axis]}" if axis in previous_options else ""
+    return f"{axis}={value} selected{replaced_value}; {_still_unset(shop, after) or 'every option is chosen'}."
 
 
 def _results_changes(before: State, after: State) -> str:
@@ -182,8 +182,8 @@ def _results_changes(before: State, after: State) -> str:
             return f"Back on page {after.page} of the results; the chosen options are forgotten."
         if before.page == after.page:
             return f"Nothing changed: the same search found the same {hits}."
-        past = "" if after.shown else f"; it is empty, {hits} end before it"
-        return f"Page {after.page} of the results{past}."
+        empty_note = "" if after.shown else f"; it is empty, {hits} end before it"
+        return f"Page {after.page} of the results{empty_note}."
     return (
         f"{hits}; page 1 shows the first {len(after.shown)}." if count else "0 hits; no product has any of the words."
     )
@@ -203,14 +203,14 @@ def _still_unset(shop: Shop, state: State) -> str:
 
 
 def review(session: Session) -> Review:
-    """Judge the episode of this session with the hidden goal."""
+    """Evaluate the episode of this session with the hidden goal."""
     state, shop, goal = session.state, session.shop, session.goal
-    here = _best_purchase(session, state.product) if state.product >= 0 else None
-    seen = [_best_purchase(session, position) for position in dict.fromkeys((*session.seen, *state.opened))]
-    best = max(seen, key=lambda better: better.reward, default=None)
+    last_product = _best_purchase(session, state.product) if state.product >= 0 else None
+    purchases = [_best_purchase(session, position) for position in dict.fromkeys((*session.seen, *state.opened))]
+    best = max(purchases, key=lambda better: better.reward, default=None)
     target = shop.position.get(goal.asin, -1)
-    found = Review(state.parts, here, best, goal.asin, session.seen.get(target), "")
-    return found._replace(text=_review_text(found))
+    result = Review(state.parts, last_product, best, goal.asin, session.seen.get(target), "")
+    return result._replace(text=_review_text(result))
 
 
 def _best_purchase(session: Session, position: int) -> Better:
@@ -220,27 +220,27 @@ def _best_purchase(session: Session, position: int) -> Better:
     return Better(product.asin, tuple(options.items()), parts.total)
 
 
-def _review_text(found: Review) -> str:
-    parts = found.parts
-    lines = ["Nothing was bought: reward 0." if parts is None else judged(parts)]
+def _review_text(result: Review) -> str:
+    parts = result.parts
+    lines = ["Nothing was bought: reward 0." if parts is None else describe_reward(parts)]
     earned = 0.0 if parts is None else parts.total
-    better = found.with_other_options
+    better = result.with_other_options
     if better is not None and better.reward > earned:
-        how = f" with {_pairs(better.options)}" if better.options else ""
-        lines.append(f"The same product{how} would have earned {better.reward:.3f}.")
-    best = found.among_seen
+        with_options = f" with {_pairs(better.options)}" if better.options else ""
+        lines.append(f"The same product{with_options} would have earned {better.reward:.3f}.")
+    best = result.among_seen
     if best is not None and best.reward > max(earned, better.reward if better else 0.0):
-        how = f" with {_pairs(best.options)}" if best.options else ""
-        lines.append(f"Of the products seen, {best.asin}{how} would have earned {best.reward:.3f}.")
-    if found.target_seen is None:
-        lines.append(f"The wanted product, {found.target}, was on no page that was viewed.")
+        with_options = f" with {_pairs(best.options)}" if best.options else ""
+        lines.append(f"Of the products seen, {best.asin}{with_options} would have earned {best.reward:.3f}.")
+    if result.target_seen is None:
+        lines.append(f"The wanted product, {result.target}, was on no page that was viewed.")
     else:
-        page, rank = found.target_seen
-        lines.append(f"The wanted product, {found.target}, was hit {rank} of page {page}.")
+        page, rank = result.target_seen
+        lines.append(f"The wanted product, {result.target}, was hit {rank} of page {page}.")
     return " ".join(lines)
 
 
-def judged(parts: RewardParts) -> str:
+def describe_reward(parts: RewardParts) -> str:
     """The parts of a purchase's reward, in words: attributes, options, price, type. Reveals the hidden goal."""
     lines = [f"Reward {parts.total:.3f} ({parts.rules} rules, noun rule {parts.nouns})."]
     for attribute in parts.attributes:
@@ -248,8 +248,8 @@ def judged(parts: RewardParts) -> str:
         lines.append(f"Attribute '{attribute.wanted}': {where}.")
     for option in parts.options:
         axis = f"{option.axis}=" if option.axis else ""
-        got = f"chosen '{option.chosen}' (similarity {option.similarity})" if option.chosen else "nothing chosen"
-        lines.append(f"Option {axis}'{option.wanted}': {got}, {'matched' if option.matched else 'not matched'}.")
+        choice = f"chosen '{option.chosen}' (similarity {option.similarity})" if option.chosen else "nothing chosen"
+        lines.append(f"Option {axis}'{option.wanted}': {choice}, {'matched' if option.matched else 'not matched'}.")
     within = "within" if parts.r_price else "above"
     if parts.price_cap < 1_000_000:
         lines.append(f"Price {parts.price:.2f}: {within} the cap of {parts.price_cap:.2f}.")

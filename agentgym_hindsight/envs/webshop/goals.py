@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _CAPS = tuple(10.0 * tens for tens in range(1, 100))
-_SHUFFLE_SEED = 233  # the original's
+_SHUFFLE_SEED = 233  # as in the original
 _TEST, _EVAL = 500, 1500  # goals 0–499 are test, 500–1,499 eval, the others train
 
 
@@ -50,10 +50,10 @@ def price_cap(price: float, *seed: object) -> tuple[float, str]:
     Two of the next four multiples of ten above the price are drawn, and the larger one is taken. Prices from 980 on
     have no cap.
     """
-    above = [cap for cap in _CAPS if cap > price][:4]
-    if len(above) < 2:
+    candidates = [cap for cap in _CAPS if cap > price][:4]
+    if len(candidates) < 2:
         return NO_CAP, ""
-    cap = max(Random(seeded_int("cap", *seed)).sample(above, 2))
+    cap = max(Random(seeded_int("cap", *seed)).sample(candidates, 2))
     return cap, f", and price lower than {cap:.2f} dollars"
 
 
@@ -116,18 +116,18 @@ def goal_ids(goals: Iterable[Goal]) -> tuple[str, ...]:
 def recorded_goals(path: str | PathLike[str]) -> Recording:
     """The goals and prices of a recording: ``{"goals": […], "prices": {asin: price}}``, plain or gzip."""
     document = read_json(path)
-    cure = "try the goals_prices.json.gz that was recorded with the transcripts."
+    fix = "try the goals_prices.json.gz that was recorded with the transcripts."
     try:
-        listed, prices = document["goals"], {str(asin): float(price) for asin, price in document["prices"].items()}
+        records, prices = document["goals"], {str(asin): float(price) for asin, price in document["prices"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedDataError(f"Expected 'goals' and 'prices' in {path}, got {error!r:.120}; {cure}") from error
+        raise DamagedDataError(f"Expected 'goals' and 'prices' in {path}, got {error!r:.120}; {fix}") from error
     goals = []
-    for place, record in enumerate(listed):
+    for number, record in enumerate(records):
         try:
             goals.append(goal_of(record))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedDataError(
-                f"Expected a goal in record {place} of {path}, got {error!r:.120}; {cure}"
+                f"Expected a goal in record {number} of {path}, got {error!r:.120}; {fix}"
             ) from error
     return Recording(tuple(goals), prices)
 
@@ -135,12 +135,12 @@ def recorded_goals(path: str | PathLike[str]) -> Recording:
 def _goals_of(product: Product, seed: int) -> Iterator[Goal]:
     if not product.instruction or not product.instruction_attributes:
         return
-    cap, price = price_cap(product.price, seed, product.asin)
+    cap, cap_text = price_cap(product.price, seed, product.asin)
     axes = sorted(product.options)
     for values in combinations_of(*(product.options[axis] for axis in axes)):
         options = tuple(zip(axes, values, strict=True))
-        wanted = ", and ".join(f"{axis}: {value}" for axis, value in options)
-        instruction = f"{product.instruction}{f' with {wanted}' if wanted else ''}{price}"
+        option_text = ", and ".join(f"{axis}: {value}" for axis, value in options)
+        instruction = f"{product.instruction}{f' with {option_text}' if option_text else ''}{cap_text}"
         yield _goal(product, instruction, product.instruction_attributes, options, cap)
 
 
@@ -167,7 +167,7 @@ def _goal(
 def goal_of(record: Mapping[str, Any]) -> Goal:
     """A goal from the JSON that the original writes, in a recording or in the logs of its site."""
     options = record["goal_options"]
-    named = isinstance(options, dict)
+    has_axes = isinstance(options, dict)
     cap = float(record["price_upper"])
     if cap <= 0:  # the original's reward fails on it
         raise ValueError(f"price_upper is {cap}")
@@ -176,7 +176,7 @@ def goal_of(record: Mapping[str, Any]) -> Goal:
         instruction=str(record["instruction_text"]),
         attributes=tuple(map(str, record["attributes"])),
         options=tuple((str(axis), str(value)) for axis, value in options.items())
-        if named
+        if has_axes
         else tuple(("", str(value)) for value in options),
         price_cap=cap,
         category=str(record.get("category", "")),
@@ -184,7 +184,7 @@ def goal_of(record: Mapping[str, Any]) -> Goal:
         title=str(record["name"]),
         product_category=str(record["product_category"]),
         weight=float(record.get("weight", 1.0)),
-        human=not named,
+        human=not has_axes,
     )
 
 

@@ -21,21 +21,21 @@ class History:
     ('A', 'A [SEP] search[x] [SEP] B', 'search[x] [SEP] B [SEP] click[y] [SEP] C')
     """
 
-    __slots__ = ("_actions", "_seen", "actions", "observations")
+    __slots__ = ("_actions", "_pages", "actions", "observations")
 
     def __init__(self, observations: int = 0, actions: int = 0) -> None:
         for name, value in (("num_prev_obs", observations), ("num_prev_actions", actions)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise UsageError(f"Expected {name} to be an integer of at least 0, got {value!r}; try {name}=1.")
         self.observations, self.actions = observations, actions
-        self._seen: deque[str] = deque(maxlen=observations)
+        self._pages: deque[str] = deque(maxlen=observations)
         self._actions: deque[str] = deque(maxlen=actions)
 
     def start(self, page: str) -> str:
-        """Forget the last episode; return the first page of the next one."""
-        self._seen.clear()
+        """Clear the history; return the first page of the next episode."""
+        self._pages.clear()
         self._actions.clear()
-        self._seen.append(page)
+        self._pages.append(page)
         return page
 
     def after(self, action: str, page: str) -> str:
@@ -44,12 +44,12 @@ class History:
             return page
         self._actions.append(action)
         parts = [page]
-        for back in range(1, 1 + max(len(self._seen), len(self._actions))):
-            if len(self._actions) >= back:
-                parts.append(self._actions[-back])
-            if len(self._seen) >= back:
-                parts.append(self._seen[-back])
-        self._seen.append(page)
+        for distance in range(1, 1 + max(len(self._pages), len(self._actions))):
+            if len(self._actions) >= distance:
+                parts.append(self._actions[-distance])
+            if len(self._pages) >= distance:
+                parts.append(self._pages[-distance])
+        self._pages.append(page)
         return _SEPARATOR.join(reversed(parts))
 
     def copy(self) -> History:

@@ -25,8 +25,8 @@ def page_html(session: Session) -> str:
 
 def _page(session: Session) -> str:
     state = session.state
-    wish = escape(session.goal.instruction)
-    parts = [f'<div id="instruction-text"><h4>Instruction:<br>{wish}</h4></div>\n']
+    instruction = escape(session.goal.instruction)
+    parts = [f'<div id="instruction-text"><h4>Instruction:<br>{instruction}</h4></div>\n']
     if state.kind == INDEX:
         parts.append(
             f'<form method="post" action="{escape(url_of(session))}">'

@@ -1,7 +1,8 @@
 """Derive actions from the logs of the original's web site, which list the requested pages.
 
 A log has one JSON object per line: ``page`` (index, search_results, item_page, item_sub_page, done), ``url``, ``goal``,
-and ``content`` with those of keywords, page, asin and options that the page has. Only the ``url`` names the sub page.
+and ``content``, which can have keywords, page, asin and options, depending on the page. Only the ``url`` names the sub
+page.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["Stop", "Visit", "replayed", "visit_of"]
 
 _PAGES = ("index", "search_results", "item_page", "item_sub_page", "done")
 _CAP = re.compile(r",? and price lower than [\d.]+ dollars")
-_MAX_PAGE = 20  # of results; a search fills at most five
+_MAX_PAGE = 20  # a search has at most five pages of results
 
 
 class Visit(NamedTuple):
@@ -48,7 +49,7 @@ class Stop(NamedTuple):
     """The position of the first visit that no action leads to, and the reason."""
 
     position: int
-    why: str
+    reason: str
 
 
 def visit_of(record: object) -> Visit:
@@ -67,17 +68,18 @@ def visit_of(record: object) -> Visit:
     if page == "index":
         return visit
     if page == "search_results":
-        words, number = content.get("keywords", _at(parts, 1)), content.get("page", _at(parts, -1))
+        words, number = content.get("keywords", _part_at(parts, 1)), content.get("page", _part_at(parts, -1))
         return visit._replace(query=_query(words), number=_number(number))
-    asin = content.get("asin", _at(parts, 1))
+    asin = content.get("asin", _part_at(parts, 1))
     if not isinstance(asin, str) or not asin:
         raise ValueError(f"a page {page} without an asin")
-    visit = visit._replace(asin=asin.upper(), options=_options(content.get("options", _at(parts, -1))))
+    visit = visit._replace(asin=asin.upper(), options=_options(content.get("options", _part_at(parts, -1))))
     if page == "done":
         reward = record.get("reward")
         return visit._replace(reward=float(reward) if isinstance(reward, (int, float)) else None)
     visit = visit._replace(
-        query=_query(content.get("keywords", _at(parts, 2))), number=_number(content.get("page", _at(parts, 3)))
+        query=_query(content.get("keywords", _part_at(parts, 2))),
+        number=_number(content.get("page", _part_at(parts, 3))),
     )
     if page == "item_sub_page":
         if len(parts) < 3:
@@ -87,7 +89,7 @@ def visit_of(record: object) -> Visit:
 
 
 def replayed(visits: Sequence[Visit], library: Library, mode: str = "text") -> tuple[Trajectory, Stop | None]:
-    """The visits of one session as a trajectory, and where the replay had to stop, if it did."""
+    """The visits of one session as a trajectory, and the position at which the replay had to stop, or None."""
     recorded_goal = next((visit.goal for visit in visits if visit.goal is not None), None)
     try:
         goal, task_id, split = _goal(recorded_goal, library)
@@ -170,21 +172,22 @@ def _to_results(session: Session, query: str, number: int) -> Iterator[str]:
 
 
 def _to_item(session: Session, visit: Visit) -> Iterator[str]:
-    shop, wanted = session.shop, dict(visit.options)
+    shop, wanted_options = session.shop, dict(visit.options)
     product = shop.position.get(visit.asin)
     if product is None:
         raise _NoActionError(f"{visit.asin} is not in the shop {shop.name!r}")
     if session.state.kind == SUB and (visit.page != "item_sub_page" or session.state.sub.lower() != visit.sub):
         yield "click[< prev]"
-    here = session.state
-    elsewhere = here.kind not in (ITEM, SUB) or here.product != product
+    state = session.state
+    on_other_page = state.kind not in (ITEM, SUB) or state.product != product
     # An option cannot be deselected. A page with fewer options was reached from the results again.
-    if elsewhere or any(axis not in wanted for axis, _ in here.options):
+    if on_other_page or any(axis not in wanted_options for axis, _ in state.options):
         # The address of the last page has no query: use that of the pages before.
-        query, number = (visit.query, visit.number) if visit.query else (here.query, here.page)
+        query, number = (visit.query, visit.number) if visit.query else (state.query, state.page)
         yield from _to_results(session, query, number)
         link = next(
-            (name for name, found in session.targets.items() if found[:1] == (LINK,) and found.product == product), ""
+            (name for name, target in session.targets.items() if target[:1] == (LINK,) and target.product == product),
+            "",
         )
         if not link:
             raise _NoActionError(f"{visit.asin} is not on page {session.state.page} of {session.state.query!r:.80}")
@@ -202,20 +205,31 @@ def _to_item(session: Session, visit: Visit) -> Iterator[str]:
 
 
 def _step(session: Session, action: str, number: int, mode: str) -> Step:
-    before, legal = observe(session, mode), admissible_actions(session)
+    observation, admissible = observe(session, mode), admissible_actions(session)
     outcome = session.act(action)
     if not outcome.valid:
         raise _NoActionError(f"{action[:80]!r} is not legal on this page")
-    after, listed = observe(session, mode), admissible_actions(session)
-    reply = f"{after}\nAdmissible actions: {', '.join(listed)}" if listed else after
-    return Step(number, before, action, after, reply, legal, reward=outcome.reward, score=outcome.reward)
+    next_observation, next_admissible = observe(session, mode), admissible_actions(session)
+    next_state_text = (
+        f"{next_observation}\nAdmissible actions: {', '.join(next_admissible)}" if next_admissible else next_observation
+    )
+    return Step(
+        number,
+        observation,
+        action,
+        next_observation,
+        next_state_text,
+        admissible,
+        reward=outcome.reward,
+        score=outcome.reward,
+    )
 
 
 def _goal(record: Mapping[str, Any] | None, library: Library) -> tuple[Goal, str, str]:
     """The goal of a log, its task id, and its split in the library ("" if the library has no such task)."""
     if record is None:
         raise ValueError("no line has a goal")
-    key = (str(record["asin"]), _plain(str(record["instruction_text"])))
+    key = (str(record["asin"]), _normalized(str(record["instruction_text"])))
     number = _goals_by_wording(library).get(key)
     if number is None:
         goal = goal_of(record)
@@ -230,22 +244,22 @@ def _goal(record: Mapping[str, Any] | None, library: Library) -> tuple[Goal, str
 @lru_cache(maxsize=4)
 def _goals_by_wording(library: Library) -> dict[tuple[str, str], int]:
     """(ASIN, wording without the price cap) -> number of the goal. Every load of the original draws other caps."""
-    return {(goal.asin, _plain(goal.instruction)): n for n, goal in reversed(list(enumerate(library.shop.goals)))}
+    return {(goal.asin, _normalized(goal.instruction)): n for n, goal in reversed(list(enumerate(library.shop.goals)))}
 
 
-def _plain(instruction: str) -> str:
+def _normalized(instruction: str) -> str:
     return re.sub(r"\W+", " ", _CAP.sub("", instruction.lower())).strip()
 
 
-def _at(parts: Sequence[str], place: int) -> str:
-    return parts[place] if -len(parts) <= place < len(parts) else ""
+def _part_at(parts: Sequence[str], index: int) -> str:
+    return parts[index] if -len(parts) <= index < len(parts) else ""
 
 
 def _query(keywords: object) -> str:
     """Keywords are a list, a list as text ("['red', 'shoes']"), or words joined by "+"."""
     if isinstance(keywords, str):
-        listed = _literal(keywords)
-        keywords = listed if isinstance(listed, list) else [unquote_plus(keywords)]
+        parsed = _literal(keywords)
+        keywords = parsed if isinstance(parsed, list) else [unquote_plus(keywords)]
     if not isinstance(keywords, (list, tuple)):
         raise ValueError(f"keywords {keywords!r:.60}")
     return " ".join(map(str, keywords)).lower()

@@ -44,7 +44,7 @@ _ARRAYS = ("starts", "docs", "codes", "pairs", "best", "ties", "ends")
 #: The smallest catalogue whose index is stored. Building a smaller one takes less than two seconds.
 MIN_STORED_PRODUCTS = 20_000
 
-#: Gives the (id, text) of every document, in catalogue order. Called only if the index has to be built.
+#: Returns the (id, text) of every document, in catalogue order. Called only if the index has to be built.
 Documents = Callable[[], Iterable[tuple[str, str]]]
 
 
@@ -94,17 +94,17 @@ def open_index(
     ``fingerprint`` identifies the documents; ``total`` is their number, for the progress bar. A damaged index is built
     again. If the cache folder cannot be written, the index is built in memory, with a warning.
     """
-    place = index_folder(fingerprint)
+    folder = index_folder(fingerprint)
     with suppress(*UNUSABLE):  # absent or damaged: build it
-        return _opened(place)
+        return _open(folder)
     try:
-        build_folder(place, lambda aside: _write(aside, documents, total, progress), _opened)
-        return _opened(place)
+        build_folder(folder, lambda temporary: _write(temporary, documents, total, progress), _open)
+        return _open(folder)
     except DataError:
         raise  # from the documents, not the cache; MissingDataError is an OSError as well
     except OSError as error:
         warnings.warn(
-            f"Expected to store the search index in {place}, got {error}. It is built in memory, for this process "
+            f"Expected to store the search index in {folder}, got {error}. It is built in memory, for this process "
             "only; try freeing space there, or set AGENTGYM_HINDSIGHT_CACHE to a writable folder.",
             RuntimeWarning,
             stacklevel=2,
@@ -124,19 +124,19 @@ def _write(folder: Path, documents: Documents, total: int | None, progress: bool
     runs.mkdir()
 
     def allocate(name: str, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        return _allocated(folder / f"{name}.npy", size, dtype)
+        return _allocate(folder / f"{name}.npy", size, dtype)
 
     with Progress(console=Console(file=sys.stderr), transient=True, disable=not progress) as bar:
         builder = PostingsBuilder(runs)
         names: list[str] = []
-        reading = bar.add_task("Building the search index (once): reading", total=total)
+        reading_task = bar.add_task("Building the search index (once): reading", total=total)
         for number, text in enumerate(_with_ids(documents(), names), 1):
             builder.add(text)
             if number % 1000 == 0:
-                bar.update(reading, completed=number)
-        bar.update(reading, total=len(names), completed=len(names))
-        merging = bar.add_task("Building the search index (once): merging", total=1.0)
-        terms, postings = builder.finish(allocate, lambda share: bar.update(merging, completed=share))
+                bar.update(reading_task, completed=number)
+        bar.update(reading_task, total=len(names), completed=len(names))
+        merging_task = bar.add_task("Building the search index (once): merging", total=1.0)
+        terms, postings = builder.finish(allocate, lambda share: bar.update(merging_task, completed=share))
     shutil.rmtree(runs)
     blobs = [term.encode("utf-8", "surrogatepass") for term in terms]
     (folder / "terms.bin").write_bytes(b"".join(blobs))
@@ -155,7 +155,7 @@ def _write(folder: Path, documents: Documents, total: int | None, progress: bool
     (folder / "index.json").write_text(json.dumps(header), encoding="utf-8")
 
 
-def _allocated(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _allocate(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     if not size:  # an empty file cannot be mapped
         np.save(path, np.empty(0, dtype))
         return np.empty(0, dtype)
@@ -172,10 +172,10 @@ def _allocated(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return values
 
 
-def _opened(place: Path) -> Bm25Engine:
-    header = json.loads((place / "index.json").read_text(encoding="utf-8"))
-    check_files(place, header["files"])
-    arrays = {name: _mapped(place / f"{name}.npy") for name in _ARRAYS}
+def _open(folder: Path) -> Bm25Engine:
+    header = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    check_files(folder, header["files"])
+    arrays = {name: _mapped(folder / f"{name}.npy") for name in _ARRAYS}
     postings = Postings(
         documents=int(header["documents"]),
         lengths_sum=int(header["lengths_sum"]),
@@ -185,7 +185,7 @@ def _opened(place: Path) -> Bm25Engine:
         codes=arrays["codes"],
         pairs=arrays["pairs"],
     )
-    vocabulary = _Vocabulary(place / "terms.bin", arrays["ends"])
+    vocabulary = _Vocabulary(folder / "terms.bin", arrays["ends"])
     return Bm25Engine(Bm25(vocabulary.find, postings, arrays["best"], arrays["ties"]))
 
 
@@ -210,6 +210,6 @@ class _Vocabulary:
         return self._bytes[start : int(self._ends[number])]
 
     def find(self, term: str) -> int:
-        wanted = term.encode("utf-8", "surrogatepass")
-        number = bisect_left(range(len(self._ends)), wanted, key=self._term)
-        return number if number < len(self._ends) and self._term(number) == wanted else -1
+        encoded = term.encode("utf-8", "surrogatepass")
+        number = bisect_left(range(len(self._ends)), encoded, key=self._term)
+        return number if number < len(self._ends) and self._term(number) == encoded else -1

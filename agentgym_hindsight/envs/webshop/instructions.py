@@ -30,32 +30,32 @@ def instruction_of(query: str, properties: Sequence[Property]) -> str:
 
 def human_request(rng: Draws, noun: str, properties: Sequence[Property], options: Sequence[tuple[str, str]]) -> str:
     """One or two sentences that name the properties and the options, in varied wording."""
-    said: dict[str, list[str]] = {"is": [], "with": [], "for": []}
-    for spoken in properties:
-        said[spoken.relation].append(spoken.text)
-    opening, heads, with_, for_ = rng.pick(_OPENINGS), said["is"], said["with"], said["for"]
-    after = rng.chance(0.35)  # "… that is easy to clean" instead of "an easy to clean …"
-    thing = " ".join([*([] if after else [", ".join(heads)] if heads else []), noun.lower()])
-    text = f"{opening} {_article(rng, thing)}"
+    texts: dict[str, list[str]] = {"is": [], "with": [], "for": []}
+    for property_ in properties:
+        texts[property_.relation].append(property_.text)
+    opening, heads, with_, for_ = rng.pick(_OPENINGS), texts["is"], texts["with"], texts["for"]
+    heads_last = rng.chance(0.35)  # "… that is easy to clean" instead of "an easy to clean …"
+    noun_phrase = " ".join([*([] if heads_last else [", ".join(heads)] if heads else []), noun.lower()])
+    text = f"{opening} {_article(rng, noun_phrase)}"
     is_, has, comes, it = ("are", "have", "come", "them") if _plural(noun) else ("is", "has", "comes", "it")
-    if after and heads:
+    if heads_last and heads:
         text += f" that {is_} {_joined(heads)}"
     if with_:
         text += f" {rng.pick(('with', 'made with', f'that {has}', f'that {comes} with'))} {_joined(with_)}"
     if for_:
         text += f" {rng.pick(('for', 'suitable for', 'i can use for', 'good for'))} {_joined(for_)}"
-    wishes = [_wish(rng, axis.lower(), value) for axis, value in options]
-    if not wishes:
+    option_texts = [_option_text(rng, axis.lower(), value) for axis, value in options]
+    if not option_texts:
         return text + "."
-    manner = rng.below(3)
-    if manner == 0:
-        return f"{text}, {_joined(wishes)}."
-    if manner == 1:
-        return f"{text}. please make sure to get {it} {_joined(wishes)}."
-    return f"{text}, and i want {it} {_joined(wishes)}."
+    form = rng.below(3)
+    if form == 0:
+        return f"{text}, {_joined(option_texts)}."
+    if form == 1:
+        return f"{text}. please make sure to get {it} {_joined(option_texts)}."
+    return f"{text}, and i want {it} {_joined(option_texts)}."
 
 
-def _wish(rng: Draws, axis: str, value: str) -> str:
+def _option_text(rng: Draws, axis: str, value: str) -> str:
     if axis == "color":
         return rng.pick((f"in {value}", f"in the color {value}", f"{value} colored", f"in {value} color"))
     if axis == "size":
@@ -68,14 +68,14 @@ def _wish(rng: Draws, axis: str, value: str) -> str:
     return rng.pick((f"in the {axis} {value}", f"{axis} {value}", f"as {axis} {value}"))
 
 
-def _article(rng: Draws, thing: str) -> str:
-    if _plural(thing):
-        return rng.pick(("some ", "")) + thing
-    return ("an " if thing[0] in "aeiou" else "a ") + thing
+def _article(rng: Draws, noun_phrase: str) -> str:
+    if _plural(noun_phrase):
+        return rng.pick(("some ", "")) + noun_phrase
+    return ("an " if noun_phrase[0] in "aeiou" else "a ") + noun_phrase
 
 
-def _plural(thing: str) -> bool:
-    return thing.endswith("s") and not thing.endswith("ss")
+def _plural(noun: str) -> bool:
+    return noun.endswith("s") and not noun.endswith("ss")
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -21,11 +21,11 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 __all__ = ["JsonFile", "estimated_records", "is_gzip"]
 
 _CHUNK = 1 << 20
-_LONGEST = 1 << 26  # characters of one record; a longer one is the result of a missing quote
-_SAMPLED = 200  # records that an estimate is based on
-_NEAR = 16  # an error this close to the end of the buffer may be an incomplete token: "\\u12", "-Infin"
+_MAX_RECORD = 1 << 26  # characters of one record; a longer one is the result of a missing quote
+_SAMPLED_RECORDS = 200  # records that an estimate is based on
+_END_MARGIN = 16  # an error this close to the end of the buffer may be an incomplete token: "\\u12", "-Infin"
 _BLANK = re.compile(r"[ \t\n\r]*")
-_CURE = "it is cut off or has other content than its name says; try downloading it again."
+_FIX = "it is cut off or has other content than its name says; try downloading it again."
 _KINDS = {"[": "a list", "{": "an object", '"': "a text"}
 
 
@@ -40,141 +40,143 @@ class JsonFile:
 
     def __init__(self, path: Path, *, chunk: int = _CHUNK) -> None:
         if not path.is_file():
-            raise MissingDataError(f"Expected a file at {path}, found none; {_CURE}")
+            raise MissingDataError(f"Expected a file at {path}, found none; {_FIX}")
         self.path, self.record, self.key = path, 0, ""
         self._size = path.stat().st_size
-        packed = is_gzip(path)
+        compressed = is_gzip(path)
         self._raw = cast(BinaryIO, path.open("rb"))
-        # newline="": line breaks between records are blanks in any form, and inside of records they are escaped
-        plain = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
+        # No newline translation: between records all line breaks are white space, and inside records they are escaped.
+        plain = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw)) if compressed else self._raw
         self._file = TextIOWrapper(plain, encoding="utf-8", newline="")
         self._scan = json.JSONDecoder().raw_decode
         self._chunk = chunk
-        self._text, self._at, self._gone, self._ended = "", 0, 0, False
+        self._text, self._offset, self._discarded, self._ended = "", 0, 0, False
 
     def __enter__(self) -> JsonFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._file.close()
         self._raw.close()
 
     @property
     def share(self) -> float:
-        """The approximate share of the file that the records so far take, from 0 to 1."""
-        held = self._gone + len(self._text)
-        return min(1.0, self._raw.tell() / self._size * (self.consumed / held)) if held else 0.0
+        """The approximate share of the file that has been read, from 0 to 1."""
+        characters = self._discarded + len(self._text)
+        return min(1.0, self._raw.tell() / self._size * (self.consumed / characters)) if characters else 0.0
 
-    def items(self, cure: str = _CURE) -> Iterator[Any]:
-        """The records of an array. ``cure``: the advice of the error if the file is no array."""
-        self._open("[", "a list", cure)
-        if self._sign() == "]":
-            self._at += 1
+    def items(self, fix: str = _FIX) -> Iterator[Any]:
+        """The records of an array. ``fix``: the advice in the error if the file is no array."""
+        self._open("[", "a list", fix)
+        if self._next_character() == "]":
+            self._offset += 1
         else:
             while True:
                 yield self._value()
                 self.record += 1
-                if self._between("]"):
+                if self._read_separator("]"):
                     break
         self._close()
 
-    def pairs(self, cure: str = _CURE) -> Iterator[tuple[str, Any]]:
-        """The keys and records of an object, in order; repeated keys are repeated."""
-        self._open("{", "an object", cure)
-        if self._sign() == "}":
-            self._at += 1
+    def pairs(self, fix: str = _FIX) -> Iterator[tuple[str, Any]]:
+        """The keys and records of an object, in order. A repeated key is returned each time."""
+        self._open("{", "an object", fix)
+        if self._next_character() == "}":
+            self._offset += 1
         else:
             while True:
-                if self._sign() != '"':
-                    raise self._wrong("a key in quotes")
+                if self._next_character() != '"':
+                    raise self._unexpected("a key in quotes")
                 self.key = self._value()
-                if self._sign() != ":":
-                    raise self._wrong("':' after a key")
-                self._at += 1
+                if self._next_character() != ":":
+                    raise self._unexpected("':' after a key")
+                self._offset += 1
                 yield self.key, self._value()
                 self.record += 1
-                if self._between("}"):
+                if self._read_separator("}"):
                     break
         self._close()
 
     @property
     def consumed(self) -> int:
         """Number of characters up to the end of the last record."""
-        return self._gone + self._at
+        return self._discarded + self._offset
 
-    def _open(self, sign: str, kind: str, cure: str) -> None:
-        found = self._sign()
-        if found != sign:
-            got = _KINDS.get(found, repr(found)) if found else "an empty file"
-            raise DamagedDataError(f"Expected {kind} in {self.path}, got {got}; {cure}")
-        self._at += 1
+    def _open(self, bracket: str, kind: str, fix: str) -> None:
+        character = self._next_character()
+        if character != bracket:
+            got = _KINDS.get(character, repr(character)) if character else "an empty file"
+            raise DamagedDataError(f"Expected {kind} in {self.path}, got {got}; {fix}")
+        self._offset += 1
 
-    def _between(self, end: str) -> bool:
+    def _read_separator(self, end: str) -> bool:
         """Read the separator after a record; true if it ends the array or object."""
-        sign = self._sign()
-        if sign not in (",", end) or not sign:
-            raise self._wrong(f"',' or '{end}' after a record")
-        self._at += 1
-        return sign == end
+        character = self._next_character()
+        if character not in (",", end) or not character:
+            raise self._unexpected(f"',' or '{end}' after a record")
+        self._offset += 1
+        return character == end
 
     def _close(self) -> None:
-        if self._sign():
-            raise self._wrong("the end of the file")
+        if self._next_character():
+            raise self._unexpected("the end of the file")
 
-    def _sign(self) -> str:
+    def _next_character(self) -> str:
         """Move to the next character that is not blank and return it; "" at the end of the file."""
         while True:
-            match = _BLANK.match(self._text, self._at)
-            self._at = match.end() if match else self._at
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
+            match = _BLANK.match(self._text, self._offset)
+            self._offset = match.end() if match else self._offset
+            if self._offset < len(self._text):
+                return self._text[self._offset]
+            if not self._read_more():
                 return ""
 
     def _value(self) -> Any:
-        self._sign()
+        self._next_character()
         while True:
             try:
-                value, end = self._scan(self._text, self._at)
+                value, end = self._scan(self._text, self._offset)
             except JSONDecodeError as error:
-                cut = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _NEAR
-                if cut and len(self._text) - self._at < _LONGEST and self._more():
+                cut_off = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _END_MARGIN
+                if cut_off and len(self._text) - self._offset < _MAX_RECORD and self._read_more():
                     continue
-                raise self._broken(error.msg, self._gone + error.pos, self._ended and cut) from error
+                raise self._damaged(error.msg, self._discarded + error.pos, self._ended and cut_off) from error
             except RecursionError as error:
-                raise self._broken("too deeply nested", self.consumed, False) from error
-            taken = end - self._at
-            if end >= len(self._text) - 2 and self._more():  # "12" may be the start of "123", "1.5" or "1e-5"
+                raise self._damaged("too deeply nested", self.consumed, False) from error
+            length = end - self._offset
+            if end >= len(self._text) - 2 and self._read_more():  # "12" may be the start of "123", "1.5" or "1e-5"
                 continue
-            self._at += taken  # _more() moves the buffer, even at the end of the file
+            self._offset += length  # _read_more() moves the buffer, even at the end of the file
             return value
 
-    def _more(self) -> bool:
+    def _read_more(self) -> bool:
         """Read on, at least as much as is unread in the buffer, so that long records are not scanned quadratically."""
         if self._ended:
             return False
-        rest = self._text[self._at :]
+        unread = self._text[self._offset :]
         try:
-            found = self._file.read(max(self._chunk, len(rest)))
+            text = self._file.read(max(self._chunk, len(unread)))
         except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
             raise DamagedDataError(
-                f"Expected JSON in {self.path}, got {error!r:.200} in or after {self._where()}: {_CURE}"
+                f"Expected JSON in {self.path}, got {error!r:.200} in or after {self._where()}: {_FIX}"
             ) from error
-        self._gone += self._at
-        self._text, self._at, self._ended = rest + found, 0, not found
-        return bool(found)
+        self._discarded += self._offset
+        self._text, self._offset, self._ended = unread + text, 0, not text
+        return bool(text)
 
     def _where(self) -> str:
         return f"record {self.record}" + (f" (after {self.key!r:.80})" if self.key else "")
 
-    def _wrong(self, expected: str) -> DamagedDataError:
-        found = self._text[self._at : self._at + 20]
-        return self._broken(f"expected {expected}, got {found!r}", self.consumed, not found)
+    def _unexpected(self, expected: str) -> DamagedDataError:
+        found = self._text[self._offset : self._offset + 20]
+        return self._damaged(f"expected {expected}, got {found!r}", self.consumed, not found)
 
-    def _broken(self, why: str, place: int, cut: bool) -> DamagedDataError:
-        what = "the file ends in or after" if cut else "an error in or after"
+    def _damaged(self, why: str, position: int, cut_off: bool) -> DamagedDataError:
+        what = "the file ends in or after" if cut_off else "an error in or after"
         return DamagedDataError(
-            f"Expected JSON in {self.path}, got: {what} {self._where()}, character {place} ({why}): {_CURE}"
+            f"Expected JSON in {self.path}, got: {what} {self._where()}, character {position} ({why}): {_FIX}"
         )
 
 
@@ -183,7 +185,7 @@ def estimated_records(path: Path) -> int:
     try:
         with JsonFile(path, chunk=1 << 16) as file:
             for _ in file.items():
-                if file.record >= _SAMPLED:
+                if file.record >= _SAMPLED_RECORDS:
                     return int(file.record / max(file.share, 1e-9))
             return file.record
     except (DamagedDataError, MissingDataError):

@@ -35,26 +35,26 @@ __all__ = ["GOAL_KINDS", "Library", "data_folder", "open_library"]
 
 #: The kinds of goals. A path instead of a kind plays the goals and prices of a recording.
 GOAL_KINDS = ("auto", "human", "synthetic")
-_FULL = 1500  # with more human goals than this, the official order has goals for training
+_MANY_HUMAN_GOALS = 1500  # only with more human goals than this does the official order have goals for training
 
 
 class Library:
     """The goals of a shop as tasks, by split."""
 
-    def __init__(self, shop: Shop, rules: str, kind: str, places: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, shop: Shop, rules: str, kind: str, goal_numbers: dict[str, tuple[int, ...]]) -> None:
         self.shop, self.rules, self.kind = shop, rules, kind
         self.name = f"native/{shop.name}/{rules}"
         self.ids = goal_ids(shop.goals)
-        self._places = places
-        self._found: dict[str, tuple[str, int]] | None = None
+        self._goal_numbers = goal_numbers
+        self._by_id: dict[str, tuple[str, int]] | None = None
 
     def count(self, split: str) -> int:
         """The number of tasks of a split. Raises :class:`UsageError` if it is 0."""
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
-        count = len(self._places[split])
+        count = len(self._goal_numbers[split])
         if not count:
-            sizes = ", ".join(f"{name} {len(places)}" for name, places in self._places.items())
+            sizes = ", ".join(f"{name} {len(goal_numbers)}" for name, goal_numbers in self._goal_numbers.items())
             raise UsageError(
                 f"Expected {self.kind} goals in split {split!r} of {self.shop.name}, got none ({sizes}); "
                 "try another split, or goals='synthetic'."
@@ -65,15 +65,17 @@ class Library:
         """A task by its position in a split."""
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index below {self.count(split)} in split {split!r}, got {index}; try 0.")
-        return self._task(split, self._places[split][index])
+        return self._task(split, self._goal_numbers[split][index])
 
     def find(self, task_id: str) -> Task:
         """A task by its content id."""
-        if self._found is None:
-            self._found = {self.ids[n]: (split, n) for split, places in self._places.items() for n in places}
-        if task_id not in self._found:
+        if self._by_id is None:
+            self._by_id = {
+                self.ids[n]: (split, n) for split, goal_numbers in self._goal_numbers.items() for n in goal_numbers
+            }
+        if task_id not in self._by_id:
             raise UnknownNameError(f"task id of {self.name} ({self.kind} goals)", task_id, ())
-        return self._task(*self._found[task_id])
+        return self._task(*self._by_id[task_id])
 
     def goal(self, task: Task) -> Goal:
         """The goal of a task, which is hidden from the agent."""
@@ -116,38 +118,40 @@ def open_library(
     """
     if rules not in RULES:
         raise UnknownNameError("rule set", rules, RULES)
-    asked, wanted = os.fspath(data), os.fspath(goals)
-    if wanted not in GOAL_KINDS and not wanted.endswith((".json", ".json.gz")):
-        raise UnknownNameError("kind of goals (or a recording's goals_prices.json.gz)", wanted, GOAL_KINDS)
-    if asked == "auto":
-        asked = "embedded"
+    source, goal_kind = os.fspath(data), os.fspath(goals)
+    if goal_kind not in GOAL_KINDS and not goal_kind.endswith((".json", ".json.gz")):
+        raise UnknownNameError("kind of goals (or a recording's goals_prices.json.gz)", goal_kind, GOAL_KINDS)
+    if source == "auto":
+        source = "embedded"
         if os.environ.get("WEBSHOP_DATA"):
             try:
                 find_catalogue(data_folder(), tag)
-                asked = "official"
+                source = "official"
             except MissingDataError as missing:  # a user who sets the variable expects official products
                 warnings.warn(f"Playing the embedded shop instead of the official one. {missing}", stacklevel=2)
-    if asked == "embedded":
-        if wanted not in GOAL_KINDS:
-            raise UsageError(f"Expected official data for the recording {wanted}, got data='embedded'; try data=DIR.")
-        return _library(_Source(asked, products, seed, None, "", ""), wanted, rules)
-    folder = str(data_folder() if asked == "official" else Path(asked).expanduser())
-    recording = "" if wanted in GOAL_KINDS else str(Path(wanted).expanduser())
-    return _library(_Source(folder, 0, seed, tag, find_catalogue(folder, tag).fingerprint, recording), wanted, rules)
+    if source == "embedded":
+        if goal_kind not in GOAL_KINDS:
+            raise UsageError(
+                f"Expected official data for the recording {goal_kind}, got data='embedded'; try data=DIR."
+            )
+        return _library(_Source(source, products, seed, None, "", ""), goal_kind, rules)
+    folder = str(data_folder() if source == "official" else Path(source).expanduser())
+    recording = "" if goal_kind in GOAL_KINDS else str(Path(goal_kind).expanduser())
+    return _library(_Source(folder, 0, seed, tag, find_catalogue(folder, tag).fingerprint, recording), goal_kind, rules)
 
 
 def data_folder() -> Path:
     """The folder in $WEBSHOP_DATA."""
-    told = os.environ.get("WEBSHOP_DATA")
-    if not told:
+    folder = os.environ.get("WEBSHOP_DATA")
+    if not folder:
         raise MissingDataError(
             "Expected the official WebShop files, found no WEBSHOP_DATA in the environment; "
             "try WEBSHOP_DATA=DIR, data=DIR, or data='embedded'."
         )
-    return Path(told).expanduser()
+    return Path(folder).expanduser()
 
 
-class _Stock(NamedTuple):
+class _ShopData(NamedTuple):
     name: str
     products: Sequence[Product]
     engine: SearchEngine
@@ -156,17 +160,17 @@ class _Stock(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _stock(source: _Source) -> _Stock:
+def _shop_data(source: _Source) -> _ShopData:
     if source.data == "embedded":
         products = embedded_products(source.products, source.seed)
         records = (human_record(source.seed, index) for index in range(source.products))
         annotations = load_annotations({listed[0]["asin"]: listed for listed in records if listed})
-        return _Stock("embedded", products, index_for(products), annotations, ())
+        return _ShopData("embedded", products, index_for(products), annotations, ())
     recording = recorded_goals(source.recording) if source.recording else None
     catalogue = read_catalogue(
         source.data, tag=source.tag, seed=source.seed, prices=recording.prices if recording else None
     )
-    return _Stock(
+    return _ShopData(
         f"official-{catalogue.files.tag or 'full'}",
         catalogue.products,
         index_for(catalogue.products),
@@ -177,56 +181,56 @@ def _stock(source: _Source) -> _Stock:
 
 @lru_cache(maxsize=8)
 def _library(source: _Source, goals: str, rules: str) -> Library:
-    stock = _stock(source)
+    data = _shop_data(source)
     kind = goals if goals in GOAL_KINDS else "recorded"
     if kind == "auto":
         # The benchmark on the full catalogue uses its human goals. A smaller catalogue has too few of them.
-        kind = "human" if stock.name == "official-full" and stock.annotations else "synthetic"
+        kind = "human" if data.name == "official-full" and data.annotations else "synthetic"
     shop = _shop(source, kind)
     return Library(shop, rules, kind, _splits(shop, rules, kind))
 
 
 @lru_cache(maxsize=8)
 def _shop(source: _Source, kind: str) -> Shop:
-    stock = _stock(source)
-    goals = stock.recorded
+    data = _shop_data(source)
+    goals = data.recorded
     if kind == "human":
-        goals = cached_human_goals(stock.products, stock.annotations, source.seed)
+        goals = cached_human_goals(data.products, data.annotations, source.seed)
     elif kind == "synthetic":
-        goals = synthetic_goals(stock.products, source.seed)
-    return Shop(stock.products, stock.engine, goals, name=stock.name)
+        goals = synthetic_goals(data.products, source.seed)
+    return Shop(data.products, data.engine, goals, name=data.name)
 
 
 def _splits(shop: Shop, rules: str, kind: str) -> dict[str, tuple[int, ...]]:
-    by_order = rules == "official" or (kind == "human" and len(shop.goals) > _FULL)
-    places: dict[str, list[int]] = {split: [] for split in SPLITS}
+    by_order = rules == "official" or (kind == "human" and len(shop.goals) > _MANY_HUMAN_GOALS)
+    goal_numbers: dict[str, list[int]] = {split: [] for split in SPLITS}
     reachable = cached_flags(shop, "reachable-1", lambda: _all_reachable(shop)) if rules == "strict" else None
     for number, goal in enumerate(shop.goals):
         if reachable is not None and not reachable[number]:
-            continue  # unreachable goals are left out; the others keep their numbers, and so their splits
-        places[official_split(number) if by_order else split_by_product(goal.asin)].append(number)
-    return {split: tuple(numbers) for split, numbers in places.items()}
+            continue  # unreachable goals are left out; the others keep their numbers and therefore their splits
+        goal_numbers[official_split(number) if by_order else split_by_product(goal.asin)].append(number)
+    return {split: tuple(numbers) for split, numbers in goal_numbers.items()}
 
 
 def _all_reachable(shop: Shop) -> list[bool]:
-    known: dict[tuple[str, tuple[str, ...]], bool] = {}
-    return [_reachable(shop, goal, known) for goal in shop.goals]
+    type_and_attributes: dict[tuple[str, tuple[str, ...]], bool] = {}
+    return [_reachable(shop, goal, type_and_attributes) for goal in shop.goals]
 
 
-def _reachable(shop: Shop, goal: Goal, known: dict[tuple[str, tuple[str, ...]], bool]) -> bool:
+def _reachable(shop: Shop, goal: Goal, type_and_attributes: dict[tuple[str, tuple[str, ...]], bool]) -> bool:
     """Whether the purchase of the goal's own product with its options earns 1."""
     if goal.asin not in shop.position:
         return False
     product = shop.product(goal.asin)
-    everything = {value for values in product.options.values() for value in values}
+    all_values = {value for values in product.options.values() for value in values}
     for axis, value in goal.options:
-        if option_value(value) not in (product.options.get(axis, ()) if axis else everything):
+        if option_value(value) not in (product.options.get(axis, ()) if axis else all_values):
             return False
     key = (goal.asin, goal.attributes)
-    if key not in known:  # type and attributes do not depend on the options of a goal
+    if key not in type_and_attributes:  # type and attributes do not depend on the options of a goal
         parts = score(product, {}, goal, "strict")
-        known[key] = parts.r_type == 1.0 and parts.r_att == 1.0
-    return known[key] and product.price <= goal.price_cap and _choosable(goal, product)
+        type_and_attributes[key] = parts.r_type == 1.0 and parts.r_att == 1.0
+    return type_and_attributes[key] and product.price <= goal.price_cap and _choosable(goal, product)
 
 
 def _choosable(goal: Goal, product: Product) -> bool:

@@ -32,7 +32,7 @@ _NO_ATTRIBUTES = ("DUMMY_ATTR",)
 _NOT_A_PRICE = re.compile(r"[^\d.]")
 _LONGEST_ASIN = 10
 _TEXTS = ("name", "full_description", "product_category", "category", "query")
-_CURE = "try downloading the official file again."
+_FIX = "try downloading the official file again."
 
 
 class Annotation(NamedTuple):
@@ -60,8 +60,8 @@ def load_products(
             "official data (items_ins_v2*.json holds attributes, items_human_ins*.json human instructions)."
         )
     known = {} if attributes is None else checked_attributes(attributes, attributes_source)
-    found = iter_products(items, lambda asin: known.get(asin, {}), prices=prices, seed=seed, source=source)
-    products = tuple(found)
+    generated = iter_products(items, lambda asin: known.get(asin, {}), prices=prices, seed=seed, source=source)
+    products = tuple(generated)
     check_products(
         len(products), not known or any(product.asin in known for product in products), source, attributes_source
     )
@@ -78,19 +78,19 @@ def iter_products(
 ) -> Iterator[Product]:
     """The products of the records of an items file. ``attributes_of`` gives the record of an ASIN, or {}."""
     seen: set[str] = set()
-    for place, item in enumerate(items):
-        asin = _asin(item, place, source)
+    for number, item in enumerate(items):
+        asin = _asin(item, number, source)
         if asin == "nan" or len(asin) > _LONGEST_ASIN or asin in seen:
             continue
         seen.add(asin)
-        where = f"{source}, record {place} ({asin})"
+        where = f"{source}, record {number} ({asin})"
         yield _product(item, asin, attributes_of(asin), where, prices, seed)  # type: ignore[arg-type]
 
 
 def check_products(count: int, known: bool, source: str, attributes_source: str) -> None:
     """Raise an error if there are no products, or if no product has attributes (``known`` is false)."""
     if not count:
-        raise DamagedDataError(f"Expected products in {source}, got none that can be used; {_CURE}")
+        raise DamagedDataError(f"Expected products in {source}, got none that can be used; {_FIX}")
     if not known:
         raise DamagedDataError(
             f"Expected {attributes_source} to describe the products of {source}, got no common ASIN; "
@@ -105,7 +105,7 @@ def load_annotations(human: object, source: str = "the human instructions") -> d
             f"Expected {source} to map an asin to its instructions, got {_kind(human)}; "
             "try the items_human_ins*.json of the official data."
         )
-    found: dict[str, tuple[Annotation, ...]] = {}
+    annotations: dict[str, tuple[Annotation, ...]] = {}
     for asin, records in human.items():
         where = f"{source}, record {asin}"
         if not isinstance(records, list):
@@ -115,8 +115,8 @@ def load_annotations(human: object, source: str = "the human instructions") -> d
             )
         for record in records:
             if not isinstance(record, dict) or not isinstance(record.get("instruction"), str):
-                raise DamagedDataError(f"Expected {where} to have an instruction, got {record!r:.80}; {_CURE}")
-        found[asin] = tuple(
+                raise DamagedDataError(f"Expected {where} to have an instruction, got {record!r:.80}; {_FIX}")
+        annotations[asin] = tuple(
             Annotation(
                 asin,
                 record["instruction"],
@@ -125,7 +125,7 @@ def load_annotations(human: object, source: str = "the human instructions") -> d
             )
             for record in records
         )
-    return found
+    return annotations
 
 
 def option_value(text: str) -> str:
@@ -143,12 +143,12 @@ def prices_of(pricing: str | None) -> tuple[tuple[float, ...], str]:
     """
     if not pricing:
         return (100.0,), "$100.0"
-    found = tuple(float(_NOT_A_PRICE.sub("", part)) for part in pricing.split("$")[1:])
-    if not found:
+    prices = tuple(float(_NOT_A_PRICE.sub("", part)) for part in pricing.split("$")[1:])
+    if not prices:
         raise ValueError("no $")
-    if len(found) == 1:
-        return found, f"${found[0]}"
-    return found[:2], f"${found[0]} to ${found[1]}"
+    if len(prices) == 1:
+        return prices, f"${prices[0]}"
+    return prices[:2], f"${prices[0]} to ${prices[1]}"
 
 
 def drawn_price(prices: tuple[float, ...], seed: int, asin: str) -> float:
@@ -168,14 +168,14 @@ def _product(
 ) -> Product:
     for name in _TEXTS:
         if not isinstance(item.get(name), str):
-            raise DamagedDataError(f"Expected {where} to have a text {name!r}, got {item.get(name)!r:.80}; {_CURE}")
+            raise DamagedDataError(f"Expected {where} to have a text {name!r}, got {item.get(name)!r:.80}; {_FIX}")
     pricing = item.get("pricing")
     try:
-        listed, tag = prices_of(pricing)
+        listed_prices, price_tag = prices_of(pricing)
     except (ValueError, TypeError, AttributeError):
-        raise DamagedDataError(f"Expected {where} to have a price like '$9.99', got {pricing!r:.80}; {_CURE}") from None
+        raise DamagedDataError(f"Expected {where} to have a price like '$9.99', got {pricing!r:.80}; {_FIX}") from None
     if prices is None:
-        price = drawn_price(listed, seed, asin)
+        price = drawn_price(listed_prices, seed, asin)
     elif asin in prices:
         price = prices[asin]
     else:
@@ -194,8 +194,8 @@ def _product(
         category=item["category"],
         query=item["query"].lower().strip(),
         product_category=item["product_category"],
-        prices=listed,
-        price_tag=tag,
+        prices=listed_prices,
+        price_tag=price_tag,
         price=price,
         options=_options(item.get("customization_options"), where),
         image=str(images[0]) if isinstance(images, list) else str(images),
@@ -204,28 +204,28 @@ def _product(
     )
 
 
-def _options(listed: object, where: str) -> dict[str, tuple[str, ...]]:
-    if not listed:
+def _options(axes: object, where: str) -> dict[str, tuple[str, ...]]:
+    if not axes:
         return {}
-    found: dict[str, tuple[str, ...]] = {}
+    options: dict[str, tuple[str, ...]] = {}
     try:
-        for axis, contents in listed.items():  # type: ignore[attr-defined]
+        for axis, contents in axes.items():  # type: ignore[attr-defined]
             if contents is not None:
-                found[axis.lower()] = tuple(option_value(content["value"]) for content in contents)
+                options[axis.lower()] = tuple(option_value(content["value"]) for content in contents)
     except (AttributeError, KeyError, TypeError):
         raise DamagedDataError(
             f"Expected {where} to have customization_options like {{'Size': [{{'value': 'small'}}]}}, "
-            f"got {listed!r:.80}; {_CURE}"
+            f"got {axes!r:.80}; {_FIX}"
         ) from None
-    return found
+    return options
 
 
-def _asin(item: object, place: int, source: str) -> str:
+def _asin(item: object, number: int, source: str) -> str:
     if isinstance(item, dict) and isinstance(item.get("asin"), str):
         return str(item["asin"])
     got = f"keys {sorted(item)[:5]}" if isinstance(item, dict) else _kind(item)
     raise DamagedDataError(
-        f"Expected record {place} of {source} to be a product with an 'asin', got {got}; "
+        f"Expected record {number} of {source} to be a product with an 'asin', got {got}; "
         "try the items_shuffle*.json of the official data."
     )
 
@@ -233,10 +233,10 @@ def _asin(item: object, place: int, source: str) -> str:
 def checked_attributes(attributes: object, source: str) -> dict[str, Any]:
     """The attributes by ASIN; raises an error if the file has another structure."""
     if isinstance(attributes, dict):
-        wrong = next(((asin, known) for asin, known in attributes.items() if not isinstance(known, dict)), None)
-        if wrong is None:
+        bad_record = next(((asin, known) for asin, known in attributes.items() if not isinstance(known, dict)), None)
+        if bad_record is None:
             return attributes
-        got = f"{_kind(wrong[1])} in record {wrong[0]}"
+        got = f"{_kind(bad_record[1])} in record {bad_record[0]}"
     else:
         got = _kind(attributes)
     raise DamagedDataError(
@@ -248,7 +248,7 @@ def checked_attributes(attributes: object, source: str) -> dict[str, Any]:
 def _texts(values: object, name: str, where: str) -> tuple[str, ...]:
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
         return tuple(values)
-    raise DamagedDataError(f"Expected {where} to have a list of texts {name!r}, got {values!r:.80}; {_CURE}")
+    raise DamagedDataError(f"Expected {where} to have a list of texts {name!r}, got {values!r:.80}; {_FIX}")
 
 
 def _kind(value: object) -> str:

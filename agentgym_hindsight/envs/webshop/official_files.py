@@ -26,7 +26,7 @@ __all__ = ["Catalogue", "CatalogueFiles", "find_catalogue", "read_catalogue", "r
 
 _ITEMS, _ATTRIBUTES, _HUMAN = "items_shuffle", "items_ins_v2", "items_human_ins"
 _NAME = re.compile(rf"({_ITEMS}|{_ATTRIBUTES}|{_HUMAN})(?:_for)?(?:_(\w+))?(?:\.[\w-]+)*?\.json(?:\.gz)?")
-_CURE = "try the official data folder (setup.sh of princeton-nlp/WebShop fills it), or data='embedded'."
+_FIX = "try the official data folder (setup.sh of princeton-nlp/WebShop fills it), or data='embedded'."
 
 
 class CatalogueFiles(NamedTuple):
@@ -53,26 +53,29 @@ class Catalogue(NamedTuple):
 
 
 def find_catalogue(folder: str | os.PathLike[str], tag: str | None = None) -> CatalogueFiles:
-    """The files of the catalogue in a folder; of several, the 1,000 products, as in the original."""
+    """The files of one catalogue in a folder.
+
+    Without a ``tag``, the catalogue of 1,000 products is preferred if there are several, as in the original.
+    """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise MissingDataError(f"Expected a folder with the official WebShop files at {root}, found none; {_CURE}")
-    found: dict[str, dict[str, Path]] = {_ITEMS: {}, _ATTRIBUTES: {}, _HUMAN: {}}
+        raise MissingDataError(f"Expected a folder with the official WebShop files at {root}, found none; {_FIX}")
+    paths: dict[str, dict[str, Path]] = {_ITEMS: {}, _ATTRIBUTES: {}, _HUMAN: {}}
     for path in sorted(root.iterdir(), reverse=True):  # reversed, so that x.json replaces x.json.gz
         match = _NAME.fullmatch(path.name)
         if match and path.is_file():
-            found[match[1]][match[2] or ""] = path
-    items, attributes, human = found[_ITEMS], found[_ATTRIBUTES], found[_HUMAN]
+            paths[match[1]][match[2] or ""] = path
+    items, attributes, human = paths[_ITEMS], paths[_ATTRIBUTES], paths[_HUMAN]
     for name, files in ((_ITEMS, items), (_ATTRIBUTES, attributes)):
         if not files:
-            there = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
-            raise MissingDataError(f"Expected {name}*.json or .json.gz in {root}, found {there}; {_CURE}")
+            names = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
+            raise MissingDataError(f"Expected {name}*.json or .json.gz in {root}, found {names}; {_FIX}")
     if tag is None and len(items) == len(attributes) == 1:
-        # With any tags: reading them checks that they belong together.
-        own = next(iter(items))
-        told = human.get(own) or human.get("") or next(iter(human.values()), None)
-        return CatalogueFiles(own, items[own], next(iter(attributes.values())), told)
-    tags = sorted(set(items) & set(attributes), key=lambda own: (own != "1000", own))
+        # Their tags may differ: reading the files checks that they belong together.
+        only_tag = next(iter(items))
+        human_file = human.get(only_tag) or human.get("") or next(iter(human.values()), None)
+        return CatalogueFiles(only_tag, items[only_tag], next(iter(attributes.values())), human_file)
+    tags = sorted(set(items) & set(attributes), key=lambda name: (name != "1000", name))
     if tag is not None:
         if tag not in tags:
             raise UnknownNameError(f"catalogue in {root}", tag, tags)
@@ -119,8 +122,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """The JSON of a file, plain or gzip. Errors name the file and the cause."""
     path = Path(path)
     if not path.is_file():
-        raise MissingDataError(f"Expected a file at {path}, found none; {_CURE}")
-    cure = "it is cut off or has other content than its name says; try downloading it again."
+        raise MissingDataError(f"Expected a file at {path}, found none; {_FIX}")
+    fix = "it is cut off or has other content than its name says; try downloading it again."
     try:
         if is_gzip(path):
             with gzip.open(path, "rt", encoding="utf-8") as text:
@@ -128,7 +131,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DamagedDataError(
-            f"Expected JSON in {path}, got an error in line {error.lineno}, column {error.colno} ({error.msg}): {cure}"
+            f"Expected JSON in {path}, got an error in line {error.lineno}, column {error.colno} ({error.msg}): {fix}"
         ) from error
     except (EOFError, OSError, zlib.error, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedDataError(f"Expected JSON in {path}, got {error!r:.200}: {cure}") from error
+        raise DamagedDataError(f"Expected JSON in {path}, got {error!r:.200}: {fix}") from error

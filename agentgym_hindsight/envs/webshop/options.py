@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from agentgym_hindsight.envs.webshop.seeds import Draws
 from agentgym_hindsight.envs.webshop.vocabulary import words
 
-__all__ = ["axes_of", "window"]
+__all__ = ["axes_of", "family_values"]
 
 Axes = tuple[str, ...]
 
@@ -163,21 +163,21 @@ _SIZE_COUNTS = {
 }
 
 
-def axes_of(category: str, profile: str, place: float) -> Axes:
-    """The axes of a family, in the order of its pages. ``place`` (0–1) is a position in the cumulative weights."""
+def axes_of(category: str, profile: str, position: float) -> Axes:
+    """The axes of a family, in the order of its pages. ``position`` (0–1) is a position in the cumulative weights."""
     rows = _AXES.get(profile) or _AXES[category]
-    left = place * sum(weight for _, weight in rows)
+    remaining = position * sum(weight for _, weight in rows)
     for axes, weight in rows:
-        left -= weight
-        if left < 0:
+        remaining -= weight
+        if remaining < 0:
             return axes
     return rows[-1][0]
 
 
-def window(rng: Draws, axis: str, category: str, profile: str) -> list[str]:
+def family_values(rng: Draws, axis: str, category: str, profile: str) -> list[str]:
     """The values of a family on an axis. Its members offer all of them or a part."""
     if axis == "Size":
-        return _stretch(rng, _SIZES[profile], rng.weighted(_SIZE_COUNTS.get(profile, _FEW)))
+        return _neighbouring_sizes(rng, _SIZES[profile], rng.weighted(_SIZE_COUNTS.get(profile, _FEW)))
     if axis == "Color":
         counts = _FASHION_COLOR_COUNTS if category == "fashion" else _COLOR_COUNTS
         return _colors(rng, rng.weighted(counts), patterned=profile in ("picture", "textile", "accessory"))
@@ -189,7 +189,7 @@ def window(rng: Draws, axis: str, category: str, profile: str) -> list[str]:
     return rng.sample(known, rng.weighted(_FEW))
 
 
-def _stretch(rng: Draws, scale: Sequence[str], count: int) -> list[str]:
+def _neighbouring_sizes(rng: Draws, scale: Sequence[str], count: int) -> list[str]:
     """Neighbouring sizes, as in real shops."""
     count = min(count, len(scale))
     first = rng.below(len(scale) - count + 1)
@@ -198,19 +198,19 @@ def _stretch(rng: Draws, scale: Sequence[str], count: int) -> list[str]:
 
 def _colors(rng: Draws, count: int, *, patterned: bool) -> list[str]:
     """Colour values: plain names, or sellers' variants with codes, pairs, numbers or patterns."""
-    manner = rng.weighted(((0, 55), (1, 14), (2, 12), (3, 10), (4, 30 if patterned else 6)))
-    if manner == 0 and count <= 30:
+    form = rng.weighted(((0, 55), (1, 14), (2, 12), (3, 10), (4, 30 if patterned else 6)))
+    if form == 0 and count <= 30:
         return rng.sample(_COLORS, count)
     letter, values = "abcdefgh"[rng.below(8)], dict[str, None]()
     while len(values) < count:
         color = rng.pick(_COLORS)
-        if manner == 1:
+        if form == 1:
             name = f"{letter}{len(values) + 1}-{color}"
-        elif manner == 2:
+        elif form == 2:
             name = f"{color} & {rng.pick(_COLORS)}"
-        elif manner == 3:
+        elif form == 3:
             name = f"{rng.pick(_PATTERNS)} {color}"
-        elif manner == 4:
+        elif form == 4:
             name = f"{rng.pick(_PATTERNS)} {rng.pick(_SCENES)}" if patterned else f"{rng.pick(_PATTERNS)} {color}"
         else:
             name = f"{color} {len(values) + 1}"

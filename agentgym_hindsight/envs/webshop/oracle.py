@@ -17,7 +17,7 @@ from agentgym_hindsight.envs.webshop.shop_types import Goal, Product
 __all__ = ["best_options", "best_query", "next_action", "plan"]
 
 #: An upper bound on the length of a plan: five pages of results, an option on each axis.
-_LONGEST = 60
+_MAX_ACTIONS = 60
 _NO_QUERY = str.maketrans("[]\n\r", "    ")
 
 
@@ -39,7 +39,7 @@ def next_action(session: Session) -> str:
     page = state.hits.index(target) // PER_PAGE + 1
     if page != state.page:
         return "click[next >]" if page > state.page else "click[< prev]"
-    names = (name for name, found in session.targets.items() if found.role == LINK and found.product == target)
+    names = (name for name, link in session.targets.items() if link.role == LINK and link.product == target)
     return next((f"click[{name}]" for name in names), "")
 
 
@@ -48,14 +48,14 @@ def plan(session: Session) -> tuple[tuple[str, ...], float]:
 
     There are no actions if the product cannot be found. The session itself does not change.
     """
-    play = session.copy()
+    copied = session.copy()
     actions = []
-    for _ in range(_LONGEST):
-        action = next_action(play)
+    for _ in range(_MAX_ACTIONS):
+        action = next_action(copied)
         if not action:
             break
         actions.append(action)
-        outcome = play.act(action)
+        outcome = copied.act(action)
         if outcome.done:
             return tuple(actions), outcome.reward
         if not outcome.valid:
@@ -75,18 +75,18 @@ def best_query(shop: Shop, goal: Goal) -> str:
 def best_options(product: Product, goal: Goal, rules: str) -> dict[str, str]:
     """A greedy choice of options: on each axis, the value that meets most of the remaining options of the goal."""
     chosen: dict[str, str] = {}
-    left = set(range(len(goal.options)))
+    remaining = set(range(len(goal.options)))
     for axis, values in product.options.items():
         best: tuple[tuple[int, bool], str, set[int]] = ((0, False), "", set())
         for value in values:
-            met = _met({axis: value}, goal, rules) & left
+            met = _met({axis: value}, goal, rules) & remaining
             # Among equally good values, prefer one that the goal names literally.
-            worth = (len(met), any(goal.options[n] in ((axis, value), ("", value)) for n in met))
-            if worth > best[0]:
-                best = (worth, value, met)
+            quality = (len(met), any(goal.options[n] in ((axis, value), ("", value)) for n in met))
+            if quality > best[0]:
+                best = (quality, value, met)
         if best[2]:
             chosen[axis] = best[1]
-            left -= best[2]
+            remaining -= best[2]
     return chosen
 
 
@@ -99,8 +99,8 @@ def _towards_purchase(session: Session) -> str:
     chosen = dict(session.state.options)
     for axis, value in best_options(product, session.goal, session.rules).items():
         if chosen.get(axis) != value:
-            for name, found in session.targets.items():
-                if found.role == OPTION and (found.axis, found.value) == (axis, value):
+            for name, target in session.targets.items():
+                if target.role == OPTION and (target.axis, target.value) == (axis, value):
                     action = f"click[{name}]"
                     if _chooses(session, action, axis, value):
                         return action

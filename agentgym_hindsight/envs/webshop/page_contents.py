@@ -38,11 +38,11 @@ def nodes_of(session: Session) -> list[Node]:
     if state.kind == DONE:
         return _done(session)
     instruction = visible(session.goal.instruction)
-    wish = [Node(TEXT, instruction)] if instruction else []
+    instruction_nodes = [Node(TEXT, instruction)] if instruction else []
     if state.kind == INDEX:
         # The original's start page has a blank after the colon; its other pages have none.
-        return [Node(TEXT, "WebShop"), Node(TEXT, "Instruction: "), *wish, Node(BUTTON, "Search")]
-    nodes = [_LABEL, *wish, _BACK]
+        return [Node(TEXT, "WebShop"), Node(TEXT, "Instruction: "), *instruction_nodes, Node(BUTTON, "Search")]
+    nodes = [_LABEL, *instruction_nodes, _BACK]
     if state.kind == RESULTS:
         nodes.append(Node(TEXT, f"Page {state.page} (Total results: {len(state.hits)})"))
         if state.page > 1:
@@ -60,7 +60,7 @@ def nodes_of(session: Session) -> list[Node]:
 
 def _done(session: Session) -> list[Node]:
     state = session.state
-    # The original's page has fields for the goal, and its text environment leaves them empty. So does this one.
+    # The original's page has fields for the goal. Its text environment leaves them empty, and so do we.
     texts = [
         *("Thank you for shopping with us!", "Your code: ", "None", " (Paste it in your MTurk interface.)"),
         *("Purchased", "asin", session.shop.products[state.product].asin, "options", options_json(state.options)),
@@ -75,8 +75,8 @@ def _done(session: Session) -> list[Node]:
 def options_json(options: Iterable[tuple[str, str]]) -> str:
     """The chosen options as the original's last page prints them: sorted JSON with HTML characters escaped."""
     text = json.dumps(dict(options), sort_keys=True)
-    for sign in "<>&'":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    for character in "<>&'":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 

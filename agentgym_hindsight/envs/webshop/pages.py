@@ -1,8 +1,8 @@
 """The visible parts of a page and its clickable names.
 
 A page is a tuple of :class:`Node`. Text, rich text and HTML are renderings of it (see ``observe.py``). Clickable names
-are in the original's order: buttons, product links, option values. A repeated name has its first position and its last
-meaning, as in the original's dictionary.
+are in the original's order: buttons, product links, option values. A repeated name has the position of its first
+occurrence and the meaning of its last one, as in the original's dictionary.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class State(NamedTuple):
     @property
     def shown(self) -> tuple[int, ...]:
         """Positions of the products this results page lists."""
-        # A slice with the original's bounds. Page 0, which an odd query can reach, is empty too.
+        # A slice with the original's bounds. Page 0, which a query with a page name in it can reach, is empty too.
         return self.hits[(self.page - 1) * PER_PAGE : self.page * PER_PAGE] if self.kind == RESULTS else ()
 
 
@@ -142,7 +142,7 @@ def visible(text: str) -> str:
 
 
 def _texts(*texts: str) -> tuple[Node, ...]:
-    return tuple(Node(TEXT, shown) for shown in map(visible, texts) if shown)
+    return tuple(Node(TEXT, text) for text in map(visible, texts) if text)
 
 
 def _ambiguous(product: Product) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Compare our shop with recordings of the original: replay every action under official rules and compare every turn.
 
-Compared are, at the start and after every action, ``text``, ``text_rich``, the available actions with their order,
-reward and done, and at a purchase every part of the reward. The parts ``title_score`` and ``r_type`` depend on the noun
+The comparison covers, at the start and after every action, ``text``, ``text_rich``, the ordered available actions,
+reward and done; and at a purchase every part of the reward. The parts ``title_score`` and ``r_type`` depend on the noun
 tagger. Their differences are reported separately, because the recording may have used another tagger.
 """
 
@@ -26,8 +26,8 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
 __all__ = ["Difference", "ParityReport", "compare_episode", "find_recording", "read_episodes", "run_parity"]
 
-_TAGGED = ("title_score", "r_type")
-_SHOWN = 160
+_TAGGER_FIELDS = ("title_score", "r_type")
+_EXCERPT_LENGTH = 160
 
 
 class Difference(NamedTuple):
@@ -41,7 +41,7 @@ class Difference(NamedTuple):
     recorded: str
 
     def __str__(self) -> str:
-        where = f"episode {self.episode} turn {self.turn} {self.action[:_SHOWN]!r}: {self.field}"
+        where = f"episode {self.episode} turn {self.turn} {self.action[:_EXCERPT_LENGTH]!r}: {self.field}"
         return f"{where}\n  ours:     {self.ours}\n  recorded: {self.recorded}"
 
 
@@ -93,7 +93,7 @@ def run_parity(
     tagged: list[Difference] = []
     for number, episode in enumerate(read_episodes(path)):
         try:
-            found = list(compare_episode(shop, episode, number, nouns))
+            episode_differences = list(compare_episode(shop, episode, number, nouns))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DamagedDataError(
                 f"Expected an episode with goal_index, start and steps in record {number} of {path}, got "
@@ -102,8 +102,8 @@ def run_parity(
         episodes += 1
         turns += len(episode["steps"])
         purchases += sum(1 for step in episode["steps"] if "reward_parts" in step)
-        differences += (difference for difference in found if difference.field not in _TAGGED)
-        tagged += (difference for difference in found if difference.field in _TAGGED)
+        differences += (difference for difference in episode_differences if difference.field not in _TAGGER_FIELDS)
+        tagged += (difference for difference in episode_differences if difference.field in _TAGGER_FIELDS)
     return ParityReport(episodes, turns, purchases, tuple(differences), tuple(tagged), nouns)
 
 
@@ -170,9 +170,9 @@ def _compare_parts(
 ) -> Iterator[Difference]:
     ours: dict[str, Any] = {} if session.parts is None else session.parts.official()
     for name in sorted({*ours, *recorded}):
-        mine, theirs = ours.get(name), recorded.get(name)
-        if mine != theirs:
-            yield Difference(number, turn, action, name, repr(mine), repr(theirs))
+        our_value, recorded_value = ours.get(name), recorded.get(name)
+        if our_value != recorded_value:
+            yield Difference(number, turn, action, name, repr(our_value), repr(recorded_value))
 
 
 def _compare(
@@ -187,16 +187,21 @@ def _compare(
     if outcome is not None:
         pairs += [("reward", outcome.reward), ("done", outcome.done)]
     action = recorded.get("action", "")
-    for field, ours in pairs:
-        theirs = recorded[field]
-        if ours != theirs:
-            yield Difference(number, turn, action, field, *_around(ours, theirs))
+    for field, our_value in pairs:
+        recorded_value = recorded[field]
+        if our_value != recorded_value:
+            yield Difference(number, turn, action, field, *_excerpts(our_value, recorded_value))
 
 
-def _around(ours: Any, theirs: Any) -> tuple[str, str]:
+def _excerpts(our_value: Any, recorded_value: Any) -> tuple[str, str]:
     """Excerpts of both sides from shortly before the first difference."""
-    mine, other = (value if isinstance(value, str) else repr(value) for value in (ours, theirs))
-    place = next((n for n, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), min(len(mine), len(other)))
-    start = max(0, place - 30)
-    cut: Iterable[str] = (repr(text[start : start + _SHOWN]) for text in (mine, other))
-    return tuple(cut)  # type: ignore[return-value]
+    our_text, recorded_text = (
+        value if isinstance(value, str) else repr(value) for value in (our_value, recorded_value)
+    )
+    difference = next(
+        (n for n, (a, b) in enumerate(zip(our_text, recorded_text, strict=False)) if a != b),
+        min(len(our_text), len(recorded_text)),
+    )
+    start = max(0, difference - 30)
+    excerpts: Iterable[str] = (repr(text[start : start + _EXCERPT_LENGTH]) for text in (our_text, recorded_text))
+    return tuple(excerpts)  # type: ignore[return-value]

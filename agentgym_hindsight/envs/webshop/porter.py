@@ -100,10 +100,10 @@ def _repair(word: str, shape: str) -> str:
 
 
 def _replace_suffix(word: str, table: dict[str, tuple[tuple[str, str], ...]]) -> str:
-    for suffix, other in table.get(word[-2:-1], ()):
+    for suffix, replacement in table.get(word[-2:-1], ()):
         if word.endswith(suffix):
             base = word[: -len(suffix)]
-            return base + other if _measure(_shape(base)) > 0 else word
+            return base + replacement if _measure(_shape(base)) > 0 else word
     return word
 
 

@@ -1,8 +1,8 @@
 """The postings of an index: the documents and frequencies of every term, built in bounded memory.
 
 Documents are processed in blocks. Each block becomes a *run*, sorted by term and then by document. Runs are kept in a
-folder if one is given, otherwise in memory, and merged at the end into arrays that may be files as well. So a million
-documents need only memory for their vocabulary.
+folder if one is given, otherwise in memory, and merged at the end into arrays that may be files as well. With a folder
+and files, a million documents need memory only for their vocabulary.
 
 The contribution of a posting to a score depends only on its frequency and the quantised length of its document. A
 posting stores a code for this pair: two bytes instead of the four of a float32 factor.
@@ -30,14 +30,14 @@ _CACHE_SIZE = 1 << 18
 def _lengths() -> NDArray[np.int64]:
     """The lengths that one byte can represent: exact up to 39, then with four significant bits.
 
-    Lucene's ``SmallFloat``: 24 values stand for themselves; the others are 24 plus a small float with a 3-bit mantissa
-    and an implied leading bit.
+    Lucene's ``SmallFloat``: the codes 0 to 23 are the lengths 0 to 23. The other codes are 24 plus a small float with a
+    3-bit mantissa and an implied leading bit.
     """
-    free = 24
-    values = list(range(free))
-    for code in range(256 - free):
+    exact_count = 24
+    values = list(range(exact_count))
+    for code in range(256 - exact_count):
         mantissa, shift = code & 7, (code >> 3) - 1
-        values.append(free + (mantissa if shift < 0 else (mantissa | 8) << shift))
+        values.append(exact_count + (mantissa if shift < 0 else (mantissa | 8) << shift))
     return np.array(values, dtype=np.int64)
 
 
@@ -88,11 +88,11 @@ class _Chunks(dict[str, tuple[int, ...]]):
         self._numbers = numbers
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
-        found = tuple(map(self._numbers.__getitem__, chunk_terms(chunk)))
+        numbers = tuple(map(self._numbers.__getitem__, chunk_terms(chunk)))
         if len(self) >= _CACHE_SIZE:
             self.clear()
-        self[chunk] = found
-        return found
+        self[chunk] = numbers
+        return numbers
 
 
 class PostingsBuilder:
@@ -134,7 +134,7 @@ class PostingsBuilder:
         terms, docs = np.divmod(keys[first], count)
         bytes_ = np.searchsorted(LENGTHS, lengths, side="right") - 1
         pairs = frequencies << 8 | bytes_[docs]
-        self._keep(_Run(terms.astype(np.int32), (docs + self._documents).astype(np.int32), pairs))
+        self._store_run(_Run(terms.astype(np.int32), (docs + self._documents).astype(np.int32), pairs))
         self._pairs = np.union1d(self._pairs, pairs)
         self._documents += count
         self._lengths_sum += int(lengths.sum())
@@ -142,23 +142,23 @@ class PostingsBuilder:
         del words, lengths  # views, which would keep the old arrays alive
         self._words, self._block_lengths = array("i"), array("i")
 
-    def _keep(self, run: _Run) -> None:
+    def _store_run(self, run: _Run) -> None:
         if self._folder is None:
             self._runs.append(run)
             return
-        place = self._folder / f"run{len(self._runs)}"
+        path_prefix = self._folder / f"run{len(self._runs)}"
         for name, values in run._asdict().items():
-            np.save(f"{place}.{name}.npy", values)
-        self._runs.append(place)
+            np.save(f"{path_prefix}.{name}.npy", values)
+        self._runs.append(path_prefix)
 
-    def _read(self) -> Iterator[_Run]:
+    def _stored_runs(self) -> Iterator[_Run]:
         for run in self._runs:
             yield run if isinstance(run, _Run) else _Run(*(np.load(f"{run}.{name}.npy") for name in _Run._fields))
 
     def finish(
-        self, allocate: Allocate = in_memory, note: Callable[[float], object] = lambda share: None
+        self, allocate: Allocate = in_memory, report_share: Callable[[float], object] = lambda share: None
     ) -> tuple[list[str], Postings]:
-        """The sorted terms and their postings. ``note`` is called with the merged share, up to 1."""
+        """The sorted terms and their postings. ``report_share`` is called with the merged share, up to 1."""
         self._close_run()
         self._chunks.clear()
         # Strings sort like their UTF-8 bytes, in which the vocabulary of a stored index is searched.
@@ -166,7 +166,7 @@ class PostingsBuilder:
         ranks = np.empty(len(terms), np.int64)
         ranks[np.fromiter(map(self._numbers.__getitem__, terms), np.int64, len(terms))] = np.arange(len(terms))
         counts = np.zeros(len(terms), np.int64)
-        for run in self._read():
+        for run in self._stored_runs():
             counts += np.bincount(ranks[run.terms], minlength=len(terms))
         starts = allocate("starts", len(terms) + 1, np.dtype(np.int64))
         starts[0] = 0
@@ -176,14 +176,14 @@ class PostingsBuilder:
         codes = allocate("codes", total, np.min_scalar_type(max(len(self._pairs) - 1, 0)))
         pairs = allocate("pairs", len(self._pairs), np.dtype(np.int64))
         pairs[:] = self._pairs
-        free = starts[:-1].copy()  # where the next posting of each term goes
-        for number, run in enumerate(self._read(), 1):
+        next_free = starts[:-1].copy()  # the index of the next posting of each term
+        for number, run in enumerate(self._stored_runs(), 1):
             first = np.flatnonzero(np.diff(run.terms, prepend=-1))
             sizes = np.diff(first, append=len(run.terms))
             present = ranks[run.terms[first]]
-            places = np.repeat(free[present] - first, sizes) + np.arange(len(run.terms))
-            docs[places] = run.docs
-            codes[places] = np.searchsorted(self._pairs, run.pairs)
-            free[present] += sizes
-            note(number / len(self._runs))
+            positions = np.repeat(next_free[present] - first, sizes) + np.arange(len(run.terms))
+            docs[positions] = run.docs
+            codes[positions] = np.searchsorted(self._pairs, run.pairs)
+            next_free[present] += sizes
+            report_share(number / len(self._runs))
         return terms, Postings(self._documents, self._lengths_sum, self._filled, starts, docs, codes, pairs)

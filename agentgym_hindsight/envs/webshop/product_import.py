@@ -30,11 +30,11 @@ from agentgym_hindsight.errors import DataError
 
 __all__ = ["content_fingerprint", "open_products", "products_folder"]
 
-_ITEMS_CURE = (
+_ITEMS_FIX = (
     "try the items_shuffle*.json of the official data "
     "(items_ins_v2*.json holds attributes, items_human_ins*.json human instructions)."
 )
-_ATTRIBUTES_CURE = "try the items_ins_v2*.json of the official data."
+_ATTRIBUTES_FIX = "try the items_ins_v2*.json of the official data."
 
 
 def open_products(
@@ -50,25 +50,29 @@ def open_products(
     If the cache folder cannot be written, the products are kept in memory, with a warning.
     """
     fingerprint = content_fingerprint(items, attributes)
-    place = products_folder(fingerprint)
+    store_folder = products_folder(fingerprint)
     usable = False
     with suppress(*UNUSABLE):  # absent or damaged: build it
-        usable = len(ProductStore(place)) > 0
+        usable = len(ProductStore(store_folder)) > 0
     try:
         if not usable:
-            build_folder(place, lambda aside: _write(aside, fingerprint, items, attributes, progress), ProductStore)
-        return ProductStore(place, prices=prices, seed=seed)
+            build_folder(
+                store_folder,
+                lambda temporary: _write(temporary, fingerprint, items, attributes, progress),
+                ProductStore,
+            )
+        return ProductStore(store_folder, prices=prices, seed=seed)
     except DataError:
         raise  # from the official files, not the cache; MissingDataError is an OSError as well
     except OSError as error:
         warnings.warn(
-            f"Expected to store the products in {place}, got {error}. They are held in memory, for this process only; "
-            "try freeing space there, or set AGENTGYM_HINDSIGHT_CACHE to a writable folder.",
+            f"Expected to store the products in {store_folder}, got {error}. They are held in memory, for this process "
+            "only; try freeing space there, or set AGENTGYM_HINDSIGHT_CACHE to a writable folder.",
             RuntimeWarning,
             stacklevel=2,
         )
-    with tempfile.TemporaryDirectory() as folder:
-        return tuple(_products(Path(folder), items, attributes, prices, seed, progress))
+    with tempfile.TemporaryDirectory() as temporary_folder:
+        return tuple(_products(Path(temporary_folder), items, attributes, prices, seed, progress))
 
 
 def products_folder(fingerprint: str) -> Path:
@@ -90,8 +94,8 @@ def content_fingerprint(*paths: Path) -> str:
 
 
 def _write(folder: Path, fingerprint: str, items: Path, attributes: Path, progress: bool) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".part") as aside:
-        write_products(folder, fingerprint, _products(Path(aside), items, attributes, None, 0, progress))
+    with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".part") as temporary:
+        write_products(folder, fingerprint, _products(Path(temporary), items, attributes, None, 0, progress))
 
 
 def _products(
@@ -103,19 +107,22 @@ def _products(
     progress: bool,
 ) -> Iterator[Product]:
     console = Console(file=sys.stderr)
-    with Progress(console=console, transient=True, disable=not progress) as bar, _Spool(folder) as known:
+    with (
+        Progress(console=console, transient=True, disable=not progress) as bar,
+        _TemporaryRecords(folder) as attribute_records,
+    ):
         with JsonFile(attributes) as file:
-            for asin, record in _with_progress(bar, "Reading attributes (once)", file, file.pairs(_ATTRIBUTES_CURE)):
-                known.add(asin, checked_attributes({asin: record}, str(attributes))[asin])
-        count = met = 0
+            for asin, record in _with_progress(bar, "Reading attributes (once)", file, file.pairs(_ATTRIBUTES_FIX)):
+                attribute_records.add(asin, checked_attributes({asin: record}, str(attributes))[asin])
+        count = with_attributes = 0
         with JsonFile(items) as file:
-            shown = _with_progress(bar, "Storing the products (once)", file, file.items(_ITEMS_CURE))
-            records = _with_keys(file, shown)
-            for product in iter_products(records, known.get, prices=prices, seed=seed, source=str(items)):
+            tracked = _with_progress(bar, "Storing the products (once)", file, file.items(_ITEMS_FIX))
+            records = _with_keys(file, tracked)
+            for product in iter_products(records, attribute_records.get, prices=prices, seed=seed, source=str(items)):
                 count += 1
-                met += product.asin in known
+                with_attributes += product.asin in attribute_records
                 yield product
-        check_products(count, not len(known) or met > 0, str(items), str(attributes))
+        check_products(count, not len(attribute_records) or with_attributes > 0, str(items), str(attributes))
 
 
 def _with_keys(file: JsonFile, records: Iterable[Any]) -> Iterator[Any]:
@@ -134,36 +141,38 @@ def _with_progress(bar: Progress, what: str, file: JsonFile, records: Iterable[A
     bar.update(task, completed=1.0)
 
 
-class _Spool:
+class _TemporaryRecords:
     """Records by ASIN in a temporary file: the attributes are read before the items, in another order."""
 
     def __init__(self, folder: Path) -> None:
         self._file: BinaryIO = (folder / "attributes").open("w+b")
-        self._places: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         self._end = 0
 
-    def __enter__(self) -> _Spool:
+    def __enter__(self) -> _TemporaryRecords:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._file.close()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     def __contains__(self, asin: str) -> bool:
-        return asin in self._places
+        return asin in self._offsets
 
     def add(self, asin: str, record: Any) -> None:
         """Add a record. The last of several records of one ASIN counts, as in a parsed file."""
-        self._places[asin] = self._end
+        self._offsets[asin] = self._end
         self._end += self._file.write(json.dumps(record).encode() + b"\n")
 
     def get(self, asin: str) -> Mapping[str, Any]:
         """The record of an ASIN; {} if there is none."""
-        place = self._places.get(asin)
-        if place is None:
+        offset = self._offsets.get(asin)
+        if offset is None:
             return {}
-        self._file.seek(place)
-        found: Mapping[str, Any] = json.loads(self._file.readline())
-        return found
+        self._file.seek(offset)
+        record: Mapping[str, Any] = json.loads(self._file.readline())
+        return record

@@ -1,9 +1,9 @@
 """The products of a large catalogue on disk, read when needed.
 
 Every record is compressed separately (zlib, with a dictionary from the first records) and read from the file, not
-mapped: the pages stay in the page cache, which all processes share and which counts for none of them. Offsets, ASINs
-and the columns of the hidden searches are mapped. Records have no prices: these are drawn from a seed or taken from a
-recording when a product is read, so that one store serves every seed.
+mapped: the pages stay in the page cache, which all processes share and which does not count as memory of a process.
+Offsets, ASINs and the columns of the hidden searches are mapped. Records have no prices: these are drawn from a seed or
+taken from a recording when a product is read, so that one store serves every seed.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ class ProductStore(Sequence[Product]):
     ASIN; without them a price is drawn from its range by ``seed``.
     """
 
-    def __init__(self, place: Path, *, prices: Mapping[str, float] | None = None, seed: int = 0) -> None:
-        header = json.loads((place / _HEADER).read_text(encoding="utf-8"))
-        check_files(place, header["files"])
-        self.place, self.prices, self.seed = place, prices, seed
+    def __init__(self, folder: Path, *, prices: Mapping[str, float] | None = None, seed: int = 0) -> None:
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        check_files(folder, header["files"])
+        self.folder, self.prices, self.seed = folder, prices, seed
         self.fingerprint: str = header["fingerprint"]
-        self._starts = _mapped(place / "starts.npy")
-        self._dictionary = (place / _DICTIONARY).read_bytes()
+        self._starts = _mapped(folder / "starts.npy")
+        self._dictionary = (folder / _DICTIONARY).read_bytes()
         # Read with pread, never by seeking: threads and forked workers share the file position.
-        self._file = os.open(place / _RECORDS, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self.position: Mapping[str, int] = _Positions(_mapped(place / "asins.npy"), _mapped(place / "order.npy"))
+        self._file = os.open(folder / _RECORDS, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.position: Mapping[str, int] = _Positions(_mapped(folder / "asins.npy"), _mapped(folder / "order.npy"))
         self._product = lru_cache(_CACHE_SIZE)(self._read)
         if prices is not None:
             missing = next((asin for asin in self.position if asin not in prices), None)
@@ -74,8 +74,8 @@ class ProductStore(Sequence[Product]):
     @overload
     def __getitem__(self, key: slice) -> tuple[Product, ...]: ...
     def __getitem__(self, key: int | slice) -> Product | tuple[Product, ...]:
-        places = range(len(self))[key]  # handles negative positions, slices and IndexError
-        return self._product(places) if isinstance(places, int) else tuple(map(self._product, places))
+        positions = range(len(self))[key]  # handles negative positions, slices and IndexError
+        return self._product(positions) if isinstance(positions, int) else tuple(map(self._product, positions))
 
     def __iter__(self) -> Iterator[Product]:
         return map(self._read, range(len(self)))  # without the cache: a full pass would evict the products in use
@@ -84,7 +84,7 @@ class ProductStore(Sequence[Product]):
         return f"ProductStore({len(self)} products)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self.place, self.prices, self.seed)
+        return _open_store, (self.folder, self.prices, self.seed)
 
     def __del__(self) -> None:
         if (file := getattr(self, "_file", None)) is not None:
@@ -102,13 +102,13 @@ class ProductStore(Sequence[Product]):
         values: list[str] = self._values[column]
         if value not in values:
             return ()
-        found: list[int] = np.flatnonzero(_mapped(self.place / f"{column}.npy") == values.index(value)).tolist()
-        return tuple(found)
+        positions: list[int] = np.flatnonzero(_mapped(self.folder / f"{column}.npy") == values.index(value)).tolist()
+        return tuple(positions)
 
     @cached_property
     def _values(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = json.loads((self.place / _VALUES).read_text(encoding="utf-8"))
-        return found
+        values: dict[str, list[str]] = json.loads((self.folder / _VALUES).read_text(encoding="utf-8"))
+        return values
 
     def _read(self, position: int) -> Product:
         start, end = int(self._starts[position]), int(self._starts[position + 1])
@@ -117,14 +117,14 @@ class ProductStore(Sequence[Product]):
             fields = json.loads(zlib.decompressobj(zdict=self._dictionary).decompress(data).decode(*_UTF8))
         except (zlib.error, ValueError) as error:
             with suppress(OSError):  # without a header, the next start builds the folder again
-                (self.place / _HEADER).unlink()
+                (self.folder / _HEADER).unlink()
             raise DamagedDataError(
-                f"Expected product {position} of {self.place} as it was written, got {error!r:.80}; "
+                f"Expected product {position} of {self.folder} as it was written, got {error!r:.80}; "
                 "try starting again: the folder will be rebuilt."
             ) from error
-        return self._made(fields)
+        return self._product_from(fields)
 
-    def _made(self, fields: list[Any]) -> Product:
+    def _product_from(self, fields: list[Any]) -> Product:
         asin, title, description, bullets, attributes, category, query, path, listed, tag, options, *rest = fields
         prices = tuple(listed)
         return Product(
@@ -153,27 +153,27 @@ def write_products(folder: Path, fingerprint: str, products: Iterable[Product]) 
     values: dict[str, dict[str, int]] = {name: {} for name in _COLUMNS}
     with (folder / _RECORDS).open("wb") as file:
         pack = None
-        first: list[bytes] = []
+        first_records: list[bytes] = []
         for product in products:
             record = _record(product)
             asins.append(product.asin.encode(*_UTF8))
             for name in _COLUMNS:
-                known = values[name]
-                columns[name].append(known.setdefault(getattr(product, name), len(known)))
+                value_numbers = values[name]
+                columns[name].append(value_numbers.setdefault(getattr(product, name), len(value_numbers)))
             if pack is None:
-                first.append(record)
-                if sum(map(len, first)) < _WINDOW:
+                first_records.append(record)
+                if sum(map(len, first_records)) < _WINDOW:
                     continue
-                pack = _packer(folder, first)
-                waiting, first = first, []
+                pack = _packer(folder, first_records)
+                pending, first_records = first_records, []
             else:
-                waiting = [record]
-            for waited in waiting:
-                starts.append(starts[-1] + file.write(pack(waited)))
+                pending = [record]
+            for pending_record in pending:
+                starts.append(starts[-1] + file.write(pack(pending_record)))
         if pack is None:
-            pack = _packer(folder, first)
-        for waited in first:
-            starts.append(starts[-1] + file.write(pack(waited)))
+            pack = _packer(folder, first_records)
+        for pending_record in first_records:
+            starts.append(starts[-1] + file.write(pack(pending_record)))
     names = np.array(asins, dtype=bytes)
     order = np.argsort(names, kind="stable").astype(np.int32)
     np.save(folder / "starts.npy", np.frombuffer(starts, dtype=np.int64))
@@ -197,9 +197,9 @@ class _Positions(Mapping[str, int]):
         name = asin.encode(*_UTF8)
         # numpy would copy the whole array to compare it with a longer key, and it ignores zero bytes at the end.
         if len(name) <= self._asins.itemsize and not name.endswith(b"\0"):
-            place = int(np.searchsorted(self._asins, np.array(name, dtype=self._asins.dtype)))
-            if place < len(self._asins) and self._asins[place] == name:
-                return int(self._order[place])
+            rank = int(np.searchsorted(self._asins, np.array(name, dtype=self._asins.dtype)))
+            if rank < len(self._asins) and self._asins[rank] == name:
+                return int(self._order[rank])
         raise KeyError(asin)
 
     def __len__(self) -> int:
@@ -217,11 +217,11 @@ def _record(product: Product) -> bytes:
 def _packer(folder: Path, records: list[bytes]) -> Any:
     dictionary = b"".join(records)[:_WINDOW]
     (folder / _DICTIONARY).write_bytes(dictionary)
-    ready = zlib.compressobj(6, zdict=dictionary)
+    template = zlib.compressobj(6, zdict=dictionary)
 
     def pack(record: bytes) -> bytes:
-        packing = ready.copy()  # much faster than setting the dictionary for every record
-        return packing.compress(record) + packing.flush()
+        compressor = template.copy()  # much faster than setting the dictionary for every record
+        return compressor.compress(record) + compressor.flush()
 
     return pack
 
@@ -238,5 +238,5 @@ def _mapped(path: Path) -> NDArray[Any]:
     return np.asarray(np.load(path, mmap_mode="r"))  # indexing a plain array is much faster than a memmap
 
 
-def _opened(place: Path, prices: Mapping[str, float] | None, seed: int) -> ProductStore:
-    return ProductStore(place, prices=prices, seed=seed)
+def _open_store(folder: Path, prices: Mapping[str, float] | None, seed: int) -> ProductStore:
+    return ProductStore(folder, prices=prices, seed=seed)

@@ -122,21 +122,21 @@ def title_of(rng: Draws, maker: str, nouns: Sequence[str], properties: Sequence[
     heads = [p for p in properties if p.relation == "is"]
     first = [heads.pop(0).text.title()] if heads and rng.chance(0.5) else []
     themes = rng.sample(_THEMES, 3 + rng.below(4))
-    lead = [maker, *themes[:1], *first, nouns[0]]
+    start = [maker, *themes[:1], *first, nouns[0]]
     parts = [p.text.title() if p.relation == "is" else f"{p.relation} {p.text.title()}" for p in properties]
     parts = rng.sample([part for part in parts if part not in first], len(parts))
-    motifs = [" ".join(themes[place : place + 2]) for place in range(1, len(themes), 2)]
+    motifs = [" ".join(themes[index : index + 2]) for index in range(1, len(themes), 2)]
     others = [*nouns[1:], *motifs, _code(rng), *rng.sample(_EXTRAS, 3)]
     parts += rng.sample(others, len(others))
-    count = sum(len(word.split()) for word in (*lead, *tail))
-    title = " ".join(lead)
-    mark = rng.pick((", ", ", ", " - ", " "))
+    count = sum(len(word.split()) for word in (*start, *tail))
+    title = " ".join(start)
+    separator = rng.pick((", ", ", ", " - ", " "))
     for part in parts:
         if count >= length:
             break
-        title += mark + part
+        title += separator + part
         count += len(part.split())
-        mark = rng.pick((", ", ", ", " ", " | "))
+        separator = rng.pick((", ", ", ", " ", " | "))
     return ", ".join((title, *tail))
 
 
@@ -151,19 +151,22 @@ def bullets_of(
     """One to eight bullets. Only the first is indexed: it may name an ``early`` property, the others ``late`` ones."""
     count = rng.weighted(((1, 10), (3, 6), (4, 10), (5, 54), (6, 8), (7, 8), (8, 2)))
     terse = rng.chance(0.3)  # bullets of one or two words, as clothes often have
-    points = []
+    bullets = []
     first = rng.pick(early) if early and rng.chance(0.5) else None
-    for place in range(count):
-        spoken = first if not place else late[place - 1] if place <= len(late) else None
+    for index in range(count):
+        property_ = first if not index else late[index - 1] if index <= len(late) else None
         if terse:
-            points.append(spoken.text.capitalize() if spoken else _sentence(rng, noun, topics, None))
+            bullets.append(property_.text.capitalize() if property_ else _sentence(rng, noun, topics, None))
             continue
-        head = spoken.text.upper() if spoken and rng.chance(0.6) else rng.pick(_HEADLINES)
+        head = property_.text.upper() if property_ and rng.chance(0.6) else rng.pick(_HEADLINES)
         text = " ".join(
-            [_sentence(rng, noun, topics, spoken), *(_sentence(rng, noun, topics, None) for _ in range(rng.below(3)))]
+            [
+                _sentence(rng, noun, topics, property_),
+                *(_sentence(rng, noun, topics, None) for _ in range(rng.below(3))),
+            ]
         )
-        points.append(f"{head} - {text}")
-    return points
+        bullets.append(f"{head} - {text}")
+    return bullets
 
 
 def description_of(rng: Draws, title: str, noun: str, topics: Sequence[str], properties: Sequence[Property]) -> str:
@@ -173,14 +176,14 @@ def description_of(rng: Draws, title: str, noun: str, topics: Sequence[str], pro
     if rng.chance(0.08):
         return title
     count = rng.weighted(((1, 8), (3, 14), (5, 16), (8, 22), (12, 18), (18, 14), (28, 5)))
-    spoken: list[Property | None] = [p for p in properties if rng.chance(0.8)]
-    spoken += [None] * max(0, count - len(spoken))
-    return " ".join(_sentence(rng, noun, topics, property_) for property_ in spoken[:count])
+    named: list[Property | None] = [p for p in properties if rng.chance(0.8)]
+    named += [None] * max(0, count - len(named))
+    return " ".join(_sentence(rng, noun, topics, property_) for property_ in named[:count])
 
 
-def _sentence(rng: Draws, noun: str, topics: Sequence[str], spoken: Property | None) -> str:
-    template = rng.pick(_SENTENCES[spoken.relation if spoken else "any"])
-    text = spoken.text if spoken else ""
+def _sentence(rng: Draws, noun: str, topics: Sequence[str], property_: Property | None) -> str:
+    template = rng.pick(_SENTENCES[property_.relation if property_ else "any"])
+    text = property_.text if property_ else ""
     return template.format(
         noun=noun, text=text, Text=text.capitalize(), topic=rng.pick(topics), number=3 + rng.below(27)
     )

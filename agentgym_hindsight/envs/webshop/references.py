@@ -72,12 +72,12 @@ def read_transcripts(path: str | PathLike[str], goals: Sequence[Goal], *, mode: 
                 raise ValueError(f"goal_index {number!r}, but there are {len(goals)} goals")
             if goals[number].instruction not in episode["start"]["text"]:
                 raise ValueError(f"goal {number} has another instruction; try the goals that were recorded with it")
-            found = _episode(episode, mode)
+            episode_steps = _episode(episode, mode)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             cause = f"no 'key' {error}" if isinstance(error, KeyError) else str(error)
             problems.append(line.problem(f"Expected an episode with goal_index, start and steps: {cause}"))
             continue
-        goal, won = goals[number], bool(found) and found[-1].reward == 1.0
+        goal, won = goals[number], bool(episode_steps) and episode_steps[-1].reward == 1.0
         trajectories.append(
             Trajectory(
                 task_id=ids[number],
@@ -86,12 +86,12 @@ def read_transcripts(path: str | PathLike[str], goals: Sequence[Goal], *, mode: 
                 goal=goal.instruction,
                 category=goal.category,
                 split=official_split(number),
-                steps=found,
+                steps=episode_steps,
                 won=won,
-                score=found[-1].reward if found else 0.0,
+                score=episode_steps[-1].reward if episode_steps else 0.0,
                 truncated=not (episode["steps"] and episode["steps"][-1]["done"]),
                 policy="recorded",
-                final_observation=found[-1].feedback if found else episode["start"][mode],
+                final_observation=episode_steps[-1].feedback if episode_steps else episode["start"][mode],
                 extra={"goal_index": number, "rules": "official"},
             )
         )
@@ -122,39 +122,40 @@ def read_human_logs(path: str | PathLike[str], library: Library, *, mode: str = 
                 sessions.append([])
             sessions[-1].append((line, visit))
         for visits in sessions:
-            found, stop = replayed([visit for _, visit in visits], library, mode)
+            trajectory, stop = replayed([visit for _, visit in visits], library, mode)
             if stop is not None:
                 line = visits[stop.position][0]
-                problems.append(line.problem(f"Expected a page that actions lead to: {stop.why}"))
-                found = found.replace(broken=f"{file.name}, line {line.number}: {stop.why}")
-            trajectories.append(found.replace(env_id=_ENV))
+                problems.append(line.problem(f"Expected a page that actions lead to: {stop.reason}"))
+                trajectory = trajectory.replace(broken=f"{file.name}, line {line.number}: {stop.reason}")
+            trajectories.append(trajectory.replace(env_id=_ENV))
     return ReadResult(tuple(trajectories), tuple(problems))
 
 
 def _episode(episode: Mapping[str, Any], mode: str) -> tuple[Step, ...]:
     steps: list[Step] = []
-    before = episode["start"]
-    for number, after in enumerate(episode["steps"]):
-        action, legal, next_legal = after["action"], _admissible(before["actions"]), _admissible(after["actions"])
-        shown: str = after[mode]
-        reward = float(after["reward"])
-        if not isinstance(action, str) or not isinstance(shown, str):
+    page = episode["start"]
+    for number, next_page in enumerate(episode["steps"]):
+        action = next_page["action"]
+        admissible, next_admissible = _admissible(page["actions"]), _admissible(next_page["actions"])
+        observation: str = next_page[mode]
+        reward = float(next_page["reward"])
+        if not isinstance(action, str) or not isinstance(observation, str):
             raise TypeError(f"step {number} has no text")
         steps.append(
             Step(
                 number,
-                before[mode],
+                page[mode],
                 action,
-                shown,
-                f"{shown}\nAdmissible actions: {', '.join(next_legal)}" if next_legal else shown,
-                legal,
+                observation,
+                f"{observation}\nAdmissible actions: {', '.join(next_admissible)}" if next_admissible else observation,
+                admissible,
                 reward=reward,
                 score=reward,
-                action_valid=_understood(action, before["actions"]),
-                extra={"reward_parts": after["reward_parts"]} if "reward_parts" in after else {},
+                action_valid=_is_valid(action, page["actions"]),
+                extra={"reward_parts": next_page["reward_parts"]} if "reward_parts" in next_page else {},
             )
         )
-        before = after
+        page = next_page
     return tuple(steps)
 
 
@@ -162,7 +163,7 @@ def _admissible(available: Mapping[str, Any]) -> tuple[str, ...]:
     return () if available["has_search_bar"] else admissible_clicks(available["clickables"])
 
 
-def _understood(action: str, available: Mapping[str, Any]) -> bool:
+def _is_valid(action: str, available: Mapping[str, Any]) -> bool:
     name, argument = parse_action(action)
     if name == "click":
         return argument in available["clickables"] and argument != "search"

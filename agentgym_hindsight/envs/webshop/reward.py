@@ -100,10 +100,10 @@ class RewardParts(NamedTuple):
     def official(self) -> dict[str, float | bool]:
         """The parts under the original's names. Parts that do not apply are left out, as in the original."""
         names = ("r_type", "r_att", "w_att", "query_match", "category_match", "title_score")
-        found = {name: getattr(self, name) for name in names}
+        parts = {name: getattr(self, name) for name in names}
         if self.r_option is not None and self.w_option is not None:
-            found |= {"r_option": self.r_option, "w_option": self.w_option}
-        return {**found, "r_price": self.r_price, "w_price": self.w_price}
+            parts |= {"r_option": self.r_option, "w_option": self.w_option}
+        return {**parts, "r_price": self.r_price, "w_price": self.w_price}
 
 
 def score(
@@ -140,8 +140,8 @@ def score(
 
 def option_matches(chosen: Mapping[str, str], goal: Goal, rules: str = "strict") -> tuple[OptionMatch, ...]:
     """Compare each wanted option with the chosen ones (axis -> value)."""
-    judge = _official_option if rules == "official" else _strict_option
-    return tuple(judge(axis, wanted, chosen) for axis, wanted in goal.options)
+    match_option = _official_option if rules == "official" else _strict_option
+    return tuple(match_option(axis, wanted, chosen) for axis, wanted in goal.options)
 
 
 def type_match(product: Product, goal: Goal, nouns: str = DEFAULT_NOUNS) -> TypeMatch:
@@ -175,7 +175,7 @@ def _plain(text: str) -> str:
 
 
 def _found_in(product: Product, wanted: str) -> str:
-    if any(similarity(own, wanted) > _SIMILAR for own in product.attributes):
+    if any(similarity(attribute, wanted) > _SIMILAR for attribute in product.attributes):
         return "attributes"
     if wanted in product.title.lower():
         return "title"
@@ -188,15 +188,15 @@ def _official_option(axis: str, wanted: str, chosen: Mapping[str, str]) -> Optio
     if axis:
         # The original compares the pair (axis, value) with the chosen value. A pair becomes a colour only if one of
         # the two *is* a colour word.
-        whole = next((color for color in COLORS if color in (axis, wanted)), "") if {axis, wanted} & _COLOR_SET else ""
-        target = whole or str((axis, wanted))
+        word = next((color for color in COLORS if color in (axis, wanted)), "") if {axis, wanted} & _COLOR_SET else ""
+        target = word or str((axis, wanted))
     else:
         target = normalize_color(wanted)
     nearest, best = "", 0
     for value in chosen.values():
-        alike = similarity(normalize_color(value), target)
-        if alike > best or not nearest:
-            nearest, best = value, alike
+        value_similarity = similarity(normalize_color(value), target)
+        if value_similarity > best or not nearest:
+            nearest, best = value, value_similarity
     return OptionMatch(axis, wanted, nearest, best, best > _SIMILAR)
 
 
@@ -207,7 +207,7 @@ def _strict_option(axis: str, wanted: str, chosen: Mapping[str, str]) -> OptionM
         same = value == target
     else:
         same = target in chosen.values()
-        value = target if same else max(chosen.values(), key=lambda own: similarity(own, target), default="")
+        value = target if same else max(chosen.values(), key=lambda each: similarity(each, target), default="")
     return OptionMatch(axis, wanted, value, 100 if same else similarity(value, target), same)
 
 

@@ -54,8 +54,8 @@ def index_texts(texts: Iterable[str], ids: Sequence[str]) -> Bm25Engine:
     """An index in memory over texts. Documents with equal scores are ordered by id."""
     builder = PostingsBuilder()
     builder.extend(texts)
-    found, postings = builder.finish()
-    numbers = {term: number for number, term in enumerate(found)}
+    index_terms, postings = builder.finish()
+    numbers = {term: number for number, term in enumerate(index_terms)}
     return Bm25Engine(Bm25(lambda term: numbers.get(term, -1), postings, ties=id_ranks(ids)))
 
 

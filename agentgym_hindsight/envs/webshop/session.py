@@ -82,7 +82,7 @@ def parse_action(action: str) -> tuple[str, str | None]:
     >>> parse_action("search[Red [leather] shoes]"), parse_action("buy now")
     (('search[Red ', 'leather] shoes'), ('buy now', None))
     """
-    # The match of the original's r"(.+)\[(.+)\]" in linear time: its backtracking takes minutes on a row of brackets.
+    # Equals a match of the original's r"(.+)\[(.+)\]", which takes minutes of backtracking on a row of brackets.
     line = action.partition("\n")[0]
     end = line.rfind("]")
     start = line.rfind("[", 1, max(end - 1, 0))
@@ -113,14 +113,14 @@ def targets(shop: Shop, state: State, strict: bool) -> dict[str, Target]:
     if kind == ITEM:
         return shop.item_targets(state.product, strict)
     if kind == RESULTS:
-        found = {_BACK: _BUTTON}
+        page_targets = {_BACK: _BUTTON}
         if state.page > 1:
-            found[_PREV] = _BUTTON
+            page_targets[_PREV] = _BUTTON
         if not strict or has_next(state):
-            found[_NEXT] = _BUTTON
+            page_targets[_NEXT] = _BUTTON
         for position in state.shown:
-            found[shop.products[position].asin.lower()] = Target(LINK, product=position)
-        return found
+            page_targets[shop.products[position].asin.lower()] = Target(LINK, product=position)
+        return page_targets
     if kind == SUB:
         return _SUB_TARGETS
     return _INDEX_TARGETS if kind == INDEX else {}
@@ -148,12 +148,12 @@ def move(shop: Shop, goal: Goal, state: State, action: str, strict: bool, nouns:
     if argument == _BACK:
         return State()
     if argument in (_NEXT, _PREV):
-        came_from = state.kind if strict else _official_kind(state)
-        if came_from == RESULTS:
+        page_kind = state.kind if strict else _official_kind(state)
+        if page_kind == RESULTS:
             return _results(shop, state, state.query, state.page + (1 if argument == _NEXT else -1), strict)
-        if argument == _PREV and came_from == SUB:
+        if argument == _PREV and page_kind == SUB:
             return state._replace(kind=ITEM, sub="")
-        if argument == _PREV and came_from == ITEM:
+        if argument == _PREV and page_kind == ITEM:
             return _results(shop, state, state.query, state.page, strict)
     if argument in _SUBS:
         return state._replace(kind=SUB, sub=_SUBS[argument])
@@ -251,9 +251,9 @@ class Session:
 
     def copy(self) -> Session:
         """An independent session in the same state."""
-        twin = Session(self.shop, self.goal, self.rules, nouns=self.nouns, session_id=self.id)
-        twin.state, twin.seen = self.state, dict(self.seen)
-        return twin
+        copied = Session(self.shop, self.goal, self.rules, nouns=self.nouns, session_id=self.id)
+        copied.state, copied.seen = self.state, dict(self.seen)
+        return copied
 
 
 def admissible_actions(session: Session) -> tuple[str, ...]:

@@ -62,8 +62,8 @@ class Shop:
             words = query.split(" ")
             rest = " ".join(words[1:]).strip()
             if words[0] == "<r>":
-                drawn = Random(seeded_int("webshop-random-search", query))
-                return tuple(drawn.sample(range(len(self.products)), min(SEARCH_LIMIT, len(self.products))))
+                random = Random(seeded_int("webshop-random-search", query))
+                return tuple(random.sample(range(len(self.products)), min(SEARCH_LIMIT, len(self.products))))
             if words[0] == "<a>" or query == "<c>":
                 return None
             if words[0] == "<c>":

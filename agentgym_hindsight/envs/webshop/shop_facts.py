@@ -15,38 +15,38 @@ from agentgym_hindsight.tasks import content_hash
 __all__ = ["WebshopExtra", "state_key"]
 
 
-class _Moment(NamedTuple):
+class _TurnRecord(NamedTuple):
     session: Session
     state: State
     before: State | None  # the state in which the last action was taken; None if the shop refused it
     refused: str | None  # the last action, if the shop refused it
     over: bool
 
-    def then(self) -> Session:
-        """A copy of the session, set back to the state of this moment."""
+    def session_at_turn(self) -> Session:
+        """A copy of the session, set back to the state of this turn."""
         copy = self.session.copy()
         copy.state = self.state
         return copy
 
 
-def _asin(moment: _Moment) -> str:
-    position = moment.state.product
-    return moment.session.shop.products[position].asin if position >= 0 else ""
+def _asin(record: _TurnRecord) -> str:
+    position = record.state.product
+    return record.session.shop.products[position].asin if position >= 0 else ""
 
 
-_TABLE: Mapping[str, Callable[[_Moment], Any]] = {
-    "page": lambda moment: moment.state.kind,
-    "has_search_bar": lambda moment: moment.state.kind == INDEX,
-    "query": lambda moment: moment.state.query,
-    "page_number": lambda moment: moment.state.page,
-    "results": lambda moment: len(moment.state.hits),
+_TABLE: Mapping[str, Callable[[_TurnRecord], Any]] = {
+    "page": lambda record: record.state.kind,
+    "has_search_bar": lambda record: record.state.kind == INDEX,
+    "query": lambda record: record.state.query,
+    "page_number": lambda record: record.state.page,
+    "results": lambda record: len(record.state.hits),
     "asin": _asin,
-    "options": lambda moment: dict(moment.state.options),
-    "url": lambda moment: url_of(moment.then()),
-    "reason": lambda moment: None if moment.refused is None else explain(moment.then(), moment.refused),
-    "change": lambda moment: "" if moment.before is None else changes(moment.session.shop, moment.before, moment.state),
-    "reward_parts": lambda moment: moment.state.parts if moment.over else None,
-    "review": lambda moment: review(moment.then()) if moment.over else None,
+    "options": lambda record: dict(record.state.options),
+    "url": lambda record: url_of(record.session_at_turn()),
+    "reason": lambda record: None if record.refused is None else explain(record.session_at_turn(), record.refused),
+    "change": lambda record: "" if record.before is None else changes(record.session.shop, record.before, record.state),
+    "reward_parts": lambda record: record.state.parts if record.over else None,
+    "review": lambda record: review(record.session_at_turn()) if record.over else None,
 }
 
 
@@ -82,14 +82,14 @@ class WebshopExtra(Extra):
         refused: str | None = None,
         over: bool = False,
     ) -> None:
-        super().__init__(shared, _TABLE, _Moment(session, session.state, before, refused, over))
+        super().__init__(shared, _TABLE, _TurnRecord(session, session.state, before, refused, over))
 
     def ended(self) -> WebshopExtra:
         """The same facts, with the turn as the last one of the episode."""
-        return self.at(self._moment._replace(over=True))
+        return self.at(self._argument._replace(over=True))
 
     def after_thought(self) -> WebshopExtra:
-        return self.at(self._moment._replace(before=None, refused=None))
+        return self.at(self._argument._replace(before=None, refused=None))
 
 
 def state_key(session: Session) -> str:

@@ -9,7 +9,7 @@ __all__ = ["NO_CAP", "RULES", "SPLITS", "Goal", "Product", "SearchEngine"]
 
 #: The two rule sets. Every result names its rule set.
 RULES: tuple[str, ...] = ("strict", "official")
-#: The names of the original.
+#: The splits, with the names of the original.
 SPLITS: tuple[str, ...] = ("train", "eval", "test")
 #: The cap of a goal without a price.
 NO_CAP = 1_000_000.0

@@ -61,11 +61,11 @@ def words(table: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def departments() -> dict[str, tuple[Department, ...]]:
     """Category -> its departments, in the order of the table."""
-    found: dict[str, list[Department]] = {}
+    by_category: dict[str, list[Department]] = {}
     for paragraph in DEPARTMENTS.strip().split("\n\n"):
         department = _department(paragraph)
-        found.setdefault(department.category, []).append(department)
-    return {category: tuple(rows) for category, rows in found.items()}
+        by_category.setdefault(department.category, []).append(department)
+    return {category: tuple(rows) for category, rows in by_category.items()}
 
 
 def _department(paragraph: str) -> Department:
@@ -79,8 +79,8 @@ def _department(paragraph: str) -> Department:
             f"Expected a department as described in departments.py, got {error!r} in the one that starts with "
             f"{header!r}; try comparing it with its neighbours."
         ) from error
-    lasts = (p.text.split()[-1] for p in properties if p.relation != "is")
-    topics = dict.fromkeys(word for word in lasts if word not in _NO_TOPICS)
+    last_words = (p.text.split()[-1] for p in properties if p.relation != "is")
+    topics = dict.fromkeys(word for word in last_words if word not in _NO_TOPICS)
     return Department(category, profile, path, properties, kinds, tuple(topics))
 
 

@@ -92,8 +92,8 @@ class _Classes(dict[int, str]):
     def __missing__(self, code: int) -> str:
         # Small ranges lie inside wide ones (skin tones inside emoji). Of all that contain the code, the innermost
         # starts last.
-        holds = (letter for first, last, letter in reversed(_SPANS[: bisect_right(_STARTS, code)]) if code <= last)
-        letter = self[code] = next(holds, "") or _CATEGORIES.get(unicodedata.category(chr(code)), "O")
+        letters = (letter for first, last, letter in reversed(_SPANS[: bisect_right(_STARTS, code)]) if code <= last)
+        letter = self[code] = next(letters, "") or _CATEGORIES.get(unicodedata.category(chr(code)), "O")
         return letter
 
 
@@ -113,8 +113,8 @@ def _grammar() -> re.Pattern[str]:
     )
     word = f"(?:{link})*{runs}(?:(?:{link})+{runs})*(?:{link})*"
     # An emoji may have a skin tone or a selector, and may be joined to the next.
-    one = f"(?:Z{{0,255}}[PQ]{inner}V?|(?:Z{{0,255}}Q{inner})?M{inner})"
-    emoji = f"{one}(?:Z{one})*|[#*]{inner}V?C{inner}|F{extend}F{extend}"
+    emoji_part = f"(?:Z{{0,255}}[PQ]{inner}V?|(?:Z{{0,255}}Q{inner})?M{inner})"
+    emoji = f"{emoji_part}(?:Z{emoji_part})*|[#*]{inner}V?C{inner}|F{extend}F{extend}"
     # Connectors alone are not a word. They are matched as a whole so that a long row is scanned only once.
     return re.compile(f"{word}|{emoji}|S{extend}(?:S{extend})*|H{extend}|(?P<none>(?:{link})+)")
 
@@ -128,36 +128,36 @@ _PLAIN = re.compile(f"_*{_RUNS}(?:_+{_RUNS})*_*|_+")
 
 def _limit(text: str, start: int) -> int:
     """The last possible end of a word that starts at ``start``. Characters beyond the basic plane count two units."""
-    end, room = start, MAX_WORD
+    end, remaining = start, MAX_WORD
     while end < len(text):
-        room -= 2 if ord(text[end]) > 0xFFFF else 1
-        if room < 0:
+        remaining -= 2 if ord(text[end]) > 0xFFFF else 1
+        if remaining < 0:
             break
         end += 1
     return end
 
 
-def _next(classes: str, place: int) -> re.Match[str] | None:
+def _next(classes: str, position: int) -> re.Match[str] | None:
     """The next word. The end of a word that will be cut is not searched: it can be 100,000 characters away."""
-    match = _GRAMMAR.search(classes, place, place + _WINDOW)
-    if match and (match.end() < place + _WINDOW - _MARGIN or match.end() - match.start() > 2 * MAX_WORD):
+    match = _GRAMMAR.search(classes, position, position + _WINDOW)
+    if match and (match.end() < position + _WINDOW - _MARGIN or match.end() - match.start() > 2 * MAX_WORD):
         return match
-    return _GRAMMAR.search(classes, place)
+    return _GRAMMAR.search(classes, position)
 
 
 def _spans(text: str) -> Iterator[str]:
     classes = text.translate(_classes)
-    place = 0
-    while match := _next(classes, place):
-        start, place = match.span()
-        if place - start > MAX_WORD // 2 and (limit := _limit(text, start)) < place:
+    position = 0
+    while match := _next(classes, position):
+        start, position = match.span()
+        if position - start > MAX_WORD // 2 and (limit := _limit(text, start)) < position:
             cut = _GRAMMAR.match(classes, start, limit)
-            place = cut.end() if cut else start + 1
+            position = cut.end() if cut else start + 1
             if cut is None:
                 continue
             match = cut
         if match["none"] is None:
-            yield text[start:place]
+            yield text[start:position]
 
 
 def words(text: str) -> list[str]:

@@ -25,9 +25,9 @@ ENV = "ALFWorld-Hindsight-v0"
 
 @pytest.fixture
 def env() -> Any:
-    made = gym.make(ENV, data="embedded")
-    yield made
-    made.close()
+    environment = gym.make(ENV, data="embedded")
+    yield environment
+    environment.close()
 
 
 def play(env: Any, **reset: Any) -> dict[str, Any]:
@@ -87,12 +87,12 @@ def test_a_refused_command_has_the_raw_reply_and_a_reason(env: Any) -> None:
 
 def test_extra_keeps_the_facts_of_its_own_turn(env: Any) -> None:
     _, first = env.reset(seed=0)
-    kept, key = first["extra"], first["extra"].state
+    extra, key = first["extra"], first["extra"].state
     for _ in range(5):
         _, _, _, _, info = env.step(next_action(env.unwrapped.backend.play) or "look")
-    assert kept.state == key
-    assert kept.fulfilled_tasks == ()
-    assert dict(kept).keys() == dict(info["extra"]).keys()
+    assert extra.state == key
+    assert extra.fulfilled_tasks == ()
+    assert dict(extra).keys() == dict(info["extra"]).keys()
 
 
 def test_tasks_solved_by_accident_are_kept_after_they_are_undone() -> None:

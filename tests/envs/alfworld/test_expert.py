@@ -26,17 +26,17 @@ def take_random_steps(play: Play, steps: int, seed: int) -> Play:
 
 def follow(play: Play) -> int:
     """Win with the expert's commands. Each must be legal and reduce the steps left by at least one."""
-    steps, left = 0, steps_left(play)
+    steps, steps_before = 0, steps_left(play)
     while not play.won:
         command = next_action(play)
         assert command in play.admissible
         play.step(command)
         steps += 1
-        now = steps_left(play)
-        assert left is not None
-        assert now is not None
-        assert now < left
-        left = now
+        steps_after = steps_left(play)
+        assert steps_before is not None
+        assert steps_after is not None
+        assert steps_after < steps_before
+        steps_before = steps_after
     return steps
 
 

@@ -133,7 +133,7 @@ def fuzz(count: int, seed: int = 0) -> Figures:
         if info["step"] % 5 == 0:
             stream = actions_of(rng, info["admissible_actions"])
     seconds = time.perf_counter() - started
-    # The game is undamaged: the expert wins the next one.
+    # The engine is undamaged: the expert wins a new game.
     _, info = env.reset()
     while (advice := next_action(env.unwrapped.backend.play)) is not None:  # type: ignore[attr-defined]
         _, _, _, _, info = env.step(advice)

@@ -24,8 +24,10 @@ def text_of(scene: Scene, **changes: object) -> str:
 def same(left: Scene, right: Scene) -> bool:
     """Equal, except for the order in the lists of a file."""
     return all(
-        set(mine) == set(theirs) if field in ("receptacles", "things", "locations") else mine == theirs
-        for field, mine, theirs in zip(left._fields, left, right, strict=True)
+        set(first_value) == set(second_value)
+        if field in ("receptacles", "things", "locations")
+        else first_value == second_value
+        for field, first_value, second_value in zip(left._fields, left, right, strict=True)
     )
 
 
@@ -78,8 +80,8 @@ def test_comments_and_blanks_in_the_rules_do_not_matter() -> None:
     domain = "; ours\n" + game["pddl_domain"].replace("(:action", "; (:action dance)\n  ( :ACTION  ")
     grammar = "# ours\n" + game["grammar"].replace("\n", "\n\n").replace(";\n", " ; # so\n")
     assert same(parse_game(json.dumps({**game, "pddl_domain": domain})), parse_game(json.dumps(game)))
-    shown = grammar.split('feedback :: "Available')  # the help text is a text, so its blank lines are significant
-    grammar = shown[0] + 'feedback :: "Available' + game["grammar"].split('feedback :: "Available')[1]
+    parts = grammar.split('feedback :: "Available')  # the help text is a text, so its blank lines are significant
+    grammar = parts[0] + 'feedback :: "Available' + game["grammar"].split('feedback :: "Available')[1]
     assert same(parse_game(json.dumps({**game, "grammar": grammar})), parse_game(json.dumps(game)))
 
 
@@ -106,8 +108,8 @@ def test_other_rules_are_refused(key: str, old: str, new: str, difference: str) 
     assert old in game[key]
     with pytest.raises(DamagedDataError, match="got other rules") as caught:
         parse_game(json.dumps({**game, key: game[key].replace(old, new)}), "house/game.tw-pddl")
-    for said in ("house/game.tw-pddl", key, difference, "genuine engine"):
-        assert said in str(caught.value)
+    for part in ("house/game.tw-pddl", key, difference, "genuine engine"):
+        assert part in str(caught.value)
 
 
 def test_a_sink_is_refused_if_the_rules_do_not_clean_with_it() -> None:
@@ -118,10 +120,10 @@ def test_a_sink_is_refused_if_the_rules_do_not_clean_with_it() -> None:
 
 @pytest.mark.genuine
 def test_the_rules_of_the_alfworld_package_are_known(alfworld_games: list[Path]) -> None:
-    found = importlib.util.find_spec("alfworld")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("alfworld")
+    if spec is None or spec.origin is None:
         pytest.skip("needs the package alfworld")
-    data = Path(found.origin).parent / "data"
+    data = Path(spec.origin).parent / "data"
     given = json.loads(alfworld_games[0].read_text(encoding="utf-8"))
     packaged = {
         "pddl_domain": (data / "alfred.pddl").read_text(encoding="utf-8"),

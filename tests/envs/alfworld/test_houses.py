@@ -155,8 +155,8 @@ def test_rooms_have_the_statistics_of_official_rooms() -> None:
         houses.setdefault(embedded_task("train", index).kind, []).append(embedded_scene("train", index))
     for kind, (places, things) in official.items():
         assert mean(len(scene.receptacles) for scene in houses[kind]) == pytest.approx(places, rel=0.2)
-        found = mean(sum(thing.pickupable for thing in scene.things) for scene in houses[kind])
-        assert found == pytest.approx(things, rel=0.15)
+        average = mean(sum(thing.pickupable for thing in scene.things) for scene in houses[kind])
+        assert average == pytest.approx(things, rel=0.15)
     everything = [scene for scenes in houses.values() for scene in scenes]
     shared = mean(len({r.location for r in scene.receptacles}) < len(scene.receptacles) for scene in everything)
     assert 0.7 < shared < 0.9  # 0.78 of the official games

@@ -19,13 +19,13 @@ from agentgym_hindsight.errors import MissingExtraError, UsageError
 from tests.envs.alfworld.scenes import kitchen, locate, place, thing
 
 COUNTER, SHELF = "CounterTop_bar__plus_01", "Shelf_bar__plus_01"
-NOTHING = "Nothing happens."
+NOTHING_HAPPENS = "Nothing happens."
 
 
 def play(scene: Scene | None = None, *commands: str) -> Play:
     started = Play(House(scene or kitchen()))
     for command in commands:
-        assert started.step(command) != NOTHING, command
+        assert started.step(command) != NOTHING_HAPPENS, command
     return started
 
 
@@ -105,7 +105,7 @@ def test_examine(flags: dict[str, bool], text: str) -> None:
     assert game.step("examine apple 1") == text
 
 
-def test_examine_lists_the_contents_of_a_vessel() -> None:
+def test_examine_lists_the_contents_of_a_container() -> None:
     more = Thing("Fork_bar__plus_02", "Fork", locate(1), (COUNTER,), ("Bowl_bar__plus_01",))
     game = play(kitchen(more), "go to countertop 1", "take bowl 1 from countertop 1")
     assert game.step("examine bowl 1") == "This is a normal bowl 1. In it, you see a egg 1, and a fork 1."
@@ -122,15 +122,15 @@ def test_1_look_before_moving_sees_nothing() -> None:
 def test_2_only_the_held_thing_can_be_examined() -> None:
     game = play(None, "go to countertop 1")
     assert "examine apple 1" not in game.admissible
-    assert game.step("examine apple 1") == NOTHING
+    assert game.step("examine apple 1") == NOTHING_HAPPENS
     game.step("take apple 1 from countertop 1")
     assert "examine apple 1" in game.admissible
 
 
 def test_3_go_to_does_nothing_between_receptacles_of_one_location() -> None:
     game = play(None, "go to shelf 1")
-    assert game.step("go to cabinet 1") == NOTHING
-    assert game.step("go to shelf 1") == NOTHING
+    assert game.step("go to cabinet 1") == NOTHING_HAPPENS
+    assert game.step("go to shelf 1") == NOTHING_HAPPENS
     assert not game.valid
     assert not any(command in game.admissible for command in ("go to cabinet 1", "go to cabinet 2", "go to shelf 1"))
 
@@ -139,10 +139,10 @@ def test_4_everything_at_a_shared_location_is_in_reach() -> None:
     game = play(None, "go to shelf 1")
     assert game.step("look") == "You are facing the cabinet 2, cabinet 1, and shelf 1. Next to it, you see nothing."
     for command in ("take mug 1 from shelf 1", "open cabinet 1", "move mug 1 to cabinet 1"):
-        assert game.step(command) != NOTHING
+        assert game.step(command) != NOTHING_HAPPENS
     assert game.step("look").endswith("Next to it, you see a mug 1.")
     for command in ("take mug 1 from cabinet 1", "open cabinet 2", "move mug 1 to cabinet 2"):
-        assert game.step(command) != NOTHING
+        assert game.step(command) != NOTHING_HAPPENS
     assert game.step("look").endswith("Next to it, you see a mug 1, and a mug 1.")  # taken out of two receptacles
     game.step("take mug 1 from cabinet 2")
     game.step("move mug 1 to shelf 1")
@@ -195,14 +195,14 @@ def test_8_names() -> None:
     game.step("go to countertop 1")
     game.step("take plainmug  from countertop 1")
     assert "examine plainmug " in game.admissible
-    assert game.step("examine plainmug ") == NOTHING  # stripped and then unknown, as in the genuine engine
+    assert game.step("examine plainmug ") == NOTHING_HAPPENS  # stripped and then unknown, as in the genuine engine
 
 
 @pytest.mark.parametrize(
     "command", ["Look", "LOOK", "look around", "look\u200b", "go to  shelf 1", "go to Shelf 1", "🚪"]
 )
 def test_9_commands_match_exactly(command: str) -> None:
-    assert play().step(command) == NOTHING
+    assert play().step(command) == NOTHING_HAPPENS
 
 
 @pytest.mark.parametrize("command", [" look", "look\n", "\u2003look\t", "\u00a0look"])
@@ -213,7 +213,7 @@ def test_9_white_space_around_a_command_is_dropped(command: str) -> None:
 
 def test_9_the_empty_command() -> None:
     game = play()
-    assert game.step("") == game.step(" \n") == NOTHING
+    assert game.step("") == game.step(" \n") == NOTHING_HAPPENS
 
 
 def test_10_looking_at_a_thing_under_a_lamp_in_any_order() -> None:
@@ -252,7 +252,7 @@ def test_treated_things_win(task_type: str, treatment: tuple[str, str]) -> None:
     game = play(kitchen(goal=Goal(task_type, "Apple", "CounterTop")), "go to countertop 1")
     assert not game.won
     for command in ("take apple 1 from countertop 1", *treatment, "go to countertop 1"):
-        assert game.step(command) != NOTHING
+        assert game.step(command) != NOTHING_HAPPENS
     assert not game.won
     game.step("move apple 1 to countertop 1")
     assert game.won
@@ -267,14 +267,14 @@ def test_two_things_must_be_in_one_receptacle() -> None:
     game = play(scene, "go to countertop 1", "take mug 1 from countertop 1", "go to shelf 1", "move mug 1 to shelf 1")
     assert not game.won  # shelf 1 is the other shelf
     for command in ("take mug 1 from shelf 1", "go to shelf 2", "move mug 1 to shelf 2"):
-        assert game.step(command) != NOTHING
+        assert game.step(command) != NOTHING_HAPPENS
     assert game.won
 
 
 def test_slicing_works_through_doors() -> None:
     game = play(kitchen(thing("Apple", 2, "Fridge_bar__plus_01", 2, sliceable=True)), "go to countertop 1")
     for command in ("take knife 1 from countertop 1", "slice apple 2 with knife 1", "go to fridge 1"):
-        assert game.step(command) != NOTHING
+        assert game.step(command) != NOTHING_HAPPENS
     assert game.step("slice apple 1 with knife 1") == "You sliced the apple 1 with the knife 1."
 
 
@@ -286,9 +286,9 @@ def test_a_game_can_start_at_a_receptacle() -> None:
 def test_the_older_dialect() -> None:
     game = play(kitchen(dialect="0.3"), "go to shelf 1")
     assert game.observation == "You arrive at loc 2. On the shelf 1, you see a mug 1, and a teddybear 1."
-    assert game.step("help") == NOTHING
+    assert game.step("help") == NOTHING_HAPPENS
     game.step("take mug 1 from shelf 1")
-    assert game.step("move mug 1 to shelf 1") == NOTHING
+    assert game.step("move mug 1 to shelf 1") == NOTHING_HAPPENS
     assert "help" not in game.admissible
     assert "put mug 1 in/on shelf 1" in game.admissible
     assert game.step("put mug 1 in/on shelf 1") == "You put the mug 1 in/on the shelf 1."
@@ -339,14 +339,14 @@ def random_play(game: Play, seed: int, steps: int) -> None:
 def test_snapshots_and_copies_are_independent() -> None:
     game = play()
     random_play(game, 1, 40)
-    kept, key, said, offered = game.snapshot(), game.state_key(), game.observation, game.admissible
-    twin = game.copy()
-    random_play(twin, 2, 40)
-    assert (game.state_key(), game.observation, game.admissible) == (key, said, offered)
-    game.restore(pickle.loads(pickle.dumps(twin.snapshot())))
-    assert (game.state_key(), game.admissible, game.won) == (twin.state_key(), twin.admissible, twin.won)
-    game.restore(kept)
-    assert (game.state_key(), game.observation, game.admissible) == (key, said, offered)
+    snapshot, key, observation, admissible = game.snapshot(), game.state_key(), game.observation, game.admissible
+    copied = game.copy()
+    random_play(copied, 2, 40)
+    assert (game.state_key(), game.observation, game.admissible) == (key, observation, admissible)
+    game.restore(pickle.loads(pickle.dumps(copied.snapshot())))
+    assert (game.state_key(), game.admissible, game.won) == (copied.state_key(), copied.admissible, copied.won)
+    game.restore(snapshot)
+    assert (game.state_key(), game.observation, game.admissible) == (key, observation, admissible)
 
 
 def test_pickling_a_play() -> None:
@@ -362,9 +362,9 @@ def test_pickling_a_play() -> None:
 
 def test_deep_copies_share_the_house() -> None:
     game = play()
-    twin = copy.deepcopy(game)
-    random_play(twin, 6, 20)
-    assert twin.house is game.house
+    copied = copy.deepcopy(game)
+    random_play(copied, 6, 20)
+    assert copied.house is game.house
     assert game.state_key() == play().state_key()
 
 
@@ -376,7 +376,7 @@ def test_reset_restarts_the_game() -> None:
     assert (game.state_key(), game.admissible) == (key, offered)
 
 
-def test_equal_keys_have_equal_futures() -> None:
+def test_equal_keys_give_equal_replies() -> None:
     house = House(kitchen())
     seen: dict[str, tuple[object, ...]] = {}
     for seed in range(12):

@@ -26,9 +26,9 @@ def after(*commands: str, scene: Scene | None = None) -> Play:
 
 
 def reason(play: Play, command: str) -> Reason:
-    found = explain(play, command)
-    assert found is not None
-    return found
+    result = explain(play, command)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def reason(play: Play, command: str) -> Reason:
 )
 def test_kinds(before: tuple[str, ...], command: str, kind: str, nearest: str | None) -> None:
     play = after(*before)
-    found = reason(play, command)
-    assert found.kind == kind
-    assert found.text.endswith(".")
+    result = reason(play, command)
+    assert result.kind == kind
+    assert result.text.endswith(".")
     if nearest is not None:
-        assert found.nearest == nearest
-    assert found.nearest == "" or found.nearest in play.admissible
+        assert result.nearest == nearest
+    assert result.nearest == "" or result.nearest in play.admissible
 
 
 DESK = ("go to desk 1",)
@@ -143,9 +143,9 @@ def test_the_verb_of_the_other_release_does_not_hide_the_reason() -> None:
     assert reason(after(), "put fork 1 in desk 1").kind == "hands_empty"
     assert reason(after("go to shelf 1", "take mug 1 from shelf 1"), "put mug 1 in desk 1").kind == "not_here"
     assert reason(after("go to shelf 1", "take mug 1 from shelf 1"), "put mug 1 in cabinet 1").kind == "closed"
-    found = reason(after(), "slice apple 1 with shelf 1")
-    assert found.kind == "wrong_tool"
-    assert "take the shelf" not in found.text
+    result = reason(after(), "slice apple 1 with shelf 1")
+    assert result.kind == "wrong_tool"
+    assert "take the shelf" not in result.text
 
 
 def test_the_older_dialect_has_the_older_verb() -> None:
@@ -164,13 +164,13 @@ def test_a_reason_exactly_when_nothing_happens() -> None:
         play, rng = Play(house), random.Random(seed)
         for _ in range(150):
             command = commands_for(play, rng, None, [])
-            found = explain(play, command)
+            result = explain(play, command)
             offered = play.admissible
             play.step(command)
-            assert (found is None) == play.valid, command
-            if found is not None:
-                assert found.kind in REASON_KINDS
-                assert found.nearest == "" or found.nearest in offered
+            assert (result is None) == play.valid, command
+            if result is not None:
+                assert result.kind in REASON_KINDS
+                assert result.nearest == "" or result.nearest in offered
 
 
 def test_hidden_things_are_not_revealed() -> None:
@@ -199,34 +199,34 @@ def test_hidden_things_are_not_revealed() -> None:
     ]
     for before in ((), ("go to shelf 1",), ("go to shelf 1", "take mug 1 from shelf 1")):
         for command in commands:
-            told = explain(after(*before, scene=with_secret), command)
-            assert told is not None
-            assert told == explain(after(*before, scene=without), command), command
-            assert "desklamp" not in told.nearest
+            with_secret_reason = explain(after(*before, scene=with_secret), command)
+            assert with_secret_reason is not None
+            assert with_secret_reason == explain(after(*before, scene=without), command), command
+            assert "desklamp" not in with_secret_reason.nearest
 
 
 def reshuffled(play: Play, rng: random.Random) -> Play:
     """The same game with the hidden things moved to random hidden receptacles."""
     house, state = play.house, play.state()
-    here = house.at_location[state.at]
+    places_here = house.at_location[state.at]
     hidden = [
         number
         for number in range(len(house.receptacles))
-        if number not in here or (house.openable & ~state.opened) >> number & 1
+        if number not in places_here or (house.openable & ~state.opened) >> number & 1
     ]
     contents, spots = list(state.contents), list(state.spots)
-    seen = sum({1 << t for n in here if n not in hidden for t in bits(contents[n])})
-    moved = {item for number in hidden for item in bits(contents[number]) if not seen >> item & 1}
+    visible = sum({1 << t for n in places_here if n not in hidden for t in bits(contents[n])})
+    moved = {item for number in hidden for item in bits(contents[number]) if not visible >> item & 1}
     for number in hidden:
-        contents[number] &= seen
+        contents[number] &= visible
     for item in moved:
         number = rng.choice(hidden)
         contents[number] |= 1 << item
         spots = [spot & ~(1 << item) for spot in spots]
         spots[house.place_location[number]] |= 1 << item
-    left = tuple(left if n in here else 0 for n, left in enumerate(state.left))
-    left = tuple(mask & ~sum(1 << item for item in moved) for mask in left)
-    return Play.at(house, state._replace(contents=tuple(contents), spots=tuple(spots), left=left))
+    taken_out = tuple(mask if n in places_here else 0 for n, mask in enumerate(state.taken_out))
+    taken_out = tuple(mask & ~sum(1 << item for item in moved) for mask in taken_out)
+    return Play.at(house, state._replace(contents=tuple(contents), spots=tuple(spots), taken_out=taken_out))
 
 
 def test_reasons_do_not_depend_on_hidden_things() -> None:
@@ -272,7 +272,7 @@ def test_a_huge_command_is_explained_quickly() -> None:
     play = after("go to shelf 1")
     for huge in ("take " * 20_000, "x" * 100_000, "look " + " " * 100_000 + "x", "\U0001f6aa" * 100_000):
         before = time.process_time()
-        found = explain(play, huge)
+        result = explain(play, huge)
         assert time.process_time() - before < 0.05
-        assert found is not None
-        assert len(found.text) < 300
+        assert result is not None
+        assert len(result.text) < 300

@@ -30,8 +30,8 @@ def main(folder: Path) -> None:
     with gzip.open(folder / "goal_query_map.json.gz", "rt", encoding="utf-8") as file:
         queries = list(dict.fromkeys(query for known in json.load(file).values() for query in known))
     ours = build_index(products)
-    theirs = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
-    theirs.index([terms(document_text(product)) for product in products], show_progress=False)
+    bm25s_index = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
+    bm25s_index.index([terms(document_text(product)) for product in products], show_progress=False)
     same = shared = 0
     times: dict[str, list[float]] = {"ours": [], "bm25s": []}
     compared = 0
@@ -40,17 +40,17 @@ def main(folder: Path) -> None:
         if not words:
             continue
         started = time.perf_counter()
-        left = ours.search(query, _K)
+        our_hits = ours.search(query, _K)
         times["ours"].append(time.perf_counter() - started)
         started = time.perf_counter()
-        found, scores = theirs.retrieve([terms(query)], k=_K, show_progress=False)
+        found, scores = bm25s_index.retrieve([terms(query)], k=_K, show_progress=False)
         times["bm25s"].append(time.perf_counter() - started)
-        right = [int(place) for place, value in zip(found[0], scores[0], strict=True) if value > 0]
-        if not left:
+        their_hits = [int(place) for place, value in zip(found[0], scores[0], strict=True) if value > 0]
+        if not our_hits:
             continue
         compared += 1
-        same += list(left[:10]) == right[:10]
-        shared += len(set(left) & set(right)) / len(left)
+        same += list(our_hits[:10]) == their_hits[:10]
+        shared += len(set(our_hits) & set(their_hits)) / len(our_hits)
     print(f"{compared} queries over {len(products)} products")
     print(
         f"bm25s against ours: the same first ten in {same / compared:.1%}, of our {_K} it finds {shared / compared:.1%}"

@@ -158,30 +158,30 @@ def fuzz_site(n: int, seed: int = 0, progress: bool = False) -> Report:
         numbers = track(numbers, "requests", total=n, console=Console(stderr=True))
     for number in numbers:
         environ = _environ(draw)
-        asked = f"{environ['REQUEST_METHOD']!r} {environ['PATH_INFO']!r} {environ.get('CONTENT_TYPE')!r}"[:400]
+        request = f"{environ['REQUEST_METHOD']!r} {environ['PATH_INFO']!r} {environ.get('CONTENT_TYPE')!r}"[:400]
         start = time.perf_counter()
         try:
             body, status, headers = run_wsgi_app(app, environ, buffered=True)
             text = b"".join(body)
         except Exception as error:  # the server would answer 500
-            report.wrong.append(f"{number}: {asked}: {error!r}")
+            report.wrong.append(f"{number}: {request}: {error!r}")
             continue
         report.slowest = max(report.slowest, time.perf_counter() - start)
         code = int(status.split()[0])
         report.requests += 1
         report.statuses[code] += 1
         if code >= 500:
-            report.wrong.append(f"{number}: {asked}: {status}")
+            report.wrong.append(f"{number}: {request}: {status}")
         elif code >= 400 and code != 405 and environ["REQUEST_METHOD"] != "HEAD" and b"href=" not in text:
-            report.wrong.append(f"{number}: {asked}: {status} without a link")
+            report.wrong.append(f"{number}: {request}: {status} without a link")
         elif any("\n" in value or "\r" in value for _, value in headers) or "Set-Cookie" in headers:
-            report.wrong.append(f"{number}: {asked}: a header of the visitor's")
+            report.wrong.append(f"{number}: {request}: a header of the visitor's")
         elif b"<script" in text or b"Traceback" in text:
-            report.wrong.append(f"{number}: {asked}: markup of the visitor's")
+            report.wrong.append(f"{number}: {request}: markup of the visitor's")
         if number % 40 == 0:  # the access keeps it from being the least recently used
             found = app.extensions["webshop"].find(_CALM)
             if found is None or found.session is not calm or calm.state != before:
-                report.wrong.append(f"{number}: {asked}: moved another visitor")
+                report.wrong.append(f"{number}: {request}: moved another visitor")
                 return report
     report.sessions = len(app.extensions["webshop"])
     return report

@@ -48,8 +48,8 @@ def memory() -> dict[str, float]:
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
         name, size, *_ = line.split()
         found[name.rstrip(":")] = int(size) / 1024
-    own = found["Private_Clean"] + found["Private_Dirty"]
-    return {"rss": found["Rss"], "pss": found["Pss"], "own": own}
+    private = found["Private_Clean"] + found["Private_Dirty"]
+    return {"rss": found["Rss"], "pss": found["Pss"], "own": private}
 
 
 def build(folder: Path, answers: Any) -> None:
@@ -121,11 +121,11 @@ def play(folder: Path, number: int, barrier: Any, answers: Any) -> None:
 def workers(folder: Path, count: int) -> list[dict[str, float]]:
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(count), context.Queue()
-    all_ = [context.Process(target=play, args=(folder, number, barrier, answers)) for number in range(count)]
-    for worker in all_:
+    processes = [context.Process(target=play, args=(folder, number, barrier, answers)) for number in range(count)]
+    for worker in processes:
         worker.start()
-    found = [answers.get() for _ in all_]
-    for worker in all_:
+    found = [answers.get() for _ in processes]
+    for worker in processes:
         worker.join()
     return found
 

@@ -45,7 +45,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def served(*arguments: str) -> Iterator[Server]:
-    """A server until the end of the block. It is stopped like by Ctrl-C and must exit cleanly."""
+    """A server until the end of the block. It is stopped as by Ctrl-C and must exit cleanly."""
     command = [sys.executable, "-m", "agentgym_hindsight", "serve", "webshop", "--port", "0", *arguments]
     home = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "COLUMNS": "150"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=home)

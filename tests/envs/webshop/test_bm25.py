@@ -31,7 +31,7 @@ def single(value: float) -> float:
 
 
 def test_length_bytes() -> None:
-    # Exact up to 39, then steps of 2, 4, 8 …: four significant bits above the 24 values that stand for themselves.
+    # Exact up to 39, then steps of 2, 4, 8 …: four significant bits above the 24 values that are stored exactly.
     assert LENGTHS[:40].tolist() == list(range(40))
     assert LENGTHS[40:56].tolist() == [40, 42, 44, 46, 48, 50, 52, 54, 56, 60, 64, 68, 72, 76, 80, 84]
     assert LENGTHS[100] == 24 + (12 << 8)  # code 76: mantissa 4, exponent 9
@@ -123,8 +123,8 @@ def corpus(rng: random.Random, documents: int, vocabulary: int = 400) -> list[st
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pruning_does_not_change_results(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr(module, "_WORTHWHILE", seed * 100)
+    monkeypatch.setattr(module, "_MIN_PRUNED_POSTINGS", 0)
+    monkeypatch.setattr(module, "_MIN_THRESHOLD_POSTINGS", seed * 100)
     rng = random.Random(seed)
     texts = corpus(rng, 3000)
     engine = ranker(texts, [f"{rng.random():.6f}" for _ in texts], block=5000)
@@ -165,10 +165,10 @@ def test_against_plain_arithmetic() -> None:
 
 def test_merged_runs_give_the_same_index() -> None:
     texts = corpus(random.Random(3), 500)
-    one, many = PostingsBuilder(), PostingsBuilder(block=700)
-    for builder in (one, many):
+    one_block, small_blocks = PostingsBuilder(), PostingsBuilder(block=700)
+    for builder in (one_block, small_blocks):
         builder.extend(texts)
-    (terms_one, postings_one), (terms_many, postings_many) = one.finish(), many.finish()
+    (terms_one, postings_one), (terms_many, postings_many) = one_block.finish(), small_blocks.finish()
     assert terms_one == terms_many
     for ours, theirs in zip(postings_one, postings_many, strict=True):
         assert np.array_equal(ours, theirs)
@@ -205,13 +205,13 @@ def test_answers_are_cached() -> None:
 
 
 def test_an_interrupted_query_does_not_change_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr(module, "_WORTHWHILE", 0)
+    monkeypatch.setattr(module, "_MIN_PRUNED_POSTINGS", 0)
+    monkeypatch.setattr(module, "_MIN_THRESHOLD_POSTINGS", 0)
     engine = ranker(corpus(random.Random(8), 1000))
     query = ["w0x", "w5x", "w30x"]
     expected = engine.rank(query, 50)[1].tolist()
     with monkeypatch.context() as patch:
-        patch.setattr(Bm25, "_least", lambda *_: 1 / 0)
+        patch.setattr(Bm25, "_lower_bound", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.rank(query, 50)
     assert engine.rank(query, 50)[1].tolist() == expected

@@ -62,11 +62,11 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
     page.on("request", lambda request: None if request.url.startswith(server.base) else wrong.append(request.url))
     page.goto(f"{server.base}/test{scripts}{size['width']}-fixed_{goal}")
     shop = open_library("embedded").shop
-    twin = Session(shop, shop.goals[goal])
-    assert twin.goal.instruction in page.inner_text("#instruction-text h4")
-    for action in plan(twin)[0]:
+    reference = Session(shop, shop.goals[goal])
+    assert reference.goal.instruction in page.inner_text("#instruction-text h4")
+    for action in plan(reference)[0]:
         name = action[action.index("[") + 1 : -1]
-        target = twin.targets.get(name)
+        target = reference.targets.get(name)
         if target is not None and target.role == OPTION:
             page.locator(f'input[type=radio][name="{target.axis}"][value="{target.value}"]').check()
         else:
@@ -78,11 +78,11 @@ def test_buys_the_right_product(server: Server, chromium: Any, goal: int, script
                     page.click(f"a.product-link:text-is('{name.upper()}')")
                 else:
                     page.locator(".btn").filter(has_text=name).first.click()
-        twin.act(action)
+        reference.act(action)
         if size is _PHONE and scripts:  # no element is wider than the window
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.inner_text("#reward pre") == "1.0"
-    assert page.inner_text("#asin") == twin.goal.asin
+    assert page.inner_text("#asin") == reference.goal.asin
     assert not wrong
     context.close()
 

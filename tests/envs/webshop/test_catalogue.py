@@ -195,13 +195,13 @@ def test_families_have_near_duplicates(products: tuple[Product, ...]) -> None:
     for product in products:
         if product.attributes:
             groups.setdefault((product.product_category, tuple(product.options)), []).append(product)
-    alike = sum(
+    near_duplicates = sum(
         len(set(one.attributes) & set(other.attributes)) >= 2 and one.price != other.price
         for group in groups.values()
         for place, one in enumerate(group)
         for other in group[:place]
     )
-    assert alike > 100
+    assert near_duplicates > 100
 
 
 def test_as_many_goals_as_the_official_thousand(products: tuple[Product, ...], human: tuple[Goal, ...]) -> None:

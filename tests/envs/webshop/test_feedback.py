@@ -72,7 +72,7 @@ def test_odd_actions_get_a_short_reason(action: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "action", "said"),
+    ("done", "action", "start"),
     [
         ((), "search[clay mug]", "23 hits; page 1 shows the first 10."),
         ((), "search[hose]", "1 hit; page 1 shows the first 1."),
@@ -100,11 +100,11 @@ def test_odd_actions_get_a_short_reason(action: str) -> None:
         (OPEN, "click[buy now]", "Bought; the episode is over."),
     ],
 )
-def test_changes_describe_the_effect_of_an_action(done: tuple[str, ...], action: str, said: str) -> None:
+def test_changes_describe_the_effect_of_an_action(done: tuple[str, ...], action: str, start: str) -> None:
     session = after(*done)
     before = session.state
     assert session.act(action).valid
-    assert changes(SHOP, before, session.state).startswith(said)
+    assert changes(SHOP, before, session.state).startswith(start)
 
 
 def test_changes_mention_a_page_past_the_end() -> None:
@@ -115,22 +115,22 @@ def test_changes_mention_a_page_past_the_end() -> None:
 
 
 def test_the_review_of_a_purchase() -> None:
-    found = review(after(*OPEN, "click[red]", "click[buy now]"))
-    assert found.parts is not None
-    assert found.parts.total == pytest.approx(2 / 4)
-    assert found.with_other_options is not None
-    assert found.with_other_options.reward == 1.0
-    assert dict(found.with_other_options.options) == {"color": "dark green", "size": "large"}
-    assert (found.target, found.target_seen) == ("T000000001", (1, 1))
+    result = review(after(*OPEN, "click[red]", "click[buy now]"))
+    assert result.parts is not None
+    assert result.parts.total == pytest.approx(2 / 4)
+    assert result.with_other_options is not None
+    assert result.with_other_options.reward == 1.0
+    assert dict(result.with_other_options.options) == {"color": "dark green", "size": "large"}
+    assert (result.target, result.target_seen) == ("T000000001", (1, 1))
     for part in ("Reward 0.500", "'lead free': found in attributes", "chosen 'red'", "nothing chosen", "cap of 20.00"):
-        assert part in found.text
+        assert part in result.text
 
 
 def test_reviews_of_a_wrong_purchase_and_of_no_purchase() -> None:
-    found = review(after("search[tall small clay mug]", "click[t000000002]", "click[buy now]"))
-    assert found.among_seen is not None
-    assert found.among_seen.asin == "T000000001"
-    assert "Of the products seen, T000000001 with color=dark green, size=large would have earned 1.000" in found.text
+    result = review(after("search[tall small clay mug]", "click[t000000002]", "click[buy now]"))
+    assert result.among_seen is not None
+    assert result.among_seen.asin == "T000000001"
+    assert "Of the products seen, T000000001 with color=dark green, size=large would have earned 1.000" in result.text
     nothing = review(after("search[hose]"))
     assert nothing.parts is None
     assert nothing.target_seen is None

@@ -205,7 +205,7 @@ def fuzz(count: int, seed: int = 0, **choices: Any) -> Figures:
         if info["step"] % 3 == 0:
             stream = actions_of(rng, info["admissible_actions"], info["goal"])
     seconds = time.perf_counter() - started
-    # The shop still works: the oracle wins the next task.
+    # The shop still works: the oracle wins a new task.
     _, info = env.reset()
     over = False
     while not over:
@@ -268,20 +268,20 @@ def test_the_hidden_goal_changes_nothing_on_a_page() -> None:
     for episode in range(25):
         _, info = env.reset(seed=episode)
         session = backend.session
-        twin = session.copy()
+        copied = session.copy()
         other = rng.choice(session.shop.goals)
-        twin.goal = other._replace(instruction=session.goal.instruction)
+        copied.goal = other._replace(instruction=session.goal.instruction)
         stream = actions_of(rng, info["admissible_actions"], info["goal"])
         for turn in range(14):
             action = next(stream)
             _, _, terminated, _, info = env.step(action)
-            twin.act(action)
+            copied.act(action)
             if terminated:
                 break
             for mode in MODES:
-                assert observe(twin, mode) == observe(session, mode)
-            assert explain(twin, "click[nothing]") == explain(session, "click[nothing]")
-            assert twin.clickables == session.clickables
+                assert observe(copied, mode) == observe(session, mode)
+            assert explain(copied, "click[nothing]") == explain(session, "click[nothing]")
+            assert copied.clickables == session.clickables
             if turn % 2:
                 stream = actions_of(rng, info["admissible_actions"], info["goal"])
 

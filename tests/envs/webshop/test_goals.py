@@ -166,6 +166,6 @@ def test_official_goals_come_in_the_recorded_order(shared: Path) -> None:
     recorded = recorded_goals(folder / "goals_prices.json.gz").goals
     ours = synthetic_goals(read_catalogue(folder).products)
     assert len(ours) == len(recorded) == 6910
-    for mine, theirs in zip(ours, recorded, strict=True):
-        assert mine._replace(price_cap=0.0, instruction="") == theirs._replace(price_cap=0.0, instruction="")
-        assert mine.instruction.split(", and price")[0] == theirs.instruction.split(", and price")[0]
+    for our_goal, recorded_goal in zip(ours, recorded, strict=True):
+        assert our_goal._replace(price_cap=0.0, instruction="") == recorded_goal._replace(price_cap=0.0, instruction="")
+        assert our_goal.instruction.split(", and price")[0] == recorded_goal.instruction.split(", and price")[0]

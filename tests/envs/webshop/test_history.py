@@ -44,12 +44,12 @@ def test_a_reset_clears_the_history_and_demonstrations_have_one() -> None:
     first, _ = env.reset(seed=3)
     env.step("search[mug]")
     assert env.reset(seed=3)[0] == first
-    shown = env.backend.demonstration(env.task)
-    assert shown is not None
-    for step in shown.steps:
+    demonstration = env.backend.demonstration(env.task)
+    assert demonstration is not None
+    for step in demonstration.steps:
         assert env._turn.observation == step.observation
         seen = env.step(step.action)[0]
-    assert seen == shown.final_observation
+    assert seen == demonstration.final_observation
 
 
 @pytest.mark.parametrize("wrong", [-1, True, 1.5, "2"])

@@ -80,13 +80,13 @@ def test_an_index_is_built_once_and_reopened() -> None:
 def test_scores_are_those_of_the_index_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from agentgym_hindsight.envs.webshop import bm25
 
-    monkeypatch.setattr(bm25, "_SMALL", 0)
+    monkeypatch.setattr(bm25, "_MIN_PRUNED_POSTINGS", 0)
     documents = random_documents()
-    kept, memory = opened("a", Source(documents)), in_memory(documents)
+    stored, memory = opened("a", Source(documents)), in_memory(documents)
     for query in QUERIES:
-        ours, theirs = (engine.ranker.rank(terms(query), 20) for engine in (kept, memory))
-        assert np.array_equal(ours[0], theirs[0])
-        assert np.array_equal(ours[1], theirs[1])
+        stored_ranks, memory_ranks = (engine.ranker.rank(terms(query), 20) for engine in (stored, memory))
+        assert np.array_equal(stored_ranks[0], memory_ranks[0])
+        assert np.array_equal(stored_ranks[1], memory_ranks[1])
 
 
 def test_other_data_get_another_index(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,19 +203,19 @@ def test_the_index_of_a_faster_process_is_used(monkeypatch: pytest.MonkeyPatch) 
     """Another process finishes while this one builds."""
     source = Source(random_documents())
     expected = answers(opened("a", source))
-    kept = index_folder("a")
-    aside = kept.with_name("kept-aside")
-    kept.rename(aside)
+    stored = index_folder("a")
+    moved = stored.with_name("kept-aside")
+    stored.rename(moved)
     real = index_store._write
 
     def slower(*arguments: object) -> None:
         real(*arguments)  # type: ignore[arg-type]
-        shutil.copytree(aside, kept)
+        shutil.copytree(moved, stored)
 
     monkeypatch.setattr(index_store, "_write", slower)
-    before = json.loads((aside / "index.json").read_text())
+    before = json.loads((moved / "index.json").read_text())
     assert answers(opened("a", source)) == expected
-    assert json.loads((kept / "index.json").read_text()) == before
+    assert json.loads((stored / "index.json").read_text()) == before
 
 
 def test_index_for_a_loaded_catalogue(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,9 +227,9 @@ def test_index_for_a_loaded_catalogue(cache: Path, monkeypatch: pytest.MonkeyPat
     small = index_for(products, progress=False)
     assert not cache.exists()
     monkeypatch.setattr(index_store, "MIN_STORED_PRODUCTS", 10)
-    kept = index_for(products, progress=False)
+    stored = index_for(products, progress=False)
     assert len(list((cache / "webshop-index").iterdir())) == 1
-    assert answers(kept) == answers(small) == answers(index_for(products, progress=False))
+    assert answers(stored) == answers(small) == answers(index_for(products, progress=False))
     index_for(products[1:], progress=False)
     assert len(list((cache / "webshop-index").iterdir())) == 2
     index_for(products, "given", progress=False)

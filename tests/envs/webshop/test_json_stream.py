@@ -83,7 +83,7 @@ def test_a_truncated_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('[{"a": 1}, {"b" 2}, {"c": 3}]', r"record 1.*delimiter"),
         ('[{"a": 1} {"b": 2}]', r"record 1, character 10.*',' or '\]'"),
@@ -97,17 +97,17 @@ def test_a_truncated_archive(tmp_path: Path) -> None:
         ("[" * 200_000, "record 0"),
     ],
 )
-def test_broken_files(tmp_path: Path, text: str | bytes, said: str) -> None:
+def test_broken_files(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(DamagedDataError, match=said), JsonFile(path) as file:
+    with pytest.raises(DamagedDataError, match=message), JsonFile(path) as file:
         list(file.items("turn to another"))
     with pytest.raises(DamagedDataError, match=r"a\.json"):
         pairs(path if text != '{"a": 1}' else written(tmp_path, "[]"))
 
 
 def test_broken_objects(tmp_path: Path) -> None:
-    for text, said in (("{1: 2}", "a key in quotes"), ('{"a" 1}', "':' after a key"), ('{"a": 1, "b": [}', "'b'")):
-        with pytest.raises(DamagedDataError, match=said):
+    for text, message in (("{1: 2}", "a key in quotes"), ('{"a" 1}', "':' after a key"), ('{"a": 1, "b": [}', "'b'")):
+        with pytest.raises(DamagedDataError, match=message):
             pairs(written(tmp_path, text))
 
 

@@ -128,7 +128,7 @@ def test_the_files_of_one_catalogue_are_chosen(tmp_path: Path) -> None:
         find_catalogue(tmp_path, "50")
 
 
-def test_packed_and_renamed_files_are_read(tmp_path: Path) -> None:
+def test_compressed_and_renamed_files_are_read(tmp_path: Path) -> None:
     for name, content in {
         "items_shuffle_1000.rebuilt": ITEMS,
         "items_ins_v2_1000": ATTRIBUTES,

@@ -42,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (library._stock, library._library, library._shop):
+    for cached in (library._shop_data, library._library, library._shop):
         cached.cache_clear()
 
 
@@ -65,14 +65,14 @@ def the_store(folder: Path, **choices: Any) -> ProductStore:
     return products
 
 
-def played(found: Library, split: str, every: int) -> list[Any]:
+def played(library_: Library, split: str, every: int) -> list[Any]:
     """Outcomes and pages of some goals, along the oracle's actions and a detour."""
     seen: list[Any] = []
-    for index in range(0, found.count(split), every):
-        task = found.task(split, index)
-        session = Session(found.shop, found.goal(task), found.rules)
+    for index in range(0, library_.count(split), every):
+        task = library_.task(split, index)
+        session = Session(library_.shop, library_.goal(task), library_.rules)
         actions, reward = plan(session)
-        seen.append((task, actions, reward, found.goal(task)))
+        seen.append((task, actions, reward, library_.goal(task)))
         for action in (*actions[:1], "click[next >]", "click[< prev]", *actions[1:]):
             outcome = session.act(action)
             seen.append((outcome, session.clickables, session.parts, *(observe(session, mode) for mode in MODES)))
@@ -84,49 +84,52 @@ def played(found: Library, split: str, every: int) -> list[Any]:
 def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPatch, rules: str, goals: str) -> None:
     choices: dict[str, Any] = {"data": official, "rules": rules, "goals": goals, "seed": 4}
     split = "test" if rules == "official" else "train"  # in official order, the first 500 goals are for testing
-    plain = open_library(**choices)
-    assert isinstance(plain.shop.products, tuple)
+    expected = open_library(**choices)
+    assert isinstance(expected.shop.products, tuple)
     store_on_disk(monkeypatch)
-    kept = open_library(**choices)
-    assert isinstance(kept.shop.products, ProductStore)
-    assert (kept.shop.goals, kept.ids, kept._places) == (plain.shop.goals, plain.ids, plain._places)
-    every = max(1, plain.count(split) // 20)
-    assert played(kept, split, every) == played(plain, split, every)
-    queries = [goal.instruction for goal in plain.shop.goals[:200]] + ["<c> garden", "<c> none", "<r>", "<a> x", "<c>"]
-    queries += [f"<q> {goal.query}" for goal in plain.shop.goals[:5]]
+    store = open_library(**choices)
+    assert isinstance(store.shop.products, ProductStore)
+    assert (store.shop.goals, store.ids) == (expected.shop.goals, expected.ids)
+    assert store._goal_numbers == expected._goal_numbers
+    every = max(1, expected.count(split) // 20)
+    assert played(store, split, every) == played(expected, split, every)
+    queries = [goal.instruction for goal in expected.shop.goals[:200]]
+    queries += ["<c> garden", "<c> none", "<r>", "<a> x", "<c>"]
+    queries += [f"<q> {goal.query}" for goal in expected.shop.goals[:5]]
     for query in queries:
-        assert kept.shop.search(query, debug=True) == plain.shop.search(query, debug=True)
+        assert store.shop.search(query, debug=True) == expected.shop.search(query, debug=True)
     forget()  # another start: goals and their reachability come from the cache
     monkeypatch.setattr("agentgym_hindsight.envs.webshop.cached_goals.human_goals", None)
     monkeypatch.setattr(library, "_reachable", None)
     again = open_library(**choices)
-    assert (again.shop.goals, again._places) == (plain.shop.goals, plain._places)
+    assert (again.shop.goals, again._goal_numbers) == (expected.shop.goals, expected._goal_numbers)
 
 
 def test_a_sequence_of_products(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = read_catalogue(official, seed=3).products
+    expected = read_catalogue(official, seed=3).products
     store_on_disk(monkeypatch)
-    kept = the_store(official, seed=3)
-    assert len(kept) == COUNT
-    assert tuple(kept) == plain
-    assert (kept[5], kept[-1], kept[3:9:2], kept[::-70]) == (plain[5], plain[-1], plain[3:9:2], plain[::-70])
-    assert kept[5] is kept[5]
+    store = the_store(official, seed=3)
+    assert len(store) == COUNT
+    assert tuple(store) == expected
+    assert (store[5], store[-1]) == (expected[5], expected[-1])
+    assert (store[3:9:2], store[::-70]) == (expected[3:9:2], expected[::-70])
+    assert store[5] is store[5]
     with pytest.raises(IndexError):
-        kept[COUNT]
-    assert all(kept.position[product.asin] == place for place, product in enumerate(plain))
-    assert len(kept.position) == COUNT
-    for absent in ("", "B0", "B0ZZZZZZZZ", "B0ZZZZZZZZZZZZZ", f"{plain[0].asin}\0", "É"):
-        assert absent not in kept.position
-    assert tuple(pickle.loads(pickle.dumps(kept))) == plain
-    assert f"{COUNT} products" in repr(kept)
+        store[COUNT]
+    assert all(store.position[product.asin] == place for place, product in enumerate(expected))
+    assert len(store.position) == COUNT
+    for absent in ("", "B0", "B0ZZZZZZZZ", "B0ZZZZZZZZZZZZZ", f"{expected[0].asin}\0", "É"):
+        assert absent not in store.position
+    assert tuple(pickle.loads(pickle.dumps(store))) == expected
+    assert f"{COUNT} products" in repr(store)
 
 
 def test_seeds_and_recorded_prices_share_one_store(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prices = {product.asin: 5.0 for product in read_catalogue(official).products}
     store_on_disk(monkeypatch)
     stores = [the_store(official), the_store(official, seed=1), the_store(official, prices=prices)]
-    assert len({kept.place for kept in stores}) == 1
-    assert len({kept.key for kept in stores}) == 3
+    assert len({store.folder for store in stores}) == 1
+    assert len({store.key for store in stores}) == 3
     assert {product.price for product in stores[2]} == {5.0}
     prices.popitem()
     with pytest.raises(DamagedDataError, match="recorded price for every product"):
@@ -139,12 +142,12 @@ def test_the_store_is_built_once_and_found_by_content(
     store_on_disk(monkeypatch)
     the_store(official)
     monkeypatch.setattr(product_import, "_write", None)
-    kept = the_store(official)
+    store = the_store(official)
     moved = tmp_path / "elsewhere"
     shutil.copytree(official, moved)
-    assert the_store(moved).place == kept.place
+    assert the_store(moved).folder == store.folder
     monkeypatch.setattr(product_import, "files_fingerprint", None)
-    assert the_store(official).fingerprint == kept.fingerprint  # the files are not even read again
+    assert the_store(official).fingerprint == store.fingerprint  # the files are not even read again
 
 
 def test_changed_files_get_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -155,29 +158,29 @@ def test_changed_files_get_another_store(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["records.bin", "starts.npy", "asins.npy", "dictionary.bin", "products.json"])
-@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
-def test_a_damaged_store_is_rebuilt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, how: str) -> None:
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_store_is_rebuilt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, damage: str) -> None:
     store_on_disk(monkeypatch)
     folder = small(tmp_path / "shop")
-    kept = the_store(folder)
-    whole = tuple(kept)
-    path = kept.place / name
+    store = the_store(folder)
+    whole = tuple(store)
+    path = store.folder / name
     data = path.read_bytes()
-    if how == "gone":
+    if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes(data[: len(data) // 2] if how == "cut" else data[:-9] + b"\x07" * 9)
+        path.write_bytes(data[: len(data) // 2] if damage == "cut" else data[:-9] + b"\x07" * 9)
     assert tuple(the_store(folder)) == whole
 
 
 def test_damage_while_the_store_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     store_on_disk(monkeypatch)
     folder = small(tmp_path / "shop")
-    kept = the_store(folder)
-    with (kept.place / "records.bin").open("r+b") as file:
+    store = the_store(folder)
+    with (store.folder / "records.bin").open("r+b") as file:
         file.write(b"\0" * 40)
     with pytest.raises(DamagedDataError, match=r"product 0 of .*starting again"):
-        kept[0]
+        store[0]
     assert the_store(folder)[0].title == "Tall Clay Mug"
 
 
@@ -191,23 +194,23 @@ def test_a_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_odd_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    odd = [
+    odd_products = [
         item("É1", "Lone \ud800 half", full_description="a\u2028b\0"),
         item("nan", "left out"),
         item("B" * 11, "left out"),
         item("É1", "a copy"),
     ]
-    folder = small(tmp_path / "shop", [*odd, *ITEMS])
-    plain = read_catalogue(folder).products
-    assert isinstance(plain, tuple)
+    folder = small(tmp_path / "shop", [*odd_products, *ITEMS])
+    expected = read_catalogue(folder).products
+    assert isinstance(expected, tuple)
     store_on_disk(monkeypatch)
-    kept = the_store(folder)
-    assert tuple(kept) == plain
-    assert kept.position["É1"] == 0
+    store = the_store(folder)
+    assert tuple(store) == expected
+    assert store.position["É1"] == 0
 
 
 @pytest.mark.parametrize(
-    ("items", "attributes", "said"),
+    ("items", "attributes", "message"),
     [
         ([*ITEMS, {"name": "x"}], ATTRIBUTES, rf"record {len(ITEMS)} of .*items_shuffle\.json.*'asin'"),
         ([*ITEMS, item("X", "x", pricing="dear")], ATTRIBUTES, rf"record {len(ITEMS)} \(X\).*price"),
@@ -217,9 +220,11 @@ def test_odd_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ([item("nan", "x")] * 30, {}, "none that can be used"),
     ],
 )
-def test_wrong_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, items: Any, attributes: Any, said: str) -> None:
+def test_wrong_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, items: Any, attributes: Any, message: str
+) -> None:
     store_on_disk(monkeypatch)
-    with pytest.raises(DamagedDataError, match=said):
+    with pytest.raises(DamagedDataError, match=message):
         read_catalogue(small(tmp_path / "shop", items, attributes))
     assert [path.name for path in (cache_folder() / "webshop-products").iterdir()] == []  # no incomplete folder is left
 

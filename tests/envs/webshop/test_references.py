@@ -95,7 +95,7 @@ def saved(path: Path, lines: list[Any]) -> Path:
 @cache
 def solutions() -> tuple[tuple[int, list[str]], ...]:
     """Twelve goals with options, and the oracle's actions for each with a detour."""
-    found: list[tuple[int, list[str]]] = []
+    result: list[tuple[int, list[str]]] = []
     for number, goal in enumerate(library().shop.goals):
         if not goal.options:
             continue
@@ -104,18 +104,18 @@ def solutions() -> tuple[tuple[int, list[str]], ...]:
             opened = next(place for place, action in enumerate(actions) if action.startswith("click[b0"))
             before = ["search[mug]", "click[next >]", "click[< prev]", "click[back to search]"]
             detour = ["click[description]", "click[< prev]", "click[features]", "click[< prev]"]
-            found.append((number, [*before, *actions[: opened + 1], *detour, *actions[opened + 1 :]]))
-        if len(found) == 12:
+            result.append((number, [*before, *actions[: opened + 1], *detour, *actions[opened + 1 :]]))
+        if len(result) == 12:
             break
-    return tuple(found)
+    return tuple(result)
 
 
 @pytest.mark.parametrize("style", ["list", "plus"])
 def test_a_log_gives_the_actions_behind_it(tmp_path: Path, style: str) -> None:
     for number, actions in solutions():
-        found = read_human_logs(saved(tmp_path / "a.jsonl", log(actions, number, style=style)), library())
-        assert found.problems == ()
-        (trajectory,) = found.trajectories
+        result = read_human_logs(saved(tmp_path / "a.jsonl", log(actions, number, style=style)), library())
+        assert result.problems == ()
+        (trajectory,) = result.trajectories
         assert list(trajectory.actions) == actions
         assert (trajectory.won, trajectory.score, trajectory.broken) == (True, 1.0, "")
         assert trajectory.task_id == library().ids[number]
@@ -131,8 +131,8 @@ def test_a_log_gives_the_actions_behind_it(tmp_path: Path, style: str) -> None:
 def test_steps_that_the_log_lacks_are_inserted(tmp_path: Path) -> None:
     number, actions = solutions()[0]
     lines = log(actions, number)
-    kept = [line for line in lines if line["page"] in ("index", "item_page", "done")]
-    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", kept), library()).trajectories
+    kept_lines = [line for line in lines if line["page"] in ("index", "item_page", "done")]
+    (trajectory,) = read_human_logs(saved(tmp_path / "a.jsonl", kept_lines), library()).trajectories
     assert trajectory.won
     assert any(step.extra == {"inserted": True} for step in trajectory.steps)
     assert trajectory.actions[-1] == "click[buy now]"
@@ -177,16 +177,16 @@ def test_broken_lines_are_reported_and_the_others_are_read(tmp_path: Path) -> No
         "[1]",
         *log(its_actions, other, "second"),
     ]
-    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
+    result = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
     first = len(actions) + 2
-    assert [problem.line_number for problem in found.problems] == [first, first + 1, first + 2]
-    assert "known are index" in found.problems[1].cause
-    assert all(problem.cause.startswith("a.jsonl: ") for problem in found.problems)
-    assert [trajectory.won for trajectory in found.trajectories] == [True, True]
+    assert [problem.line_number for problem in result.problems] == [first, first + 1, first + 2]
+    assert "known are index" in result.problems[1].cause
+    assert all(problem.cause.startswith("a.jsonl: ") for problem in result.problems)
+    assert [trajectory.won for trajectory in result.trajectories] == [True, True]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "cause"),
     [
         ({"asin": "B0NOTHERE0"}, "B0NOTHERE0 is not in the shop 'embedded'"),
         ({"options": {"color": "no such color"}}, "has no option color: 'no such color'"),
@@ -195,15 +195,15 @@ def test_broken_lines_are_reported_and_the_others_are_read(tmp_path: Path) -> No
         ({"keywords": ["a]\n[b"]}, "no action searches for"),
     ],
 )
-def test_pages_that_no_action_leads_to(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_pages_that_no_action_leads_to(tmp_path: Path, change: dict[str, Any], cause: str) -> None:
     number, actions = solutions()[0]
     lines = log(actions, number)
     place = next(n for n, line in enumerate(lines) if line["page"] == "item_page")
     lines[place]["content"] = {**lines[place]["content"], **change}
-    found = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
-    (problem,) = found.problems
-    assert (problem.line_number, said in problem.cause) == (place + 1, True), problem
-    (trajectory,) = found.trajectories
+    result = read_human_logs(saved(tmp_path / "a.jsonl", lines), library())
+    (problem,) = result.problems
+    assert (problem.line_number, cause in problem.cause) == (place + 1, True), problem
+    (trajectory,) = result.trajectories
     assert f"line {place + 1}" in trajectory.broken
     assert ReferenceStore().add(trajectory) == 0
 
@@ -222,8 +222,8 @@ def test_a_folder_of_logs(tmp_path: Path) -> None:
     folder.mkdir()
     saved(folder / "one.jsonl", log(actions, number))
     saved(folder / "two.jsonl", log(its_actions, other)[:-1])
-    found = read_references(folder, library())
-    assert [(trajectory.won, trajectory.truncated) for trajectory in found.trajectories] == [
+    result = read_references(folder, library())
+    assert [(trajectory.won, trajectory.truncated) for trajectory in result.trajectories] == [
         (True, False),
         (False, True),
     ]
@@ -259,10 +259,10 @@ def test_transcripts(tmp_path: Path) -> None:
         {**good, "steps": [{}]},
     ]
     path = saved(tmp_path / "a.jsonl", [good, *wrong, good])
-    found = read_references(path, library())
-    assert [problem.line_number for problem in found.problems] == [2, 3, 4, 5, 6]
-    assert "try the goals that were recorded with it" in found.problems[1].cause
-    first, second = found.trajectories
+    result = read_references(path, library())
+    assert [problem.line_number for problem in result.problems] == [2, 3, 4, 5, 6]
+    assert "try the goals that were recorded with it" in result.problems[1].cause
+    first, second = result.trajectories
     assert first == second
     assert (first.won, first.score, first.truncated, first.task_id) == (True, 1.0, False, library().ids[number])
     assert [step.action_valid for step in first.steps] == [False] + [True] * (len(first) - 1)
@@ -275,8 +275,8 @@ def test_transcripts(tmp_path: Path) -> None:
 def test_a_truncated_archive(tmp_path: Path) -> None:
     data = gzip.compress("".join(json.dumps(episode(number)) + "\n" for number, _ in solutions()).encode())
     (tmp_path / "a.jsonl.gz").write_bytes(data[:-100])
-    found = read_transcripts(tmp_path / "a.jsonl.gz", library().shop.goals)
-    assert "copying the file again" in found.problems[-1].cause
+    result = read_transcripts(tmp_path / "a.jsonl.gz", library().shop.goals)
+    assert "copying the file again" in result.problems[-1].cause
     (tmp_path / "b.jsonl.gz").write_bytes(data[:20])
     with pytest.raises(DamagedDataError, match="copying the file again"):
         read_references(tmp_path / "b.jsonl.gz", library())
@@ -288,9 +288,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = tmp_path / "refs.jsonl"
     shop = ["--set", "data=embedded", "--set", "products=300", "--set", "rules=official"]
     assert main(["data", "references", "--env", "WebShop-Hindsight-v0", *shop, str(path), "--out", str(out)]) == 0
-    told = capsys.readouterr()
-    assert "1 trajectories, 1 of them references; 1 problems" in told.out
-    assert f"line {len(actions) + 2}: a.jsonl" in told.err.replace("\n", " ")
+    captured = capsys.readouterr()
+    assert "1 trajectories, 1 of them references; 1 problems" in captured.out
+    assert f"line {len(actions) + 2}: a.jsonl" in captured.err.replace("\n", " ")
     stored = read_jsonl(out)
     assert stored.problems == ()
     store = ReferenceStore()
@@ -303,12 +303,12 @@ def test_the_recorded_episodes(shared: Path) -> None:
     if not (folder / "transcripts.jsonl.gz").is_file():
         pytest.skip(f"no recordings of the original in {folder} (set AGENTGYM_HINDSIGHT_SHARED)")
     goals = recorded_goals(folder / "goals_prices.json.gz").goals
-    found = read_transcripts(folder / "transcripts.jsonl.gz", goals)
-    assert found.problems == ()
-    assert (len(found.trajectories), sum(map(len, found.trajectories))) == (60, 1015)
+    result = read_transcripts(folder / "transcripts.jsonl.gz", goals)
+    assert result.problems == ()
+    assert (len(result.trajectories), sum(map(len, result.trajectories))) == (60, 1015)
     store = ReferenceStore()
-    assert store.add(found.trajectories) == len(store) > 0
+    assert store.add(result.trajectories) == len(store) > 0
     assert all(trajectory.actions[-1] == "click[buy now]" for trajectory in store)
     with gzip.open(folder / "transcripts.jsonl.gz", "rt") as lines:
         first = json.loads(next(lines))
-    assert [step.feedback for step in found.trajectories[0].steps] == [step["text"] for step in first["steps"]]
+    assert [step.feedback for step in result.trajectories[0].steps] == [step["text"] for step in first["steps"]]

@@ -43,8 +43,8 @@ def test_each_part_of_the_sum() -> None:
 
 def test_attributes_are_searched_in_the_attributes_and_then_in_the_texts() -> None:
     wanted = ("dishwasher safe", "clay", "pint", "hand thrown", "gold rim")
-    found = score(MUG, {}, WISH._replace(attributes=wanted, options=())).attributes
-    assert [match.found_in for match in found] == ["attributes", "title", "bullets", "description", ""]
+    matches = score(MUG, {}, WISH._replace(attributes=wanted, options=())).attributes
+    assert [match.found_in for match in matches] == ["attributes", "title", "bullets", "description", ""]
 
 
 def test_official_options_match_by_similarity_and_strict_ones_exactly() -> None:
@@ -76,8 +76,8 @@ def test_a_pair_of_axis_and_value_becomes_a_colour_only_if_the_value_is_one() ->
 
 def test_human_goals_match_any_axis_under_strict_rules() -> None:
     wish = WISH._replace(options=(("", "Dark Green"), ("", "x/y")), human=True)
-    found = score(MUG, {"color": "dark green", "size": "x | y"}, wish, "strict").options
-    assert [match.matched for match in found] == [True, True]
+    matches = score(MUG, {"color": "dark green", "size": "x | y"}, wish, "strict").options
+    assert [match.matched for match in matches] == [True, True]
     missing = score(MUG, {"color": "red"}, wish, "strict").options[0]
     assert (missing.chosen, missing.matched) == ("red", False)
 

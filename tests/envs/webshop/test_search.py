@@ -18,8 +18,8 @@ _RESULTS = re.compile(r"Page (\d+) \(Total results: (\d+)\)")
 
 
 def product(asin: str, title: str, **other: object) -> Product:
-    made = Product(asin, title, "", ("",), (), "", "", "", (1.0,), "$1.0", 1.0, {})
-    return made._replace(**other)
+    product_ = Product(asin, title, "", ("",), (), "", "", "", (1.0,), "$1.0", 1.0, {})
+    return product_._replace(**other)
 
 
 def test_document_text() -> None:
@@ -56,13 +56,13 @@ def recorded_pages(path: Path) -> Iterator[tuple[str, int, int, list[str]]]:
         for line in file:
             query = ""
             for step in json.loads(line)["steps"]:
-                asked = re.match(r"search\[(.+)\]", step["action"])
-                query = asked[1].lower() if asked else query
-                shown = _RESULTS.search(step["text"])
-                if shown:
+                search = re.match(r"search\[(.+)\]", step["action"])
+                query = search[1].lower() if search else query
+                listed = _RESULTS.search(step["text"])
+                if listed:
                     clickables = [name.upper() for name in step["actions"]["clickables"]]
                     asins = [name for name in clickables if re.fullmatch(r"B[0-9A-Z]{9}|[0-9]{9}[0-9X]", name)]
-                    yield query, int(shown[1]), int(shown[2]), asins
+                    yield query, int(listed[1]), int(listed[2]), asins
 
 
 def test_pages_of_the_original(shared: Path) -> None:
@@ -77,5 +77,5 @@ def test_pages_of_the_original(shared: Path) -> None:
     assert len(pages) > 200
     for query, page, results, asins in pages:
         found = engine.search(query)
-        shown = [products[position].asin for position in found][(page - 1) * 10 : page * 10]
-        assert (len(found), shown) == (results, asins), (query, page)
+        listed = [products[position].asin for position in found][(page - 1) * 10 : page * 10]
+        assert (len(found), listed) == (results, asins), (query, page)

@@ -52,8 +52,8 @@ def test_a_refused_action_changes_nothing(action: str, rules: str) -> None:
 def test_the_pages_of_a_search() -> None:
     session = play(["search[clay mug]"])
     assert (session.state.kind, session.state.page, len(session.state.hits)) == ("results", 1, 23)
-    shown = [SHOP.products[position].asin.lower() for position in session.state.shown]
-    assert session.clickables == ("back to search", "next >", *shown)
+    asins = [SHOP.products[position].asin.lower() for position in session.state.shown]
+    assert session.clickables == ("back to search", "next >", *asins)
     session.act("click[next >]")
     assert session.clickables[:3] == ("back to search", "< prev", "next >")
     assert len(session.state.shown) == 10
@@ -166,13 +166,13 @@ def test_hidden_searches() -> None:
 
 def test_sessions_share_only_the_shop() -> None:
     one, other = play(OPEN_MUG), play(["search[hose]"])
-    kept = other.state
+    state_before = other.state
     one.act("click[red]")
-    assert other.state == kept
-    twin = one.copy()
-    twin.act("click[buy now]")
+    assert other.state == state_before
+    copied = one.copy()
+    copied.act("click[buy now]")
     assert not one.done
-    assert one.seen == twin.seen
+    assert one.seen == copied.seen
     assert one.seen[0][0] == 1
 
 

@@ -49,15 +49,15 @@ def test_a_whole_purchase_by_forms(library: Library, rules: str) -> None:
     for number in range(0, 200, 17):
         visitor = visitor_of(app)
         visitor.go(f"/fixed_{number}")
-        twin = Session(library.shop, library.shop.goals[number], rules)
-        same_page(visitor, twin)
-        actions, reward = plan(twin)
+        reference = Session(library.shop, library.shop.goals[number], rules)
+        same_page(visitor, reference)
+        actions, reward = plan(reference)
         for action in actions:
-            target = twin.targets.get(action[len("click[") : -1])
+            target = reference.targets.get(action[len("click[") : -1])
             visitor.do(action, (target.axis, target.value) if target is not None and target.role == OPTION else None)
-            assert twin.act(action).valid
-            same_page(visitor, twin)
-            assert session_of(app, f"fixed_{number}").state == twin.state
+            assert reference.act(action).valid
+            same_page(visitor, reference)
+            assert session_of(app, f"fixed_{number}").state == reference.state
         assert reward == 1.0
         assert "1.0" in visitor.page.by_id["reward"]
 
@@ -66,24 +66,24 @@ def test_a_whole_purchase_by_forms(library: Library, rules: str) -> None:
 def test_random_actions_have_the_same_effect_as_in_the_engine(shop: Shop, rules: str) -> None:
     app, draw = create_app(shop, rules=rules), Random(7)
     for number in range(len(shop.goals)):
-        visitor, twin = visitor_of(app), Session(shop, shop.goals[number], rules)
+        visitor, reference = visitor_of(app), Session(shop, shop.goals[number], rules)
         visitor.go(f"/fixed_{number}")
         for _ in range(40):
-            if twin.done:
+            if reference.done:
                 break
-            if twin.has_search_bar:
+            if reference.has_search_bar:
                 action = f"search[{draw.choice(['mug', 'clay mug', 'red', 'nothing at all', 'search_results mug'])}]"
             else:
-                names = [name for name in twin.targets if name != "search"]
+                names = [name for name in reference.targets if name != "search"]
                 action = f"click[{draw.choice(names)}]"
-            target = twin.targets.get(action[len("click[") : -1])
+            target = reference.targets.get(action[len("click[") : -1])
             choice = (target.axis, target.value) if target is not None and target.role == OPTION else None
-            if choice is not None and dict(twin.state.options).get(choice[0]) == choice[1]:
+            if choice is not None and dict(reference.state.options).get(choice[0]) == choice[1]:
                 continue  # a browser cannot choose a chosen option again
-            twin.act(action)
+            reference.act(action)
             visitor.do(action, choice)
-            assert session_of(app, f"fixed_{number}").state == twin.state, action
-            same_page(visitor, twin)
+            assert session_of(app, f"fixed_{number}").state == reference.state, action
+            same_page(visitor, reference)
 
 
 def test_every_button_sends_the_marked_options(visitor: Visitor, app: Flask) -> None:
@@ -174,16 +174,16 @@ def test_the_address_of_any_search_can_be_reloaded(app: Flask, query: str) -> No
     visitor = visitor_of(app)
     visitor.go("/ann")
     visitor.search(query)
-    twin = Session(session_of(app, "ann").shop, session_of(app, "ann").goal)
-    twin.act(f"search[{query}]")
-    same_page(visitor, twin)
+    reference = Session(session_of(app, "ann").shop, session_of(app, "ann").goal)
+    reference.act(f"search[{query}]")
+    same_page(visitor, reference)
     visitor.go(visitor.address)  # reload
-    assert session_of(app, "ann").state == twin.state
+    assert session_of(app, "ann").state == reference.state
     for asin in visitor.page.products[:1]:
         visitor.follow(asin)
         assert session_of(app, "ann").state.query == query
         visitor.press("< Prev")
-        assert session_of(app, "ann").state.hits == twin.state.hits
+        assert session_of(app, "ann").state.hits == reference.state.hits
 
 
 def test_the_purchase_is_final_and_the_goal_can_be_restarted(visitor: Visitor, app: Flask) -> None:
@@ -221,17 +221,17 @@ def test_concurrent_sessions_are_independent(library: Library) -> None:
 
     def shopping(number: int) -> None:
         try:
-            visitor, twin = visitor_of(app), Session(library.shop, library.shop.goals[number])
+            visitor, reference = visitor_of(app), Session(library.shop, library.shop.goals[number])
             for _ in range(2):
-                twin = Session(library.shop, library.shop.goals[number])
+                reference = Session(library.shop, library.shop.goals[number])
                 visitor.go(f"/fixed_{number}")
-                for action in plan(twin)[0]:
-                    target = twin.targets.get(action[len("click[") : -1])
+                for action in plan(reference)[0]:
+                    target = reference.targets.get(action[len("click[") : -1])
                     option = target is not None and target.role == OPTION
                     visitor.do(action, (target.axis, target.value) if target is not None and option else None)
-                    twin.act(action)
-                    same_page(visitor, twin)
-                    assert twin.done or twin.goal.instruction in visitor.page.text
+                    reference.act(action)
+                    same_page(visitor, reference)
+                    assert reference.done or reference.goal.instruction in visitor.page.text
         except BaseException as error:
             wrong.append(f"{number}: {error!r}")
 

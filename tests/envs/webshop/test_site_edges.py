@@ -93,13 +93,13 @@ def test_a_wrong_form_changes_nothing_and_gets_a_reason(visitor: Visitor, app: F
         assert visitor.status == 400
         assert reason in visitor.page.text
     visitor.search("mug")
-    here, state = visitor.address, session_of(app, "ann").state
+    page_address, state = visitor.address, session_of(app, "ann").state
     for name in ("buy now", "no such thing", "search", "x" * 5000, "]", "\0"):
-        visitor.go(here, {"clickable": name})
+        visitor.go(page_address, {"clickable": name})
         assert visitor.status == 400
         assert visitor.html.count('role="alert"') == 1
         assert session_of(app, "ann").state == state
-    visitor.go(here, {"clickable": "next >" + "x" * 40_000})
+    visitor.go(page_address, {"clickable": "next >" + "x" * 40_000})
     assert visitor.status == 413
 
 
@@ -200,10 +200,10 @@ def test_sessions_are_bounded_in_number_and_age(shop: Shop) -> None:
     sessions.find_or_create("d")  # removes b, the least recently used one
     assert [sessions.find(name) is not None for name in "abcd"] == [True, False, True, True]
     now[0] = 9
-    kept = sessions.find("a")
+    session = sessions.find("a")
     now[0] = 11
     assert len(sessions) == 3
-    assert sessions.find("a") is kept
+    assert sessions.find("a") is session
     assert len(sessions) == 1
     assert len({new_name() for _ in range(100)}) == 100
     for limit, age in ((0, 10.0), (3, 0.0)):
@@ -215,9 +215,9 @@ def test_an_expired_session_gets_a_page_with_a_link(shop: Shop) -> None:
     visitor = visitor_of(create_app(shop, max_sessions=1))
     visitor.go("/ann")
     visitor.search("mug")
-    here = visitor.address
+    page_address = visitor.address
     visitor.go("/bob")
-    visitor.go(here)
+    visitor.go(page_address)
     assert visitor.status == 404
     assert "ann" in visitor.page.text
     visitor.follow("Start shopping")

@@ -80,7 +80,7 @@ def tiny_shop() -> Shop:
 
 def goal_for(product: Product, **changes: Any) -> Goal:
     """A goal for this product without attributes and options."""
-    wanted = Goal(
+    goal = Goal(
         asin=product.asin,
         instruction="Find me a mug",
         attributes=(),
@@ -91,4 +91,4 @@ def goal_for(product: Product, **changes: Any) -> Goal:
         title=product.title,
         product_category=product.product_category,
     )
-    return wanted._replace(**changes)
+    return goal._replace(**changes)

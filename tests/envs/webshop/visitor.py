@@ -178,16 +178,16 @@ def session_of(app: Flask, name: str) -> Session:
     return customer.session  # type: ignore[no-any-return]
 
 
-def same_page(visitor: Visitor, twin: Session) -> None:
+def same_page(visitor: Visitor, reference: Session) -> None:
     """Assert that the page shows the contents of the env's session."""
-    page, state = visitor.page, twin.state
+    page, state = visitor.page, reference.state
     assert visitor.status == 200, visitor.html
     if state.kind == DONE:
         assert state.parts is not None
         assert page.by_id["reward"].split()[-1] == str(state.parts.total)
-        assert page.by_id["asin"] == twin.shop.products[state.product].asin
+        assert page.by_id["asin"] == reference.shop.products[state.product].asin
         return
-    nodes = nodes_of(twin)
+    nodes = nodes_of(reference)
     assert page.products == [node.text for node in nodes if node.role == LINK]
     buttons = [text for form in page.forms for text in form.buttons if text != "Keep my choice"]
     assert sorted(buttons) == sorted(node.text for node in nodes if node.role == BUTTON)

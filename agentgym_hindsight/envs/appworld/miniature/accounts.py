@@ -25,15 +25,15 @@ _ACCOUNT = {"name": str, "email": str, "registered_on": str}
 
 def authorize(db: Database, app: str, token: str) -> str:
     """Return the email address of the token's user. Status 401 if the token is unknown, closed or of another app."""
-    found = db.find("system_sessions", token=token)
-    cure = f"get one from apis.{app}.login(username, password)"
-    if found is None:
-        raise ApiFailure(401, f"The access_token {quoted(token)} is not valid; {cure}.")
-    if found["app"] != app:
-        raise ApiFailure(401, f"This access_token is of {found['app']} and not of {app}; {cure}.")
-    if not found["open"]:
-        raise ApiFailure(401, f"This access_token ended with logout; {cure}.")
-    return str(found["user"])
+    session = db.find("system_sessions", token=token)
+    fix = f"get one from apis.{app}.login(username, password)"
+    if session is None:
+        raise ApiFailure(401, f"The access_token {quoted(token)} is not valid; {fix}.")
+    if session["app"] != app:
+        raise ApiFailure(401, f"This access_token is of {session['app']} and not of {app}; {fix}.")
+    if not session["open"]:
+        raise ApiFailure(401, f"This access_token ended with logout; {fix}.")
+    return str(session["user"])
 
 
 def add_account_apis(app: App) -> None:
@@ -49,8 +49,8 @@ def add_account_apis(app: App) -> None:
         db = call.db
         if db.find("system_people", email=username) is None:
             raise ApiFailure(401, f"There is no {call.app} account for {quoted(username)}.")
-        known = db.find("supervisor_passwords", app=call.app)
-        if known is None or known["username"] != username or known["password"] != password:
+        stored = db.find("supervisor_passwords", app=call.app)
+        if stored is None or stored["username"] != username or stored["password"] != password:
             raise ApiFailure(
                 401, f"That is not the {call.app} password of {username}; see apis.supervisor.show_account_passwords()."
             )

@@ -51,21 +51,21 @@ class Call(NamedTuple):
     user: str
     app: str
 
-    def own(self, table: str, what: str, key: int, owner: str = "owner") -> Row:
+    def own_row(self, table: str, noun: str, key: int, owner: str = "owner") -> Row:
         """Return the caller's row with this id. Status 404 if there is none, 403 if it belongs to another person."""
         row = self.db.find(table, id=key)
         if row is None:
-            raise ApiFailure(404, f"There is no {what} with {what.replace(' ', '_')}_id {key}.")
+            raise ApiFailure(404, f"There is no {noun} with {noun.replace(' ', '_')}_id {key}.")
         if row[owner] != self.user:
-            raise ApiFailure(403, f"The {what} {key} is not yours.")
+            raise ApiFailure(403, f"The {noun} {key} is not yours.")
         return row
 
     def person(self, email: str) -> Row:
         """Return the person with this email address. Status 404 if there is none."""
-        found = self.db.find("system_people", email=email)
-        if found is None:
+        person_row = self.db.find("system_people", email=email)
+        if person_row is None:
             raise ApiFailure(404, f"Nobody in Hamlet has the email address {quoted(email)}.")
-        return found
+        return person_row
 
 
 class Parameter(NamedTuple):
@@ -91,21 +91,21 @@ class Api:
         self.writes, self.paged, self.login = writes, paged, login
         self.description, described = _read_doc(inspect.getdoc(function) or "")
         hints = get_type_hints(function, include_extras=True)
-        found: list[Parameter] = []
+        parameters: list[Parameter] = []
         if login:
-            found.append(Parameter("access_token", kind_of(_TOKEN), _REQUIRED, f"what apis.{app}.login returned"))
+            parameters.append(Parameter("access_token", kind_of(_TOKEN), _REQUIRED, f"what apis.{app}.login returned"))
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
             description = described.pop(name, "") or meaning(name)
-            found.append(Parameter(name, kind_of(hints[name]), parameter.default, description))
+            parameters.append(Parameter(name, kind_of(hints[name]), parameter.default, description))
         if paged:
-            found.append(Parameter("page_index", kind_of(_PAGE_INDEX), 0, "which page, counted from 0"))
-            found.append(Parameter("page_limit", kind_of(_PAGE_LIMIT), 5, "how many results a page has"))
+            parameters.append(Parameter("page_index", kind_of(_PAGE_INDEX), 0, "which page, counted from 0"))
+            parameters.append(Parameter("page_limit", kind_of(_PAGE_LIMIT), 5, "how many results a page has"))
         if described:
             unknown = ", ".join(described)
             raise TypeError(
                 f"Expected descriptions of parameters of {app}.{self.name}, got {unknown}; try to remove it."
             )
-        self.parameters = {parameter.name: parameter for parameter in found}
+        self.parameters = {parameter.name: parameter for parameter in parameters}
 
     def check_names(self, arguments: object) -> dict[str, Any]:
         """Return the arguments. An unknown name is a failure with the nearest known name."""
@@ -113,10 +113,10 @@ class Api:
             raise ApiFailure(422, f"Expected named arguments, got {value_text(arguments)}.")
         for name in arguments:
             if name not in self.parameters:
-                takes = ", ".join(self.parameters) or "no parameters"
+                parameter_names = ", ".join(self.parameters) or "no parameters"
                 hint = suggestion(name, list(self.parameters))
                 raise ApiFailure(
-                    422, f"{self.app}.{self.name} has no parameter {quoted(name)}.{hint} It takes: {takes}."
+                    422, f"{self.app}.{self.name} has no parameter {quoted(name)}.{hint} It takes: {parameter_names}."
                 )
         return arguments
 
@@ -175,9 +175,9 @@ def _read_doc(doc: str) -> tuple[str, dict[str, str]]:
     description, _, rest = doc.partition("\n\n")
     described: dict[str, str] = {}
     for line in rest.splitlines():
-        named = re.fullmatch(r"(\w+): (.+)", line)
-        if named:
-            described[named[1]] = named[2]
+        match = re.fullmatch(r"(\w+): (.+)", line)
+        if match:
+            described[match[1]] = match[2]
         elif line.strip():
             described[next(reversed(described))] += " " + line.strip()
     return " ".join(description.split()), described
@@ -198,8 +198,8 @@ def matches(query: str, *texts: str) -> bool:
     >>> matches("dinner ana", "Dinner on Friday", "with Ana"), matches("lunch", "Dinner")
     (True, False)
     """
-    whole = "\n".join(texts).casefold()
-    return all(word in whole for word in query.casefold().split())
+    text = "\n".join(texts).casefold()
+    return all(word in text for word in query.casefold().split())
 
 
 def newest(rows: Sequence[Row], by: str) -> list[Row]:

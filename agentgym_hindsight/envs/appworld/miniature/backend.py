@@ -25,8 +25,8 @@ __all__ = ["MiniatureBackend"]
 #: The facts of a turn in which no code ran.
 _NO_COMMAND = {"error": "", "replaced": False, "calls": 0, "changes": ""}
 
-_DONE = "The program ran; nothing was printed."
-_OVER = "The task is completed."
+_NO_OUTPUT = "The program ran; nothing was printed."
+_COMPLETED = "The task is completed."
 
 
 class MiniatureBackend(LibraryBackend):
@@ -46,7 +46,8 @@ class MiniatureBackend(LibraryBackend):
         if self._sandbox is None:
             self._sandbox = Sandbox(self._call, World.names(), self.limits)
         self._play = _Play(made, self._sandbox, self.name)
-        self._sandbox.reset(seed=made.number, now=self._play.world.now)  # the host's clock and randomness stay unused
+        # The code gets the world's clock and a seeded random source, not those of the host.
+        self._sandbox.reset(seed=made.number, now=self._play.world.now)
         return self._play.opening()
 
     def act(self, action: str) -> Turn:
@@ -68,12 +69,12 @@ class MiniatureBackend(LibraryBackend):
 
     def demonstration(self, task: Task) -> Trajectory | None:
         """Run the reference solution in a separate world and interpreter."""
-        other = MiniatureBackend(self.library, self.limits)
-        with closing(other):
-            turn = other.start(task)
+        separate = MiniatureBackend(self.library, self.limits)
+        with closing(separate):
+            turn = separate.start(task)
             steps: list[Step] = []
-            for code in other.play.made.job.solution:
-                before, turn = turn, other.act(code)
+            for code in separate.play.made.job.solution:
+                before, turn = turn, separate.act(code)
                 steps.append(_step(len(steps), before, code, turn))
         if not turn.won:
             return None
@@ -196,8 +197,8 @@ def _opening(world: World) -> str:
 def _observation(outcome: Outcome, completed: bool) -> str:
     parts = [outcome.output.rstrip("\n"), outcome.error] if outcome.output.strip() else [outcome.error]
     if completed:
-        parts.append(_OVER)
-    return "\n".join(part for part in parts if part) or _DONE
+        parts.append(_COMPLETED)
+    return "\n".join(part for part in parts if part) or _NO_OUTPUT
 
 
 def _detail(outcome: Outcome, changes: Callable[[], str]) -> str:
@@ -216,14 +217,16 @@ def _changes_text(before: Delta, after: Delta) -> str:
 
 
 def _differences(before: Delta, after: Delta) -> Iterator[str]:
-    known, now = set(before.entries), set(after.entries)
-    rows = {entry[:2] for entry in after.entries}
-    fresh = tuple(entry for entry in after.entries if entry not in known)
-    undone = tuple(entry for entry in before.entries if entry not in now and entry[:2] not in rows)
-    if fresh:
-        yield f"Changed: {Delta(fresh, SCHEMA).summary()}"
-    if undone:
-        yield f"Undone again: {Delta(undone, SCHEMA).summary()}"
+    entries_before, entries_after = set(before.entries), set(after.entries)
+    changed_rows = {entry[:2] for entry in after.entries}
+    new_entries = tuple(entry for entry in after.entries if entry not in entries_before)
+    removed_entries = tuple(
+        entry for entry in before.entries if entry not in entries_after and entry[:2] not in changed_rows
+    )
+    if new_entries:
+        yield f"Changed: {Delta(new_entries, SCHEMA).summary()}"
+    if removed_entries:
+        yield f"Undone again: {Delta(removed_entries, SCHEMA).summary()}"
 
 
 def _verdict_text(verdict: Verdict) -> str:

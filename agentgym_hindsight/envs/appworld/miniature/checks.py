@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
-    begun: bool = True  # at least one wanted change or the answer is right
+    begun: bool = True  # True if at least one wanted change was made or the answer is right
 
     @property
     def won(self) -> bool:
@@ -47,15 +47,15 @@ def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
     results: list[tuple[str, bool]] = []
     if goal.answer is not NO_ANSWER:
         results.append(("The answer is right.", answers_match(answer, goal.answer)))
-    counted = {table: goal.without_allowed(table, delta[table]) for table in delta}
+    relevant = {table: goal.without_allowed(table, delta[table]) for table in delta}
     damaged = set()
-    for table in sorted({*counted} | {wanted.table for wanted in goal.wanted}):
+    for table in sorted({*relevant} | {wanted.table for wanted in goal.wanted}):
         for kind in ("added", "removed", "changed"):
             wanted = [each for each in goal.wanted if (each.table, each.kind) == (table, kind)]
-            rows: Sequence[Any] = getattr(counted[table], kind) if table in counted else ()
-            met = _matching(wanted, rows)
-            results += [(each.requirement, place in met) for place, each in enumerate(wanted)]
-            if len(rows) > len(met):
+            rows: Sequence[Any] = getattr(relevant[table], kind) if table in relevant else ()
+            matching = _matching(wanted, rows)
+            results += [(each.requirement, index in matching) for index, each in enumerate(wanted)]
+            if len(rows) > len(matching):
                 damaged.add(table)
     begun = any(holds for _, holds in results)
     results.insert(0, ("The task is completed with status success.", completed == "success"))
@@ -70,23 +70,23 @@ def _matching(wanted: Sequence[Wanted], rows: Sequence[Any]) -> dict[int, int]:
 
     A greedy assignment is not enough: a requirement that several rows meet could take the only row of another one.
     """
-    taken: dict[int, int] = {}  # row → wanted
+    assigned: dict[int, int] = {}  # row → wanted
 
-    def assign(place: int, tried: set[int]) -> bool:
+    def assign(index: int, tried: set[int]) -> bool:
         for row, value in enumerate(rows):
-            if row not in tried and wanted[place].fits(value):
+            if row not in tried and wanted[index].fits(value):
                 tried.add(row)
-                if row not in taken or assign(taken[row], tried):
-                    taken[row] = place
+                if row not in assigned or assign(assigned[row], tried):
+                    assigned[row] = index
                     return True
         return False
 
-    for place in range(len(wanted)):
-        assign(place, set())
-    return {place: row for row, place in taken.items()}
+    for index in range(len(wanted)):
+        assign(index, set())
+    return {index: row for row, index in assigned.items()}
 
 
-def answers_match(given: Any, right: Any) -> bool:
+def answers_match(answer: Any, expected: Any) -> bool:
     """Return whether an answer equals the right one in meaning.
 
     Numbers match to half a cent and can be text ("12.50" is 12.5). Words match in any case, with a final full stop or
@@ -95,26 +95,26 @@ def answers_match(given: Any, right: Any) -> bool:
     >>> answers_match("12.50", 12.5), answers_match("a, b", ["b", "a"]), answers_match(None, "x"), answers_match("7", 8)
     (True, True, False, False)
     """
-    if given is None or isinstance(given, dict):
+    if answer is None or isinstance(answer, dict):
         return False
-    if isinstance(right, bool):
-        return _words(given) in (("true", "yes") if right else ("false", "no"))
-    if isinstance(right, (list, tuple)):
-        parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
-        return sorted(map(_words, parts)) == sorted(map(_words, right))
-    if isinstance(given, list):
-        return len(given) == 1 and answers_match(given[0], right)
-    if isinstance(right, (int, float)):
-        number = _number(given)
-        return number is not None and abs(number - right) < 0.005
-    return _words(given) == _words(right)
+    if isinstance(expected, bool):
+        return _words(answer) in (("true", "yes") if expected else ("false", "no"))
+    if isinstance(expected, (list, tuple)):
+        parts = answer.split(",") if isinstance(answer, str) else answer if isinstance(answer, list) else [answer]
+        return sorted(map(_words, parts)) == sorted(map(_words, expected))
+    if isinstance(answer, list):
+        return len(answer) == 1 and answers_match(answer[0], expected)
+    if isinstance(expected, (int, float)):
+        number = _number(answer)
+        return number is not None and abs(number - expected) < 0.005
+    return _words(answer) == _words(expected)
 
 
-def _number(given: Any) -> float | None:
-    if isinstance(given, bool):
+def _number(answer: Any) -> float | None:
+    if isinstance(answer, bool):
         return None
     try:
-        number = float(given.strip().lstrip("$") if isinstance(given, str) else given)
+        number = float(answer.strip().lstrip("$") if isinstance(answer, str) else answer)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None

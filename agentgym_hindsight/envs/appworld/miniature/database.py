@@ -24,7 +24,7 @@ __all__ = ["Database", "Frozen", "FullError", "Key"]
 #: What identifies a row: its id, its natural key, or the row itself.
 Key = int | str | tuple[Any, ...] | Row
 
-#: Limit of the bytes of changed rows in one episode: far above what a task needs, far below what harms the host.
+#: Limit of the bytes of changed rows in one episode: much more than a task needs, much less than a host has.
 CAPACITY = 4_000_000
 _MODULUS = 2**128
 
@@ -50,7 +50,7 @@ class Frozen:
         if not isinstance(self._data, bytes):
             self._data.close()
 
-    def thaw(self) -> sqlite3.Connection:
+    def open_copy(self) -> sqlite3.Connection:
         """Open a separate database with this data."""
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         if isinstance(self._data, bytes):
@@ -64,7 +64,7 @@ class Frozen:
         """The size in bytes."""
         if isinstance(self._data, bytes):
             return len(self._data)
-        pages, size = (self._data.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+        pages, size = (self._data.execute(f"PRAGMA {setting}").fetchone()[0] for setting in ("page_count", "page_size"))
         return int(pages * size)
 
 
@@ -79,7 +79,7 @@ class Database:
             for table in schema.values():
                 self._connection.execute(table.create_sql)
         else:
-            self._connection = frozen.thaw()
+            self._connection = frozen.open_copy()
         self.now = ""
         self.read_only = False
         self._sealed = False
@@ -147,10 +147,10 @@ class Database:
 
     def row(self, name: str, /, **where: Any) -> Row:
         """Return the only matching row. No match, or several, is an error."""
-        found = self.rows(name, **where)
-        if len(found) != 1:
-            raise UsageError(f"Expected one row in {name} with {where}, got {len(found)}; try rows() or find().")
-        return found[0]
+        rows = self.rows(name, **where)
+        if len(rows) != 1:
+            raise UsageError(f"Expected one row in {name} with {where}, got {len(rows)}; try rows() or find().")
+        return rows[0]
 
     def table(self, name: str) -> Table:
         """Return the table with this name."""
@@ -185,31 +185,31 @@ class Database:
     def update(self, name: str, key: Key, /, **values: Any) -> None:
         """Change columns of the row with this key."""
         table = self.table(name)
-        place, before = self._stored(table, key)
+        key_values, before = self._stored_row(table, key)
         for column in values:
             table.require_column(column)
         after = table.encode({**table.decode(before), **values})
-        if table.key_of(after) != place:
+        if table.key_of(after) != key_values:
             raise UsageError(f"Expected the key of {name} to stay, got {values}; try delete and insert.")
         if after != before:
-            self._write(table, place, before, after)
+            self._write(table, key_values, before, after)
 
     def delete(self, name: str, key: Key, /) -> None:
         """Remove the row with this key."""
         table = self.table(name)
-        place, before = self._stored(table, key)
-        self._write(table, place, before, None)
+        key_values, before = self._stored_row(table, key)
+        self._write(table, key_values, before, None)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """Keep all writes of the block, or none of them if it raises an exception."""
-        kept = self._changes.copy(), self._sum, self._volume
+        saved = self._changes.copy(), self._sum, self._volume
         self._connection.execute("SAVEPOINT call")
         try:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK TO call")
-            self._changes, self._sum, self._volume = kept
+            self._changes, self._sum, self._volume = saved
             raise
         finally:
             self._connection.execute("RELEASE call")
@@ -222,52 +222,54 @@ class Database:
     def _highest_id(self, table: Table) -> int:
         return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}").fetchone()[0])
 
-    def _stored(self, table: Table, key: Key) -> tuple[Raw, Raw]:
+    def _stored_row(self, table: Table, key: Key) -> tuple[Raw, Raw]:
         if isinstance(key, dict):
-            place: Raw = tuple(table.encoded(column, key[column]) for column in table.key)
+            key_values: Raw = tuple(table.encoded(column, key[column]) for column in table.key)
         else:
-            place = key if isinstance(key, tuple) else (key,)
-        raw = self._connection.execute(table.one_sql, place).fetchone()
+            key_values = key if isinstance(key, tuple) else (key,)
+        raw = self._connection.execute(table.one_sql, key_values).fetchone()
         if raw is None:
-            raise UsageError(f"Expected a row of {table.name} with key {place}, got none; try rows({table.name!r}).")
-        return place, raw
+            raise UsageError(
+                f"Expected a row of {table.name} with key {key_values}, got none; try rows({table.name!r})."
+            )
+        return key_values, raw
 
-    def _write(self, table: Table, place: Raw, before: Raw | None, after: Raw | None) -> None:
+    def _write(self, table: Table, key_values: Raw, before: Raw | None, after: Raw | None) -> None:
         if self.read_only:
             raise RuntimeError(f"Expected no write by an API that only reads, got one to {table.name}; try App.write.")
         if self._sealed and after is None and table.numbered:
             self._highest.setdefault(table.name, self._highest_id(table))
         if after is None:
-            self._connection.execute(table.delete_sql, place)
+            self._connection.execute(table.delete_sql, key_values)
         elif before is None:
             self._connection.execute(table.insert_sql, after)
         else:
-            self._connection.execute(table.replace_sql, (*after, *place))
+            self._connection.execute(table.replace_sql, (*after, *key_values))
         if self._sealed:
-            self._record((table.name, place), before, after)
+            self._record((table.name, key_values), before, after)
 
     # -- the record of changes ----------------------------------------------------------------------------------
 
-    def _record(self, where: tuple[str, Raw], before: Raw | None, after: Raw | None) -> None:
-        known = self._changes.pop(where, None)
-        if known is not None:
-            self._count(where, known, -1)
-            before = known[0]
+    def _record(self, row_key: tuple[str, Raw], before: Raw | None, after: Raw | None) -> None:
+        recorded = self._changes.pop(row_key, None)
+        if recorded is not None:
+            self._count_entry(row_key, recorded, -1)
+            before = recorded[0]
         if before != after:
-            self._changes[where] = before, after
-            self._count(where, (before, after), 1)
+            self._changes[row_key] = before, after
+            self._count_entry(row_key, (before, after), 1)
         if self._volume > CAPACITY:
             raise FullError
 
-    def _count(self, where: tuple[str, Raw], entry: tuple[Raw | None, Raw | None], sign: int) -> None:
-        text = repr((where, entry)).encode("utf-8", "surrogatepass")
+    def _count_entry(self, row_key: tuple[str, Raw], entry: tuple[Raw | None, Raw | None], sign: int) -> None:
+        text = repr((row_key, entry)).encode("utf-8", "surrogatepass")
         self._sum = (self._sum + sign * int.from_bytes(blake2b(text, digest_size=16).digest(), "big")) % _MODULUS
         self._volume += sign * len(text)
 
     def delta(self, *, system: bool = False) -> Delta:
         """Return the changes since the snapshot; with ``system=True`` also those of system tables."""
         entries = sorted(
-            ((*where, *entry) for where, entry in self._changes.items() if system or not self.schema[where[0]].system),
+            ((*key, *entry) for key, entry in self._changes.items() if system or not self.schema[key[0]].system),
             key=lambda entry: entry[:2],
         )
         return Delta(tuple(entries), self.schema)

@@ -9,8 +9,8 @@ from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema
 
 __all__ = ["Change", "Delta", "TableDelta"]
 
-_SHOWN = 3  # rows of each table and kind of change that a summary spells out
-_LONGEST = 60  # characters of a value in a summary
+_MAX_ROWS = 3  # rows of each table and kind of change that a summary spells out
+_MAX_VALUE_LENGTH = 60  # characters of a value in a summary
 
 
 class Change(NamedTuple):
@@ -33,7 +33,7 @@ class TableDelta(NamedTuple):
     changed: tuple[Change, ...] = ()
 
 
-_NOTHING = TableDelta()
+_NO_CHANGES = TableDelta()
 
 
 class Delta(Mapping[str, TableDelta]):
@@ -46,10 +46,10 @@ class Delta(Mapping[str, TableDelta]):
 
     def __init__(self, entries: tuple[tuple[str, Raw, Raw | None, Raw | None], ...], schema: Schema) -> None:
         self.entries = entries
-        found: dict[str, tuple[list[Row], list[Row], list[Change]]] = {}
+        lists: dict[str, tuple[list[Row], list[Row], list[Change]]] = {}
         for name, _, before, after in entries:
             decode = schema[name].decode
-            added, removed, changed = found.setdefault(name, ([], [], []))
+            added, removed, changed = lists.setdefault(name, ([], [], []))
             if before is None and after is not None:
                 added.append(decode(after))
             elif after is None and before is not None:
@@ -58,11 +58,11 @@ class Delta(Mapping[str, TableDelta]):
                 changed.append(Change(decode(before), decode(after)))
         self._tables = {
             name: TableDelta(tuple(added), tuple(removed), tuple(changed))
-            for name, (added, removed, changed) in found.items()
+            for name, (added, removed, changed) in lists.items()
         }
 
     def __getitem__(self, table: str) -> TableDelta:
-        return self._tables.get(table, _NOTHING)
+        return self._tables.get(table, _NO_CHANGES)
 
     def __contains__(self, table: object) -> bool:
         return table in self._tables
@@ -89,14 +89,14 @@ class Delta(Mapping[str, TableDelta]):
 
 def _table_text(part: TableDelta) -> str:
     parts = []
-    for count, what, rows in (
-        (len(part.added), "added", [_row(row) for row in part.added[:_SHOWN]]),
-        (len(part.removed), "removed", [_row(row) for row in part.removed[:_SHOWN]]),
-        (len(part.changed), "changed", [_change(change) for change in part.changed[:_SHOWN]]),
+    for count, kind, rows in (
+        (len(part.added), "added", [_row(row) for row in part.added[:_MAX_ROWS]]),
+        (len(part.removed), "removed", [_row(row) for row in part.removed[:_MAX_ROWS]]),
+        (len(part.changed), "changed", [_change(change) for change in part.changed[:_MAX_ROWS]]),
     ):
         if count:
-            more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
-            parts.append(f"{count} {what} ({'; '.join(rows)}{more})")
+            more = f"; and {count - _MAX_ROWS} more" if count > _MAX_ROWS else ""
+            parts.append(f"{count} {kind} ({'; '.join(rows)}{more})")
     return ", ".join(parts)
 
 
@@ -106,10 +106,10 @@ def _row(row: Row) -> str:
 
 def _change(change: Change) -> str:
     key = next(iter(change.before.items()))
-    moved = [f"{name} {_short(change.before[name])} → {_short(change.after[name])}" for name in change.columns]
-    return f"{key[0]}={_short(key[1])}: {', '.join(moved)}"
+    columns = [f"{name} {_short(change.before[name])} → {_short(change.after[name])}" for name in change.columns]
+    return f"{key[0]}={_short(key[1])}: {', '.join(columns)}"
 
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"

@@ -104,8 +104,8 @@ def table(rows: Sequence[Examined]) -> str:
         )
     tasks, passed = sum(row.tasks for row in rows), sum(row.passed for row in rows)
     wrong, refused = sum(row.wrong for row in rows), sum(row.refused for row in rows)
-    let_through = wrong - refused
-    precision = passed / (passed + let_through) if passed + let_through else 1.0
+    wrong_passed = wrong - refused
+    precision = passed / (passed + wrong_passed) if passed + wrong_passed else 1.0
     recall = passed / tasks if tasks else 1.0
     lines.append(f"| all {len(rows)} | | | {tasks} | {passed} | {refused} of {wrong} |")
     return "\n".join([*lines, "", f"Precision {precision:.4f}, recall {recall:.4f}."])

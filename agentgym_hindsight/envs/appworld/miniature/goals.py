@@ -56,11 +56,11 @@ class Goal:
 
     def adds(self, table: str, requirement: str, **values: Any) -> Goal:
         """Require a new row with these values."""
-        return self._want("added", table, requirement, values, {})
+        return self._require("added", table, requirement, values, {})
 
     def removes(self, table: str, requirement: str, **where: Any) -> Goal:
         """Require that the row with these values is removed."""
-        return self._want("removed", table, requirement, where, {})
+        return self._require("removed", table, requirement, where, {})
 
     def changes(
         self, table: str, where: Mapping[str, Any], requirement: str, *, loose: tuple[str, ...] = (), **values: Any
@@ -68,7 +68,7 @@ class Goal:
         """Require new values in the row that matched ``where``. Only these and the ``loose`` columns may change."""
         if not values:
             raise UsageError(f"Expected new values of a row of {table}, got none; try column=value.")
-        return self._want("changed", table, requirement, where, values, frozenset(loose))
+        return self._require("changed", table, requirement, where, values, frozenset(loose))
 
     def allows(self, table: str, *columns: str) -> Goal:
         """Allow changed rows that differ in these columns only, such as whether a message is marked as read."""
@@ -77,7 +77,7 @@ class Goal:
         self.allowed[table] = self.allowed.get(table, frozenset()) | {*columns}
         return self
 
-    def _want(
+    def _require(
         self,
         kind: str,
         table: str,
@@ -103,12 +103,12 @@ def _fits(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(_equal(row[column], value) for column, value in wanted.items())
 
 
-def _equal(found: Any, wanted: Any) -> bool:
+def _equal(value: Any, wanted: Any) -> bool:
     if callable(wanted):
-        return bool(wanted(found))
-    if isinstance(wanted, float) and isinstance(found, (int, float)) and not isinstance(found, bool):
-        return abs(found - wanted) < 0.005  # money: half a cent
-    return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
+        return bool(wanted(value))
+    if isinstance(wanted, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return abs(value - wanted) < 0.005  # money: half a cent
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
 def same_text(wanted: str) -> Callable[[Any], bool]:

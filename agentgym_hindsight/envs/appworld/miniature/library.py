@@ -14,7 +14,7 @@ __all__ = ["MiniatureLibrary"]
 
 
 #: Task ids used so far in this process, with template name and number.
-_PLACES: dict[str, tuple[str, int]] = {}
+_TASK_KEYS: dict[str, tuple[str, int]] = {}
 
 
 class MiniatureLibrary:
@@ -26,13 +26,13 @@ class MiniatureLibrary:
         known = _names()
         if isinstance(templates, str):
             raise UsageError(f"Expected a list of templates, got {templates!r}; try templates=[{templates!r}].")
-        for name in (wanted := known if templates is None else list(templates)):
+        for name in (selected := known if templates is None else list(templates)):
             if name not in known:
                 raise UnknownNameError("task template", name, known)
         if difficulty not in (None, 1, 2, 3):
             raise UsageError(f"Expected difficulty as 1, 2, 3 or None, got {difficulty!r}.")
         self._templates = {
-            split: [name for name in sorted(wanted) if known[name] in ((split, difficulty or known[name][1]),)]
+            split: [name for name in sorted(selected) if known[name] in ((split, difficulty or known[name][1]),)]
             for split in SPLITS
         }
 
@@ -44,32 +44,32 @@ class MiniatureLibrary:
     def task(self, split: str, index: int) -> Task:
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
-        number, place = divmod(index, len(self._templates[split]))  # any prefix has equal shares of the templates
-        return self._task(make(self._templates[split][place], number))
+        number, offset = divmod(index, len(self._templates[split]))  # any prefix has equal shares of the templates
+        return self._task(make(self._templates[split][offset], number))
 
     def find(self, task_id: str) -> Task:
-        if task_id not in _PLACES:
+        if task_id not in _TASK_KEYS:
             rows = cached_rows("appworld-hamlet", _edition(), _list)
-            _PLACES.update((row[0], (row[1], int(row[2]))) for row in rows)
-        if task_id not in _PLACES:
+            _TASK_KEYS.update((row[0], (row[1], int(row[2]))) for row in rows)
+        if task_id not in _TASK_KEYS:
             raise UnknownNameError("task id of the miniature world (`agh data list` names them)", task_id, ())
-        return self._task(make(*_PLACES[task_id]))
+        return self._task(make(*_TASK_KEYS[task_id]))
 
     def made(self, task: Task) -> Made:
         """Return the task with its world and goal."""
         *world, name, number = task.locator.split("/")
         if "/".join(world) != self.name or not number.isdecimal():
             raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try another backend.")
-        found = make(name, int(number))
-        if found.id != task.id:
+        generated = make(name, int(number))
+        if generated.id != task.id:
             raise UsageError(
-                f"Expected task {task.id} at {task.locator}, got {found.id}; try the release that made the task."
+                f"Expected task {task.id} at {task.locator}, got {generated.id}; try the release that made the task."
             )
-        return found
+        return generated
 
     def _task(self, made: Made) -> Task:
         kind = made.template
-        _PLACES[made.id] = kind.name, made.number
+        _TASK_KEYS[made.id] = kind.name, made.number
         locator = f"{self.name}/{kind.name}/{made.number}"
         return Task(made.id, "appworld", kind.split, kind.name, made.job.instruction, locator, self.name)
 

@@ -190,8 +190,8 @@ def kind_of(annotation: Any) -> Kind:
 
 def suggestion(name: object, known: Sequence[str]) -> str:
     """Return " Did you mean …?" with the nearest known name, or "" if no name is near."""
-    found = get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
-    return f" Did you mean '{found[0]}'?" if found else ""
+    matches = get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
+    return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
 def value_text(value: object) -> str:

@@ -32,7 +32,7 @@ _WORDS = listed(
 )
 
 # relationship to the supervisor, lowest and highest number of people
-_CIRCLE = (
+_ROLES = (
     ("parent", 2, 2),
     ("sibling", 1, 2),
     ("roommate", 2, 3),
@@ -46,7 +46,7 @@ _FAMILY = ("parent", "sibling")
 
 
 class Person(NamedTuple):
-    """A person of Hamlet. ``relationships`` are to the supervisor, whose own are empty."""
+    """A person of Hamlet. ``relationships`` are those to the supervisor; the supervisor has none."""
 
     email: str
     first_name: str
@@ -66,28 +66,28 @@ def draw_people(seed: int, year: int) -> list[Person]:
     """Draw all people, the supervisor first. First names, phone numbers and email addresses are unique."""
     draws = SeededDraws("hamlet", "people", seed)
     roles = [""]
-    for role, low, high in _CIRCLE:
+    for role, low, high in _ROLES:
         roles += [role] * (low + draws.below(high - low + 1))
     firsts, lasts = draws.sample(_FIRST, len(roles)), draws.sample(_LAST, len(roles))
     streets, numbers = draws.sample(_STREETS, len(_STREETS)), set[str]()
     home = f"{2 + draws.below(80)} {streets[0]}"
     people = []
-    for place, role in enumerate(roles):
-        last = lasts[0] if role in _FAMILY else lasts[place]
+    for index, role in enumerate(roles):
+        last = lasts[0] if role in _FAMILY else lasts[index]
         number = f"{5_550_000 + draws.below(9_999)}"
         while number in numbers:
             number = f"{5_550_000 + draws.below(9_999)}"
         numbers.add(number)
         age = 50 + draws.below(20) if role == "parent" else 22 + draws.below(20)
-        lives = home if place == 0 or role == "roommate" else f"{2 + draws.below(80)} {draws.pick(streets[1:])}"
+        street = home if index == 0 or role == "roommate" else f"{2 + draws.below(80)} {draws.pick(streets[1:])}"
         people.append(
             Person(
-                email=f"{firsts[place]}.{last}@hamlet.example".lower(),
-                first_name=firsts[place],
+                email=f"{firsts[index]}.{last}@hamlet.example".lower(),
+                first_name=firsts[index],
                 last_name=last,
                 phone_number=number,
                 birthday=f"{year - age}-{1 + draws.below(12):02}-{1 + draws.below(28):02}",
-                street=lives,
+                street=street,
                 registered_on=f"{year - 3 + draws.below(2)}-{1 + draws.below(12):02}-{1 + draws.below(28):02}",
                 relationships=_related(role, draws),
             )
@@ -96,10 +96,10 @@ def draw_people(seed: int, year: int) -> list[Person]:
 
 
 def _related(role: str, draws: SeededDraws) -> tuple[str, ...]:
-    also = role in ("roommate", "coworker") and draws.chance(0.3)
+    also_friend = role in ("roommate", "coworker") and draws.chance(0.3)
     if not role:
         return ()
-    return tuple(sorted((role, "friend"))) if also else (role,)
+    return tuple(sorted((role, "friend"))) if also_friend else (role,)
 
 
 def password(seed: int, app: str) -> str:

@@ -47,10 +47,10 @@ class Table:
                     self.nullable.add(column)
         self.columns = tuple(self.types)
         self.numbered = key == ("id",)
-        self._places = tuple(self.columns.index(column) for column in key)
-        self._decoders = [(place, kind) for place, kind in enumerate(self.types.values()) if kind in (bool, list)]
+        self._key_indices = tuple(self.columns.index(column) for column in key)
+        self._decoders = [(index, kind) for index, kind in enumerate(self.types.values()) if kind in (bool, list)]
         declared = ", ".join(f"{column} {_SQL_TYPES[kind]}" for column, kind in self.types.items())
-        here = " AND ".join(f"{column} = ?" for column in key)
+        key_test = " AND ".join(f"{column} = ?" for column in key)
         ending = "" if self.numbered else " WITHOUT ROWID"
         self.create_sql = f"CREATE TABLE {name} ({declared}, PRIMARY KEY ({', '.join(key)})){ending}"
         if self.numbered:  # "id INTEGER PRIMARY KEY" is an alias of the rowid and needs no index
@@ -58,9 +58,9 @@ class Table:
         self.insert_sql = f"INSERT INTO {name} VALUES ({', '.join('?' * len(self.columns))})"
         self.select_sql = f"SELECT * FROM {name}"
         self.order_sql = f" ORDER BY {', '.join(key)}"
-        self.one_sql = f"{self.select_sql} WHERE {here}"
-        self.delete_sql = f"DELETE FROM {name} WHERE {here}"
-        self.replace_sql = f"UPDATE {name} SET {', '.join(f'{c} = ?' for c in self.columns)} WHERE {here}"
+        self.one_sql = f"{self.select_sql} WHERE {key_test}"
+        self.delete_sql = f"DELETE FROM {name} WHERE {key_test}"
+        self.replace_sql = f"UPDATE {name} SET {', '.join(f'{c} = ?' for c in self.columns)} WHERE {key_test}"
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {', '.join(self.columns)})"
@@ -105,15 +105,15 @@ class Table:
     def decode(self, raw: Raw) -> Row:
         """Convert a row from its SQLite form."""
         row = dict(zip(self.columns, raw, strict=True))
-        for place, kind in self._decoders:
-            value = raw[place]
+        for index, kind in self._decoders:
+            value = raw[index]
             if value is not None:
-                row[self.columns[place]] = bool(value) if kind is bool else json.loads(value)
+                row[self.columns[index]] = bool(value) if kind is bool else json.loads(value)
         return row
 
     def key_of(self, raw: Raw) -> Raw:
         """Return the key of an encoded row."""
-        return tuple(raw[place] for place in self._places)
+        return tuple(raw[index] for index in self._key_indices)
 
 
 Schema = Mapping[str, Table]

@@ -48,10 +48,10 @@ class Made(NamedTuple):
     frozen: Frozen
 
 
-def by_name(found: Iterable[Template]) -> dict[str, Template]:
+def by_name(listed: Iterable[Template]) -> dict[str, Template]:
     """The templates by name, in alphabetical order. Two templates of one name are an error."""
     table: dict[str, Template] = {}
-    for each in found:
+    for each in listed:
         if each.name in table:
             raise UsageError(f"Expected templates with different names, got {each.name!r} twice; try another name.")
         table[each.name] = each

@@ -147,14 +147,14 @@ class World:
     @property
     def completed(self) -> str:
         """The status with which the task was completed ("success" or "fail"), or "" before that."""
-        found = self.db.find("system_submission")
-        return str(found["status"]) if found else ""
+        submission = self.db.find("system_submission")
+        return str(submission["status"]) if submission else ""
 
     @property
     def answer(self) -> Any:
         """The submitted answer, or None."""
-        found = self.db.find("system_submission")
-        return json.loads(found["answer"]) if found else None
+        submission = self.db.find("system_submission")
+        return json.loads(submission["answer"]) if submission else None
 
     # -- APIs ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class World:
     def call(self, app: str, api: str, arguments: dict[str, Any]) -> Any:
         """Call an API with JSON values. Return JSON values or raise :class:`ApiFailure`, and no other exception."""
         try:
-            return self._dispatch(_find(app, api), arguments)
+            return self._dispatch(_find_api(app, api), arguments)
         except ApiFailure:
             raise
         except FullError:
@@ -176,9 +176,9 @@ class World:
             raise ApiFailure(500, f"Internal error in {app}.{api}; nothing was changed.") from None
 
     def _dispatch(self, api: Api, arguments: dict[str, Any]) -> Any:
-        named = api.check_names(arguments)
-        user = authorize(self.db, api.app, api.token(named)) if api.login else ""
-        checked = api.check_values(named)
+        checked_names = api.check_names(arguments)
+        user = authorize(self.db, api.app, api.token(checked_names)) if api.login else ""
+        checked = api.check_values(checked_names)
         call = Call(self.db, user, api.app)
         if not api.writes:
             self.db.read_only = True
@@ -192,17 +192,19 @@ class World:
             return api.run(call, checked)
 
 
-def _find(app: object, api: object) -> Api:
+def _find_api(app: object, api: object) -> Api:
     if type(app) is not str or app not in APPS:
-        raise ApiFailure(404, f"There is no app {_name(app)}.{suggestion(app, list(APPS))} Apps: {', '.join(APPS)}.")
+        raise ApiFailure(
+            404, f"There is no app {_name_text(app)}.{suggestion(app, list(APPS))} Apps: {', '.join(APPS)}."
+        )
     apis = APPS[app].apis
     if type(api) is not str or api not in apis:
-        see = f"apis.api_docs.show_api_descriptions(app_name='{app}')"
-        raise ApiFailure(404, f"{app} has no API {_name(api)}.{suggestion(api, list(apis))} See {see}.")
+        listing = f"apis.api_docs.show_api_descriptions(app_name='{app}')"
+        raise ApiFailure(404, f"{app} has no API {_name_text(api)}.{suggestion(api, list(apis))} See {listing}.")
     return apis[api]
 
 
-def _name(value: object) -> str:
+def _name_text(value: object) -> str:
     return quoted(value) if type(value) is str else value_text(value)
 
 

@@ -1,7 +1,8 @@
 """The address of a page, and the move of a session to the page of an address.
 
 The routes are those of the original, where the address contains the whole state of a page. Here the server holds the
-state too. An address that matches the session changes nothing; any other one moves the session there, as a deep link.
+state too. An address that matches the session changes nothing. Any other address moves the session to its page, so that
+deep links work.
 """
 
 from __future__ import annotations
@@ -85,9 +86,9 @@ def go_to(session: Session, kind: str, asin: str = "", rest: str = "") -> None:
 
 def _go_results(session: Session, target: _Target) -> None:
     query, hits = _search(session, target)
-    now = session.state
-    if (now.kind, now.query, now.page) != (RESULTS, query, target.page):
-        session.state = State(RESULTS, query, target.page, hits, opened=now.opened)
+    state = session.state
+    if (state.kind, state.query, state.page) != (RESULTS, query, target.page):
+        session.state = State(RESULTS, query, target.page, hits, opened=state.opened)
 
 
 def _go_item(session: Session, target: _Target, product: int) -> None:
@@ -96,41 +97,41 @@ def _go_item(session: Session, target: _Target, product: int) -> None:
     if target.sub and target.sub.lower() not in _SUBS:
         raise PageNotFoundError(f"A product has no part {target.sub!r}: only {', '.join(SUBPAGES)}.")
     sub = _SUBS.get(target.sub.lower(), "")
-    now = session.state
-    if product in now.shown and (now.query, now.page) == (query, target.page) and not options and not sub:
+    state = session.state
+    if product in state.shown and (state.query, state.page) == (query, target.page) and not options and not sub:
         session.act(f"click[{session.shop.products[product].asin}]")  # the link on the results page
-        now = session.state
-    kept = now.product == product and dict(now.options) == dict(options)
-    wanted = State(
+        state = session.state
+    same_choice = state.product == product and dict(state.options) == dict(options)
+    new_state = State(
         SUB if sub else ITEM,
         query,
         target.page,
         hits,
         product,
         sub,
-        now.options if kept else options,  # in the order of choice
-        now.opened | {product},
+        state.options if same_choice else options,  # in the order of choice
+        state.opened | {product},
     )
-    if wanted != now:
-        session.state = wanted
+    if new_state != state:
+        session.state = new_state
 
 
 def _go_done(session: Session, product: int, options: tuple[tuple[str, str], ...]) -> None:
-    now = session.state
-    if now.kind == DONE and now.product == product and dict(now.options) == dict(options):
+    state = session.state
+    if state.kind == DONE and state.product == product and dict(state.options) == dict(options):
         return
-    if now.product != product or dict(now.options) != dict(options):
-        now = now._replace(product=product, options=options)
-    session.state = now._replace(kind=ITEM, sub="", parts=None)
+    if state.product != product or dict(state.options) != dict(options):
+        state = state._replace(product=product, options=options)
+    session.state = state._replace(kind=ITEM, sub="", parts=None)
     session.act("click[buy now]")
 
 
 def _search(session: Session, target: _Target) -> tuple[str, tuple[int, ...]]:
-    now = session.state
-    query = now.query if now.query and target.words == _words(now.query) else _query(target.words)
+    state = session.state
+    query = state.query if state.query and target.words == _words(state.query) else _query(target.words)
     if not query.strip() or len(query) > LONGEST_QUERY:
         raise PageNotFoundError(f"This address has no search of 1 to {LONGEST_QUERY} characters.")
-    hits = now.hits if query == now.query else session.shop.search(query, debug=not session.strict)
+    hits = state.hits if query == state.query else session.shop.search(query, debug=not session.strict)
     if hits is None:
         raise PageNotFoundError("This hidden search does not work.")
     if session.strict and target.page != 1 and not 0 < (target.page - 1) * PER_PAGE < len(hits):
@@ -144,15 +145,15 @@ def _search(session: Session, target: _Target) -> tuple[str, tuple[int, ...]]:
 def _target(pattern: re.Pattern[str], rest: str, session: Session, parts: str) -> _Target:
     # A search may contain slashes, which WSGI decodes. If the address has the session's own search, its end is known.
     words = _words(session.state.query)
-    own = session.state.query and rest.startswith(f"{words}/")
-    match = pattern.fullmatch(rest[len(words) :] if own else rest)
-    if own and (match is None or match[1]):
-        own, match = False, pattern.fullmatch(rest)
+    is_own_search = session.state.query and rest.startswith(f"{words}/")
+    match = pattern.fullmatch(rest[len(words) :] if is_own_search else rest)
+    if is_own_search and (match is None or match[1]):
+        is_own_search, match = False, pattern.fullmatch(rest)
     if match is None:
         raise PageNotFoundError(f"The address of this page should continue with {parts}.")
-    found, page, *more = match.groups()
+    text, page, *more = match.groups()
     sub = str(more[0]) if pattern is _SUB else ""
-    return _Target(words if own else found, int(page), sub, (more[-1] if more else None) or "{}")
+    return _Target(words if is_own_search else text, int(page), sub, (more[-1] if more else None) or "{}")
 
 
 def _options(session: Session, product: int, text: str) -> tuple[tuple[str, str], ...]:
@@ -172,5 +173,5 @@ def _words(query: str) -> str:
 
 
 def _query(words: str) -> str:
-    listed = read_strings(words) if words.startswith("[") else None  # the original's site writes a list
-    return " ".join(listed).lower() if listed is not None else words.replace("+", " ").lower()
+    parsed = read_strings(words) if words.startswith("[") else None  # the original's site writes a list
+    return " ".join(parsed).lower() if parsed is not None else words.replace("+", " ").lower()

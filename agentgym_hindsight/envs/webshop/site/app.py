@@ -70,31 +70,31 @@ def create_app(
 
     The goal of a session depends only on its name, ``seed`` and ``split`` (a plain :class:`Shop` has no splits; all its
     goals are used). The name ``fixed_12`` plays goal 12 of the shop. ``reveal=False`` hides the goal and the parts of
-    the reward on the last page, for browser agents whose later prompts contain what they saw.
+    the reward on the last page, for browser agents whose later prompts contain the pages that they have seen.
     """
     if shop is None:
         shop = open_library(data, rules=rules, goals=goals, products=products, seed=shop_seed, tag=tag)
-    library, stock = (shop, shop.shop) if isinstance(shop, Library) else (None, shop)
-    title = stock.name
+    library, plain_shop = (shop, shop.shop) if isinstance(shop, Library) else (None, shop)
+    title = plain_shop.name
     if library is not None:
-        rules, title = library.rules, f"{stock.name} ({split})"
+        rules, title = library.rules, f"{plain_shop.name} ({split})"
         library.count(split)  # raises for a split without goals now, not at the first request
     if rules not in RULES:
         raise UnknownNameError("rule set", rules, RULES)
     if nouns not in NOUN_RULES:
         raise UnknownNameError("noun rule", nouns, NOUN_RULES)
-    if not stock.goals:
-        raise UsageError(f"Expected goals in the shop {stock.name!r}, got none; try goals='synthetic'.")
-    about = f"{len(stock.products):,} products · {title} · {rules} rules"
+    if not plain_shop.goals:
+        raise UsageError(f"Expected goals in the shop {plain_shop.name!r}, got none; try goals='synthetic'.")
+    about = f"{len(plain_shop.products):,} products · {title} · {rules} rules"
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=_LARGEST_FORM, MAX_FORM_PARTS=200, ABOUT=about)
     app.url_map.merge_slashes = False  # "a//b" is a possible search
     app.url_map.strict_slashes = False
     app.url_map.converters["rest"] = _Rest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    new_session = _session_factory(stock, library, rules, split, nouns, seed)
+    new_session = _session_factory(plain_shop, library, rules, split, nouns, seed)
     sessions = app.extensions["webshop"] = Sessions(new_session, limit=max_sessions, max_age=max_age)
-    Views(stock, sessions, about, reveal).register(app)
+    Views(plain_shop, sessions, about, reveal).register(app)
     app.register_error_handler(HTTPException, _error_page)
     app.after_request(_with_headers)
     return app
@@ -104,16 +104,16 @@ def _session_factory(
     shop: Shop, library: Library | None, rules: str, split: str, nouns: str, seed: int
 ) -> Callable[[str], Session]:
     def goal_of(name: str) -> Goal:
-        fixed = _FIXED.search(name)
-        if fixed:
-            number = int(fixed[1])
+        match = _FIXED.search(name)
+        if match:
+            number = int(match[1])
             if number >= len(shop.goals):
                 raise PageNotFoundError(f"This shop has goals 0 to {len(shop.goals) - 1}, no goal {number}.")
             return shop.goals[number]
-        drawn = seeded_int("webshop-site", seed, name)
+        random_number = seeded_int("webshop-site", seed, name)
         if library is None:
-            return shop.goals[drawn % len(shop.goals)]
-        return library.goal(library.task(split, drawn % library.count(split)))
+            return shop.goals[random_number % len(shop.goals)]
+        return library.goal(library.task(split, random_number % library.count(split)))
 
     return lambda name: Session(shop, goal_of(name), rules, nouns=nouns, session_id=name)
 

@@ -32,8 +32,8 @@ def read_options(text: str) -> dict[str, str] | None:
     >>> read_options('{"color": "red", "size": "8"}'), read_options("{'color': 'men\\\\'s'}"), read_options("{open()}")
     ({'color': 'red', 'size': '8'}, {'color': "men's"}, None)
     """
-    found = _all(_PAIR, text, "{", "}")
-    return None if found is None else {_string(axis): _string(value) for axis, value in found}
+    pairs = _all_matches(_PAIR, text, "{", "}")
+    return None if pairs is None else {_string(axis): _string(value) for axis, value in pairs}
 
 
 def read_strings(text: str) -> list[str] | None:
@@ -42,22 +42,22 @@ def read_strings(text: str) -> list[str] | None:
     >>> read_strings("['red', 'shoes']"), read_strings("red+shoes")
     (['red', 'shoes'], None)
     """
-    found = _all(_ITEM, text, "[", "]")
-    return None if found is None else [_string(value) for (value,) in found]
+    strings = _all_matches(_ITEM, text, "[", "]")
+    return None if strings is None else [_string(value) for (value,) in strings]
 
 
-def _all(pattern: re.Pattern[str], text: str, start: str, end: str) -> list[tuple[str, ...]] | None:
+def _all_matches(pattern: re.Pattern[str], text: str, start: str, end: str) -> list[tuple[str, ...]] | None:
     text = text.strip()
     if len(text) > LONGEST or not (text.startswith(start) and text.endswith(end) and len(text) > 1):
         return None
-    text, place, found = text[1:-1].strip(), 0, []
-    while place < len(text):
-        match = pattern.match(text, place)
+    text, position, matches = text[1:-1].strip(), 0, []
+    while position < len(text):
+        match = pattern.match(text, position)
         if match is None:
             return None
-        found.append(match.groups())
-        place = match.end()
-    return found
+        matches.append(match.groups())
+        position = match.end()
+    return matches
 
 
 def _string(quoted: str) -> str:

@@ -30,8 +30,8 @@ def _drawing(thing: str, seed: int, paint: str) -> Markup:
         "b": _hex(h, lightness - 16 if lightness > 40 else lightness + 14, saturation),
         "c": _hex(h, min(97, lightness + 26), saturation * 0.8),
     }
-    ground = _hex((hue + 180) % 360, 90, 30)
-    return Markup(f'<rect width="120" height="120" fill="{ground}"/>{THINGS[thing].format(**colors)}')
+    background = _hex((hue + 180) % 360, 90, 30)
+    return Markup(f'<rect width="120" height="120" fill="{background}"/>{THINGS[thing].format(**colors)}')
 
 
 def picture(product: Product, color: str = "") -> Markup:
@@ -49,7 +49,7 @@ def thing_of(query: str, title: str, category: str) -> str:
     ('shoe', 'table')
     """
     for text in (query, title):
-        # The last known word names the thing: a coffee table is a table.
+        # The last known word decides: a coffee table is a table.
         for word in reversed(_WORD.findall(text.lower())):
             thing = THING_OF.get(word) or THING_OF.get(word.removesuffix("s")) or THING_OF.get(word.removesuffix("es"))
             if thing:

@@ -44,7 +44,10 @@ class LockedSession:
 
 
 class Sessions:
-    """At most ``limit`` sessions, none unused for more than ``max_age`` seconds; the least recently used goes first."""
+    """At most ``limit`` sessions, none unused for more than ``max_age`` seconds.
+
+    If there are too many, the least recently used one is removed.
+    """
 
     def __init__(
         self,
@@ -69,28 +72,28 @@ class Sessions:
     def find(self, name: str) -> LockedSession | None:
         """The session of a name, or None if there is none or it has expired."""
         with self._lock:
-            return self._found(name)
+            return self._find_unexpired(name)
 
     def find_or_create(self, name: str) -> LockedSession:
         """The session of a name, created if there is none."""
         with self._lock:
             # Created under the lock: two concurrent requests for a new name must not create two sessions.
-            found = self._found(name)
-            if found is None:
-                found = self._sessions[name] = LockedSession(self._new_session(name), self._clock())
+            locked = self._find_unexpired(name)
+            if locked is None:
+                locked = self._sessions[name] = LockedSession(self._new_session(name), self._clock())
                 if len(self._sessions) > self._limit:
                     self._sessions.popitem(last=False)
-            return found
+            return locked
 
-    def _found(self, name: str) -> LockedSession | None:
+    def _find_unexpired(self, name: str) -> LockedSession | None:
         now = self._clock()
         while self._sessions:
             oldest = next(iter(self._sessions.values()))
             if now - oldest.used <= self._max_age:
                 break
             self._sessions.popitem(last=False)
-        found = self._sessions.get(name)
-        if found is not None:
-            found.used = now
+        locked = self._sessions.get(name)
+        if locked is not None:
+            locked.used = now
             self._sessions.move_to_end(name)
-        return found
+        return locked

@@ -65,8 +65,8 @@ class Views:
         position = self.shop.position.get(asin)
         if position is None or color != paint_of(color):
             raise NotFound
-        inside = picture(self.shop.products[position], color)
-        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 120">{inside}</svg>'
+        drawing = picture(self.shop.products[position], color)
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 120">{drawing}</svg>'
         return Response(svg, mimetype="image/svg+xml", headers={"Cache-Control": "public, max-age=86400"})
 
     def page(self, name: str, kind: str, asin: str = "", rest: str = "") -> Any:
@@ -75,34 +75,34 @@ class Views:
             if not is_name(name):
                 raise PageNotFoundError("There is no such page.")
             # Only the start page creates a session, so that an old address does not create one.
-            found = self.sessions.find_or_create(name) if kind == INDEX else self.sessions.find(name)
+            locked = self.sessions.find_or_create(name) if kind == INDEX else self.sessions.find(name)
         except PageNotFoundError as error:
             return _not_found(str(error), None)
-        if found is None:
+        if locked is None:
             return _not_found(f"There is no session named {name}. Sessions end after some time without a click.", None)
-        with found.lock:
+        with locked.lock:
             # HEAD has the headers of GET, but must not change the session.
-            session = found.session.copy() if request.method == "HEAD" else found.session
-            return self._answer(session, name, kind, asin, rest)
+            session = locked.session.copy() if request.method == "HEAD" else locked.session
+            return self._respond(session, name, kind, asin, rest)
 
-    def _answer(self, session: Session, name: str, kind: str, asin: str, rest: str) -> Any:
-        bought = session.state if session.done and session.strict and kind != INDEX else None
+    def _respond(self, session: Session, name: str, kind: str, asin: str, rest: str) -> Any:
+        purchase = session.state if session.done and session.strict and kind != INDEX else None
         try:
             go_to(session, kind, asin, rest)
         except PageNotFoundError as error:
             return _not_found(str(error), address(name, self.shop, session.state))
         session.seen.clear()  # only hindsight needs it, and it would grow with the session
-        if bought is not None and session.state != bought:
-            session.state = bought  # the purchase is final
-            return redirect(address(name, self.shop, bought), 303)
+        if purchase is not None and session.state != purchase:
+            session.state = purchase  # the purchase is final
+            return redirect(address(name, self.shop, purchase), 303)
         notice = ""
         if request.method == "POST":
-            notice = _act(session)
+            notice = _execute_form(session)
             if not notice:
                 return redirect(address(name, self.shop, session.state), 303)
-        return self._shown(session, name, notice)
+        return self._render(session, name, notice)
 
-    def _shown(self, session: Session, name: str, notice: str) -> Response:
+    def _render(self, session: Session, name: str, notice: str) -> Response:
         state, shop = session.state, self.shop
         product = shop.products[state.product] if state.product >= 0 else None
         options = dict(state.options)
@@ -142,7 +142,7 @@ def _axes(session: Session, name: str) -> list[tuple[str, list[tuple[str, str]]]
     return axes
 
 
-def _act(session: Session) -> str:
+def _execute_form(session: Session) -> str:
     """Execute the form's action; return the error message for the user, or ""."""
     form = request.form
     if "search_query" in form:
@@ -151,17 +151,17 @@ def _act(session: Session) -> str:
             return "Please type what you are looking for."
         if len(query) > LONGEST_QUERY:
             return f"Please search with at most {LONGEST_QUERY} characters; these were {len(query)}."
-        return _do(session, f"search[{query}]")
+        return _execute(session, f"search[{query}]")
     if session.state.kind == ITEM:
         # Every button of the form also sends the marked options.
         for axis, values in session.shop.products[session.state.product].options.items():
             value = form.get(axis, "")
             if value in values and dict(session.state.options).get(axis) != value:
-                notice = _do(session, f"click[{_clickable(session, axis, value)}]")
+                notice = _execute(session, f"click[{_clickable(session, axis, value)}]")
                 if notice or session.state.kind != ITEM:  # under official rules an option can have a button's name
                     return notice
     name = form.get("clickable", "")
-    return _do(session, f"click[{name}]") if name else ""
+    return _execute(session, f"click[{name}]") if name else ""
 
 
 def _clickable(session: Session, axis: str, value: str) -> str:
@@ -172,7 +172,7 @@ def _clickable(session: Session, axis: str, value: str) -> str:
     return value
 
 
-def _do(session: Session, action: str) -> str:
+def _execute(session: Session, action: str) -> str:
     if session.act(action).valid:
         return ""
     reason = explain(session, action)

@@ -44,7 +44,7 @@ APP = App(
 )
 add_account_apis(APP)
 
-_HEAD = {
+_SUMMARY = {
     "event_id": int,
     "title": str,
     "organizer": str,
@@ -54,23 +54,23 @@ _HEAD = {
     "my_status": str,
 }
 _EVENT = {
-    **_HEAD,
+    **_SUMMARY,
     "description": str,
     "reminder_minutes": int,
     "attendees": [{"email": str, "status": str}],
 }
 _SPAN = {"starts_at": str, "ends_at": str}
-_DONE = {"message": str, "event_id": int}
+_CONFIRMATION = {"message": str, "event_id": int}
 
 
 def _calendar(call: Call, user: str) -> list[Row]:
     """The events that a person organizes or is invited to, with the person's status, ordered by time."""
-    found = [{**row, "my_status": "organizer"} for row in call.db.rows("calendar_events", organizer=user)]
-    for invited in call.db.rows("calendar_attendees", email=user):
-        event = call.db.find("calendar_events", id=invited["event_id"])
+    events = [{**row, "my_status": "organizer"} for row in call.db.rows("calendar_events", organizer=user)]
+    for attendee in call.db.rows("calendar_attendees", email=user):
+        event = call.db.find("calendar_events", id=attendee["event_id"])
         if event is not None:
-            found.append({**event, "my_status": invited["status"]})
-    return sorted(found, key=lambda row: (row["starts_at"], row["id"]))
+            events.append({**event, "my_status": attendee["status"]})
+    return sorted(events, key=lambda row: (row["starts_at"], row["id"]))
 
 
 def _visible(call: Call, event_id: int) -> Row:
@@ -79,10 +79,10 @@ def _visible(call: Call, event_id: int) -> Row:
         raise ApiFailure(404, f"There is no event with event_id {event_id}.")
     if row["organizer"] == call.user:
         return {**row, "my_status": "organizer"}
-    invited = call.db.find("calendar_attendees", event_id=event_id, email=call.user)
-    if invited is None:
+    attendee = call.db.find("calendar_attendees", event_id=event_id, email=call.user)
+    if attendee is None:
         raise ApiFailure(403, f"You are not invited to event {event_id}.")
-    return {**row, "my_status": invited["status"]}
+    return {**row, "my_status": attendee["status"]}
 
 
 def _organized(call: Call, event_id: int) -> Row:
@@ -92,12 +92,12 @@ def _organized(call: Call, event_id: int) -> Row:
     return row
 
 
-def _in_order(starts_at: str, ends_at: str) -> None:
+def _check_order(starts_at: str, ends_at: str) -> None:
     if ends_at <= starts_at:
         raise ApiFailure(422, f"Expected ends_at after starts_at, got {starts_at} to {ends_at}.")
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def show_events(
     call: Call,
     since: Day | None = None,
@@ -113,7 +113,7 @@ def show_events(
     status: only where this is your part in it
     """
     return [
-        view(row, _HEAD, event_id=row["id"])
+        view(row, _SUMMARY, event_id=row["id"])
         for row in _calendar(call, call.user)
         if (since is None or row["ends_at"][:10] >= since)
         and (until is None or row["starts_at"][:10] <= until)
@@ -133,7 +133,7 @@ def show_event(call: Call, event_id: int) -> Row:
     return view(row, _EVENT, event_id=event_id, attendees=attendees)
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def create_event(
     call: Call,
     title: Line,
@@ -148,7 +148,7 @@ def create_event(
 
     attendees: email addresses of those invited, without your own
     """
-    _in_order(starts_at, ends_at)
+    _check_order(starts_at, ends_at)
     event_id = call.db.insert(
         "calendar_events",
         organizer=call.user,
@@ -173,7 +173,7 @@ def _invite(call: Call, event_id: int, email: str) -> None:
     call.db.insert("calendar_attendees", event_id=event_id, email=email)
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def update_event(
     call: Call,
     event_id: int,
@@ -195,12 +195,12 @@ def update_event(
         "reminder_minutes": reminder_minutes,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    _in_order(starts_at or row["starts_at"], ends_at or row["ends_at"])
+    _check_order(starts_at or row["starts_at"], ends_at or row["ends_at"])
     call.db.update("calendar_events", event_id, **changes)
     return {"message": "Event changed.", "event_id": event_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def delete_event(call: Call, event_id: int) -> Row:
     """Delete an event you organize, for all who are invited."""
     _organized(call, event_id)
@@ -210,7 +210,7 @@ def delete_event(call: Call, event_id: int) -> Row:
     return {"message": "Event deleted.", "event_id": event_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def invite_person(call: Call, event_id: int, email: Email) -> Row:
     """Invite somebody to an event you organize."""
     _organized(call, event_id)
@@ -218,7 +218,7 @@ def invite_person(call: Call, event_id: int, email: Email) -> Row:
     return {"message": f"Invited {email}.", "event_id": event_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def uninvite_person(call: Call, event_id: int, email: Email) -> Row:
     """Take back an invitation to an event you organize."""
     _organized(call, event_id)
@@ -229,14 +229,14 @@ def uninvite_person(call: Call, event_id: int, email: Email) -> Row:
     return {"message": f"{email} is not invited any more.", "event_id": event_id}
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def show_invitations(call: Call, status: Answer | None = "invited") -> list[Row]:
     """Events of others you are invited to, earliest first.
 
     status: invited ones are not answered yet; null shows all
     """
     return [
-        view(row, _HEAD, event_id=row["id"])
+        view(row, _SUMMARY, event_id=row["id"])
         for row in _calendar(call, call.user)
         if row["my_status"] != "organizer" and status in (None, row["my_status"])
     ]
@@ -252,13 +252,13 @@ def _answer(call: Call, event_id: int, status: str) -> Row:
     return {"message": f"Invitation {status}.", "event_id": event_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def accept_invitation(call: Call, event_id: int) -> Row:
     """Say that you will come. An earlier refusal is taken back."""
     return _answer(call, event_id, "accepted")
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def decline_invitation(call: Call, event_id: int) -> Row:
     """Say that you will not come. An earlier acceptance is taken back."""
     return _answer(call, event_id, "declined")
@@ -308,13 +308,15 @@ def find_free_times(
     earliest: time of day at which to begin looking
     latest: time of day at which to stop
     """
-    at, end = f"{day}T{earliest}:00", f"{day}T{latest}:00"
-    if end <= at:
+    begin, end = f"{day}T{earliest}:00", f"{day}T{latest}:00"
+    if end <= begin:
         raise ApiFailure(422, f"Expected latest after earliest, got {earliest} to {latest}.")
     free: list[Row] = []
     for start, stop in [*_busy(call, call.user, day), (end, end)]:
         start = min(start, end)
-        if start > at and datetime.fromisoformat(start) - datetime.fromisoformat(at) >= timedelta(minutes=minutes):
-            free.append({"starts_at": at, "ends_at": start})
-        at = max(at, stop)
+        if start > begin and datetime.fromisoformat(start) - datetime.fromisoformat(begin) >= timedelta(
+            minutes=minutes
+        ):
+            free.append({"starts_at": begin, "ends_at": start})
+        begin = max(begin, stop)
     return free

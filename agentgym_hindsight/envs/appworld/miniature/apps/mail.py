@@ -37,7 +37,7 @@ APP = App(
 )
 add_account_apis(APP)
 
-_HEAD = {
+_SUMMARY = {
     "email_id": int,
     "thread_id": int,
     "folder": str,
@@ -49,20 +49,20 @@ _HEAD = {
     "starred": bool,
     "labels": [str],
 }
-_EMAIL = {**_HEAD, "body": str, "attachments": [str]}
-_DONE = {"message": str, "email_id": int}
+_EMAIL = {**_SUMMARY, "body": str, "attachments": [str]}
+_CONFIRMATION = {"message": str, "email_id": int}
 
 
-def _view(row: Row, shape: dict[str, Any] = _HEAD) -> Row:
+def _view(row: Row, shape: dict[str, Any] = _SUMMARY) -> Row:
     names = [attachment["name"] for attachment in row["attachments"]]
     return view(row, shape, email_id=row["id"], thread_id=row["thread"], attachments=names)
 
 
-def _mine(call: Call, email_id: int) -> Row:
-    return call.own("mail_emails", "email", email_id)
+def _own_email(call: Call, email_id: int) -> Row:
+    return call.own_row("mail_emails", "email", email_id)
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def show_emails(
     call: Call,
     folder: Folder = "inbox",
@@ -86,7 +86,7 @@ def show_emails(
     ]
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def search_emails(
     call: Call,
     query: Query = "",
@@ -118,7 +118,7 @@ def search_emails(
 @APP.read(_EMAIL)
 def show_email(call: Call, email_id: int) -> Row:
     """An email with its text and the names of its attachments. It stays unread until mark_email_read."""
-    return _view(_mine(call, email_id), _EMAIL)
+    return _view(_own_email(call, email_id), _EMAIL)
 
 
 @APP.read([_EMAIL])
@@ -136,7 +136,7 @@ def show_attachment(call: Call, email_id: int, name: Line) -> Row:
 
     name: as show_email lists it
     """
-    attachments: list[Row] = _mine(call, email_id)["attachments"]
+    attachments: list[Row] = _own_email(call, email_id)["attachments"]
     for attachment in attachments:
         if attachment["name"] == name:
             return attachment
@@ -163,28 +163,28 @@ def _deliver(call: Call, email: Row, copy: Row | None = None) -> int:
     """Put an email into the recipients' inboxes and the sender's sent folder. Return the id of the sender's copy."""
     for recipient in dict.fromkeys(email["recipients"]):
         call.person(recipient)
-    common = {**email, "sender": call.user, "sent_at": call.db.now}
+    shared_values = {**email, "sender": call.user, "sent_at": call.db.now}
     if copy is None:
-        own = call.db.insert("mail_emails", owner=call.user, folder="sent", read=True, **common)
+        own_id = call.db.insert("mail_emails", owner=call.user, folder="sent", read=True, **shared_values)
     else:
-        own = copy["id"]
-        call.db.update("mail_emails", copy, folder="sent", **common)
+        own_id = copy["id"]
+        call.db.update("mail_emails", copy, folder="sent", **shared_values)
     for recipient in dict.fromkeys(email["recipients"]):
-        call.db.insert("mail_emails", owner=recipient, **common)
-    return own
+        call.db.insert("mail_emails", owner=recipient, **shared_values)
+    return own_id
 
 
 def _new_thread(call: Call) -> int:
     return max((row["thread"] for row in call.db.rows("mail_emails")), default=0) + 1
 
 
-def _some(recipients: list[str]) -> list[str]:
+def _require_recipient(recipients: list[str]) -> list[str]:
     if not recipients:
         raise ApiFailure(422, "Expected at least one recipient, got an empty list.")
     return recipients
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def send_email(
     call: Call,
     recipients: list[Email],
@@ -200,7 +200,7 @@ def send_email(
     files_access_token: access token of the files app, needed for attachments
     """
     email = {
-        "recipients": _some(recipients),
+        "recipients": _require_recipient(recipients),
         "subject": subject,
         "body": body,
         "attachments": _attach(call, attachments, files_access_token),
@@ -209,33 +209,33 @@ def send_email(
     return {"message": f"Sent to {', '.join(recipients)}.", "email_id": _deliver(call, email)}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def reply_to_email(call: Call, email_id: int, body: Text, reply_all: bool = False) -> Row:
     """Answer an email, in its thread.
 
     reply_all: also to its other recipients
     """
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     if row["folder"] == "drafts":
         raise ApiFailure(409, f"Email {email_id} is a draft; use send_draft.")
     to = row["recipients"] if row["sender"] == call.user else [row["sender"]]
     if reply_all:
         to = [address for address in dict.fromkeys([*to, *row["recipients"]]) if address != call.user]
     subject = row["subject"] if row["subject"].startswith("Re: ") else f"Re: {row['subject']}"
-    own = _deliver(call, {"recipients": to, "subject": subject, "body": body, "thread": row["thread"]})
-    return {"message": f"Sent to {', '.join(to)}.", "email_id": own}
+    own_id = _deliver(call, {"recipients": to, "subject": subject, "body": body, "thread": row["thread"]})
+    return {"message": f"Sent to {', '.join(to)}.", "email_id": own_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def forward_email(call: Call, email_id: int, recipients: list[Email], comment: Text = "") -> Row:
     """Send an email on to others, with its attachments.
 
     comment: text put before the forwarded one
     """
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     quote = f"Forwarded from {row['sender']}, {row['sent_at']}:\n{row['body']}"
     email = {
-        "recipients": _some(recipients),
+        "recipients": _require_recipient(recipients),
         "subject": f"Fwd: {row['subject']}",
         "body": f"{comment}\n\n{quote}" if comment else quote,
         "attachments": row["attachments"],
@@ -244,7 +244,7 @@ def forward_email(call: Call, email_id: int, recipients: list[Email], comment: T
     return {"message": f"Forwarded to {', '.join(recipients)}.", "email_id": _deliver(call, email)}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def create_draft(call: Call, recipients: list[Email], subject: Line, body: Text) -> Row:
     """Write an email without sending it."""
     email_id = call.db.insert(
@@ -262,13 +262,13 @@ def create_draft(call: Call, recipients: list[Email], subject: Line, body: Text)
 
 
 def _draft(call: Call, email_id: int) -> Row:
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     if row["folder"] != "drafts":
         raise ApiFailure(409, f"Email {email_id} is no draft; it is in {row['folder']}.")
     return row
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def update_draft(
     call: Call,
     email_id: int,
@@ -282,39 +282,39 @@ def update_draft(
     return {"message": "Draft changed.", "email_id": email_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def send_draft(call: Call, email_id: int) -> Row:
     """Send a draft as it is."""
     row = _draft(call, email_id)
     email = {name: row[name] for name in ("recipients", "subject", "body", "attachments", "thread")}
-    _some(row["recipients"])
+    _require_recipient(row["recipients"])
     return {"message": f"Sent to {', '.join(row['recipients'])}.", "email_id": _deliver(call, email, row)}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def mark_email_read(call: Call, email_id: int, read: bool = True) -> Row:
     """Mark an email as read.
 
     read: false marks it as unread
     """
-    call.db.update("mail_emails", _mine(call, email_id), read=read)
+    call.db.update("mail_emails", _own_email(call, email_id), read=read)
     return {"message": f"Marked as {'read' if read else 'unread'}.", "email_id": email_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def star_email(call: Call, email_id: int, starred: bool = True) -> Row:
     """Put a star on an email.
 
     starred: false takes it away
     """
-    call.db.update("mail_emails", _mine(call, email_id), starred=starred)
+    call.db.update("mail_emails", _own_email(call, email_id), starred=starred)
     return {"message": "Starred." if starred else "The star is taken away.", "email_id": email_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def move_email(call: Call, email_id: int, folder: Literal["inbox", "archive", "trash"]) -> Row:
     """Move an email to another folder. Sent emails can be archived or thrown away, drafts only thrown away."""
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     if row["folder"] == folder:
         raise ApiFailure(409, f"Email {email_id} is in {folder} already.")
     if row["folder"] == "drafts" and folder != "trash":
@@ -323,10 +323,10 @@ def move_email(call: Call, email_id: int, folder: Literal["inbox", "archive", "t
     return {"message": f"Moved to {folder}.", "email_id": email_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def delete_email(call: Call, email_id: int) -> Row:
     """Delete an email for good, from any folder; move_email(folder='trash') keeps it."""
-    call.db.delete("mail_emails", _mine(call, email_id))
+    call.db.delete("mail_emails", _own_email(call, email_id))
     return {"message": "Deleted.", "email_id": email_id}
 
 
@@ -337,20 +337,20 @@ def show_labels(call: Call) -> list[Row]:
     return [{"label": label, "emails": emails} for label, emails in sorted(Counter(labels).items())]
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def add_label(call: Call, email_id: int, label: Line) -> Row:
     """Put a label on an email."""
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     if label in row["labels"]:
         raise ApiFailure(409, f"Email {email_id} has the label {quoted(label)} already.")
     call.db.update("mail_emails", row, labels=sorted([*row["labels"], label]))
     return {"message": f"Labelled {label}.", "email_id": email_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def remove_label(call: Call, email_id: int, label: Line) -> Row:
     """Take a label off an email."""
-    row = _mine(call, email_id)
+    row = _own_email(call, email_id)
     if label not in row["labels"]:
         listed = ", ".join(row["labels"]) or "none"
         raise ApiFailure(404, f"Email {email_id} has no label {quoted(label)}; its labels: {listed}.")

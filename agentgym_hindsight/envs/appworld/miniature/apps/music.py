@@ -11,7 +11,7 @@ from agentgym_hindsight.envs.appworld.miniature.api import App, Call, matches, v
 from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query
 from agentgym_hindsight.envs.appworld.miniature.schema import NOW, Row, Table
 
-__all__ = ["APP", "SONG", "known", "song_views"]
+__all__ = ["APP", "SONG", "music_row", "song_views"]
 
 APP = App(
     "music",
@@ -54,14 +54,14 @@ SONG = {
 }
 _ALBUM = {"album_id": int, "title": str, "artist": str, "artist_id": int, "genre": str, "released_on": str}
 _ARTIST = {"artist_id": int, "name": str, "genre": str, "followers": int}
-_DONE = {"message": str}
+_CONFIRMATION = {"message": str}
 
 
-def known(call: Call, what: str, key: int) -> Row:
+def music_row(call: Call, noun: str, key: int) -> Row:
     """Return the song, album or artist with this id. Status 404 if there is none."""
-    row = call.db.find(f"music_{what}s", id=key)
+    row = call.db.find(f"music_{noun}s", id=key)
     if row is None:
-        raise ApiFailure(404, f"There is no {what} with {what}_id {key}.")
+        raise ApiFailure(404, f"There is no {noun} with {noun}_id {key}.")
     return row
 
 
@@ -113,7 +113,7 @@ def search_songs(
     sort_by: plays and released_on put the highest and the latest first, seconds the shortest
     """
     songs = song_views(call, call.db.rows("music_songs"))
-    found = [
+    matching = [
         song
         for song in songs
         if matches(query, song["title"], song["artist"], song["album"])
@@ -121,13 +121,13 @@ def search_songs(
         and artist_id in (None, song["artist_id"])
         and album_id in (None, song["album_id"])
     ]
-    return sorted(found, key=lambda song: song[sort_by], reverse=sort_by in ("plays", "released_on"))
+    return sorted(matching, key=lambda song: song[sort_by], reverse=sort_by in ("plays", "released_on"))
 
 
 @APP.read(SONG, login=False)
 def show_song(call: Call, song_id: int) -> Row:
     """One song."""
-    return song_views(call, [known(call, "song", song_id)])[0]
+    return song_views(call, [music_row(call, "song", song_id)])[0]
 
 
 @APP.read([_ALBUM], paged=True, login=False)
@@ -149,7 +149,7 @@ def search_albums(call: Call, query: Query = "", genre: Line | None = None, arti
 @APP.read({**_ALBUM, "songs": [SONG]}, login=False)
 def show_album(call: Call, album_id: int) -> Row:
     """An album with its songs."""
-    album = _album_views(call, [known(call, "album", album_id)])[0]
+    album = _album_views(call, [music_row(call, "album", album_id)])[0]
     return {**album, "songs": song_views(call, call.db.rows("music_songs", album_id=album_id))}
 
 
@@ -169,33 +169,33 @@ def search_artists(call: Call, query: Query = "", genre: Line | None = None) -> 
 @APP.read(_ARTIST, login=False)
 def show_artist(call: Call, artist_id: int) -> Row:
     """One artist."""
-    return _artist_view(known(call, "artist", artist_id))
+    return _artist_view(music_row(call, "artist", artist_id))
 
 
 @APP.read([{**SONG, "times": int}], paged=True)
 def show_listening_history(call: Call) -> list[Row]:
     """Songs you listened to and how often, most often first."""
     rows = sorted(call.db.rows("music_listens", user=call.user), key=lambda row: (-row["times"], row["song_id"]))
-    songs = song_views(call, (known(call, "song", row["song_id"]) for row in rows))
+    songs = song_views(call, (music_row(call, "song", row["song_id"]) for row in rows))
     return [{**song, "times": row["times"]} for song, row in zip(songs, rows, strict=True)]
 
 
 # -- liking, saving, following ----------------------------------------------------------------------------------
 
 
-def _link(call: Call, table: str, what: str, key: int, already: str) -> Row:
-    name = known(call, what, key)
-    if call.db.find(table, **{"user": call.user, f"{what}_id": key}):
-        raise ApiFailure(409, f"You have {already} {what} {key} already.")
-    call.db.insert(table, **{"user": call.user, f"{what}_id": key})
-    return name
+def _link(call: Call, table: str, noun: str, key: int, participle: str) -> Row:
+    row = music_row(call, noun, key)
+    if call.db.find(table, **{"user": call.user, f"{noun}_id": key}):
+        raise ApiFailure(409, f"You have {participle} {noun} {key} already.")
+    call.db.insert(table, **{"user": call.user, f"{noun}_id": key})
+    return row
 
 
-def _unlink(call: Call, table: str, what: str, key: int, already: str) -> None:
-    known(call, what, key)
-    row = call.db.find(table, **{"user": call.user, f"{what}_id": key})
+def _unlink(call: Call, table: str, noun: str, key: int, participle: str) -> None:
+    music_row(call, noun, key)
+    row = call.db.find(table, **{"user": call.user, f"{noun}_id": key})
     if row is None:
-        raise ApiFailure(404, f"You have not {already} {what} {key}.")
+        raise ApiFailure(404, f"You have not {participle} {noun} {key}.")
     call.db.delete(table, row)
 
 
@@ -203,16 +203,16 @@ def _unlink(call: Call, table: str, what: str, key: int, already: str) -> None:
 def show_liked_songs(call: Call) -> list[Row]:
     """Songs you like, by song_id."""
     rows = call.db.rows("music_likes", user=call.user)
-    return song_views(call, (known(call, "song", row["song_id"]) for row in rows))
+    return song_views(call, (music_row(call, "song", row["song_id"]) for row in rows))
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def like_song(call: Call, song_id: int) -> Row:
     """Like a song."""
     return {"message": f"Liked {_link(call, 'music_likes', 'song', song_id, 'liked')['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def unlike_song(call: Call, song_id: int) -> Row:
     """Take a like back."""
     _unlink(call, "music_likes", "song", song_id, "liked")
@@ -223,16 +223,16 @@ def unlike_song(call: Call, song_id: int) -> Row:
 def show_saved_albums(call: Call) -> list[Row]:
     """Albums in your library, by album_id."""
     rows = call.db.rows("music_saved_albums", user=call.user)
-    return _album_views(call, (known(call, "album", row["album_id"]) for row in rows))
+    return _album_views(call, (music_row(call, "album", row["album_id"]) for row in rows))
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def save_album(call: Call, album_id: int) -> Row:
     """Put an album into your library."""
     return {"message": f"Saved {_link(call, 'music_saved_albums', 'album', album_id, 'saved')['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def remove_saved_album(call: Call, album_id: int) -> Row:
     """Take an album out of your library."""
     _unlink(call, "music_saved_albums", "album", album_id, "saved")
@@ -243,10 +243,10 @@ def remove_saved_album(call: Call, album_id: int) -> Row:
 def show_followed_artists(call: Call) -> list[Row]:
     """Artists you follow, by artist_id."""
     rows = call.db.rows("music_follows", user=call.user)
-    return [_artist_view(known(call, "artist", row["artist_id"])) for row in rows]
+    return [_artist_view(music_row(call, "artist", row["artist_id"])) for row in rows]
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def follow_artist(call: Call, artist_id: int) -> Row:
     """Follow an artist."""
     row = _link(call, "music_follows", "artist", artist_id, "followed")
@@ -254,10 +254,10 @@ def follow_artist(call: Call, artist_id: int) -> Row:
     return {"message": f"You follow {row['name']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def unfollow_artist(call: Call, artist_id: int) -> Row:
     """Follow an artist no longer."""
     _unlink(call, "music_follows", "artist", artist_id, "followed")
-    row = known(call, "artist", artist_id)
+    row = music_row(call, "artist", artist_id)
     call.db.update("music_artists", artist_id, followers=row["followers"] - 1)
     return {"message": f"You follow {row['name']} no longer."}

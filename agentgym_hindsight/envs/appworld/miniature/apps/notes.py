@@ -28,16 +28,16 @@ APP = App(
 )
 add_account_apis(APP)
 
-_HEAD = {"note_id": int, "title": str, "tags": [str], "pinned": bool, "created_at": str}
-_NOTE = {**_HEAD, "content": str}
-_DONE = {"message": str, "note_id": int}
+_SUMMARY = {"note_id": int, "title": str, "tags": [str], "pinned": bool, "created_at": str}
+_NOTE = {**_SUMMARY, "content": str}
+_CONFIRMATION = {"message": str, "note_id": int}
 
 
-def _mine(call: Call, note_id: int) -> Row:
-    return call.own("notes_notes", "note", note_id)
+def _own_note(call: Call, note_id: int) -> Row:
+    return call.own_row("notes_notes", "note", note_id)
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def show_notes(call: Call, query: Query = "", tag: Line | None = None, pinned: bool | None = None) -> list[Row]:
     """Your notes without their text: pinned ones first, then newest first.
 
@@ -47,7 +47,7 @@ def show_notes(call: Call, query: Query = "", tag: Line | None = None, pinned: b
     """
     rows = call.db.rows("notes_notes", owner=call.user)
     return [
-        view(row, _HEAD, note_id=row["id"])
+        view(row, _SUMMARY, note_id=row["id"])
         for row in sorted(rows, key=lambda row: (row["pinned"], row["created_at"], row["id"]), reverse=True)
         if matches(query, row["title"], row["content"])
         and (tag is None or tag in row["tags"])
@@ -58,10 +58,10 @@ def show_notes(call: Call, query: Query = "", tag: Line | None = None, pinned: b
 @APP.read(_NOTE)
 def show_note(call: Call, note_id: int) -> Row:
     """A note with its text."""
-    return view(_mine(call, note_id), _NOTE, note_id=note_id)
+    return view(_own_note(call, note_id), _NOTE, note_id=note_id)
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def create_note(
     call: Call, title: Line, content: Text = "", tags: list[Line] | None = None, pinned: bool = False
 ) -> Row:
@@ -72,7 +72,7 @@ def create_note(
     return {"message": "Note created.", "note_id": note_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def update_note(
     call: Call,
     note_id: int,
@@ -86,35 +86,35 @@ def update_note(
     tags: all tags, in place of the ones before
     """
     given = {"title": title, "content": content, "tags": None if tags is None else sorted(set(tags))}
-    call.db.update("notes_notes", _mine(call, note_id), **{k: v for k, v in given.items() if v is not None})
+    call.db.update("notes_notes", _own_note(call, note_id), **{k: v for k, v in given.items() if v is not None})
     return {"message": "Note changed.", "note_id": note_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def append_to_note(call: Call, note_id: int, text: Text) -> Row:
     """Add a line at the end of a note."""
-    row = _mine(call, note_id)
-    longer = f"{row['content']}\n{text}" if row["content"] else text
-    if len(longer) > 20_000:
+    row = _own_note(call, note_id)
+    new_content = f"{row['content']}\n{text}" if row["content"] else text
+    if len(new_content) > 20_000:
         raise ApiFailure(422, "Expected a note of at most 20000 characters; this would make it longer.")
-    call.db.update("notes_notes", row, content=longer)
+    call.db.update("notes_notes", row, content=new_content)
     return {"message": "Note changed.", "note_id": note_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def delete_note(call: Call, note_id: int) -> Row:
     """Delete a note."""
-    call.db.delete("notes_notes", _mine(call, note_id))
+    call.db.delete("notes_notes", _own_note(call, note_id))
     return {"message": "Note deleted.", "note_id": note_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def pin_note(call: Call, note_id: int, pinned: bool = True) -> Row:
     """Pin a note to the top.
 
     pinned: false unpins it
     """
-    call.db.update("notes_notes", _mine(call, note_id), pinned=pinned)
+    call.db.update("notes_notes", _own_note(call, note_id), pinned=pinned)
     return {"message": "Pinned." if pinned else "Unpinned.", "note_id": note_id}
 
 
@@ -125,20 +125,20 @@ def show_tags(call: Call) -> list[Row]:
     return [{"tag": tag, "notes": notes} for tag, notes in sorted(Counter(tags).items())]
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def add_tag(call: Call, note_id: int, tag: Line) -> Row:
     """Put a tag on a note."""
-    row = _mine(call, note_id)
+    row = _own_note(call, note_id)
     if tag in row["tags"]:
         raise ApiFailure(409, f"Note {note_id} has the tag {quoted(tag)} already.")
     call.db.update("notes_notes", row, tags=sorted([*row["tags"], tag]))
     return {"message": f"Tagged {tag}.", "note_id": note_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def remove_tag(call: Call, note_id: int, tag: Line) -> Row:
     """Take a tag off a note."""
-    row = _mine(call, note_id)
+    row = _own_note(call, note_id)
     if tag not in row["tags"]:
         raise ApiFailure(404, f"Note {note_id} has no tag {quoted(tag)}; its tags: {', '.join(row['tags']) or 'none'}.")
     call.db.update("notes_notes", row, tags=[known for known in row["tags"] if known != tag])

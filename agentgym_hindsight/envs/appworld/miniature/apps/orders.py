@@ -14,8 +14,8 @@ __all__ = ["APP"]
 
 Status = Literal["placed", "shipped", "delivered", "cancelled"]
 
-_ORDER_HEAD = {"order_id": int, "status": str, "total": float, "placed_at": str, "delivered_on": str}
-_ORDER = {**_ORDER_HEAD, "address_id": int, "card_id": int, "items": [LINE]}
+_ORDER_SUMMARY = {"order_id": int, "status": str, "total": float, "placed_at": str, "delivered_on": str}
+_ORDER = {**_ORDER_SUMMARY, "address_id": int, "card_id": int, "items": [LINE]}
 _RETURN = {
     "return_id": int,
     "order_id": int,
@@ -34,8 +34,8 @@ def place_order(call: Call, address_id: int, card_id: int) -> Row:
     address_id: where to; see show_addresses
     card_id: what to pay with; see show_cards
     """
-    call.own("shop_addresses", "address", address_id)
-    card = call.own("shop_cards", "card", card_id)
+    call.own_row("shop_addresses", "address", address_id)
+    card = call.own_row("shop_cards", "card", card_id)
     if card["expires_on"] < call.db.now[:10]:
         raise ApiFailure(409, f"The card {card_id} ({card['name']}) expired on {card['expires_on']}; use another.")
     lines = lines_of(call, call.db.rows("shop_cart", user=call.user))
@@ -54,10 +54,10 @@ def place_order(call: Call, address_id: int, card_id: int) -> Row:
 
 
 def _order(call: Call, order_id: int) -> Row:
-    return call.own("shop_orders", "order", order_id, "user")
+    return call.own_row("shop_orders", "order", order_id, "user")
 
 
-@APP.read([_ORDER_HEAD], paged=True)
+@APP.read([_ORDER_SUMMARY], paged=True)
 def show_orders(
     call: Call, status: Status | None = None, query: Query = "", since: Day | None = None, until: Day | None = None
 ) -> list[Row]:
@@ -69,7 +69,7 @@ def show_orders(
     until: only placed on this day or earlier
     """
     return [
-        view(row, _ORDER_HEAD, order_id=row["id"])
+        view(row, _ORDER_SUMMARY, order_id=row["id"])
         for row in newest(call.db.rows("shop_orders", user=call.user), "placed_at")
         if status in (None, row["status"])
         and (since is None or row["placed_at"][:10] >= since)
@@ -95,8 +95,8 @@ def cancel_order(call: Call, order_id: int) -> Row:
     if row["status"] != "placed":
         raise ApiFailure(409, f"Order {order_id} is {row['status']}; only a placed one can be cancelled.")
     for line in _items(call, order_id):
-        kept = product(call, line["product_id"])
-        call.db.update("shop_products", kept, stock=kept["stock"] + line["quantity"])
+        product_row = product(call, line["product_id"])
+        call.db.update("shop_products", product_row, stock=product_row["stock"] + line["quantity"])
     call.db.update("shop_orders", row, status="cancelled")
     return {"message": f"Order {order_id} is cancelled."}
 
@@ -123,10 +123,12 @@ def start_return(call: Call, order_id: int, product_id: int, quantity: Quantity 
     bought = call.db.find("shop_order_items", order_id=order_id, product_id=product_id)
     if bought is None:
         raise ApiFailure(404, f"Order {order_id} has no product with product_id {product_id}.")
-    before = call.db.rows("shop_returns", order_id=order_id, product_id=product_id)
-    left = bought["quantity"] - sum(known["quantity"] for known in before if known["status"] != "cancelled")
-    if quantity > left:
-        raise ApiFailure(409, f"Of product {product_id} in order {order_id} only {left} can still be returned.")
+    earlier_returns = call.db.rows("shop_returns", order_id=order_id, product_id=product_id)
+    returnable = bought["quantity"] - sum(
+        earlier["quantity"] for earlier in earlier_returns if earlier["status"] != "cancelled"
+    )
+    if quantity > returnable:
+        raise ApiFailure(409, f"Of product {product_id} in order {order_id} only {returnable} can still be returned.")
     return_id = call.db.insert(
         "shop_returns", user=call.user, order_id=order_id, product_id=product_id, quantity=quantity, reason=reason
     )
@@ -136,7 +138,7 @@ def start_return(call: Call, order_id: int, product_id: int, quantity: Quantity 
 @APP.write({"message": str})
 def cancel_return(call: Call, return_id: int) -> Row:
     """Keep a product after all, as long as it was not received."""
-    row = call.own("shop_returns", "return", return_id, "user")
+    row = call.own_row("shop_returns", "return", return_id, "user")
     if row["status"] != "started":
         raise ApiFailure(409, f"Return {return_id} is {row['status']}; only a started one can be cancelled.")
     call.db.update("shop_returns", row, status="cancelled")

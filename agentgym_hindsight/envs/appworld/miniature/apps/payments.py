@@ -72,11 +72,11 @@ _COMMENT = {"comment_id": int, "author": str, "text": str, "created_at": str}
 _USER = {"name": str, "email": str}
 
 
-def _add(call: Call, user: str, amount: float) -> float:
+def _change_balance(call: Call, user: str, amount: float) -> float:
     balance = round(float(call.db.row("payments_accounts", user=user)["balance"]) + amount, 2)
     if balance < 0:
-        short = round(-balance, 2)
-        raise ApiFailure(409, f"Your balance is {short:.2f} too low for this; add money first or pay with a card.")
+        missing = round(-balance, 2)
+        raise ApiFailure(409, f"Your balance is {missing:.2f} too low for this; add money first or pay with a card.")
     call.db.update("payments_accounts", user, balance=balance)
     return balance
 
@@ -87,17 +87,17 @@ def pay(call: Call, receiver: str, amount: float, note: str, private: bool, card
     if receiver == call.user:
         raise ApiFailure(409, "You cannot send money to yourself.")
     if card_id is None:
-        _add(call, call.user, -amount)
+        _change_balance(call, call.user, -amount)
     else:
         _valid_card(call, card_id)
-    _add(call, receiver, amount)
+    _change_balance(call, receiver, amount)
     return call.db.insert(
         "payments_transactions", sender=call.user, receiver=receiver, amount=amount, note=note, private=private
     )
 
 
 def _valid_card(call: Call, card_id: int) -> Row:
-    card = call.own("payments_cards", "card", card_id)
+    card = call.own_row("payments_cards", "card", card_id)
     if card["expires_on"] < call.db.now[:10]:
         raise ApiFailure(409, f"The card {card_id} ({card['name']}) expired on {card['expires_on']}; use another.")
     return card
@@ -114,7 +114,7 @@ def add_money(call: Call, amount: Money, card_id: int) -> Row:
     """Move money from a card into your account."""
     _valid_card(call, card_id)
     call.db.insert("payments_transfers", owner=call.user, card_id=card_id, amount=amount)
-    return {"message": f"Added {amount:.2f}.", "balance": _add(call, call.user, amount)}
+    return {"message": f"Added {amount:.2f}.", "balance": _change_balance(call, call.user, amount)}
 
 
 @APP.write({"message": str, "balance": float})
@@ -122,7 +122,7 @@ def withdraw_money(call: Call, amount: Money, card_id: int) -> Row:
     """Move money from your account to a card."""
     _valid_card(call, card_id)
     call.db.insert("payments_transfers", owner=call.user, card_id=card_id, amount=-amount)
-    return {"message": f"Withdrew {amount:.2f}.", "balance": _add(call, call.user, -amount)}
+    return {"message": f"Withdrew {amount:.2f}.", "balance": _change_balance(call, call.user, -amount)}
 
 
 @APP.read([{"transfer_id": int, "card_id": int, "amount": float, "created_at": str}], paged=True)
@@ -246,7 +246,7 @@ def comment_on_transaction(call: Call, transaction_id: int, text: Line) -> Row:
 @APP.write({"message": str})
 def delete_comment(call: Call, comment_id: int) -> Row:
     """Delete a comment of yours."""
-    call.db.delete("payments_comments", call.own("payments_comments", "comment", comment_id, "author"))
+    call.db.delete("payments_comments", call.own_row("payments_comments", "comment", comment_id, "author"))
     return {"message": "Comment deleted."}
 
 
@@ -259,11 +259,11 @@ def search_users(call: Call, query: Line) -> list[Row]:
 
     query: words that must all occur in name or address
     """
-    found = [
+    people = [
         {"name": f"{row['first_name']} {row['last_name']}", "email": row["email"]}
         for row in call.db.rows("system_people")
     ]
-    return [row for row in found if matches(query, row["name"], row["email"])]
+    return [row for row in people if matches(query, row["name"], row["email"])]
 
 
 @APP.read([_USER], paged=True)
@@ -313,5 +313,5 @@ def add_card(call: Call, name: Line, number: CardNumber, expires_on: Day) -> Row
 @APP.write({"message": str})
 def delete_card(call: Call, card_id: int) -> Row:
     """Delete a payment card."""
-    call.db.delete("payments_cards", call.own("payments_cards", "card", card_id))
+    call.db.delete("payments_cards", call.own_row("payments_cards", "card", card_id))
     return {"message": "Card deleted."}

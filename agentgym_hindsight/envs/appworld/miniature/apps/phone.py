@@ -82,7 +82,7 @@ def show_contacts(call: Call, query: Query = "", relationship: Line | None = Non
 @APP.read(_CONTACT)
 def show_contact(call: Call, contact_id: int) -> Row:
     """One contact."""
-    return _contact(call.own("phone_contacts", "contact", contact_id))
+    return _contact(call.own_row("phone_contacts", "contact", contact_id))
 
 
 @APP.read([{"relationship": str, "contacts": int}])
@@ -133,7 +133,7 @@ def update_contact(
 
     relationships: all of them, in place of the ones before
     """
-    row = call.own("phone_contacts", "contact", contact_id)
+    row = call.own_row("phone_contacts", "contact", contact_id)
     given = {
         "name": name,
         "phone_number": phone_number,
@@ -153,7 +153,7 @@ def update_contact(
 @APP.write({"message": str})
 def delete_contact(call: Call, contact_id: int) -> Row:
     """Delete a contact."""
-    row = call.own("phone_contacts", "contact", contact_id)
+    row = call.own_row("phone_contacts", "contact", contact_id)
     call.db.delete("phone_contacts", row)
     return {"message": f"Deleted {row['name']}."}
 
@@ -166,8 +166,8 @@ def _own_number(call: Call) -> str:
 
 
 def _messages(call: Call) -> list[Row]:
-    own = _own_number(call)
-    rows = [*call.db.rows("phone_messages", sender=own), *call.db.rows("phone_messages", receiver=own)]
+    own_number = _own_number(call)
+    rows = [*call.db.rows("phone_messages", sender=own_number), *call.db.rows("phone_messages", receiver=own_number)]
     return newest(rows, "sent_at")
 
 
@@ -211,28 +211,28 @@ def show_messages(
 @APP.read([{"phone_number": str, "name": str, "messages": int, "last_at": str}], paged=True)
 def show_conversations(call: Call) -> list[Row]:
     """With whom you exchange text messages, latest first."""
-    own, found = _own_number(call), dict[str, Row]()
+    own_number, conversations = _own_number(call), dict[str, Row]()
     for row in _messages(call):
-        other = row["receiver"] if row["sender"] == own else row["sender"]
-        if other not in found:
+        other = row["receiver"] if row["sender"] == own_number else row["sender"]
+        if other not in conversations:
             contact = call.db.find("phone_contacts", owner=call.user, phone_number=other)
             name = contact["name"] if contact else ""
-            found[other] = {"phone_number": other, "name": name, "messages": 0, "last_at": row["sent_at"]}
-        found[other]["messages"] += 1
-    return list(found.values())
+            conversations[other] = {"phone_number": other, "name": name, "messages": 0, "last_at": row["sent_at"]}
+        conversations[other]["messages"] += 1
+    return list(conversations.values())
 
 
 @APP.write({"message": str, "message_id": int})
 def send_message(call: Call, phone_number: Number, text: Text) -> Row:
     """Send a text message."""
-    own = _own_number(call)
+    own_number = _own_number(call)
     if call.db.find("system_people", phone_number=phone_number) is None:
         raise ApiFailure(404, f"Nobody in Hamlet has the phone number {phone_number}.")
-    if phone_number == own:
+    if phone_number == own_number:
         raise ApiFailure(409, f"{phone_number} is your own number.")
     if not text.strip():
         raise ApiFailure(422, "Expected text with at least one character, got none.")
-    message_id = call.db.insert("phone_messages", sender=own, receiver=phone_number, text=text)
+    message_id = call.db.insert("phone_messages", sender=own_number, receiver=phone_number, text=text)
     return {"message": f"Sent to {phone_number}.", "message_id": message_id}
 
 
@@ -282,14 +282,14 @@ def mark_voicemail_heard(call: Call, voicemail_id: int, heard: bool = True) -> R
 
     heard: false marks it as new
     """
-    call.db.update("phone_voicemails", call.own("phone_voicemails", "voicemail", voicemail_id), heard=heard)
+    call.db.update("phone_voicemails", call.own_row("phone_voicemails", "voicemail", voicemail_id), heard=heard)
     return {"message": f"Marked as {'heard' if heard else 'new'}."}
 
 
 @APP.write({"message": str})
 def delete_voicemail(call: Call, voicemail_id: int) -> Row:
     """Delete a voice mail."""
-    call.db.delete("phone_voicemails", call.own("phone_voicemails", "voicemail", voicemail_id))
+    call.db.delete("phone_voicemails", call.own_row("phone_voicemails", "voicemail", voicemail_id))
     return {"message": "Deleted."}
 
 
@@ -322,7 +322,12 @@ def create_alarm(
     days: weekdays on which it rings; once where none is given
     """
     alarm_id = call.db.insert(
-        "phone_alarms", owner=call.user, time=time, days=_in_order(days or []), label=label or "", enabled=enabled
+        "phone_alarms",
+        owner=call.user,
+        time=time,
+        days=_sorted_weekdays(days or []),
+        label=label or "",
+        enabled=enabled,
     )
     return {"message": f"Alarm set for {time}.", "alarm_id": alarm_id}
 
@@ -337,10 +342,10 @@ def update_alarm(
     enabled: bool | None = None,
 ) -> Row:
     """Change an alarm, or switch it on or off; what is not given stays."""
-    row = call.own("phone_alarms", "alarm", alarm_id)
+    row = call.own_row("phone_alarms", "alarm", alarm_id)
     given = {
         "time": time,
-        "days": None if days is None else _in_order(days),
+        "days": None if days is None else _sorted_weekdays(days),
         "label": label,
         "enabled": enabled,
     }
@@ -351,9 +356,9 @@ def update_alarm(
 @APP.write({"message": str})
 def delete_alarm(call: Call, alarm_id: int) -> Row:
     """Delete an alarm."""
-    call.db.delete("phone_alarms", call.own("phone_alarms", "alarm", alarm_id))
+    call.db.delete("phone_alarms", call.own_row("phone_alarms", "alarm", alarm_id))
     return {"message": "Deleted."}
 
 
-def _in_order(days: list[Weekday]) -> list[str]:
+def _sorted_weekdays(days: list[Weekday]) -> list[str]:
     return [day for day in _WEEK if day in days]

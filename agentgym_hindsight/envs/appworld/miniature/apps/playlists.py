@@ -6,7 +6,7 @@ from typing import Annotated
 
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.miniature.api import Call, matches, newest, view
-from agentgym_hindsight.envs.appworld.miniature.apps.music import APP, SONG, known, song_views
+from agentgym_hindsight.envs.appworld.miniature.apps.music import APP, SONG, music_row, song_views
 from agentgym_hindsight.envs.appworld.miniature.parameter_types import Line, Query, Rule
 from agentgym_hindsight.envs.appworld.miniature.schema import Row
 
@@ -16,7 +16,7 @@ Volume = Annotated[int, Rule("0 to 100", lambda value: 0 <= value <= 100)]
 
 _PLAYLIST = {"playlist_id": int, "title": str, "owner": str, "public": bool, "songs": int, "created_at": str}
 _PLAYER = {"song": (SONG, None), "playing": bool, "volume": int}
-_DONE = {"message": str}
+_CONFIRMATION = {"message": str}
 
 
 # -- playlists --------------------------------------------------------------------------------------------------
@@ -26,27 +26,27 @@ def _songs(call: Call, playlist_id: int) -> list[int]:
     return [row["song_id"] for row in call.db.rows("music_playlist_songs", playlist_id=playlist_id)]
 
 
-def _known_songs(call: Call, songs: list[int]) -> list[Row]:
-    return song_views(call, (known(call, "song", song_id) for song_id in songs))
+def _song_views_of(call: Call, songs: list[int]) -> list[Row]:
+    return song_views(call, (music_row(call, "song", song_id) for song_id in songs))
 
 
 def _view(call: Call, row: Row) -> Row:
     return view(row, _PLAYLIST, playlist_id=row["id"], songs=len(_songs(call, row["id"])))
 
 
-def _mine(call: Call, playlist_id: int) -> Row:
-    return call.own("music_playlists", "playlist", playlist_id)
+def _own_playlist(call: Call, playlist_id: int) -> Row:
+    return call.own_row("music_playlists", "playlist", playlist_id)
 
 
-def _put(call: Call, table: str, place: Row, songs: list[int]) -> None:
+def _set_songs(call: Call, table: str, key: Row, songs: list[int]) -> None:
     """Set the songs of a playlist or queue, and write only the rows that differ."""
-    before = call.db.rows(table, **place)
+    stored = call.db.rows(table, **key)
     for position, song_id in enumerate(songs):
-        if position >= len(before):
-            call.db.insert(table, **place, position=position, song_id=song_id)
-        elif before[position]["song_id"] != song_id:
-            call.db.update(table, before[position], song_id=song_id)
-    for row in before[len(songs) :]:
+        if position >= len(stored):
+            call.db.insert(table, **key, position=position, song_id=song_id)
+        elif stored[position]["song_id"] != song_id:
+            call.db.update(table, stored[position], song_id=song_id)
+    for row in stored[len(songs) :]:
         call.db.delete(table, row)
 
 
@@ -75,8 +75,8 @@ def show_playlist(call: Call, playlist_id: int) -> Row:
     """A playlist of yours, or a public one, with its songs in order."""
     row = call.db.find("music_playlists", id=playlist_id)
     if row is None or not row["public"]:
-        row = _mine(call, playlist_id)
-    songs = _known_songs(call, _songs(call, playlist_id))
+        row = _own_playlist(call, playlist_id)
+    songs = _song_views_of(call, _songs(call, playlist_id))
     return {**_view(call, row), "songs": songs}
 
 
@@ -90,43 +90,43 @@ def create_playlist(call: Call, title: Line, public: bool = False) -> Row:
     return {"message": f"Created {title}.", "playlist_id": playlist_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def update_playlist(call: Call, playlist_id: int, title: Line | None = None, public: bool | None = None) -> Row:
     """Change title or visibility of a playlist of yours; what is not given stays."""
     given = {"title": title, "public": public}
-    row = _mine(call, playlist_id)
+    row = _own_playlist(call, playlist_id)
     call.db.update("music_playlists", row, **{name: value for name, value in given.items() if value is not None})
     return {"message": "Playlist changed."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def delete_playlist(call: Call, playlist_id: int) -> Row:
     """Delete a playlist of yours."""
-    row = _mine(call, playlist_id)
-    _put(call, "music_playlist_songs", {"playlist_id": playlist_id}, [])
+    row = _own_playlist(call, playlist_id)
+    _set_songs(call, "music_playlist_songs", {"playlist_id": playlist_id}, [])
     call.db.delete("music_playlists", row)
     return {"message": f"Deleted {row['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def add_song_to_playlist(call: Call, playlist_id: int, song_id: int) -> Row:
     """Add a song at the end of a playlist of yours."""
-    row, song = _mine(call, playlist_id), known(call, "song", song_id)
+    row, song = _own_playlist(call, playlist_id), music_row(call, "song", song_id)
     songs = _songs(call, playlist_id)
     if song_id in songs:
         raise ApiFailure(409, f"Song {song_id} ({song['title']}) is in the playlist already.")
-    _put(call, "music_playlist_songs", {"playlist_id": playlist_id}, [*songs, song_id])
+    _set_songs(call, "music_playlist_songs", {"playlist_id": playlist_id}, [*songs, song_id])
     return {"message": f"{song['title']} is in {row['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def remove_song_from_playlist(call: Call, playlist_id: int, song_id: int) -> Row:
     """Take a song out of a playlist of yours; those after it move up."""
-    row = _mine(call, playlist_id)
+    row = _own_playlist(call, playlist_id)
     songs = _songs(call, playlist_id)
     if song_id not in songs:
         raise ApiFailure(404, f"Song {song_id} is not in the playlist {playlist_id}.")
-    _put(call, "music_playlist_songs", {"playlist_id": playlist_id}, [song for song in songs if song != song_id])
+    _set_songs(call, "music_playlist_songs", {"playlist_id": playlist_id}, [song for song in songs if song != song_id])
     return {"message": f"Taken out of {row['title']}."}
 
 
@@ -144,23 +144,23 @@ def _player(call: Call) -> Row:
 @APP.read([SONG])
 def show_queue(call: Call) -> list[Row]:
     """Songs that will be played next, in order."""
-    return _known_songs(call, _queue(call))
+    return _song_views_of(call, _queue(call))
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def add_to_queue(call: Call, song_id: int) -> Row:
     """Add a song at the end of the queue."""
-    song, songs = known(call, "song", song_id), _queue(call)
+    song, songs = music_row(call, "song", song_id), _queue(call)
     if len(songs) >= 100:
         raise ApiFailure(409, "The queue holds 100 songs and is full; use clear_queue or next_song.")
-    _put(call, "music_queue", {"user": call.user}, [*songs, song_id])
+    _set_songs(call, "music_queue", {"user": call.user}, [*songs, song_id])
     return {"message": f"{song['title']} is in the queue, place {len(songs) + 1}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def clear_queue(call: Call) -> Row:
     """Empty the queue."""
-    _put(call, "music_queue", {"user": call.user}, [])
+    _set_songs(call, "music_queue", {"user": call.user}, [])
     return {"message": "The queue is empty."}
 
 
@@ -168,30 +168,30 @@ def clear_queue(call: Call) -> Row:
 def show_player(call: Call) -> Row:
     """What is playing, and how loud."""
     player = _player(call)
-    song = None if player["song_id"] is None else _known_songs(call, [player["song_id"]])[0]
+    song = None if player["song_id"] is None else _song_views_of(call, [player["song_id"]])[0]
     return view(player, _PLAYER, song=song)
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def play_song(call: Call, song_id: int) -> Row:
     """Play a song now; the queue stays."""
-    song = known(call, "song", song_id)
+    song = music_row(call, "song", song_id)
     call.db.update("music_players", call.user, song_id=song_id, playing=True)
     return {"message": f"Playing {song['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def next_song(call: Call) -> Row:
     """Play the first song of the queue."""
     songs = _queue(call)
     if not songs:
         raise ApiFailure(409, "The queue is empty; use add_to_queue first.")
     call.db.update("music_players", call.user, song_id=songs[0], playing=True)
-    _put(call, "music_queue", {"user": call.user}, songs[1:])
-    return {"message": f"Playing {known(call, 'song', songs[0])['title']}."}
+    _set_songs(call, "music_queue", {"user": call.user}, songs[1:])
+    return {"message": f"Playing {music_row(call, 'song', songs[0])['title']}."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def pause_music(call: Call) -> Row:
     """Stop playing for now."""
     if not _player(call)["playing"]:
@@ -200,7 +200,7 @@ def pause_music(call: Call) -> Row:
     return {"message": "Paused."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def resume_music(call: Call) -> Row:
     """Go on playing the song that was paused."""
     player = _player(call)
@@ -210,7 +210,7 @@ def resume_music(call: Call) -> Row:
     return {"message": "Playing on."}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def set_volume(call: Call, volume: Volume) -> Row:
     """Set how loud the player is."""
     call.db.update("music_players", call.user, volume=volume)

@@ -19,7 +19,7 @@ _REVIEW = {
     "text": str,
     "created_at": str,
 }
-_DONE = {"message": str, "review_id": int}
+_CONFIRMATION = {"message": str, "review_id": int}
 
 
 def _view(row: Row) -> Row:
@@ -43,7 +43,7 @@ def show_my_reviews(call: Call) -> list[Row]:
     return [_view(row) for row in newest(call.db.rows("shop_reviews", author=call.user), "created_at")]
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def write_review(call: Call, product_id: int, rating: Stars, title: Line, text: Text = "") -> Row:
     """Review a product you ordered. One review a product.
 
@@ -63,19 +63,19 @@ def write_review(call: Call, product_id: int, rating: Stars, title: Line, text: 
     return {"message": "Review written.", "review_id": review_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def update_review(
     call: Call, review_id: int, rating: Stars | None = None, title: Line | None = None, text: Text | None = None
 ) -> Row:
     """Change a review of yours; what is not given stays."""
-    row = call.own("shop_reviews", "review", review_id, "author")
+    row = call.own_row("shop_reviews", "review", review_id, "author")
     given = {"rating": rating, "title": title, "text": text}
     call.db.update("shop_reviews", row, **{name: value for name, value in given.items() if value is not None})
     return {"message": "Review changed.", "review_id": review_id}
 
 
-@APP.write(_DONE)
+@APP.write(_CONFIRMATION)
 def delete_review(call: Call, review_id: int) -> Row:
     """Delete a review of yours."""
-    call.db.delete("shop_reviews", call.own("shop_reviews", "review", review_id, "author"))
+    call.db.delete("shop_reviews", call.own_row("shop_reviews", "review", review_id, "author"))
     return {"message": "Review deleted.", "review_id": review_id}

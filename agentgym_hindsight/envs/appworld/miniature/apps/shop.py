@@ -75,7 +75,7 @@ APP = App(
 )
 add_account_apis(APP)
 
-_HEAD = {
+_SUMMARY = {
     "product_id": int,
     "name": str,
     "brand": str,
@@ -84,7 +84,7 @@ _HEAD = {
     "rating": float,
     "stock": int,
 }
-_PRODUCT = {**_HEAD, "features": [str], "description": str}
+_PRODUCT = {**_SUMMARY, "features": [str], "description": str}
 LINE = {"product_id": int, "name": str, "quantity": int, "price": float}
 _ADDRESS = {"address_id": int, "name": str, "street": str, "city": str, "postcode": str}
 _CARD = {"card_id": int, "name": str, "number": str, "expires_on": str}
@@ -114,7 +114,7 @@ def show_departments(call: Call) -> list[Row]:
     return [{"department": name, "products": names.count(name)} for name in sorted(set(names))]
 
 
-@APP.read([_HEAD], paged=True, login=False)
+@APP.read([_SUMMARY], paged=True, login=False)
 def search_products(
     call: Call,
     query: Query = "",
@@ -142,8 +142,8 @@ def search_products(
         and (min_rating is None or row["rating"] >= min_rating)
         and (in_stock is None or (row["stock"] > 0) == in_stock)
     ]
-    by, reverse = _SORTS[sort_by]
-    return [view(row, _HEAD, product_id=row["id"]) for row in sorted(rows, key=by, reverse=reverse)]
+    sort_key, reverse = _SORTS[sort_by]
+    return [view(row, _SUMMARY, product_id=row["id"]) for row in sorted(rows, key=sort_key, reverse=reverse)]
 
 
 @APP.read(_PRODUCT, login=False)
@@ -190,13 +190,13 @@ def show_cart(call: Call) -> Row:
 def add_to_cart(call: Call, product_id: int, quantity: Quantity = 1) -> Row:
     """Put a product into your cart. What is in it already is added to."""
     row = call.db.find("shop_cart", user=call.user, product_id=product_id)
-    wanted = quantity + (row["quantity"] if row else 0)
-    check_stock(product(call, product_id), wanted)
+    new_quantity = quantity + (row["quantity"] if row else 0)
+    check_stock(product(call, product_id), new_quantity)
     if row:
-        call.db.update("shop_cart", row, quantity=wanted)
+        call.db.update("shop_cart", row, quantity=new_quantity)
     else:
         call.db.insert("shop_cart", user=call.user, product_id=product_id, quantity=quantity)
-    return {"message": f"{wanted} in the cart."}
+    return {"message": f"{new_quantity} in the cart."}
 
 
 @APP.write({"message": str})
@@ -227,11 +227,11 @@ def clear_cart(call: Call) -> Row:
 # -- wish list --------------------------------------------------------------------------------------------------
 
 
-@APP.read([_HEAD], paged=True)
+@APP.read([_SUMMARY], paged=True)
 def show_wish_list(call: Call) -> list[Row]:
     """What is on your wish list, by product_id."""
     return [
-        view(product(call, row["product_id"]), _HEAD, product_id=row["product_id"])
+        view(product(call, row["product_id"]), _SUMMARY, product_id=row["product_id"])
         for row in call.db.rows("shop_wishes", user=call.user)
     ]
 

@@ -84,15 +84,15 @@ def _text_messages(story: Story) -> list[tuple[str, str, str, str]]:
         (draws.pick(friends), "Have you heard the new album?", "Only half of it. Put it on the playlist!"),
         (draws.pick(roommates), "Who left the window open?", "Not me this time."),
     ]
-    found = []
-    for person, asked, answered in lines:
+    messages = []
+    for person, question, reply in lines:
         offset, hour, minute = -1 - draws.below(40), 8 + draws.below(12), draws.below(55)
-        found.append((story.at(offset, f"{hour:02}:{minute:02}"), person.phone_number, me.phone_number, asked))
+        messages.append((story.at(offset, f"{hour:02}:{minute:02}"), person.phone_number, me.phone_number, question))
         answer_at = story.at(offset, f"{hour:02}:{minute + 4:02}")
-        found.append((answer_at, me.phone_number, person.phone_number, answered))
-    one, other = draws.sample(story.others, 2)
-    found.append((story.past(draws, 30), one.phone_number, other.phone_number, "See you at the market."))
-    return found
+        messages.append((answer_at, me.phone_number, person.phone_number, reply))
+    sender, receiver = draws.sample(story.others, 2)
+    messages.append((story.past(draws, 30), sender.phone_number, receiver.phone_number, "See you at the market."))
+    return messages
 
 
 def write_mail(story: Story) -> None:
@@ -168,14 +168,14 @@ def write_mail(story: Story) -> None:
         (me, [coworkers[0]], "Lunch", [f"Shall we try {story.cafes[0]}?"], [], []),
     ]
     number = 0
-    for number, (first, to, subject, bodies, labels, attachments) in enumerate(threads, 1):
+    for number, (starter, to, subject, bodies, labels, attachments) in enumerate(threads, 1):
         offset = -2 - draws.below(40)
-        for place, body in enumerate(bodies):
-            sender = first if place == 0 else me
-            recipients = to if place == 0 else [first, *(person for person in to if person is not me)]
-            at = story.at(offset + min(place, 1), f"{8 + draws.below(10):02}:{draws.below(60):02}")
+        for index, body in enumerate(bodies):
+            sender = starter if index == 0 else me
+            recipients = to if index == 0 else [starter, *(person for person in to if person is not me)]
+            at = story.at(offset + min(index, 1), f"{8 + draws.below(10):02}:{draws.below(60):02}")
             for owner in (sender, *recipients):
-                mine = owner is me
+                is_own_copy = owner is me
                 story.add(
                     "mail_emails",
                     owner=owner.email,
@@ -183,13 +183,13 @@ def write_mail(story: Story) -> None:
                     folder="sent" if owner is sender else "inbox",
                     sender=sender.email,
                     recipients=[person.email for person in recipients],
-                    subject=subject if place == 0 else f"Re: {subject}",
+                    subject=subject if index == 0 else f"Re: {subject}",
                     body=body,
                     sent_at=at,
                     read=owner is sender or draws.chance(0.6),
-                    starred=mine and draws.chance(0.2),
-                    labels=labels if mine else [],
-                    attachments=attachments if place == 0 else [],
+                    starred=is_own_copy and draws.chance(0.2),
+                    labels=labels if is_own_copy else [],
+                    attachments=attachments if index == 0 else [],
                 )
     for subject, body, folder in (
         ("Your weekly digest", "Five recipes for the season, and one for the freezer.", "inbox"),

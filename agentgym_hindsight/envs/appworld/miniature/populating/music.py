@@ -34,7 +34,7 @@ _NOUNS = [
 def write_music(story: Story) -> None:
     """Write ten artists with one or two albums of three or four songs each, and the supervisor's library."""
     me, draws = story.me, story.draws("music")
-    titles = draws.sample([f"{one} {other}" for one in _ADJECTIVES for other in _NOUNS], 100)
+    titles = draws.sample([f"{adjective} {noun}" for adjective in _ADJECTIVES for noun in _NOUNS], 100)
     songs: list[int] = []
     for name in draws.sample(_GROUPS, 10):
         genre = draws.pick(_GENRES)

@@ -107,11 +107,17 @@ def write_calendar(story: Story) -> None:
     begin = 5 + draws.below(6)
 
     def event(
-        who: Person, title: str, start: str, end: str, where: str = "", about: str = "", *guests: tuple[Person, str]
+        organizer: Person,
+        title: str,
+        start: str,
+        end: str,
+        where: str = "",
+        about: str = "",
+        *guests: tuple[Person, str],
     ) -> None:
         number = story.add(
             "calendar_events",
-            organizer=who.email,
+            organizer=organizer.email,
             title=title,
             starts_at=start,
             ends_at=end,
@@ -190,9 +196,9 @@ def write_files(story: Story) -> None:
         "/notes.txt": "Ask about the key.\n",
     }
     for name, amount in story.bills.items():
-        for back in range(3):
-            month = story.day(-30 * back)[:7]
-            value = amount if back == 0 else round(amount + draws.below(20) - 10 + draws.below(100) / 100, 2)
+        for months_ago in range(3):
+            month = story.day(-30 * months_ago)[:7]
+            value = amount if months_ago == 0 else round(amount + draws.below(20) - 10 + draws.below(100) / 100, 2)
             contents[f"/bills/{name}-{month}.txt"] = f"{name}\nmonth: {month}\namount: {value:.2f}\n"
     _add_tree(story, me, contents)
     for person in draws.sample(story.others, 2):

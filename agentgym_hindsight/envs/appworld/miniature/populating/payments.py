@@ -7,7 +7,7 @@ from agentgym_hindsight.envs.appworld.miniature.populating.story import Story
 
 __all__ = ["write_payments"]
 
-_SMALL = ("coffee", "cinema", "lunch", "bus tickets", "flowers", "pizza", "concert", "paint", "plants", "parking")
+_PURPOSES = ("coffee", "cinema", "lunch", "bus tickets", "flowers", "pizza", "concert", "paint", "plants", "parking")
 
 
 def write_payments(story: Story) -> None:
@@ -31,28 +31,28 @@ def write_payments(story: Story) -> None:
             story.add("payments_friends", user=friend.email, friend=me.email)
 
     share = len(roommates) + 1
-    deals: list[tuple[str, Person, Person, float, str]] = []
-    for back in (0, 1):
+    payments: list[tuple[str, Person, Person, float, str]] = []
+    for months_ago in (0, 1):
         for name, amount in story.bills.items():
             payer = draws.pick([me, *roommates])
-            deals += [
-                (story.past(draws, 28 + 30 * back), other, payer, round(amount / share, 2), name)
+            payments += [
+                (story.past(draws, 28 + 30 * months_ago), other, payer, round(amount / share, 2), name)
                 for other in [me, *roommates]
                 if other is not payer and draws.chance(0.5)
             ]
-    deals.append((story.past(draws, 20), me, story.host, round(story.lodging_cost / 8, 2), f"deposit {story.place}"))
+    payments.append((story.past(draws, 20), me, story.host, round(story.lodging_cost / 8, 2), f"deposit {story.place}"))
     for _ in range(12):
         one, other = me, draws.pick(friends if draws.chance(0.6) else story.others)
         if draws.chance(0.5):
             one, other = other, one
-        deals.append(
-            (story.past(draws, 60), one, other, 3 + draws.below(40) + 0.5 * draws.below(2), draws.pick(_SMALL))
+        payments.append(
+            (story.past(draws, 60), one, other, 3 + draws.below(40) + 0.5 * draws.below(2), draws.pick(_PURPOSES))
         )
     for _ in range(8):
         one, other = draws.sample(story.others, 2)
-        deals.append((story.past(draws, 60), one, other, float(3 + draws.below(60)), draws.pick(_SMALL)))
+        payments.append((story.past(draws, 60), one, other, float(3 + draws.below(60)), draws.pick(_PURPOSES)))
     numbers = []
-    for at, sender, receiver, amount, note in sorted(deals, key=lambda deal: deal[0]):
+    for at, sender, receiver, amount, note in sorted(payments, key=lambda payment: payment[0]):
         numbers.append(
             story.add(
                 "payments_transactions",
@@ -83,7 +83,7 @@ def _write_requests(story: Story) -> None:
     rows: list[tuple[Person, Person, float, str, str]] = [
         (story.host, me, round(story.lodging_cost / 4, 2), f"{story.lodging} {story.place}", "pending"),
         (roommates[0], me, round(story.bills[bill] / share, 2), f"{bill}, your part", "pending"),
-        (draws.pick(story.others), me, float(10 + draws.below(50)), draws.pick(_SMALL), "pending"),
+        (draws.pick(story.others), me, float(10 + draws.below(50)), draws.pick(_PURPOSES), "pending"),
         (story.related("coworker")[0], me, float(8 + draws.below(9)), "lunch", "accepted"),
         (story.related("neighbor")[0], me, float(90 + draws.below(90)), "fence paint", "denied"),
         (me, story.travellers[1], float(12 + draws.below(20)), f"food for {story.place}", "pending"),

@@ -62,9 +62,9 @@ def write_shop(story: Story) -> None:
         names = ("name", "number", "expires_on")
         story.add("shop_cards", owner=me.email, **{name: card[name] for name in names})
     bought = draws.sample(products, 14)
-    for place, status in enumerate(("delivered", "delivered", "delivered", "shipped", "placed", "cancelled")):
-        lines = [(number, price, 1 + draws.below(3)) for number, price in bought[2 * place : 2 * place + 2]]
-        ago = 60 - 9 * place - draws.below(8)
+    for index, status in enumerate(("delivered", "delivered", "delivered", "shipped", "placed", "cancelled")):
+        lines = [(number, price, 1 + draws.below(3)) for number, price in bought[2 * index : 2 * index + 2]]
+        days_ago = 60 - 9 * index - draws.below(8)
         order = story.add(
             "shop_orders",
             user=me.email,
@@ -72,12 +72,12 @@ def write_shop(story: Story) -> None:
             total=round(sum(price * quantity for _, price, quantity in lines), 2),
             address_id=1 + draws.below(2),
             card_id=1 + draws.below(2),
-            placed_at=story.at(-ago, f"{9 + draws.below(10):02}:{draws.below(60):02}"),
-            delivered_on=story.day(3 - ago) if status == "delivered" else "",
+            placed_at=story.at(-days_ago, f"{9 + draws.below(10):02}:{draws.below(60):02}"),
+            delivered_on=story.day(3 - days_ago) if status == "delivered" else "",
         )
         for number, price, quantity in lines:
             story.add("shop_order_items", order_id=order, product_id=number, quantity=quantity, price=price)
-        if place == 0:
+        if index == 0:
             story.add(
                 "shop_returns",
                 user=me.email,
@@ -86,7 +86,7 @@ def write_shop(story: Story) -> None:
                 quantity=1,
                 reason="Arrived broken",
                 status=draws.pick(("started", "received")),
-                created_at=story.at(5 - ago, "10:00"),
+                created_at=story.at(5 - days_ago, "10:00"),
             )
     for number, _ in draws.sample([product for product in products if product not in bought], 5)[:3]:
         story.add("shop_wishes", user=me.email, product_id=number)
@@ -96,7 +96,7 @@ def write_shop(story: Story) -> None:
     _write_reviews(story, [number for number, _ in products], bought[0][0])
 
 
-def _write_reviews(story: Story, products: list[int], own: int) -> None:
+def _write_reviews(story: Story, products: list[int], own_product: int) -> None:
     draws = story.draws("reviews")
     for number in products:
         for person in draws.sample(story.others, draws.below(3)):
@@ -112,7 +112,7 @@ def _write_reviews(story: Story, products: list[int], own: int) -> None:
             )
     story.add(
         "shop_reviews",
-        product_id=own,
+        product_id=own_product,
         author=story.me.email,
         rating=2 + draws.below(3),
         title=draws.pick(_PRAISE),

@@ -46,9 +46,9 @@ class Story:
         }
         self.rent = float(50 * (24 + draws.below(20)))
 
-    def draws(self, what: str) -> SeededDraws:
+    def draws(self, part: str) -> SeededDraws:
         """Return a separate random source for one part of the world, so that a change in one part affects no other."""
-        return SeededDraws("hamlet", what, self.seed)
+        return SeededDraws("hamlet", part, self.seed)
 
     def related(self, relationship: str) -> list[Person]:
         """Return the people with this relationship to the supervisor."""

@@ -10,7 +10,7 @@ from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["add_namesake", "cents", "clock", "day", "moment", "past", "put_event", "put_mail", "put_note"]
+__all__ = ["add_namesake", "cents", "clock", "day", "past", "put_event", "put_mail", "put_note", "time_at"]
 
 _LAST = listed("Alder Bright Crane Dorn Everly Flint Gale Harrow Ives Kestrel Lorne Moss North Pike Rowan Sparrow")
 
@@ -20,14 +20,14 @@ def day(world: World, offset: int) -> str:
     return (datetime.fromisoformat(world.now) + timedelta(days=offset)).date().isoformat()
 
 
-def moment(world: World, offset: int, at: str, minutes: int = 0) -> str:
+def time_at(world: World, offset: int, at: str, minutes: int = 0) -> str:
     """The time ``minutes`` after ``at`` (such as 07:35), ``offset`` days from today."""
     return (datetime.fromisoformat(f"{day(world, offset)}T{at}:00") + timedelta(minutes=minutes)).isoformat()
 
 
 def past(world: World, draws: Draws, days: int = 30) -> str:
     """Draw a time in the last ``days`` days."""
-    return moment(world, -1 - draws.below(days), clock(draws, 7, 22, 1))
+    return time_at(world, -1 - draws.below(days), clock(draws, 7, 22, 1))
 
 
 def clock(draws: Draws, earliest: int, latest: int, step: int = 5) -> str:
@@ -46,7 +46,7 @@ def add_namesake(world: World, draws: Draws, person: Person) -> Person:
     last = draws.pick([name for name in _LAST if name not in taken])
     numbers = {row["phone_number"] for row in world.rows("system_people")}
     number = draws.pick(
-        [f"{5_560_000 + 37 * place}" for place in range(200) if f"{5_560_000 + 37 * place}" not in numbers]
+        [f"{5_560_000 + 37 * index}" for index in range(200) if f"{5_560_000 + 37 * index}" not in numbers]
     )
     other = person._replace(
         email=f"{person.first_name}.{last}@hamlet.example".lower(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.templates.additions import add_namesake, clock, day, moment, put_event
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import add_namesake, clock, day, put_event, time_at
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
     DONE,
@@ -32,7 +32,7 @@ def accept_invitation(world: World, draws: Draws) -> Job:
     hosts = draws.sample([person, other], 2)
     days = sorted(draws.sample(range(3, 20), 2))
     events = {
-        host.email: put_event(world, host, title, moment(world, offset, clock(draws, 9, 20, 15)), 90, (me, "invited"))
+        host.email: put_event(world, host, title, time_at(world, offset, clock(draws, 9, 20, 15)), 90, (me, "invited"))
         for host, offset in zip(hosts, days, strict=True)
     }
     solution = (
@@ -73,16 +73,18 @@ def sum_minutes(world: World, draws: Draws) -> Job:
     """Add up the minutes of the events of one title over some days: more than one page, and some do not count."""
     me, title = world.supervisor, draws.pick(_TITLES)
     host = draws.pick([each for each in world.people if each.relationships])
-    first, many = 20 + draws.below(20), 6 + draws.below(4)
-    last = first + many - 1
+    first, days = 20 + draws.below(20), 6 + draws.below(4)
+    last = first + days - 1
     counted = [(offset, 45 + 5 * draws.below(16)) for offset in range(first, last + 1)]
     planned = [(offset, minutes, draws.pick(("accepted", "organizer")), title) for offset, minutes in counted]
     planned += [(first + 1, 35, "declined", title), (first + 2, 40, "invited", title)]
     planned += [(first - 1, 50, "accepted", title), (last + 1, 55, "organizer", title)]
-    planned.append((first + draws.below(many), 30, "accepted", f"{title}: planning"))
+    planned.append((first + draws.below(days), 30, "accepted", f"{title}: planning"))
     for offset, minutes, status, name in planned:
         guests = () if status == "organizer" else ((me, status),)
-        put_event(world, host if guests else me, name, moment(world, offset, clock(draws, 9, 20, 15)), minutes, *guests)
+        put_event(
+            world, host if guests else me, name, time_at(world, offset, clock(draws, 9, 20, 15)), minutes, *guests
+        )
     since, until = day(world, first), day(world, last)
     solution = (
         "from datetime import datetime\n" + login("calendar", every=True),
@@ -122,13 +124,13 @@ def sum_minutes(world: World, draws: Draws) -> Job:
 @template("test", 3)
 def invite_the_free(world: World, draws: Draws) -> Job:
     """Invite the people of one kind who are free at that time; some are busy, some only just before or after."""
-    kind, many = draws.pick((("coworker", "coworkers"), ("friend", "friends")))
+    kind, plural = draws.pick((("coworker", "coworkers"), ("friend", "friends")))
     circle, me = draws.sample(world.related(kind), 99), world.supervisor
     title, at, offset = draws.pick(_TITLES), clock(draws, 10, 18, 15), 24 + draws.below(12)
-    event = put_event(world, me, title, moment(world, offset, at), 90)
-    put_event(world, me, title, moment(world, offset + 7, at), 90)
-    put_event(world, circle[0], "Away", moment(world, offset, at, draws.pick((-30, 15, 60))), 60)
-    put_event(world, circle[1], "Errand", moment(world, offset, at, draws.pick((-60, 90))), 60)
+    event = put_event(world, me, title, time_at(world, offset, at), 90)
+    put_event(world, me, title, time_at(world, offset + 7, at), 90)
+    put_event(world, circle[0], "Away", time_at(world, offset, at, draws.pick((-30, 15, 60))), 60)
+    put_event(world, circle[1], "Errand", time_at(world, offset, at, draws.pick((-60, 90))), 60)
     goal = Goal()
     for person in circle[1:]:
         goal.adds(
@@ -153,7 +155,7 @@ def invite_the_free(world: World, draws: Draws) -> Job:
         DONE,
     )
     return Job(
-        f"Invite those of my {many} to my event '{title}' on {date} who have nothing else in their calendar at "
+        f"Invite those of my {plural} to my event '{title}' on {date} who have nothing else in their calendar at "
         "that time.",
         solution,
         goal,

@@ -98,7 +98,7 @@ def with_extra_turn(turns: Sequence[str], extra: str) -> Turns:
 def sends_mail(
     goal: Goal, world: World, to: Sequence[Person], subject: str, body: str, *, thread: int | None = None
 ) -> Goal:
-    """Require an email of the supervisor: a copy in the own mailbox, and one in the mailbox of each recipient."""
+    """Require an email of the supervisor: a copy in the supervisor's mailbox, and one in that of each recipient."""
     me, addresses = world.supervisor.email, [person.email for person in to]
     values = {"sender": me, "recipients": addresses, "subject": same_text(subject), "body": same_text(body)}
     if thread is not None:

@@ -8,11 +8,11 @@ from agentgym_hindsight.envs.appworld.miniature.goals import Goal, same_text
 from agentgym_hindsight.envs.appworld.miniature.templates.additions import (
     clock,
     day,
-    moment,
     past,
     put_event,
     put_mail,
     put_note,
+    time_at,
 )
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import (
@@ -34,7 +34,7 @@ _PARTS = listed("flour, butter, sugar, eggs, milk, salt, yeast, cinnamon, lemon 
 _EVENTS = listed(
     "Piano lesson, Rehearsal, Bicycle tour, Garden day, Language table, Swimming, Picnic, Moot, Repair café"
 )
-_SAID = (
+_TRANSCRIPTS = (
     "The {} is ready, you can fetch it.",
     "I am calling about the {}. It is not urgent.",
     "Can you bring the {} when you come?",
@@ -57,17 +57,18 @@ def answer_with_note(world: World, draws: Draws) -> Job:
     }
     for title in titles:
         put_note(world, title, texts[title], past(world, draws))
-    wanted, unwanted = titles[0], titles[1]
+    wanted_title, other_title = titles[0], titles[1]
 
     def ask(who: str, what: str) -> str:
         return f'Hi,\nyour cake was so good. Could you send me your note "{what}"?\n{who}'
 
-    asked_at = moment(world, -3, clock(draws, 8, 20))
-    asked = put_mail(world, person, "Cake", ask(person.first_name, wanted), asked_at, read=draws.chance(0.5))
-    put_mail(world, other, "Cake", ask(other.first_name, unwanted), moment(world, -2, clock(draws, 8, 20)))
-    put_mail(world, person, "Thanks", "The evening at your place was lovely.", moment(world, -1, clock(draws, 8, 20)))
-    thread = world.row("mail_emails", id=asked)["thread"]
-    goal = sends_mail(Goal(), world, [person], "Re: Cake", texts[wanted], thread=thread).allows("mail_emails", "read")
+    asked_at = time_at(world, -3, clock(draws, 8, 20))
+    request_id = put_mail(world, person, "Cake", ask(person.first_name, wanted_title), asked_at, read=draws.chance(0.5))
+    put_mail(world, other, "Cake", ask(other.first_name, other_title), time_at(world, -2, clock(draws, 8, 20)))
+    put_mail(world, person, "Thanks", "The evening at your place was lovely.", time_at(world, -1, clock(draws, 8, 20)))
+    thread = world.row("mail_emails", id=request_id)["thread"]
+    goal = sends_mail(Goal(), world, [person], "Re: Cake", texts[wanted_title], thread=thread)
+    goal.allows("mail_emails", "read")
     solution = (
         login("phone", "mail", "notes", every=True),
         f"{contact(person.name)}\n"
@@ -108,15 +109,15 @@ def list_voicemails(world: World, draws: Draws) -> Job:
     """List new voice mails in a note, with names instead of numbers, and mark them as heard."""
     me, title = world.supervisor, draws.pick(_LISTS)
     people = [each for each in world.people if each.relationships]
-    for place in range(8 + draws.below(3)):
+    for index in range(8 + draws.below(3)):
         world.insert(
             "phone_voicemails",
             owner=me.email,
             caller=draws.pick(people).phone_number,
-            transcript=draws.pick(_SAID).format(draws.pick(_THINGS)),
+            transcript=draws.pick(_TRANSCRIPTS).format(draws.pick(_THINGS)),
             seconds=5 + draws.below(40),
             left_at=past(world, draws),
-            heard=place < 2,
+            heard=index < 2,
         )
     new = sorted(
         world.rows("phone_voicemails", owner=me.email, heard=False),
@@ -175,15 +176,15 @@ for guest in event['attendees']:
 def move_event_and_tell(world: World, draws: Draws) -> Job:
     """Move an event to a later start with the same duration, and text the people who have accepted it."""
     title, at, offset = draws.pick(_EVENTS), clock(draws, 9, 18, 15), 22 + draws.below(12)
-    later, lasts = draws.pick((30, 45, 60, 90)), draws.pick((105, 120, 150))
+    delay, duration = draws.pick((30, 45, 60, 90)), draws.pick((105, 120, 150))
     guests = draws.sample([each for each in world.people if each.relationships], 5)
     statuses = ("accepted", "accepted", "declined", "invited", draws.pick(("accepted", "declined")))
     me, pairs = world.supervisor, list(zip(guests, statuses, strict=True))
-    event = put_event(world, me, title, moment(world, offset, at), lasts, *pairs)
-    put_event(world, me, title, moment(world, offset + 7, at), lasts, *pairs)
-    starts_at, ends_at = moment(world, offset, at, later), moment(world, offset, at, later + lasts)
-    date, text = day(world, offset), draws.pick(_DELAYS).format(title, later)
-    requirement = f"{title} begins {later} minutes later and lasts as long as before."
+    event = put_event(world, me, title, time_at(world, offset, at), duration, *pairs)
+    put_event(world, me, title, time_at(world, offset + 7, at), duration, *pairs)
+    starts_at, ends_at = time_at(world, offset, at, delay), time_at(world, offset, at, delay + duration)
+    date, text = day(world, offset), draws.pick(_DELAYS).format(title, delay)
+    requirement = f"{title} begins {delay} minutes later and lasts as long as before."
     goal = Goal().changes("calendar_events", {"id": event}, requirement, starts_at=starts_at, ends_at=ends_at)
     for guest, status in pairs:
         if status == "accepted":
@@ -194,7 +195,7 @@ def move_event_and_tell(world: World, draws: Draws) -> Job:
         f"head = [event for event in heads if event['title'] == {title!r}][0]\n"
         "event = apis.calendar.show_event(access_token=calendar_token, event_id=head['event_id'])\n"
         "print(event)",
-        f"later = timedelta(minutes={later})\n"
+        f"later = timedelta(minutes={delay})\n"
         "starts_at = (datetime.fromisoformat(event['starts_at']) + later).isoformat()\n"
         "ends_at = (datetime.fromisoformat(event['ends_at']) + later).isoformat()\n"
         "apis.calendar.update_event(\n"
@@ -209,7 +210,7 @@ def move_event_and_tell(world: World, draws: Draws) -> Job:
         DONE,
     )
     return Job(
-        f"My event '{title}' on {date} has to begin {later} minutes later; it lasts as long as planned. Move it, and "
+        f"My event '{title}' on {date} has to begin {delay} minutes later; it lasts as long as planned. Move it, and "
         f'text everybody who has accepted it: "{text}"',
         solution,
         goal,
@@ -232,8 +233,8 @@ def alarm_before_first_event(world: World, draws: Draws) -> Job:
     me, label = world.supervisor, draws.pick(("Off we go", "Get ready", "Leave home", "Pack the bag", "Shoes on"))
     hosts = draws.sample([each for each in world.people if each.relationships], 2)
     titles, offset = draws.sample(_EVENTS, 4), 22 + draws.below(12)
-    before, hours = draws.pick((20, 25, 35, 40, 50, 65, 80)), sorted(draws.sample(range(8, 20), 4))
-    starts = [moment(world, offset, f"{hour:02}:{15 * draws.below(4):02}") for hour in hours]
+    minutes_before, hours = draws.pick((20, 25, 35, 40, 50, 65, 80)), sorted(draws.sample(range(8, 20), 4))
+    starts = [time_at(world, offset, f"{hour:02}:{15 * draws.below(4):02}") for hour in hours]
     put_event(world, hosts[0], titles[0], starts[0], 40, (me, draws.pick(("declined", "invited"))))
     if draws.chance(0.5):
         put_event(world, me, titles[1], starts[1], 40)
@@ -242,27 +243,27 @@ def alarm_before_first_event(world: World, draws: Draws) -> Job:
     put_event(world, hosts[1], titles[2], starts[2], 40, (me, "accepted"))
     put_event(world, me, titles[3], starts[3], 40)
     date = day(world, offset)
-    time = (datetime.fromisoformat(starts[1]) - timedelta(minutes=before)).strftime("%H:%M")
+    time = (datetime.fromisoformat(starts[1]) - timedelta(minutes=minutes_before)).strftime("%H:%M")
     solution = (
         "from datetime import datetime, timedelta\n" + login("calendar", "phone", every=True),
         f"events = every(apis.calendar.show_events, access_token=calendar_token, since={date!r}, until={date!r})\n"
         "mine = [event for event in events if event['my_status'] in ('organizer', 'accepted')]\n"
         "first = min(mine, key=lambda event: event['starts_at'])\nprint(first)",
-        f"rings = datetime.fromisoformat(first['starts_at']) - timedelta(minutes={before})\n"
+        f"rings = datetime.fromisoformat(first['starts_at']) - timedelta(minutes={minutes_before})\n"
         "apis.phone.create_alarm(\n"
         f"    access_token=phone_token, time=rings.strftime('%H:%M'), label={label!r}\n"
         ")",
         DONE,
     )
-    requirement = f"An alarm labelled {label} rings {before} minutes before the first event, once."
+    requirement = f"An alarm labelled {label} rings {minutes_before} minutes before the first event, once."
     return Job(
-        f"Set an alarm labelled '{label}' that rings once, {before} minutes before my first event on {date} begins. "
-        "Invitations that I declined or have not answered do not count.",
+        f"Set an alarm labelled '{label}' that rings once, {minutes_before} minutes before my first event on {date} "
+        "begins. Invitations that I declined or have not answered do not count.",
         solution,
         Goal().adds("phone_alarms", requirement, owner=me.email, time=time, label=label, days=[], enabled=True),
         {
             "forgot the condition": replaced(solution, " if event['my_status'] in ('organizer', 'accepted')", ""),
-            "at the event": replaced(solution, f"minutes={before}", "minutes=0"),
+            "at the event": replaced(solution, f"minutes={minutes_before}", "minutes=0"),
             "the last event": replaced(solution, "min(mine", "max(mine"),
             "no label": replaced(solution, f", label={label!r}", ""),
             "collateral: accepts the rest": with_extra_turn(

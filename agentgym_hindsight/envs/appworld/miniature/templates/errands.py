@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment, past, put_mail, put_note
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import past, put_mail, put_note, time_at
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, contact, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.templates.files import put_directory, put_file
@@ -47,7 +47,7 @@ def split_costs(world: World, draws: Draws) -> Job:
         goods = draws.sample(_GOODS, 3 + draws.below(3))
         costs = zip(goods, _parts(draws, cents, len(goods)), strict=True)
         content = "\n".join(f"- {thing}: {amount:.2f}" for thing, amount in costs)
-        put_note(world, name, content, moment(world, -days, "18:00"), tags=["home"])
+        put_note(world, name, content, time_at(world, -days, "18:00"), tags=["home"])
     goal = Goal()
     for person in roommates:
         values = {"requester": me, "payer": person.email, "amount": share / 100, "note": title, "status": "pending"}
@@ -95,11 +95,11 @@ def order_what_was_asked_for(world: World, draws: Draws) -> Job:
         (-2, f"Could you order {first} of the {product['name']} for me, please?"),
         (-1, f"Sorry, I meant {quantity} and not {first}."),
     ):
-        at, ends = moment(world, days, "21:40"), {"sender": friend.phone_number, "receiver": me.phone_number}
-        world.insert("phone_messages", text=text, sent_at=at, read=True, **ends)
-    address, elsewhere = draws.sample(world.rows("shop_addresses", owner=me.email), 2)
+        at, participants = time_at(world, days, "21:40"), {"sender": friend.phone_number, "receiver": me.phone_number}
+        world.insert("phone_messages", text=text, sent_at=at, read=True, **participants)
+    address, other_address = draws.sample(world.rows("shop_addresses", owner=me.email), 2)
     valid = [row for row in world.rows("shop_cards", owner=me.email) if row["expires_on"] > world.now]
-    card, another = draws.sample(valid, 2)
+    card, other_card = draws.sample(valid, 2)
     add = "apis.shop.add_to_cart(access_token=shop_token, product_id=product['product_id'], quantity=quantity)"
     solution = (
         login("phone", "shop", every=True),
@@ -119,8 +119,8 @@ def order_what_was_asked_for(world: World, draws: Draws) -> Job:
         {
             "wrong quantity": replaced(solution, "I meant (", "order ("),
             "wrong product": replaced(solution, r"order \d+ of the (.+) for me", "Thank you for the (.+)!"),
-            "wrong address": replaced(solution, repr(address["name"]), repr(elsewhere["name"])),
-            "wrong card": replaced(solution, repr(card["name"]), repr(another["name"])),
+            "wrong address": replaced(solution, repr(address["name"]), repr(other_address["name"])),
+            "wrong card": replaced(solution, repr(card["name"]), repr(other_card["name"])),
             "not ordered": replaced(solution, _PLACE_ORDER, "pass"),
             "collateral change": with_extra_turn(solution, add),
         },
@@ -145,13 +145,13 @@ def make_playlist_from_email(world: World, draws: Draws) -> Job:
     me, trip, title = world.supervisor.email, draws.pick(_TRIPS), draws.pick(PLAYLISTS)
     sender, other = draws.sample(world.related("friend"), 2)
     songs = findable_songs(world, draws, 13)
-    named, rest, liked = songs[:8], songs[8:], draws.sample(songs[:8], 3)
+    named, other_songs, liked = songs[:8], songs[8:], draws.sample(songs[:8], 3)
     for song in named:
         for row in world.rows("music_likes", user=me, song_id=song["id"]):
             world.delete("music_likes", row)
         if song in liked:
             world.insert("music_likes", user=me, song_id=song["id"])
-    for person, songs in ((sender, named), (other, rest)):
+    for person, songs in ((sender, named), (other, other_songs)):
         body = "\n".join(("Hi,\nthis is what I would play:", *(f"- {song['title']}" for song in songs)))
         put_mail(world, person, f"Songs for {trip}", f"{body}\n{person.first_name}", past(world, draws))
     solution = (
@@ -192,10 +192,10 @@ def settle_receipts(world: World, draws: Draws) -> Job:
     fill_account(world, money(draws, 800, 1200))
     owed = dict.fromkeys(payers, 0)
     paid = [*draws.sample([*payers, me, me, *(draws.pick(payers) for _ in range(3))], 8), payers[0]]
-    for place, (payer, thing) in enumerate(zip(paid, draws.sample(_BOUGHT, 9), strict=True), 1):
+    for number, (payer, thing) in enumerate(zip(paid, draws.sample(_BOUGHT, 9), strict=True), 1):
         people, share = 2 + draws.below(3), 105 + draws.below(1900)
         content = f"{thing}\npaid by: {payer.name}\namount: {people * share / 100:.2f}\nshared by: {people}\n"
-        put_file(world, f"{directory}/{place}-{thing.replace(' ', '-')}.txt", content)
+        put_file(world, f"{directory}/{number}-{thing.replace(' ', '-')}.txt", content)
         if payer != me:
             owed[payer] += share
     pay = f"apis.payments.send_money(access_token=payments_token, receiver=email, amount=amount, note={trip!r})"

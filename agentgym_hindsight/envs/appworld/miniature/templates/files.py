@@ -36,13 +36,13 @@ def add_up_receipts(world: World, draws: Draws) -> Job:
     directory = f"/receipts-{topic}"
     put_directory(world, directory)
     put_directory(world, f"{directory}/old")
-    for place in range(7 + draws.below(5)):
+    for index in range(7 + draws.below(5)):
         amount = money(draws, 3, 80)
         total += amount
         content = f"{draws.pick(_SHOPS)}\nitems: {1 + draws.below(6)}\namount: {amount:.2f}\n"
-        put_file(world, f"{directory}/{100 + 7 * place + draws.below(7)}.txt", content)
-    for place in range(2):
-        put_file(world, f"{directory}/old/{place}.txt", f"Green Door\nitems: 1\namount: {money(draws, 3, 80):.2f}\n")
+        put_file(world, f"{directory}/{100 + 7 * index + draws.below(7)}.txt", content)
+    for index in range(2):
+        put_file(world, f"{directory}/old/{index}.txt", f"Green Door\nitems: 1\namount: {money(draws, 3, 80):.2f}\n")
     solution = (
         login("files", every=True),
         f"entries = every(apis.files.show_directory, access_token=files_token, path={directory!r})\n"
@@ -79,8 +79,8 @@ def move_tables(world: World, draws: Draws) -> Job:
     put_directory(world, source)
     goal = Goal().adds("files_entries", f"There is a directory {target}.", owner=me, path=target, kind="directory")
     names = sorted(draws.sample(_NAMES, 12))
-    for place, name in enumerate(names):
-        table = place in (1, 11) or (place != 2 and draws.chance(0.4))  # on the first page and on the last
+    for index, name in enumerate(names):
+        table = index in (1, 11) or (index != 2 and draws.chance(0.4))  # on the first page and on the last
         file, content = f"{name}.{'csv' if table else 'txt'}", f"{name},{draws.below(900)}\n"
         put_file(world, f"{source}/{file}", content)
         if table:

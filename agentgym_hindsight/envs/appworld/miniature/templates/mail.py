@@ -42,9 +42,9 @@ def star_mail_of_person(world: World, draws: Draws) -> Job:
     """Star a person's emails in the inbox: more than one page, others are archived, and a namesake wrote too."""
     person = draws.pick([each for each in world.people if each.relationships])
     other, me = add_namesake(world, draws, person), world.supervisor.email
-    for place in range(6 + draws.below(4)):
+    for index in range(6 + draws.below(4)):
         _write(world, draws, person)
-        if place < 2:
+        if index < 2:
             _write(world, draws, person, folder="archive")
             _write(world, draws, other)
     goal = Goal().allows("mail_emails", "read")
@@ -81,8 +81,8 @@ def archive_labelled(world: World, draws: Draws) -> Job:
     (label, other), me = draws.sample(_LABELS, 2), world.supervisor.email
     senders = draws.sample([each for each in world.people if each.email != me], 4)
     plain = 6 + draws.below(4)
-    for place in range(plain + 2):
-        _write(world, draws, draws.pick(senders), labels=[label], starred=place >= plain, read=draws.chance(0.5))
+    for index in range(plain + 2):
+        _write(world, draws, draws.pick(senders), labels=[label], starred=index >= plain, read=draws.chance(0.5))
     for _ in range(2):
         _write(world, draws, draws.pick(senders), labels=[other])
         _write(world, draws, draws.pick(senders), labels=[label], folder="trash")
@@ -98,7 +98,7 @@ def archive_labelled(world: World, draws: Draws) -> Job:
         "    apis.mail.move_email(access_token=mail_token, email_id=email['email_id'], folder='archive')",
         DONE,
     )
-    more = replaced(solution, repr(label), repr(other))
+    with_other = replaced(solution, repr(label), repr(other))
     return Job(
         f"Move all emails with the label '{label}' from my inbox to the archive, except those with a star.",
         solution,
@@ -107,8 +107,8 @@ def archive_labelled(world: World, draws: Draws) -> Job:
             "first page only": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
             "forgot the condition": replaced(solution, ", starred=False", ""),
             "to the trash": replaced(solution, "folder='archive'", "folder='trash'"),
-            "the other label": more,
-            "collateral: the other label too": with_extra_turn(with_extra_turn(solution, more[1]), more[2]),
+            "the other label": with_other,
+            "collateral: the other label too": with_extra_turn(with_extra_turn(solution, with_other[1]), with_other[2]),
         },
     )
 
@@ -116,12 +116,12 @@ def archive_labelled(world: World, draws: Draws) -> Job:
 @template("test", 2)
 def count_unread_of_circle(world: World, draws: Draws) -> Job:
     """Count the unread emails in the inbox from people with one kind of relationship."""
-    kind, many = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
+    kind, plural = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
     circle, me = world.related(kind), world.supervisor.email
     others = [each for each in world.people if each not in circle and each.email != me]
-    for place in range(6 + draws.below(6)):
+    for index in range(6 + draws.below(6)):
         _write(world, draws, draws.pick(circle), read=False)
-        if place < 3:
+        if index < 3:
             _write(world, draws, draws.pick(circle))
             _write(world, draws, draws.pick(circle), read=False, folder="archive")
             _write(world, draws, draws.pick(others), read=False)
@@ -136,7 +136,7 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
         answer("count"),
     )
     return Job(
-        f"How many unread emails in my inbox are from my {many}?",
+        f"How many unread emails in my inbox are from my {plural}?",
         solution,
         Goal(answer=sum(row["sender"] in addresses for row in inbox)),
         {

@@ -27,8 +27,8 @@ def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
     artists = {row["id"]: row["name"] for row in world.rows("music_artists")}
     albums = {row["id"]: row["title"] for row in world.rows("music_albums")}
     texts = [(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
-    alone = [row for row in rows if sum(matches(row["title"], *text) for text in texts) == 1]
-    return draws.sample(alone, count)
+    unambiguous = [row for row in rows if sum(matches(row["title"], *text) for text in texts) == 1]
+    return draws.sample(unambiguous, count)
 
 
 def expects_playlist(goal: Goal, world: World, title: str, songs: Sequence[Row], *, public: bool) -> Goal:
@@ -144,15 +144,15 @@ def gather_liked_songs(world: World, draws: Draws) -> Job:
     me, rows = world.supervisor.email, world.rows("music_songs")
     genres = [row["genre"] for row in rows]
     genre, title = draws.pick(sorted({name for name in genres if genres.count(name) >= 6})), draws.pick(PLAYLISTS)
-    mine = draws.sample([row for row in rows if row["genre"] == genre], 6)  # more than one page
-    others = draws.sample([row for row in rows if row["genre"] != genre], 7)
+    genre_songs = draws.sample([row for row in rows if row["genre"] == genre], 6)  # more than one page
+    other_songs = draws.sample([row for row in rows if row["genre"] != genre], 7)
     for like in world.rows("music_likes", user=me):
         world.delete("music_likes", like)
-    for song, seconds in zip((*mine, *others), draws.sample(range(130, 400), 13), strict=True):
+    for song, seconds in zip((*genre_songs, *other_songs), draws.sample(range(130, 400), 13), strict=True):
         world.update("music_songs", song["id"], seconds=seconds)
         world.insert("music_likes", user=me, song_id=song["id"])
     lengths = {row["id"]: row["seconds"] for row in world.rows("music_songs")}
-    ordered = sorted(mine, key=lambda song: lengths[song["id"]], reverse=True)
+    ordered = sorted(genre_songs, key=lambda song: lengths[song["id"]], reverse=True)
     solution = (
         login("music", every=True),
         "liked = every(apis.music.show_liked_songs, access_token=music_token)\n"

@@ -33,7 +33,7 @@ _THINGS = listed(
 def write_note(world: World, draws: Draws) -> Job:
     """Write a note with a given title and text."""
     title, content = draws.pick(_TITLES), draws.pick(_CONTENTS).format(draws.pick(_WHERE))
-    asked = draws.pick(
+    instruction = draws.pick(
         (
             f"Write a note titled '{title}' that says: {content}",
             f"Make me a note. Title: '{title}'. Text: {content}",
@@ -42,15 +42,15 @@ def write_note(world: World, draws: Draws) -> Job:
     )
     create = f"apis.notes.create_note(access_token=notes_token, title={title!r}, content={content!r})"
     solution = (login("notes"), create, DONE)
-    wanted = {"title": title, "content": same_text(content), "tags": [], "pinned": False}
+    values = {"title": title, "content": same_text(content), "tags": [], "pinned": False}
     drop = (
         "old = apis.notes.show_notes(access_token=notes_token)[-1]\n"
         "apis.notes.delete_note(access_token=notes_token, note_id=old['note_id'])"
     )
     return Job(
-        asked,
+        instruction,
         solution,
-        Goal().adds("notes_notes", f"There is a note {title} with the text.", owner=world.supervisor.email, **wanted),
+        Goal().adds("notes_notes", f"There is a note {title} with the text.", owner=world.supervisor.email, **values),
         {
             "no text": replaced(solution, f", content={content!r}", ""),
             "title and text mixed up": replaced(
@@ -68,16 +68,16 @@ def count_tagged(world: World, draws: Draws) -> Job:
     """Count the notes with a tag: more than one page, and other notes have the word in their text."""
     tag, other = draws.sample(_TAGS, 2)
     count = 6 + draws.below(9)
-    for place in range(count + 5):
-        tagged, mentions = place < count, place >= count + 3
+    for index in range(count + 5):
+        tagged, mentions = index < count, index >= count + 3
         put_note(
             world,
-            f"{draws.pick(_THINGS)} {1 + place}",
+            f"{draws.pick(_THINGS)} {1 + index}",
             f"For the {tag}." if mentions else draws.pick(("Buy more.", "Give back.", "Look for it.")),
             past(world, draws),
             tags=[tag] if tagged else [other],
         )
-    asked = draws.pick(
+    instruction = draws.pick(
         (
             f"How many of my notes have the tag '{tag}'?",
             f"Count the notes I tagged '{tag}'.",
@@ -99,7 +99,7 @@ def count_tagged(world: World, draws: Draws) -> Job:
         )
 
     return Job(
-        asked,
+        instruction,
         solution,
         Goal(answer=count),
         {
@@ -121,12 +121,12 @@ def rename_tag(world: World, draws: Draws) -> Job:
     old, new, third = draws.sample(_TAGS, 3)
     goal = Goal()
     kinds = [{old}, {old, third}, {old, new}, *({old, *draws.pick(((), (third,)))} for _ in range(4 + draws.below(4)))]
-    for place, tags in enumerate([*kinds, {new}, {third}]):
-        title = f"{draws.pick(_THINGS)} {1 + place}"
+    for index, tags in enumerate([*kinds, {new}, {third}]):
+        title = f"{draws.pick(_THINGS)} {1 + index}"
         number = put_note(world, title, "Look for it.", past(world, draws), tags=tags)
         if old in tags:
-            wanted = sorted({*tags} - {old} | {new})
-            goal.changes("notes_notes", {"id": number}, f"The note {title} has the tags {wanted}.", tags=wanted)
+            new_tags = sorted({*tags} - {old} | {new})
+            goal.changes("notes_notes", {"id": number}, f"The note {title} has the tags {new_tags}.", tags=new_tags)
     solution = (
         login("notes", every=True),
         f"notes = every(apis.notes.show_notes, access_token=notes_token, tag={old!r})\nprint(len(notes))",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.people import Person
-from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment, past
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import past, time_at
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
@@ -38,14 +38,14 @@ def fill_account(world: World, balance: float) -> None:
 def expects_payments(goal: Goal, world: World, deals: Sequence[Deal]) -> Goal:
     """Require payments of the supervisor from the balance."""
     me = world.supervisor
-    moved = {me.email: -sum(amount for _, amount, _ in deals)}
+    balance_changes = {me.email: -sum(amount for _, amount, _ in deals)}
     for person, amount, note in deals:
         requirement = f"{person.name} is sent {amount:.2f} with the note “{note}”."
         goal.adds(
             "payments_transactions", requirement, sender=me.email, receiver=person.email, amount=amount, note=note
         )
-        moved[person.email] = moved.get(person.email, 0.0) + amount
-    for email, amount in moved.items():
+        balance_changes[person.email] = balance_changes.get(person.email, 0.0) + amount
+    for email, amount in balance_changes.items():
         balance = round(world.row("payments_accounts", user=email)["balance"] + amount, 2)
         requirement = f"The balance of {world.person(email).name} is {balance:.2f}."
         goal.changes("payments_accounts", {"user": email}, requirement, balance=balance)
@@ -114,10 +114,10 @@ def send_money(world: World, draws: Draws) -> Job:
 def accept_requests_of_roommates(world: World, draws: Draws) -> Job:
     """Accept the payment requests of the roommates only; the requests of other people are newer."""
     me, roommates = world.supervisor.email, world.related("roommate")
-    strangers = [person for person in others(world) if person not in roommates]
+    other_people = [person for person in others(world) if person not in roommates]
     fill_account(world, money(draws, 1500, 2500))
-    for person in (*roommates, *(draws.pick(strangers) for _ in range(6))):
-        at = moment(world, (-60 if person in roommates else -1) - draws.below(9), "12:00")
+    for person in (*roommates, *(draws.pick(other_people) for _ in range(6))):
+        at = time_at(world, (-60 if person in roommates else -1) - draws.below(9), "12:00")
         ask = {"requester": person.email, "payer": me, "amount": money(draws, 4, 70), "note": draws.pick(_THINGS)}
         world.insert("payments_requests", created_at=at, **ask)
     goal, deals = Goal(), list[Deal]()

@@ -44,7 +44,7 @@ def ask_the_time(world: World, draws: Draws) -> Job:
     """Report the time; this needs no login."""
     now = f"{world.now[:11]}{clock(draws, 7, 22, 1)}:00"
     world.update("system_world", 1, now=now)
-    asked = draws.pick(
+    instruction = draws.pick(
         (
             "What time is it?",
             "Look up what time it is, please.",
@@ -56,7 +56,7 @@ def ask_the_time(world: World, draws: Draws) -> Job:
     solution = ('now = apis.phone.show_time()["now"]\nprint(now)', answer("now[11:16]"))
     alarm = "apis.phone.create_alarm(access_token=phone_token, time=now[11:16])"
     return Job(
-        f"{asked} Answer with hours and minutes as HH:MM.",
+        f"{instruction} Answer with hours and minutes as HH:MM.",
         solution,
         Goal(answer=now[11:16]),
         {
@@ -72,7 +72,7 @@ def ask_the_time(world: World, draws: Draws) -> Job:
 def set_alarm(world: World, draws: Draws) -> Job:
     """Set an alarm with a label."""
     time, label = clock(draws, 5, 23), draws.pick(_LABELS)
-    asked = draws.pick(
+    instruction = draws.pick(
         (
             f"Set an alarm for {time} and label it '{label}'.",
             f"Please wake me at {time}: I need an alarm labelled '{label}'.",
@@ -97,7 +97,7 @@ def set_alarm(world: World, draws: Draws) -> Job:
         '        apis.phone.update_alarm(access_token=phone_token, alarm_id=alarm["alarm_id"], enabled=False)'
     )
     return Job(
-        f"{asked} It shall ring once.",
+        f"{instruction} It shall ring once.",
         solution,
         goal,
         {
@@ -116,7 +116,7 @@ def text_contact(world: World, draws: Draws) -> Job:
     person = draws.pick([each for each in world.people if each.relationships])
     other = add_namesake(world, draws, person)
     text = draws.pick(_LINES).format(clock(draws, 8, 22))
-    asked = draws.pick(
+    instruction = draws.pick(
         (
             f'Text {person.name}: "{text}"',
             f'Send {person.name} this text message: "{text}"',
@@ -126,7 +126,7 @@ def text_contact(world: World, draws: Draws) -> Job:
     send = f'apis.phone.send_message(access_token=phone_token, phone_number=person["phone_number"], text={text!r})'
     solution = (login("phone"), f"{contact(person.name)}\n{send}", DONE)
     return Job(
-        asked,
+        instruction,
         solution,
         sends_text(Goal(), world, person, text),
         {

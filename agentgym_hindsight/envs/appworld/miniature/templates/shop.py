@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.schema import Row
-from agentgym_hindsight.envs.appworld.miniature.templates.additions import moment
+from agentgym_hindsight.envs.appworld.miniature.templates.additions import time_at
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import DONE, answer, login, replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.wordlists import listed
@@ -24,8 +24,8 @@ def put_order(world: World, status: str, days: int, product: Row, quantity: int)
         total=round(product["price"] * quantity, 2),
         address_id=1,
         card_id=1,
-        placed_at=moment(world, days, "10:30"),
-        delivered_on=moment(world, days + 2, "10:30")[:10] if status == "delivered" else "",
+        placed_at=time_at(world, days, "10:30"),
+        delivered_on=time_at(world, days + 2, "10:30")[:10] if status == "delivered" else "",
     )
     world.insert(
         "shop_order_items", order_id=order, product_id=product["id"], quantity=quantity, price=product["price"]
@@ -83,10 +83,10 @@ def put_cheapest_into_cart(world: World, draws: Draws) -> Job:
     departments = [row["department"] for row in world.rows("shop_products")]
     department = draws.pick(sorted({name for name in departments if departments.count(name) > 3}))
     rows = draws.sample(world.rows("shop_products", department=department), 20)
-    for place, row in enumerate(rows):
-        price = round(6 + 5 * place + draws.below(400) / 100, 2)
-        rating = stars - 0.4 if place == 1 else stars + 0.1 * draws.below(6)
-        world.update("shop_products", row["id"], price=price, rating=round(rating, 1), stock=30 * (place != 0))
+    for index, row in enumerate(rows):
+        price = round(6 + 5 * index + draws.below(400) / 100, 2)
+        rating = stars - 0.4 if index == 1 else stars + 0.1 * draws.below(6)
+        world.update("shop_products", row["id"], price=price, rating=round(rating, 1), stock=30 * (index != 0))
     empty_cart(world)
     best = rows[2]["id"]
     search = f"department={department!r}, in_stock=True, min_rating={stars}, sort_by='price_low'"
@@ -132,7 +132,7 @@ def take_sold_out_off_wish_list(world: World, draws: Draws) -> Job:
         f"for row in wishes:\n    if row['stock'] == 0:\n        {remove}",
         DONE,
     )
-    kept = "row = [row for row in wishes if row['stock'] > 0][0]\n"
+    choose_kept = "row = [row for row in wishes if row['stock'] > 0][0]\n"
     return Job(
         "Take everything that is sold out off my wish list in the shop.",
         solution,
@@ -141,7 +141,7 @@ def take_sold_out_off_wish_list(world: World, draws: Draws) -> Job:
             "first page only": replaced(solution, "every(apis.shop.show_wish_list, ", "apis.shop.show_wish_list("),
             "empties the list": replaced(solution, "['stock'] == 0", "['stock'] >= 0"),
             "the others instead": replaced(solution, "['stock'] == 0", "['stock'] > 0"),
-            "collateral change": with_extra_turn(solution, kept + remove),
+            "collateral change": with_extra_turn(solution, choose_kept + remove),
         },
     )
 
