@@ -122,6 +122,7 @@ def _loading(settings: RunSettings) -> str:
             'tokenizer = AutoTokenizer.from_pretrained("policy")',
             "```",
             "",
+            *_base_folder(settings),
             "Evaluate it with the settings it was trained with:",
             "",
             "```bash",
@@ -129,6 +130,13 @@ def _loading(settings: RunSettings) -> str:
             "```",
         ]
     )
+
+
+def _base_folder(settings: RunSettings) -> list[str]:
+    """A note for adapters whose base model is not on a hub."""
+    if settings.peft is None or not (_is_tiny(settings) or Path(settings.model).is_dir()):
+        return []
+    return ["The base model is a folder on the machine of the training; `adapter_config.json` has its path.", ""]
 
 
 def _eval_options(settings: RunSettings) -> list[str]:

@@ -141,6 +141,7 @@ def test_an_adapter_is_loaded_by_peft(model: str) -> None:
     assert "`ALFWorld-Hindsight-v0`, an adapter (PEFT) for " in card
     assert "from peft import AutoPeftModelForCausalLM\nfrom transformers import AutoTokenizer\n" in card
     assert 'model = AutoPeftModelForCausalLM.from_pretrained("policy")' in card
+    assert ("The base model is a folder on the machine of the training" in card) is model.startswith("tiny:")
 
 
 def test_without_evaluations_the_card_says_so() -> None:
@@ -278,7 +279,8 @@ def test_the_card_s_command_evaluates_the_policy(run: Path, monkeypatch: pytest.
 @peft_warning
 def test_peft_leaves_no_other_card(start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
-    run = finished(start, tmp_path, peft=LORA)
+    monkeypatch.chdir(Path(start).parent)  # the base model is given by a relative path, as that of a tiny policy is
+    run = finished(Path(start).name, tmp_path, peft=LORA)
     card = check_only_card(run)
     monkeypatch.chdir(run)
     names: dict[str, Any] = {}
