@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["atomic_file", "atomic_folder", "write_text"]
+
+_LONGEST = 40  # characters of the target's name in the temporary name: a file name has at most 255 bytes
 
 
 @contextmanager
@@ -22,6 +24,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
     The parent folder is created. The file keeps the mode of the file that it replaces.
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "run.json"
     >>> with atomic_file(target) as temporary:
     ...     _ = temporary.write_text("{}")
@@ -29,16 +32,14 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     ('{}', ['run.json'])
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary(path)
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes only files that are open for writing
             os.fsync(file.fileno())
-        # mkstemp makes private files; a result should be readable like any other file of the user.
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -58,6 +59,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     If ``path`` exists by then, because another process was faster, the temporary folder is deleted and the existing
     one stays.
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "policy"
     >>> with atomic_folder(target) as temporary:
     ...     _ = (temporary / "config.json").write_text("{}")
@@ -65,11 +67,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     ['config.json']
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = _temporary(path)
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         try:
             temporary.rename(path)
         except OSError:
@@ -81,8 +82,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def _umask() -> int:
-    """The umask of the process. It can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary(path: Path) -> Path:
+    """An unused name beside ``path``, whose folder is created.
+
+    The caller creates the file or folder with the usual mode. ``tempfile`` would make it private, and the umask that a
+    public mode needs can only be read by setting it, which affects the files of other threads.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name[:_LONGEST]}.{uuid.uuid4().hex}.part")

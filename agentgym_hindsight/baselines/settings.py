@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import lru_cache
+from math import isnan
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -56,7 +57,7 @@ def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def mapping(value: Any, name: str) -> dict[str, Any]:
     """A copy of a mapping of settings; other types raise :class:`UsageError`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise UsageError(f"Expected settings by name for {name}, got {value!r}; try {name}.NAME=VALUE.")
     return dict(value)
 
@@ -77,8 +78,8 @@ def _converted(value: Any, hint: Any) -> tuple[Any, bool]:
             if fits:
                 return converted, True
         return value, False
-    if origin is Literal:  # the dataclass checks the name itself and proposes the nearest one
-        return value, type(value) in {type(each) for each in arguments}
+    if origin is Literal:
+        return value, any(type(value) is type(each) and value == each for each in arguments)
     if hint is float:
         return _as_float(value)
     if hint is int:
@@ -99,9 +100,10 @@ def _as_float(value: Any) -> tuple[Any, bool]:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return value, False
     try:
-        return float(value), True
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):  # not a number; an integer beyond the range of a float
         return value, False
+    return number, not isnan(number)
 
 
 def _words(hint: Any) -> str:
@@ -112,8 +114,11 @@ def _words(hint: Any) -> str:
         return " or ".join(map(_words, arguments))
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, arguments))
-    name: str = (get_origin(hint) or hint).__name__.lower()
-    return {"mapping": "settings by name"}.get(name, name)
+    kind = get_origin(hint) or hint
+    name: str = kind.__name__
+    if kind.__module__ in ("builtins", "collections.abc"):
+        return {"mapping": "settings by name"}.get(name.lower(), name.lower())
+    return name if getattr(kind, "_is_protocol", False) else f"text or {name}"
 
 
 def _example(field: Field[Any]) -> str:

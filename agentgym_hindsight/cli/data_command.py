@@ -95,8 +95,8 @@ def _export(env: Any, panel: Any, out: Path) -> int:
     backend = env.unwrapped.backend
     if backend.name != "native/embedded":
         raise UsageError(
-            f"Expected embedded houses to export, got {backend.name}, whose games are files already; "
-            "try --set data=embedded."
+            f"Expected embedded houses of ALFWorld to export, got the tasks of {env.spec.id} ({backend.name}); "
+            "try --env ALFWorld-Hindsight-v0 --set data=embedded (official games are files already)."
         )
     with progress_bar() as bar:
         line = bar.add_task("writing", total=len(panel), note="")

@@ -191,7 +191,7 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
         (["rollout", "--policy", "random", "--tasks", "1"], "an env that lists admissible actions"),
         (["play", "--split", "test_normal"], "Known: dev, test, train"),
         (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try split='train'"),
-        (["data", "export", "--out", "x"], "got miniature/hamlet"),
+        (["data", "export", "--out", "x"], "got the tasks of AppWorld-Hindsight-v0 (miniature/hamlet)"),
     ],
 )
 def test_errors_say_what_to_try(words: list[str], expected: str, capsys: Capture) -> None:

@@ -269,6 +269,13 @@ def test_data_panel_and_export(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_only_houses_of_alfworld_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = ["--env", "WebShop-Hindsight-v0", "--set", "data=embedded", "--tasks", "1"]
+    assert agh("data", "export", *shop, "--out", tmp_path / "games") == 2
+    assert "got the tasks of WebShop-Hindsight-v0" in capsys.readouterr().err
+    assert not (tmp_path / "games").exists()
+
+
 def test_play_in_alfworld(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = iter([":hint", ":actions", "look", "fly away", ":why", ":what", ":new", "inventory", ":quit"])
     monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(typed))

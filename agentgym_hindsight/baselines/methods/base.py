@@ -17,7 +17,7 @@ when      ``"0.5->0/50"``                          the coefficient λ over polic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, Protocol
 
 from torch import Tensor
@@ -147,11 +147,14 @@ class Method:
     details: bool = False
 
     def __post_init__(self) -> None:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name, value in checked(Method, values, self.name).items():
+            object.__setattr__(self, name, value)
         if self.anchor not in ANCHOR_KINDS:
             raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
-        for name, value in (("entropy", self.entropy), ("kl", self.kl), ("aux_kl", self.aux_kl)):
-            if value < 0:
-                raise UsageError(f"Expected {name} ≥ 0, got {value}; try 0 for none.")
+        for name in ("entropy", "kl", "aux_kl"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"Expected {name} ≥ 0, got {getattr(self, name)}; try 0 for none.")
         if not 0 < self.clip < 1:
             raise UsageError(f"Expected 0 < clip < 1, got {self.clip}; try 0.2.")
         for update in (0, getattr(self.when, "first", 0)):
@@ -172,20 +175,18 @@ class Method:
         ``where="anchor"`` is short for the ``@anchor`` of ``what``.
         """
         own = {each.name for each in fields(self)} - {"name", "credit"}
-        where = values.pop("where", None)
         mine = {name: _parsed(name, value) for name, value in values.items() if name in own}
-        options = {name: value for name, value in values.items() if name not in own}
-        unknown = options.keys() - {each.name for each in fields(self.credit)}  # type: ignore[arg-type]  # a dataclass
-        if unknown:
-            name = sorted(unknown)[0]
-            known = {each.name for each in fields(self.credit)}  # type: ignore[arg-type]
+        options = {name: value for name, value in values.items() if name not in own and name != "where"}
+        known: set[str] = {each.name for each in fields(self.credit)} if is_dataclass(self.credit) else set()
+        for name in sorted(options.keys() - known):
             raise UnknownNameError(f"value of {self.name}", name, own | known | {"where"})
-        if where is not None:
-            mine["what"] = self._placed(where, values.get("what"), mine.get("what", self.what))
+        mine = checked(Method, mine, self.name)
+        if "where" in values:
+            mine["what"] = self._placed(values["where"], values.get("what"), mine.get("what", self.what))
         if options:
             options = checked(type(self.credit), options, self.name)
             mine["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
-        return replace(self, **checked(Method, mine, self.name))
+        return replace(self, **mine)
 
     def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
         """``what`` with the place ``where``. A place without a context is an error, and so are two different places."""

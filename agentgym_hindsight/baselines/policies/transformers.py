@@ -70,7 +70,7 @@ class TransformersPolicy:
         except OSError as error:
             raise MissingDataError(
                 f"Expected a model and its tokenizer at {os.fspath(path)!r}, got: {str(error).splitlines()[0]} "
-                "Try the folder of a trained policy, such as runs/demo/serl/policy."
+                "Try the folder of a trained policy, such as runs/demo/serl-seed0/policy."
             ) from error
         options.setdefault("name", os.path.basename(os.path.normpath(path)))
         return cls(model, PromptEncoder(tokenizer, max_prompt_tokens, template), **options)

@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
 
 __all__ = ["model_card", "write_model_card"]
 
 
 def write_model_card(
-    folder: Path, settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]]
+    folder: Path, settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]], *, updates: int
 ) -> None:
     """Write :func:`model_card` into the policy's folder, in place of the card that TRL or PEFT left there."""
-    (folder / "README.md").write_text(model_card(settings, backend, evaluations), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(settings, backend, evaluations, updates=updates), encoding="utf-8")
 
 
-def model_card(settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]]) -> str:
+def model_card(
+    settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]], *, updates: int | None = None
+) -> str:
     """What the policy is, how it was trained, on which tasks it was evaluated, and how to load it.
 
     ``backend`` is the backend that the environment used, such as ``native/embedded``. ``evaluations`` are the records
-    of eval.jsonl.
+    of eval.jsonl. ``updates`` is the number of updates that were made: fewer than ``plan.updates`` if ``plan.turns``
+    stopped the run (None: all).
     """
     method = settings.method
     sections = [
@@ -38,7 +42,7 @@ def model_card(settings: RunSettings, backend: str, evaluations: Sequence[Mappin
         "## How to load it",
         _loading(settings),
         "## Training",
-        _training(settings),
+        _training(settings, updates),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -47,7 +51,12 @@ def _front_matter(settings: RunSettings) -> str:
     lines = [f"library_name: {_library(settings)}"]
     if not _is_tiny(settings) and not Path(settings.model).is_dir():
         lines.append(f"base_model: {json.dumps(settings.model)}")
-    return "\n".join(["---", *lines, "tags:", "- agentgym-hindsight", f"- {settings.method.name}", "---"])
+    return "\n".join(["---", *lines, "tags:", "- agentgym-hindsight", f"- {_yaml_text(settings.method.name)}", "---"])
+
+
+def _yaml_text(text: str) -> str:
+    """A text that YAML reads as this text; quoted unless it is one of the recipes' names."""
+    return text if text in RECIPES else json.dumps(text)
 
 
 def _library(settings: RunSettings) -> str:
@@ -64,7 +73,7 @@ def _base_model(settings: RunSettings) -> str:
         tiny = f"a small Qwen3 (`{settings.model}`) with random initial weights and a warm start on expert play"
         return adapter + tiny
     # The last part of a path identifies the model; the rest of it is specific to one machine.
-    name = Path(settings.model).name if Path(settings.model).is_dir() else settings.model
+    name = Path(settings.model).resolve().name if Path(settings.model).is_dir() else settings.model
     return f"{adapter or 'based on '}`{name}`"
 
 
@@ -113,6 +122,7 @@ def _loading(settings: RunSettings) -> str:
             'tokenizer = AutoTokenizer.from_pretrained("policy")',
             "```",
             "",
+            *_base_folder(settings),
             "Evaluate it with the settings it was trained with:",
             "",
             "```bash",
@@ -120,6 +130,13 @@ def _loading(settings: RunSettings) -> str:
             "```",
         ]
     )
+
+
+def _base_folder(settings: RunSettings) -> list[str]:
+    """A note for adapters whose base model is not on a hub."""
+    if settings.peft is None or not (_is_tiny(settings) or Path(settings.model).is_dir()):
+        return []
+    return ["The base model is a folder on the machine of the training; `adapter_config.json` has its path.", ""]
 
 
 def _eval_options(settings: RunSettings) -> list[str]:
@@ -134,14 +151,26 @@ def _eval_options(settings: RunSettings) -> list[str]:
     lines = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
     if plan.generate:
         lines.append("--generate")
-    settings_of_env = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in stage.settings.items())
+    settings_of_env = (f"{name}={_json(value)}" for name, value in stage.settings.items())
     return lines + [f"--set {shlex.quote(text)}" for text in settings_of_env]
 
 
-def _training(settings: RunSettings) -> str:
-    values = {**settings.as_dict()["method"], "seed": settings.plan.seed, "updates": settings.plan.updates}
-    values |= {name: getattr(settings.plan, name) for name in ("tasks", "siblings", "learning_rate", "temperature")}
+def _training(settings: RunSettings, updates: int | None) -> str:
+    plan = settings.plan
+    values = {
+        **settings.as_dict()["method"],
+        "seed": plan.seed,
+        "updates": plan.updates if updates is None else updates,
+    }
+    values |= {name: getattr(plan, name) for name in ("tasks", "siblings", "learning_rate", "temperature")}
+    values |= {"turns": plan.turns} if plan.turns else {}
+    values |= {"template": settings.template} if settings.template else {}
     # A | ends the cell of a table, in code too, unless it is escaped.
-    texts = {name: json.dumps(value, ensure_ascii=False).replace("|", "\\|") for name, value in values.items()}
+    texts = {name: _json(value).replace("|", "\\|") for name, value in values.items()}
     rows = [f"| `{name}` | `{text}` |" for name, text in texts.items()]
     return "\n".join(["| setting | value |", "| --- | --- |", *rows])
+
+
+def _json(value: Any) -> str:
+    """JSON; values that JSON does not have, such as paths, become texts, as in run.json."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -63,6 +63,8 @@ class _Run:
         self.start: Start | None = None
         self.panel: TaskPanel | None = None
         self.split = settings.evaluation.split or settings.stage.held_out
+        # Read once: no environment has to be opened after training, when a failure would lose the policy.
+        self.backend = settings.stage.backend()
 
     def carry_out(self, fresh: bool) -> Path:
         settings, plan = self.settings, self.settings.plan
@@ -143,7 +145,8 @@ class _Run:
         self.trainer.save_policy(part)
         if self.state.is_main_process:
             tokenizer.save_pretrained(part)
-            write_model_card(part, self.settings, self.settings.stage.backend(), self.log.read("eval"))
+            records, updates = self.log.read("eval"), self.trainer.updates_done
+            write_model_card(part, self.settings, self.backend, records, updates=updates)
             part.rename(self.folder / "policy")
 
     def _updated(self, record: dict[str, Any], measured: Any) -> None:
@@ -237,7 +240,7 @@ class _Run:
         return {
             "recipe": settings.method.name,
             "env": settings.stage.env,
-            "backend": settings.stage.backend(),
+            "backend": self.backend,
             "seed": settings.plan.seed,
             "model": {"name": settings.model, "parameters": parameters},
             "settings": settings.as_dict(),

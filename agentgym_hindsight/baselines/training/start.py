@@ -95,6 +95,8 @@ def open_start(
     else:
         source = model
     start = Start(Path(source) if Path(source).is_dir() else None)
+    if start.folder is not None:
+        source = str(start.folder.resolve())  # an adapter refers to its base model by this path
     kind = torch.bfloat16 if adapters and torch.cuda.is_available() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")

@@ -139,6 +139,14 @@ def test_a_place_needs_a_context() -> None:
     assert recipe("grpo").changed(where="step").what is None
 
 
+@pytest.mark.parametrize(
+    "given", [{"where": None}, {"what": 3, "where": "anchor"}, {"what": "success", "where": 3}], ids=str
+)
+def test_a_place_of_the_wrong_type_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(HindsightError, match="Expected"):
+        recipe("serl").changed(**given)
+
+
 def test_a_method_has_a_teacher_if_it_has_a_context() -> None:
     assert recipe("serl").has_teacher
     assert not recipe("serl").changed(what="").has_teacher
@@ -207,6 +215,32 @@ def test_errors_say_what_to_try(given: dict[str, Any], kind: type[HindsightError
 def test_a_value_of_the_wrong_type_is_an_error_of_ours(given: dict[str, Any]) -> None:
     with pytest.raises(HindsightError, match=r"Expected|Unknown"):
         recipe("serl").changed(**given)
+
+
+@pytest.mark.parametrize("value", [float("nan"), "nan", 10**400], ids=["nan", "text", "beyond a float"])
+@pytest.mark.parametrize("name", ["kl", "dual_clip", "penalty"])
+def test_a_float_must_be_a_number_in_its_range(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=name):
+        recipe("serl").changed(**{name: value})
+
+
+@pytest.mark.parametrize("given", [{"scale": "variance"}, {"statistics": "row"}], ids=str)
+def test_a_name_of_the_credit_is_checked_before_the_first_update(given: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=next(iter(given))):
+        recipe("grpo").changed(**given)
+
+
+@pytest.mark.parametrize("given", [{"what": "success"}, {"clip": "wide"}, {"details": 1}, {"credit": 3}], ids=str)
+def test_a_method_checks_the_types_of_its_values(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(given))):
+        Method(**{"name": "mine", "credit": recipe("grpo").credit, **given})
+
+
+def test_values_of_a_method_change_although_its_credit_is_a_function() -> None:
+    method = Method("mine", lambda rows: rows.returns).changed(clip=0.3)
+    assert method.clip == 0.3
+    with pytest.raises(UnknownNameError, match="penalty"):
+        method.changed(penalty=0.1)
 
 
 def test_whole_number_options_refuse_other_types() -> None:

@@ -211,6 +211,10 @@ def test_the_seed_is_not_part_of_the_settings_as_a_dictionary() -> None:
         ("plan.references=1", UsageError, r"plan\.references as bool"),
         ("plan.vllm=yes", UsageError, "colocate"),
         ("plan.temperature=0", UsageError, "temperature above 0"),
+        ("plan.temperature=NaN", UsageError, r"plan\.temperature as float"),
+        ("method.scale=variance", UsageError, r"scale as 'std' or 'none'"),
+        ("method.where=null", UnknownNameError, "anchor, step"),
+        ("method.who=3", UsageError, "who as text"),
         ("evaluation.temperatures=0.4", UsageError, "temperatures as tuple"),
         ("plan=3", UsageError, r"plan\.NAME=VALUE"),
         ("method=serl", UsageError, r"method\.NAME=VALUE"),
@@ -224,6 +228,12 @@ def test_errors_of_single_values(setting: str, kind: type[HindsightError], said:
     given = {"model": "tiny:S"} if setting.startswith("model.") else None
     with pytest.raises(kind, match=said):
         configure("serl", given, [setting])
+
+
+@pytest.mark.parametrize("part", ["plan", "method", "stage", "warm"])
+def test_names_of_settings_are_texts(part: str) -> None:
+    with pytest.raises(UsageError, match=rf"{part}\.NAME=VALUE"):
+        configure("serl", {part: {1: 2}})
 
 
 def test_an_unknown_recipe() -> None:

@@ -141,6 +141,7 @@ def test_an_adapter_is_loaded_by_peft(model: str) -> None:
     assert "`ALFWorld-Hindsight-v0`, an adapter (PEFT) for " in card
     assert "from peft import AutoPeftModelForCausalLM\nfrom transformers import AutoTokenizer\n" in card
     assert 'model = AutoPeftModelForCausalLM.from_pretrained("policy")' in card
+    assert ("The base model is a folder on the machine of the training" in card) is model.startswith("tiny:")
 
 
 def test_without_evaluations_the_card_says_so() -> None:
@@ -172,6 +173,40 @@ def test_results_on_generated_tasks_are_not_called_results_of_the_benchmark(back
     assert ("Results on them are not results of the benchmark." in card) is generated
     mentions = re.findall("[^.]*benchmark", card.replace(backend, ""))
     assert all("not results of the benchmark" in text for text in mentions)
+
+
+def test_a_run_that_a_budget_of_turns_ended_has_its_own_number_of_updates() -> None:
+    run = configure("grpo", settings=["plan.turns=12000", "plan.updates=100000"])
+    card = model_card(run, "native/embedded", [record(0, 1), record(31, 2)], updates=31)
+    assert "| `updates` | `31` |" in card
+    assert "| `turns` | `12000` |" in card
+    assert "100000" not in card
+
+
+def test_arguments_of_the_chat_template_are_named() -> None:
+    run = configure("grpo", settings=["template.enable_thinking=false"])
+    assert '| `template` | `{"enable_thinking": false}` |' in model_card(run, "native/embedded", [])
+
+
+def test_values_that_json_does_not_have_are_texts() -> None:
+    run = configure("grpo")
+    run = replace(run, stage=replace(run.stage, settings={"data": Path("games")}))
+    assert "--set 'data=\"games\"'" in model_card(run, "native/official", [])
+
+
+@pytest.mark.parametrize(("model", "name"), [("Org/a: b", "a: b"), ('quo"te', 'quo"te'), ("no", "no"), ("1.0", "1.0")])
+def test_the_front_matter_is_yaml_for_odd_names(model: str, name: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    run = configure("grpo", {"model": model})
+    card = model_card(replace(run, method=replace(run.method, name=name)), "native/official", [])
+    found = yaml.safe_load("\n".join(front_matter(card)))
+    assert (found["base_model"], found["tags"]) == (model, ["agentgym-hindsight", name])
+
+
+def test_the_current_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert "based on `mine`, trained" in model_card(configure("grpo", {"model": "."}), "native/official", [])
 
 
 def test_cells_with_a_bar_are_escaped() -> None:
@@ -244,7 +279,8 @@ def test_the_card_s_command_evaluates_the_policy(run: Path, monkeypatch: pytest.
 @peft_warning
 def test_peft_leaves_no_other_card(start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
-    run = finished(start, tmp_path, peft=LORA)
+    monkeypatch.chdir(Path(start).parent)  # the base model is given by a relative path, as that of a tiny policy is
+    run = finished(Path(start).name, tmp_path, peft=LORA)
     card = check_only_card(run)
     monkeypatch.chdir(run)
     names: dict[str, Any] = {}
