@@ -1,4 +1,4 @@
-"""The table of env ids. Importing this package registers them in Gymnasium; no backend is imported for it."""
+"""The table of env ids. Importing this package registers them in Gymnasium without importing a backend."""
 
 from __future__ import annotations
 

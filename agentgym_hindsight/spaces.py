@@ -59,7 +59,9 @@ class UnicodeText(Space[str]):
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         if mask is not None or probability is not None:
-            raise UsageError("Expected sample() without mask, got one; try drawing from info['admissible_actions'].")
+            raise UsageError(
+                "Expected sample() without mask and probability, got one; try drawing from info['admissible_actions']."
+            )
         if self.samples:
             return self.samples[int(self.np_random.integers(len(self.samples)))]
         letters = self.np_random.integers(len(_SAMPLE_ALPHABET), size=_SAMPLE_LENGTH)

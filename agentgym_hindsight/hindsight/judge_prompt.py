@@ -32,8 +32,8 @@ def judge_reference(group: Group, member: int) -> Trajectory | None:
     other = group.success_for(member)
     if other is not None:
         return other
-    own = group[member]
-    return own if own.won and not own.broken else None
+    trajectory = group[member]
+    return trajectory if trajectory.won and not trajectory.broken else None
 
 
 def judge_messages(

@@ -77,7 +77,7 @@ class ReferenceStore:
     ) -> ReferenceStore:
         """Make a store from recorded rollouts: a file of :meth:`save`, or any trajectories.
 
-        A line that cannot be read raises: silently missing references would make runs differ between machines.
+        A line that cannot be read raises an error: with references missing, a run would silently give other results.
         """
         store = cls(keep, capacity)
         store.add(item for item in iter_jsonl(path, strict=True) if isinstance(item, Trajectory))
