@@ -117,7 +117,7 @@ class TaskPanel(Sequence[Task]):
         if len(self._by_id) != len(self._tasks):
             duplicates = [task_id for task_id, count in Counter(task.id for task in self._tasks).items() if count > 1]
             raise UsageError(
-                f"Expected every task once in a panel, got {len(duplicates)} duplicate(s) (first: {duplicates[0]}); "
+                f"Expected every task once in a panel, got {len(duplicates)} task(s) twice (first: {duplicates[0]}); "
                 "try removing the duplicates."
             )
 

@@ -253,7 +253,7 @@ def test_judgements() -> None:
     assert texts("judge|immediate", judgements=[None] * 3)[1][0] == IMMEDIATE
     with pytest.raises(UsageError, match="judge's texts"):
         compose("judge", GROUP)
-    with pytest.raises(UsageError, match="one judgement a member"):
+    with pytest.raises(UsageError, match="one judgement per member"):
         compose("judge", GROUP, judgements=["a"])
 
 
