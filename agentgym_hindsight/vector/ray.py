@@ -1,4 +1,4 @@
-"""Workers as Ray actors: the same vector env on a cluster."""
+"""Workers as Ray actors, to run the vector env on a cluster."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class RayWorkers:
         awaited = {link.answers[0]: link for link in links if link.answers}
         if not awaited:
             return []
-        patience = None if timeout_s == float("inf") else timeout_s
+        timeout = None if timeout_s == float("inf") else timeout_s
         # When an actor is lost, Ray marks its answers as ready, with an error.
-        done, _ = self._ray.wait(list(awaited), num_returns=1, timeout=patience)
+        done, _ = self._ray.wait(list(awaited), num_returns=1, timeout=timeout)
         if done and len(awaited) > 1:
             done, _ = self._ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
         return [awaited[answer] for answer in done]
