@@ -105,7 +105,7 @@ class EnvUnderTest:
             return gym.make(self._source.spec)
         if isinstance(self._pristine_copy, Exception):
             raise ConformanceError(
-                f"Expected an env with a spec, or one that copy.deepcopy can copy, got {self._spare!r}; "
+                f"Expected an env with a spec, or one that copy.deepcopy can copy, got {self._pristine_copy!r}; "
                 "try check_hindsight_env(lambda: YourEnv(…))."
             )
         return copy.deepcopy(self._pristine_copy)

@@ -84,8 +84,8 @@ def check_episode(tested: EnvUnderTest) -> None:
         episode = hindsights[-1].episode
         if type(episode) is not tuple or len(episode) != len(hindsights):
             raise ConformanceError(
-                f"Expected a Hindsight for each of the {len(hindsights)} steps in the terminal hindsight's episode, got "
-                f"{len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps instead of a "
+                f"Expected a Hindsight for each of the {len(hindsights)} steps in the terminal hindsight's episode, "
+                f"got {len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps instead of a "
                 "TimeLimit around the env."
             )
         for number, (earlier, final) in enumerate(zip(hindsights, episode, strict=True)):
