@@ -31,14 +31,14 @@ def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) 
     batches: list[list[T]] = []
     left = right = 0
     for i in order:
-        mine = size(items[i])
-        wide = max(left, mine[0]) + max(right, mine[1])
-        if batches and wide * (len(batches[-1]) + 1) <= budget:
+        lengths = size(items[i])
+        width = max(left, lengths[0]) + max(right, lengths[1])
+        if batches and width * (len(batches[-1]) + 1) <= budget:
             batches[-1].append(items[i])
-            left, right = max(left, mine[0]), max(right, mine[1])
+            left, right = max(left, lengths[0]), max(right, lengths[1])
         else:
             batches.append([items[i]])
-            left, right = mine
+            left, right = lengths
     return batches
 
 

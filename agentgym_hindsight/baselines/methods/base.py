@@ -171,24 +171,24 @@ class Method:
         Names that are not values of a method are options of its credit: ``changed(statistics="trajectories")``.
         ``where="anchor"`` is short for the ``@anchor`` of ``what``.
         """
-        own = {each.name for each in fields(self)} - {"name", "credit"}
+        names = {each.name for each in fields(self)} - {"name", "credit"}
         where = values.pop("where", None)
-        mine = {name: _parsed(name, value) for name, value in values.items() if name in own}
-        options = {name: value for name, value in values.items() if name not in own}
+        changes = {name: _parsed(name, value) for name, value in values.items() if name in names}
+        options = {name: value for name, value in values.items() if name not in names}
         unknown = options.keys() - {each.name for each in fields(self.credit)}  # type: ignore[arg-type]  # a dataclass
         if unknown:
             name = sorted(unknown)[0]
             known = {each.name for each in fields(self.credit)}  # type: ignore[arg-type]
-            raise UnknownNameError(f"value of {self.name}", name, own | known | {"where"})
+            raise UnknownNameError(f"value of {self.name}", name, names | known | {"where"})
         if where is not None:
-            mine["what"] = self._placed(where, values.get("what"), mine.get("what", self.what))
+            changes["what"] = self._with_place(where, values.get("what"), changes.get("what", self.what))
         if options:
             options = checked(type(self.credit), options, self.name)
-            mine["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
-        return replace(self, **checked(Method, mine, self.name))
+            changes["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
+        return replace(self, **checked(Method, changes, self.name))
 
-    def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
-        """``what`` with the place ``where``. A place without a context is an error, and so are two different places."""
+    def _with_place(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
+        """``what`` at the place ``where``. An anchor without a context, or another place in ``text``, raises."""
         if where not in _PLACES:
             raise UnknownNameError("place of a context", where, _PLACES)
         if what is None:

@@ -25,7 +25,7 @@ __all__ = ["METHOD", "LeaveOneOut"]
 class LeaveOneOut:
     """``(score − mean) · n / (n − 1)``, which is the score minus the mean of the n − 1 other scores.
 
-    A score that is alone in its group is returned unchanged.
+    The only score of a group is returned unchanged.
     """
 
     penalty: float = 0.1

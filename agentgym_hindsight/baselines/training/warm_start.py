@@ -133,7 +133,7 @@ class _Recorder:
             self._last[rollout] = actions[place]
             seen.update(dict.fromkeys(turn.info["admissible_actions"]))
             if self._seeking is not None:
-                self._seeking.went(turn, actions[place])
+                self._seeking.record_visit(turn, actions[place])
         return [format_response(action, self._parser) for action in actions]
 
     def _needless_look(self, turn: TurnView, last: str) -> str:
