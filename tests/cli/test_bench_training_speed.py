@@ -113,7 +113,7 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
     def spy(self: Any, update: int) -> Any:
         before = [p.detach().clone() for p in self.model.parameters()]
         step = original(self, update)
-        rows = [(row.prompt_ids, row.response_ids) for part in self._mini for row in part]
+        rows = [(row.prompt_ids, row.response_ids) for part in self._mini_batches for row in part]
         assert all((p == b).all() for p, b in zip(self.model.parameters(), before, strict=True))
         assert any(p.grad is not None and p.grad.any() for p in self.model.parameters())
         trained.setdefault(self.method.name, []).append((update, rows, self.method.when(self.updates_done)))

@@ -48,5 +48,5 @@ def test_scores_are_computed_without_dropout(tmp_path: Path) -> None:
     expected = logps(with_dropout.eval(), row.prompt_ids, row.response_ids)
     assert torch.allclose(found.double(), expected, atol=1e-5)
     trainer.model.train()
-    trainer._ask_teacher(rows[:1])
+    trainer._score_teacher(rows[:1])
     assert trainer.model.training

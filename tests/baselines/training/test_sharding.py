@@ -16,7 +16,7 @@ from torch.distributed.fsdp import fully_shard  # noqa: E402
 from torch.distributed.tensor import DTensor  # noqa: E402
 
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec  # noqa: E402
-from agentgym_hindsight.baselines.training.sharding import gathered, own_share, settle  # noqa: E402
+from agentgym_hindsight.baselines.training.sharding import gathered, own_share, release_gathered  # noqa: E402
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher  # noqa: E402
 
 
@@ -42,7 +42,7 @@ def test_a_pass_uses_the_teacher_s_shares(alone: None) -> None:
         first = model(seen).clone()
         for parameter in model.parameters():
             own_share(parameter).add_(1.0)
-        settle(model)
+        release_gathered(model)
         changed = model(seen).clone()  # the last layer stays gathered afterwards
         assert not torch.equal(changed, first)
         with teacher.acting():
@@ -56,7 +56,7 @@ def test_gradients_do_not_change_when_the_teacher_acts_before_the_backward_pass(
     with torch.no_grad():
         for parameter in model.parameters():
             own_share(parameter).mul_(2.0)
-        settle(model)
+        release_gathered(model)
     gradients = []
     for teacher_acts in (False, True):
         loss = model(seen).sum()
@@ -82,7 +82,7 @@ def test_weights_stay_gathered_inside_the_block(alone: None) -> None:
 
 def test_a_model_that_is_not_sharded_is_not_changed() -> None:
     model = nn.Linear(2, 1)
-    settle(model)
+    release_gathered(model)
     with gathered(model, reshard=False):
         assert own_share(model.weight).data_ptr() == model.weight.data_ptr()
 
@@ -98,5 +98,5 @@ def test_settle_releases_what_zero_3_has_gathered() -> None:
     for parameter, status in ((model.weight, "AVAILABLE"), (model.bias, "NOT_AVAILABLE")):
         parameter.ds_status = SimpleNamespace(name=status)
         parameter.partition = lambda parameters: released.append(len(parameters))
-    settle(model)
+    release_gathered(model)
     assert released == [1]

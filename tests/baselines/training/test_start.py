@@ -74,8 +74,8 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
     def never(*_: Any) -> None:
         raise AssertionError("the policy was made twice")
 
-    made = starts._make
-    monkeypatch.setattr(starts, "_make", never)
+    made = starts._make_tiny
+    monkeypatch.setattr(starts, "_make_tiny", never)
     again, _, _ = open_start("tiny:S", STAGE, WARM, PLAN, RecordingObserver())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
     assert tokenizer.padding_side == "left"
@@ -88,7 +88,7 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
     # Made again from the start, it has the same weights, which depend only on the seed.
-    monkeypatch.setattr(starts, "_make", made)
+    monkeypatch.setattr(starts, "_make_tiny", made)
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "b")
     torch.manual_seed(99)
@@ -103,7 +103,7 @@ def test_after_a_failure_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(starts, "asdict", lambda _: 1 / 0)
     folder = tmp_path / "starts" / "mine"
     with pytest.raises(ZeroDivisionError):
-        starts._make("S", folder, STAGE, WARM, PLAN, RecordingObserver())
+        starts._make_tiny("S", folder, STAGE, WARM, PLAN, RecordingObserver())
     assert list(folder.parent.iterdir()) == []
 
 

@@ -37,7 +37,7 @@ def test_token_advantages_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for batch in seen
         for row, advantage in zip(unpadded_rows(batch), batch["advantages"], strict=True)
     }
-    rows = trainer._mini[0]
+    rows = trainer._mini_batches[0]
     assert len(rows) == len(advantages) == 32
     for row in rows:
         assert row.teacher_logps is not None
@@ -129,7 +129,7 @@ def test_auxiliary_kl_by_hand(tmp_path: Path) -> None:
         trainer = make_trainer(serl(aux_kl=coefficient, when="0.4", entropy=0), tmp_path, plan)
         found[coefficient] = (step(trainer), gradients(trainer))
     total, count = 0.0, 0
-    for row in trainer._mini[0]:
+    for row in trainer._mini_batches[0]:
         teacher = scores(trainer.model, row.teacher_ids, row.response_ids, plan.temperature)
         student = scores(trainer.model, *key(row), plan.temperature)
         total += float((teacher.exp() * (teacher - student)).sum())

@@ -86,13 +86,13 @@ class _Replay(HindsightTrainer):
         self.rollout_seconds = clock() - started
         return self.played[update]
 
-    def _ask_teacher(self, rows: list[TrainingRow]) -> None:
+    def _score_teacher(self, rows: list[TrainingRow]) -> None:
         started = clock()
-        super()._ask_teacher(rows)
+        super()._score_teacher(rows)
         self.teacher_seconds = clock() - started
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
-        self.teacher_seconds = 0.0  # set by _ask_teacher, which is not called when λ is 0
+        self.teacher_seconds = 0.0  # set by _score_teacher, which is not called when λ is 0
         started = clock()
         mini_batches = super()._play_update(update)
         self.play_seconds = clock() - started
@@ -105,7 +105,7 @@ class _Replay(HindsightTrainer):
         started = clock()
         self.training_step(self.model, None)
         step_seconds = clock() - started
-        rows = [row for part in self._mini for row in part]
+        rows = [row for part in self._mini_batches for row in part]
         with_teacher = [row for row in rows if row.teacher_logps is not None]
         return StepTime(
             rollout=self.rollout_seconds,
