@@ -82,7 +82,7 @@ def during_training(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
     """
     head = ["method", "seeds"]
     cells: dict[str, list[str]] = {}
-    for key, title, write in (("success", "success", _percent), ("episode_turns", "turns", _plain)):
+    for key, title, write in (("success", "success", _percent), ("episode_turns", "turns", _number_text)):
         head += [title, "− first"]
         means = _means(entries, out, seeds, key)
         first = means[entries[0].name]
@@ -203,7 +203,7 @@ def _percent(value: MeanInterval, sign: bool = False) -> str:
     return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
 
 
-def _plain(value: MeanInterval, sign: bool = False) -> str:
+def _number_text(value: MeanInterval, sign: bool = False) -> str:
     half = f" ± {value.half:.2f}" if value.half != float("inf") else ""
     return f"{value.mean:{'+' if sign else ''}.2f}{half}"
 

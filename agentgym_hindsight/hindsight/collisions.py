@@ -76,21 +76,21 @@ class CollisionReport:
             "| --- | --- | --- | --- | --- | --- |",
         ]
         directions = (("observation", "states", self.observation), ("state", "texts", self.state))
-        for name, what, direction in directions:
+        for name, kind, direction in directions:
             lines.append(
-                f"| {name} | different {what} | {direction.anchors} | {direction.merged} ({direction.anchor_rate:.1%}) "
+                f"| {name} | different {kind} | {direction.anchors} | {direction.merged} ({direction.anchor_rate:.1%}) "
                 f"| {direction.merged_steps}/{direction.steps} ({direction.step_rate:.1%}) "
                 f"| {direction.merged_pairs}/{direction.pairs} ({direction.pair_rate:.1%}) |"
             )
         lines.append("")
         lines.append(f"{self.tasks} tasks; {self.skipped} steps without a recorded state were left out.")
-        for name, what, direction in directions:
+        for name, kind, direction in directions:
             if direction.worst:
                 lines += [
                     "",
                     f"Worst {name} anchors:",
                     "",
-                    f"| {what} | steps | task | first text |",
+                    f"| {kind} | steps | task | first text |",
                     "| --- | --- | --- | --- |",
                 ]
                 lines += [

@@ -89,17 +89,17 @@ class TeacherContext:
         budget = self.budget or Budget(limit)
         if budget.truncation == "right_raw":
             return replace(budget, tokens=min(limit, budget.tokens)).cut_right(_prompt(original, self.uncut))
-        room = limit - budget.measure(_prompt(original, _with_bodies(self.uncut, [""] * len(self.uncut))))
-        room = min(room, budget.tokens) if self.budget is not None else room
+        available = limit - budget.measure(_prompt(original, _with_bodies(self.uncut, [""] * len(self.uncut))))
+        available = min(available, budget.tokens) if self.budget is not None else available
         bodies = [section.body for section in self.uncut]
         while True:
-            shown = budget.share(bodies, max(room, 0))
+            shown = budget.share(bodies, max(available, 0))
             prompt = _prompt(original, _with_bodies(self.uncut, shown))
             # The token count of the whole differs by a token or two from the sum of its parts.
             excess = budget.measure(prompt) - limit
-            if excess <= 0 or room <= 0:
+            if excess <= 0 or available <= 0:
                 return prompt
-            room -= excess
+            available -= excess
 
     def messages(self, chat: Sequence[Mapping[str, str]], limit: int | None = None) -> list[dict[str, str]]:
         """The same for a chat: the last message is replaced by the prompt, earlier messages stay.

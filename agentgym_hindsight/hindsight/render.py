@@ -36,8 +36,8 @@ def demonstration(steps: Sequence[Step], options: ContextOptions, limit: int) ->
         if options.trajectory_format == "response":
             blocks.append(f"Step {step.index}\nResponse:\n{reply}")
         else:
-            seen = (step.prompt or step.observation).strip()
-            blocks.append(f"Step {step.index}\nObservation:\n{seen}\nAction:\n{reply}")
+            state_text = (step.prompt or step.observation).strip()
+            blocks.append(f"Step {step.index}\nObservation:\n{state_text}\nAction:\n{reply}")
     if len(shown) < len(steps):
         blocks.append(f"... {len(steps) - len(shown)} more steps omitted.")
     return "\n\n".join(blocks)

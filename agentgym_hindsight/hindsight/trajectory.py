@@ -165,8 +165,8 @@ def render_steps(
         if style == "response":
             blocks.append(f"Step {step.index + 1}\nResponse: {step.response or step.action}")
         else:
-            seen = step.prompt if prompts and step.prompt else step.observation
-            blocks.append(f"Step {step.index + 1}\nObservation: {seen}\nAction: {step.action}")
+            state_text = step.prompt if prompts and step.prompt else step.observation
+            blocks.append(f"Step {step.index + 1}\nObservation: {state_text}\nAction: {step.action}")
     if style == "observation_action" and shown and len(shown) == len(steps) and shown[-1].feedback:
         blocks.append(f"Step {shown[-1].index + 2}\nObservation: {shown[-1].feedback}")
         if shown[-1].extra.get("evaluation"):

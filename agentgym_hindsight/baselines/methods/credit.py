@@ -65,12 +65,12 @@ class GroupRelative:
 
 def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Tensor:
     """The values of :class:`GroupRelative` in float64."""
-    scores, labels, back = scores_of(rows, penalty, statistics)
+    scores, labels, score_index = scores_of(rows, penalty, statistics)
     deviation, std, count = spread(scores, labels, correction=1)
     only_score = count == 1
     deviation = torch.where(only_score, scores, deviation)
     std = torch.where(only_score, 1.0, std)
-    return scaled(deviation, std, scale)[back]
+    return scaled(deviation, std, scale)[score_index]
 
 
 def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,9 +84,9 @@ def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tens
     for trajectory, _, row in rows_in_order(rows):
         firsts.setdefault(trajectory, row)
     position = {trajectory: number for number, trajectory in enumerate(firsts)}
-    back = torch.tensor([position[trajectory] for trajectory in rows.trajectory.tolist()], dtype=torch.long)
+    score_index = torch.tensor([position[trajectory] for trajectory in rows.trajectory.tolist()], dtype=torch.long)
     chosen = torch.tensor(list(firsts.values()), dtype=torch.long)
-    return scores[chosen], groups[chosen], back
+    return scores[chosen], groups[chosen], score_index
 
 
 def step_returns(rows: Rows, gamma: float) -> Tensor:

@@ -32,10 +32,10 @@ class LeaveOneOut:
     statistics: Statistics = "rows"
 
     def __call__(self, rows: Rows) -> Tensor:
-        scores, labels, back = scores_of(rows, self.penalty, self.statistics)
+        scores, labels, score_index = scores_of(rows, self.penalty, self.statistics)
         deviation, _, count = spread(scores, labels, correction=1)
         others = (count - 1).clamp(min=1)
-        return as_float32(torch.where(count > 1, deviation * count / others, scores)[back], rows)
+        return as_float32(torch.where(count > 1, deviation * count / others, scores)[score_index], rows)
 
 
 METHOD = Method("rloo", LeaveOneOut())

@@ -18,7 +18,7 @@ from agentgym_hindsight.errors import UsageError
 __all__ = ["Seeker", "SeekingExpert"]
 
 _GO = "go to "
-_HELD = ("move ", "put ")
+_PUT_PREFIXES = ("move ", "put ")
 #: These tasks search for a lamp while carrying an object. In all others a carried object goes to a place that the task
 #: names.
 _LAMP_TASKS = ("examine ", "look at ")
@@ -44,7 +44,7 @@ class Seeker:
         place = expert.removeprefix(_GO)
         if not expert.startswith(_GO) or place in self._visited:
             return expert
-        carrying = any(action.startswith(_HELD) for action in legal)
+        carrying = any(action.startswith(_PUT_PREFIXES) for action in legal)
         if carrying and not self._lamp:
             return expert
         closed = next((action for action in legal if action.startswith("open ")), "")

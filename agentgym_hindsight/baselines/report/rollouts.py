@@ -17,15 +17,15 @@ _SHADES = 5
 _MAX_CHARACTERS = 20_000
 
 
-def chosen_samples(run: Run, most: int = 4) -> list[Mapping[str, Any]]:
-    """Up to ``most`` samples: of the last and of the first update, one that won and one that lost."""
+def chosen_samples(run: Run, limit: int = 4) -> list[Mapping[str, Any]]:
+    """Up to ``limit`` samples: of the last and of the first update, one that won and one that lost."""
     updates = sorted({int(sample["update"]) for sample in run.samples})
     chosen: list[Mapping[str, Any]] = []
     for update in dict.fromkeys([*updates[-1:], *updates[:1]]):
         for won in (True, False):
             matching = (s for s in run.samples if s["update"] == update and bool(s.get("won")) is won)
             chosen += [sample for sample in (next(matching, None),) if sample is not None]
-    return chosen[:most]
+    return chosen[:limit]
 
 
 def rollout_html(sample: Mapping[str, Any]) -> Html:

@@ -235,7 +235,7 @@ def _env(products: int, episodes: int, seed: int) -> tuple[float, float]:
     tasks = [backend.task("train", rng.randrange(backend.count("train"))) for _ in range(min(episodes, 1000))]
     stepping = resetting = 0.0
     for number in range(_ROUNDS):
-        rng, steps, spent, reset = random.Random(seed + number), 0, 0.0, 0.0
+        rng, steps, step_seconds, reset = random.Random(seed + number), 0, 0.0, 0.0
         for task in tasks:
             started = time.process_time()
             _, info = env.reset(options={"task": task})
@@ -246,8 +246,8 @@ def _env(products: int, episodes: int, seed: int) -> tuple[float, float]:
                 _, _, terminated, truncated, info = env.step(_random_action(rng, info))
                 steps += 1
                 over = terminated or truncated
-            spent += time.process_time() - started
-        stepping, resetting = max(stepping, steps / spent), max(resetting, len(tasks) / reset)
+            step_seconds += time.process_time() - started
+        stepping, resetting = max(stepping, steps / step_seconds), max(resetting, len(tasks) / reset)
     env.close()
     return stepping, resetting
 
