@@ -91,7 +91,7 @@ def during_training(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
                 difference = None if name == entries[0].name else _difference(by_seed, first)
                 row = cells.setdefault(name, [name, str(len(by_seed))])
                 row += [write(t_interval(by_seed.values())), "" if difference is None else write(difference, sign=True)]
-    return Grid("During training: the rollouts of training", head, list(cells.values()), text_columns=1)
+    return Grid("Rollouts during training", head, list(cells.values()), text_columns=1)
 
 
 def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[str, dict[int, float]]:

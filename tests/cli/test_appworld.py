@@ -34,8 +34,8 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def typed(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    given: Iterator[str] = iter(lines)
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(given))
+    inputs: Iterator[str] = iter(lines)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(inputs))
 
 
 def data_folder(root: Path) -> None:

@@ -41,14 +41,14 @@ def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch)
     samplings: list[Sampling] = []
 
     def recorded_steps(*arguments: Any, **options: Any) -> Any:
-        found, prompts = step_times(*arguments, **options)
-        steps.update(found)
-        return found, prompts
+        result, prompts = step_times(*arguments, **options)
+        steps.update(result)
+        return result, prompts
 
     def recorded_samplings(*arguments: Any) -> list[Sampling]:
-        found = measured_samplings(*arguments)
-        samplings.extend(found)
-        return found
+        result = measured_samplings(*arguments)
+        samplings.extend(result)
+        return result
 
     measured_samplings = sampling_times._time_alternately
     monkeypatch.setattr(speed, "step_times", recorded_steps)

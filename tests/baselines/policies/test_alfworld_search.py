@@ -1,4 +1,4 @@
-"""An expert that only uses what it has seen."""
+"""An expert that uses only objects that it has seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharded weights: exchanged in place, and whole during rollouts. In one process; see also test_two_processes."""
+"""Sharded weights: exchanged in place, and gathered during rollouts. In one process; see also test_two_processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agentgym_hindsight.baselines.training.teacher_weights import Teacher  # noq
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[None]:
+def one_process(tmp_path: Path) -> Iterator[None]:
     """A process group of one process."""
     distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1)
     yield
@@ -35,7 +35,7 @@ def sharded_model() -> Any:
     return fully_shard(model)
 
 
-def test_a_pass_uses_the_teacher_s_shares(alone: None) -> None:
+def test_a_pass_uses_the_teacher_s_shares(one_process: None) -> None:
     model, seen = sharded_model(), torch.ones(1, 2)
     teacher = Teacher(TeacherSpec.parse("frozen"), model)
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_a_pass_uses_the_teacher_s_shares(alone: None) -> None:
         assert torch.equal(model(seen), changed)
 
 
-def test_gradients_do_not_change_when_the_teacher_acts_before_the_backward_pass(alone: None) -> None:
+def test_gradients_do_not_change_when_the_teacher_acts_before_the_backward_pass(one_process: None) -> None:
     model, seen = sharded_model(), torch.ones(1, 2)
     teacher = Teacher(TeacherSpec.parse("frozen"), model)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_gradients_do_not_change_when_the_teacher_acts_before_the_backward_pass(
     assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
 
 
-def test_weights_stay_gathered_inside_the_block(alone: None) -> None:
+def test_weights_stay_gathered_inside_the_block(one_process: None) -> None:
     model, seen = sharded_model(), torch.ones(1, 2)
     expected = model(seen).detach()
     with gathered(model, reshard=True), torch.no_grad():
@@ -92,7 +92,7 @@ def test_the_share_of_zero_3_is_an_attribute_of_the_parameter() -> None:
     assert own_share(SimpleNamespace(ds_tensor=share)).data_ptr() == share.data_ptr()
 
 
-def test_settle_releases_what_zero_3_has_gathered() -> None:
+def test_gathered_weights_of_zero_3_are_released() -> None:
     released: list[int] = []
     model = nn.Linear(2, 1)
     for parameter, status in ((model.weight, "AVAILABLE"), (model.bias, "NOT_AVAILABLE")):

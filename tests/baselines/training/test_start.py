@@ -131,15 +131,15 @@ def test_evaluations_are_cached(tmp_path: Path) -> None:
     policy, cache = tmp_path / "policy", tmp_path / "cache"
     policy.mkdir()
     own, other = Start(policy, cache), Start(None, cache)
-    found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
+    result = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
     key = {"panel": "f00", "temperature": 0.4, "stage": {"env": "x"}}
     assert own.cached_evaluation(key) is None
-    own.cache_evaluation(key, found)
-    assert own.cached_evaluation(dict(reversed(key.items()))) == found
+    own.cache_evaluation(key, result)
+    assert own.cached_evaluation(dict(reversed(key.items()))) == result
     assert own.cached_evaluation({**key, "temperature": 0.0}) is None
     assert len(list(cache.iterdir())) == 1
     assert list(policy.iterdir()) == [], "the given folder is not changed"
-    other.cache_evaluation(key, found)
+    other.cache_evaluation(key, result)
     assert other.cached_evaluation(key) is None
 
 
