@@ -40,7 +40,7 @@ def register_envs() -> None:
     """Register every id that is not registered yet."""
     for entry in ENVS:
         if entry.id not in gym.registry:
-            # HindsightEnv checks the order of reset and step itself, with an error that says what to do.
+            # HindsightEnv checks the order of reset and step itself; its error gives the fix.
             gym.register(
                 entry.id,
                 entry_point=entry.entry_point,

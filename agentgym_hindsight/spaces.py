@@ -2,8 +2,8 @@
 
 Gymnasium's ``Text`` checks every character against a character set (ASCII by default): the check of a 2 kB observation
 takes microseconds, and "é" is not allowed. ``AsyncVectorEnv`` copies text through shared memory of a fixed width and
-returns zeros. :class:`UnicodeText` accepts any string up to a length. It refuses shared memory, with an error that says
-what to use instead.
+returns zeros. :class:`UnicodeText` accepts any string up to a length. With shared memory it raises an error that names
+an alternative.
 """
 
 from __future__ import annotations

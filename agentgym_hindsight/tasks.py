@@ -48,7 +48,7 @@ def seeded_int(*parts: object, bits: int = 64) -> int:
 class Task:
     """A task of one world.
 
-    ``locator`` says where the backend finds the task (``"embedded/standard/train/17"``, or a path below the data
+    ``locator`` is the address of the task in the backend (``"embedded/standard/train/17"``, or a path below the data
     folder). It is not part of the task's identity.
     """
 

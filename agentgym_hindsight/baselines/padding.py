@@ -20,7 +20,7 @@ T = TypeVar("T")
 def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) -> list[list[T]]:
     """Batches of items of similar length, each of at most ``budget`` tokens, padding included.
 
-    An item longer than the budget is a batch of its own. ``size`` gives an item's prompt length and response length.
+    An item longer than the budget is a batch by itself. ``size`` gives an item's prompt length and response length.
     Prompts are padded on the left and responses on the right, so a batch is as wide as its longest prompt plus its
     longest response. The batches depend on the items only.
 

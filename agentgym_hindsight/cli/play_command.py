@@ -14,7 +14,7 @@ from agentgym_hindsight.cli.shared import add_env_arguments, make_env
 from agentgym_hindsight.hindsight.sources import Hindsight
 
 _SEPARATOR = " [SEP] "
-#: Worlds in which a command is a program. It may have several lines, and its indentation is kept.
+#: Worlds in which a command is a program. It may have several lines, and its indentation matters.
 _CODE = frozenset({"appworld"})
 _PROGRAMS = "Any Python program: apis.<app>.<api>(name=value, …). A blank line ends an indented block."
 _HELP = ":actions legal commands · :hint the expert's action · :why hindsight of the last turn · :new game · :quit"

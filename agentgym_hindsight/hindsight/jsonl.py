@@ -6,9 +6,9 @@ A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` wit
 
 * Fields without a default are required, others may be absent. Unknown keys are ignored, so a later release may *add*
   fields under the same version. A field that changes its meaning raises the version.
-* Only a newline ends a line: other line separators are escaped inside strings. Text survives character for character,
-  lone surrogates included. In ``extra``, tuples become lists.
-* A line that cannot be read is reported with its number and cause; the other lines are kept.
+* Only a newline ends a line: other line separators are escaped inside strings. Text is read back exactly as it was
+  written, lone surrogates included. In ``extra``, tuples become lists.
+* A line that cannot be read is reported with its number and cause; the other lines are read.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _POLICIES = ("shortest", "newest")
 
 
 class ReferenceStore:
-    """Keeps one successful rollout a task, for groups without a winner. A :class:`~.resolve.ReferenceSource`.
+    """Stores one successful rollout per task, for groups without a winner. A :class:`~.resolve.ReferenceSource`.
 
     * ``keep``: ``"shortest"`` keeps the rollout with the fewest steps (ties: the earlier one); ``"newest"`` the last
       one.

@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One rollout of one task. ``broken`` is empty, or says why the rollout could not be finished."""
+    """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished."""
 
     task_id: str
     env_id: str = ""

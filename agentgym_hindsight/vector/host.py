@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
 
 class Description(NamedTuple):
-    """The properties that a vector env needs to know about its envs."""
+    """The properties of its envs that a vector env uses."""
 
     single_observation_space: gym.Space[Any]
     single_action_space: gym.Space[Any]

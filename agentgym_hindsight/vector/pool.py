@@ -145,7 +145,7 @@ class WorkerEnvs:
         for index, request in requests:
             shares.setdefault(self._slot_of[index], []).append((index, request))
         due = {slot: len(share) for slot, share in shares.items()}
-        # If a worker is found dead before it started a rollout, retry once: it may have died before the request.
+        # If a worker is dead before it started a rollout, retry once: it may have died before the request.
         retry_slots = set(shares) if verb == "reset" else set()
         try:
             deadlines = {slot: self._send(slot, verb, share) for slot, share in shares.items()}

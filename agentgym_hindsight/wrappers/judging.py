@@ -29,7 +29,7 @@ class Judge(Protocol):
 
 
 class _ClientReference:
-    """Holds a client in the constructor arguments. An env spec is deep-copied; the client must not be."""
+    """Contains a client in the constructor arguments. An env spec is deep-copied; the client must not be."""
 
     def __init__(self, client: Judge) -> None:
         self.client = client

@@ -48,7 +48,7 @@ def reweight(
 
     ``advantages`` is (B,); ``gaps`` and the boolean ``mask`` are (B, T). A row without a context or without a parsed
     action has an empty mask and stays at GRPO's advantage. The sign of A is kept, and the factor is in [1 − λ·clip,
-    1 + λ·clip]. With ``lam=0`` the result is exactly A, whatever the gaps are.
+    1 + λ·clip]. With ``lam=0`` the result is exactly A for any gaps.
 
     ``mean_one=True`` (ours) divides the factors on the mask by their mean over the row. The sum over a row is then
     GRPO's, and the teacher only distributes it over the tokens. Signs are still kept; the bounds may be exceeded.

@@ -18,7 +18,7 @@ class PromptEncoder:
     The middle of a prompt that is too long is replaced by a marker; the template around it is never cut. (The released
     code cuts the right end, which includes the header of the answer.) ``cut`` counts the shortened prompts.
 
-    ``template`` holds arguments of the chat template, for instance ``{"enable_thinking": False}``.
+    ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:

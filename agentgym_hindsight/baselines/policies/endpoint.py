@@ -23,7 +23,7 @@ class EndpointPolicy:
     """Requests the reply of each turn from a chat model.
 
     * ``base_url``: the address of an OpenAI-compatible server, up to and including ``/v1``; ``model``: its model.
-    * ``api_key_env``: the *name* of the environment variable that holds the key; if it is not set, no key is sent. The
+    * ``api_key_env``: the *name* of the environment variable with the key; if it is not set, no key is sent. The
       key is read for each batch and never stored.
     * ``temperature``, ``max_tokens``: sampling temperature and maximum length of a reply.
     * ``concurrency``: number of requests at the same time.

@@ -24,7 +24,7 @@ class Encoder(Protocol):
 class Generation(Protocol):
     """The methods of ``trl.generation.vllm_generation.VLLMGeneration`` that this module uses.
 
-    ``generate`` returns the prompts, the replies, the log-probabilities (a list per token; with ``logprobs=0`` it holds
+    ``generate`` returns the prompts, the replies, the log-probabilities (a list per token; with ``logprobs=0`` it has
     only the sampled token's) and the token ids that they belong to.
     """
 
@@ -64,7 +64,7 @@ class VLLMPolicy:
     ) -> None:
         if getattr(generation, "logprobs", 0) != 0:
             raise UsageError(
-                "Expected a generation that returns the sampled token's log-probability alone, got "
+                "Expected a generation that returns only the sampled token's log-probability, got "
                 f"logprobs={getattr(generation, 'logprobs', None)}; try VLLMGeneration(..., logprobs=0)."
             )
         self.generation, self.name = generation, name
@@ -189,7 +189,7 @@ def open_vllm(
 ) -> VLLMEnginePolicy:
     """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
 
-    ``engine`` holds arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
+    ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
     ``max_prompt_tokens``, as for every local model.
     """
     try:

@@ -74,7 +74,7 @@ def _counts(row: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
 
 
 def _numbers(values: object) -> list[float]:
-    """The values if all of them are finite numbers, else nothing."""
+    """The values if all of them are finite numbers, otherwise an empty list."""
     numbers = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
     finite = [value for value in numbers if value is not None]
     return finite if len(finite) == len(numbers) else []

@@ -116,7 +116,7 @@ def render(report: Report, title: str) -> str:
         "body",
         tag("header", tag("h1", title), tag("p", summary, class_="soft")),
         tag("main", *(tag("p", note, class_="note") for note in report.notes), *sections),
-        tag("footer", "Written by agh report. One file that loads nothing else.", class_="soft"),
+        tag("footer", "Written by agh report. One file that loads no other files.", class_="soft"),
         tag("script", Html(script)),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

@@ -76,7 +76,7 @@ def _before_after(before: Side | None, after: Side | None, write: Callable[[Side
 def headline_table(rows: Sequence[HeadlineRow]) -> Html:
     """The table of the page, with one body for each kind of evaluation."""
     kinds = dict.fromkeys((row.split, row.label) for row in rows)
-    # If all lines are embedded, the note above the table says so. If only some are, they are marked in the table.
+    # If all lines are embedded, a note above the table states it. If only some are, the table marks them.
     mixed = len({row.line.embedded for row in rows}) > 1
     bodies = []
     for split, label in kinds:

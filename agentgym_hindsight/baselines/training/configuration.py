@@ -184,7 +184,7 @@ def _set_value(tree: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
-            raise UsageError(f"Expected {key} to hold settings, got {tree!r}; try another name.")
+            raise UsageError(f"Expected {key} to contain settings, got {tree!r}; try another name.")
     tree[path[-1]] = value
 
 

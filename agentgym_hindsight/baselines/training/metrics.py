@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(slots=True)
 class SourceSums:
-    """Sums over the rows whose context holds one source and whose tokens have teacher log-probabilities."""
+    """Sums over the rows whose context contains one source and whose tokens have teacher log-probabilities."""
 
     rows: float = 0.0
     tokens: float = 0.0

@@ -48,7 +48,7 @@ class RunSettings:
     """The settings of a run.
 
     * ``model``: ``tiny:S``, ``tiny:M``, ``tiny:L`` (random weights, then the warm start that ``warm`` describes), a
-      folder, or a name that transformers can load. ``template`` holds arguments of its chat template.
+      folder, or a name that transformers can load. ``template`` contains arguments of its chat template.
     * ``train_tasks``: the number of training tasks that are cycled through (0: all), in an order drawn by the seed.
     * ``samples_every``: updates between recorded sample rollouts.
     * ``peft``: arguments of a LoraConfig; then only adapters are trained.

@@ -76,7 +76,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     * ``on_update``: called after every update with its figures as a dictionary, and with its rows and their tokens.
     * ``judge``: required if the method's context contains a judge (``hindsight.JudgeClient``).
 
-    Everything else is TRL's: its logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
+    All other parts are TRL's: logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
     """
 
     _tag_names = ["trl", "agentgym-hindsight"]  # noqa: RUF012  # TRL's own attribute
@@ -153,7 +153,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if not self.model.training:
-            raise UsageError("Expected evaluation by evaluate_policy(), got Trainer.evaluate(); rows need an update.")
+            raise UsageError("Expected evaluation by evaluate_policy(), got Trainer.evaluate(); try evaluate_policy().")
         index = int(self.state.global_step) % self.plan.mini_batches
         if index == 0 or not self._mini_batches:
             self._mini_batches = self._play_update(self.updates_done)

@@ -73,7 +73,7 @@ def make_rows(
     If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can change the loss:
     the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
 
-    ``judgements`` holds the judge's texts: one list per group, one text per member.
+    ``judgements`` contains the judge's texts: one list per group, one text per member.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []

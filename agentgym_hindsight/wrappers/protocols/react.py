@@ -13,7 +13,7 @@ _HEADS = {
     "webshop": "Interact with a web shop to solve a task.",
     "generic": "Interact with an environment to solve a task.",
 }
-_WEBSHOP_LIMIT = 6_400  # characters of the transcript that are kept, counted from its end
+_WEBSHOP_LIMIT = 6_400  # characters: only this many at the end of the transcript are shown
 _ARRIVAL = "You arrive at loc "
 _BANNER = "-= "
 
