@@ -12,7 +12,7 @@
     ├── BackendError                     the genuine engine or a server behind an env failed
     │   └── WorkerError                  a worker process died or hung
     ├── JudgeError                       an LLM judge gave no usable answer
-    └── ConformanceError (AssertionError) an env breaks the standard; the message says how to fix it
+    └── ConformanceError (AssertionError) an env breaks the standard; the message gives the fix
         └── testing.env_under_test.NotPlayable  no episode of the env can be played
 
 Messages have Gymnasium's shape: what was expected, what was given, what to try.

@@ -1,4 +1,4 @@
-"""The table of env ids. Importing this package registers them in Gymnasium; no backend is imported for it."""
+"""The table of env ids. Importing this package registers them in Gymnasium without importing a backend."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def register_envs() -> None:
     """Register every id that is not registered yet."""
     for entry in ENVS:
         if entry.id not in gym.registry:
-            # HindsightEnv checks the order of reset and step itself, with an error that says what to do.
+            # HindsightEnv checks the order of reset and step itself; its error gives the fix.
             gym.register(
                 entry.id,
                 entry_point=entry.entry_point,

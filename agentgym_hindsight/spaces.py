@@ -2,8 +2,8 @@
 
 Gymnasium's ``Text`` checks every character against a character set (ASCII by default): the check of a 2 kB observation
 takes microseconds, and "é" is not allowed. ``AsyncVectorEnv`` copies text through shared memory of a fixed width and
-returns zeros. :class:`UnicodeText` accepts any string up to a length. It refuses shared memory, with an error that says
-what to use instead.
+returns zeros. :class:`UnicodeText` accepts any string up to a length. With shared memory it raises an error that names
+an alternative.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class UnicodeText(Space[str]):
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         if mask is not None or probability is not None:
-            raise UsageError("Expected sample() without mask, got one; try drawing from info['admissible_actions'].")
+            raise UsageError(
+                "Expected sample() without mask and probability, got one; try drawing from info['admissible_actions']."
+            )
         if self.samples:
             return self.samples[int(self.np_random.integers(len(self.samples)))]
         letters = self.np_random.integers(len(_SAMPLE_ALPHABET), size=_SAMPLE_LENGTH)

@@ -23,7 +23,7 @@ __all__ = ["Stage", "held_out_split"]
 
 
 def held_out_split(splits: Sequence[str]) -> str | None:
-    """The split of an environment on which policies are evaluated; None if none of its splits has a known name."""
+    """The split on which policies are evaluated: ``valid_unseen`` or ``test``; None if the environment has neither."""
     return next((split for split in ("valid_unseen", "test") if split in splits), None)
 
 
@@ -77,12 +77,12 @@ class Stage:
     @property
     def world(self) -> str:
         """The world of the env: ``alfworld``, ``webshop`` …; ``generic`` if the env declares none."""
-        with self._bare() as env:
+        with self._unwrapped_env() as env:
             return str(getattr(env, "prompt_world", "generic"))
 
     @property
     def wrappers(self) -> tuple[Callable[..., Any], ...]:
-        """The wrappers, innermost first. None penalizes invalid actions: the credit of a method applies penalties."""
+        """The wrappers, innermost first. No wrapper penalizes invalid actions: the credit of a method does."""
         return (
             partial(PromptProtocol, protocol=self.protocol, history=self.history),
             ActionParser,
@@ -105,32 +105,32 @@ class Stage:
     @property
     def held_out(self) -> str:
         """The held-out split of the env, on which policies are evaluated."""
-        with self._bare() as env:
+        with self._unwrapped_env() as env:
             splits = env.splits
-        found = held_out_split(splits)
-        if found is None:
+        split = held_out_split(splits)
+        if split is None:
             raise UsageError(
                 f"Expected a held-out split in {self.env}, got {', '.join(splits)}; try --set evaluation.split=NAME."
             )
-        return found
+        return split
 
     def backend(self) -> str:
         """The backend and its data, such as ``native/embedded``. Results on embedded data are not benchmark results."""
-        with self._bare() as env:
+        with self._unwrapped_env() as env:
             return str(env.backend.name)
 
     def size(self, split: str) -> int:
         """The number of tasks of a split."""
-        with self._bare(split) as env:
+        with self._unwrapped_env(split) as env:
             return int(env.backend.count(split))
 
     def panel(self, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
         """The first ``n`` tasks of a split in an order drawn by ``seed``; 0: the whole split, in its own order."""
-        with self._bare(split) as env:
+        with self._unwrapped_env(split) as env:
             return TaskPanel.of_split(env.backend, split, n, seed)
 
     @contextmanager
-    def _bare(self, split: str | None = None) -> Iterator[Any]:
+    def _unwrapped_env(self, split: str | None = None) -> Iterator[Any]:
         """The unwrapped env; closed at the end."""
         env = gym.make(self.env, **self._arguments(split))
         try:

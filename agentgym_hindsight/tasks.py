@@ -48,7 +48,7 @@ def seeded_int(*parts: object, bits: int = 64) -> int:
 class Task:
     """A task of one world.
 
-    ``locator`` says where the backend finds the task (``"embedded/standard/train/17"``, or a path below the data
+    ``locator`` is the address of the task in the backend (``"embedded/standard/train/17"``, or a path below the data
     folder). It is not part of the task's identity.
     """
 
@@ -85,7 +85,7 @@ class SeededOrder:
 
 
 class TaskSource(Protocol):
-    """Anything that counts and opens the tasks of a split, such as an environment's backend."""
+    """An object that counts and opens the tasks of a split, such as an environment's backend."""
 
     def count(self, split: str) -> int: ...
     def task(self, split: str, index: int) -> Task: ...
@@ -108,16 +108,16 @@ class TaskPanel(Sequence[Task]):
         if n == 0:
             return cls((source.task(split, index) for index in range(size)), name=split)
         order = SeededOrder(size, seed)
-        return cls((source.task(split, order[place]) for place in range(n)), name=f"{split}[{n}]@{seed}")
+        return cls((source.task(split, order[position]) for position in range(n)), name=f"{split}[{n}]@{seed}")
 
     def __init__(self, tasks: Iterable[Task], *, name: str = "") -> None:
         self._tasks = tuple(tasks)
         self._by_id = {task.id: task for task in self._tasks}
         self.name = name
         if len(self._by_id) != len(self._tasks):
-            twice = [task_id for task_id, count in Counter(task.id for task in self._tasks).items() if count > 1]
+            duplicates = [task_id for task_id, count in Counter(task.id for task in self._tasks).items() if count > 1]
             raise UsageError(
-                f"Expected every task once in a panel, got {len(twice)} task(s) twice (first: {twice[0]}); "
+                f"Expected every task once in a panel, got {len(duplicates)} task(s) twice (first: {duplicates[0]}); "
                 "try removing the duplicates."
             )
 
@@ -218,16 +218,16 @@ class TaskPanel(Sequence[Task]):
                     f"{document['schema']} version {document['version']}; try a matching release of this library."
                 )
             panel = cls((Task(**task) for task in document["tasks"]), name=document["name"])
-            stated = document["fingerprint"]
+            stored_fingerprint = document["fingerprint"]
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(
                 f"Expected a panel manifest in {path}, got {error!r}; try saving it again."
             ) from error
-        if stated != panel.fingerprint:
+        if stored_fingerprint != panel.fingerprint:
             raise DamagedDataError(
-                f"Expected fingerprint {stated} in {path}, got {panel.fingerprint} (the file was edited); "
+                f"Expected fingerprint {stored_fingerprint} in {path}, got {panel.fingerprint} (the file was edited); "
                 "try saving it again."
             )
         return panel

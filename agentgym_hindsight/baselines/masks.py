@@ -20,7 +20,7 @@ _CALL, _CALL_END = "<tool_call>", "</tool_call>"
 
 #: A decoder writes this for bytes that do not (yet) form a character.
 _DAMAGED = "\ufffd"
-#: At least this many tokens are decoded together, with up to as many before them as context, so that pieces join as in
+#: At least this many tokens are decoded together, after up to as many tokens of context, so that they are joined as in
 #: the whole text.
 _WINDOW = 16
 
@@ -40,46 +40,46 @@ def token_spans(decode: Decode, ids: Sequence[int]) -> tuple[str, list[tuple[int
     # Windows are exact for every decoder that joins tokens from left to right. A decoder that also changes earlier text
     # (a clean-up step) is detected; then each token is decoded with all tokens before it, which is slower but always
     # exact.
-    spans = _walk(decode, ids, text, _WINDOW)
+    spans = _spans_by_windows(decode, ids, text, _WINDOW)
     if spans is None:
-        spans = _walk(decode, ids, text, len(ids))
+        spans = _spans_by_windows(decode, ids, text, len(ids))
     return text, spans or []
 
 
-def _walk(decode: Decode, ids: list[int], text: str, window: int) -> list[tuple[int, int]] | None:
+def _spans_by_windows(decode: Decode, ids: list[int], text: str, window: int) -> list[tuple[int, int]] | None:
     """The interval of every token, or None if the decoded windows do not add up to ``text``."""
     spans: list[tuple[int, int]] = []
-    start = read = 0  # the window is ids[start:]; tokens before ``read`` are done and serve as context only
-    head, base = "", 0  # the text of the done part of the window, and its end in ``text``
-    done, before = 0, ""  # the number of complete characters, and the window's text without the last token
+    start = read = 0  # the window is ids[start:]; its tokens before ``read`` are only context
+    head, base = "", 0  # the text of this context, and its end in ``text``
+    complete_before, previous_piece = 0, ""  # both of the previous token: complete characters, and the piece
     for index, token in enumerate(ids):
-        seen = decode(ids[start : index + 1])
-        if not seen.startswith(head):
+        window_text = decode(ids[start : index + 1])
+        if not window_text.startswith(head):
             return None
-        piece = seen[len(head) :]
-        complete = max(done, base + _common(piece, text, base))
+        piece = window_text[len(head) :]
+        complete = max(complete_before, base + _common_prefix(piece, text, base))
         # Bytes of an unfinished character decode to a replacement character, which the whole text does not have.
         pending = base + len(piece) > complete
-        if piece != before:
-            spans.append((done, min(len(text), complete + pending)))
+        if piece != previous_piece:
+            spans.append((complete_before, min(len(text), complete + pending)))
         elif piece and decode([token]):  # one more byte of a character; the text is the same with and without it
             spans.append((complete, min(len(text), complete + 1)) if pending else (complete - 1, complete))
         else:
             spans.append((complete, complete))
-        done, before = complete, piece
+        complete_before, previous_piece = complete, piece
         if index + 1 - read >= window and piece and not pending and not piece.endswith(_DAMAGED):
             start, read, base = read, index + 1, complete
-            head, before = decode(ids[start:read]), ""
-    return spans if done == len(text) else None
+            head, previous_piece = decode(ids[start:read]), ""
+    return spans if complete_before == len(text) else None
 
 
-def _common(piece: str, text: str, base: int) -> int:
+def _common_prefix(piece: str, text: str, base: int) -> int:
     """The length of the common prefix of ``piece`` and ``text[base:]``."""
     if text.startswith(piece, base):
         return len(piece)
     count = 0
-    for mine, theirs in zip(piece, text[base : base + len(piece)], strict=False):
-        if mine != theirs:
+    for character, expected in zip(piece, text[base : base + len(piece)], strict=False):
+        if character != expected:
             break
         count += 1
     return count
@@ -93,7 +93,7 @@ def action_tokens(
     span: tuple[int, int] | None = None,
     extractor: Extractor | None = None,
 ) -> list[bool]:
-    """For every token of a response, whether it is an action token: whether it writes a character of the action.
+    """For every token of a response, whether it is an action token: whether it contains a character of the action.
 
     * Parsers of tags (``"verl-agent-2025"``, ``"brief"``): the action is what
       :func:`~agentgym_hindsight.wrappers.parsing.action_spans` finds, damaged and unclosed tags included.

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) -> list[list[T]]:
     """Batches of items of similar length, each of at most ``budget`` tokens, padding included.
 
-    An item longer than the budget is a batch of its own. ``size`` gives an item's prompt length and response length.
+    An item longer than the budget is a batch by itself. ``size`` gives an item's prompt length and response length.
     Prompts are padded on the left and responses on the right, so a batch is as wide as its longest prompt plus its
     longest response. The batches depend on the items only.
 
@@ -31,14 +31,14 @@ def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) 
     batches: list[list[T]] = []
     left = right = 0
     for i in order:
-        mine = size(items[i])
-        wide = max(left, mine[0]) + max(right, mine[1])
-        if batches and wide * (len(batches[-1]) + 1) <= budget:
+        lengths = size(items[i])
+        width = max(left, lengths[0]) + max(right, lengths[1])
+        if batches and width * (len(batches[-1]) + 1) <= budget:
             batches[-1].append(items[i])
-            left, right = max(left, mine[0]), max(right, mine[1])
+            left, right = max(left, lengths[0]), max(right, lengths[1])
         else:
             batches.append([items[i]])
-            left, right = mine
+            left, right = lengths
     return batches
 
 

@@ -29,7 +29,7 @@ def assignments(
 ) -> list[Assignment]:
     """Every (task, sibling) except the (task id, sibling) pairs in ``done``; siblings of a task are adjacent."""
     if siblings < 1:
-        raise UsageError(f"Expected at least one rollout a task, got siblings={siblings}; try 1.")
+        raise UsageError(f"Expected at least one rollout per task, got siblings={siblings}; try 1.")
     return [(task, number) for task in tasks for number in range(siblings) if (task.id, number) not in done]
 
 
@@ -91,6 +91,6 @@ def play(
             if on_turns is not None:
                 on_turns(len(turns))
         for slot, trajectory in enumerate(venv.trajectories()):
-            played = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
-            # The turn in which an env broke has a reply but no step.
-            yield Episode(played, tuple(replies[slot][: len(played.steps)]))
+            recorded = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
+            # The turn in which an env failed has a reply but no step.
+            yield Episode(recorded, tuple(replies[slot][: len(recorded.steps)]))

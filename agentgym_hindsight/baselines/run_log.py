@@ -14,8 +14,8 @@ from agentgym_hindsight.errors import DamagedDataError, UsageError
 __all__ = ["RunLog"]
 
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
-#: What may change when a run is continued.
-_FREE = frozenset({"command", "started", "versions"})
+#: Keys of run.json that may change when a run is continued.
+_MAY_CHANGE = frozenset({"command", "started", "versions"})
 
 
 class RunLog:
@@ -33,25 +33,25 @@ class RunLog:
     def __init__(self, folder: Path, active: bool = True) -> None:
         self.folder, self.active = folder, active
 
-    def check(self, about: Mapping[str, Any]) -> None:
-        """Refuse a folder that holds another run. ``model`` is not compared, because it is not loaded yet."""
-        self._compare(about, _FREE | {"model", "resumed"})
+    def check(self, description: Mapping[str, Any]) -> None:
+        """Raise if the folder contains another run. ``model`` is not compared, because it is not loaded yet."""
+        self._compare(description, _MAY_CHANGE | {"model", "resumed"})
 
-    def begin(self, about: Mapping[str, Any]) -> None:
-        """Write the description of the run. A folder that holds another run is refused."""
-        document = self._compare(about, _FREE | {"resumed"})
+    def begin(self, description: Mapping[str, Any]) -> None:
+        """Write the description of the run. Raises if the folder contains another run."""
+        document = self._compare(description, _MAY_CHANGE | {"resumed"})
         path = self.folder / "run.json"
         if self.active and path.exists():  # keep the first description and list the continuations
-            again = {key: document.pop(key) for key in sorted(_FREE & document.keys())}
+            continuation = {key: document.pop(key) for key in sorted(_MAY_CHANGE & document.keys())}
             old = json.loads(path.read_text(encoding="utf-8"))
-            document = {**old, **document, "resumed": [*old.get("resumed", []), again]}
+            document = {**old, **document, "resumed": [*old.get("resumed", []), continuation]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
-    def _compare(self, about: Mapping[str, Any], free: frozenset[str]) -> dict[str, Any]:
+    def _compare(self, description: Mapping[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(
-            json.dumps({"schema": _SCHEMA, "version": _VERSION, **about}, default=str)
+            json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str)
         )
         path = self.folder / "run.json"
         if path.exists():
@@ -64,12 +64,12 @@ class RunLog:
                     f"Expected the description of a run in {path}, got {error}; try another --out."
                 ) from None
             differing = [
-                key for key in sorted((old.keys() | document.keys()) - free) if old.get(key) != document.get(key)
+                key for key in sorted((old.keys() | document.keys()) - ignored) if old.get(key) != document.get(key)
             ]
             if differing:
                 key = differing[0]
                 raise UsageError(
-                    f"Expected the run that {self.folder} holds, got another one: "
+                    f"Expected the run in {self.folder}, got another one: "
                     f"{_difference(old, document, key)}; try another --out, or --fresh to delete it."
                 )
         return document
@@ -96,14 +96,14 @@ class RunLog:
         return lines
 
     def cut(self, done: int) -> None:
-        """Delete the lines after ``done`` updates, which are about to be played again."""
+        """Delete the lines after ``done`` updates: these updates are made again."""
         if not self.active:
             return
         for name, last in (("metrics", done - 1), ("samples", done - 1), ("eval", done)):
             path = self.folder / f"{name}.jsonl"
             if path.exists():
-                kept = [line for line in self.read(name) if line.get("update", 0) <= last]
-                write_text(path, "".join(_line(line) for line in kept))
+                remaining = [line for line in self.read(name) if line.get("update", 0) <= last]
+                write_text(path, "".join(_line(line) for line in remaining))
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
         if self.active:
@@ -128,8 +128,8 @@ def _finite(value: Any) -> Any:
 
 def _difference(old: Any, new: Any, key: str) -> str:
     """The first setting that differs between two descriptions, with both values."""
-    a, b, name = old.get(key), new.get(key), key
-    while isinstance(a, dict) and isinstance(b, dict):
-        step = next(each for each in sorted(a.keys() | b.keys()) if a.get(each) != b.get(each))
-        a, b, name = a.get(step), b.get(step), f"{name}.{step}"
-    return f"{name.removeprefix('settings.')} was {a!r} and is {b!r}"
+    before, after, name = old.get(key), new.get(key), key
+    while isinstance(before, dict) and isinstance(after, dict):
+        part = next(each for each in sorted(before.keys() | after.keys()) if before.get(each) != after.get(each))
+        before, after, name = before.get(part), after.get(part), f"{name}.{part}"
+    return f"{name.removeprefix('settings.')} was {before!r} and is {after!r}"

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def build(kind: type[T], values: Mapping[str, Any], name: str) -> T:
-    """An instance of the dataclass ``kind``; fields that ``values`` leaves out keep their defaults.
+    """An instance of the dataclass ``kind``. Fields that are not in ``values`` get their defaults.
 
     ``name`` is the prefix of a setting in errors, such as ``plan``; ``""`` for settings without one.
     """
@@ -38,21 +38,21 @@ def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
     >>> checked(Plan, {"updates": 3, "rate": "1e-4"}, "plan")
     {'updates': 3, 'rate': 0.0001}
     """
-    known = {each.name: each for each in fields(kind)}
+    fields_by_name = {each.name: each for each in fields(kind)}
     hints = _hints(kind)
-    found = {}
+    result = {}
     for key, value in values.items():
-        if key not in known:
-            raise UnknownNameError(f"setting of {name}" if name else "setting", key, known)
+        if key not in fields_by_name:
+            raise UnknownNameError(f"setting of {name}" if name else "setting", key, fields_by_name)
         converted, fits = _converted(value, hints[key])
         if not fits:
             full = f"{name}.{key}" if name else key
             raise UsageError(
-                f"Expected {full} as {_words(hints[key])}{_example(known[key])}, got {value!r}; "
+                f"Expected {full} as {_type_name(hints[key])}{_example(fields_by_name[key])}, got {value!r}; "
                 "try leaving it out for the default."
             )
-        found[key] = converted
-    return found
+        result[key] = converted
+    return result
 
 
 def mapping(value: Any, name: str) -> dict[str, Any]:
@@ -106,12 +106,12 @@ def _as_float(value: Any) -> tuple[Any, bool]:
     return number, not isnan(number)
 
 
-def _words(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     if hint is type(None):
         return "null"
     arguments = get_args(hint)
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(map(_words, arguments))
+        return " or ".join(map(_type_name, arguments))
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, arguments))
     kind = get_origin(hint) or hint

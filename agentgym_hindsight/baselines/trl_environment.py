@@ -48,19 +48,19 @@ class TRLEnvironment:
 
         ``task_id`` and ``row`` come from the row of the dataset. TRL repeats a row for every rollout of its group, so
         siblings play one task. Without an id, the k-th reset of every instance starts the k-th task of the order that
-        the seed gives. Then siblings play one task too, and so does the whole batch.
+        the seed gives. Then the whole batch plays one task.
         """
         self._trajectory, self._over = Trajectory(task_id or "", env_id=self._stage.env, split=self._split), False
         try:
-            if self._env is None:  # the previous episode broke it
+            if self._env is None:  # it failed in the previous episode
                 self._env = self._stage.make(self._split)
-            options = {"task_id": task_id} if task_id else {"task": self._next()}
+            options = {"task_id": task_id} if task_id else {"task": self._next_task()}
             observation, _ = self._env.reset(seed=self._seed, options=options)
             self._trajectory = self._env.unwrapped.trajectory()
         except UsageError:  # an unknown id is a mistake of the caller, not a broken rollout
             raise
         except Exception as error:
-            return self._broken(error)
+            return self._end_broken(error)
         return str(observation)
 
     def act(self, action: str) -> str:
@@ -78,14 +78,14 @@ class TRLEnvironment:
         if not isinstance(action, str):  # TRL shows this message to the model, and the episode continues
             raise UsageError(f"Expected the action as text, got {type(action).__name__}; try a string.")
         if self._over:
-            return f"{self._verdict()} Nothing more can be done: do not call this tool again."
+            return f"{self._result_text()} Nothing more can be done: do not call this tool again."
         try:
             observation, _, terminated, truncated, _ = self._env.step(action)
             self._trajectory = self._env.unwrapped.trajectory()
         except Exception as error:  # a broken rollout is data: it ends, and the batch continues
-            return self._broken(error)
+            return self._end_broken(error)
         self._over = terminated or truncated
-        return f"{observation}\n\n{self._verdict()}" if self._over else str(observation)
+        return f"{observation}\n\n{self._result_text()}" if self._over else str(observation)
 
     def get_reward(self) -> float | None:
         """The sum of the episode's rewards so far. None for a broken rollout, which TRL excludes from its group."""
@@ -104,22 +104,22 @@ class TRLEnvironment:
             raise ResetNeededError("Expected an episode, got none; try environment.reset().")
         return self._trajectory
 
-    def _next(self) -> Task:
+    def _next_task(self) -> Task:
         backend = self._env.unwrapped.backend
         order = SeededOrder(backend.count(self._split), self._seed)
         task: Task = backend.task(self._split, order[self._resets])
         self._resets += 1
         return task
 
-    def _broken(self, error: Exception) -> str:
+    def _end_broken(self, error: Exception) -> str:
         self._trajectory = self.trajectory.replace(broken=f"{type(error).__name__}: {error}", truncated=True)
         # The next reset makes a new env, because the state of this one is unknown.
         with suppress(Exception):
             self._env.close()
         self._over, self._env = True, None
-        return self._verdict()
+        return self._result_text()
 
-    def _verdict(self) -> str:
+    def _result_text(self) -> str:
         trajectory = self.trajectory
         if trajectory.broken:
             return "The episode is over: the environment broke down."

@@ -14,12 +14,12 @@ from agentgym_hindsight.errors import HindsightError, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
-#: Command → what it does. The module ``NAME_command`` has ``arguments(parser)`` and ``run(options) -> int``.
+#: Command → its help text. The module ``NAME_command`` has ``arguments(parser)`` and ``run(options) -> int``.
 COMMANDS: dict[str, str] = {
     "list": "list the environments and the data that each one would play",
     "doctor": "show what is installed, which data was found, what is missing and how to install it",
     "demo": "train a tiny policy with SERL on generated houses and write a report",
-    "play": "play an environment yourself and look at its hindsight",
+    "play": "play an environment in the terminal and see its hindsight",
     "serve": "serve the shop as a web site, with the same engine as the environment",
     "rollout": "play a panel with a scripted policy and write the trajectories as JSONL; resumable",
     "train": "train a policy with SERL or another method, on TRL; resumable",
@@ -31,16 +31,16 @@ COMMANDS: dict[str, str] = {
     "parity": "compare this library's engine with the genuine one, turn by turn",
     "anchors": "count how often equal texts hide different states, as a table",
 }
-#: The commands that cannot do anything without the extra [train] → their purpose, for the error message.
+#: Commands that always need the extra [train] → their purpose, for the error message.
 _NEED_TRAIN = {"train": "training", "compare": "comparing methods"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    name = next((word for word in given if word in COMMANDS), "")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in words if word in COMMANDS), "")
     try:
-        return _main(given, name)
+        return _main(words, name)
     except UsageError as error:
         print(f"agh {name}: {error}", file=sys.stderr)
         return 2
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _main(given: list[str], called: str) -> int:
+def _main(words: list[str], called: str) -> int:
     parser = argparse.ArgumentParser(prog="agh", description="Reinforcement learning of LLM agents from hindsight.")
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="command")
@@ -63,7 +63,7 @@ def _main(given: list[str], called: str) -> int:
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == called:  # only this command's module is imported
             _module(name).arguments(command)
-    options = parser.parse_args(given)
+    options = parser.parse_args(words)
     if options.version:
         from agentgym_hindsight import __version__
 

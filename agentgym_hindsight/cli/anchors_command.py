@@ -20,9 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     trajectories: list[Trajectory] = []
     for name in options.files:
-        found = read_jsonl(name)
-        trajectories += found.trajectories
-        for problem in found.problems:
+        result = read_jsonl(name)
+        trajectories += result.trajectories
+        for problem in result.problems:
             console.print(f"{name}, line {problem.line_number}: {problem.cause}; skipped.", soft_wrap=True)
     if not trajectories:
         raise UsageError(

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "env", nargs="?", default="alfworld", choices=list(TITLES), help="the benchmark (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="games, tasks and actions (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of games, tasks and actions (default: %(default)s)")
     parser.add_argument("--out", help="also write the figures to this file, as Markdown")
     house = parser.add_argument_group("alfworld")
     house.add_argument("--games", type=int, default=6, help="games that both engines play (default: %(default)s)")
@@ -39,8 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=4, help="webshop-search: processes that share an index (default: %(default)s)"
     )
     apps = parser.add_argument_group("appworld")
-    apps.add_argument("--worlds", type=int, default=64, help="worlds played side by side (default: %(default)s)")
-    apps.add_argument("--minutes", type=float, default=0.0, help="minutes to play them (default: %(default)s, skipped)")
+    apps.add_argument("--worlds", type=int, default=64, help="worlds played in parallel (default: %(default)s)")
+    apps.add_argument("--minutes", type=float, default=0.0, help="minutes of this run (default: %(default)s: no run)")
     apps.add_argument("--fuzz", type=int, default=0, metavar="N", help="random programs to run (default: %(default)s)")
     training = parser.add_argument_group("training-speed (needs the extra [train])")
     training.add_argument("--model", default="tiny:S", help="the model, as in agh train (default: %(default)s)")
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if options.products is None:
         options.products = _PRODUCTS.get(options.env, 0)
     with console.status("measuring") as status:
-        rows, words = _measured(options, lambda what: status.update(f"measuring: {what}"))
+        rows, reproduce = _measure(options, lambda what: status.update(f"measuring: {what}"))
     title = TITLES[options.env]
     table = Table("what", "figure", title=title, title_justify="left")
     table.columns[1].justify = "right"
@@ -70,14 +70,14 @@ def run(options: argparse.Namespace) -> int:
     out.print(table)
     out.print(machine())
     if options.out:
-        command = f"agh bench {options.env} {words} --seed {options.seed}"
+        command = f"agh bench {options.env} {reproduce} --seed {options.seed}"
         lines = [f"# {title}", "", f"`{command}` — {machine()}.", "", "| what | figure |", "| --- | ---: |"]
         lines += [f"| {what} | {value} |" for what, value in rows]
         Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0
 
 
-def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
+def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
     """The figures, and the options of the command that reproduces them."""
     if options.env == "alfworld":
         from agentgym_hindsight.cli.bench import alfworld as bench_alfworld
@@ -95,23 +95,25 @@ def _measured(options: argparse.Namespace, note: Callable[[str], object]) -> tup
         rows = bench_appworld.measure(options.worlds, options.minutes, options.fuzz, options.seed, note)
         return rows, f"--worlds {options.worlds} --minutes {options.minutes:g} --fuzz {options.fuzz}"
     if options.env == "training-speed":
-        return _training(options, note)
+        return _measure_training(options, note)
     from agentgym_hindsight.cli.bench import webshop_search as bench_webshop_search
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
     return rows, f"--products {options.products} --workers {options.workers}"
 
 
-def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tuple[Sequence[tuple[str, str]], str]:
+def _measure_training(
+    options: argparse.Namespace, note: Callable[[str], object]
+) -> tuple[Sequence[tuple[str, str]], str]:
     from agentgym_hindsight.baselines.requirements import require_train
 
     require_train("measuring training")
     from agentgym_hindsight.baselines.training.configuration import configure
     from agentgym_hindsight.cli.bench.training import speed
 
-    chosen = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
-    settings = [*(f"{name}={value}" for name, value in chosen.items()), *options.set]
-    # With another model the tiny sizes are skipped: they would use its tokenizer, and tell little about it.
+    values = {"model": options.model, "warm.tasks": options.warm_tasks, "plan.seed": options.seed}
+    settings = [*(f"{name}={value}" for name, value in values.items()), *options.set]
+    # The tiny sizes are skipped for another model: with its tokenizer their figures would mean little.
     sizes = ("S", "M") if options.model.startswith("tiny:") else ()
     rows = speed.measure(
         configure("grpo", settings=settings),
@@ -122,5 +124,5 @@ def _training(options: argparse.Namespace, note: Callable[[str], object]) -> tup
         note=note,
     )
     words = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--updates", options.updates, "--repeats"]
-    more = ["--large"] * options.large + [word for setting in options.set for word in ("--set", setting)]
-    return rows, shlex.join(map(str, [*words, options.repeats, *more]))
+    extra_words = ["--large"] * options.large + [word for setting in options.set for word in ("--set", setting)]
+    return rows, shlex.join(map(str, [*words, options.repeats, *extra_words]))

@@ -19,7 +19,7 @@ from agentgym_hindsight.baselines.training.configuration import (
 )
 from agentgym_hindsight.baselines.training.start import start_folder
 from agentgym_hindsight.cli.bench.figures import machine
-from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, on_the_way
+from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, during_training
 from agentgym_hindsight.cli.shared import console, output, progress_bar
 from agentgym_hindsight.errors import HindsightError, UsageError
 
@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=int, default=5, help="train with seeds 0 to N - 1 (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=12000, help="env turns of each run (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side (default: one a core)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parallel runs (default: one per core)")
     parser.add_argument("--out", default="runs/compare", help="folder of the runs (default: %(default)s)")
     parser.add_argument(
         "--config",
@@ -74,22 +74,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    names = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # no duplicates
-    entries = [Entry.parse(text) for text in names]
+    entry_texts = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # no duplicates
+    entries = [Entry.parse(text) for text in entry_texts]
     if options.seeds < 1 or options.jobs < 1:
         raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}; try 5 and 2.")
     out = Path(options.out)
     jobs = [(entry, seed) for seed in range(options.seeds) for entry in entries]
     failed: list[str] = []
-    # The entries of a seed share one warm start. The lock makes them wait until the first of them has made it.
-    starts = {seed: Lock() for seed in range(options.seeds)}
+    # The entries of a seed share one warm start. The lock lets only the first of them make it.
+    start_locks = {seed: Lock() for seed in range(options.seeds)}
     with progress_bar() as bar:
         line = bar.add_task("runs", total=len(jobs), note="")
 
         def work(job: tuple[Entry, int]) -> None:
             entry, seed = job
             bar.update(line, note=f"{entry.name}, seed {seed}")
-            with starts[seed]:
+            with start_locks[seed]:
                 _make_start(entry, seed, options)
             problem = _train(entry, seed, out, options)
             if problem:
@@ -98,8 +98,8 @@ def run(options: argparse.Namespace) -> int:
             bar.advance(line)
 
         with ThreadPoolExecutor(options.jobs) as pool:
-            list(pool.map(work, _interleaved(jobs, options.jobs)))
-    tables = [after_training(entries, out, options.seeds, options.title), on_the_way(entries, out, options.seeds)]
+            list(pool.map(work, _interleave_seeds(jobs, options.jobs)))
+    tables = [after_training(entries, out, options.seeds, options.title), during_training(entries, out, options.seeds)]
     for table in tables:
         output().print(table.rich())
     output().print(f"next: agh report {options.out}", soft_wrap=True)
@@ -108,8 +108,8 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _interleaved(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry, int]]:
-    """The jobs ordered so that neighbours have different seeds: then they seldom wait for the same warm start."""
+def _interleave_seeds(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry, int]]:
+    """The jobs in an order in which neighbours have different seeds, so that few wait for the same warm start."""
     by_seed: dict[int, list[tuple[Entry, int]]] = {}
     for job in jobs:
         by_seed.setdefault(job[1], []).append(job)
@@ -117,7 +117,7 @@ def _interleaved(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry,
     seeds = list(by_seed)
     for start in range(0, len(seeds), width):
         group = [by_seed[seed] for seed in seeds[start : start + width]]
-        mixed += [job for same in zip(*group, strict=True) for job in same]
+        mixed += [job for row in zip(*group, strict=True) for job in row]
     return mixed
 
 
@@ -135,33 +135,33 @@ def _command(entry: Entry, seed: int, out: Path, options: argparse.Namespace) ->
 
 
 def _make_start(entry: Entry, seed: int, options: argparse.Namespace) -> None:
-    """Make the warm start of a seed if it does not exist, so that its entries do not all make it at once."""
-    given = load_configuration(options.config) if options.config else {}
-    training = configure(entry.recipe, given, _settings(entry, seed, options))
+    """Make the warm start of a seed if it does not exist, so that not every entry of the seed makes it."""
+    configuration = load_configuration(options.config) if options.config else {}
+    training = configure(entry.recipe, configuration, _settings(entry, seed, options))
     folder = start_folder(training.model, training.stage, training.warm, training.plan)
     if training.model.startswith("tiny:") and not (folder / "config.json").exists():
-        words = [sys.executable, "-m", "agentgym_hindsight", "train", entry.recipe, "--start-only"]
-        words += ["--config", options.config] if options.config else []
-        words += [word for text in _settings(entry, seed, options) for word in ("--set", text)]
-        done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = "".join(done.stderr.strip().splitlines()[-1:])
+        command = [sys.executable, "-m", "agentgym_hindsight", "train", entry.recipe, "--start-only"]
+        command += ["--config", options.config] if options.config else []
+        command += [word for text in _settings(entry, seed, options) for word in ("--set", text)]
+        result = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+        if result.returncode:
+            last_line = "".join(result.stderr.strip().splitlines()[-1:])
             raise HindsightError(
-                f"Expected a warm start of seed {seed}, got exit status {done.returncode} ({last}); "
-                f"try {shlex.join(['agh', *words[3:]])}."
+                f"Expected a warm start of seed {seed}, got exit status {result.returncode} ({last_line}); "
+                f"try {shlex.join(['agh', *command[3:]])}."
             )
 
 
 def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> str:
     """Start or continue one run and wait for it. Return an error message, or "" after success."""
-    words = _command(entry, seed, out, options)
-    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    command = _command(entry, seed, out, options)
+    result = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    if result.returncode == 0:
         return ""
     log = out / f"{entry.folder}-seed{seed}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(done.stdout + done.stderr, encoding="utf-8")
-    return f"{entry.name}, seed {seed}: exit status {done.returncode}; see {log}"
+    log.write_text(result.stdout + result.stderr, encoding="utf-8")
+    return f"{entry.name}, seed {seed}: exit status {result.returncode}; see {log}"
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The tables of ``agh compare``: success after training and during it, and each entry's difference to the first."""
+"""The tables of ``agh compare``: success after and during training, and each entry's difference from the first."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
-__all__ = ["Entry", "Grid", "after_training", "on_the_way"]
+__all__ = ["Entry", "Grid", "after_training", "during_training"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the comparison."""
+    """One entry of the comparison: a recipe with values of the method."""
 
     name: str
     recipe: str
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """The name, with characters that file names should not have replaced."""
+        """The name as a folder name: unsafe characters are replaced by "_"."""
         return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
 
 
@@ -51,47 +51,47 @@ class Grid:
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
-    #: The number of columns, from the left, that hold text instead of numbers.
-    words: int
+    #: The number of first columns that contain text; the others contain numbers.
+    text_columns: int
 
     def rich(self) -> Table:
         table = Table(*self.head, title=self.title, title_justify="left")
-        for column in table.columns[self.words :]:
+        for column in table.columns[self.text_columns :]:
             column.justify = "right"
         for row in self.rows:
             table.add_row(*row)
         return table
 
     def markdown(self) -> list[str]:
-        rule = ["---"] * self.words + ["---:"] * (len(self.head) - self.words)
+        rule = ["---"] * self.text_columns + ["---:"] * (len(self.head) - self.text_columns)
         lines = [self.head, rule, *([cell.replace("|", "\\|") for cell in row] for row in self.rows)]
         return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def after_training(entries: Sequence[Entry], out: Path, seeds: int, title: str) -> Grid:
-    """Results on the panel before and after training, one row an entry and a way of decoding."""
+    """Results on the panel before and after training, one row per entry and kind of decoding."""
     rows = sorted(_rows(entries, out, seeds), key=lambda row: row.label)
-    return Grid(title, _HEAD, [_cells(row) for row in rows], words=2)
+    return Grid(title, _HEAD, [_cells(row) for row in rows], text_columns=2)
 
 
-def on_the_way(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
+def during_training(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:
     """Success and length of the rollouts that training played.
 
-    The entries of a seed play the same tasks in each update, and there are many more rollouts than on the panel. So
-    this table may show differences that are too small for the panel.
+    The entries of a seed play the same tasks in each update, and training plays many more rollouts than the panel has.
+    So this table can show differences that are too small for the panel.
     """
     head = ["method", "seeds"]
     cells: dict[str, list[str]] = {}
-    for key, title, write in (("success", "success", _percent), ("episode_turns", "turns", _plain)):
+    for key, title, write in (("success", "success", _percent), ("episode_turns", "turns", _number_text)):
         head += [title, "− first"]
         means = _means(entries, out, seeds, key)
         first = means[entries[0].name]
-        for name, found in means.items():
-            if found:
-                against = None if name == entries[0].name else _difference(found, first)
-                row = cells.setdefault(name, [name, str(len(found))])
-                row += [write(t_interval(found.values())), "" if against is None else write(against, sign=True)]
-    return Grid("On the way: the rollouts of training", head, list(cells.values()), words=1)
+        for name, by_seed in means.items():
+            if by_seed:
+                difference = None if name == entries[0].name else _difference(by_seed, first)
+                row = cells.setdefault(name, [name, str(len(by_seed))])
+                row += [write(t_interval(by_seed.values())), "" if difference is None else write(difference, sign=True)]
+    return Grid("Rollouts during training", head, list(cells.values()), text_columns=1)
 
 
 def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[str, dict[int, float]]:
@@ -100,7 +100,7 @@ def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[st
     for seed in range(seeds):
         runs = {entry.name: _lines(out / f"{entry.folder}-seed{seed}", "metrics") for entry in entries}
         runs = {name: lines for name, lines in runs.items() if lines}
-        # With equal turns the entries make different numbers of updates. Only those that all have made are compared.
+        # With equal turns the entries make different numbers of updates. Only updates that all of them made count.
         updates = min((len(lines) for lines in runs.values()), default=0)
         for name, lines in runs.items():
             means[name][seed] = sum(line[key] for line in lines[:updates]) / updates
@@ -109,7 +109,7 @@ def _means(entries: Sequence[Entry], out: Path, seeds: int, key: str) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The results of one entry with one way of decoding."""
+    """The results of one entry with one kind of decoding."""
 
     name: str
     label: str
@@ -125,19 +125,19 @@ class Row:
 def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
     """The warm start first, then the entries, by label."""
     first = entries[0].name
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    evaluated: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in entries:
         for seed in range(seeds):
             lines = _lines(out / f"{entry.folder}-seed{seed}", "eval")
             last = max((line["update"] for line in lines), default=0)
             for line in lines:
                 if line["update"] == 0:
-                    found.setdefault((_START, line["label"]), []).append({**line, "run": seed})
+                    evaluated.setdefault((_START, line["label"]), []).append({**line, "run": seed})
                 if line["update"] == last and last > 0:
-                    found.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
+                    evaluated.setdefault((entry.name, line["label"]), []).append({**line, "run": seed})
     bases: dict[tuple[str, str], dict[int, float]] = {}
     # The warm start and then the first entry come first, because the other rows need their values.
-    for (name, label), lines in sorted(found.items(), key=lambda each: each[0][0] != _START):
+    for (name, label), lines in sorted(evaluated.items(), key=lambda each: each[0][0] != _START):
         # All entries of a seed start from the same warm start: count it once.
         unique = list({line["run"]: line for line in lines}.values())
         evaluations = [Evaluation.from_dict(line["evaluation"]) for line in unique]
@@ -156,12 +156,12 @@ def _rows(entries: Sequence[Entry], out: Path, seeds: int) -> Iterator[Row]:
 
 
 def _lines(run: Path, name: str) -> list[dict[str, Any]]:
-    """The lines of a file of a complete run. An incomplete run has none: it has played fewer turns than the others."""
+    """The lines of a file of a complete run; none for an incomplete run, which played fewer turns than the others."""
     return RunLog(run, active=False).read(name) if (run / "policy").exists() else []
 
 
-def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> MeanInterval | None:
-    differences = [value - theirs[seed] for seed, value in mine.items() if seed in theirs]
+def _difference(values: Mapping[int, float], reference: Mapping[int, float]) -> MeanInterval | None:
+    differences = [value - reference[seed] for seed, value in values.items() if seed in reference]
     return t_interval(differences) if differences else None
 
 
@@ -203,7 +203,7 @@ def _percent(value: MeanInterval, sign: bool = False) -> str:
     return f"{100 * value.mean:{'+' if sign else ''}.1f}{half} %"
 
 
-def _plain(value: MeanInterval, sign: bool = False) -> str:
+def _number_text(value: MeanInterval, sign: bool = False) -> str:
     half = f" ± {value.half:.2f}" if value.half != float("inf") else ""
     return f"{value.mean:{'+' if sign else ''}.2f}{half}"
 

@@ -1,4 +1,4 @@
-"""``agh data install appworld``: print the steps of the installation, ask once, and carry them out."""
+"""``agh data install appworld``: print the installation steps, ask once for confirmation, and run them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
     for number, step in enumerate(steps, 1):
         if step.done():
             continue
-        with console.status(f"{number}/{len(steps)} {step.name}") as shown:
+        with console.status(f"{number}/{len(steps)} {step.name}") as status:
             for line in carry_out(step):
-                shown.update(f"{number}/{len(steps)} {step.name}  {line[:60]}".replace("[", "\\["))
+                status.update(f"{number}/{len(steps)} {step.name}  {line[:60]}".replace("[", "\\["))
         console.print(f"{number}/{len(steps)} {step.name}: done")
     with console.status("opening a task"):
         counts = verify()

@@ -13,7 +13,7 @@ from agentgym_hindsight.errors import UsageError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
-    listing = verbs.add_parser("list", help="print the tasks of a split, one a line")
+    listing = verbs.add_parser("list", help="print the tasks of a split, one per line")
     panel = verbs.add_parser("panel", help="write a panel: a file with tasks that are the same on every machine")
     panel.add_argument("--out", required=True, help="the file to write")
     export = verbs.add_parser("export", help="write embedded ALFWorld games as files for the genuine engine")
@@ -23,12 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for verb, default in ((listing, 0), (panel, 0), (export, 60)):
         add_env_arguments(verb)
         verb.add_argument("--tasks", type=int, default=default, help="number of tasks (0: all; default: %(default)s)")
-        verb.add_argument("--seed", type=int, default=0, help="which tasks (default: %(default)s)")
+        verb.add_argument("--seed", type=int, default=0, help="seed of the choice of tasks (default: %(default)s)")
     references = verbs.add_parser(
         "references", help="convert recordings of the original WebShop (transcripts, site logs) into trajectories"
     )
     references.add_argument("file", help="a file (plain or .gz), or a folder of logs")
-    references.add_argument("--out", required=True, help="the JSONL file to write, one trajectory a line")
+    references.add_argument("--out", required=True, help="the JSONL file to write, one trajectory per line")
     add_env_arguments(references)
     check = verbs.add_parser("check", help="read all official ALFWorld games and name those that cannot be used")
     check.add_argument("folder", nargs="?", help="folder of the games (default: $ALFWORLD_DATA or ~/.cache/alfworld)")
@@ -80,12 +80,12 @@ def _references(env: Any, file: str, out: str) -> int:
         raise UsageError(
             f"Expected a shop to replay the recordings in, got {env.spec.id}; try --env WebShop-Hindsight-v0."
         )
-    found = read_references(file, world.backend.library)
-    for problem in found.problems:
+    recordings = read_references(file, world.backend.library)
+    for problem in recordings.problems:
         console.print(f"line {problem.line_number}: {problem.cause}", markup=False)
-    count = write_jsonl(out, found.trajectories)
-    won = sum(trajectory.won and not trajectory.broken for trajectory in found.trajectories)
-    print(f"{out}: {count} trajectories, {won} of them references; {len(found.problems)} problems")
+    count = write_jsonl(out, recordings.trajectories)
+    won = sum(trajectory.won and not trajectory.broken for trajectory in recordings.trajectories)
+    print(f"{out}: {count} trajectories, {won} of them references; {len(recordings.problems)} problems")
     return 0 if count else 1
 
 
@@ -104,5 +104,5 @@ def _export(env: Any, panel: Any, out: Path) -> int:
             scene = backend.house(task).scene
             write_game(scene, out / "json_2.1.1" / task.split / f"{task.category}-{scene.name}" / f"trial_{task.id}")
             bar.advance(line)
-    print(f"{out}: {len(panel)} games; play them with ALFWORLD_DATA={out}, here or in the genuine ALFWorld")
+    print(f"{out}: {len(panel)} games; play them with ALFWORLD_DATA={out}, in this library or the genuine ALFWorld")
     return 0

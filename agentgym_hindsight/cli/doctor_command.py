@@ -35,7 +35,7 @@ _PACKAGES = {
     "pytest": ("dev", "the tests"),
 }
 
-#: Sandbox mode → how much it protects.
+#: Sandbox mode → its protection.
 _SANDBOX = {
     "namespaces+seccomp": "the strongest mode",
     "seccomp": "namespaces are not available, as in many containers; files, network and processes are still blocked",
@@ -133,8 +133,8 @@ def _webshop(out: Console, data: str | None) -> None:
     try:
         files = find_catalogue(data or data_folder())
     except DataError as error:
-        at = f" ($WEBSHOP_DATA is {folder})" if folder and not data else ""
-        out.print(f"  official files: not found{at}. {error}", soft_wrap=True)
+        hint = f" ($WEBSHOP_DATA is {folder})" if folder and not data else ""
+        out.print(f"  official files: not found{hint}. {error}", soft_wrap=True)
     else:
         out.print(f"  official files: {files.items.parent}, catalogue {files.tag or 'without a tag'}", soft_wrap=True)
         for role, path in (("products", files.items), ("attributes", files.attributes), ("human goals", files.human)):
@@ -149,8 +149,8 @@ def _tagger(models: tuple[str, ...]) -> str:
     """The model that the tagger would use, or how to install one. No package is imported."""
     if util.find_spec("spacy") is None:
         return "not installed; try pip install 'agentgym-hindsight\\[spacy]'"
-    found = [model for model in models if util.find_spec(model)]
-    return f"model {found[0]}" if found else f"no model; try python -m spacy download {models[0]}"
+    installed = [model for model in models if util.find_spec(model)]
+    return f"model {installed[0]}" if installed else f"no model; try python -m spacy download {models[0]}"
 
 
 def _appworld(out: Console) -> None:
@@ -161,7 +161,7 @@ def _appworld(out: Console) -> None:
 
 
 def _sandbox() -> str:
-    """The sandbox mode of this machine, found by starting one worker."""
+    """The sandbox mode of this machine. Starts one worker to find it."""
     from agentgym_hindsight.envs.appworld.sandbox import Sandbox
 
     try:
@@ -184,18 +184,18 @@ def _official_appworld() -> str:
     servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
     try:
         if servers:
-            runs = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not contacted)"
+            installation = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not contacted)"
         else:
             python, version = find_interpreter()
-            runs = f"package {version} in {python}"
+            installation = f"package {version} in {python}"
     except HindsightError as error:
         return f"not installed. {error}"
     try:
         tasks = OfficialTasks(find_data())
         counts = ", ".join(f"{split} {_count(tasks, split)}" for split in SPLITS)
     except HindsightError as error:
-        return f"{runs}; no tasks. {error}"
-    return f"{runs}; tasks in {tasks.root / 'data'}: {counts}"
+        return f"{installation}; no tasks. {error}"
+    return f"{installation}; tasks in {tasks.root / 'data'}: {counts}"
 
 
 def _count(tasks: Any, split: str) -> int:

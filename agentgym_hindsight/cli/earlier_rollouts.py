@@ -1,4 +1,4 @@
-"""Rollouts of an earlier run of the same command, which a resumed command does not play again."""
+"""The rollouts that an earlier run of the same command stored, so that they are not played again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl, write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["kept_rollouts"]
+__all__ = ["stored_rollouts"]
 
 
-def kept_rollouts(out: Path, terms: dict[str, Any], *, fresh: bool) -> dict[tuple[str, int], Trajectory]:
+def stored_rollouts(out: Path, terms: dict[str, Any], *, fresh: bool) -> dict[tuple[str, int], Trajectory]:
     """The rollouts in ``out`` by (task id, sibling), without the broken ones, which are also removed from the file.
 
     A rollout with other ``terms`` (policy, settings, …) raises :class:`UsageError`. ``fresh`` deletes the file.
@@ -21,17 +21,19 @@ def kept_rollouts(out: Path, terms: dict[str, Any], *, fresh: bool) -> dict[tupl
     if fresh or not out.exists():
         out.unlink(missing_ok=True)
         return {}
-    found = read_jsonl(out)
-    for problem in found.problems:
-        console.print(f"{out}, line {problem.line_number}: {problem.cause}; it is played again.", soft_wrap=True)
-    whole = [trajectory for trajectory in found.trajectories if not trajectory.broken]
-    for trajectory in whole:
-        other = trajectory.extra.get("run")
-        if other != terms:
+    result = read_jsonl(out)
+    for problem in result.problems:
+        console.print(
+            f"{out}, line {problem.line_number}: {problem.cause}; the rollout is played again.", soft_wrap=True
+        )
+    complete = [trajectory for trajectory in result.trajectories if not trajectory.broken]
+    for trajectory in complete:
+        stored_terms = trajectory.extra.get("run")
+        if stored_terms != terms:
             raise UsageError(
-                f"Expected rollouts of {terms} in {out}, got {other or 'rollouts of another program'}; "
+                f"Expected rollouts of {terms} in {out}, got {stored_terms or 'rollouts of another program'}; "
                 "try another --out, or --fresh to delete them."
             )
-    if len(whole) < len(found.trajectories) or found.problems:
-        write_jsonl(out, whole)
-    return {(trajectory.task_id, trajectory.sibling): trajectory for trajectory in whole}
+    if len(complete) < len(result.trajectories) or result.problems:
+        write_jsonl(out, complete)
+    return {(trajectory.task_id, trajectory.sibling): trajectory for trajectory in complete}

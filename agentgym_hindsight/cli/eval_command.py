@@ -25,10 +25,10 @@ from agentgym_hindsight.cli.eval_tables import evaluation_table
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,
+    default_protocol,
     env_arguments,
     make_env,
     output,
-    own_protocol,
     panel_of,
 )
 from agentgym_hindsight.errors import UsageError
@@ -57,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=float, nargs="+", help="sampling temperatures of a model (default: 0 0.4); 0 is greedy"
     )
     parser.add_argument("--seeds", type=int, default=1, help="repeat with seeds 0 to N - 1 (default: %(default)s)")
-    parser.add_argument("--num-envs", type=int, default=64, help="rollouts side by side (default: %(default)s)")
+    parser.add_argument("--num-envs", type=int, default=64, help="parallel rollouts (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this process")
     parser.add_argument(
         "--max-prompt-tokens", type=int, help="length limit of a prompt (default: that of the training run, else 2048)"
@@ -69,25 +69,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--generate", action="store_true", help="sample with model.generate instead of this library's loop"
     )
     parser.add_argument("--out", help="folder for eval.jsonl, rollouts and panel; finished rollouts are not repeated")
-    parser.add_argument("--fresh", action="store_true", help="play again what --out already holds")
+    parser.add_argument("--fresh", action="store_true", help="play all rollouts again, also those in --out")
 
 
 def run(options: argparse.Namespace) -> int:
     check_policy(options.policy)
     _default_to_training_run(options)
-    for name, value, least in (
+    for name, value, minimum in (
         ("--num-envs", options.num_envs, 1),
         ("--workers", options.workers, 0),
         ("--seeds", options.seeds, 1),
         ("--max-new-tokens", options.max_new_tokens, 1),
     ):
-        if value < least:
-            raise UsageError(f"Expected {name} ≥ {least}, got {value}.")
+        if value < minimum:
+            raise UsageError(f"Expected {name} ≥ {minimum}, got {value}.")
     scripted = is_scripted(options.policy)
     temperatures = _temperatures(options.temperature, scripted)
     settings = env_arguments(options)
     panel = _panel(options)
-    settings.pop("split", None)  # each task of the panel has its own
+    settings.pop("split", None)  # each task of the panel states its split
     stage = Stage(options.env, settings, options.protocol, options.history, workers=options.workers)
     folder = Path(options.out or Path("runs", f"eval-{_file_name(options.policy)}-{panel.fingerprint}"))
     save_panel(panel, folder, fresh=options.fresh)
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         for temperature in temperatures:
             label = options.policy if scripted else _label(temperature)
             for seed in range(options.seeds):
-                played = play(
+                trajectories = play(
                     partial(policy_for, temperature, seed),
                     stage,
                     panel,
@@ -109,12 +109,12 @@ def run(options: argparse.Namespace) -> int:
                     num_envs=options.num_envs,
                     fresh=options.fresh,
                 )
-                found = evaluate(played)
-                line = evaluation_line(options.policy, label, temperature, panel, seed, found)
+                evaluation = evaluate(trajectories)
+                line = evaluation_line(options.policy, label, temperature, panel, seed, evaluation)
                 write_line(folder / "eval.jsonl", line)
-                results.setdefault(label, []).append(found)
-                broken.extend(trajectory.broken for trajectory in played if trajectory.broken)
-                total += len(played)
+                results.setdefault(label, []).append(evaluation)
+                broken.extend(trajectory.broken for trajectory in trajectories if trajectory.broken)
+                total += len(trajectories)
     out = output()
     out.print(
         f"{options.policy} on {panel.name} ({terms['backend']}, panel {panel.fingerprint}, {options.seeds} seed(s))",
@@ -128,19 +128,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _default_to_training_run(options: argparse.Namespace) -> None:
-    """Give options that are not set the values of the training run, if the policy is in the folder of one."""
-    about = model_folder(options.policy).parent / "run.json"
-    trained: dict[str, Any] = {}
-    if about.is_file():
-        trained = json.loads(about.read_text(encoding="utf-8"))["settings"]
-    stage, plan = trained.get("stage", {}), trained.get("plan", {})
+    """If the policy is in the folder of a training run, options that are not set get the values of that run."""
+    run_file = model_folder(options.policy).parent / "run.json"
+    run_settings: dict[str, Any] = {}
+    if run_file.is_file():
+        run_settings = json.loads(run_file.read_text(encoding="utf-8"))["settings"]
+    stage, plan = run_settings.get("stage", {}), run_settings.get("plan", {})
     if stage and options.env == ENVS[0].id:
         options.env = stage["env"]
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
-    options.protocol = options.protocol or stage.get("protocol") or own_protocol(options.env)
+    options.protocol = options.protocol or stage.get("protocol") or default_protocol(options.env)
     options.history = stage.get("history") if options.history is None else options.history
     options.generate = options.generate or plan.get("generate", False)
-    options.template = trained.get("template", {})
+    options.template = run_settings.get("template", {})
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
 
@@ -165,7 +165,7 @@ def _panel(options: argparse.Namespace) -> TaskPanel:
 
 
 def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel, scripted: bool) -> dict[str, Any]:
-    """What determines a rollout besides its task. It is stored with each rollout: a file never mixes two runs."""
+    """The values that determine a rollout, except its task. Stored with each rollout: no file may mix two runs."""
     terms: dict[str, Any] = {
         "policy": options.policy,
         "backend": stage.backend(),

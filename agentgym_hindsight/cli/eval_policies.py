@@ -30,7 +30,7 @@ PolicyFactory = Callable[[float, int], Policy]
 
 
 def is_scripted(policy: str) -> bool:
-    """Whether the name is a scripted policy; a misspelt one raises :class:`UnknownNameError`."""
+    """Whether the name is a scripted policy. A misspelt name raises :class:`UnknownNameError`."""
     kind = policy.partition(":")[0]
     if kind in _SCRIPTED:
         return True
@@ -40,7 +40,7 @@ def is_scripted(policy: str) -> bool:
 
 
 def check_policy(policy: str) -> None:
-    """Reject a malformed name and name the extra that is missing, before anything is written."""
+    """Raise if the name is malformed or an extra is missing, before anything is written."""
     if is_scripted(policy):
         return
     kind, _, argument = policy.partition(":")
@@ -59,7 +59,7 @@ def require_packages(kind: str) -> None:
 
 
 def model_folder(policy: str) -> Path:
-    """The folder that a model is read from. It need not exist: the name may also be one of a hub."""
+    """The folder that a model is read from. It does not exist if the model comes from a hub."""
     return Path(policy.removeprefix("vllm:"))
 
 

@@ -1,4 +1,4 @@
-"""The lines of ``eval.jsonl``: one evaluation each, in the format of a training run's own evaluations."""
+"""The lines of ``eval.jsonl``: one per evaluation, in the format that training runs use."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def write_line(path: Path, line: dict[str, Any]) -> None:
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
-            known = json.loads(text)
-            if not all(known.get(key) == line[key] for key in _IDENTITY):
+            earlier = json.loads(text)
+            if not all(earlier.get(key) == line[key] for key in _IDENTITY):
                 lines.append(text)
         except (ValueError, AttributeError):
             console.print(f"{path}: a line that cannot be read was removed.", soft_wrap=True)

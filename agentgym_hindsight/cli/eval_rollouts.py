@@ -8,7 +8,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.panels import play_panel
 from agentgym_hindsight.baselines.policies.base import Policy
-from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
+from agentgym_hindsight.cli.earlier_rollouts import stored_rollouts
 from agentgym_hindsight.cli.shared import progress_bar
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
@@ -20,7 +20,7 @@ __all__ = ["play", "save_panel"]
 
 
 def save_panel(panel: TaskPanel, folder: Path, *, fresh: bool) -> None:
-    """Write the panel into the folder of an evaluation; a folder that holds another panel is refused."""
+    """Write the panel into the folder of an evaluation. Raises if the folder contains another panel."""
     path = folder / "panel.json"
     if path.exists() and not fresh and (other := TaskPanel.load(path).fingerprint) != panel.fingerprint:
         raise UsageError(
@@ -41,17 +41,17 @@ def play(
     num_envs: int,
     fresh: bool,
 ) -> list[Trajectory]:
-    """The rollouts of the panel, in its order. Those that the file already holds are not played again.
+    """The rollouts of the panel, in its order. Rollouts that the file already contains are not played again.
 
-    ``make_policy`` is not called when the file holds all of them.
+    ``make_policy`` is not called if the file contains all of them.
     """
-    kept = kept_rollouts(file, terms, fresh=fresh)
+    stored = stored_rollouts(file, terms, fresh=fresh)
     seed, turns = terms["seed"], 0
-    if len(kept) == len(panel):  # the terms are equal, hence so is the panel
-        return [kept[task.id, 0] for task in panel]
+    if len(stored) == len(panel):  # the terms name the panel, so these are its rollouts
+        return [stored[task.id, 0] for task in panel]
     policy = make_policy()
     with progress_bar() as bar:
-        line = bar.add_task(name, total=len(panel), completed=len(kept), note="")
+        line = bar.add_task(name, total=len(panel), completed=len(stored), note="")
 
         def count(new: int) -> None:
             nonlocal turns
@@ -59,10 +59,10 @@ def play(
             bar.update(line, note=f"{turns} turns")
 
         for trajectory in play_panel(
-            policy, stage, panel, num_envs=num_envs, seed=seed, done=kept.keys(), progress=count
+            policy, stage, panel, num_envs=num_envs, seed=seed, done=stored.keys(), progress=count
         ):
             record = trajectory.replace(extra={**trajectory.extra, "run": terms})
             write_jsonl(file, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
-            kept[record.task_id, record.sibling] = record
+            stored[record.task_id, record.sibling] = record
             bar.advance(line)
-    return [kept[task.id, 0] for task in panel]
+    return [stored[task.id, 0] for task in panel]

@@ -14,30 +14,38 @@ __all__ = ["evaluation_table"]
 
 
 def evaluation_table(results: dict[str, list[Evaluation]]) -> Table:
-    """One column a temperature. One seed: Wilson's intervals; several: the mean ± half of Student's interval."""
-    if all(len(found) == 1 for found in results.values()):
-        table = result_table({label: found[0] for label, found in results.items()})
-        table.add_row("score", *(f"{found[0].micro.score:.3f}" for found in results.values()))
+    """One column per temperature. One seed: Wilson's intervals; several: the mean ± half of Student's interval."""
+    if all(len(evaluations) == 1 for evaluations in results.values()):
+        table = result_table({label: evaluations[0] for label, evaluations in results.items()})
+        table.add_row("score", *(f"{evaluations[0].micro.score:.3f}" for evaluations in results.values()))
         return table
     table = Table()
     table.add_column("category")
-    for label, found in results.items():
-        table.add_column(f"{label} ({len(found)} seeds)", justify="right")
-    for name in sorted({row.name for found in results.values() for one in found for row in one.categories}):
-        table.add_row(name, *(_share(t_interval(row.success for row in _rows(f, name))) for f in results.values()))
+    for label, evaluations in results.items():
+        table.add_column(f"{label} ({len(evaluations)} seeds)", justify="right")
+    for name in sorted(
+        {row.name for evaluations in results.values() for evaluation in evaluations for row in evaluation.categories}
+    ):
+        table.add_row(
+            name,
+            *(_share(t_interval(row.success for row in _rows(evaluations, name))) for evaluations in results.values()),
+        )
     table.add_section()
-    summaries = [over_seeds(found) for found in results.values()]
+    summaries = [over_seeds(evaluations) for evaluations in results.values()]
     table.add_row("all (micro)", *(_share(summary.micro) for summary in summaries))
     table.add_row("mean of categories (macro)", *(_share(summary.macro) for summary in summaries))
     table.add_row("turns", *(f"{summary.turns.mean:.1f} ± {summary.turns.half:.1f}" for summary in summaries))
     table.add_row("invalid actions", *(_share(summary.invalid) for summary in summaries))
-    table.add_row("broken rollouts", *(str(sum(one.micro.broken for one in found)) for found in results.values()))
+    table.add_row(
+        "broken rollouts",
+        *(str(sum(evaluation.micro.broken for evaluation in evaluations)) for evaluations in results.values()),
+    )
     table.add_row("score", *(f"{summary.score.mean:.3f} ± {summary.score.half:.3f}" for summary in summaries))
     return table
 
 
-def _rows(found: Sequence[Evaluation], name: str) -> list[CategoryResult]:
-    return [row for one in found for row in one.categories if row.name == name]
+def _rows(evaluations: Sequence[Evaluation], name: str) -> list[CategoryResult]:
+    return [row for evaluation in evaluations for row in evaluation.categories if row.name == name]
 
 
 def _share(interval: MeanInterval) -> str:

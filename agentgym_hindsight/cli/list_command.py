@@ -14,7 +14,7 @@ from agentgym_hindsight.registration import ENVS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plain", action="store_true", help="print only the ids, one a line")
+    parser.add_argument("--plain", action="store_true", help="print only the ids, one per line")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -24,10 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     games = parser.add_argument_group("alfworld")
     games.add_argument("--games", type=int, help="number of these games, drawn by the seed (default: all)")
-    games.add_argument("--generated", type=int, default=0, help="number of generated games to compare as well")
-    games.add_argument("--seed", type=int, default=0, help="games and commands (default: %(default)s)")
+    games.add_argument("--generated", type=int, default=0, help="number of generated games to add")
+    games.add_argument("--seed", type=int, default=0, help="seed of games and commands (default: %(default)s)")
     games.add_argument("--turns", type=int, default=40, help="turns of a game (default: %(default)s)")
-    games.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    games.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     shop = parser.add_argument_group("webshop")
     shop.add_argument(
         "--goals", default="goals_prices.json.gz", help="recorded goals and prices (default: %(default)s)"
@@ -81,7 +81,7 @@ def _generated(folder: Path, count: int) -> list[Path]:
 
     files = []
     for number in range(count):
-        split = tuple(SPLITS)[number // 6 % len(SPLITS)]  # six games of each split in turn, one of each type
+        split = tuple(SPLITS)[number // 6 % len(SPLITS)]  # six games of each split, one per task type
         scene = embedded_scene(split, number)
         files.append(write_game(scene, folder / split / scene.goal.task_type / scene.name))
     return files

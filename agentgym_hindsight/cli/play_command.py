@@ -14,7 +14,7 @@ from agentgym_hindsight.cli.shared import add_env_arguments, make_env
 from agentgym_hindsight.hindsight.sources import Hindsight
 
 _SEPARATOR = " [SEP] "
-#: Worlds in which a command is a program. It may have several lines, and its indentation is kept.
+#: Worlds in which a command is a program. It may have several lines, and its indentation matters.
 _CODE = frozenset({"appworld"})
 _PROGRAMS = "Any Python program: apis.<app>.<api>(name=value, …). A blank line ends an indented block."
 _HELP = ":actions legal commands · :hint the expert's action · :why hindsight of the last turn · :new game · :quit"
@@ -22,7 +22,7 @@ _HELP = ":actions legal commands · :hint the expert's action · :why hindsight 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
-    parser.add_argument("--seed", type=int, default=None, help="order of the tasks (default: another one each time)")
+    parser.add_argument("--seed", type=int, default=None, help="order of the tasks (default: random)")
     parser.add_argument("--task", help="the id of the task to play")
     parser.add_argument("--game-file", help="a game.tw-pddl file to play (ALFWorld)")
 
@@ -30,16 +30,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     out = Console(highlight=False)
     env = make_env(options, expert=True)
-    chosen: dict[str, Any] = {}
+    reset_options: dict[str, Any] = {}
     if options.task:
-        chosen["task_id"] = options.task
+        reset_options["task_id"] = options.task
     if options.game_file:
-        chosen["game_file"] = options.game_file
+        reset_options["game_file"] = options.game_file
     out.print(f"[dim]{_HELP}[/dim]")
     seed = options.seed
     try:
-        while _episode(env, out, seed, chosen):
-            seed, chosen = None, {}
+        while _episode(env, out, seed, reset_options):
+            seed, reset_options = None, {}
     except EOFError:  # Ctrl-D
         out.print()
     finally:
@@ -47,14 +47,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -> bool:
-    """Play one game. Return whether the player wants another."""
-    observation, info = env.reset(seed=seed, options=chosen or None)
-    out.print(f"[dim]{info['task_id']} · {env.unwrapped.backend.name}[/dim]\n{_page(observation)}")
+def _episode(env: Any, out: Console, seed: int | None, reset_options: dict[str, Any]) -> bool:
+    """Play one game. Return whether to play another one."""
+    observation, info = env.reset(seed=seed, options=reset_options or None)
+    out.print(f"[dim]{info['task_id']} · {env.unwrapped.backend.name}[/dim]\n{_with_line_breaks(observation)}")
     code = env.unwrapped.prompt_world in _CODE
     over = False
     while True:
-        command = _typed(out, code=code)
+        command = _read_command(out, code=code)
         if command in (":quit", ":q"):
             return False
         if command == ":new":
@@ -73,7 +73,7 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
             out.print("[dim]The game is over: :new for another, :quit to stop.[/dim]")
         else:
             observation, reward, terminated, truncated, info = env.step(command)
-            out.print(_page(observation))
+            out.print(_with_line_breaks(observation))
             feedback = info["hindsight"].immediate_feedback
             if feedback.detail:
                 out.print(f"[dim]why: {escape(feedback.detail)}[/dim]")
@@ -94,7 +94,7 @@ def _episode(env: Any, out: Console, seed: int | None, chosen: dict[str, Any]) -
                     _show(out, hindsight, short=True)
 
 
-def _typed(out: Console, *, code: bool) -> str:
+def _read_command(out: Console, *, code: bool) -> str:
     """One command: a line, or all lines of a program."""
     line: str = out.input("[bold]> [/bold]")
     if not code or line.lstrip().startswith(":"):
@@ -106,9 +106,9 @@ def _typed(out: Console, *, code: bool) -> str:
 
 
 def _is_incomplete(program: str) -> bool:
-    """Whether Python's interactive prompt would ask for more lines."""
+    """Whether Python's interactive prompt would wait for more lines."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a SyntaxWarning in the program is not an error here
+        warnings.simplefilter("ignore")  # a SyntaxWarning about the program must not be printed
         try:
             return codeop.compile_command(program) is None
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
@@ -121,9 +121,9 @@ def _show(out: Console, hindsight: Hindsight, *, short: bool = False) -> None:
         if short:
             text = " / ".join(text.replace(_SEPARATOR, "\n").split("\n"))
             text = text if len(text) <= 150 else f"{text[:147]}..."
-        out.print(f"  [cyan]{name}[/cyan] {_page(text)}")
+        out.print(f"  [cyan]{name}[/cyan] {_with_line_breaks(text)}")
 
 
-def _page(text: str) -> str:
-    """The text with a line break in place of each separator of the shop's pages."""
+def _with_line_breaks(text: str) -> str:
+    """The text with line breaks instead of the separators of the shop's pages."""
     return escape(text.replace(_SEPARATOR, "\n"))

@@ -13,7 +13,7 @@ from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.policies.base import Policy, check_world
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
-from agentgym_hindsight.cli.earlier_rollouts import kept_rollouts
+from agentgym_hindsight.cli.earlier_rollouts import stored_rollouts
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     console,
@@ -38,11 +38,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", help="a file written by `agh data panel`; replaces --split and --tasks")
     parser.add_argument("--tasks", type=int, default=0, help="number of tasks of the split (default: all)")
     parser.add_argument("--siblings", type=int, default=1, help="rollouts of each task (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="tasks and choices of the policy (default: %(default)s)")
-    parser.add_argument("--num-envs", type=int, default=64, help="rollouts side by side (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the tasks and of the policy (default: %(default)s)"
+    )
+    parser.add_argument("--num-envs", type=int, default=64, help="parallel rollouts (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this process")
-    parser.add_argument("--out", help="the JSONL file; rollouts that it already holds are not played again")
-    parser.add_argument("--fresh", action="store_true", help="delete what --out holds instead of continuing it")
+    parser.add_argument("--out", help="the JSONL file; rollouts that it already contains are not played again")
+    parser.add_argument("--fresh", action="store_true", help="delete the rollouts in --out instead of continuing")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,22 +62,22 @@ def run(options: argparse.Namespace) -> int:
     backend = str(world.backend.name)
     env.close()
     check_world(policy, world.prompt_world)
-    # What determines a rollout besides its task. It is stored with each rollout, so that a file never mixes two runs.
+    # The values that determine a rollout, except its task. Stored with each rollout, so that no file mixes two runs.
     terms = {"policy": policy.name, "backend": backend, "seed": options.seed, "settings": settings}
     name = f"{policy.name.replace(':', '-').replace('/', '-')}-{panel.fingerprint}-seed{options.seed}.jsonl"
     out = Path(options.out) if options.out else Path("runs") / name
-    wanted = assignments(panel, options.siblings)
-    kept = kept_rollouts(out, terms, fresh=options.fresh)
-    todo = assignments(panel, options.siblings, done=kept.keys())
-    played = [kept[task.id, number] for task, number in wanted if (task.id, number) in kept]
+    requested = assignments(panel, options.siblings)
+    stored = stored_rollouts(out, terms, fresh=options.fresh)
+    remaining = assignments(panel, options.siblings, done=stored.keys())
+    played = [stored[task.id, number] for task, number in requested if (task.id, number) in stored]
     if played:
-        console.print(f"{len(played)} of {len(wanted)} rollouts are already in {out}.", soft_wrap=True)
+        console.print(f"{len(played)} of {len(requested)} rollouts are already in {out}.", soft_wrap=True)
     turns, seconds = 0, 0.0
-    if todo:
+    if remaining:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.open("ab").close()  # a file that cannot be written is reported before anything is played
+        out.open("ab").close()  # raises before anything is played if the file cannot be written
         started = time.perf_counter()
-        for trajectory in _play(options, policy, todo, settings):
+        for trajectory in _play(options, policy, remaining, settings):
             record = trajectory.replace(extra={**trajectory.extra, "run": terms})
             write_jsonl(out, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
             played.append(record)
@@ -94,21 +96,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _play(
-    options: argparse.Namespace, policy: Policy, todo: list[Assignment], settings: dict[str, Any]
+    options: argparse.Namespace, policy: Policy, remaining: list[Assignment], settings: dict[str, Any]
 ) -> Iterator[Trajectory]:
-    width = min(options.num_envs, len(todo))
+    width = min(options.num_envs, len(remaining))
     turns = 0
     with (
         closing(HindsightVectorEnv(options.env, width, workers=options.workers, **settings)) as venv,
         progress_bar() as bar,
     ):
-        line = bar.add_task(policy.name, total=len(todo), note="")
+        line = bar.add_task(policy.name, total=len(remaining), note="")
 
         def count(new: int) -> None:
             nonlocal turns
             turns += new
             bar.update(line, note=f"{turns} turns")
 
-        for trajectory in rollout(venv, policy, todo, seed=options.seed, on_turns=count):
+        for trajectory in rollout(venv, policy, remaining, seed=options.seed, on_turns=count):
             yield trajectory
             bar.advance(line)

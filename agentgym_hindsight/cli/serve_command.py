@@ -36,33 +36,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"an argument of the env: {', '.join(_SETTABLE)}; repeatable",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="maps the name of a session to its goal (default: %(default)s)"
+        "--seed", type=int, default=0, help="seed that maps the name of a session to its goal (default: %(default)s)"
     )
-    parser.add_argument("--sessions", type=int, default=5000, help="most sessions to keep (default: %(default)s)")
+    parser.add_argument("--sessions", type=int, default=5000, help="largest number of sessions (default: %(default)s)")
     parser.add_argument("--hide-goal", action="store_true", help="show only the score on the last page")
     parser.add_argument(
         "--threads",
         type=int,
         default=8,
-        help="threads of waitress, if it is installed; otherwise one thread a request (default: %(default)s)",
+        help="threads of waitress, if it is installed; otherwise one thread per request (default: %(default)s)",
     )
     parser.add_argument("--log", action="store_true", help="print a line for each request (not with waitress)")
 
 
 def run(options: argparse.Namespace) -> int:
-    given = env_arguments(options)
-    for name in set(given) - {"split", *_SETTABLE}:
+    settings = env_arguments(options)
+    for name in set(settings) - {"split", *_SETTABLE}:
         raise UnknownNameError("argument of a shop (--set)", name, _SETTABLE)
     if not 0 <= options.port < 65536:
         raise UsageError(f"Expected a port from 0 to 65535, got {options.port}; try --port 3000.")
     if options.threads < 1:
         raise UsageError(f"Expected at least one thread, got {options.threads}; try --threads 8.")
-    # The port is opened first: a port that is in use is then reported before the shop is loaded, which may take long.
+    # Loading the shop may take long, so the port is opened first: a port in use is then reported at once.
     with _listener(options.host, options.port) as listener:
-        app = create_app(seed=options.seed, reveal=not options.hide_goal, max_sessions=options.sessions, **given)
+        app = create_app(seed=options.seed, reveal=not options.hide_goal, max_sessions=options.sessions, **settings)
         host, port = listener.getsockname()[:2]
-        where = f"[{host}]" if ":" in host else host
-        console.print(f"[bold]http://{escape(where)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
+        url_host = f"[{host}]" if ":" in host else host
+        console.print(f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
         if host not in ("127.0.0.1", "::1"):
             console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
         _serve(app, listener, options)
@@ -81,18 +81,18 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from error
     listener = socket.socket(family, kind, protocol)
     try:
-        if os.name == "posix":  # avoids a minute's wait for the port; on Windows it would let two servers share it
+        if os.name == "posix":  # the port can be used again at once; on Windows it would let two servers share it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
         listener.close()
-        cause, cure = {
+        cause, fix = {
             errno.EADDRINUSE: ("which another program uses", f"--port {port + 1 if port < 65535 else 0}"),
             errno.EACCES: ("which needs administrator rights", "--port 3000"),
             errno.EADDRNOTAVAIL: ("which is not an address of this machine", "--host 127.0.0.1"),
         }.get(error.errno or 0, (f"which failed ({error})", "--host 127.0.0.1 --port 0"))
-        raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {cure}.") from error
+        raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {fix}.") from error
     return listener
 
 
@@ -109,7 +109,7 @@ def _serve(app: Flask, listener: socket.socket, options: argparse.Namespace) -> 
             if options.log:
                 super().log_request(code, size)
 
-    console.print("[dim]Werkzeug's server, one thread a request. Ctrl-C closes the shop.[/dim]")
+    console.print("[dim]Werkzeug's server, one thread per request. Ctrl-C closes the shop.[/dim]")
     host, port = listener.getsockname()[:2]
     # serve_forever returns on Ctrl-C and closes its copy of the socket.
     make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()

@@ -1,4 +1,4 @@
-"""Helpers of several commands: options that name an env, consoles, progress bars and tables."""
+"""Functions that several commands use: options that name an env, consoles, progress bars and tables."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from agentgym_hindsight.tasks import Task, TaskPanel
 __all__ = [
     "add_env_arguments",
     "console",
+    "default_protocol",
     "env_arguments",
     "make_env",
     "output",
-    "own_protocol",
     "panel_of",
     "progress_bar",
     "result_table",
@@ -63,22 +63,22 @@ def add_env_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of the env from ``--split`` and ``--set``. Values are parsed as JSON, else taken as text."""
+    """The arguments of the env from ``--split`` and ``--set``. A value that is not JSON is text."""
     if options.split is None:
         options.split = held_out_split(getattr(_creator(options.env), "splits", ()))
-    given: dict[str, Any] = {} if options.split is None else {"split": options.split}
+    arguments: dict[str, Any] = {} if options.split is None else {"split": options.split}
     for pair in options.set:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"Expected --set NAME=VALUE, got {pair!r}; try --set data=embedded.")
         try:
-            given[name] = json.loads(value)
+            arguments[name] = json.loads(value)
         except ValueError:
-            given[name] = value
-    return given
+            arguments[name] = value
+    return arguments
 
 
-def own_protocol(env_id: str) -> str:
+def default_protocol(env_id: str) -> str:
     """The prompt protocol that suits an env: ``code`` for AppWorld, whose actions are programs."""
     world = getattr(_creator(env_id), "prompt_world", "generic")
     return "code" if world == "appworld" else "verl-agent-2025"
@@ -100,11 +100,11 @@ def panel_of(env: gym.Env[Any, Any], options: argparse.Namespace, seed: int) -> 
     if not getattr(options, "panel", None):
         return TaskPanel.of_split(world.backend, split, options.tasks, seed)
     panel = TaskPanel.load(options.panel)
-    own = world.backend.task(split, 0).backend
-    others = {task.backend for task in panel} - {own, "file"}
+    backend = world.backend.task(split, 0).backend
+    others = {task.backend for task in panel} - {backend, "file"}
     if others:
         raise UsageError(
-            f"Expected a panel of {own} tasks, got one of {', '.join(sorted(others))}; "
+            f"Expected a panel of {backend} tasks, got one of {', '.join(sorted(others))}; "
             "try the --env and the --set data=… or backend=… that the panel was made with."
         )
     return panel
@@ -127,10 +127,14 @@ def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
 def _arguments_of(env_id: str) -> set[str]:
     """The names of the arguments of an env, including those of its base classes."""
     creator = _creator(env_id)
-    makers = [vars(kind).get("__init__") for kind in creator.__mro__[::-1]] if isinstance(creator, type) else [creator]
-    signatures = [inspect.signature(make) for make in makers if inspect.isfunction(make)]
-    known = {name: each for signature in signatures for name, each in signature.parameters.items()}
-    return {name for name, each in known.items() if each.kind == each.KEYWORD_ONLY or name == "split"}
+    constructors = (
+        [vars(kind).get("__init__") for kind in creator.__mro__[::-1]] if isinstance(creator, type) else [creator]
+    )
+    signatures = [inspect.signature(constructor) for constructor in constructors if inspect.isfunction(constructor)]
+    parameters = {name: parameter for signature in signatures for name, parameter in signature.parameters.items()}
+    return {
+        name for name, parameter in parameters.items() if parameter.kind == parameter.KEYWORD_ONLY or name == "split"
+    }
 
 
 def progress_bar() -> Progress:
@@ -147,7 +151,7 @@ def progress_bar() -> Progress:
 
 
 def result_table(results: dict[str, Evaluation]) -> Table:
-    """Success by category with 95 % intervals, one column a policy."""
+    """Success by category with 95 % intervals, one column per policy."""
     table = Table()
     table.add_column("category")
     for name in results:

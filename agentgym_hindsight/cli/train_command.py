@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", help="id of the environment (default: ALFWorld-Hindsight-v0)")
     parser.add_argument("--model", help="tiny:S, tiny:M, tiny:L, a folder, or a name that transformers can load")
     parser.add_argument("--out", help="folder of the run (default: runs/RECIPE-seedN); a run in it is continued")
-    parser.add_argument("--seed", type=int, help="tasks, replies and the tiny policy (default: 0)")
+    parser.add_argument("--seed", type=int, help="seed of tasks, replies and the tiny policy (default: 0)")
     parser.add_argument("--updates", type=int, help="number of policy updates (default: 150; tiny models: 40)")
     parser.add_argument("--vllm", choices=("colocate", "server"), help="sample with vLLM, through TRL")
     parser.add_argument(
@@ -67,18 +67,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    given = load_configuration(options.config) if options.config else {}
+    configuration = load_configuration(options.config) if options.config else {}
     settings = [f"method.{name}={value}" for name in _METHOD if (value := getattr(options, name)) is not None]
     for option, path in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"), ("updates", "plan.updates"),
                        ("vllm", "plan.vllm")):  # fmt: skip
         if getattr(options, option) is not None:
             settings.append(f"{path}={getattr(options, option)}")
-    name = options.recipe or given.get("recipe")
-    if options.recipe and given.get("recipe", name) != name:
-        given.pop("method", None)  # the values in the file belong to another method
+    name = options.recipe or configuration.get("recipe")
+    if options.recipe and configuration.get("recipe", name) != name:
+        configuration.pop("method", None)  # the values in the file belong to another method
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
-    training = configure(name, given, [*settings, *options.set])
+    training = configure(name, configuration, [*settings, *options.set])
     if options.print_config:
         print(dump_configuration(name, training), end="")
         return 0
@@ -113,7 +113,7 @@ def require_extras(training: RunSettings) -> None:
 
 
 def use_few_threads(training: RunSettings) -> None:
-    """Use one thread for the smallest model: a second one gains nothing, and doubles the cost on a busy machine."""
+    """Use one thread for the smallest model: two are not faster, and cost twice as much on a busy machine."""
     if training.model == "tiny:S" and "OMP_NUM_THREADS" not in os.environ:
         import torch
 
@@ -127,8 +127,8 @@ def show(folder: Path) -> None:
     results = {}
     for line in lines:
         if line["update"] in (0, last):
-            when = "before" if line["update"] == 0 else f"after {last} update{'s' if last > 1 else ''}"
-            results[f"{when}, {line['label']}"] = Evaluation.from_dict(line["evaluation"])
+            title = "before" if line["update"] == 0 else f"after {last} update{'s' if last > 1 else ''}"
+            results[f"{title}, {line['label']}"] = Evaluation.from_dict(line["evaluation"])
     out = output()
     if results:
         out.print(result_table(dict(sorted(results.items(), key=lambda item: item[0].partition(", ")[2]))))
@@ -136,7 +136,7 @@ def show(folder: Path) -> None:
 
 
 class TrainingProgress:
-    """An observer with one progress bar a stage and messages above it. Only the first process prints."""
+    """An observer with one progress bar per stage and messages above it. Only the first process prints."""
 
     def __init__(self) -> None:
         self.quiet = os.environ.get("RANK", "0") != "0"

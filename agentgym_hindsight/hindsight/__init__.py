@@ -1,7 +1,7 @@
-"""From finished groups of rollouts to the five feedback sources, anchor groups and the teacher's context.
+"""Computes the five feedback sources, anchor groups and the teacher's context from finished groups of rollouts.
 
-Needs neither an env nor torch. The names below are the public API of this package. The judge is imported at first use,
-because it imports httpx.
+Imports neither an env nor torch. The names below are the public API of this package. The judge is imported at first
+use, because it imports httpx.
 """
 
 from __future__ import annotations

@@ -27,18 +27,17 @@ def feedback_lines(rows: Sequence[Row], options: ContextOptions) -> str:
 
 
 def candidate_block(group: Group, rows: Sequence[Row], show: frozenset[str], options: ContextOptions) -> str:
-    """One block an action: how often it was tried, its outcomes, and the sources named by ``show``."""
+    """One block per action: how often it was tried, its outcomes, and the sources named by ``show``."""
     return "\n\n".join(
-        "\n".join(_candidate(group, action, turns, show, options)) for action, turns in _by_action(rows, options)
+        "\n".join(_candidate_lines(group, action, turns, show, options)) for action, turns in _by_action(rows, options)
     )
 
 
 def _by_action(rows: Sequence[Row], options: ContextOptions) -> list[tuple[str, list[Row]]]:
     """The turns of each distinct action. Actions come in the batch order of their first turn.
 
-    Rows are ordered by (step index, batch index). The first turn in *that* order may belong to a later sibling, so the
-    order of actions is not the order of first occurrence. SERL's release sorts by the batch index, and so does this
-    function.
+    Rows are ordered by (step index, batch index), so the first row of an action may belong to a later sibling than the
+    first row of the next action. SERL's release sorts the actions by the batch index, and so does this function.
     """
     turns: dict[str, list[Row]] = {}
     for row in rows:
@@ -46,7 +45,7 @@ def _by_action(rows: Sequence[Row], options: ContextOptions) -> list[tuple[str, 
     return sorted(turns.items(), key=lambda item: item[1][0].batch)
 
 
-def _candidate(
+def _candidate_lines(
     group: Group, action: str, turns: Sequence[Row], show: frozenset[str], options: ContextOptions
 ) -> list[str]:
     returns = [group[row.member].total_reward for row in turns]
@@ -60,25 +59,27 @@ def _candidate(
         f"  worst outcome: {_outcome(group, worst)}",
     ]
     if "immediate" in show:
-        lines += _both("immediate_feedback", best, worst, lambda row: immediate_text(row.step, options))
+        lines += _best_and_worst_text("immediate_feedback", best, worst, lambda row: immediate_text(row.step, options))
     if "next" in show:
-        lines += _both("next_observation", best, worst, lambda row: next_text(group[row.member], row.place))
+        lines += _best_and_worst_text(
+            "next_observation", best, worst, lambda row: next_text(group[row.member], row.place)
+        )
     if "future" in show:
         if won:
-            lines += ["  success future trajectory example:", _future(group, _best(group, won), options)]
+            lines += ["  success future trajectory example:", _future_text(group, _best(group, won), options)]
         if lost:
-            lines += ["  failed future trajectory example:", _future(group, _worst(group, lost), options)]
+            lines += ["  failed future trajectory example:", _future_text(group, _worst(group, lost), options)]
     return lines
 
 
-def _both(name: str, best: Row, worst: Row, text_of: Callable[[Row], str]) -> list[str]:
+def _best_and_worst_text(name: str, best: Row, worst: Row, text_of: Callable[[Row], str]) -> list[str]:
     """The text of the best outcome, and that of the worst if it differs."""
     good, bad = text_of(best), text_of(worst)
     lines = [f"  best outcome {name}:", good] if good else []
     return [*lines, f"  worst outcome {name}:", bad] if bad and bad != good else lines
 
 
-def _future(group: Group, row: Row, options: ContextOptions) -> str:
+def _future_text(group: Group, row: Row, options: ContextOptions) -> str:
     steps = group[row.member].steps[row.place + 1 :]
     text = demonstration(steps, options, options.max_future_context_steps)
     return text or "(no future trajectory after this action)"

@@ -1,10 +1,10 @@
 """Anchor states: which turns of a group started from the same situation.
 
-* ``state``: the canonical key of the true state. The default, because one text can stand for many states ("Nothing
-  happens.").
+* ``state``: the canonical key of the true state. This is the default, because many states can have the same text
+  ("Nothing happens.").
 * ``observation``: equal raw observation text, as GiGPO and SERL define anchors.
-* ``similar``: text similar to the first member of a cluster (first fit, ratio ≥ 0.95). This is a relation within a
-  group and not a key: an env records the text's key, and :func:`cluster` compares the texts.
+* ``similar``: text similar to the first member of a cluster (first fit, ratio ≥ 0.95). This compares the turns of one
+  group and gives no key of a single turn: the env records the key of the text, and :func:`cluster` compares the texts.
 
 The prefix of a key names its kind: ``s:`` for a true state, ``o:`` for a text.
 """
@@ -84,7 +84,7 @@ def cluster(
     characters, so ratios are too low. False gives exact ratios and is slower.
 
     >>> steps = [Step(i, text, "look", "", "") for i, text in enumerate(["a hall", "a room", "a hall"])]
-    >>> [[row.step.index for row in found.rows] for found in cluster([Trajectory("1f", steps=tuple(steps))])]
+    >>> [[row.step.index for row in anchor.rows] for anchor in cluster([Trajectory("1f", steps=tuple(steps))])]
     [[0, 2], [1]]
     """
     if kind not in ANCHOR_KINDS:
@@ -93,11 +93,11 @@ def cluster(
         raise UsageError(f"Expected 0 < ratio < 1 for similar anchors, got {ratio}; try 0.95, or anchor='observation'.")
     ordered = sorted(_as_rows(group), key=lambda row: (row.step.index, row.batch))
     if kind == "similar":
-        return _similar(ordered, ratio, autojunk)
-    found: dict[str, list[Row]] = {}
+        return _cluster_similar(ordered, ratio, autojunk)
+    groups: dict[str, list[Row]] = {}
     for row in ordered:
-        found.setdefault((state_key(row.step) if kind == "state" else "") or _text_key(row.step), []).append(row)
-    return tuple(AnchorGroup(key, tuple(rows)) for key, rows in found.items())
+        groups.setdefault((state_key(row.step) if kind == "state" else "") or _text_key(row.step), []).append(row)
+    return tuple(AnchorGroup(key, tuple(rows)) for key, rows in groups.items())
 
 
 def _as_rows(group: Iterable[Trajectory] | Iterable[Row]) -> tuple[Row, ...]:
@@ -128,14 +128,14 @@ class _Cluster:
         self.key = _text_key(row.step)
         self.rows = [row]
         self.length = len(text)
-        self.places: dict[str, int] = {}
-        for place, character in enumerate(text):
-            self.places[character] = self.places.get(character, 0) | 1 << place
+        self.position_bits: dict[str, int] = {}  # for each character, bit i is set if it is at position i
+        for position, character in enumerate(text):
+            self.position_bits[character] = self.position_bits.get(character, 0) | 1 << position
 
     def matches(self, text: str, ratio: float) -> bool:
         matcher = self.matcher
         matcher.set_seq1(text)
-        # The first three are upper bounds, in the order of cost. They only save calls of ratio().
+        # The first three are upper bounds of ratio(), the cheapest first. They only avoid slow calls of ratio().
         return (
             matcher.real_quick_ratio() >= ratio
             and matcher.quick_ratio() >= ratio
@@ -147,16 +147,16 @@ class _Cluster:
         """An upper bound of ``ratio()``: difflib's blocks form a common subsequence, and this uses the longest one.
 
         Bit i of ``row`` is cleared where a longest common subsequence grows at position i of the first member's text
-        (Hyyrö's bit-parallel recurrence). It costs a few integer operations a character.
+        (Hyyrö's bit-parallel recurrence). It costs a few integer operations per character.
         """
         row = full = (1 << self.length) - 1
         for character in text:
-            matched = row & self.places.get(character, 0)
+            matched = row & self.position_bits.get(character, 0)
             row = (row + matched | row - matched) & full
         return 2.0 * (self.length - row.bit_count()) / (self.length + len(text))
 
 
-def _similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGroup, ...]:
+def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGroup, ...]:
     clusters: list[_Cluster] = []
     joined: dict[str, _Cluster] = {}  # an equal text joins the same cluster: first fit is deterministic
     for row in ordered:
@@ -170,4 +170,4 @@ def _similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGr
             clusters.append(_Cluster(text, row, autojunk))
         else:
             target.rows.append(row)
-    return tuple(AnchorGroup(found.key, tuple(found.rows)) for found in clusters)
+    return tuple(AnchorGroup(known.key, tuple(known.rows)) for known in clusters)

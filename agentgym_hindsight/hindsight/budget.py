@@ -16,7 +16,7 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 __all__ = ["Budget", "approximate_tokens"]
 
 _TRUNCATIONS = ("tail", "middle", "right_raw")
-_PRECISION = 16  # characters, about four tokens: more precision is not worth the token counts
+_PRECISION = 16  # characters, about four tokens; a more exact cut would need more of the slow token counts
 
 
 def approximate_tokens(text: str) -> int:
@@ -30,14 +30,14 @@ def approximate_tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most ``tokens`` for all section bodies of one context together. Short sections leave their rest to long ones.
+    """At most ``tokens`` for all section bodies of one context together. Long sections get what short ones do not need.
 
     * ``count``: text -> number of tokens. ``lambda text: len(tokenizer.encode(text))`` is exact; the default is
       :func:`approximate_tokens`.
     * ``truncation``: ``"tail"`` drops the end of a body, ``"middle"`` its middle. ``"right_raw"`` drops the end of the
       whole prompt, without a marker; ``tokens`` then limits that prompt.
 
-    A body is never cut below its marker. A body shorter than its marker is never cut.
+    A cut body keeps at least its marker. A body shorter than its marker is not cut.
     """
 
     tokens: int
@@ -57,13 +57,13 @@ class Budget:
         return (self.count or approximate_tokens)(text)
 
     def share(self, bodies: Sequence[str], tokens: int | None = None) -> tuple[str, ...]:
-        """Cut the bodies to fit the budget (or ``tokens``) together. Short ones stay whole, the rest share evenly."""
+        """Cut the bodies to fit the budget (or ``tokens``) together. Short ones stay whole, others get equal shares."""
         sizes = [self.measure(body) for body in bodies]
-        left = self.tokens if tokens is None else tokens
+        remaining = self.tokens if tokens is None else tokens
         shares = [0] * len(bodies)
-        for done, place in enumerate(sorted(range(len(bodies)), key=sizes.__getitem__)):
-            shares[place] = min(sizes[place], left // (len(bodies) - done))
-            left -= shares[place]
+        for served, index in enumerate(sorted(range(len(bodies)), key=sizes.__getitem__)):
+            shares[index] = min(sizes[index], remaining // (len(bodies) - served))
+            remaining -= shares[index]
         return tuple(
             body if size <= share else self.cut(body, share)
             for body, size, share in zip(bodies, sizes, shares, strict=True)
@@ -74,35 +74,37 @@ class Budget:
         size = self.measure(body)
         if size <= max(tokens, self.measure(self._with_marker(body, 0))):  # a marker longer than the body saves nothing
             return body
-        return self._longest(lambda kept: self._with_marker(body, kept), len(body), size, tokens, precision=_PRECISION)
+        return self._longest(
+            lambda characters: self._with_marker(body, characters), len(body), size, tokens, precision=_PRECISION
+        )
 
     def cut_right(self, prompt: str) -> str:
         """The longest prefix of a prompt that fits the budget."""
         size = self.measure(prompt)
         if size <= self.tokens:
             return prompt
-        return self._longest(lambda kept: prompt[:kept], len(prompt), size, self.tokens, precision=1)
+        return self._longest(lambda characters: prompt[:characters], len(prompt), size, self.tokens, precision=1)
 
-    def _longest(self, shown: Callable[[int], str], length: int, size: int, tokens: int, precision: int) -> str:
-        """The longest ``shown(kept)`` that fits, to within ``precision`` characters.
+    def _longest(self, shorten: Callable[[int], str], length: int, size: int, tokens: int, precision: int) -> str:
+        """The longest ``shorten(characters)`` that fits, to within ``precision`` characters.
 
-        Token counts are slow and there are hundreds of bodies. The search starts at the average token length, widens
-        until the answer is bracketed, then bisects.
+        Token counts are slow and there are hundreds of bodies. The search starts at the length that the average
+        characters per token suggest, widens the interval until it contains the answer, then bisects.
         """
         low, high = 0, length  # invariant: low fits (or nothing does), high does not
         probe, stride = length * max(tokens, 0) // size, 2 * precision
         while high - low > precision:
             probe = min(max(probe, low + 1), high - 1)
-            if self.measure(shown(probe)) <= tokens:
+            if self.measure(shorten(probe)) <= tokens:
                 low, probe = probe, min(probe + stride, (probe + high) // 2)
             else:
                 high, probe = probe, max(probe - stride, (low + probe) // 2)
             stride *= 2
-        return shown(low)
+        return shorten(low)
 
-    def _with_marker(self, body: str, kept: int) -> str:
-        marker = f"[… {len(body) - kept} characters left out …]"
-        tail = kept // 2 if self.truncation == "middle" else 0
-        head = body[: kept - tail].rstrip()
+    def _with_marker(self, body: str, characters: int) -> str:
+        marker = f"[… {len(body) - characters} characters left out …]"
+        tail = characters // 2 if self.truncation == "middle" else 0
+        head = body[: characters - tail].rstrip()
         parts = (head, marker, body[len(body) - tail :].lstrip())
         return "\n".join(part for part in parts if part)

@@ -44,7 +44,7 @@ class Busy(Exception):
 
 
 class Refused(Exception):
-    """The server refuses this request, also if it is repeated. Other requests may succeed."""
+    """The server refuses this request, even if it is repeated. Other requests may succeed."""
 
     def __init__(self, cause: str, status: int = 0) -> None:
         super().__init__(cause)
@@ -70,9 +70,9 @@ class ChatServer:
             raise UsageError(f"Expected the server's address, got {base_url!r}; try 'http://localhost:8000/v1'.")
         if not model:
             raise UsageError("Expected the model's name, got ''; try a name that the server lists at /v1/models.")
-        for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0)):
-            if value < least:
-                raise UsageError(f"Expected {name} ≥ {least}, got {value}; try {least}.")
+        for name, value, minimum in (("concurrency", concurrency, 1), ("retries", retries, 0)):
+            if value < minimum:
+                raise UsageError(f"Expected {name} ≥ {minimum}, got {value}; try {minimum}.")
         if timeout_s <= 0 or backoff_s < 0:
             raise UsageError(
                 f"Expected a timeout > 0 and a pause ≥ 0 seconds, got {timeout_s} and {backoff_s}; try 120 and 1."
@@ -102,7 +102,7 @@ class ChatServer:
         try:
             return list(pool.map(work, items))
         finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for requests that have not started
+            pool.shutdown(cancel_futures=True)  # after an interrupt, requests that have not started are not sent
 
     def ask(self, body: Mapping[str, Any]) -> Answer:
         """One completion, with retries. Raises :class:`Busy` or :class:`Refused` if there is none."""
@@ -110,7 +110,7 @@ class ChatServer:
         for attempt in range(self.retries + 1):
             started = time.monotonic()
             try:
-                return self._once(body, key)
+                return self._send_once(body, key)
             except Busy as busy:
                 if attempt == self.retries:
                     cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
@@ -125,7 +125,7 @@ class ChatServer:
             time.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _once(self, body: Mapping[str, Any], key: str) -> Answer:
+    def _send_once(self, body: Mapping[str, Any], key: str) -> Answer:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             # json.dumps escapes lone surrogates, which an observation may contain and httpx's own JSON cannot encode.
@@ -145,10 +145,10 @@ class ChatServer:
             if not isinstance(text, str):
                 raise TypeError(f"content is {type(text).__name__}")
             usage = document.get("usage") or {}
-            spent = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+            token_counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise Busy(f"no chat completion ({error!r})") from error
-        return Answer(text, finish, *spent)
+        return Answer(text, finish, *token_counts)
 
 
 def _hide_key(key: str, cause: str) -> str:

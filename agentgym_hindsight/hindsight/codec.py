@@ -1,4 +1,4 @@
-"""One trajectory as one line of JSON: schema, types, escapes. :mod:`jsonl` reads and writes files of such lines."""
+"""One trajectory as one line of JSON: schema, types, escapes. :mod:`jsonl` reads and writes whole files."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def load_trajectory(line: str) -> Trajectory:
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
 
-#: Characters that end a line for other readers, and surrogates, which have no UTF-8 encoding.
+#: Characters that other programs treat as the end of a line, and surrogates, which have no UTF-8 encoding.
 _UNSAFE = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 
 
 def _escape(match: re.Match[str]) -> str:
     """``\\uXXXX``, except for a low surrogate right after a high one.
 
-    JSON would read two escapes for such a pair as the one character beyond U+FFFF. The unescaped pair survives, but
-    makes the line invalid as strict UTF-8. No other text is affected.
+    If both were escaped, a JSON reader would join them to one character beyond U+FFFF. With the low one unescaped, the
+    pair is read as it was written, but the line is not valid strict UTF-8. No other text is affected.
     """
     character, place = match.group(), match.start()
     if "\udc00" <= character <= "\udfff" and place and "\ud800" <= match.string[place - 1] <= "\udbff":
@@ -90,28 +90,28 @@ def _read_finite(text: str) -> float:
 
 
 def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
-    """The fields of a dataclass as JSON values, with type checks, so that what is written can be read."""
+    """The fields of a dataclass as JSON values, with the type checks of the reader: every line written can be read."""
     plain: dict[str, Any] = {}
-    for known in fields(record):
-        place = f"{where}.{known.name}"
+    for field in fields(record):
+        path = f"{where}.{field.name}"
         try:
-            plain[known.name] = _WRITERS[str(known.type)](getattr(record, known.name), place)
+            plain[field.name] = _WRITERS[str(field.type)](getattr(record, field.name), path)
         except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, UsageError):
                 raise
-            raise UsageError(f"Expected {known.type} at {place}, got {getattr(record, known.name)!r}.") from error
+            raise UsageError(f"Expected {field.type} at {path}, got {getattr(record, field.name)!r}.") from error
     return plain
 
 
 def _typed(kind: type[Step] | type[Trajectory], document: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
-    for known in fields(kind):
-        if known.name in document:
-            typed[known.name] = _READERS[str(known.type)](document[known.name], f"{where}.{known.name}")
-        elif known.default is MISSING and known.default_factory is MISSING:
+    for field in fields(kind):
+        if field.name in document:
+            typed[field.name] = _READERS[str(field.type)](document[field.name], f"{where}.{field.name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
             raise SchemaError(
-                f"Expected the key {known.name!r} in {where}, found none; try recording the rollout again."
+                f"Expected the key {field.name!r} in {where}, found none; try recording the rollout again."
             )
     return typed
 
@@ -169,8 +169,8 @@ def _read_mapping(value: object, where: str) -> dict[str, Any]:
 
 
 def _read_steps(value: object, where: str) -> tuple[Step, ...]:
-    places = ((f"{where}[{place}]", item) for place, item in enumerate(_read_list(value, where)))
-    return tuple(Step(**_typed(Step, _read_mapping(item, place), place)) for place, item in places)
+    items = ((f"{where}[{index}]", item) for index, item in enumerate(_read_list(value, where)))
+    return tuple(Step(**_typed(Step, _read_mapping(item, path), path)) for path, item in items)
 
 
 def _write_str(value: Any, where: str) -> str:
@@ -202,7 +202,7 @@ def _write_json(value: Any, where: str) -> Any:
             plain[key] = _write_json(item, f"{where}[{key!r}]")
         return plain
     if isinstance(value, list | tuple):
-        return [_write_json(item, f"{where}[{place}]") for place, item in enumerate(value)]
+        return [_write_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, float):
         return _write_float(value, where)
     if value is None or isinstance(value, str | bool | int):
@@ -212,7 +212,7 @@ def _write_json(value: Any, where: str) -> Any:
     )
 
 
-#: By the annotation of a field, as the dataclass states it. A field of a new type raises KeyError here.
+#: By the annotation of the dataclass field, as text. A field of a type that is not listed raises KeyError.
 _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "str": _read_str,
     "bool": _read_bool,

@@ -15,7 +15,7 @@ __all__ = ["Collision", "CollisionReport", "Direction", "collision_report"]
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """One anchor that merges several situations: an example for the report."""
+    """One anchor that merges several situations, as an example in the report."""
 
     task_id: str
     anchor: str
@@ -26,7 +26,7 @@ class Collision:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What one kind of anchor merges and the other distinguishes, counted within tasks.
+    """How often one kind of anchor merges situations that the other kind distinguishes, counted within tasks.
 
     * ``merged`` of ``anchors``: anchors with more than one situation of the other kind.
     * ``merged_steps`` of ``steps``: turns at such an anchor.
@@ -48,7 +48,7 @@ class Direction:
 
     @property
     def step_rate(self) -> float:
-        """Share of turns at such an anchor."""
+        """Share of turns at an anchor with several situations."""
         return self.merged_steps / self.steps if self.steps else 0.0
 
     @property
@@ -70,30 +70,33 @@ class CollisionReport:
     skipped: int
 
     def to_markdown(self) -> str:
-        """Both directions as one table, followed by the worst examples."""
+        """Both directions in one table, then the worst examples."""
         lines = [
             "| anchor | merges | anchors | of them merging | steps in them | pairs merged |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
         directions = (("observation", "states", self.observation), ("state", "texts", self.state))
-        for name, what, found in directions:
+        for name, kind, direction in directions:
             lines.append(
-                f"| {name} | different {what} | {found.anchors} | {found.merged} ({found.anchor_rate:.1%}) "
-                f"| {found.merged_steps}/{found.steps} ({found.step_rate:.1%}) "
-                f"| {found.merged_pairs}/{found.pairs} ({found.pair_rate:.1%}) |"
+                f"| {name} | different {kind} | {direction.anchors} | {direction.merged} ({direction.anchor_rate:.1%}) "
+                f"| {direction.merged_steps}/{direction.steps} ({direction.step_rate:.1%}) "
+                f"| {direction.merged_pairs}/{direction.pairs} ({direction.pair_rate:.1%}) |"
             )
         lines.append("")
         lines.append(f"{self.tasks} tasks; {self.skipped} steps without a recorded state were left out.")
-        for name, what, found in directions:
-            if found.worst:
+        for name, kind, direction in directions:
+            if direction.worst:
                 lines += [
                     "",
                     f"Worst {name} anchors:",
                     "",
-                    f"| {what} | steps | task | first text |",
+                    f"| {kind} | steps | task | first text |",
                     "| --- | --- | --- | --- |",
                 ]
-                lines += [f"| {bad.holds} | {bad.steps} | {bad.task_id} | {_cell(bad.text)} |" for bad in found.worst]
+                lines += [
+                    f"| {collision.holds} | {collision.steps} | {collision.task_id} | {_cell(collision.text)} |"
+                    for collision in direction.worst
+                ]
         return "\n".join(lines) + "\n"
 
 
@@ -119,8 +122,8 @@ def collision_report(trajectories: Iterable[Trajectory], examples: int = 5) -> C
             text = anchor_key("observation", step.observation, "")
             texts.setdefault(text, step.observation)
             for table, anchor, situation in ((by_text, text, state), (by_state, state, text)):
-                behind = table.setdefault((trajectory.task_id, anchor), {})
-                behind[situation] = behind.get(situation, 0) + 1
+                situations = table.setdefault((trajectory.task_id, anchor), {})
+                situations[situation] = situations.get(situation, 0) + 1
     return CollisionReport(
         tasks=len({task for task, _ in by_text}),
         observation=_compare(by_text, by_state, texts, examples),
@@ -134,29 +137,29 @@ _Table = dict[tuple[str, str], dict[str, int]]
 
 
 def _compare(table: _Table, other: _Table, texts: dict[str, str], examples: int) -> Direction:
-    merging = {place: behind for place, behind in table.items() if len(behind) > 1}
+    merging = {key: situations for key, situations in table.items() if len(situations) > 1}
     per_task = Counter(task for task, _ in other)
     # A pair can share several anchors (two states with two texts in common). It counts once.
     shared: dict[str, set[tuple[str, str]]] = {}
-    for (task, _), behind in merging.items():
-        shared.setdefault(task, set()).update(combinations(sorted(behind), 2))
+    for (task, _), situations in merging.items():
+        shared.setdefault(task, set()).update(combinations(sorted(situations), 2))
     worst = sorted(merging.items(), key=lambda item: (-sum(item[1].values()), -len(item[1]), item[0]))[:examples]
     return Direction(
         anchors=len(table),
         merged=len(merging),
-        steps=sum(sum(behind.values()) for behind in table.values()),
-        merged_steps=sum(sum(behind.values()) for behind in merging.values()),
+        steps=sum(sum(situations.values()) for situations in table.values()),
+        merged_steps=sum(sum(situations.values()) for situations in merging.values()),
         pairs=sum(count * (count - 1) // 2 for count in per_task.values()),
         merged_pairs=sum(map(len, shared.values())),
         worst=tuple(
             Collision(
                 task,
                 anchor,
-                len(behind),
-                sum(behind.values()),
-                texts.get(anchor) or texts.get(next(iter(behind)), ""),
+                len(situations),
+                sum(situations.values()),
+                texts.get(anchor) or texts.get(next(iter(situations)), ""),
             )
-            for (task, anchor), behind in worst
+            for (task, anchor), situations in worst
         ),
     )
 

@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class TeacherContext:
-    """The privileged sections of one step: ``uncut``, and ``sections`` after the budget was applied."""
+    """The privileged sections of one step: ``uncut`` before and ``sections`` after the budget was applied."""
 
     sections: tuple[Section, ...]
     uncut: tuple[Section, ...]
@@ -89,17 +89,17 @@ class TeacherContext:
         budget = self.budget or Budget(limit)
         if budget.truncation == "right_raw":
             return replace(budget, tokens=min(limit, budget.tokens)).cut_right(_prompt(original, self.uncut))
-        room = limit - budget.measure(_prompt(original, _with_bodies(self.uncut, [""] * len(self.uncut))))
-        room = min(room, budget.tokens) if self.budget is not None else room
+        available = limit - budget.measure(_prompt(original, _with_bodies(self.uncut, [""] * len(self.uncut))))
+        available = min(available, budget.tokens) if self.budget is not None else available
         bodies = [section.body for section in self.uncut]
         while True:
-            shown = budget.share(bodies, max(room, 0))
+            shown = budget.share(bodies, max(available, 0))
             prompt = _prompt(original, _with_bodies(self.uncut, shown))
             # The token count of the whole differs by a token or two from the sum of its parts.
             excess = budget.measure(prompt) - limit
-            if excess <= 0 or room <= 0:
+            if excess <= 0 or available <= 0:
                 return prompt
-            room -= excess
+            available -= excess
 
     def messages(self, chat: Sequence[Mapping[str, str]], limit: int | None = None) -> list[dict[str, str]]:
         """The same for a chat: the last message is replaced by the prompt, earlier messages stay.
@@ -131,8 +131,8 @@ def compose(
 ) -> Contexts:
     """The teacher's context of every step of every member, in the members' order. ``None`` means no context.
 
-    ``references`` gives a successful rollout if no other member won (ours; the release uses only the group).
-    ``judgements`` are the judge's texts, one a member, for specs that name a judge.
+    ``references`` provides a successful rollout if no other member won (ours; the release uses only the group).
+    ``judgements`` are the judge's texts, one per member, for specs that name a judge.
 
     >>> from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
     >>> group = Group([Trajectory("1f", steps=(Step(0, "A dark room.", "look", "It is dark.", "It is dark."),))])
@@ -147,30 +147,30 @@ def compose(
     spec = ContextSpec.parse(spec) if isinstance(spec, str) else spec
     options = options or ContextOptions()
     if spec.needs_judge and judgements is None:
-        raise UsageError(f"Expected the judge's texts for {str(spec)!r}, got none; try judgements=[…], one a member.")
+        raise UsageError(f"Expected the judge's texts for {str(spec)!r}, got none; try judgements=[…], one per member.")
     if judgements is not None and len(judgements) != len(group):
         raise UsageError(
-            f"Expected one judgement a member ({len(group)}), got {len(judgements)}; try None for a member without one."
+            f"Expected one judgement per member ({len(group)}), got {len(judgements)}; try None where there is none."
         )
     successes = tuple(_success_text(group, member, references, options) for member in range(len(group)))
     if spec.where == "anchor":
-        composed = _at_anchors(spec, group, options, successes)
+        composed = _compose_anchors(spec, group, options, successes)
     else:
-        composed = _at_steps(spec, group, options, successes, judgements)
-    seen: dict[tuple[Section, ...], TeacherContext | None] = {(): None}  # members at one anchor share their context
+        composed = _compose_steps(spec, group, options, successes, judgements)
+    contexts: dict[tuple[Section, ...], TeacherContext | None] = {(): None}  # equal sections share one context
     # A successful rollout appears in the context of every step: cache its token count.
-    counted = None if budget is None else replace(budget, count=lru_cache(maxsize=64)(budget.measure))
+    cached_budget = None if budget is None else replace(budget, count=lru_cache(maxsize=64)(budget.measure))
     for sections in (sections for member in composed for sections in member):
-        if sections not in seen:
-            shown = sections if counted is None else _apply_budget(sections, counted)
-            seen[sections] = TeacherContext(shown, sections, budget)
-    return tuple(tuple(seen[sections] for sections in member) for member in composed)
+        if sections not in contexts:
+            shown = sections if cached_budget is None else _apply_budget(sections, cached_budget)
+            contexts[sections] = TeacherContext(shown, sections, budget)
+    return tuple(tuple(contexts[sections] for sections in member) for member in composed)
 
 
 _Sections = tuple[Section, ...]
 
 
-def _at_steps(
+def _compose_steps(
     spec: ContextSpec,
     group: Group,
     options: ContextOptions,
@@ -179,47 +179,54 @@ def _at_steps(
 ) -> list[list[_Sections]]:
     composed = []
     for member, trajectory in enumerate(group):
-        whole = {"success": successes[member]}
+        rollout_bodies = {"success": successes[member]}
         if "current" in spec.sources:
-            whole["current"] = demonstration(trajectory.steps, options, options.max_traj_context_steps)
+            rollout_bodies["current"] = demonstration(trajectory.steps, options, options.max_traj_context_steps)
         if judgements is not None:
-            whole["judge"] = whole["judge:success"] = useful_answer(judgements[member] or "") or ""
+            rollout_bodies["judge"] = rollout_bodies["judge:success"] = useful_answer(judgements[member] or "") or ""
         contexts = []
         for place, step in enumerate(trajectory.steps):
-            bodies = {**whole, "immediate": immediate_text(step, options), "next": next_text(trajectory, place)}
+            bodies = {
+                **rollout_bodies,
+                "immediate": immediate_text(step, options),
+                "next": next_text(trajectory, place),
+            }
             if "future" in spec.sources:
                 future = trajectory.steps[place + 1 :]
                 bodies["future"] = demonstration(future, options, options.max_future_context_steps)
-            chosen = next((parts for parts in spec.alternatives if all(bodies[part] for part in parts)), ())
-            contexts.append(tuple(Section(part, bodies[part].strip()) for part in chosen))
+            sources = next((parts for parts in spec.alternatives if all(bodies[source] for source in parts)), ())
+            contexts.append(tuple(Section(source, bodies[source].strip()) for source in sources))
         composed.append(contexts)
     return composed
 
 
-def _at_anchors(
+def _compose_anchors(
     spec: ContextSpec, group: Group, options: ContextOptions, successes: Sequence[str]
 ) -> list[list[_Sections]]:
-    """The anchor's block first. The successful rollout is appended if there is one; it is never required."""
+    """The anchor's block, then the successful rollout if there is one: at an anchor it is never required."""
     composed: list[list[_Sections]] = [[()] * len(trajectory) for trajectory in group]
-    for found in cluster(group, options.anchor, options.anchor_ratio):
+    for anchor in cluster(group, options.anchor, options.anchor_ratio):
         blocks: dict[frozenset[str], Section] = {}
-        for row in found.rows:
-            show = _shown_at_anchor(spec, bool(successes[row.member]))
-            if show not in blocks:
-                blocks[show] = (
-                    Section("immediate", feedback_lines(found.rows, options))
+        for row in anchor.rows:
+            sources = _sources_at_anchor(spec, bool(successes[row.member]))
+            if sources not in blocks:
+                blocks[sources] = (
+                    Section("immediate", feedback_lines(anchor.rows, options))
                     if spec.alternatives == (("immediate",),)
-                    else Section(_CANDIDATES, candidate_block(group, found.rows, show, options).strip())
+                    else Section(_CANDIDATES, candidate_block(group, anchor.rows, sources, options).strip())
                 )
-            sections = [blocks[show]]
+            sections = [blocks[sources]]
             if "success" in spec.sources:
                 sections.append(Section("success", successes[row.member]))
             composed[row.member][row.place] = tuple(section for section in sections if section.body)
     return composed
 
 
-def _shown_at_anchor(spec: ContextSpec, success: bool) -> frozenset[str]:
-    """The sources in the block: the first alternative whose need for a success is met, else the last one."""
+def _sources_at_anchor(spec: ContextSpec, success: bool) -> frozenset[str]:
+    """The sources in the block: the first alternative that can be composed, else the last one.
+
+    Only an alternative with "success" can fail: it needs a successful rollout.
+    """
     for parts in spec.alternatives:
         if success or "success" not in parts:
             return frozenset(parts)
@@ -227,8 +234,8 @@ def _shown_at_anchor(spec: ContextSpec, success: bool) -> frozenset[str]:
 
 
 def _success_text(group: Group, member: int, references: ReferenceSource | None, options: ContextOptions) -> str:
-    own = not options.dont_reprompt_on_self_success
-    success, _ = reference_for(group, member, references, own_success=own)
+    allow_own = not options.dont_reprompt_on_self_success
+    success, _ = reference_for(group, member, references, own_success=allow_own)
     if success is None:
         return ""
     return demonstration(success.steps, options, options.max_traj_context_steps).strip()

@@ -1,4 +1,4 @@
-"""Reads and writes trajectories as JSON Lines: one versioned schema, one trajectory a line.
+"""Reads and writes trajectories as JSON Lines: one versioned schema, one trajectory per line.
 
 A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` with the fields of
 :class:`~agentgym_hindsight.hindsight.trajectory.Trajectory`. ``steps`` is a list of objects with the fields of
@@ -6,9 +6,9 @@ A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` wit
 
 * Fields without a default are required, others may be absent. Unknown keys are ignored, so a later release may *add*
   fields under the same version. A field that changes its meaning raises the version.
-* Only a newline ends a line: other line separators are escaped inside strings. Text survives character for character,
-  lone surrogates included. In ``extra``, tuples become lists.
-* A line that cannot be read is reported with its number and cause; the other lines are kept.
+* Only a newline ends a line: other line separators are escaped inside strings. Text is read back exactly as it was
+  written, lone surrogates included. In ``extra``, tuples become lists.
+* A line that cannot be read is reported with its number and cause; the other lines are read.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class ReadResult(NamedTuple):
 
 
 def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory], append: bool = False) -> int:
-    """Write one trajectory a line. Returns the number of trajectories.
+    """Write one trajectory per line. Returns the number of trajectories.
 
     Without ``append`` the write is atomic: the file has the old or the whole new content. With ``append`` every line is
-    flushed, so a crash costs at most one line. If a crash cut the last line of the file short, a newline ends it first:
-    nothing is deleted, the reader reports the incomplete line, and appended lines stay readable.
+    flushed, so a crash loses at most one line. If an earlier crash left an incomplete last line, a newline is appended
+    to it first: the reader reports the incomplete line, and the appended lines can be read.
     """
     path = Path(path)
     count = 0
@@ -79,7 +79,7 @@ def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory], append: bo
 
 
 def iter_jsonl(path: str | Path, strict: bool = False) -> Iterator[Trajectory | LineProblem]:
-    """Iterate over the lines of a file. Each is a trajectory or its problem; ``strict`` raises instead."""
+    """Yield the trajectory of each line, or the problem if the line cannot be read; ``strict`` raises instead."""
     path = Path(path)
     if not path.is_file():
         raise MissingDataError(f"Expected recorded trajectories at {path}, found no file; try write_jsonl first.")
@@ -105,7 +105,7 @@ def _lines(path: Path, strict: bool) -> Iterator[Trajectory | LineProblem]:
             if not data.strip():
                 continue
             try:
-                # surrogatepass: see codec._escape. All other bytes that are not UTF-8 are refused.
+                # surrogatepass: see codec._escape. All other invalid UTF-8 is refused.
                 yield load_trajectory(data.decode("utf-8", "surrogatepass"))
                 continue
             except UnicodeDecodeError as error:
@@ -123,7 +123,7 @@ def _line(trajectory: Trajectory) -> bytes:
 
 
 def end_last_line(path: Path) -> None:
-    """Append a missing newline, so that the next line that is appended starts on a new line."""
+    """Append a newline to the file if its last line has none."""
     if not path.exists() or not path.stat().st_size:
         return
     with path.open("r+b") as file:

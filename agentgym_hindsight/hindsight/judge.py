@@ -1,4 +1,4 @@
-"""An LLM judge behind an OpenAI-compatible endpoint: one call a rollout, whose text is the context of every step.
+"""An LLM judge behind an OpenAI-compatible endpoint: one call per rollout, whose text is the context of every step.
 
 A failed call gives no context and is counted; it never ends a batch. Equal requests are sent once.
 """
@@ -113,7 +113,7 @@ class JudgeClient:
         return self._usage
 
     def judge_trajectory(self, trajectory: Trajectory, reference: Trajectory | None = None) -> Judgement:
-        """The judgement of one rollout, next to a successful ``reference`` if given."""
+        """The judgement of one rollout. The judge also sees the successful ``reference``, if given."""
         return self._judge_all([judge_messages(trajectory, reference, self.options)])[0]
 
     def judge_group(self, group: Group, *, with_success: bool = False) -> tuple[Judgement, ...]:
@@ -138,11 +138,11 @@ class JudgeClient:
         bodies = [self._body(messages) for messages in requests]
         keys = [request_key(body) for body in bodies]
         known = {key: Judgement(self.cache[key], cached=True) for key in keys if key in self.cache}
-        asked = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
-        self._count(cached=len(keys) - len(asked))  # equal requests of the batch are sent once
-        if asked:
-            fresh = self._request_all(list(asked.values()))
-            for key, judgement in zip(asked, fresh, strict=True):
+        missing = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
+        self._count(cached=len(keys) - len(missing))  # equal requests of the batch are sent once
+        if missing:
+            judgements = self._request_all(list(missing.values()))
+            for key, judgement in zip(missing, judgements, strict=True):
                 known[key] = judgement
                 if not judgement.error:
                     self.cache.put(key, judgement.text)
@@ -160,7 +160,7 @@ class JudgeClient:
             answer = self._request_answer(server, body)
             if answer.finish == "length" and self.retry_max_tokens > body["max_tokens"]:
                 answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens})
-        except (Busy, Refused) as error:  # this rollout gets no context, the batch goes on
+        except (Busy, Refused) as error:  # this rollout gets no context; the others are not affected
             self._count(failures=1)
             fix = "more retries, a longer timeout or less concurrency"
             if isinstance(error, Refused):
@@ -185,6 +185,8 @@ class JudgeClient:
             **self.extra_body,
         }
 
-    def _count(self, **more: float) -> None:
+    def _count(self, **increments: float) -> None:
         with self._lock:
-            self._usage = replace(self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()})
+            self._usage = replace(
+                self._usage, **{name: getattr(self._usage, name) + n for name, n in increments.items()}
+            )

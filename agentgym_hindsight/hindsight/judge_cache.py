@@ -18,14 +18,14 @@ _VERSION = 1
 
 
 def request_key(body: Mapping[str, Any]) -> str:
-    """Equal requests have equal keys, whatever server they go to."""
+    """A key of the request's content. It does not depend on the server."""
     return content_hash(json.dumps(body, sort_keys=True))
 
 
 class AnswerCache:
     """Caches answers, including empty ones (None): at temperature 0 the next answer would be the same. Thread-safe.
 
-    A line of the file that cannot be read is skipped, which costs one call.
+    A line of the file that cannot be read is skipped, and its request is sent again.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:

@@ -24,7 +24,7 @@ _REQUEST = (
     "'This rollout failed.' Say how well it solved the task, what went right or wrong, and what to do differently or "
     "again next time. Answer with two to four plain sentences and nothing else."
 )
-_NOTHING = frozenset({"", "none", "n/a", "na", "null", "no comment", "no judgment", "no judgement", "no judge"})
+_NO_CONTENT = frozenset({"", "none", "n/a", "na", "null", "no comment", "no judgment", "no judgement", "no judge"})
 
 
 def judge_reference(group: Group, member: int) -> Trajectory | None:
@@ -32,8 +32,8 @@ def judge_reference(group: Group, member: int) -> Trajectory | None:
     other = group.success_for(member)
     if other is not None:
         return other
-    own = group[member]
-    return own if own.won and not own.broken else None
+    trajectory = group[member]
+    return trajectory if trajectory.won and not trajectory.broken else None
 
 
 def judge_messages(
@@ -73,14 +73,14 @@ def useful_answer(text: str) -> str | None:
     True
     """
     answer = remove_thinking(text).strip()
-    bare = answer.strip("*#\"'` \n").removeprefix("Trajectory Judge:").strip("*\"'` .\n").lower()
-    return None if bare in _NOTHING or bare == "trajectory judge" else answer
+    normalized = answer.strip("*#\"'` \n").removeprefix("Trajectory Judge:").strip("*\"'` .\n").lower()
+    return None if normalized in _NO_CONTENT or normalized == "trajectory judge" else answer
 
 
 def _task(trajectory: Trajectory) -> str:
     first = trajectory.steps[0] if trajectory.steps else None
-    seen = (first.prompt or first.observation).strip() if first is not None else ""
-    parts = [trajectory.goal.strip() if trajectory.goal.strip() not in seen else "", seen]
+    state_text = (first.prompt or first.observation).strip() if first is not None else ""
+    parts = [trajectory.goal.strip() if trajectory.goal.strip() not in state_text else "", state_text]
     return "\n\n".join(part for part in parts if part) or "(unknown)"
 
 

@@ -16,7 +16,7 @@ _POLICIES = ("shortest", "newest")
 
 
 class ReferenceStore:
-    """Keeps one successful rollout a task, for groups without a winner. A :class:`~.resolve.ReferenceSource`.
+    """Stores one successful rollout per task, for groups without a winner. A :class:`~.resolve.ReferenceSource`.
 
     * ``keep``: ``"shortest"`` keeps the rollout with the fewest steps (ties: the earlier one); ``"newest"`` the last
       one.
@@ -77,7 +77,7 @@ class ReferenceStore:
     ) -> ReferenceStore:
         """Make a store from recorded rollouts: a file of :meth:`save`, or any trajectories.
 
-        A line that cannot be read raises: silently missing references would make runs differ between machines.
+        A line that cannot be read raises an error: with references missing, a run would silently give other results.
         """
         store = cls(keep, capacity)
         store.add(item for item in iter_jsonl(path, strict=True) if isinstance(item, Trajectory))

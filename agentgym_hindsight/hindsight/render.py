@@ -29,17 +29,17 @@ def remove_thinking(text: str) -> str:
 
 def demonstration(steps: Sequence[Step], options: ContextOptions, limit: int) -> str:
     """Turns as blocks "Step k / Response: …" or "Step k / Observation: … / Action: …"; "" if there are none."""
-    kept = steps[:limit] if limit > 0 else steps
+    shown = steps[:limit] if limit > 0 else steps
     blocks = []
-    for step in kept:
+    for step in shown:
         reply = _reply(step, options)
         if options.trajectory_format == "response":
             blocks.append(f"Step {step.index}\nResponse:\n{reply}")
         else:
-            seen = (step.prompt or step.observation).strip()
-            blocks.append(f"Step {step.index}\nObservation:\n{seen}\nAction:\n{reply}")
-    if len(kept) < len(steps):
-        blocks.append(f"... {len(steps) - len(kept)} more steps omitted.")
+            state_text = (step.prompt or step.observation).strip()
+            blocks.append(f"Step {step.index}\nObservation:\n{state_text}\nAction:\n{reply}")
+    if len(shown) < len(steps):
+        blocks.append(f"... {len(steps) - len(shown)} more steps omitted.")
     return "\n\n".join(blocks)
 
 

@@ -1,4 +1,4 @@
-"""From finished rollouts to the five sources of every step, delayed ones included."""
+"""Computes the five sources of every step from finished rollouts, including the delayed sources."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def reference_for(
 ) -> tuple[Trajectory | None, Provenance]:
     """The successful rollout that serves as reference for ``member``, and its origin.
 
-    A store may already contain this group: the rollout it returns is no reference for itself.
+    A store may already contain the rollout of ``member``. Without ``own_success`` it is not its own reference.
     """
     sibling = group.success_for(member, own=own_success)
     if sibling is not None:

@@ -116,7 +116,7 @@ class Feedback:
 
 
 class _Episode:
-    """Holds the value of :attr:`Hindsight.episode`, outside of the dataclass, which has exactly five fields."""
+    """Stores the value of :attr:`Hindsight.episode`. It is not in the dataclass, which has exactly five fields."""
 
     __slots__ = ("_episode",)
     _episode: tuple[Hindsight, ...] | Callable[[], tuple[Hindsight, ...]]

@@ -1,7 +1,7 @@
 """The context language: ``"success+immediate@anchor"`` as a value, and SERL's modes written in it.
 
-A spec has sources joined by ``+`` (all have to exist, else no context) and alternatives joined by ``|`` (the first that
-exists), at every ``@step`` (default) or at every ``@anchor``. ``+`` binds tighter than ``|``.
+``a+b`` needs both sources; if one does not exist, there is no context. ``a|b`` takes the first alternative that exists.
+``+`` binds tighter than ``|``. ``@step`` (default) composes a context for every step, ``@anchor`` for every anchor.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _FORMATS = ("response", "observation_action")
 class ContextSpec:
     """The sources of a context, and its granularity.
 
-    ``judge`` is the judge's text on the rollout itself. ``judge:success`` is the same, but the judge also sees a
-    successful rollout. They differ in the request to the judge, not in how its answer is shown.
+    ``judge`` is the judge's text on the rollout itself. For ``judge:success`` the judge also sees a successful rollout.
+    The two differ in the request to the judge, not in how its answer is shown.
 
     >>> spec = ContextSpec.parse("immediate+success@anchor")
     >>> str(spec), sorted(spec.sources)
@@ -88,10 +88,10 @@ class ContextSpec:
 class ContextOptions:
     """The format of a context. Defaults are those of SERL's release, except ``anchor`` (the release: "observation").
 
-    * ``trajectory_format``: ``"response"`` shows a rollout as its responses, ``"observation_action"`` with the prompts.
+    * ``trajectory_format``: ``"response"`` shows the responses of a rollout, ``"observation_action"`` also its prompts.
     * ``remove_thinking``: remove ``<think>…</think>`` from demonstrations, futures and actions.
     * ``dont_reprompt_on_self_success``: a winner is no reference for itself.
-    * ``max_traj_context_steps``, ``max_future_context_steps``: keep only the first steps; 0 keeps all.
+    * ``max_traj_context_steps``, ``max_future_context_steps``: the number of first steps to show; 0 shows all.
     * ``anchor``, ``anchor_ratio``: which turns share an anchor, as in :func:`~.anchors.cluster`.
     * ``details`` (ours): append the reason for a reply (``Step.detail``) to immediate feedback.
     """

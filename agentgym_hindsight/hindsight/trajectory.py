@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One rollout of one task. ``broken`` is empty, or says why the rollout could not be finished."""
+    """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished."""
 
     task_id: str
     env_id: str = ""
@@ -156,21 +156,21 @@ def render_steps(
 
     Steps are numbered from 1 by their position in the episode. The reply to the last step is added at the end, because
     it often contains the outcome; then the result of an evaluation, if the last step's ``extra`` has one
-    (``evaluation``). ``limit`` > 0 keeps the first steps and says how many are omitted. ``prompts`` shows the full
-    prompt instead of the observation if one was recorded.
+    (``evaluation``). ``limit`` > 0 shows only the first steps and the number of omitted steps. ``prompts`` shows the
+    recorded prompt, if there is one, instead of the observation.
     """
-    kept = steps[:limit] if limit > 0 else steps
+    shown = steps[:limit] if limit > 0 else steps
     blocks = []
-    for step in kept:
+    for step in shown:
         if style == "response":
             blocks.append(f"Step {step.index + 1}\nResponse: {step.response or step.action}")
         else:
-            seen = step.prompt if prompts and step.prompt else step.observation
-            blocks.append(f"Step {step.index + 1}\nObservation: {seen}\nAction: {step.action}")
-    if style == "observation_action" and kept and len(kept) == len(steps) and kept[-1].feedback:
-        blocks.append(f"Step {kept[-1].index + 2}\nObservation: {kept[-1].feedback}")
-        if kept[-1].extra.get("evaluation"):
-            blocks.append(f"Evaluation: {kept[-1].extra['evaluation']}")
-    if len(kept) < len(steps):
-        blocks.append(f"({len(steps) - len(kept)} more steps omitted)")
+            state_text = step.prompt if prompts and step.prompt else step.observation
+            blocks.append(f"Step {step.index + 1}\nObservation: {state_text}\nAction: {step.action}")
+    if style == "observation_action" and shown and len(shown) == len(steps) and shown[-1].feedback:
+        blocks.append(f"Step {shown[-1].index + 2}\nObservation: {shown[-1].feedback}")
+        if shown[-1].extra.get("evaluation"):
+            blocks.append(f"Evaluation: {shown[-1].extra['evaluation']}")
+    if len(shown) < len(steps):
+        blocks.append(f"({len(steps) - len(shown)} more steps omitted)")
     return "\n\n".join(blocks)

@@ -1,4 +1,4 @@
-"""Conformance checks: certify any env, your own included, in one call.
+"""Conformance checks of any env, including your own, in one call.
 
 >>> import gymnasium as gym, agentgym_hindsight
 >>> from agentgym_hindsight.testing import check_hindsight_env

@@ -31,8 +31,8 @@ __all__ = [
     "check_step_types",
 ]
 
-# Warnings of Gymnasium's checker that do not apply: wrapped envs are checked on purpose, an env may have no spec, and
-# text has no render fps.
+# Warnings of Gymnasium's checker that do not apply: wrapped envs are checked intentionally, an env may have no spec,
+# and a text env has no frames per second.
 _HARMLESS = (
     r".*is different from the unwrapped version.*",
     r".*Not able to test alternative render modes due to the environment not having a spec.*",
@@ -41,8 +41,8 @@ _HARMLESS = (
 
 
 def check_episodes_play(tested: EnvUnderTest) -> None:
-    """Episodes can be played, and end."""
-    tested.episodes  # noqa: B018  # accessing them plays them
+    """Episodes can be played, and they end."""
+    tested.episodes  # noqa: B018  # the first access plays them
 
 
 def check_gymnasium(tested: EnvUnderTest) -> None:
@@ -76,7 +76,7 @@ def check_info_keys(tested: EnvUnderTest) -> None:
 
 
 def check_constant_keys(tested: EnvUnderTest) -> None:
-    """Every info has the same keys. Vector envs merge infos by the keys of the first."""
+    """Every info has the same keys. Vector envs merge infos by the keys of the first info."""
     first = set(tested.episodes[0].info)
     for played in tested.episodes:
         for where, info in played.infos():
@@ -127,9 +127,9 @@ def check_info_values(tested: EnvUnderTest) -> None:
                 raise ConformanceError(
                     f"Expected a score in [0, 1] from {where}, got {info['score']}; try dividing by the maximum."
                 )
-            twice = len(info["admissible_actions"]) - len(set(info["admissible_actions"]))
-            if twice:
-                raise ConformanceError(f"Expected each admissible action once from {where}, got {twice} copies.")
+            copies = len(info["admissible_actions"]) - len(set(info["admissible_actions"]))
+            if copies:
+                raise ConformanceError(f"Expected each admissible action once from {where}, got {copies} copies.")
         for _, turn in played.states():
             if turn.info["won"] and not turn.terminated:
                 raise ConformanceError(
@@ -143,11 +143,11 @@ def check_step_types(tested: EnvUnderTest) -> None:
     space = tested.env.observation_space
     for played in tested.episodes:
         for turn in played.turns:
-            given = (type(turn.observation), type(turn.reward), type(turn.terminated), type(turn.truncated))
-            if given != (str, float, bool, bool):
+            types = (type(turn.observation), type(turn.reward), type(turn.terminated), type(turn.truncated))
+            if types != (str, float, bool, bool):
                 raise ConformanceError(
                     "Expected step() to return (str, float, bool, bool, info), got "
-                    f"({', '.join(kind.__name__ for kind in given)}, info); try converting the values in step()."
+                    f"({', '.join(kind.__name__ for kind in types)}, info); try converting the values in step()."
                 )
             if turn.terminated and turn.truncated:
                 raise ConformanceError(
@@ -159,18 +159,18 @@ def check_step_types(tested: EnvUnderTest) -> None:
 
 
 def check_pickling(tested: EnvUnderTest) -> None:
-    """Infos can be pickled and sent to another process."""
+    """Infos can be pickled, so that they can be sent to another process."""
     for played in tested.episodes:
         for where, info in played.infos():
             try:
-                again = pickle.loads(pickle.dumps(info))
+                unpickled = pickle.loads(pickle.dumps(info))
             except Exception as error:
                 raise ConformanceError(
                     f"Expected info from {where} to be picklable, got {error!r}; try plain data, or a __reduce__ that "
                     "replaces functions by their results."
                 ) from error
-            if again != info:
-                changed = [key for key in info if again.get(key) != info[key]]
+            if unpickled != info:
+                changed = [key for key in info if unpickled.get(key) != info[key]]
                 raise ConformanceError(
                     f"Expected info from {where} to be equal after pickling, got other values under {changed}; "
                     "try adding __eq__ to their types."
@@ -178,7 +178,7 @@ def check_pickling(tested: EnvUnderTest) -> None:
 
 
 def check_reset_needed(tested: EnvUnderTest) -> None:
-    """``step`` before ``reset`` and after the end raises an error that says what to do."""
+    """``step`` before ``reset`` or after the end of an episode raises ResetNeededError."""
     env = tested.twin()
     action = tested.respond(NONSENSE)
     # gym.make adds OrderEnforcing by default, which has its own error for the first case.
@@ -202,18 +202,18 @@ def _expect_reset_error(env: gym.Env[Any, Any], action: str, when: str, kinds: t
 
 
 def check_spec(tested: EnvUnderTest) -> None:
-    """An env with a spec can be made again from it and plays the same."""
+    """An env that is made again from its spec plays the same episodes."""
     spec = tested.env.spec
     if spec is None:
         return
     try:
-        again = gym.make(spec)
+        rebuilt = gym.make(spec)
     except Exception as error:
         raise ConformanceError(
             f"Expected gym.make(env.spec) to rebuild the env, got {error!r}; "
             "try RecordConstructorArgs in every wrapper, and register the id."
         ) from error
-    first, second = tested.episodes[0], tested.play_episodes(again)[0]
+    first, second = tested.episodes[0], tested.play_episodes(rebuilt)[0]
     if (first.observation, len(first.turns)) != (second.observation, len(second.turns)):
         raise ConformanceError(
             f"Expected gym.make(env.spec) to play the same, got {show(second.observation)} instead of "

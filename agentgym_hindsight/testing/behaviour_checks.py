@@ -34,8 +34,8 @@ _ODD_ACTIONS = (
 
 def check_determinism(tested: EnvUnderTest) -> None:
     """Two envs with one seed give the same episodes, info included."""
-    for number, (ours, theirs) in enumerate(zip(tested.episodes, tested.play_episodes(tested.twin()), strict=True), 1):
-        different = _first_difference(ours, theirs)
+    for number, (first, second) in enumerate(zip(tested.episodes, tested.play_episodes(tested.twin()), strict=True), 1):
+        different = _first_difference(first, second)
         if different:
             raise ConformanceError(
                 f"Expected two envs with seed {tested.seed} to play the same, got another {different} in episode "
@@ -69,26 +69,26 @@ def check_task_identity(tested: EnvUnderTest) -> None:
 
 def check_task_replay(tested: EnvUnderTest) -> None:
     """``reset(options={"task_id": …})`` gives the same task again, on this env and on a new one."""
-    for env, which in ((tested.twin(), "a fresh env"), (tested.env, "the same env")):
+    for env, env_name in ((tested.twin(), "a fresh env"), (tested.env, "the same env")):
         for played in tested.episodes:
             task_id = played.info["task_id"]
             try:
-                again = tested.replay(env, played, options={"task_id": task_id})
+                replayed = tested.replay(env, played, options={"task_id": task_id})
             except Exception as error:
                 raise ConformanceError(
-                    f"Expected reset(options={{'task_id': {task_id!r}}}) to replay that task on {which}, got "
+                    f"Expected reset(options={{'task_id': {task_id!r}}}) to replay that task on {env_name}, got "
                     f"{error!r}; try Backend.find."
                 ) from error
-            different = _first_difference(played, again)
+            different = _first_difference(played, replayed)
             if different:
                 raise ConformanceError(
                     f"Expected reset(options={{'task_id': {task_id!r}}}) and the same actions to replay the episode on "
-                    f"{which}, got another {different}; try clearing all state of the world in reset()."
+                    f"{env_name}, got another {different}; try clearing all state of the world in reset()."
                 )
 
 
 def check_unknown_task(tested: EnvUnderTest) -> None:
-    """An unknown task id is refused and not replaced."""
+    """An unknown task id raises an error; no other task is played instead."""
     try:
         tested.twin().reset(options={"task_id": "no-such-task-id"})
     except Exception:
@@ -111,12 +111,12 @@ def check_anchors(tested: EnvUnderTest) -> None:
     for played in tested.episodes:
         # Two passes: state left over from the first pass must not change the second.
         for _ in range(2):
-            again = tested.replay(twin, played, options={"task_id": played.info["task_id"]})
-            for (where, ours), (_, theirs) in zip(played.infos(), again.infos(), strict=False):
-                if ours["anchor"] != theirs["anchor"]:
+            replayed = tested.replay(twin, played, options={"task_id": played.info["task_id"]})
+            for (where, first_info), (_, second_info) in zip(played.infos(), replayed.infos(), strict=False):
+                if first_info["anchor"] != second_info["anchor"]:
                     raise ConformanceError(
-                        f"Expected equal states to have equal anchors in two envs, got {ours['anchor']!r} and "
-                        f"{theirs['anchor']!r} from {where}; try a canonical key without ids, counters or hash()."
+                        f"Expected equal states to have equal anchors in two envs, got {first_info['anchor']!r} and "
+                        f"{second_info['anchor']!r} from {where}; try a canonical key without ids, counters or hash()."
                     )
 
 
@@ -132,10 +132,10 @@ def check_admissible(tested: EnvUnderTest) -> None:
 
 
 def check_nonsense(tested: EnvUnderTest) -> None:
-    """An action that no world understands is a turn, and is marked as invalid if valid actions are listed.
+    """An action that no world understands counts as a turn, and as invalid if the valid actions are listed.
 
-    If the parser's protocol checks only the format, the env's own validity is in ``env_action_valid``. A parser that
-    plays the nearest listed action has its own validity.
+    If a parser checks only the format, the env's validity is in ``env_action_valid``. If a parser replaces the
+    action by the nearest listed one, the parser's validity counts.
     """
     env = tested.twin()
     _, info = env.reset(seed=tested.seed)
@@ -151,7 +151,7 @@ def check_nonsense(tested: EnvUnderTest) -> None:
 
 
 def check_odd_actions(tested: EnvUnderTest) -> None:
-    """Empty, very long, non-ASCII and broken texts are turns like any other."""
+    """Empty, very long, non-ASCII and invalid texts count as turns and raise no error."""
     env = tested.twin()
     env.reset(seed=tested.seed)
     for action in _ODD_ACTIONS:
@@ -164,7 +164,7 @@ def check_odd_actions(tested: EnvUnderTest) -> None:
 
 
 def check_truncation(tested: EnvUnderTest) -> None:
-    """An episode without a useful action is truncated at the limit, with its hindsight."""
+    """An episode without a useful action is truncated at the step limit, and has the hindsight of every step."""
     env = tested.twin()
     limit = env.get_wrapper_attr("max_steps") if env.has_wrapper_attr("max_steps") else None
     cap = TURN_CAP if limit is None else limit + 1
@@ -176,7 +176,7 @@ def check_truncation(tested: EnvUnderTest) -> None:
         )
     last = played.turns[-1]
     if last.terminated:
-        return  # a world may terminate an episode of nonsense: nothing to truncate
+        return  # the world has terminated the episode, so there is nothing to truncate
     if limit is not None and len(played.turns) != limit:
         raise ConformanceError(f"Expected truncation after max_steps = {limit}, got it after {len(played.turns)}.")
     if len(last.info["hindsight"].episode) != len(played.turns):
@@ -196,16 +196,17 @@ def _step(tested: EnvUnderTest, env: Any, action: str) -> PlayedTurn:
         ) from error
 
 
-def _first_difference(ours: Episode, theirs: Episode) -> str:
+def _first_difference(first: Episode, second: Episode) -> str:
     """The first difference between two episodes as text; "" if they are equal."""
-    if ours.observation != theirs.observation:
+    if first.observation != second.observation:
         return "first observation"
-    for (where, a), (_, b) in zip(ours.infos(), theirs.infos(), strict=False):
-        changed = [key for key in a if key not in b or a[key] != b[key]] + [key for key in b if key not in a]
+    for (where, info), (_, other) in zip(first.infos(), second.infos(), strict=False):
+        changed = [key for key in info if key not in other or info[key] != other[key]]
+        changed += [key for key in other if key not in info]
         if changed:
             return f"info[{changed[0]!r}] from {where}"
-    for number, (one, other) in enumerate(zip(ours.turns, theirs.turns, strict=False), 1):
+    for number, (turn, other_turn) in enumerate(zip(first.turns, second.turns, strict=False), 1):
         for name in ("action", "observation", "reward", "terminated", "truncated"):
-            if getattr(one, name) != getattr(other, name):
+            if getattr(turn, name) != getattr(other_turn, name):
                 return f"{name} at step {number}"
-    return "" if len(ours.turns) == len(theirs.turns) else "length"
+    return "" if len(first.turns) == len(second.turns) else "length"

@@ -14,8 +14,8 @@ from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotPlayable
 
 __all__ = ["CHECKS", "ConformanceReport", "Finding", "check_hindsight_env"]
 
-#: Every check by name, in the order in which problems should be fixed. A check has its rule as docstring and raises
-#: ConformanceError.
+#: Every check by name, in the order in which problems should be fixed. The docstring of a check states its rule. A
+#: check raises ConformanceError.
 CHECKS: tuple[tuple[str, Callable[[EnvUnderTest], None]], ...] = (
     ("episodes play", api_checks.check_episodes_play),
     ("info keys", api_checks.check_info_keys),
@@ -104,16 +104,16 @@ def check_hindsight_env(
 ) -> ConformanceReport | None:
     """Check that an env follows the standard of this library. Raises ConformanceError for the first problem.
 
-    The env may be from this library or not, bare or wrapped. It is played and reset, but never closed.
+    The env may be of this library or another, wrapped or not. It is reset and played, but never closed.
 
     Args:
         env: an env, or a function that makes one. A second env is made from the spec; without a spec the env is copied.
-        episodes: the number of episodes; the first is seeded.
-        seed: for these episodes and the choice of actions.
+        episodes: the number of episodes. Only the first reset gets the seed.
+        seed: the seed of the first reset and of the choice of actions.
         respond: converts an action to the input of the env; the default is the ``format_response`` of an
             :class:`~agentgym_hindsight.wrappers.ActionParser` in the stack.
-        actions: actions to play if no admissible action is listed and there is no expert action. Without them only
-            nonsense is played there, and a world whose state does not change tests little.
+        actions: actions to play in states that list no admissible action and have no expert action. Without them only
+            nonsense is played in such states, which does not change the state, so the checks see less.
         report: return all problems as a :class:`ConformanceReport` instead of raising the first.
 
     >>> import gymnasium as gym, agentgym_hindsight
@@ -140,7 +140,7 @@ def check_hindsight_env(
             else:
                 findings.append(Finding(name, str(error)))
         except Exception as error:
-            # An env that breaks one rule can also cause errors in the checks that depend on this rule.
+            # If an env breaks one rule, checks that depend on this rule can raise other errors.
             message = f"Expected the check {name!r} to run, got {type(error).__name__}: {error}"
             if not report:
                 raise ConformanceError(message) from error

@@ -16,14 +16,14 @@ from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotPlayable", "PlayedTurn", "show"]
 
-#: An episode with more turns is taken as endless.
+#: An episode with more turns counts as endless.
 TURN_CAP = 1_000
 #: An action that no world understands.
 NONSENSE = "xyzzy qwertz 12345"
 
 
 class NotPlayable(ConformanceError):
-    """No episode can be played. Reported once, by the check for it."""
+    """No episode can be played. The report shows this once; the checks that need an episode are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Episode:
 
     @property
     def over(self) -> bool:
-        """Whether the env ended the episode."""
+        """Whether the episode has ended."""
         return bool(self.turns) and bool(self.turns[-1].terminated or self.turns[-1].truncated)
 
     def infos(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -69,7 +69,7 @@ Policy = Callable[[int, dict[str, Any]], str]
 
 
 class EnvUnderTest:
-    """One run of the checks on one env, or on a function that makes it."""
+    """The env that one run of the checks examines, given as an env or as a function that makes it."""
 
     def __init__(
         self,
@@ -83,11 +83,11 @@ class EnvUnderTest:
         self.num_episodes, self.seed, self.actions = episodes, seed, tuple(actions)
         if isinstance(env, gym.Env):
             self.env, self._source = env, env
-            # Copy it before anything is played. An env that cannot be copied may still have a spec.
+            # Copied before the env is played. With a spec no copy is needed.
             try:
-                self._spare: Any = copy.deepcopy(env) if env.spec is None else None
+                self._pristine_copy: Any = copy.deepcopy(env) if env.spec is None else None
             except Exception as error:
-                self._spare = error
+                self._pristine_copy = error
             self._make: Callable[[], gym.Env[Any, Any]] = self._copy
         else:
             self._make = env
@@ -103,15 +103,15 @@ class EnvUnderTest:
     def _copy(self) -> gym.Env[Any, Any]:
         if self._source.spec is not None:
             return gym.make(self._source.spec)
-        if isinstance(self._spare, Exception):
+        if isinstance(self._pristine_copy, Exception):
             raise ConformanceError(
-                f"Expected an env with a spec, or one that copy.deepcopy can copy, got {self._spare!r}; "
+                f"Expected an env with a spec, or one that copy.deepcopy can copy, got {self._pristine_copy!r}; "
                 "try check_hindsight_env(lambda: YourEnv(…))."
             )
-        return copy.deepcopy(self._spare)
+        return copy.deepcopy(self._pristine_copy)
 
     def _check_info(self) -> None:
-        """Raise for an env of another kind before it is played: later errors would not name the cause."""
+        """Raise if this is not an env of this library's kind: later errors would not name the cause."""
         observation, info = self.env.reset(seed=self.seed)
         if not isinstance(observation, str) or not isinstance(info, dict) or not INFO_KEYS.keys() & info.keys():
             raise NotPlayable(
@@ -147,7 +147,7 @@ class EnvUnderTest:
         return self._played
 
     def play_episodes(self, env: gym.Env[Any, Any]) -> tuple[Episode, ...]:
-        """The same episodes on any env."""
+        """Play the episodes on an env: the same seed and the same choice of actions for every env."""
         return tuple(
             self.play(env, self.choose_action, seed=self.seed if episode == 0 else None)
             for episode in range(self.num_episodes)
@@ -187,6 +187,6 @@ class EnvUnderTest:
 
 
 def show(value: object, length: int = 120) -> str:
-    """A value for a message, truncated."""
+    """The repr of a value, truncated, for an error message."""
     text = repr(value)
     return text if len(text) <= length else f"{text[:length]}…"

@@ -62,10 +62,10 @@ def check_sources_differ(tested: EnvUnderTest) -> None:
         sources = played.turns[-1].info["hindsight"].episode
         if len(sources) < 2:
             continue
-        closed = any(info["admissible_actions"] for _, info in played.infos())
+        lists_actions = any(info["admissible_actions"] for _, info in played.infos())
         for first, second in combinations(Hindsight.SOURCES, 2):
-            if not closed and (first, second) == ("immediate_feedback", "next_observation"):
-                continue  # with open actions the next state may be just the reply
+            if not lists_actions and (first, second) == ("immediate_feedback", "next_observation"):
+                continue  # if the set of actions is open, the next state may be just the reply
             won = played.turns[-1].info["won"]
             if won and (first, second) == ("current_trajectory", "successful_trajectory"):
                 continue  # a winner may have played the expert's actions
@@ -78,43 +78,43 @@ def check_sources_differ(tested: EnvUnderTest) -> None:
 
 
 def check_episode(tested: EnvUnderTest) -> None:
-    """The terminal hindsight has one entry a step, equal to the earlier ones, with the delayed sources."""
+    """The terminal hindsight has one entry per step: the sources known earlier, unchanged, and the delayed ones."""
     for played in tested.episodes:
-        live = [turn.info["hindsight"] for turn in played.turns]
-        episode = live[-1].episode
-        if type(episode) is not tuple or len(episode) != len(live):
+        hindsights = [turn.info["hindsight"] for turn in played.turns]
+        episode = hindsights[-1].episode
+        if type(episode) is not tuple or len(episode) != len(hindsights):
             raise ConformanceError(
-                f"Expected a Hindsight for each of the {len(live)} steps in the terminal hindsight's episode, got "
-                f"{len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps instead of a "
+                f"Expected a Hindsight for each of the {len(hindsights)} steps in the terminal hindsight's episode, "
+                f"got {len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps instead of a "
                 "TimeLimit around the env."
             )
-        for number, (then, now) in enumerate(zip(live, episode, strict=True)):
+        for number, (earlier, final) in enumerate(zip(hindsights, episode, strict=True)):
             for name in ("current_trajectory", "future_trajectory"):
-                if now[name] is None:
+                if final[name] is None:
                     raise ConformanceError(f"Expected {name} of step {number} in the terminal episode, got None.")
             for name in ("immediate_feedback", "next_observation"):
-                if then[name] != now[name]:
+                if earlier[name] != final[name]:
                     raise ConformanceError(
-                        f"Expected an unchanged {name} of step {number}, got {show(now[name])} in the terminal "
-                        f"episode instead of {show(then[name])}."
+                        f"Expected an unchanged {name} of step {number}, got {show(final[name])} in the terminal "
+                        f"episode instead of {show(earlier[name])}."
                     )
 
 
 def check_future(tested: EnvUnderTest) -> None:
     """The future of a step has only later steps, and the current trajectory is the whole rollout."""
     if tested.env.has_wrapper_attr("nearest") and tested.env.get_wrapper_attr("nearest"):
-        return  # the marks are not listed, so the nearest listed actions would be played
-    played = _marked(tested)
+        return  # the marks are not listed, so the parser would replace them by listed actions
+    played = _play_marked(tested)
     episode = played.turns[-1].info["hindsight"].episode
     count = min(len(episode), _MARKED_TURNS)
     for number in range(count):
         future = _text(episode[number].future_trajectory)
-        # Only in action lines: a reply may quote its action (a traceback shows the failed line).
+        # Search only the action lines: a reply may quote its action (a traceback shows the failed line).
         if any(_marker(number) in line for line in future.splitlines() if line.startswith("Action: ")):
             raise ConformanceError(
                 f"Expected the future of step {number} to begin after it, got its own action; try steps[k + 1:]."
             )
-        later = [place for place in range(number + 1, count) if _marker(place) not in future]
+        later = [other for other in range(number + 1, count) if _marker(other) not in future]
         if later:
             raise ConformanceError(
                 f"Expected the future of step {number} to contain every later step, got none of step {later[0]}; "
@@ -123,10 +123,10 @@ def check_future(tested: EnvUnderTest) -> None:
         current = episode[number].current_trajectory
         if current is None or current.provenance is Provenance.JUDGE:
             continue  # a judge's text replaces it
-        lost = [place for place in range(count) if _marker(place) not in current.text]
-        if lost:
+        missing = [other for other in range(count) if _marker(other) not in current.text]
+        if missing:
             raise ConformanceError(
-                f"Expected the whole rollout as current_trajectory at the end, got no step {lost[0]} in it; "
+                f"Expected the whole rollout as current_trajectory at the end, got no step {missing[0]} in it; "
                 "try render_steps(steps)."
             )
     if episode and _text(episode[-1].future_trajectory):
@@ -137,11 +137,11 @@ def check_future(tested: EnvUnderTest) -> None:
 
 def check_no_leak(tested: EnvUnderTest) -> None:
     """The observation contains no privileged text."""
-    # Refusals have reasons, and the episodes so far may have no refusal.
+    # The reason of a refused action is privileged too, and the episodes may contain no refusal.
     refused = tested.play(tested.twin(), lambda turn, info: NONSENSE, seed=tested.seed, cap=3)
     for played in (*tested.episodes, refused):
         for number, turn in enumerate(played.turns[:_SEARCHED_TURNS]):
-            for name, text in _secrets(turn.info["hindsight"]):
+            for name, text in _privileged_texts(turn.info["hindsight"]):
                 if text and text in turn.observation:
                     raise ConformanceError(
                         f"Expected no hindsight in the observation of step {number + 1}, got its {name} "
@@ -150,7 +150,7 @@ def check_no_leak(tested: EnvUnderTest) -> None:
 
 
 def check_recorded(tested: EnvUnderTest) -> None:
-    """The env's record, if it keeps one, is what happened."""
+    """If the env records its episode, the record has the values that reset and step returned."""
     env = tested.twin()
     if not env.has_wrapper_attr("trajectory"):
         return
@@ -181,16 +181,16 @@ def check_recorded(tested: EnvUnderTest) -> None:
             )
 
 
-def _secrets(hindsight: Hindsight) -> list[tuple[str, str]]:
+def _privileged_texts(hindsight: Hindsight) -> list[tuple[str, str]]:
     delayed = ("current_trajectory", "future_trajectory", "successful_trajectory")
-    found = [(name, _text(hindsight[name])) for name in delayed]
+    texts = [(name, _text(hindsight[name])) for name in delayed]
     if hindsight.immediate_feedback is not None:
-        found.append(("reason (detail)", hindsight.immediate_feedback.detail))
-    return found
+        texts.append(("reason (detail)", hindsight.immediate_feedback.detail))
+    return texts
 
 
-def _marked(tested: EnvUnderTest) -> Episode:
-    """An episode whose first actions are unique marks, so that each can be found in a text."""
+def _play_marked(tested: EnvUnderTest) -> Episode:
+    """Play an episode whose first actions are unique marks, so that a text can be searched for each action."""
     return tested.play(
         tested.twin(),
         lambda turn, info: _marker(turn) if turn < _MARKED_TURNS else tested.choose_action(turn, info),

@@ -1,9 +1,9 @@
 """Delta encoding of outcomes: a worker sends each step once, and not the growing transcript.
 
-After T turns the transcript was part of T infos, so sending it as text costs O(T²). The standard sources can be
-computed from the steps. A worker therefore sends each step once, and of the hindsight only the differences from what
-the steps give: a judge's text, an expert's rollout. The decoded hindsight equals the original, whatever wrappers
-changed.
+The info of every turn contains the transcript so far, so sending it as text costs O(T²) for T turns. The standard
+sources can be computed from the steps. A worker therefore sends each step once. Of the hindsight it sends only what
+differs from the computed sources: a judge's text, an expert's rollout. The decoded hindsight equals the original, also
+if wrappers changed it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _Changes: TypeAlias = "dict[str, Feedback | None]"
 
 
 class EncodedHindsight(NamedTuple):
-    """A hindsight as its differences from the standard one. ``episode`` likewise, or the reason of its failure."""
+    """The differences of a hindsight from the standard one."""
 
     changes: _Changes
-    episode: tuple[_Changes, ...] | str | None
+    episode: tuple[_Changes, ...] | str | None  # the differences of each step, or why computing them failed
 
 
 class EncodedOutcome(NamedTuple):
@@ -36,8 +36,8 @@ class EncodedOutcome(NamedTuple):
 
     outcome: Outcome
     hindsight: EncodedHindsight | None = None
-    keep: int = 0  # so many steps are as sent before …
-    steps: tuple[Step, ...] = ()  # … followed by these
+    keep: int = 0  # the number of first steps that were sent before and have not changed
+    steps: tuple[Step, ...] = ()  # the steps after them
     head: Trajectory | None = None  # the rollout without its steps
 
 
@@ -45,17 +45,17 @@ def encode_hindsight(hindsight: Hindsight, steps: Sequence[Step]) -> EncodedHind
     """The differences between ``hindsight`` and the sources computed from ``steps``."""
     episode: tuple[_Changes, ...] | str | None
     try:
-        whole = hindsight.episode
+        final = hindsight.episode
     except Exception as error:  # a failing expert breaks only the episode's hindsight, not the rollout
         episode = reason(error)
     else:
-        episode = tuple(map(_changes, whole, _from_steps(steps, len(whole)))) if whole else None
-    return EncodedHindsight(_changes(hindsight, _latest(steps)), episode)
+        episode = tuple(map(_changes, final, _from_steps(steps, len(final)))) if final else None
+    return EncodedHindsight(_changes(hindsight, _standard_hindsight(steps)), episode)
 
 
 def decode_hindsight(encoded: EncodedHindsight, steps: Sequence[Step]) -> Hindsight:
     """Decode the result of :func:`encode_hindsight`. ``steps`` may grow later."""
-    hindsight = _latest(steps)
+    hindsight = _standard_hindsight(steps)
     if encoded.changes:
         hindsight = hindsight.replace(**encoded.changes)
     if encoded.episode is not None:
@@ -63,7 +63,7 @@ def decode_hindsight(encoded: EncodedHindsight, steps: Sequence[Step]) -> Hindsi
     return hindsight
 
 
-def _latest(steps: Sequence[Step]) -> Hindsight:
+def _standard_hindsight(steps: Sequence[Step]) -> Hindsight:
     return hindsight_now(steps[-1], steps) if steps else Hindsight()
 
 
@@ -81,13 +81,13 @@ def _decode_episode(steps: tuple[Step, ...], episode: tuple[_Changes, ...] | str
 
 
 def _from_steps(steps: Sequence[Step], count: int) -> tuple[Hindsight, ...]:
-    """The sources computed from the steps, ``count`` of them: a wrapper may count more steps (then blank) or fewer."""
+    """The sources of the first ``count`` steps. If there are fewer (a wrapper may report more), the rest is blank."""
     expected = resolve_episode(steps)[:count]
     return expected + (Hindsight(),) * (count - len(expected))
 
 
 class OutcomeEncoder:
-    """The worker's side for one env. Keeps the steps that were sent."""
+    """The worker's side for one env. Stores the steps that were sent."""
 
     def __init__(self, host: EnvHost) -> None:
         self._host = host
@@ -102,8 +102,8 @@ class OutcomeEncoder:
         if trajectory is None:
             return EncodedOutcome(outcome)
         steps, keep = trajectory.steps, 0
-        for old, new in zip(self._sent, steps, strict=False):  # a wrapper may have changed earlier steps
-            if old is not new and old != new:
+        for sent, step in zip(self._sent, steps, strict=False):  # a wrapper may have changed earlier steps
+            if sent is not step and sent != step:
                 break
             keep += 1
         self._sent = steps
@@ -118,14 +118,14 @@ class OutcomeEncoder:
 
 
 class OutcomeDecoder:
-    """The parent's side for one env. Keeps the rollout, so that it survives the worker."""
+    """The parent's side for one env. Stores the rollout, so that it is not lost if the worker dies."""
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
         self._head: Trajectory | None = None
 
     def reset(self) -> None:
-        """Start a new rollout. Earlier hindsights keep the list of their own rollout."""
+        """Start a new rollout, with a new list: hindsights of earlier rollouts still use the old one."""
         self._steps, self._head = [], None
 
     def decode(self, encoded: EncodedOutcome) -> Outcome:

@@ -36,7 +36,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
       over k processes, which suits slow engines, and engines that hang or crash.
     * ``group_size``: consecutive envs that play the same task: envs 0 … group_size-1, and so on.
     * ``wrappers``: callables env -> env, applied in order.
-    * ``timeout_s``: the time limit of a worker for one answer. An env in this process cannot be interrupted.
+    * ``timeout_s``: the seconds a worker may take for one answer. An env in this process has no time limit.
     * ``transport``: how workers run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
     * All other arguments go to the env.
 
@@ -46,9 +46,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
 
     **Tasks.** ``reset(seed=s)`` starts an order of the split's tasks that depends only on ``s``; each task comes once
     before any is repeated. Group g gets the g-th task, for any number of workers, and ``reset()`` continues.
-    ``reset(tasks=[…])`` (or ``options={"tasks": […]}``, which vector wrappers pass on) plays given tasks or ids, one an
-    env or one a group. If there are fewer tasks, the first envs play them and the others are idle: never active, marked
-    as truncated, without a trajectory.
+    ``reset(tasks=[…])`` (or ``options={"tasks": […]}``, which vector wrappers pass on) plays given tasks or ids: one
+    per env or one per group. If there are fewer tasks, the first envs play them and the others are idle: never active,
+    marked as truncated, without a trajectory.
 
     **Broken rollouts.** After an exception in an env, or if a worker dies or hangs, the affected rollouts are truncated
     and ``infos["broken"]`` gives the reason. The other rollouts continue, and the next ``reset`` uses all envs again.
@@ -99,24 +99,24 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             if workers
             else LocalEnvs(factory, num_envs)
         )
-        # Also closes at the exit of the interpreter, and when this env is garbage-collected.
+        # Closes the envs also at the exit of the interpreter, and when this object is garbage-collected.
         self._finalizer = weakref.finalize(self, self._pool.close)
         try:
-            described = self._pool.describe()
+            description = self._pool.describe()
         except BaseException:
             self._finalizer()
             raise
         self.spec = source if isinstance(source, gym.envs.registration.EnvSpec) else None
-        self.metadata = {**described.metadata, "autoreset_mode": AutoresetMode.DISABLED}
-        self.render_mode = described.render_mode
-        self.single_observation_space = described.single_observation_space
-        self.single_action_space = described.single_action_space
+        self.metadata = {**description.metadata, "autoreset_mode": AutoresetMode.DISABLED}
+        self.render_mode = description.render_mode
+        self.single_observation_space = description.single_observation_space
+        self.single_action_space = description.single_action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._env_id, self._backend = described.env_id, described.backend
+        self._env_id, self._backend = description.env_id, description.backend
         self._table = InfoTable(num_envs)
         self._order_seed: int | None = None  # seed of the task order
-        self._position = 0  # number of groups that have had a task of the order
+        self._position = 0  # number of tasks of the order that groups have got
         self._resets = 0  # resets since the seed
         self._jobs: list[Job] = []
         self._observations = [""] * num_envs
@@ -143,9 +143,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             tasks = options.pop("tasks")
         if tasks is not None and {"task", "task_id"} & options.keys():
             raise UsageError("Expected either tasks or options['task'], got both; try only tasks.")
-        given = None if tasks is None else self._tasks_per_env(tasks)
+        env_tasks = None if tasks is None else self._tasks_per_env(tasks)
         super().reset(seed=seed)
-        self._jobs = self._plan(seed, options, given)
+        self._jobs = self._plan(seed, options, env_tasks)
         number = len(self._jobs)
         self._active = [False] * self.num_envs  # if an exception follows, no env can be stepped
         self._observations, self._broken = [""] * self.num_envs, [""] * self.num_envs
@@ -228,42 +228,42 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             raise UsageError("Expected an open vector env, got a closed one; try making a new one.")
 
     def _tasks_per_env(self, tasks: Sequence[Task | str]) -> list[Task | str]:
-        """One task an env, equal within a group, for as many envs as play."""
+        """The task of each env that plays. The envs of a group have the same task."""
         if isinstance(tasks, str):
             raise UsageError("Expected a list of tasks, got a str; try tasks=[id].")
-        given, groups = list(tasks), self.num_envs // self.group_size
-        for task in given:
+        task_list, groups = list(tasks), self.num_envs // self.group_size
+        for task in task_list:
             if not isinstance(task, (Task, str)):
                 raise UsageError(f"Expected tasks or task ids, got {task!r}; try tasks=[…] without gaps.")
-        if 1 <= len(given) <= groups:
-            return [task for task in given for _ in range(self.group_size)]
-        if len(given) != self.num_envs:
+        if 1 <= len(task_list) <= groups:
+            return [task for task in task_list for _ in range(self.group_size)]
+        if len(task_list) != self.num_envs:
             raise UsageError(
-                f"Expected {self.num_envs} tasks (one an env) or 1 to {groups} (one a group), got {len(given)}; "
+                f"Expected {self.num_envs} tasks (one per env) or 1 to {groups} (one per group), got {len(task_list)}; "
                 "try slices of a long panel."
             )
         for start in range(0, self.num_envs, self.group_size):
-            ids = {_task_id(task) for task in given[start : start + self.group_size]}
+            ids = {_task_id(task) for task in task_list[start : start + self.group_size]}
             if len(ids) > 1:
                 raise UsageError(
                     f"Expected one task for the siblings {start} to {start + self.group_size - 1}, got {len(ids)}; "
-                    f"try one task a group ({groups} of them)."
+                    f"try one task per group ({groups} of them)."
                 )
-        return given
+        return task_list
 
-    def _plan(self, seed: int | None, options: dict[str, Any], given: list[Task | str] | None) -> list[Job]:
+    def _plan(self, seed: int | None, options: dict[str, Any], env_tasks: list[Task | str] | None) -> list[Job]:
         if seed is not None:
             self._order_seed, self._position, self._resets = seed, 0, 0
         elif self._order_seed is None:
             self._order_seed = int(self.np_random.integers(2**31))
         jobs = []
-        for index in range(self.num_envs if given is None else len(given)):
+        for index in range(self.num_envs if env_tasks is None else len(env_tasks)):
             group = index // self.group_size
             env_seed = seeded_int("rollout", self._order_seed, self._resets, group) % 2**31
-            task = None if given is None else given[index]
+            task = None if env_tasks is None else env_tasks[index]
             jobs.append(Job(index, env_seed, self._order_seed, self._position + group, task, options))
         self._resets += 1
-        if given is None:
+        if env_tasks is None:
             self._position += self.num_envs // self.group_size
         return jobs
 
@@ -272,7 +272,7 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             raise ResetNeededError("Expected an active env, got step() after all have ended; try reset().")
         if isinstance(actions, str) or len(actions) != self.num_envs:
             got = "a str" if isinstance(actions, str) else str(len(actions))
-            raise UsageError(f"Expected {self.num_envs} actions, one an env, got {got}; try None for inactive envs.")
+            raise UsageError(f"Expected {self.num_envs} actions, one per env, got {got}; try None for inactive envs.")
         requests = []
         for index, active in enumerate(self._active):
             if active:
@@ -321,14 +321,14 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         trajectory = self._pool.trajectory(index)
         if trajectory is None:
             last_info = self._table[index]
-            known = job.task if isinstance(job.task, Task) else None
+            task = job.task if isinstance(job.task, Task) else None
             trajectory = Trajectory(
                 last_info["task_id"],
                 self._env_id,
                 self._backend,
-                known.goal if known else last_info["goal"],
-                known.category if known else "",
-                known.split if known else "",
+                task.goal if task else last_info["goal"],
+                task.category if task else "",
+                task.split if task else "",
                 job.seed,
             )
         return trajectory.replace(

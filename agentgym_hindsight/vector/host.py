@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
 
 class Description(NamedTuple):
-    """The properties of its envs that the vector env needs."""
+    """The properties of its envs that a vector env uses."""
 
     single_observation_space: gym.Space[Any]
     single_action_space: gym.Space[Any]
@@ -58,9 +58,9 @@ class Description(NamedTuple):
 
 
 class EnvPool(Protocol):
-    """The envs of a vector env, in this process or in workers. Outcomes come with the env's index, in any order.
+    """The envs of a vector env, in this process or in workers. Outcomes are yielded with the env's index, in any order.
 
-    Besides the requested outcomes there may be a :class:`Broken` for any other env that failed meanwhile.
+    A :class:`Broken` may also be yielded for an env that was not requested, if it failed meanwhile.
     """
 
     def describe(self) -> Description: ...
@@ -81,7 +81,7 @@ class EnvFactory:
 
     def __call__(self) -> AnyEnv:
         if isinstance(self.source, EnvSpec):
-            # The env's tests call the env checker once. It would otherwise run for each of N copies.
+            # Gymnasium's env checker would run for each of N copies. The tests of the env run it once.
             env: AnyEnv = gym.make(self.source, **{"disable_env_checker": True, **self.kwargs})
         else:
             env = self.source(**self.kwargs)
@@ -125,7 +125,7 @@ class EnvHost:
         )
 
     def reset(self, job: Job) -> Outcome:
-        """Start a rollout. Raises a :class:`UsageError`, which is the caller's; any other error breaks the rollout."""
+        """Start a rollout. Raises only :class:`UsageError`, a mistake of the caller. Other errors break the rollout."""
         self._rollout_of_failed = None
         try:
             env = self.env

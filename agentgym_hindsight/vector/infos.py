@@ -25,7 +25,7 @@ _DEFAULTS: Mapping[type, Any] = {
     Extra: Extra(),
     object: None,
 }
-#: Python's number types, and the NumPy scalars that are equivalent. An int may stand for a float.
+#: Python's number types, and the NumPy scalars that are equivalent. An int is accepted for a float.
 _NUMBERS: Mapping[type, tuple[type, ...]] = {
     bool: (bool, np.bool_),
     int: (int, np.integer),
@@ -59,7 +59,7 @@ class InfoTable:
         return self._infos[index]
 
     def clear(self) -> None:
-        """Forget the values, but not the keys."""
+        """Delete the values and keep the keys."""
         self._infos = [self._blank] * len(self._infos)
         self._absent.clear()
 
@@ -97,7 +97,7 @@ class InfoTable:
 
     def _add_key(self, key: str, value: object) -> None:
         matching = (kind for kind, types in _NUMBERS.items() if isinstance(value, types))
-        # bool comes first because isinstance accepts it as int; int before float, because an int may stand for a float
+        # bool is first, because isinstance accepts it as int; int is before float, because _NUMBERS accepts it as float
         kind = next(matching, str if isinstance(value, str) else tuple if isinstance(value, tuple) else object)
         self._kinds[key] = kind
         self._blank = {**self._blank, key: _DEFAULTS[kind]}
@@ -117,7 +117,7 @@ def _check_number(key: str, kind: type, value: object) -> None:
 
 
 def unstack(infos: Mapping[str, Any]) -> list[dict[str, Any] | None]:
-    """The batch as one plain info an env; ``None`` for an env that did not play in this call.
+    """The batch as one plain info per env; ``None`` for an env that did not play in this call.
 
     >>> unstack({"won": np.array([True, False]), "_won": np.array([True, False])})
     [{'won': True}, None]

@@ -1,4 +1,7 @@
-"""Envs in workers: sends requests in parallel, watches timeouts, replaces lost workers and closes all."""
+"""Runs envs in workers: sends requests in parallel, applies time limits, replaces lost workers, closes all workers.
+
+Each worker has a slot: a number that its replacement takes over.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,18 @@ _CLOSE_S = 3.0
 
 
 class WorkerEnvs:
-    """Each worker has some consecutive envs. If a worker is lost, only its own rollouts break."""
+    """Each worker has some consecutive envs. If a worker is lost, only the rollouts of its envs break."""
 
     def __init__(
         self, factory: Callable[[], Any], num_envs: int, workers: int, timeout_s: float, transport: Transport
     ) -> None:
-        # A dependency of Gymnasium. It can also pickle lambdas and classes of the main script.
+        # A dependency of Gymnasium. Unlike pickle it can pickle lambdas and classes of the main script.
         import cloudpickle  # type: ignore[import-untyped]
 
         self._timeout_s, self._transport, self._pid = timeout_s, transport, os.getpid()
-        ends = [num_envs * place // workers for place in range(workers + 1)]
+        ends = [num_envs * slot // workers for slot in range(workers + 1)]
         self._shares = [range(start, end) for start, end in pairwise(ends)]
-        self._owner = {index: place for place, share in enumerate(self._shares) for index in share}
+        self._slot_of = {index: slot for slot, share in enumerate(self._shares) for index in share}
         try:
             self._setups = [cloudpickle.dumps(WorkerSetup(factory, share)) for share in self._shares]
         except Exception as error:
@@ -45,8 +48,8 @@ class WorkerEnvs:
         self._workers: list[Link | None] = [None] * workers
         self._decoders = [OutcomeDecoder() for _ in range(num_envs)]
         try:
-            for place in range(workers):
-                self._start(place)
+            for slot in range(workers):
+                self._start(slot)
         except BaseException:
             self.close()
             raise
@@ -65,9 +68,9 @@ class WorkerEnvs:
         return worker.description
 
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
-        for place, worker in enumerate(self._workers):
+        for slot, worker in enumerate(self._workers):
             if worker is not None and not self._alive(worker):  # no rollout is running, so none breaks
-                self._replace(place)
+                self._replace(slot)
         for job in jobs:
             self._decoders[job.env].reset()
         return self._outcomes("reset", [(job.env, job) for job in jobs])
@@ -79,14 +82,14 @@ class WorkerEnvs:
         return self._decoders[index].trajectory()
 
     def render(self) -> tuple[Any, ...]:
-        pictures = dict(self._exchange("render", [(index, None) for index in self._owner]))
+        pictures = dict(self._exchange("render", [(index, None) for index in self._slot_of]))
         for picture in pictures.values():
             if isinstance(picture, Failed):
                 raise picture.error
-        return tuple(None if isinstance(pictures[index], Broken) else pictures[index] for index in self._owner)
+        return tuple(None if isinstance(pictures[index], Broken) else pictures[index] for index in self._slot_of)
 
     def close(self) -> None:
-        """Request every worker to close, then end it. Does nothing in a fork of the parent process."""
+        """Send every worker a close request, then kill it. Does nothing in a fork of the parent process."""
         if os.getpid() != self._pid:
             return
         workers = [worker for worker in self._workers if worker is not None]
@@ -102,10 +105,10 @@ class WorkerEnvs:
 
     # -- internal ------------------------------------------------------------------------------------------------
 
-    def _start(self, place: int) -> Link:
-        worker = self._workers[place]
+    def _start(self, slot: int) -> Link:
+        worker = self._workers[slot]
         if worker is None:
-            worker = self._workers[place] = self._transport.start(self._setups[place], self._timeout_s)
+            worker = self._workers[slot] = self._transport.start(self._setups[slot], self._timeout_s)
         return worker
 
     def _alive(self, worker: Link) -> bool:
@@ -117,14 +120,14 @@ class WorkerEnvs:
             return False
         return True
 
-    def _stop(self, place: int) -> str:
-        worker, self._workers[place] = self._workers[place], None
+    def _stop(self, slot: int) -> str:
+        worker, self._workers[slot] = self._workers[slot], None
         return "" if worker is None else worker.terminate()
 
-    def _replace(self, place: int) -> str:
-        how = self._stop(place)
-        self._start(place)  # starts now, while the other workers play
-        return how
+    def _replace(self, slot: int) -> str:
+        ending = self._stop(slot)
+        self._start(slot)  # it starts while the other workers play
+        return ending
 
     def _outcomes(self, verb: str, requests: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, Outcome]]:
         errors: list[Exception] = []
@@ -137,71 +140,71 @@ class WorkerEnvs:
             raise errors[0]
 
     def _exchange(self, verb: str, requests: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """Send every worker its share and yield the answers as they arrive. A worker lost meanwhile is replaced."""
+        """Send every worker its requests and yield the answers as they arrive. A worker lost meanwhile is replaced."""
         shares: dict[int, list[tuple[int, Any]]] = {}
         for index, request in requests:
-            shares.setdefault(self._owner[index], []).append((index, request))
-        due = {place: len(share) for place, share in shares.items()}
-        # If a worker is found dead before it started a rollout, retry once: it may have died before the request.
-        again = set(shares) if verb == "reset" else set()
+            shares.setdefault(self._slot_of[index], []).append((index, request))
+        due = {slot: len(share) for slot, share in shares.items()}
+        # If a worker is dead before it started a rollout, retry once: it may have died before the request.
+        retry_slots = set(shares) if verb == "reset" else set()
         try:
-            deadlines = {place: self._send(place, verb, share) for place, share in shares.items()}
+            deadlines = {slot: self._send(slot, verb, share) for slot, share in shares.items()}
             while due:
-                for place in self._ready({place: deadlines[place] for place in due}):
+                for slot in self._ready({slot: deadlines[slot] for slot in due}):
                     try:
-                        answers = self._receive(place)
+                        answers = self._receive(slot)
                     except EOFError:
-                        how = self._replace(place)
-                        if place in again:
-                            again.discard(place)
-                            deadlines[place] = self._send(place, verb, shares[place])
+                        ending = self._replace(slot)
+                        if slot in retry_slots:
+                            retry_slots.discard(slot)
+                            deadlines[slot] = self._send(slot, verb, shares[slot])
                             continue
                         answers = self._broken_outcomes(
-                            place, WorkerError(f"the worker process {how}, and this rollout with it")
+                            slot, WorkerError(f"the worker process {ending}, and this rollout with it")
                         )
-                        due[place] = 0
+                        due[slot] = 0
                     except Exception as error:
-                        self._replace(place)
-                        answers = self._broken_outcomes(place, error)
-                        due[place] = 0
+                        self._replace(slot)
+                        answers = self._broken_outcomes(slot, error)
+                        due[slot] = 0
                     else:
-                        due[place] -= len(answers)
-                        deadlines[place] = self._deadline(place)
+                        due[slot] -= len(answers)
+                        deadlines[slot] = self._deadline(slot)
                     if answers:
-                        again.discard(place)
-                    if due[place] <= 0:
-                        del due[place]
+                        retry_slots.discard(slot)
+                    if due[slot] <= 0:
+                        del due[slot]
                     yield from answers
-        except BaseException:  # for example Ctrl-C: nobody will read the outstanding answers
-            for place in range(len(self._workers)):
-                self._stop(place)
+        except BaseException:  # for example Ctrl-C: the answers that are still due will not be read
+            for slot in range(len(self._workers)):
+                self._stop(slot)
             raise
 
-    def _send(self, place: int, verb: str, share: list[tuple[int, Any]]) -> float:
-        self._start(place).send(verb, share)
-        return self._deadline(place)
+    def _send(self, slot: int, verb: str, share: list[tuple[int, Any]]) -> float:
+        self._start(slot).send(verb, share)
+        return self._deadline(slot)
 
-    def _deadline(self, place: int) -> float:
+    def _deadline(self, slot: int) -> float:
         """The time limit of the next answer. It applies to one answer and not to the whole share."""
-        starting = _START_S if self._start(place).description is None else 0.0
+        starting = _START_S if self._start(slot).description is None else 0.0
         return time.monotonic() + self._timeout_s + starting
 
     def _ready(self, deadlines: dict[int, float]) -> list[int]:
         """The workers that have sent something or exceeded their time limit."""
-        places = {self._start(place): place for place in deadlines}
-        ready = self._transport.ready(list(places), max(0.0, min(deadlines.values()) - time.monotonic()))
+        slots = {self._start(slot): slot for slot in deadlines}
+        ready = self._transport.ready(list(slots), max(0.0, min(deadlines.values()) - time.monotonic()))
         now = time.monotonic()
-        late = [place for place, deadline in deadlines.items() if deadline <= now]
-        return list(dict.fromkeys([places[worker] for worker in ready] + late))
+        late = [slot for slot, deadline in deadlines.items() if deadline <= now]
+        return list(dict.fromkeys([slots[worker] for worker in ready] + late))
 
-    def _receive(self, place: int) -> list[tuple[int, Any]]:
-        worker = self._start(place)
+    def _receive(self, slot: int) -> list[tuple[int, Any]]:
+        worker = self._start(slot)
         if self._transport.ready([worker], 0):
             return worker.read()
         raise WorkerError(
             f"the worker process gave no answer within {self._timeout_s:g} s and was replaced; try a larger timeout_s"
         )
 
-    def _broken_outcomes(self, place: int, error: Exception) -> list[tuple[int, Any]]:
-        """All envs of the worker are lost, including those that had answered already."""
-        return [(index, Broken(reason(error))) for index in self._shares[place]]
+    def _broken_outcomes(self, slot: int, error: Exception) -> list[tuple[int, Any]]:
+        """A broken outcome for every env of the worker, including those that have answered already."""
+        return [(index, Broken(reason(error))) for index in self._shares[slot]]

@@ -1,7 +1,7 @@
 """Worker processes on this machine.
 
-Each worker is a new interpreter with one socket. Fork and ``multiprocessing`` have problems that this avoids. A forked
-child inherits locks held by other threads (torch, a tokenizer, an HTTP client) and hangs. The spawn method of
+Each worker is a new interpreter with one socket. This avoids problems of fork and ``multiprocessing``. A forked child
+inherits locks held by other threads (torch, a tokenizer, an HTTP client) and hangs. The spawn method of
 ``multiprocessing`` runs the user's main script again and leaves a tracker process; its forkserver leaves a server. A
 new interpreter is safe with threads, needs no ``if __name__ == "__main__"`` and leaves no process.
 """
@@ -29,7 +29,7 @@ _LONG_S = 3600.0  # the largest wait that a selector accepts; a time limit may b
 
 
 class ProcessWorkers:
-    """The default transport: one interpreter a worker, one socket to each."""
+    """The default transport: one interpreter and one socket per worker."""
 
     def __init__(self) -> None:
         if os.name != "posix":
@@ -47,16 +47,16 @@ class _Process(Link):
     def __init__(self, setup: bytes, timeout_s: float) -> None:
         super().__init__()
         self._send_s = min(timeout_s, _SEND_S)
-        self.connection, theirs = socket.socketpair()
-        fd = theirs.fileno()
+        self.connection, worker_end = socket.socketpair()
+        fd = worker_end.fileno()
         code = f"import sys; sys.path[:] = {sys.path!r}; from agentgym_hindsight.vector.worker import main; main({fd})"
         try:
-            with theirs:
+            with worker_end:
                 self.process = subprocess.Popen(
                     [sys.executable, "-c", code],
                     stdin=subprocess.PIPE,  # closes when the parent exits, which ends the worker
                     pass_fds=[fd],
-                    start_new_session=True,  # the parent handles Ctrl-C; processes started by envs are in this group
+                    start_new_session=True,  # only the parent gets Ctrl-C; terminate() also kills what the envs started
                 )
         except BaseException:
             self.connection.close()
@@ -85,6 +85,6 @@ class _Process(Link):
         return self._reader.read()
 
     def _send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # exited or stuck: detected when its answer is awaited
+        with contextlib.suppress(OSError):  # the worker exited or hangs; this is detected when its answer is awaited
             self.connection.settimeout(self._send_s)
             send(self.connection, data)

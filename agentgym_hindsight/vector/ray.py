@@ -1,4 +1,4 @@
-"""Workers as Ray actors: the same vector env on a cluster."""
+"""Workers as Ray actors, to run the vector env on a cluster."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class RayWorkers:
         awaited = {link.answers[0]: link for link in links if link.answers}
         if not awaited:
             return []
-        patience = None if timeout_s == float("inf") else timeout_s
+        timeout = None if timeout_s == float("inf") else timeout_s
         # When an actor is lost, Ray marks its answers as ready, with an error.
-        done, _ = self._ray.wait(list(awaited), num_returns=1, timeout=patience)
-        if done and len(awaited) > 1:
-            done, _ = self._ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
-        return [awaited[answer] for answer in done]
+        ready_answers, _ = self._ray.wait(list(awaited), num_returns=1, timeout=timeout)
+        if ready_answers and len(awaited) > 1:
+            ready_answers, _ = self._ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
+        return [awaited[answer] for answer in ready_answers]
 
 
 class _Actor(Link):
     def __init__(self, ray: Any, actor: Any) -> None:
         super().__init__()
-        self._ray, self._actor, self._how = ray, actor, "was ended"
+        self._ray, self._actor, self._ending = ray, actor, "was ended"
         self.answers: list[Any] = [actor.describe.remote()]
 
     def send(self, verb: str, share: Sequence[tuple[int, Any]]) -> None:
@@ -64,7 +64,7 @@ class _Actor(Link):
             if self._ray.is_initialized():
                 self._ray.kill(self._actor, no_restart=True)
         self.answers.clear()
-        return self._how
+        return self._ending
 
     def _messages(self) -> list[Any]:
         messages = []
@@ -72,7 +72,7 @@ class _Actor(Link):
             try:
                 data = self._ray.get(self.answers.pop(0))
             except self._ray.exceptions.RayActorError as error:
-                self._how = f"was lost ({type(error).__name__})"
+                self._ending = f"was lost ({type(error).__name__})"
                 raise EOFError from error
             if data is None:  # the answer to request_close()
                 raise EOFError

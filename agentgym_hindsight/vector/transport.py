@@ -13,7 +13,7 @@ __all__ = ["Link", "Transport"]
 
 
 class Link(ABC):
-    """The parent's end of one worker. The worker answers each request with one message, in order."""
+    """The parent's connection to one worker. The worker answers each request with one message, in order."""
 
     def __init__(self) -> None:
         self.description: Description | None = None  # None until the worker's first message
@@ -34,11 +34,11 @@ class Link(ABC):
 
     @abstractmethod
     def request_close(self) -> None:
-        """Request the worker to close its envs and exit. Its messages then end with EOFError."""
+        """Send a request to close the envs and exit. After the worker has exited, :meth:`read` raises EOFError."""
 
     @abstractmethod
     def terminate(self) -> str:
-        """End the worker. Returns how it ended, if it had ended before."""
+        """Kill the worker. Returns how it ended, for an error message: "exited with status 1"."""
 
     @abstractmethod
     def _messages(self) -> list[Any]:
@@ -51,5 +51,5 @@ class Transport(Protocol):
     def start(self, setup: bytes, timeout_s: float) -> Link: ...
 
     def ready(self, links: Sequence[Any], timeout_s: float) -> list[Any]:
-        """The links that can be read (or are gone), after a wait of up to ``timeout_s`` for the first."""
+        """Wait up to ``timeout_s`` for a link that can be read or is lost. Returns all such links."""
         ...

@@ -1,4 +1,4 @@
-"""Messages over a socket: a length, then a pickle. Reading does not block, so a silent worker delays no other."""
+"""Messages over a socket: a length, then a pickle. Reading does not block: a slow worker does not delay the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker process: hosts some envs and answers each request with one message an env, so that progress is visible.
+"""The worker process: runs some envs. Each env answers a request with its own message, so that progress is visible.
 
 :mod:`agentgym_hindsight.vector.processes` starts it as ``python -c "… main(fd)"``. Its standard input closes when the
 parent exits for any reason.
@@ -38,7 +38,7 @@ class Failed(NamedTuple):
 
 
 class EnvServer:
-    """Some env hosts, and their answers as bytes. Independent of the transport."""
+    """Calls the envs of a worker and returns their answers as bytes. Independent of the transport."""
 
     def __init__(self, setup: bytes) -> None:
         self._setup = setup
@@ -97,18 +97,18 @@ def main(fd: int) -> None:
                 send(connection, server.answer(verb, index, request))
         server.close()
     except (EOFError, ConnectionError):
-        pass  # the parent is gone; files and servers of the envs end with this process
+        pass  # the parent is gone; the exit of this process closes the files and servers of the envs
 
 
 def _without_info(encoder: OutcomeEncoder, outcome: Outcome, error: Exception) -> EncodedOutcome:
-    """The steps are sent also if the info cannot be."""
-    why = outcome if isinstance(outcome, Broken) else Broken(reason(error))
+    """A broken outcome with the recorded steps, for an outcome whose info cannot be sent."""
+    broken = outcome if isinstance(outcome, Broken) else Broken(reason(error))
     encoder.reset()
     try:
-        encoded = encoder.encode(why)
+        encoded = encoder.encode(broken)
         dump(encoded)
     except Exception:
-        return EncodedOutcome(why)
+        return EncodedOutcome(broken)
     return encoded
 
 

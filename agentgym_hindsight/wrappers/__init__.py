@@ -1,11 +1,11 @@
-"""Small wrappers, one a file. A full stack, from the env outwards::
+"""Small wrappers, one per file. A full stack, innermost wrapper first::
 
     env = PromptProtocol(env)           # the observation becomes the prompt
     env = ActionParser(env)             # the response becomes the action
     env = RewardProtocol(env, "10-won")
     env = InvalidActionPenalty(env)     # outside of ActionParser, which decides which actions are invalid
     env = JudgeFeedback(env, judge)
-    env = RecordTrajectories(env)       # outermost: it records the changes of the others
+    env = RecordTrajectories(env)       # outermost: it records the changes of all other wrappers
 
 Each wrapper keeps every standard ``info`` key, adds its own keys on every reset and step, and records its arguments, so
 that ``gym.make(env.spec)`` builds the same stack.

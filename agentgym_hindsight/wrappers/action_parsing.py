@@ -15,7 +15,7 @@ from agentgym_hindsight.wrappers.parsing import PARSERS, ParsedAction, format_re
 
 __all__ = ["ActionParser"]
 
-#: Parsers whose protocol checks only the format and leaves an illegal action to the env.
+#: Parsers whose protocol checks only the format of a response, and not whether the env accepts the action.
 _FORMAT_ONLY = ("verl-agent-2025",)
 #: Parsers of small policies, which often copy an action with a mistake.
 _NEAREST_BY_DEFAULT = ("brief",)
@@ -23,25 +23,25 @@ _NO_ACTION = ParsedAction("")
 
 
 class ActionParser(TextWrapper):
-    """Takes whole responses and passes on the action in them.
+    """Takes whole responses and passes the action in them to the env.
 
     * ``info["parsed_action"]`` is the :class:`~agentgym_hindsight.wrappers.ParsedAction`. The recorded step has the
       response, the action's span in it, and the validity below.
-    * ``info["action_valid"]`` is the protocol's validity. ``membership=False``: the response follows the format,
-      whatever the env made of the action (verl-agent). ``membership=True``: the env also accepted it. ``None`` is the
+    * ``info["action_valid"]`` is the protocol's validity. ``membership=False``: the response follows the format, even
+      if the env refused the action (verl-agent). ``membership=True``: the env also accepted the action. ``None`` is the
       protocol's default: ``False`` for ``"verl-agent-2025"``, ``True`` for the others.
     * ``info["env_action_valid"]`` is always the env's own validity.
     * ``nearest=True``: an action that is not on the list is replaced by the listed action with the smallest edit
-      distance. It still counts as invalid (``ParsedAction.reason`` gives the original). A policy that miscopies a
-      number can go on, where a refusal would only be repeated. ``None`` is the protocol's default: ``True`` for
-      ``"brief"``.
+      distance. It still counts as invalid (``ParsedAction.reason`` gives the original). A policy that copies a number
+      incorrectly can then continue; after a refusal it would repeat the same action. ``None`` is the protocol's
+      default: ``True`` for ``"brief"``.
 
-    A response without an action is still sent, as the protocol specifies, so that the turn is played and can be trained
-    on. Put reward penalties for invalid actions outside of this wrapper.
+    Text without an action is also sent to the env, as the protocol specifies: the turn is then played, and the policy
+    can be trained on it. Put reward penalties for invalid actions outside of this wrapper.
 
     Args:
-        parser: a name in ``PARSERS``; ``None`` takes the parser of the
-            :class:`~agentgym_hindsight.wrappers.PromptProtocol` below, or ``"verl-agent-2025"`` without one.
+        parser: a name in ``PARSERS``; ``None`` takes the parser of an inner
+            :class:`~agentgym_hindsight.wrappers.PromptProtocol`, or ``"verl-agent-2025"`` without one.
         membership: whether an action that the env refused is invalid.
         nearest: whether an action that is not listed is replaced by the nearest listed one.
 
@@ -77,12 +77,12 @@ class ActionParser(TextWrapper):
         if env.has_wrapper_attr("format_response"):
             raise UsageError("Expected one ActionParser in a stack, got two; try removing the inner one.")
         if parser is None:
-            below = env.has_wrapper_attr("prompt_protocol")
-            parser = env.get_wrapper_attr("prompt_protocol").parser if below else "verl-agent-2025"
+            has_protocol = env.has_wrapper_attr("prompt_protocol")
+            parser = env.get_wrapper_attr("prompt_protocol").parser if has_protocol else "verl-agent-2025"
         self.parser: str = parser
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
         self.nearest = parser in _NEAREST_BY_DEFAULT if nearest is None else nearest
-        self._listed: tuple[str, ...] = ()
+        self._admissible: tuple[str, ...] = ()
         self.action_space = UnicodeText()
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
 
@@ -92,17 +92,17 @@ class ActionParser(TextWrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        self._listed = info["admissible_actions"]
+        self._admissible = info["admissible_actions"]
         return observation, {**info, "parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
-        if self.nearest and self._listed and parsed.span is not None and parsed.text not in self._listed:
+        if self.nearest and self._admissible and parsed.span is not None and parsed.text not in self._admissible:
             parsed = self._nearest_listed(parsed)
         sent = Thought(parsed.text) if parsed.thought else parsed.text
         observation, reward, terminated, truncated, info = self.env.step(sent)
         accepted = info["action_valid"]
-        self._listed = info["admissible_actions"]
+        self._admissible = info["admissible_actions"]
         valid = parsed.valid and (accepted or not self.membership)
         annotate(self.env, response=str(action), action_span=parsed.span, action_valid=valid)
         info = {**info, "action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
@@ -110,6 +110,6 @@ class ActionParser(TextWrapper):
 
     def _nearest_listed(self, parsed: ParsedAction) -> ParsedAction:
         # The smallest edit distance. Ties: the first on the list, so that equal responses give equal actions.
-        text = min(self._listed, key=lambda listed: Levenshtein.distance(parsed.text, listed))
+        text = min(self._admissible, key=lambda listed: Levenshtein.distance(parsed.text, listed))
         reason = parsed.reason or f"{parsed.text!r} is not on the list"
         return parsed._replace(text=text, valid=False, reason=reason)

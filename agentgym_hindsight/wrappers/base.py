@@ -1,4 +1,4 @@
-"""The base class of the wrappers, and functions to check a stack and to write into the record of an episode."""
+"""The base class of the wrappers, and functions that check a stack or write into the record of an episode."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class TextWrapper(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
 
 
-def annotate(env: gym.Env[Any, Any], **facts: Any) -> None:
+def annotate(env: gym.Env[Any, Any], **fields: Any) -> None:
     """Write into the record of the last step, if the env keeps one (see ``HindsightEnv.annotate``)."""
     hook = getattr(env.unwrapped, "annotate", None)
     if hook is not None:
-        hook(**facts)
+        hook(**fields)
 
 
 def final_hindsight(env: gym.Env[Any, Any], hindsight: Hindsight, over: bool) -> Hindsight:
@@ -44,25 +44,26 @@ def final_hindsight(env: gym.Env[Any, Any], hindsight: Hindsight, over: bool) ->
     return hindsight.with_episode(lambda: final.episode)
 
 
-def refuse_below(env: gym.Env[Any, Any], who: str, *, twice: str = "") -> None:
-    """Raise if a wrapper that reads the record is below ``who``, because it would miss the changes of ``who``.
+def refuse_below(env: gym.Env[Any, Any], wrapper: str, *, marker: str = "") -> None:
+    """Raise if ``env`` has a wrapper that reads the record: inside of ``wrapper`` it would miss the changes of it.
 
-    ``twice`` is an attribute of ``who``: also raise if a second one is below, which would make the same change again.
+    ``marker`` is an attribute that only ``wrapper`` has. If given, also raise if ``env`` has it: two such wrappers
+    would make the same change twice.
     """
     for attribute, reader in (("records_trajectories", "RecordTrajectories"), ("judges_episodes", "JudgeFeedback")):
         if env.has_wrapper_attr(attribute):
             raise UsageError(
-                f"Expected {reader} outside of {who}, so that it gets all changes, got it inside; "
-                f"try {reader}({who}(env))."
+                f"Expected {reader} outside of {wrapper}, so that it gets all changes, got it inside; "
+                f"try {reader}({wrapper}(env))."
             )
-    if twice and env.has_wrapper_attr(twice):
-        raise UsageError(f"Expected one {who} in a stack, got two; try removing the inner one.")
+    if marker and env.has_wrapper_attr(marker):
+        raise UsageError(f"Expected one {wrapper} in a stack, got two; try removing the inner one.")
 
 
-def require_record(env: gym.Env[Any, Any], who: str) -> None:
+def require_record(env: gym.Env[Any, Any], wrapper: str) -> None:
     """Raise if the env keeps no record of its episode."""
     if not env.has_wrapper_attr("trajectory"):
         raise UsageError(
-            f"Expected an env that records its episode for {who}, got {type(env.unwrapped).__name__} without "
+            f"Expected an env that records its episode for {wrapper}, got {type(env.unwrapped).__name__} without "
             "trajectory(); try a subclass of agentgym_hindsight.envs.base.HindsightEnv."
         )

@@ -33,7 +33,7 @@ class InvalidActionPenalty(TextWrapper):
         if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not 0 <= penalty < math.inf:
             raise UsageError(f"Expected a penalty ≥ 0 to subtract from the reward, got {penalty!r}; try 0.1.")
         super().__init__(env, penalty=penalty)
-        refuse_below(env, "InvalidActionPenalty", twice="penalises_invalid_actions")
+        refuse_below(env, "InvalidActionPenalty", marker="penalises_invalid_actions")
         self.penalty = float(penalty)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:

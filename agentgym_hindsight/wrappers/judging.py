@@ -29,7 +29,7 @@ class Judge(Protocol):
 
 
 class _ClientReference:
-    """Holds a client in constructor arguments. Env specs are deep-copied; connections and locks must not be."""
+    """Contains a client in the constructor arguments. An env spec is deep-copied; the client must not be."""
 
     def __init__(self, client: Judge) -> None:
         self.client = client
@@ -71,16 +71,16 @@ class JudgeFeedback(TextWrapper):
         if every not in _WHEN:
             raise UnknownNameError("time to judge", every, _WHEN)
         judge: Any = client.client if isinstance(client, _ClientReference) else client
-        given: Any = _ClientReference(judge)
+        saved_client: Any = _ClientReference(judge)
         if isinstance(judge, Mapping):
-            given = dict(judge)
-            judge = _client(given)
+            saved_client = dict(judge)
+            judge = _client(saved_client)
         if not callable(getattr(judge, "judge_trajectory", None)):
             raise UsageError(
                 f"Expected a judge with judge_trajectory(trajectory, reference=None), got {type(judge).__name__}; "
                 "try agentgym_hindsight.hindsight.judge.JudgeClient."
             )
-        super().__init__(env, client=given, every=every)
+        super().__init__(env, client=saved_client, every=every)
         require_record(env, "JudgeFeedback")
         self.client: Judge = judge
         self.every = every
@@ -89,7 +89,7 @@ class JudgeFeedback(TextWrapper):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if isinstance(self._saved_kwargs["client"], dict):
-            del state["client"]  # contains a lock; made again from its arguments
+            del state["client"]  # contains a lock; __setstate__ makes it again from its arguments
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ class JudgeFeedback(TextWrapper):
             if text:
                 annotate(self.env, extra={"judge": text})
                 hindsight = final_hindsight(self.env, info["hindsight"], over)
-                info = {**info, "hindsight": _judged(hindsight, text)}
+                info = {**info, "hindsight": _with_judgement(hindsight, text)}
         return observation, float(reward), terminated, truncated, info
 
     def _judge(self, truncated: bool) -> str:
@@ -133,12 +133,14 @@ def _client(arguments: Mapping[str, Any]) -> Judge:
         raise UsageError(f"Expected arguments of JudgeClient, got {', '.join(arguments)} ({error}).") from error
 
 
-def _judged(hindsight: Hindsight, text: str) -> Hindsight:
-    def with_judgement(each: Hindsight) -> Hindsight:
-        own = each.current_trajectory
-        return each.replace(current_trajectory=Feedback(text, Provenance.JUDGE, own.step if own is not None else 0))
+def _with_judgement(hindsight: Hindsight, text: str) -> Hindsight:
+    def replaced(each: Hindsight) -> Hindsight:
+        current = each.current_trajectory
+        return each.replace(
+            current_trajectory=Feedback(text, Provenance.JUDGE, current.step if current is not None else 0)
+        )
 
-    judged = with_judgement(hindsight)
+    last = replaced(hindsight)
     if not hindsight.is_final:
-        return judged
-    return judged.with_episode(lambda: tuple(with_judgement(each) for each in hindsight.episode))
+        return last
+    return last.with_episode(lambda: tuple(replaced(each) for each in hindsight.episode))

@@ -1,10 +1,10 @@
 """Parsers of a model's response: pure functions, linear in the length of the response.
 
 * :func:`parse_response`: the action that is sent to the environment, and whether the response follows the protocol.
-* :func:`action_spans`: which characters of the response are action, for SERL's action-token mask.
+* :func:`action_spans`: which characters of the response belong to the action, for SERL's action-token mask.
 
-They differ on purpose. A parser follows one protocol exactly. The spans tolerate damaged tags, because a token is an
-action token whether or not its tag was closed.
+They differ intentionally. A parser follows one protocol exactly. The spans tolerate damaged tags: a token of the action
+counts as an action token even if its tag is not closed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FLAGS = re.IGNORECASE | re.ASCII
 _OPEN = re.compile(r"<action>", _FLAGS)
 _CLOSE = re.compile(r"</action>", _FLAGS)
 #: Worlds whose actions are code, where case matters.
-_CASED = frozenset({"appworld"})
+_CASE_SENSITIVE = frozenset({"appworld"})
 #: Labels of a Python code block, in lower case. Blocks with other labels are skipped.
 _PYTHON = frozenset({"", "python", "py", "python3"})
 _CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -34,7 +34,7 @@ _TAGS = re.compile(
 _CALLS = re.compile(r"(?P<open>(?:search|click)\[)|(?P<close>\])", _FLAGS)
 _REACT_PREFIX = re.compile(r"\s*(?:>\s?)?\s*(?:(?P<think>think:)|act:)?\s*", _FLAGS)
 
-# How many of the last characters are sent if the response has no action tags.
+# Without action tags, this number of last characters of the response is sent.
 _TAILS: Mapping[str, int] = {"webshop": 20}
 _TAIL = 30
 
@@ -43,7 +43,7 @@ class ParsedAction(NamedTuple):
     """The action in a response.
 
     ``span`` gives the characters of the response that contain the action (between the tags, white space included), or
-    ``None`` if the response marks none. ``reason`` says why a response is not ``valid``. A ``thought`` is not an
+    ``None`` if no action is marked. ``reason`` says why a response is not ``valid``. A ``thought`` is not an
     action.
     """
 
@@ -106,10 +106,11 @@ def format_response(action: str, parser: str = "verl-agent-2025") -> str:
 
 
 def action_spans(response: str) -> tuple[tuple[int, int], ...]:
-    """The spans of a response that are action, in characters and without the tags; in order, never overlapping.
+    """The spans of the actions in a response, in characters and without the tags; in order, never overlapping.
 
-    The inner text of every ``<action …>…</action>``, also if the opening tag is damaged (``[action>`` or ``action>``).
-    If there is none: from an unclosed ``<action>`` to the end. If there is none: every ``search[…]`` and ``click[…]``.
+    1. The inner text of every ``<action …>…</action>``, also if the opening tag is damaged (``[action>``, ``action>``).
+    2. Without such a tag: from an unclosed ``<action>`` to the end.
+    3. Without that: every ``search[…]`` and ``click[…]``.
 
     >>> response = "<think>hm</think><ACTION id=1>look</ACTION>"
     >>> [response[start:end] for start, end in action_spans(response)]
@@ -119,15 +120,15 @@ def action_spans(response: str) -> tuple[tuple[int, int], ...]:
     >>> action_spans("no action at all")
     ()
     """
-    spans, unclosed = _tagged(response)
+    spans, unclosed = _tagged_spans(response)
     if spans:
         return spans
     if unclosed is not None:
         return ((unclosed, len(response)),)
-    return _called(response)
+    return _call_spans(response)
 
 
-def _tagged(response: str) -> tuple[tuple[tuple[int, int], ...], int | None]:
+def _tagged_spans(response: str) -> tuple[tuple[tuple[int, int], ...], int | None]:
     """The closed spans, and the end of the first undamaged opening tag. Tags inside an open span belong to its text."""
     spans: list[tuple[int, int]] = []
     begin: int | None = None  # start of the open span
@@ -154,7 +155,7 @@ def _tagged(response: str) -> tuple[tuple[tuple[int, int], ...], int | None]:
     return tuple(spans), first
 
 
-def _called(response: str) -> tuple[tuple[int, int], ...]:
+def _call_spans(response: str) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     begin: int | None = None
     for match in _CALLS.finditer(response):
@@ -178,13 +179,13 @@ def _parse_brief(response: str, world: str) -> ParsedAction:
     if opened is None or closed is None:
         tail = _TAILS.get(world, _TAIL)
         missing = "<action>" if opened is None else "</action>"
-        rest = response if world in _CASED else response.lower()[-tail:]
+        rest = response if world in _CASE_SENSITIVE else response.lower()[-tail:]
         return ParsedAction(rest, None, False, f"no {missing} tag")
     start, end = opened.end(), closed.start()
     end = max(start, end)  # "</action>" comes first: the action is empty
     reason = "Chinese characters" if _CHINESE.search(response) else ""
     text = response[start:end].strip()
-    return ParsedAction(text if world in _CASED else text.lower(), (start, end), not reason, reason)
+    return ParsedAction(text if world in _CASE_SENSITIVE else text.lower(), (start, end), not reason, reason)
 
 
 def _parse_react(response: str, world: str) -> ParsedAction:
@@ -223,23 +224,23 @@ def _parse_code(response: str, world: str) -> ParsedAction:
 
 def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
     """The span of the code in the first Python block, and whether the block ends. One pass over the lines."""
-    begin = place = 0  # start of the block's code, start of the line
-    inside = ours = False
+    begin = line_start = 0  # where the block's code and the line start
+    inside = is_python = False
     for line in response.split("\n"):
-        bare = line.strip()
+        stripped = line.strip()
         if not inside:
-            before, _, label = bare.partition("```")
-            begin = place + len(line) + 1
-            fence = len(before) < len(bare) and "`" not in label.lstrip("`") and begin <= len(response)
-            ours = fence and label.strip("` \t").lower() in _PYTHON
-            inside = ours or (fence and not before and " " not in label.strip())
-        elif bare.startswith("```") or bare.endswith("```"):
-            if ours:
-                end = place - 1 if bare.startswith("```") else place + line.rindex("```")
+            before, _, label = stripped.partition("```")
+            begin = line_start + len(line) + 1
+            fence = len(before) < len(stripped) and "`" not in label.lstrip("`") and begin <= len(response)
+            is_python = fence and label.strip("` \t").lower() in _PYTHON
+            inside = is_python or (fence and not before and " " not in label.strip())
+        elif stripped.startswith("```") or stripped.endswith("```"):
+            if is_python:
+                end = line_start - 1 if stripped.startswith("```") else line_start + line.rindex("```")
                 return (begin, max(begin, end - response.endswith("\r", begin, max(begin, end)))), True
             inside = False
-        place += len(line) + 1
-    return ((begin, len(response)), False) if ours and inside else (None, False)
+        line_start += len(line) + 1
+    return ((begin, len(response)), False) if is_python and inside else (None, False)
 
 
 #: Parsers by name. Arguments: the response and the name of the world.

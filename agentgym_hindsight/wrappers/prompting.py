@@ -56,11 +56,11 @@ class PromptProtocol(TextWrapper):
         history: int | None = None,
         demonstrations: Sequence[str] = (),
     ) -> None:
-        made = make_protocol(protocol, history=history, demonstrations=demonstrations)
+        prompt_protocol = make_protocol(protocol, history=history, demonstrations=demonstrations)
         super().__init__(env, protocol=protocol, history=history, demonstrations=list(demonstrations))
-        refuse_below(env, "PromptProtocol", twice="prompt_protocol")
+        refuse_below(env, "PromptProtocol", marker="prompt_protocol")
         require_record(env, "PromptProtocol")
-        self.prompt_protocol = made
+        self.prompt_protocol = prompt_protocol
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
         self._history: list[tuple[str, str]] = []
         self._prompts: list[str] = []  # the first prompt, then one after each step
@@ -78,11 +78,11 @@ class PromptProtocol(TextWrapper):
         if not self._parsed_below:
             action = self._mark_thought(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
-        done = info["parsed_action"].text if self._parsed_below else str(action)
-        self._history.append((self._observation, done))
-        shown = self._prompts[-1]
+        taken = info["parsed_action"].text if self._parsed_below else str(action)
+        self._history.append((self._observation, taken))
+        shown_prompt = self._prompts[-1]
         prompt = self._render(observation, info)
-        annotate(self.env, prompt=shown, next_observation=prompt)
+        annotate(self.env, prompt=shown_prompt, next_observation=prompt)
         hindsight = final_hindsight(self.env, info["hindsight"], terminated or truncated)
         info = {**info, "hindsight": self._with_prompts(hindsight), "prompt": prompt, "raw_observation": observation}
         return prompt, float(reward), terminated, truncated, info
@@ -112,17 +112,20 @@ class PromptProtocol(TextWrapper):
 
     def _with_prompts(self, hindsight: Hindsight) -> Hindsight:
         """The hindsight with prompts instead of states, in ``episode`` too."""
-        with_prompt = _with_next(hindsight, self._prompts[-1])
+        with_prompt = _with_next_observation(hindsight, self._prompts[-1])
         if not hindsight.is_final:
             return with_prompt
-        after = tuple(self._prompts[1:])
+        prompts_after = tuple(self._prompts[1:])
         return with_prompt.with_episode(
-            lambda: tuple(_with_next(each, prompt) for each, prompt in zip(hindsight.episode, after, strict=True))
+            lambda: tuple(
+                _with_next_observation(each, prompt)
+                for each, prompt in zip(hindsight.episode, prompts_after, strict=True)
+            )
         )
 
 
-def _with_next(hindsight: Hindsight, prompt: str) -> Hindsight:
-    before = hindsight.next_observation
-    if before is None:
+def _with_next_observation(hindsight: Hindsight, prompt: str) -> Hindsight:
+    state = hindsight.next_observation
+    if state is None:
         return hindsight
-    return hindsight.replace(next_observation=Feedback(prompt, before.provenance, before.step, before.detail))
+    return hindsight.replace(next_observation=Feedback(prompt, state.provenance, state.step, state.detail))

@@ -19,10 +19,10 @@ __all__ = ["RecordTrajectories"]
 class RecordTrajectories(TextWrapper):
     """Collects a :class:`~agentgym_hindsight.Trajectory` per episode.
 
-    * An episode that was cut (by ``reset``, ``close`` or an error in ``step``) is also kept; ``broken`` says why. An
-      episode without a step is not recorded.
-    * Prompts, responses, action spans and rewards are those of the wrappers *below*: make this wrapper the outermost.
-    * ``trajectories`` has them in order, or the newest ``keep`` of them.
+    * An episode that did not end (because of ``reset``, ``close`` or an error in ``step``) is also recorded; ``broken``
+      gives the reason. An episode without a step is not recorded.
+    * It records the prompts, responses, action spans and rewards of the wrappers *inside* it: make it the outermost.
+    * ``trajectories`` has all episodes in order, or the newest ``keep`` of them.
 
     Args:
         path: a file to which each trajectory is appended as a line of JSON. Use a separate file for each worker.
@@ -51,51 +51,51 @@ class RecordTrajectories(TextWrapper):
             raise UsageError(f"Expected a path to write to, or None, got {path!r}; try 'rollouts.jsonl'.")
         if keep is not None and (not isinstance(keep, int) or isinstance(keep, bool) or keep < 0):
             raise UsageError(f"Expected keep ≥ 0 trajectories or None, got {keep!r}; try None for all.")
-        where = None if path is None else os.fspath(path)
-        super().__init__(env, path=where, policy=policy, keep=keep)
+        path_text = None if path is None else os.fspath(path)
+        super().__init__(env, path=path_text, policy=policy, keep=keep)
         require_record(env, "RecordTrajectories")
-        self.path = None if where is None else Path(where)
+        self.path = None if path_text is None else Path(path_text)
         self.policy, self.keep = policy, keep
-        self._kept: list[Trajectory] = []
+        self._trajectories: list[Trajectory] = []
         self._open = False  # an episode is running and has at least one step
 
     @property
     def trajectories(self) -> tuple[Trajectory, ...]:
         """The recorded trajectories, oldest first."""
-        return tuple(self._kept)
+        return tuple(self._trajectories)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        self._keep_cut("reset")
+        self._record_unfinished("reset")
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: str) -> StepResult:
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
-            self._keep_cut(f"{type(error).__name__}: {error}")
+            self._record_unfinished(f"{type(error).__name__}: {error}")
             raise
         self._open = True
         if terminated or truncated:
-            # The env does not notice the end by a TimeLimit below this wrapper.
-            self._keep_trajectory(truncated=truncated and not terminated)
+            # The env does not notice that an inner TimeLimit ended the episode.
+            self._record(truncated=truncated and not terminated)
         return observation, float(reward), terminated, truncated, info
 
     def close(self) -> None:
-        self._keep_cut("close")
+        self._record_unfinished("close")
         self.env.close()
 
-    def _keep_cut(self, why: str) -> None:
+    def _record_unfinished(self, why: str) -> None:
         if self._open:
-            self._keep_trajectory(broken=f"cut by {why}" if why in ("reset", "close") else why)
+            self._record(broken=f"cut by {why}" if why in ("reset", "close") else why)
 
-    def _keep_trajectory(self, **changes: Any) -> None:
+    def _record(self, **changes: Any) -> None:
         self._open = False
         trajectory: Trajectory = self.get_wrapper_attr("trajectory")(**changes)
         if self.policy:
             trajectory = trajectory.replace(policy=self.policy)
-        self._kept.append(trajectory)
+        self._trajectories.append(trajectory)
         if self.keep is not None:
-            del self._kept[: len(self._kept) - self.keep]
+            del self._trajectories[: len(self._trajectories) - self.keep]
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_jsonl(self.path, [trajectory], append=True)

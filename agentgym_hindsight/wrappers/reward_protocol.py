@@ -1,4 +1,4 @@
-"""The reward that a paper trained on, instead of the env's own."""
+"""The reward that a paper trained on, instead of the env's reward."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RewardProtocol(TextWrapper):
     * ``"10-won"``: 10 on the step that wins, else 0 (verl-agent, GiGPO, SERL). In the world ``"webshop"`` this is the
       step that ends the episode with a score of exactly 1. ``info["score"]`` does not change.
 
-    May be inside or outside of :class:`~agentgym_hindsight.wrappers.InvalidActionPenalty`: a penalty from below is
-    kept, and ``info["raw_reward"]`` is the protocol's reward in both cases.
+    May be inside or outside of :class:`~agentgym_hindsight.wrappers.InvalidActionPenalty`: the penalty of an inner one
+    is kept, and ``info["raw_reward"]`` is the protocol's reward in both cases.
 
     >>> import gymnasium as gym, agentgym_hindsight
     >>> env = RewardProtocol(gym.make("ALFWorld-Hindsight-v0", data="embedded", expert=True), "10-won")
@@ -40,9 +40,9 @@ class RewardProtocol(TextWrapper):
         if protocol not in REWARD_PROTOCOLS:
             raise UnknownNameError("reward protocol", protocol, REWARD_PROTOCOLS)
         super().__init__(env, protocol=protocol)
-        refuse_below(env, "RewardProtocol", twice="rewards_by_protocol")
+        refuse_below(env, "RewardProtocol", marker="rewards_by_protocol")
         self.protocol = protocol
-        self._shop = getattr(env.unwrapped, "prompt_world", "generic") == "webshop"
+        self._is_webshop = getattr(env.unwrapped, "prompt_world", "generic") == "webshop"
         self._won = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -54,10 +54,10 @@ class RewardProtocol(TextWrapper):
         observation, env_reward, terminated, truncated, info = self.env.step(action)
         if self.protocol == "native":
             return observation, float(env_reward), terminated, truncated, info
-        won = (terminated and info["score"] == 1.0) if self._shop else info["won"]
+        won = (terminated and info["score"] == 1.0) if self._is_webshop else info["won"]
         reward = 10.0 if won and not self._won else 0.0
         self._won = self._won or won
-        if "raw_reward" in info:  # keep the penalty that was subtracted below
+        if "raw_reward" in info:  # keep the penalty that an inner wrapper subtracted
             penalty = info["raw_reward"] - float(env_reward)
             info = {**info, "raw_reward": reward}
             reward -= penalty

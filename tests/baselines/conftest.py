@@ -22,5 +22,5 @@ def temporary_evaluation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(start, "_NOTES", tmp_path_factory.mktemp("evaluations"))
+        patch.setattr(start, "_EVALUATIONS", tmp_path_factory.mktemp("evaluations"))
         yield

@@ -118,7 +118,9 @@ def test_random_tokens(tokenizer: Any, decode: Any, fast_decode: Any) -> None:
         assert all(0 <= begin <= end <= len(text) for begin, end in spans)
         assert [begin for begin, _ in spans] == sorted(begin for begin, _ in spans)
         assert {place for begin, end in spans for place in range(begin, end)} == set(range(len(text)))
-        assert spans == masks._walk(fast_decode, ids, text, len(ids)), "windows give the same intervals as the whole"
+        assert spans == masks._spans_by_windows(fast_decode, ids, text, len(ids)), (
+            "windows give the same intervals as the whole"
+        )
 
 
 def test_every_cut_of_a_response(tokenizer: Any, decode: Any) -> None:

@@ -37,20 +37,20 @@ def corridor(**changes: Any) -> TRLEnvironment:
 
 
 def walk(environment: TRLEnvironment, action: str = "east") -> list[str]:
-    said = []
+    replies = []
     while not environment.over:
-        said.append(environment.act(action))
-    return said
+        replies.append(environment.act(action))
+    return replies
 
 
 def test_an_episode() -> None:
     environment = corridor()
     first = environment.reset(task_id=CorridorBackend().task("train", 0).id, prompt=[{"role": "user", "content": ""}])
     assert first.startswith("Task: Reach room 4.\nObservation: You are in a corridor.")
-    said = walk(environment)
-    assert len(said) == 4
-    assert said[0] == "Task: Reach room 4.\nObservation: You are in room 1.\nAdmissible actions: east, west"
-    assert said[-1].endswith("The episode is over: the task is done.")
+    replies = walk(environment)
+    assert len(replies) == 4
+    assert replies[0] == "Task: Reach room 4.\nObservation: You are in room 1.\nAdmissible actions: east, west"
+    assert replies[-1].endswith("The episode is over: the task is done.")
     assert environment.get_reward() == 10.0
     assert environment.act("east") == (
         "The episode is over: the task is done. Nothing more can be done: do not call this tool again."
@@ -251,7 +251,7 @@ def make_trainer(model: Any, tokenizer: Any, folder: Path, **changes: Any) -> An
 
 
 class Script:
-    """Replaces ``model.generate``: the first and third rollout of four walk east to the end, the others dance once."""
+    """Replaces ``model.generate``: of four rollouts, the first and third go east to the end, the others dance once."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer

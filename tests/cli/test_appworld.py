@@ -12,7 +12,7 @@ import pytest
 
 from agentgym_hindsight.cli import main
 from agentgym_hindsight.cli.play_command import _is_incomplete
-from agentgym_hindsight.cli.shared import own_protocol
+from agentgym_hindsight.cli.shared import default_protocol
 from agentgym_hindsight.errors import WorkerError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
@@ -34,8 +34,8 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def typed(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    given: Iterator[str] = iter(lines)
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(given))
+    inputs: Iterator[str] = iter(lines)
+    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(inputs))
 
 
 def data_folder(root: Path) -> None:
@@ -223,10 +223,10 @@ def test_an_error_inside_an_env_is_not_reported_as_a_wrong_argument(monkeypatch:
 
 
 def test_the_protocol_suits_the_env() -> None:
-    assert own_protocol("AppWorld-Hindsight-v0") == "code"
-    assert own_protocol("ALFWorld-Hindsight-v0") == "verl-agent-2025"
-    assert own_protocol("tests.wrappers.stack:WrappedCorridor-v0") == "verl-agent-2025"
-    assert own_protocol("nowhere-v0") == "verl-agent-2025"
+    assert default_protocol("AppWorld-Hindsight-v0") == "code"
+    assert default_protocol("ALFWorld-Hindsight-v0") == "verl-agent-2025"
+    assert default_protocol("tests.wrappers.stack:WrappedCorridor-v0") == "verl-agent-2025"
+    assert default_protocol("nowhere-v0") == "verl-agent-2025"
 
 
 def test_dry_run_prints_the_steps_of_the_installation(tmp_path: Path, capsys: Capture) -> None:

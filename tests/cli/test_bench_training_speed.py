@@ -41,65 +41,65 @@ def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch)
     samplings: list[Sampling] = []
 
     def recorded_steps(*arguments: Any, **options: Any) -> Any:
-        found, prompts = step_times(*arguments, **options)
-        steps.update(found)
-        return found, prompts
+        result, prompts = step_times(*arguments, **options)
+        steps.update(result)
+        return result, prompts
 
     def recorded_samplings(*arguments: Any) -> list[Sampling]:
-        found = measured_samplings(*arguments)
-        samplings.extend(found)
-        return found
+        result = measured_samplings(*arguments)
+        samplings.extend(result)
+        return result
 
-    measured_samplings = sampling_times._beside
+    measured_samplings = sampling_times._time_alternately
     monkeypatch.setattr(speed, "step_times", recorded_steps)
-    monkeypatch.setattr(sampling_times, "_beside", recorded_samplings)
+    monkeypatch.setattr(sampling_times, "_time_alternately", recorded_samplings)
     notes: list[str] = []
     rows = speed.measure(
         training, updates=1, repeats=1, sizes=("S",), batches=(2,), note=lambda what: notes.append(str(what))
     )
 
-    assert list(steps) == ["grpo", "serl", "rlsd", "serl, every row asked"]
+    assert list(steps) == ["grpo", "serl", "rlsd", "serl, teacher on every row"]
     base = steps["grpo"]
     expected = [Row(f"an update of {training.model}", f"{base.turns:,.0f} rows, {base.tokens:,.0f} tokens")]
     for name, step in steps.items():
         parts = (step.rollout, step.rows, step.teacher, step.update)
-        assert step.whole == pytest.approx(sum(parts))
-        assert step.three == pytest.approx(step.rollout + step.teacher + step.update)
+        assert step.total == pytest.approx(sum(parts))
+        assert step.recorded == pytest.approx(step.rollout + step.teacher + step.update)
         assert step.rollout == base.rollout > 0
         written = " + ".join(f"{part:.3f}" for part in parts)
-        expected.append(Row(f"{name}: rollout + rows + teacher + update", f"{written} = {step.whole:.3f} s"))
+        expected.append(Row(f"{name}: rollout + rows + teacher + update", f"{written} = {step.total:.3f} s"))
         if name != "grpo":
             share = f"{step.teacher_rows / step.turns:.0%}"
             expected += [
-                Row("  against grpo, all of it", f"{step.whole / base.whole:.3f}× (goal: ≤ 1.15×)"),
-                Row("  against grpo, rollout + teacher + update", f"{step.three / base.three:.3f}×"),
+                Row("  relative to grpo, whole update", f"{step.total / base.total:.3f}× (goal: ≤ 1.15×)"),
+                Row("  relative to grpo, rollout + teacher + update", f"{step.recorded / base.recorded:.3f}×"),
                 Row(
-                    "  the teacher was asked about",
+                    "  rows scored by the teacher",
                     f"{step.teacher_rows:,.0f} rows ({share}), {step.teacher_tokens:,.0f} tokens",
                 ),
             ]
-    worst = steps["serl, every row asked"]
+    worst = steps["serl, teacher on every row"]
     assert worst.teacher_rows == worst.turns == base.turns
     assert worst.teacher > 0
 
     pairs = list(zip(samplings[::2], samplings[1::2], strict=True))
     cases = [(name, kind) for name in (training.model, "tiny:S") for kind in ("greedy", "T=1")]
-    for (name, kind), (ours, theirs) in zip(cases, pairs, strict=True):
-        assert ours.read == theirs.read > 0
-        assert ours.prompts == theirs.prompts == 2
+    for (name, kind), (loop, generate) in zip(cases, pairs, strict=True):
+        assert loop.prompt_tokens == generate.prompt_tokens > 0
+        assert loop.prompts == generate.prompts == 2
         expected += [
-            Row(f"{name}, 2 prompts, {kind}: our loop", str(ours)),
-            Row(f"{name}, 2 prompts, {kind}: model.generate", str(theirs)),
-            Row("  model.generate takes", f"{theirs.whole / ours.whole:.2f}× as long"),
+            Row(f"{name}, 2 prompts, {kind}: our loop", str(loop)),
+            Row(f"{name}, 2 prompts, {kind}: model.generate", str(generate)),
+            Row("  model.generate takes", f"{generate.total_s / loop.total_s:.2f}× as long"),
         ]
     assert rows[: len(expected)] == expected
     vllm, endpoint = rows[len(expected) : len(expected) + 2]
     assert vllm.what == "vLLM"
-    assert endpoint == Row("endpoint", "none given: --endpoint URL#MODEL")
+    assert endpoint == Row("endpoint", "not measured: --endpoint URL#MODEL was not given")
     assert rows[-3:] == [
         Row("tiny:S: grpo, peak memory", "500 MiB (400 before the first update)"),
         Row("tiny:S: serl, peak memory", "506 MiB (400 before the first update)"),
-        Row("  serl against grpo", "+6.0 MiB; a copy of the weights is 2.5 MiB"),
+        Row("  serl minus grpo", "+6.0 MiB; a copy of the weights is 2.5 MiB"),
     ]
     assert any("tiny:S, 2 prompts" in note for note in notes)
 
@@ -113,7 +113,7 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
     def spy(self: Any, update: int) -> Any:
         before = [p.detach().clone() for p in self.model.parameters()]
         step = original(self, update)
-        rows = [(row.prompt_ids, row.response_ids) for part in self._mini for row in part]
+        rows = [(row.prompt_ids, row.response_ids) for part in self._mini_batches for row in part]
         assert all((p == b).all() for p, b in zip(self.model.parameters(), before, strict=True))
         assert any(p.grad is not None and p.grad.any() for p in self.model.parameters())
         trained.setdefault(self.method.name, []).append((update, rows, self.method.when(self.updates_done)))
@@ -130,16 +130,16 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
     assert {(update, lam) for update, _, lam in trained["rlsd"]} == {(0, 0.5), (1, 0.49)}
     assert steps["grpo"].turns == len(prompts) / 2
     assert steps["grpo"].teacher_rows == steps["grpo"].teacher_tokens == 0
-    worst = steps["serl, every row asked"]
+    worst = steps["serl, teacher on every row"]
     assert worst.teacher_rows == worst.turns
     assert worst.teacher_tokens > worst.tokens  # the teacher's prompts contain a context
 
 
 def test_reading_and_writing_are_timed_separately() -> None:
-    assert str(Sampling(read=800, written=40, first=0.25, whole=1.0, prompts=10)) == (
+    assert str(Sampling(prompt_tokens=800, reply_tokens=40, reading_s=0.25, total_s=1.0, prompts=10)) == (
         "1.000 s; read 3,200, wrote 40 tokens/s"
     )
-    # The first token of each reply belongs to the reading. With one token a reply nothing is left to time.
+    # The first token of each reply counts as reading. With one token per reply no writing is timed.
     assert str(Sampling(800, 10, 0.25, 0.2, 10)).endswith("wrote – tokens/s")
 
 
@@ -167,8 +167,8 @@ def test_a_server_that_fails_ends_only_its_own_rows() -> None:
 
 def test_prompts_are_spread_over_those_that_were_played() -> None:
     prompts = [str(number) for number in range(6)]
-    assert sampling_times._filled(prompts, 3) == ["0", "2", "4"]
-    assert sampling_times._filled(prompts, 8) == [*prompts, "0", "1"]
+    assert sampling_times._spread(prompts, 3) == ["0", "2", "4"]
+    assert sampling_times._spread(prompts, 8) == [*prompts, "0", "1"]
 
 
 def test_bad_arguments_are_refused(training: RunSettings) -> None:
@@ -215,4 +215,4 @@ def test_the_teacher_is_not_run_on_groups_without_variance(training: RunSettings
     run = replace(training, method=training.method.changed(penalty=0.0), plan=replace(training.plan, tasks=1))
     steps, _ = step_times(run, model(), tokenizer(), updates=1, repeats=1)
     assert steps["serl"].teacher_rows == 0, "a policy with random weights wins nothing"
-    assert steps["serl, every row asked"].teacher_rows == steps["serl"].turns
+    assert steps["serl, teacher on every row"].teacher_rows == steps["serl"].turns

@@ -98,8 +98,8 @@ def test_doctor_reports_the_official_shop_files(
 
 @pytest.mark.parametrize("model", [True, False])
 def test_doctor_reports_the_tagger_model(model: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {"spacy", "en_core_web_lg"} if model else {"spacy"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: object() if name in there else None)
+    installed = {"spacy", "en_core_web_lg"} if model else {"spacy"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: object() if name in installed else None)
     printed = _tagger(("en_core_web_sm", "en_core_web_lg"))
     assert printed.startswith(
         "model en_core_web_lg" if model else "no model; try python -m spacy download en_core_web_sm"
@@ -223,9 +223,9 @@ def test_ctrl_c_keeps_finished_rollouts(
         signal.signal(signal.SIGINT, handler)
     assert status == 130
     assert "agh rollout: stopped; finished parts are kept." in capsys.readouterr().err
-    found = read_jsonl(out)
-    assert len(found.trajectories) == 3
-    assert not found.problems
+    result = read_jsonl(out)
+    assert len(result.trajectories) == 3
+    assert not result.problems
 
 
 def test_an_unwritable_file_is_reported_before_playing(capsys: pytest.CaptureFixture[str]) -> None:

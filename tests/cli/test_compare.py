@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Eval
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
-from agentgym_hindsight.cli.compare_tables import Entry, after_training, on_the_way
+from agentgym_hindsight.cli.compare_tables import Entry, after_training, during_training
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 
@@ -30,7 +30,7 @@ def evaluation(won: int) -> dict[str, Any]:
     return Evaluation((row,), row).as_dict()
 
 
-def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ...] = ()) -> None:
+def leave_run(folder: Path, before: int, after: int, during_training: tuple[float, ...] = ()) -> None:
     """Write the files of a training run: evaluations before and after, and the metrics of its updates."""
     log = RunLog(folder)
     log.begin({"recipe": "any"})
@@ -38,7 +38,7 @@ def leave_run(folder: Path, before: int, after: int, on_the_way: tuple[float, ..
     for update, won in ((0, before), (7, after)):
         line = {"update": update, "turns": 100 * update, "label": "greedy", "evaluation": evaluation(won)}
         log.evaluation(line)
-    for update, success in enumerate(on_the_way):
+    for update, success in enumerate(during_training):
         log.metrics({"update": update, "success": success, "episode_turns": 10 - 5 * success})
 
 
@@ -66,7 +66,7 @@ def test_every_entry_of_the_sets_can_be_configured() -> None:
 def test_neighbouring_jobs_have_different_seeds() -> None:
     entries = [Entry.parse("grpo"), Entry.parse("serl")]
     jobs = [(entry, seed) for seed in range(3) for entry in entries]
-    mixed = compare_command._interleaved(jobs, 2)
+    mixed = compare_command._interleave_seeds(jobs, 2)
     assert sorted((entry.name, seed) for entry, seed in mixed) == sorted((entry.name, seed) for entry, seed in jobs)
     assert [seed for _, seed in mixed[:4]] == [0, 1, 0, 1]
 
@@ -94,7 +94,7 @@ def test_training_rollouts_are_compared_over_the_updates_that_all_entries_have(t
     for seed, later in enumerate((0.5, 0.6)):
         leave_run(tmp_path / f"grpo-seed{seed}", 30, 40, (0.2, 0.4))
         leave_run(tmp_path / f"serl-seed{seed}", 30, 50, (0.2, later, 1.0))
-    table = on_the_way([Entry.parse("grpo"), Entry.parse("serl"), Entry.parse("rloo")], tmp_path, 3)
+    table = during_training([Entry.parse("grpo"), Entry.parse("serl"), Entry.parse("rloo")], tmp_path, 3)
     # Two updates each; the third of serl is not used: 0.35 and 0.4 against 0.3. t with one degree of freedom is 12.706.
     assert list(table.rows) == [
         ["grpo", "2", "30.0 ± 0.0 %", "", "8.50 ± 0.00", ""],
@@ -109,7 +109,7 @@ def test_an_incomplete_run_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "grpo-seed1" / "policy").rmdir()
     entries = [Entry.parse("grpo")]
     assert [row[2] for row in after_training(entries, tmp_path, 2, "any").rows] == ["1", "1"]
-    assert [row[1] for row in on_the_way(entries, tmp_path, 2).rows] == ["1"]
+    assert [row[1] for row in during_training(entries, tmp_path, 2).rows] == ["1"]
 
 
 def test_an_entry_of_two_sets_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

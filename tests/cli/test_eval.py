@@ -18,8 +18,8 @@ from agentgym_hindsight.cli.eval_records import training_progress
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.tasks import TaskPanel
-from tests.hindsight.test_judge import said, serving
-from tests.wrappers.stack import say
+from tests.hindsight.test_judge import completion, serving
+from tests.wrappers.stack import tagged
 
 EMBEDDED = ["--set", "data=embedded", "--tasks", "6"]
 CORRIDOR = ["--env", "tests.wrappers.stack:WrappedCorridor-v0", "--split", "valid"]
@@ -36,7 +36,7 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 class Walker:
-    """Stands in for a model: goes east, or west at a temperature above 0.5."""
+    """A fake model: goes east, or west at a temperature above 0.5."""
 
     name = "walker"
 
@@ -46,7 +46,7 @@ class Walker:
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         self.played.append((self.temperature, self.seed))
-        return [Reply(say("west" if self.temperature > 0.5 else "east")) for _ in turns]
+        return [Reply(tagged("west" if self.temperature > 0.5 else "east")) for _ in turns]
 
 
 @pytest.fixture
@@ -103,18 +103,18 @@ def test_several_seeds_are_averaged(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len({json.dumps(line["evaluation"]) for line in lines}) > 1
 
 
-def test_it_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_evaluation_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*EMBEDDED, "--policy", "random", "--seeds", "2", "--out", tmp_path]
     assert agh_eval(*words) == 0
     file = tmp_path / "rollouts-random-seed1.jsonl"
     whole, printed = file.read_bytes(), capsys.readouterr().out
     lines = whole.splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:3]) + lines[3][:100])  # as after a crash
-    kept = (tmp_path / "eval.jsonl").read_bytes()
+    before = (tmp_path / "eval.jsonl").read_bytes()
     assert agh_eval(*words) == 0
     assert file.read_bytes() == whole
     assert capsys.readouterr().out == printed
-    assert sorted((tmp_path / "eval.jsonl").read_bytes().splitlines()) == sorted(kept.splitlines())
+    assert sorted((tmp_path / "eval.jsonl").read_bytes().splitlines()) == sorted(before.splitlines())
     with pytest.raises(UsageError, match="--fresh"):
         agh_eval(*words, "--protocol", "plain")
     with pytest.raises(UsageError, match="--fresh"):
@@ -216,7 +216,7 @@ def test_a_model_behind_a_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving(lambda body: (400, {}, b"no") if body["seed"] % 5 == 0 else said(say("east"))) as stub:
+    with serving(lambda body: (400, {}, b"no") if body["seed"] % 5 == 0 else completion(tagged("east"))) as stub:
         words = [*CORRIDOR, "--policy", f"endpoint:{stub.url}#player", "--temperature", "0.2", "--out", tmp_path]
         assert agh_eval(*words) == 0
     assert {body["model"] for body in stub.bodies} == {"player"}

@@ -146,7 +146,7 @@ def test_the_folder_of_a_run_and_the_status_of_a_stopped_one(
     assert "stopped after 3 updates" in capsys.readouterr().err
 
 
-def test_the_demo_says_what_it_will_do(
+def test_the_demo_prints_what_it_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stop(*_: Any, **__: Any) -> Path:

@@ -52,7 +52,7 @@ def test_cluster_also_takes_rows() -> None:
     rows = rows_of(GROUP)
     assert cluster(rows, "observation") == cluster(GROUP, "observation")
     some = [row for row in rows if row.member != 0]
-    assert [[row.batch for row in found.rows] for found in cluster(some, "observation")] == [[2, 5, 3], [6], [4]]
+    assert [[row.batch for row in result.rows] for result in cluster(some, "observation")] == [[2, 5, 3], [6], [4]]
     assert cluster([], "similar") == ()
 
 
@@ -105,8 +105,8 @@ def test_similar_equals_a_naive_implementation(seed: int) -> None:
 
     group = Group([seen(*(varied() for _ in range(6))) for _ in range(6)])
     for ratio in (0.6, 0.95):
-        found = [[row.batch for row in anchor.rows] for anchor in cluster(group, "similar", ratio)]
-        assert found == naive(group, ratio)
+        result = [[row.batch for row in anchor.rows] for anchor in cluster(group, "similar", ratio)]
+        assert result == naive(group, ratio)
 
 
 def test_autojunk_can_be_disabled() -> None:

@@ -178,14 +178,14 @@ def test_without_a_required_part_there_is_no_context() -> None:
     ]
     assert texts("success+immediate")[1][2] is None  # the environment gave no reply
     assert texts("immediate")[1][2] is None
-    alone = Group([LOSER])
-    assert all(text is None for text in texts("success+next", alone)[0])
+    losing_group = Group([LOSER])
+    assert all(text is None for text in texts("success+next", losing_group)[0])
 
 
 def test_the_first_alternative_that_exists_is_used() -> None:
-    alone = Group([LOSER])
-    assert texts("success|immediate", alone)[0] == [IMMEDIATE, IMMEDIATE.replace(HALL, "There is a wall."), None]
-    assert texts("success+future|immediate", alone)[0][0] == IMMEDIATE
+    losing_group = Group([LOSER])
+    assert texts("success|immediate", losing_group)[0] == [IMMEDIATE, IMMEDIATE.replace(HALL, "There is a wall."), None]
+    assert texts("success+future|immediate", losing_group)[0][0] == IMMEDIATE
     assert texts("success+future|immediate")[1][0] == f"{SUCCESS}\n\n{FUTURE}"
 
 
@@ -212,9 +212,9 @@ def test_broken_winners_do_not_count() -> None:
 
 
 def test_thinking_can_be_kept() -> None:
-    kept = texts("success", options=ContextOptions(remove_thinking=False))[1][0]
-    assert kept is not None
-    assert "<think>East\nit is.</think>\n<action>go east</action>" in kept
+    with_thinking = texts("success", options=ContextOptions(remove_thinking=False))[1][0]
+    assert with_thinking is not None
+    assert "<think>East\nit is.</think>\n<action>go east</action>" in with_thinking
     assert remove_thinking("<think>a</think>b<think>c</think> d") == "bd"
     assert remove_thinking("<think>never closed") == "<think>never closed"
 
@@ -241,7 +241,7 @@ def test_next_falls_back_to_the_state_of_the_env() -> None:
     assert texts("next")[0][1] == "next observation after the current step:\nYou took the lamp.\nActions: look"
 
 
-def test_current_is_the_whole_own_rollout() -> None:
+def test_current_is_the_whole_rollout_of_the_member() -> None:
     text = texts("current+immediate")[0][1]
     assert text is not None
     assert text.startswith("Whole trajectory of the current attempt:\nStep 0\nResponse:\n<action>go east</action>")
@@ -253,7 +253,7 @@ def test_judgements() -> None:
     assert texts("judge|immediate", judgements=[None] * 3)[1][0] == IMMEDIATE
     with pytest.raises(UsageError, match="judge's texts"):
         compose("judge", GROUP)
-    with pytest.raises(UsageError, match="one judgement a member"):
+    with pytest.raises(UsageError, match="one judgement per member"):
         compose("judge", GROUP, judgements=["a"])
 
 
@@ -261,12 +261,12 @@ def test_judgements() -> None:
 
 
 def test_an_anchor_block_needs_no_success() -> None:
-    alone = Group([LOSER])
-    block = texts("success+next@anchor", alone)[0][0]
+    losing_group = Group([LOSER])
+    block = texts("success+next@anchor", losing_group)[0][0]
     assert block == "Candidate actions tried from this state:\n" + "\n\n".join(
         f"{head}\n{following}" for head, following in ((LOOK, LOOK_NEXT), (WEST, WEST_NEXT))
     )
-    feedback = texts("success|immediate@anchor", alone)[0][0]
+    feedback = texts("success|immediate@anchor", losing_group)[0][0]
     assert feedback == "Candidate actions tried from this state:\n" + "\n\n".join(
         f"{head}\n{reply}" for head, reply in ((LOOK, LOOK_IMMEDIATE), (WEST, WEST_IMMEDIATE))
     )
@@ -423,7 +423,7 @@ def test_a_budget_cuts_bodies_and_marks_the_cut() -> None:
     assert text.endswith("\n\nCorrectly solve the current task.\n")
 
 
-def test_short_sections_leave_their_rest_to_long_ones() -> None:
+def test_long_sections_get_what_short_ones_do_not_need() -> None:
     short, long = Budget(20, words).share(["a b", "w " * 100])
     assert short == "a b"
     assert 15 <= words(long) <= 18

@@ -27,7 +27,7 @@ Answer = tuple[int, dict[str, str], bytes]
 KEY = "sk-very-secret"
 
 
-def said(text: str | None, finish: str = "stop", prompt: int = 10, tokens: int = 5) -> Answer:
+def completion(text: str | None, finish: str = "stop", prompt: int = 10, tokens: int = 5) -> Answer:
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
     usage = {"prompt_tokens": prompt, "completion_tokens": tokens}
     return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
@@ -103,7 +103,7 @@ FAILED = "This rollout failed. It never went east."
 
 
 def test_happy_path() -> None:
-    with serving([said(f"\n{FAILED}\n")]) as stub:
+    with serving([completion(f"\n{FAILED}\n")]) as stub:
         judge = client(stub, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
         assert judge.judge_trajectory(LOSER) == Judgement(FAILED)
     (body,) = stub.bodies
@@ -124,13 +124,13 @@ def test_happy_path() -> None:
 
 def test_without_a_key_no_header_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JUDGE_KEY")
-    with serving([said(FAILED)]) as stub:
+    with serving([completion(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     assert "Authorization" not in stub.headers[0]
 
 
 def test_a_busy_server_is_retried_after_its_time() -> None:
-    with serving([(429, {"Retry-After": "0.3"}, b"{}"), said(FAILED)]) as stub:
+    with serving([(429, {"Retry-After": "0.3"}, b"{}"), completion(FAILED)]) as stub:
         judge = client(stub)
         assert judge.judge_trajectory(LOSER).text == FAILED
     assert stub.times[1] - stub.times[0] >= 0.3
@@ -138,7 +138,7 @@ def test_a_busy_server_is_retried_after_its_time() -> None:
 
 
 def test_pauses_between_retries_double() -> None:
-    with serving([(500, {}, b"oops"), (503, {}, b"oops"), said(FAILED)]) as stub:
+    with serving([(500, {}, b"oops"), (503, {}, b"oops"), completion(FAILED)]) as stub:
         assert client(stub, backoff=0.1).judge_trajectory(LOSER).text == FAILED
     first, second = stub.times[1] - stub.times[0], stub.times[2] - stub.times[1]
     assert first >= 0.1
@@ -169,7 +169,7 @@ def test_timeout() -> None:
     def script(body: dict[str, Any]) -> Answer:
         if next(answers):
             slow.wait(5)
-        return said(FAILED)
+        return completion(FAILED)
 
     with serving(script) as stub:
         judge = client(stub, timeout=0.3)
@@ -191,7 +191,7 @@ def test_a_refused_connection_is_reported() -> None:
     [b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": [1]}}]}', b'{"choices": [3]}'],
 )
 def test_an_invalid_answer_is_retried(nonsense: bytes) -> None:
-    with serving([(200, {}, nonsense), said(FAILED)]) as stub:
+    with serving([(200, {}, nonsense), completion(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     with serving(lambda body: (200, {}, nonsense)) as stub:
         assert "no chat completion" in client(stub).judge_trajectory(LOSER).error
@@ -207,7 +207,7 @@ def test_a_refusal_is_not_retried_and_hides_the_key() -> None:
 
 
 def test_empty_answers_give_no_context() -> None:
-    empty = [said(text) for text in ("", None, "None.", " N/A ", "Trajectory Judge:", "<think>Hm.</think>")]
+    empty = [completion(text) for text in ("", None, "None.", " N/A ", "Trajectory Judge:", "<think>Hm.</think>")]
     with serving(empty) as stub:
         judge = client(stub, concurrency=1)
         group = Group([LOSER.replace(goal=str(i)) for i in range(len(empty))])
@@ -216,13 +216,13 @@ def test_empty_answers_give_no_context() -> None:
 
 
 def test_a_truncated_answer_is_requested_again_with_more_tokens() -> None:
-    with serving([said("This roll", "length"), said(FAILED)]) as stub:
+    with serving([completion("This roll", "length"), completion(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER).text == FAILED
     assert [body["max_tokens"] for body in stub.bodies] == [4096, 8192]
-    with serving(lambda body: said("This roll", "length")) as stub:
-        assert client(stub).judge_trajectory(LOSER).text == "This roll"  # better than nothing
+    with serving(lambda body: completion("This roll", "length")) as stub:
+        assert client(stub).judge_trajectory(LOSER).text == "This roll"  # the truncated answer is still used
     assert len(stub.bodies) == 2
-    with serving([said("This roll", "length")]) as stub:
+    with serving([completion("This roll", "length")]) as stub:
         assert client(stub, retry_max_tokens=4096).judge_trajectory(LOSER).text == "This roll"
 
 
@@ -233,7 +233,7 @@ def goal_of(body: dict[str, Any]) -> str:
 def echo_goal(body: dict[str, Any]) -> Answer:
     goal = goal_of(body)
     time.sleep(0.02 * (7 - int(goal.split()[-1])) / 7)  # the last requests are answered first
-    return said(f"About {goal}.")
+    return completion(f"About {goal}.")
 
 
 def numbered(n: int) -> Group:
@@ -269,11 +269,11 @@ def test_one_failure_does_not_end_the_batch() -> None:
 
 def test_answers_are_cached_and_failures_are_not(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
-    with serving([said(FAILED), said("None"), (400, {}, b"no")]) as stub:
+    with serving([completion(FAILED), completion("None"), (400, {}, b"no")]) as stub:
         judge = client(stub, cache=path, concurrency=1)
         judge.judge_group(numbered(3))
         path.write_bytes(path.read_bytes()[:-1] + b'\n{"schema": "cut')
-        stub.script = lambda body: said("At last.")
+        stub.script = lambda body: completion("At last.")
         again = client(stub, cache=path)
         judged = again.judge_group(numbered(3))
         assert judged == (Judgement(FAILED, cached=True), Judgement(None, cached=True), Judgement("At last."))
@@ -286,12 +286,12 @@ def test_answers_are_cached_and_failures_are_not(tmp_path: Path) -> None:
 
 
 def test_lone_surrogates_can_be_sent() -> None:
-    with serving([said(FAILED)]) as stub:
+    with serving([completion(FAILED)]) as stub:
         assert client(stub).judge_trajectory(LOSER.replace(goal="\ud800")).text == FAILED
 
 
 def test_judged_modes_end_to_end() -> None:
-    with serving(lambda body: said(FAILED)) as stub:
+    with serving(lambda body: completion(FAILED)) as stub:
         judge = client(stub)
         texts = [judgement.text for judgement in judge.judge_group(GROUP, with_success=True)]
     contexts = compose(SERL_MODES["judge_current_traj_on_successful_sample"], GROUP, judgements=texts)

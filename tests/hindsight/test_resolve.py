@@ -51,12 +51,12 @@ def test_another_member_gives_the_success() -> None:
 
 
 def test_a_winner_is_no_reference_for_itself() -> None:
-    alone = Group([WINNER, LOSER])
-    assert resolve(alone)[0][0].successful_trajectory is None
-    assert text(resolve(alone, own_success=True)[0][0].successful_trajectory) == render_steps(WINNER.steps)
+    mixed_group = Group([WINNER, LOSER])
+    assert resolve(mixed_group)[0][0].successful_trajectory is None
+    assert text(resolve(mixed_group, own_success=True)[0][0].successful_trajectory) == render_steps(WINNER.steps)
     store = ReferenceStore()
-    store.add(alone)  # the store returns the winner's own rollout
-    assert resolve(alone, store)[0][0].successful_trajectory is None
+    store.add(mixed_group)  # the store returns the winner's own rollout
+    assert resolve(mixed_group, store)[0][0].successful_trajectory is None
     assert reference_for(Group([WINNER]), 0, store, own_success=True) == (WINNER, Provenance.SIBLING)
 
 

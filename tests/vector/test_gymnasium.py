@@ -103,22 +103,22 @@ def test_async_vector_env_with_shared_memory_is_refused() -> None:
 
 
 def test_sync_vector_env_gives_the_same_results() -> None:
-    theirs = gym.vector.SyncVectorEnv([CorridorEnv] * 3)
-    ours = HindsightVectorEnv(CorridorEnv, 3)
-    _, infos = ours.reset(seed=0)
+    gymnasium_env = gym.vector.SyncVectorEnv([CorridorEnv] * 3)
+    our_env = HindsightVectorEnv(CorridorEnv, 3)
+    _, infos = our_env.reset(seed=0)
     ids = [info["task_id"] for info in unstack(infos) if info]
-    for env, task_id in zip(theirs.envs, ids, strict=True):
+    for env, task_id in zip(gymnasium_env.envs, ids, strict=True):
         env.reset(options={"task_id": task_id})
-    theirs._autoreset_envs = np.zeros(3, dtype=bool)
+    gymnasium_env._autoreset_envs = np.zeros(3, dtype=bool)
     actions = ["east", "fly", "east"]
-    here, there = ours.step(actions), theirs.step(actions)
-    assert here[0] == there[0]
-    for mine, yours in zip(here[1:4], there[1:4], strict=True):
-        assert same(mine, yours)
-    for key, column in there[4].items():
+    our_result, gymnasium_result = our_env.step(actions), gymnasium_env.step(actions)
+    assert our_result[0] == gymnasium_result[0]
+    for value, expected in zip(our_result[1:4], gymnasium_result[1:4], strict=True):
+        assert same(value, expected)
+    for key, column in gymnasium_result[4].items():
         if key != "extra":
-            assert list(here[4][key]) == list(column), key
-    theirs.close()
+            assert list(our_result[4][key]) == list(column), key
+    gymnasium_env.close()
 
 
 def test_the_spec_can_be_pickled() -> None:

@@ -20,7 +20,7 @@ from tests.vector.worlds import StormyEnv, children
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads processes and files from /proc")
 
-# No `if __name__ == "__main__"`, and a class that exists only in the main script. "hang" says when it begins.
+# No `if __name__ == "__main__"`, and a class that exists only in the main script. "hang" prints a line when it begins.
 SCRIPT = """
 import os, sys, time
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -72,7 +72,7 @@ def script(rest: str, workers: int = 1) -> subprocess.Popen[str]:
     )
 
 
-def test_close_leaves_nothing() -> None:
+def test_no_process_remains_after_close() -> None:
     before = descriptors()
     for actions in (["east", "crash", "east", "east"], ["kill", "east", "hang", "east"]):
         venv = HindsightVectorEnv(StormyEnv, 4, workers=2, timeout_s=0.5)

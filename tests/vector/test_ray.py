@@ -43,18 +43,20 @@ def ray() -> Iterator[Any]:
 class TestOverRay:
     def test_results_equal_those_of_one_process(self, ray: Any) -> None:
         transport = RayWorkers(num_cpus=0.1)
-        here = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True)
-        there = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True, workers=2, transport=transport)
-        assert same(here.reset(seed=3), there.reset(seed=3))
+        local = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True)
+        remote = HindsightVectorEnv(StormyEnv, 4, group_size=2, expert=True, workers=2, transport=transport)
+        assert same(local.reset(seed=3), remote.reset(seed=3))
         turn = 0
-        while here.active.any():
+        while local.active.any():
             actions = words(turn, 4, ("east", "east", "crash", "fly", "east"))
             turn += 1
-            mine, yours = here.step(actions), there.step(actions)
-            assert same(mine, yours)
-            assert [h.episode for h in mine[4]["hindsight"]] == [h.episode for h in yours[4]["hindsight"]]
-        assert same(here.trajectories(), there.trajectories())
-        there.close()
+            local_result, remote_result = local.step(actions), remote.step(actions)
+            assert same(local_result, remote_result)
+            assert [h.episode for h in local_result[4]["hindsight"]] == [
+                h.episode for h in remote_result[4]["hindsight"]
+            ]
+        assert same(local.trajectories(), remote.trajectories())
+        remote.close()
 
     def test_lost_and_hung_actors_are_replaced(self, ray: Any) -> None:
         venv = HindsightVectorEnv(StormyEnv, 3, workers=3, timeout_s=2, transport=RayWorkers(num_cpus=0.1))

@@ -63,9 +63,9 @@ def test_results_do_not_depend_on_workers(setting: str) -> None:
         venv.close()
     for workers in counts[1:]:
         assert same(with_workers[0], with_workers[workers])
-        for here, there in zip(hindsights(with_workers[0]), hindsights(with_workers[workers]), strict=True):
-            assert here == there
-            assert [hindsight.episode for hindsight in here] == [hindsight.episode for hindsight in there]
+        for local, in_workers in zip(hindsights(with_workers[0]), hindsights(with_workers[workers]), strict=True):
+            assert local == in_workers
+            assert [hindsight.episode for hindsight in local] == [hindsight.episode for hindsight in in_workers]
     if "crash" in vocabulary or "quit" in vocabulary:
         assert any(trajectory.broken for trajectory in with_workers[0][-4])
 

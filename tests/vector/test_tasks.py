@@ -24,12 +24,12 @@ def played(venv: HindsightVectorEnv, **kwargs: Any) -> list[str]:
 
 
 def test_the_task_of_a_group_depends_only_on_seed_and_group() -> None:
-    alone = HindsightVectorEnv(CorridorEnv, 4)
+    ungrouped = HindsightVectorEnv(CorridorEnv, 4)
     groups = HindsightVectorEnv(CorridorEnv, 12, group_size=3)
-    tasks = played(alone, seed=5)
+    tasks = played(ungrouped, seed=5)
     assert played(groups, seed=5) == [task for task in tasks for _ in range(3)]
     assert len(set(tasks)) == 4
-    assert played(alone, seed=6) != tasks
+    assert played(ungrouped, seed=6) != tasks
 
 
 def test_every_task_comes_once_before_any_is_repeated() -> None:
@@ -126,5 +126,5 @@ def test_the_members_of_a_group_have_to_play_one_task() -> None:
 
 def test_one_env_has_the_task_order_of_the_bare_env() -> None:
     env, venv = CorridorEnv(), HindsightVectorEnv(CorridorEnv, 1)
-    alone = [env.reset(seed=9)[1]["task_id"], env.reset()[1]["task_id"]]
-    assert same([played(venv, seed=9)[0], played(venv)[0]], alone)
+    ungrouped = [env.reset(seed=9)[1]["task_id"], env.reset()[1]["task_id"]]
+    assert same([played(venv, seed=9)[0], played(venv)[0]], ungrouped)

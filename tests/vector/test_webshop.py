@@ -54,10 +54,10 @@ def play(workers: int, **choices: Any) -> list[Any]:
 
 @pytest.mark.parametrize("choices", [{}, {"rules": "official", "split": "test", "observation_mode": "text_rich"}])
 def test_results_do_not_depend_on_workers(choices: dict[str, Any]) -> None:
-    here, there = play(0, **choices), play(2, **choices)
-    assert same(here, there)
-    assert same(play(0, **choices), here), "equal seeds must give equal results"
-    trajectories = here[-1]
+    local, in_workers = play(0, **choices), play(2, **choices)
+    assert same(local, in_workers)
+    assert same(play(0, **choices), local), "equal seeds must give equal results"
+    trajectories = local[-1]
     assert trajectories[0].won
     assert trajectories[4].won
     assert not any(trajectory.broken for trajectory in trajectories)

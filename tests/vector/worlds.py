@@ -19,7 +19,7 @@ from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import Task
 from tests.toy import CorridorBackend
 
-#: Actions with which each env wins, moves back, errs or is truncated at a different turn.
+#: Actions with which envs win, move back, fail or are truncated at different turns.
 WORDS = ("east", "west", "east", "fly", "east", "east")
 
 

@@ -30,7 +30,7 @@ def make(**kwargs: Any) -> gym.Env[str, str]:
     return gym.make(ENV_ID, **kwargs)
 
 
-def say(action: str, thought: str = "Hm.") -> str:
+def tagged(action: str, thought: str = "Hm.") -> str:
     """A response in the verl-agent format."""
     return f"<think>{thought}</think><action>{action}</action>"
 
@@ -39,10 +39,10 @@ class Judge:
     """A judge that states the outcome and counts its calls."""
 
     def __init__(self, answer: str | None = "") -> None:
-        self.answer, self.asked = answer, 0
+        self.answer, self.calls = answer, 0
 
     def judge_trajectory(self, trajectory: Trajectory, reference: Trajectory | None = None) -> str | None:
-        self.asked += 1
+        self.calls += 1
         if self.answer != "":
             return self.answer
         return f"This rollout {'succeeded' if trajectory.won else 'failed'}."

@@ -6,7 +6,7 @@ from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty, ParsedAction, PromptProtocol
 from tests.toy import CorridorEnv
-from tests.wrappers.stack import ShopCorridorEnv, make, say
+from tests.wrappers.stack import ShopCorridorEnv, make, tagged
 
 
 def test_the_env_gets_the_action_and_the_record_has_the_response() -> None:
@@ -14,7 +14,7 @@ def test_the_env_gets_the_action_and_the_record_has_the_response() -> None:
     _, info = env.reset(seed=0)
     assert info["parsed_action"] == ParsedAction("")
     assert info["env_action_valid"] is True
-    response = say("East")
+    response = tagged("East")
     observation, _, _, _, info = env.step(response)
     assert observation == "You are in room 1."
     step = env.unwrapped.trajectory().steps[-1]
@@ -27,9 +27,9 @@ def test_the_env_gets_the_action_and_the_record_has_the_response() -> None:
 @pytest.mark.parametrize(
     ("response", "membership", "valid", "accepted"),
     [
-        (say("east"), None, True, True),
-        (say("fly"), None, True, False),  # verl-agent checks only the format
-        (say("fly"), True, False, False),
+        (tagged("east"), None, True, True),
+        (tagged("fly"), None, True, False),  # verl-agent checks only the format
+        (tagged("fly"), True, False, False),
         ("<action>east</action>", None, False, True),  # no reasoning, but the action is played
         ("<action>east</action>", True, False, True),
         ("go", False, False, False),
@@ -84,14 +84,14 @@ def test_an_unlisted_action_is_replaced_by_the_nearest_and_is_invalid() -> None:
     env = ActionParser(make(), nearest=True)
     _, info = env.reset(seed=0)
     assert "east" in info["admissible_actions"]
-    response = say("eazt")
+    response = tagged("eazt")
     observation, *_, info = env.step(response)
     assert observation == "You are in room 1.", "east was played"
     assert (info["action_valid"], info["env_action_valid"]) == (False, True)
     assert info["parsed_action"].reason == "'eazt' is not on the list"
     step = env.unwrapped.trajectory().steps[-1]
     assert (step.action, step.response, step.action_valid) == ("east", response, False)
-    *_, info = env.step(say("east"))
+    *_, info = env.step(tagged("east"))
     assert info["action_valid"], "a listed action is not replaced"
     *_, info = env.step("I would rather go east")
     assert info["env_action_valid"] is False, "a response without an action is not replaced"
@@ -100,7 +100,7 @@ def test_an_unlisted_action_is_replaced_by_the_nearest_and_is_invalid() -> None:
 def test_of_equally_near_actions_the_first_is_played() -> None:
     env = ActionParser(make(), nearest=True)
     _, info = env.reset(seed=0)
-    env.step(say(""))
+    env.step(tagged(""))
     listed = info["admissible_actions"]
     shortest = min(len(action) for action in listed)
     assert env.unwrapped.trajectory().steps[-1].action == next(each for each in listed if len(each) == shortest)

@@ -87,19 +87,19 @@ def test_the_task_is_not_repeated_in_the_first_observation() -> None:
 
 def expand(listed: str) -> set[str]:
     """The actions in a ``Can:`` or ``Again:`` line."""
-    found = set()
+    result = set()
     for part in listed.removeprefix("Can: ").removeprefix("Again: ").split("; "):
         head, colon, things = part.partition(": ")
         if not colon:
-            found.add(part)
+            result.add(part)
             continue
         name = ""
         for word in things.replace(",", "").split():
             if word.isdigit():
-                found.add(f"{head} {name} {word}")
+                result.add(f"{head} {name} {word}")
             else:
                 name = word
-    return found
+    return result
 
 
 @pytest.mark.parametrize("index", range(3))

@@ -6,7 +6,7 @@ import pytest
 
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty
-from tests.wrappers.stack import make, say
+from tests.wrappers.stack import make, tagged
 
 
 def test_the_penalty_is_subtracted() -> None:
@@ -27,7 +27,7 @@ def test_the_penalty_is_subtracted() -> None:
 def test_the_parser_decides_validity() -> None:
     env = InvalidActionPenalty(ActionParser(make()))
     env.reset(seed=0)
-    assert env.step(say("fly"))[1] == 0.0  # the format is valid
+    assert env.step(tagged("fly"))[1] == 0.0  # the format is valid
     assert env.step("east")[1] == -0.1
 
 

@@ -32,11 +32,11 @@ def test_the_judge_is_called_at_the_end() -> None:
     env = RecordTrajectories(JudgeFeedback(make(max_steps=3), judge))
     env.reset(seed=0)
     *_, info = env.step("fly")
-    assert judge.asked == 0
+    assert judge.calls == 0
     assert info["hindsight"].current_trajectory.provenance is Provenance.ENVIRONMENT
     env.step("fly")
     *_, info = env.step("fly")
-    assert judge.asked == 1
+    assert judge.calls == 1
     hindsight: Hindsight = info["hindsight"]
     assert hindsight.current_trajectory is not None
     assert hindsight.current_trajectory.provenance is Provenance.JUDGE
@@ -51,12 +51,12 @@ def test_the_judge_is_called_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("every", "action", "asked"), [("episode", "east", 1), ("failure", "east", 0), ("failure", "fly", 1)]
+    ("every", "action", "calls"), [("episode", "east", 1), ("failure", "east", 0), ("failure", "fly", 1)]
 )
-def test_every_selects_the_episodes(every: str, action: str, asked: int) -> None:
+def test_every_selects_the_episodes(every: str, action: str, calls: int) -> None:
     judge = Judge()
     end(JudgeFeedback(make(max_steps=9), judge, every), action)
-    assert judge.asked == asked
+    assert judge.calls == calls
 
 
 class Answers:

@@ -7,7 +7,7 @@ from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageE
 from agentgym_hindsight.hindsight.resolve import resolve_episode
 from agentgym_hindsight.wrappers import PROTOCOLS, ActionParser, PromptProtocol
 from tests.toy import CorridorEnv
-from tests.wrappers.stack import HouseCorridorEnv, ShopCorridorEnv, make, say
+from tests.wrappers.stack import HouseCorridorEnv, ShopCorridorEnv, make, tagged
 
 
 def test_the_observation_is_the_prompt() -> None:
@@ -108,7 +108,7 @@ def test_history_has_the_parsed_action_inside_and_outside_of_the_parser() -> Non
     prompts = []
     for env in (ActionParser(PromptProtocol(make())), PromptProtocol(ActionParser(make()))):
         env.reset(seed=0)
-        prompts.append(env.step(say("EAST"))[0])
+        prompts.append(env.step(tagged("EAST"))[0])
     assert prompts[0] == prompts[1]
     assert "Action 1: 'east']" in prompts[0]
 

@@ -9,7 +9,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.wrappers import ActionParser, InvalidActionPenalty, PromptProtocol, RecordTrajectories
-from tests.wrappers.stack import make, say
+from tests.wrappers.stack import make, tagged
 
 
 def test_finished_episodes_are_recorded(tmp_path: Path) -> None:
@@ -17,13 +17,13 @@ def test_finished_episodes_are_recorded(tmp_path: Path) -> None:
     env = RecordTrajectories(InvalidActionPenalty(ActionParser(PromptProtocol(make(max_steps=3)))), path, policy="me")
     prompt, info = env.reset(seed=3)
     first_prompt = prompt
-    for response in (say("east"), "fly", say("west")):
+    for response in (tagged("east"), "fly", tagged("west")):
         prompt, *_ = env.step(response)
     (trajectory,) = env.trajectories
     assert trajectory.truncated
     assert not trajectory.broken
     assert (trajectory.policy, trajectory.task_id, trajectory.seed) == ("me", info["task_id"], 3)
-    assert [step.response for step in trajectory.steps] == [say("east"), "fly", say("west")]
+    assert [step.response for step in trajectory.steps] == [tagged("east"), "fly", tagged("west")]
     assert [step.reward for step in trajectory.steps] == [0.0, -0.1, 0.0]
     assert [step.action_span is None for step in trajectory.steps] == [False, True, False]
     assert trajectory.steps[0].prompt == first_prompt
@@ -66,13 +66,13 @@ def test_a_time_limit_below_marks_the_rollout_as_truncated() -> None:
     assert not env.trajectories[0].broken
 
 
-@pytest.mark.parametrize(("keep", "kept"), [(None, 3), (2, 2), (0, 0)])
-def test_keep(keep: int | None, kept: int) -> None:
+@pytest.mark.parametrize(("keep", "count"), [(None, 3), (2, 2), (0, 0)])
+def test_keep(keep: int | None, count: int) -> None:
     env = RecordTrajectories(make(max_steps=1), keep=keep)
     for seed in range(3):
         env.reset(seed=seed)
         env.step("fly")
-    assert [trajectory.seed for trajectory in env.trajectories] == list(range(3))[3 - kept :]
+    assert [trajectory.seed for trajectory in env.trajectories] == list(range(3))[3 - count :]
 
 
 def test_bad_arguments() -> None:

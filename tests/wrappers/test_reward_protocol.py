@@ -57,12 +57,12 @@ def test_a_shop_needs_the_full_score() -> None:
 
 def test_inside_and_outside_of_the_penalty() -> None:
     actions = ["fly", "east", "fly"] + ["east"] * 9
-    ours = play(InvalidActionPenalty(RewardProtocol(make(), "10-won")), actions)
-    theirs = play(RewardProtocol(InvalidActionPenalty(make()), "10-won"), actions)
-    assert ours[0] == pytest.approx(theirs[0])
-    assert ours[0][:3] == [-0.1, 0.0, -0.1]
-    assert ours[0][-1] == 10.0
-    assert ours[1]["raw_reward"] == theirs[1]["raw_reward"] == 10.0
+    penalty_outside = play(InvalidActionPenalty(RewardProtocol(make(), "10-won")), actions)
+    penalty_inside = play(RewardProtocol(InvalidActionPenalty(make()), "10-won"), actions)
+    assert penalty_outside[0] == pytest.approx(penalty_inside[0])
+    assert penalty_outside[0][:3] == [-0.1, 0.0, -0.1]
+    assert penalty_outside[0][-1] == 10.0
+    assert penalty_outside[1]["raw_reward"] == penalty_inside[1]["raw_reward"] == 10.0
 
 
 def test_bad_arguments() -> None:

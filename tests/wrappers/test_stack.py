@@ -61,10 +61,10 @@ ACTIONS = ["east", "fly", "east", "west", "east", "east", "east", "east", "east"
 
 
 def transcript(env: Env, actions: list[str], *, reset: bool = True) -> list[Any]:
-    say = env.get_wrapper_attr("format_response") if env.has_wrapper_attr("format_response") else str
+    respond = env.get_wrapper_attr("format_response") if env.has_wrapper_attr("format_response") else str
     seen: list[Any] = [env.reset(seed=5)] if reset else []
     for action in actions:
-        seen.append(env.step(say(action)))
+        seen.append(env.step(respond(action)))
         if seen[-1][2] or seen[-1][3]:
             seen.append(seen[-1][4]["hindsight"].episode)
             break
@@ -106,9 +106,9 @@ def test_info_keys_and_types_are_constant(name: str) -> None:
 
 def test_prompt_and_parser_can_be_exchanged() -> None:
     for protocol in PROTOCOLS:
-        ours = transcript(ActionParser(PromptProtocol(make(max_steps=9), protocol)), ACTIONS)
-        theirs = transcript(PromptProtocol(ActionParser(make(max_steps=9), protocol), protocol), ACTIONS)
-        assert ours == theirs
+        parser_outside = transcript(ActionParser(PromptProtocol(make(max_steps=9), protocol)), ACTIONS)
+        parser_inside = transcript(PromptProtocol(ActionParser(make(max_steps=9), protocol), protocol), ACTIONS)
+        assert parser_outside == parser_inside
 
 
 def test_a_stack_works_in_a_vector_env() -> None:

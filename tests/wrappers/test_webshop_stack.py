@@ -101,11 +101,11 @@ def test_the_whole_stack_conforms(protocol: str) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_oracle_wins_through_the_whole_stack(protocol: str) -> None:
     env = whole(shop(), protocol)
-    say = env.get_wrapper_attr("format_response")
+    respond = env.get_wrapper_attr("format_response")
     _, info = env.reset(seed=4)
     over, total = False, 0.0
     while not over:
-        _, reward, terminated, truncated, info = env.step(say(info["expert_action"]))
+        _, reward, terminated, truncated, info = env.step(respond(info["expert_action"]))
         total += float(reward)
         over = terminated or truncated
         assert info["action_valid"]

@@ -36,7 +36,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     share, scale = successes / trials, 1 + z * z / trials
     centre = (share + z * z / (2 * trials)) / scale
     half = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    # At 0 and at n successes the bound is exactly 0 or 1; rounding would leave an error of 1e-17.
+    # At 0 or n successes the bound is exactly 0 or 1; the formula would have a rounding error of 1e-17.
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
 
 
@@ -73,11 +73,11 @@ def t_quantile(freedom: int, confidence: float = 0.95) -> float:
     low, high = 0.0, pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < confidence else (low, middle)
+        low, high = (middle, high) if _probability_within(middle, freedom) < confidence else (low, middle)
     return sqrt(freedom) * tan((low + high) / 2)
 
 
-def _within(angle: float, freedom: int) -> float:
+def _probability_within(angle: float, freedom: int) -> float:
     """``P(|T| ≤ √ν·tan θ)``, exact for whole ν (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
     square = cos(angle) ** 2
     odd = freedom % 2

@@ -1,4 +1,4 @@
-"""Evaluate a policy on a stage over a panel of tasks. Training, the command line and the tests all use this module."""
+"""Evaluate a policy on a stage over a panel of tasks. Training, the command line and the tests use this module."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def play_panel(
     """
     if num_envs < 1:
         raise UsageError(f"Expected num_envs ≥ 1, got {num_envs}; try 64.")
-    todo = assignments(panel, siblings, done=done)
-    if not todo:
+    remaining = assignments(panel, siblings, done=done)
+    if not remaining:
         return
     check_world(policy, stage.world)
-    player: Policy = Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
-    more: dict[str, Any] = {"expert": True} if getattr(player, "needs_expert", False) else {}
-    with closing(stage.vector(min(num_envs, len(todo)), **more)) as venv:
-        yield from rollout(venv, player, todo, seed=seed, on_turns=progress)
+    playing_policy: Policy = Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
+    env_options: dict[str, Any] = {"expert": True} if getattr(playing_policy, "needs_expert", False) else {}
+    with closing(stage.vector(min(num_envs, len(remaining)), **env_options)) as venv:
+        yield from rollout(venv, playing_policy, remaining, seed=seed, on_turns=progress)
 
 
 def evaluate_policy(
@@ -92,8 +92,8 @@ def evaluate_policy(
     """Play a whole panel and summarise it; the arguments are those of :func:`play_panel`.
 
     >>> stage = Stage(settings={"data": "embedded"})
-    >>> found, rollouts = evaluate_policy(ExpertPolicy(), stage, stage.panel("valid_unseen", 4))
-    >>> found.micro.success, len(rollouts)
+    >>> evaluation, rollouts = evaluate_policy(ExpertPolicy(), stage, stage.panel("valid_unseen", 4))
+    >>> evaluation.micro.success, len(rollouts)
     (1.0, 4)
     """
     if not len(panel):

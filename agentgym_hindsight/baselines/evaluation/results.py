@@ -38,7 +38,7 @@ class CategoryResult:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """``micro`` counts every rollout once; ``macro`` is the unweighted mean over categories. Papers report either."""
+    """``micro`` counts every rollout once; ``macro`` is the unweighted mean over categories."""
 
     categories: tuple[CategoryResult, ...]
     micro: CategoryResult
@@ -50,8 +50,8 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON. ``macro`` is written for readers of the file; :meth:`from_dict` ignores it.
 
-        >>> found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
-        >>> Evaluation.from_dict(found.as_dict()) == found
+        >>> evaluation = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
+        >>> Evaluation.from_dict(evaluation.as_dict()) == evaluation
         True
         """
         return {

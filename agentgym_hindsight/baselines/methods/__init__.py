@@ -1,6 +1,6 @@
-"""Training methods by name, one a file. Importing this package needs torch.
+"""Training methods by name, one per file. Importing this package needs torch.
 
-A method's file states what the method changes, in the paper's equations, and holds its credit and its defaults.
+A method's file states what the method changes, in the paper's equations, and contains its credit and its defaults.
 Shared parts are in ``credit``, ``signals``, ``divergences`` and ``critics``. The functions in ``antisd``, ``factor``,
 ``sdar`` and ``trial`` belong to methods without a recipe; call them directly.
 """

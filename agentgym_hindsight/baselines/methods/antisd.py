@@ -1,4 +1,4 @@
-"""AntiSD (arXiv 2605.11609): a penalty on tokens that are likelier with the privileged context than without it."""
+"""AntiSD (arXiv 2605.11609): a penalty on tokens that are more probable with the privileged context than without it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["antisd_phi"]
 def antisd_phi(u: Tensor) -> Tensor:
     """``½·(softplus(u) − log 2)`` with ``u = log π_T − log π_S``, detached.
 
-    AntiSD *subtracts* λ times this value from a token's advantage. The penalty of tokens that the teacher finds
-    likelier is unbounded; the bonus of the others is at most ``½·log 2``.
+    AntiSD *subtracts* λ times this value from a token's advantage. The penalty of tokens that are more probable for the
+    teacher is unbounded; the bonus of the others is at most ``½·log 2``.
 
     >>> [round(value, 4) for value in antisd_phi(torch.tensor([-5.0, 0.0, 5.0])).tolist()]
     [-0.3432, 0.0, 2.1568]

@@ -174,22 +174,22 @@ class Method:
         Names that are not values of a method are options of its credit: ``changed(statistics="trajectories")``.
         ``where="anchor"`` is short for the ``@anchor`` of ``what``.
         """
-        own = {each.name for each in fields(self)} - {"name", "credit"}
-        mine = {name: _parsed(name, value) for name, value in values.items() if name in own}
-        options = {name: value for name, value in values.items() if name not in own and name != "where"}
+        names = {each.name for each in fields(self)} - {"name", "credit"}
+        changes = {name: _parsed(name, value) for name, value in values.items() if name in names}
+        options = {name: value for name, value in values.items() if name not in names and name != "where"}
         known: set[str] = {each.name for each in fields(self.credit)} if is_dataclass(self.credit) else set()
         for name in sorted(options.keys() - known):
-            raise UnknownNameError(f"value of {self.name}", name, own | known | {"where"})
-        mine = checked(Method, mine, self.name)
+            raise UnknownNameError(f"value of {self.name}", name, names | known | {"where"})
+        changes = checked(Method, changes, self.name)
         if "where" in values:
-            mine["what"] = self._placed(values["where"], values.get("what"), mine.get("what", self.what))
+            changes["what"] = self._with_place(values["where"], values.get("what"), changes.get("what", self.what))
         if options:
             options = checked(type(self.credit), options, self.name)
-            mine["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
-        return replace(self, **mine)
+            changes["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
+        return replace(self, **changes)
 
-    def _placed(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
-        """``what`` with the place ``where``. A place without a context is an error, and so are two different places."""
+    def _with_place(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
+        """``what`` at the place ``where``. An anchor without a context, or another place in ``text``, raises."""
         if where not in _PLACES:
             raise UnknownNameError("place of a context", where, _PLACES)
         if what is None:

@@ -40,7 +40,7 @@ Statistics = Literal["rows", "trajectories"]
 
 #: Added to standard deviations and to sums of weights, as in the released code.
 EPSILON = 1e-6
-#: A deviation below this part of a value is a rounding error of float64.
+#: A deviation below this fraction of a value counts as a rounding error of float64.
 ROUNDING = 1e-12
 
 
@@ -49,10 +49,10 @@ class GroupRelative:
     """GRPO's credit: ``(score − mean) / (std + 1e-6)`` within the group, where score = return − penalty if invalid.
 
     * ``statistics="rows"``, the released default, takes mean and std over all rows of the group, so long rollouts
-      weigh more. ``"trajectories"``, as in the papers, takes one score a rollout: that of its first row.
+      weigh more. ``"trajectories"``, as in the papers, takes one score per rollout: that of its first row.
     * ``scale="none"`` does not divide. The std is the unbiased one.
 
-    A score that is alone in its group has mean 0 and std 1, as in the released code.
+    The only score of a group is used with mean 0 and std 1, as in the released code.
     """
 
     penalty: float = 0.1
@@ -65,12 +65,12 @@ class GroupRelative:
 
 def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Tensor:
     """The values of :class:`GroupRelative` in float64."""
-    scores, labels, back = scores_of(rows, penalty, statistics)
+    scores, labels, score_index = scores_of(rows, penalty, statistics)
     deviation, std, count = spread(scores, labels, correction=1)
-    alone = count == 1
-    deviation = torch.where(alone, scores, deviation)
-    std = torch.where(alone, 1.0, std)
-    return scaled(deviation, std, scale)[back]
+    only_score = count == 1
+    deviation = torch.where(only_score, scores, deviation)
+    std = torch.where(only_score, 1.0, std)
+    return scaled(deviation, std, scale)[score_index]
 
 
 def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,15 +84,15 @@ def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tens
     for trajectory, _, row in rows_in_order(rows):
         firsts.setdefault(trajectory, row)
     position = {trajectory: number for number, trajectory in enumerate(firsts)}
-    back = torch.tensor([position[trajectory] for trajectory in rows.trajectory.tolist()], dtype=torch.long)
+    score_index = torch.tensor([position[trajectory] for trajectory in rows.trajectory.tolist()], dtype=torch.long)
     chosen = torch.tensor(list(firsts.values()), dtype=torch.long)
-    return scores[chosen], groups[chosen], back
+    return scores[chosen], groups[chosen], score_index
 
 
 def step_returns(rows: Rows, gamma: float) -> Tensor:
-    """``Σ γ^(k−t) r_k`` over the turns k ≥ t of the row's own rollout, from raw rewards (B,); float64.
+    """``Σ γ^(k−t) r_k`` over the turns k ≥ t of the row's rollout, from raw rewards (B,); float64.
 
-    The rows may be in any order. The exponent is the distance in turns, so turns without a row count too.
+    The rows may be in any order. The exponent is the distance in turns, including turns without a row.
 
     >>> rows = Rows(
     ...     group=torch.tensor([0, 0]), trajectory=torch.tensor([0, 0]), place=torch.tensor([0, 1]),
@@ -103,13 +103,13 @@ def step_returns(rows: Rows, gamma: float) -> Tensor:
     [9.5, 10.0]
     """
     check_unit("gamma", gamma, example=0.95)
-    rewards, found = as_float64(rows.rewards).tolist(), [0.0] * len(rows)
+    rewards, discounted = as_float64(rows.rewards).tolist(), [0.0] * len(rows)
     later: dict[int, tuple[int, float]] = {}  # rollout -> (turn, return) of the next turn
     for trajectory, place, row in reversed(rows_in_order(rows)):
         after, following = later.get(trajectory, (place, 0.0))
-        found[row] = rewards[row] + gamma ** (after - place) * following
-        later[trajectory] = place, found[row]
-    return torch.tensor(found, dtype=torch.float64)
+        discounted[row] = rewards[row] + gamma ** (after - place) * following
+        later[trajectory] = place, discounted[row]
+    return torch.tensor(discounted, dtype=torch.float64)
 
 
 def spread(values: Tensor, labels: Tensor, *, correction: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -37,7 +37,7 @@ def factor_weights(
     sign = torch.as_tensor(advantage_sign, device=delta.device).detach().sign()
     if sign.dim() and sign.shape != delta.shape[:-1]:
         raise UsageError(
-            f"Expected one advantage an action, got shape {tuple(sign.shape)} for gaps of shape {tuple(delta.shape)}; "
+            f"Expected one advantage per action, got shape {tuple(sign.shape)} for gaps of shape {tuple(delta.shape)}; "
             "try (B,) and (B, L)."
         )
     mask = torch.ones_like(delta, dtype=torch.bool) if mask is None else mask

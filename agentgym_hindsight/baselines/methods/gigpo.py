@@ -1,4 +1,4 @@
-"""GiGPO (arXiv 2505.10978): group-relative credit over episodes, plus the same over turns taken in one state.
+"""GiGPO (arXiv 2505.10978): group-relative credit over episodes, plus that over turns taken in one state.
 
 With G^S the rows of a task that share an anchor state, and F the unbiased standard deviation (``scale="std"``, the
 ALFWorld script) or 1 (``scale="none"``, the WebShop script)::
@@ -8,8 +8,8 @@ ALFWorld script) or 1 (``scale="none"``, the WebShop script)::
     A^S = (R_t − mean over G^S) / F over G^S                  Eq. 7; 0 where an anchor occurs once
     A   = A^E + ω · A^S                                       Eq. 8
 
-The penalty of an invalid action is subtracted from R and R_t of its own row, after discounting, so it does not reach
-earlier turns. Anchors are equal observations as released; ``anchor="similar"`` is the released option with ratio 0.95,
+The penalty of an invalid action is subtracted from R and R_t of its row after discounting, so R_t of earlier turns does
+not include it. Anchors are equal observations as released; ``anchor="similar"`` is the released option with ratio 0.95,
 ``anchor="state"`` compares true states (ours).
 """
 

@@ -71,17 +71,17 @@ class HistoryGroups:
             weights += (base.abs() > ROUNDING).double()
             total += base
         for k in range(1, self.history + 2):
-            members, labels = _same_last(rows, k)
-            own = values[members]
-            deviation, std, count = spread(own, labels, correction=0)
-            counts = (count > 1) & (deviation.abs() > ROUNDING * (1 + own.abs()))
+            members, labels = _rows_by_last_anchors(rows, k)
+            group_values = values[members]
+            deviation, std, count = spread(group_values, labels, correction=0)
+            counts = (count > 1) & (deviation.abs() > ROUNDING * (1 + group_values.abs()))
             weight = counts.double() * float(k + self.weight_offset) ** self.alpha
             total[members] += weight * scaled(deviation, std, self.scale)
             weights[members] += weight
         return as_float32(total / (weights + EPSILON), rows)
 
 
-def _same_last(rows: Rows, k: int) -> tuple[Tensor, Tensor]:
+def _rows_by_last_anchors(rows: Rows, k: int) -> tuple[Tensor, Tensor]:
     """The rows that have at least ``k`` anchors so far, and for each a label of its last ``k`` anchors."""
     order, groups = rows_in_order(rows), rows.group.tolist()
     members: list[int] = []

@@ -25,17 +25,17 @@ __all__ = ["METHOD", "LeaveOneOut"]
 class LeaveOneOut:
     """``(score − mean) · n / (n − 1)``, which is the score minus the mean of the n − 1 other scores.
 
-    A score that is alone in its group is returned unchanged.
+    The only score of a group is returned unchanged.
     """
 
     penalty: float = 0.1
     statistics: Statistics = "rows"
 
     def __call__(self, rows: Rows) -> Tensor:
-        scores, labels, back = scores_of(rows, self.penalty, self.statistics)
+        scores, labels, score_index = scores_of(rows, self.penalty, self.statistics)
         deviation, _, count = spread(scores, labels, correction=1)
         others = (count - 1).clamp(min=1)
-        return as_float32(torch.where(count > 1, deviation * count / others, scores)[back], rows)
+        return as_float32(torch.where(count > 1, deviation * count / others, scores)[score_index], rows)
 
 
 METHOD = Method("rloo", LeaveOneOut())

@@ -47,7 +47,7 @@ class Rows:
         shapes = {name: tuple(getattr(self, name).shape) for name in columns}
         # If all other columns agree, the anchors are the column of the wrong length.
         if len(set(shapes.values())) == 1 and len(shape := shapes["group"]) == 1 and shape[0] != size:
-            raise UsageError(f"Expected {shape[0]} rows in every column, got {size} anchors; try one text a row.")
+            raise UsageError(f"Expected {shape[0]} rows in every column, got {size} anchors; try one text per row.")
         for name, shape in shapes.items():
             if shape != (size,):
                 raise UsageError(f"Expected {size} rows in every column, got {name} of shape {shape}; try ({size},).")
@@ -64,7 +64,7 @@ class Rows:
         self._check_trajectories()
 
     def _check_trajectories(self) -> None:
-        # Mixed-up rollouts raise no error later: every credit would silently compare the wrong turns.
+        # Wrong numbers raise no error later: every credit would silently compare the wrong turns.
         groups: dict[int, int] = {}
         turns: set[tuple[int, int]] = set()
         columns = (self.group.tolist(), self.trajectory.tolist(), self.place.tolist())

@@ -1,4 +1,4 @@
-"""SDAR (arXiv 2605.15155): a gate for tokens that the teacher finds likelier than the policy does."""
+"""SDAR (arXiv 2605.15155): a gate for tokens that are more probable for the teacher than for the policy."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ Options, from the paper and from us:
 
 * ``what="success+immediate"`` and other compositions; ``what="immediate@anchor"``
 * ``aux_kl=1``: adds λ_k · KL(π_T ‖ π_θ) over the chosen tokens, the paper's Eq. 14 as restated by FACTOR
-* ``anchor="similar"``: anchors that agree by a ratio of 0.95, as in the paper; ``"state"``: true states (ours)
-* ``statistics="trajectories"``: one score a rollout; ``how="reweight:0.2:mean"``: weights of mean one (ours)
+* ``anchor="similar"``: texts with a ratio of 0.95 share an anchor, as in the paper; ``"state"``: true states (ours)
+* ``statistics="trajectories"``: one score per rollout; ``how="reweight:0.2:mean"``: weights of mean one (ours)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _EXPONENT = 20.0  # SERL's bound before the exponential
 
 
 def gap(teacher_logps: Tensor, student_logps: Tensor) -> Tensor:
-    """``log π_T − log π_θ`` of the sampled tokens, detached. Above 0 the teacher finds a token likelier.
+    """``log π_T − log π_θ`` of the sampled tokens, detached. Above 0: more probable for the teacher.
 
     >>> gap(torch.tensor([[-1.0]]), torch.tensor([[-1.5]])).tolist()
     [[0.5]]
@@ -28,7 +28,7 @@ def gap(teacher_logps: Tensor, student_logps: Tensor) -> Tensor:
 def weights(advantages: Tensor, gaps: Tensor, mask: Tensor, *, clip: float = 0.2) -> Tensor:
     """``clip(exp(sgn(A)·Δ), 1 − clip, 1 + clip)`` on the mask and 1 elsewhere: the weights of SERL and RLSD, (B, T).
 
-    If the teacher finds a sampled token likelier (Δ > 0), its weight is above 1 for A > 0 and below 1 for A < 0.
+    A sampled token that is more probable for the teacher (Δ > 0) has a weight > 1 if A > 0, and < 1 if A < 0.
 
     >>> gaps, mask = torch.tensor([[0.1, -0.5, 0.1]]), torch.tensor([[True, True, False]])
     >>> [[round(weight, 4) for weight in weights(A, gaps, mask)[0].tolist()] for A in torch.tensor([[1.5], [-1.5]])]
@@ -48,7 +48,7 @@ def reweight(
 
     ``advantages`` is (B,); ``gaps`` and the boolean ``mask`` are (B, T). A row without a context or without a parsed
     action has an empty mask and stays at GRPO's advantage. The sign of A is kept, and the factor is in [1 − λ·clip,
-    1 + λ·clip]. With ``lam=0`` the result is exactly A, whatever the gaps are.
+    1 + λ·clip]. With ``lam=0`` the result is exactly A for any gaps.
 
     ``mean_one=True`` (ours) divides the factors on the mask by their mean over the row. The sum over a row is then
     GRPO's, and the teacher only distributes it over the tokens. Signs are still kept; the bounds may be exceeded.

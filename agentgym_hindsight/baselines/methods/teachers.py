@@ -1,6 +1,6 @@
 """Which weights the teacher has: the policy's current ones, an earlier copy, a moving average, or the initial ones.
 
-``baselines.training.teacher_weights`` holds the weights themselves.
+``baselines.training.teacher_weights`` stores the weights.
 """
 
 from __future__ import annotations

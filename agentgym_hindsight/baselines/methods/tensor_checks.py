@@ -21,11 +21,11 @@ def detached(values: Tensor) -> Tensor:
 
 
 def check_rows(advantages: Tensor, gaps: Tensor, mask: Tensor, clip: float) -> None:
-    """Refuse shapes other than (B,), (B, T), (B, T), and a clip outside of [0, 1)."""
+    """Raise if the shapes are not (B,), (B, T), (B, T), or if the clip is outside of [0, 1)."""
     if gaps.dim() != 2 or advantages.shape != gaps.shape[:1]:
         raise UsageError(
             f"Expected advantages (B,) and gaps (B, T), got {tuple(advantages.shape)} and {tuple(gaps.shape)}; "
-            "try one advantage a row."
+            "try one advantage per row."
         )
     check_mask(mask, gaps)
     # With clip ≥ 1 a weight could be 0 or negative.
@@ -34,26 +34,26 @@ def check_rows(advantages: Tensor, gaps: Tensor, mask: Tensor, clip: float) -> N
 
 
 def check_mask(mask: Tensor, like: Tensor) -> None:
-    """Refuse a mask of another shape or type."""
+    """Raise if the mask has another shape or is not boolean."""
     if mask.shape != like.shape:
         raise UsageError(
             f"Expected a mask of shape {tuple(like.shape)}, got a mask of shape {tuple(mask.shape)}; "
-            "try one value a token."
+            "try one value per token."
         )
     if mask.dtype != torch.bool:
         raise UsageError(f"Expected a boolean mask, got {mask.dtype}; try mask.bool().")
 
 
-def check_shapes(names: str, one: Tensor, other: Tensor) -> None:
-    """Refuse two tensors of different shapes."""
-    if one.shape != other.shape:
+def check_shapes(names: str, first: Tensor, second: Tensor) -> None:
+    """Raise if the shapes differ."""
+    if first.shape != second.shape:
         raise UsageError(
-            f"Expected {names} of one shape, got {tuple(one.shape)} and {tuple(other.shape)}; "
+            f"Expected {names} of one shape, got {tuple(first.shape)} and {tuple(second.shape)}; "
             "try the same tokens for both."
         )
 
 
 def check_unit(name: str, value: float, example: float = 0.5) -> None:
-    """Refuse a value outside of [0, 1]."""
+    """Raise if the value is outside of [0, 1]."""
     if not 0 <= value <= 1:
         raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try {example}.")

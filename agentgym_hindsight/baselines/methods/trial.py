@@ -13,11 +13,11 @@ __all__ = ["trial_weights"]
 def trial_weights(scores: Tensor, counts: Tensor) -> Tensor:
     """TRIAL's weight of each turn (…, turns): its score divided by the token-weighted mean score of the rollout.
 
-    ``scores`` holds the mean ``|Δ|`` of each turn and ``counts`` its number of tokens, so ``Σ count·weight = Σ count``.
+    ``scores`` has the mean ``|Δ|`` of each turn and ``counts`` its number of tokens, so ``Σ count·weight = Σ count``.
     A turn without tokens is padding. Padding has weight 1, and so have all turns if all scores of the rollout are 0.
 
-    >>> found = trial_weights(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([10, 20, 10]))
-    >>> [round(weight, 4) for weight in found.tolist()]
+    >>> weights = trial_weights(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([10, 20, 10]))
+    >>> [round(weight, 4) for weight in weights.tolist()]
     [0.5, 1.0, 1.5]
     """
     check_shapes("scores and counts", scores, counts)

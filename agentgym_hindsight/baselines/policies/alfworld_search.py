@@ -1,10 +1,10 @@
 """An ALFWorld expert without hidden information: it searches for objects that no observation has shown yet.
 
-The env's own expert knows what is inside closed receptacles. A policy that imitates it memorises the object positions
-of the training houses and fails in other houses. This expert follows the env's expert whenever the advice concerns
-something already seen or a place named in the task. If the advice goes to an unvisited place, it visits the places of
-the same kind in order of their numbers instead. The kind is still the correct one, so demonstrations over many houses
-teach which kinds are likely, and nothing about a single house.
+The env's expert uses the content of closed receptacles. A policy that imitates it memorises the object positions of the
+training houses and fails in other houses. This expert follows the env's expert if the advice concerns something already
+seen or a place named in the task. If the advice goes to an unvisited place, it visits the places of the same kind in
+the order of their numbers instead. The kind is still the correct one. So a policy that imitates this expert in many
+houses learns which kinds of place are likely, and nothing that is true in one house only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agentgym_hindsight.errors import UsageError
 __all__ = ["Seeker", "SeekingExpert"]
 
 _GO = "go to "
-_HELD = ("move ", "put ")
+_PUT_PREFIXES = ("move ", "put ")
 #: These tasks search for a lamp while carrying an object. In all others a carried object goes to a place that the task
 #: names.
 _LAMP_TASKS = ("examine ", "look at ")
@@ -30,7 +30,7 @@ class Seeker:
     >>> seeker = Seeker("put a mug in desk.")
     >>> seeker.advise("go to drawer 2", ("go to desk 1", "go to drawer 1", "go to drawer 2"))
     'go to drawer 1'
-    >>> seeker.went("go to drawer 1")
+    >>> seeker.record_visit("go to drawer 1")
     >>> seeker.advise("go to drawer 2", ("go to desk 1", "go to drawer 2", "open drawer 1"))
     'open drawer 1'
     """
@@ -44,19 +44,19 @@ class Seeker:
         place = expert.removeprefix(_GO)
         if not expert.startswith(_GO) or place in self._visited:
             return expert
-        carrying = any(action.startswith(_HELD) for action in legal)
+        carrying = any(action.startswith(_PUT_PREFIXES) for action in legal)
         if carrying and not self._lamp:
             return expert
-        shut = next((action for action in legal if action.startswith("open ")), "")
-        if shut and not carrying:
-            return shut
+        closed = next((action for action in legal if action.startswith("open ")), "")
+        if closed and not carrying:
+            return closed
         kind = place.rpartition(" ")[0]
-        fresh = [
+        unvisited = [
             action for action in legal if action.startswith(f"{_GO}{kind} ") and action[len(_GO) :] not in self._visited
         ]
-        return min(fresh, key=_number, default=expert)
+        return min(unvisited, key=_number, default=expert)
 
-    def went(self, action: str) -> None:
+    def record_visit(self, action: str) -> None:
         """Record a "go to" action as a visit; other actions are ignored."""
         if action.startswith(_GO):
             self._visited.add(action.removeprefix(_GO))
@@ -78,11 +78,11 @@ class SeekingExpert:
         self._seekers: dict[tuple[str, int], Seeker] = {}
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        return [self._one(turn) for turn in turns]
+        return [self._choose(turn) for turn in turns]
 
-    def _one(self, turn: TurnView) -> str:
+    def _choose(self, turn: TurnView) -> str:
         action = self.advice(turn) or "look"
-        self.went(turn, action)
+        self.record_visit(turn, action)
         return action
 
     def advice(self, turn: TurnView) -> str:
@@ -95,7 +95,7 @@ class SeekingExpert:
         seeker = self._seekers[turn.task_id, turn.sibling]
         return seeker.advise(info["expert_action"], info["admissible_actions"])
 
-    def went(self, turn: TurnView, action: str) -> None:
+    def record_visit(self, turn: TurnView, action: str) -> None:
         """Record the next action of this rollout if it is admissible."""
         if action in turn.info["admissible_actions"]:
-            self._seekers[turn.task_id, turn.sibling].went(action)
+            self._seekers[turn.task_id, turn.sibling].record_visit(action)

@@ -49,7 +49,9 @@ class Policy(Protocol):
 
 
 def check_world(policy: Policy, world: str) -> None:
-    """Raise :class:`UsageError` if the policy is written for one world (its ``world``) and this is another one."""
-    own = getattr(policy, "world", world)
-    if own != world:
-        raise UsageError(f"Expected the world {own} for the policy {policy.name}, got {world}; try expert or random.")
+    """Raise :class:`UsageError` if the policy is written for another world (its attribute ``world``)."""
+    policy_world = getattr(policy, "world", world)
+    if policy_world != world:
+        raise UsageError(
+            f"Expected the world {policy_world} for the policy {policy.name}, got {world}; try expert or random."
+        )

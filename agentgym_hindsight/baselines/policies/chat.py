@@ -1,4 +1,4 @@
-"""Prompts to token ids with a chat template and a length limit, and token ids back to text."""
+"""Converts prompts to token ids with a chat template and a length limit, and token ids to text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PromptEncoder:
     The middle of a prompt that is too long is replaced by a marker; the template around it is never cut. (The released
     code cuts the right end, which includes the header of the answer.) ``cut`` counts the shortened prompts.
 
-    ``template`` holds arguments of the chat template, for instance ``{"enable_thinking": False}``.
+    ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:
@@ -32,7 +32,7 @@ class PromptEncoder:
         #: Number of tokens of the template with an empty prompt.
         self.overhead = len(self._ids([self.text("")])[0])
         if max_tokens <= self.overhead:
-            raise UsageError(f"Expected more than {self.overhead} tokens a prompt, got {max_tokens}; try 2048.")
+            raise UsageError(f"Expected more than {self.overhead} tokens per prompt, got {max_tokens}; try 2048.")
         self._count = lru_cache(maxsize=256)(lambda text: len(self._ids([text])[0]))
 
     def text(self, prompt: str) -> str:
@@ -77,14 +77,14 @@ class PromptEncoder:
 
     def _shortened(self, prompt: str) -> tuple[int, ...]:
         self.cut += 1
-        room = self.max_tokens - self.overhead
-        budget = Budget(room, self.count, "middle")
-        while room > 0:
-            ids = self._ids([self.text(budget.cut(prompt, room))])[0]
+        limit = self.max_tokens - self.overhead
+        budget = Budget(limit, self.count, "middle")
+        while limit > 0:
+            ids = self._ids([self.text(budget.cut(prompt, limit))])[0]
             excess = len(ids) - self.max_tokens
             if excess <= 0:
                 return ids
-            room -= excess  # token counts of pieces do not add up exactly where pieces join
+            limit -= excess  # token counts of pieces do not add up exactly where pieces join
         # There is no room for the marker: keep the longest beginning of the prompt that fits, without a marker.
         low, high = 0, len(prompt)
         while high - low > 1:

@@ -16,21 +16,21 @@ __all__ = ["EndpointPolicy"]
 _LOG = logging.getLogger(__name__)
 #: After this many batches in a row without any answer, the server counts as unavailable: further turns would only
 #: record empty replies.
-_SILENT_BATCHES = 3
+_MAX_UNANSWERED_BATCHES = 3
 
 
 class EndpointPolicy:
     """Requests the reply of each turn from a chat model.
 
     * ``base_url``: the address of an OpenAI-compatible server, up to and including ``/v1``; ``model``: its model.
-    * ``api_key_env``: the *name* of the environment variable that holds the key; if it is not set, no key is sent. The
+    * ``api_key_env``: the *name* of the environment variable with the key; if it is not set, no key is sent. The
       key is read for each batch and never stored.
     * ``temperature``, ``max_tokens``: sampling temperature and maximum length of a reply.
     * ``concurrency``: number of requests at the same time.
     * ``timeout_s``: time limit of a request. ``retries``: how often a request is repeated if the server is busy or
       fails. ``backoff_s``: the first pause before a retry; it doubles each time (``Retry-After`` can make it longer).
-    * ``seed``: mixed with the task, the sibling and the turn and sent with each request. Siblings differ, the batch has
-      no influence, and a server that supports seeds gives the same replies again. ``None`` sends no seed.
+    * ``seed``: each request has a seed computed from this one, the task, the sibling and the turn. So siblings differ,
+      the batch has no influence, and a server that supports seeds gives the same replies again. ``None``: no seed.
     * ``system``: a system message before every prompt.
     * ``extra_body``: further fields of the request. The value ``None`` removes a field, so
       ``{"max_tokens": None, "max_completion_tokens": 512}`` renames one.
@@ -75,7 +75,7 @@ class EndpointPolicy:
         self.extra_body = dict(extra_body or {})
         #: Number of turns without an answer.
         self.failures = 0
-        self._answered, self._silent = False, 0
+        self._answered, self._unanswered_batches = False, 0
 
     def __repr__(self) -> str:
         return f"EndpointPolicy({self.model!r} at {self.server.host})"
@@ -95,39 +95,39 @@ class EndpointPolicy:
         self.close()
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
-        answers = self.server.map(self._ask, turns)
+        answers = self.server.map(self._request, turns)
         self._count([answer for answer in answers if not isinstance(answer, Reply)], len(turns))
         return [answer if isinstance(answer, Reply) else Reply("") for answer in answers]
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _count(self, errors: Sequence[Exception], asked: int) -> None:
+    def _count(self, errors: Sequence[Exception], requests: int) -> None:
         """Count failed requests; raise :class:`BackendError` if the server seems unavailable."""
-        if not asked:
+        if not requests:
             return
         if errors and not self.failures:
             _LOG.warning("%s: a turn got no answer and is played as an empty reply: %s", self.name, errors[0])
         self.failures += len(errors)
-        if len(errors) < asked:
-            self._answered, self._silent = True, 0
+        if len(errors) < requests:
+            self._answered, self._unanswered_batches = True, 0
             return
         # A refused request (such as a prompt that is too long) can be the only request of a batch. The server is then
         # available, so the batch does not count as unanswered.
-        self._silent += all(isinstance(error, Busy) for error in errors)
-        if not self._answered or self._silent >= _SILENT_BATCHES:
+        self._unanswered_batches += all(isinstance(error, Busy) for error in errors)
+        if not self._answered or self._unanswered_batches >= _MAX_UNANSWERED_BATCHES:
             raise BackendError(
-                f"Expected answers from {self.model!r} at {self.server.host}, got none for {asked} "
-                f"turn(s), the first: {errors[0]}; try {self._cure(errors[0])}."
+                f"Expected answers from {self.model!r} at {self.server.host}, got none for {requests} "
+                f"turn(s), the first: {errors[0]}; try {self._fix(errors[0])}."
             )
 
-    def _cure(self, error: Exception) -> str:
+    def _fix(self, error: Exception) -> str:
         if isinstance(error, Refused):
             if error.status in (401, 403):
                 return f"checking the key in ${self.server.api_key_env}"
             return "checking the address (it usually ends in /v1) and the model's name"
         return "checking that the server runs, a longer timeout, more retries or less concurrency"
 
-    def _ask(self, turn: TurnView) -> Reply | Exception:
+    def _request(self, turn: TurnView) -> Reply | Exception:
         try:
             answer = self.server.ask(self._body(turn))
         except (Busy, Refused) as error:  # this turn gets an empty reply, and the batch continues

@@ -101,7 +101,7 @@ def _sample_batch(
     draws = None if numbers is None else torch.from_numpy(numbers).to(device)
     stops = torch.tensor(sorted(stop), device=device)
     cache = DynamicCache()
-    held = {_cache_name(model): cache}
+    cache_argument = {_cache_name(model): cache}
     rows = list(range(len(prompts)))
     tokens: list[list[int]] = [[] for _ in prompts]
     logprobs: list[list[float]] = [[] for _ in prompts]
@@ -113,7 +113,7 @@ def _sample_batch(
             attention_mask=mask,
             position_ids=step_positions,
             use_cache=True,
-            **held,
+            **cache_argument,
             logits_to_keep=1,
         )
         drawn, scores = _draw(output.logits[:, -1], None if draws is None else draws[:, step], temperature)
@@ -125,11 +125,11 @@ def _sample_batch(
         if step + 1 == max_new_tokens or bool(ended.all()):
             break
         if bool(ended.any()):  # finished rows leave the batch and the cache
-            going = (~ended).nonzero().squeeze(-1)
-            cache.batch_select_indices(going)
-            rows = [rows[i] for i in going.tolist()]
-            drawn, mask, step_positions = drawn[going], mask[going], step_positions[going]
-            draws = None if draws is None else draws[going]
+            unfinished = (~ended).nonzero().squeeze(-1)
+            cache.batch_select_indices(unfinished)
+            rows = [rows[i] for i in unfinished.tolist()]
+            drawn, mask, step_positions = drawn[unfinished], mask[unfinished], step_positions[unfinished]
+            draws = None if draws is None else draws[unfinished]
         mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
         step_ids, step_positions = drawn.unsqueeze(1), step_positions[:, -1:] + 1
     return [Sampled(tuple(t), tuple(p), f) for t, p, f in zip(tokens, logprobs, finished, strict=True)]
@@ -188,10 +188,10 @@ def sample_with_generate(
                 output_logits=True,
             )
         scores = torch.log_softmax(torch.stack(output.logits, 1).float() / (temperature or 1.0), -1)
-        written = output.sequences[:, width:]
-        chosen = scores.gather(-1, written.unsqueeze(-1)).squeeze(-1).tolist()
-        for tokens, logprobs in zip(written.tolist(), chosen, strict=True):
-            end = next((place + 1 for place, token in enumerate(tokens) if token in stop), len(tokens))
+        reply_ids = output.sequences[:, width:]
+        token_scores = scores.gather(-1, reply_ids.unsqueeze(-1)).squeeze(-1).tolist()
+        for tokens, logprobs in zip(reply_ids.tolist(), token_scores, strict=True):
+            end = next((index + 1 for index, token in enumerate(tokens) if token in stop), len(tokens))
             over = tokens[end - 1] in stop
             replies.append(Sampled(tuple(tokens[:end]), tuple(logprobs[:end]), over))
     return replies

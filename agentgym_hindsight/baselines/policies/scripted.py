@@ -32,9 +32,9 @@ class RandomPolicy:
         self.seed = seed
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        return [self._one(turn) for turn in turns]
+        return [self._choose(turn) for turn in turns]
 
-    def _one(self, turn: TurnView) -> str:
+    def _choose(self, turn: TurnView) -> str:
         actions = turn.info["admissible_actions"]
         if not actions:
             raise UsageError(
@@ -64,9 +64,9 @@ class ExpertPolicy:
         return f"expert:{self.noise:g}" if self.noise else "expert"
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        return [self._one(turn) for turn in turns]
+        return [self._choose(turn) for turn in turns]
 
-    def _one(self, turn: TurnView) -> str:
+    def _choose(self, turn: TurnView) -> str:
         drawn = seeded_int("detour", self.seed, turn.task_id, turn.sibling, turn.step) % _PRECISION
         if drawn < self.noise * _PRECISION:
             return self._random.act([turn])[0]
@@ -89,9 +89,9 @@ class ReplayPolicy:
             self._first.setdefault(trajectory.task_id, trajectory.actions)
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        return [self._one(turn) for turn in turns]
+        return [self._choose(turn) for turn in turns]
 
-    def _one(self, turn: TurnView) -> str:
+    def _choose(self, turn: TurnView) -> str:
         actions = self._actions.get((turn.task_id, turn.sibling)) or self._first.get(turn.task_id)
         if actions is None:
             raise UsageError(f"Expected a recorded rollout of task {turn.task_id}, got none; try another recording.")

@@ -62,11 +62,11 @@ class TransformersPolicy:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        kind = getattr(torch, dtype or ("bfloat16" if where.startswith("cuda") else "float32"))
+        device_name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        weights_dtype = getattr(torch, dtype or ("bfloat16" if device_name.startswith("cuda") else "float32"))
         try:
             tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=kind).to(where).eval()
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=weights_dtype).to(device_name).eval()
         except OSError as error:
             raise MissingDataError(
                 f"Expected a model and its tokenizer at {os.fspath(path)!r}, got: {str(error).splitlines()[0]} "

@@ -15,16 +15,16 @@ __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_token
 
 
 class Encoder(Protocol):
-    """The methods that are used of :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder`."""
+    """The methods of :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder` that this module uses."""
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
 
 
 class Generation(Protocol):
-    """The methods that are used of ``trl.generation.vllm_generation.VLLMGeneration``.
+    """The methods of ``trl.generation.vllm_generation.VLLMGeneration`` that this module uses.
 
-    ``generate`` returns the prompts, the replies, the log-probabilities (a list per token; with ``logprobs=0`` it holds
+    ``generate`` returns the prompts, the replies, the log-probabilities (a list per token; with ``logprobs=0`` it has
     only the sampled token's) and the token ids that they belong to.
     """
 
@@ -42,7 +42,7 @@ class VLLMPolicy:
     its own batch with one-token dummy prompts. A process whose rollouts are finished calls :meth:`drain`, which takes
     part in the calls until all processes are finished::
 
-        played = list(rollout(venv, policy, mine))
+        played = list(rollout(venv, policy, assignments))
         policy.drain()
 
     * ``generation``: TRL's object, made with ``logprobs=0``. The trainer updates its weights (``sync_weights``).
@@ -64,7 +64,7 @@ class VLLMPolicy:
     ) -> None:
         if getattr(generation, "logprobs", 0) != 0:
             raise UsageError(
-                "Expected a generation that returns the sampled token's log-probability alone, got "
+                "Expected a generation that returns only the sampled token's log-probability, got "
                 f"logprobs={getattr(generation, 'logprobs', None)}; try VLLMGeneration(..., logprobs=0)."
             )
         self.generation, self.name = generation, name
@@ -78,7 +78,8 @@ class VLLMPolicy:
         prompts = self.encoder.encode_all([turn.observation for turn in turns])
         _, ids, logprobs = self._generate([list(prompt) for prompt in prompts])
         return [
-            self._reply(prompt, tuple(reply), said) for prompt, reply, said in zip(prompts, ids, logprobs, strict=True)
+            self._reply(prompt, tuple(reply), token_logprobs)
+            for prompt, reply, token_logprobs in zip(prompts, ids, logprobs, strict=True)
         ]
 
     def drain(self) -> int:
@@ -94,25 +95,27 @@ class VLLMPolicy:
         self, prompts: list[list[int]]
     ) -> tuple[int, Sequence[Sequence[int]], Sequence[Sequence[Sequence[float | None]]]]:
         """The largest batch size of all processes, and the replies to this process's prompts with log-probabilities."""
-        mine = width = len(prompts)
+        count = width = len(prompts)
         if self._collective and self._gather is not None:
-            width = max(self._gather([mine]))
+            width = max(self._gather([count]))
         if width == 0:
             return 0, [], []
-        filled = [*prompts, *([self._dummy] for _ in range(width - mine))]
-        _, ids, logprobs, _ = self.generation.generate(prompts=filled, images=None, num_generations=1)
+        padded = [*prompts, *([self._dummy] for _ in range(width - count))]
+        _, ids, logprobs, _ = self.generation.generate(prompts=padded, images=None, num_generations=1)
         if logprobs is None:
             raise UsageError(
                 "Expected log-probabilities with the replies, got none; try VLLMGeneration(..., logprobs=0)."
             )
-        return width, ids[:mine], logprobs[:mine]
+        return width, ids[:count], logprobs[:count]
 
     @property
     def _dummy(self) -> int:
         return min(self.end_ids, default=0)  # any token of the vocabulary works
 
-    def _reply(self, prompt: tuple[int, ...], ids: tuple[int, ...], said: Sequence[Sequence[float | None]]) -> Reply:
-        logprobs = tuple(_number(token[0] if token else None) for token in said)
+    def _reply(
+        self, prompt: tuple[int, ...], ids: tuple[int, ...], token_logprobs: Sequence[Sequence[float | None]]
+    ) -> Reply:
+        logprobs = tuple(_number(token[0] if token else None) for token in token_logprobs)
         if len(logprobs) != len(ids):
             raise UsageError(
                 f"Expected a log-probability for each of {len(ids)} tokens, got {len(logprobs)}; try logprobs=0."
@@ -166,8 +169,8 @@ class VLLMEnginePolicy:
 
     def _reply(self, prompt: tuple[int, ...], output: Any) -> Reply:
         ids = tuple(output.token_ids)
-        said = (at.get(token) for token, at in zip(ids, output.logprobs, strict=True))
-        logprobs = tuple(_number(None if found is None else found.logprob) for found in said)
+        entries = (candidates.get(token) for token, candidates in zip(ids, output.logprobs, strict=True))
+        logprobs = tuple(_number(None if entry is None else entry.logprob) for entry in entries)
         text = self.encoder.decode(ids)
         return Reply(text, prompt, ids, logprobs, output.finish_reason != "length")
 
@@ -186,7 +189,7 @@ def open_vllm(
 ) -> VLLMEnginePolicy:
     """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
 
-    ``engine`` holds arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
+    ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
     ``max_prompt_tokens``, as for every local model.
     """
     try:
@@ -218,15 +221,15 @@ def open_vllm(
 
 
 def end_tokens(tokenizer: Any, model: Any = None) -> frozenset[int]:
-    """The tokens that end a reply: the tokenizer's, and those of the model's generation config.
+    """The tokens that end a reply: those of the tokenizer and of the model's generation config.
 
     >>> from types import SimpleNamespace
     >>> sorted(end_tokens(SimpleNamespace(eos_token_id=7), SimpleNamespace(generation_config=None)))
     [7]
     """
-    said = [tokenizer.eos_token_id, getattr(getattr(model, "generation_config", None), "eos_token_id", None)]
+    declared = [tokenizer.eos_token_id, getattr(getattr(model, "generation_config", None), "eos_token_id", None)]
     return frozenset(
-        token for ids in said if ids is not None for token in (ids if isinstance(ids, Collection) else (ids,))
+        token for ids in declared if ids is not None for token in (ids if isinstance(ids, Collection) else (ids,))
     )
 
 

@@ -31,9 +31,9 @@ class SearchAndBuyFirst:
     world = "webshop"
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
-        return [self._one(turn) for turn in turns]
+        return [self._choose(turn) for turn in turns]
 
-    def _one(self, turn: TurnView) -> str:
+    def _choose(self, turn: TurnView) -> str:
         actions: Sequence[str] = turn.info["admissible_actions"]
         if _BUY in actions:
             return _BUY

@@ -1,4 +1,4 @@
-"""Bars as SVG: side by side with intervals, stacked, and histograms."""
+"""Bars as SVG: groups of bars with intervals, stacked bars, and histograms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH, _BAR, _GAP = 440, 13, 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its name, colour, value with interval, and a note that is written beside it."""
+    """One bar: its name, colour, value with interval, and a note that is written next to it."""
 
     name: str
     colour: int
@@ -85,42 +85,42 @@ def stack_chart(name: str, parts: Sequence[str], stacks: Sequence[Stack], unit: 
     for stack in stacks:
         y += 20
         shapes.append(tag("text", stack.name, x=4, y=y - 5, class_="label"))
-        done = 0.0
-        for place, (part, length) in enumerate(zip(parts, stack.parts, strict=True)):
-            start, end = x(done), x(done + length)
-            done += length
+        offset = 0.0
+        for index, (part, length) in enumerate(zip(parts, stack.parts, strict=True)):
+            start, end = x(offset), x(offset + length)
+            offset += length
             if length > 0:
                 shapes.append(
                     tag(
                         "g",
                         tag("title", f"{stack.name}, {part}: {figure(length)} {unit}"),
                         tag("rect", x=start, y=y, width=max(0.5, end - start), height=_BAR + 3),
-                        class_=f"part p{place}",
+                        class_=f"part p{index}",
                     )
                 )
-        shapes.append(tag("text", f"{figure(done)} {unit} {stack.note}", x=x(done) + 6, y=y + 12, class_="label"))
+        shapes.append(tag("text", f"{figure(offset)} {unit} {stack.note}", x=x(offset) + 6, y=y + 12, class_="label"))
         y += _BAR + _GAP + 9
     return _svg(name, y, shapes)
 
 
 #: Smaller shares are not drawn.
-_LEAST = 1e-4
+_MIN_SHARE = 1e-4
 
 
 def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: float | None = None) -> Html:
-    """Shares of a whole by bin. Heights are logarithmic, because most weights are 1 and the others matter.
+    """Shares of a whole by bin. Heights are logarithmic, because most weights are 1 and few differ.
 
-    ``mark`` draws a vertical line and colours the bins on its two sides differently.
+    ``mark`` draws a vertical line; bins above and below it have different colours.
     """
     height, bottom, left = 120, 98, 40
-    x, y = Scale(edges[0], edges[-1], left, _WIDTH - 8), Scale(log10(_LEAST), 0.0, bottom, 8)
+    x, y = Scale(edges[0], edges[-1], left, _WIDTH - 8), Scale(log10(_MIN_SHARE), 0.0, bottom, 8)
     shapes: list[Html] = []
-    for share in (1.0, 1e-2, _LEAST):
+    for share in (1.0, 1e-2, _MIN_SHARE):
         shapes.append(tag("line", x1=left, x2=_WIDTH - 8, y1=y(log10(share)), y2=y(log10(share)), class_="grid"))
         shapes.append(
             tag(
                 "text",
-                f"{100 * share:g}%" if share > _LEAST else "0",
+                f"{100 * share:g}%" if share > _MIN_SHARE else "0",
                 x=left - 6,
                 y=y(log10(share)) + 4,
                 class_="tick end",
@@ -131,7 +131,7 @@ def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: 
         for value in ticks(edges[0], edges[-1], 8)
     ]
     for start, end, share in zip(edges, edges[1:], shares, strict=False):
-        if share > _LEAST:
+        if share > _MIN_SHARE:
             top = y(log10(share))
             side = "up" if mark is not None and start >= mark else "down"
             if mark is not None and start < mark < end:

@@ -26,7 +26,7 @@ class CollapseWarning:
 
 
 def collapse_warnings(line: Line) -> tuple[CollapseWarning, ...]:
-    """All signs in all seeds of a line. Shares are means of the last five updates, so one odd batch gives no sign."""
+    """All signs in all seeds of a line. Shares are means of the last five updates, so one unusual batch gives none."""
     return tuple(
         CollapseWarning(line.name, run.seed, sign, sentence) for run in line.runs for sign, sentence in _signs(run)
     )
@@ -45,11 +45,11 @@ def _signs(run: Run) -> Iterator[tuple[str, str]]:
         yield "entropy", f"entropy is {entropy[-1]:.3g}, below 0.02: the policy hardly varies its replies."
     if (share := _tail(run, "repetition")) is not None and share > 0.5:
         yield "repetition", f"{share:.0%} of the steps of the last five updates repeat the previous action."
-    yield from _falls(run)
+    yield from _success_drops(run)
     if (share := _tail(run, "invalid")) is not None and share > 0.3:
         yield "invalid", f"{share:.0%} of the actions of the last five updates were invalid."
-    taught = [row for row in run.metrics if (number(row, "lambda") or 0.0) > 0]
-    context = [value for row in taught if (value := number(row, "context_available")) is not None]
+    with_teacher = [row for row in run.metrics if (number(row, "lambda") or 0.0) > 0]
+    context = [value for row in with_teacher if (value := number(row, "context_available")) is not None]
     if context and mean(context) < 0.5:
         yield (
             "context",
@@ -63,11 +63,11 @@ def _tail(run: Run, key: str) -> float | None:
     return mean(values) if values else None
 
 
-def _falls(run: Run) -> Iterator[tuple[str, str]]:
-    watched = False
+def _success_drops(run: Run) -> Iterator[tuple[str, str]]:
+    has_evaluations = False
     for kind in kinds_of([run]):
         points = [(update, result.micro.success, result.micro.rollouts) for update, _, result in evaluated(run, kind)]
-        watched |= len(points) > 1
+        has_evaluations |= len(points) > 1
         best, last = max(points, key=lambda point: point[1]), points[-1]
         if best[1] - last[1] > 0.1 + 1e-9:
             yield (
@@ -76,7 +76,7 @@ def _falls(run: Run) -> Iterator[tuple[str, str]]:
                 f"{100 * (best[1] - last[1]):.0f} points below its best of {best[1]:.1%} after {best[0]} updates "
                 f"({last[2]} games).",
             )
-    if watched:
+    if has_evaluations:
         return  # an evaluation is better evidence than training batches
     success = run.tail("success", len(run.metrics))
     means = [mean(success[end - 5 : end]) for end in range(5, len(success) + 1)]

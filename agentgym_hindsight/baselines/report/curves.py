@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 46, 12, 10, 34
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a curve and the number of seeds behind it."""
+    """One point of a curve, and the number of seeds that it is the mean of."""
 
     x: float
     y: Estimate
@@ -44,7 +44,7 @@ def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = 
     """All curves in one chart. With ``share`` the y axis starts at 0 and ends at a round share."""
     points = [point for trace in traces for point in trace.points]
     means = span(point.y.value for point in points)
-    low, high = (0.0, _roof(means[1])) if share else _with_bands(points, means)
+    low, high = (0.0, _upper_limit(means[1])) if share else _with_bands(points, means)
     x_low, x_high = span(point.x for point in points)
     x, y = Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
     write = percent if share else figure
@@ -74,22 +74,22 @@ def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = 
     )
 
 
-def _roof(highest: float) -> float:
-    return next((roof for roof in (0.05, 0.1, 0.2, 0.5) if highest <= 0.9 * roof), 1.0)
+def _upper_limit(highest: float) -> float:
+    return next((limit for limit in (0.05, 0.1, 0.2, 0.5) if highest <= 0.9 * limit), 1.0)
 
 
 def _with_bands(points: Sequence[Point], means: tuple[float, float]) -> tuple[float, float]:
-    # With two seeds the band is often ten times as wide as the curves are high. So the band may be cut off, not they.
-    room = means[1] - means[0]
+    # With two seeds the band is often ten times as high as the curves. So the band is cut off, and the curves are not.
+    height = means[1] - means[0]
     ends = [end for point in points for end in (point.y.low, point.y.high) if end is not None]
     low, high = span([*means, *ends])
-    return max(low, means[0] - room / 2), min(high, means[1] + room / 2)
+    return max(low, means[0] - height / 2), min(high, means[1] + height / 2)
 
 
 def _band(trace: Trace, x: Scale, y: Scale) -> Html:
     shapes = []
-    for spread, run in groupby(trace.points, key=lambda point: point.y.low is not None):
-        if spread:
+    for has_band, run in groupby(trace.points, key=lambda point: point.y.low is not None):
+        if has_band:
             members = list(run)
             upper = [f"{x(point.x):.1f},{y(point.y.high or 0.0):.1f}" for point in members]
             lower = [f"{x(point.x):.1f},{y(point.y.low or 0.0):.1f}" for point in reversed(members)]
@@ -98,17 +98,17 @@ def _band(trace: Trace, x: Scale, y: Scale) -> Html:
 
 
 def _trace(trace: Trace, x: Scale, y: Scale) -> Html:
-    most = max((point.seeds for point in trace.points), default=0)
+    max_seeds = max((point.seeds for point in trace.points), default=0)
     shapes: list[Html] = []
     # Each piece starts at the last point of the previous one, so that the curve has no gaps.
     start = 0
     while start < len(trace.points) - 1:
-        whole, end = trace.points[start + 1].seeds == most, start + 1
-        while end + 1 < len(trace.points) and (trace.points[end + 1].seeds == most) is whole:
+        all_seeds, end = trace.points[start + 1].seeds == max_seeds, start + 1
+        while end + 1 < len(trace.points) and (trace.points[end + 1].seeds == max_seeds) is all_seeds:
             end += 1
         piece = trace.points[start : end + 1]
-        places = " ".join(f"{x(point.x):.1f},{y(point.y.value):.1f}" for point in piece)
-        shapes.append(tag("polyline", points=places, class_=None if whole else "thin"))
+        coordinates = " ".join(f"{x(point.x):.1f},{y(point.y.value):.1f}" for point in piece)
+        shapes.append(tag("polyline", points=coordinates, class_=None if all_seeds else "thin"))
         start = end
     if len(trace.points) <= 16:
         shapes += [tag("circle", cx=x(point.x), cy=y(point.y.value), r=2.6) for point in trace.points]

@@ -63,14 +63,14 @@ def headline(lines: Sequence[Line]) -> tuple[HeadlineRow, ...]:
                     changes.append(end[0][1].micro.success - start[0][1].micro.success)
             change = values_of(changes, -1.0, 1.0) if changes else None
             rows.append(HeadlineRow(line, *kind, _side(first), _side(last), change, env_turns))
-    # Rows that can be compared stand together: sort by evaluation, then by line.
+    # Comparable rows are next to each other: sorted by evaluation, then by line.
     return tuple(sorted(rows, key=lambda row: (row.split, row.label != "greedy", row.label, row.line.colour)))
 
 
-def _side(found: Sequence[tuple[int, Evaluation]]) -> Side | None:
-    if not found:
+def _side(measured: Sequence[tuple[int, Evaluation]]) -> Side | None:
+    if not measured:
         return None
-    updates, results = [update for update, _ in found], [result for _, result in found]
+    updates, results = [update for update, _ in measured], [result for _, result in measured]
     micro = [result.micro for result in results]
     return Side(
         share_of(micro),

@@ -10,7 +10,7 @@ __all__ = ["Html", "clean", "join", "tag"]
 
 # Unsafe in pages and terminals: control characters except tab and newline, lone surrogates, and the marks that reverse
 # the direction of text (they could show a number backwards).
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 _EMPTY = frozenset({"br", "meta", "link", "hr"})
 
 
@@ -26,16 +26,16 @@ def clean(value: object) -> str:
     >>> clean("a" + chr(27) + "[31mred")
     'a\ufffd[31mred'
     """
-    return _UNFIT.sub("\ufffd", str(value).replace("\r\n", "\n"))
+    return _UNSAFE.sub("\ufffd", str(value).replace("\r\n", "\n"))
 
 
-def join(parts: Iterable[object], between: str = "") -> Html:
+def join(parts: Iterable[object], separator: str = "") -> Html:
     """The parts joined; those that are plain text are escaped.
 
     >>> join(["<", Html("<br>")])
     '&lt;<br>'
     """
-    return Html(between.join(part if isinstance(part, Html) else escape(_plain(part)) for part in parts))
+    return Html(separator.join(part if isinstance(part, Html) else escape(_plain(part)) for part in parts))
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
@@ -46,13 +46,13 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
     >>> tag("line", x1=1.0, y1=2.25678)
     '<line x1="1" y1="2.26"></line>'
     """
-    written = "".join(
+    attribute_text = "".join(
         f" {_attribute(key)}" if value is True else f' {_attribute(key)}="{escape(_plain(value))}"'
         for key, value in attributes.items()
         if value is not None and value is not False
     )
     end = "" if name in _EMPTY else f"</{name}>"
-    return Html(f"<{name}{written}>{join(children)}{end}")
+    return Html(f"<{name}{attribute_text}>{join(children)}{end}")
 
 
 def _attribute(key: str) -> str:

@@ -13,7 +13,7 @@ from agentgym_hindsight.baselines.report.runs import Measured, Run
 __all__ = ["Line", "evaluated", "flat", "group_runs", "kinds_of"]
 
 #: Settings that may differ between the runs of one line.
-_OWN = frozenset({"seed", "out", "output_dir"})
+_PER_RUN_SETTINGS = frozenset({"seed", "out", "output_dir"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Line:
         return self.first.embedded
 
 
-def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings with dotted names.
 
     >>> flat({"mask": {"kind": "action"}, "seed": 1})
@@ -46,9 +46,9 @@ def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            result.update(flat(value, f"{before}{key}."))
+            result.update(flat(value, f"{prefix}{key}."))
         else:
-            result[f"{before}{key}"] = value
+            result[f"{prefix}{key}"] = value
     return result
 
 
@@ -58,24 +58,26 @@ def group_runs(runs: Sequence[Run]) -> tuple[Line, ...]:
     for run in runs:
         groups.setdefault(json.dumps(_traits(run), sort_keys=True, default=str), []).append(run)
     traits = {key: _traits(members[0]) for key, members in groups.items()}
-    names = {key: _name(own, list(traits.values())) for key, own in traits.items()}
-    # By name, not by folder, so that colours do not depend on where the runs are stored.
+    names = {key: _name(line_traits, list(traits.values())) for key, line_traits in traits.items()}
+    # Sorted by name and not by folder, so that colours do not depend on where the runs are stored.
     ordered = sorted(groups, key=lambda key: (traits[key]["recipe"], names[key], key))
-    return tuple(Line(names[key], place, tuple(sorted(groups[key], key=_by_seed))) for place, key in enumerate(ordered))
+    return tuple(Line(names[key], index, tuple(sorted(groups[key], key=_by_seed))) for index, key in enumerate(ordered))
 
 
 def _traits(run: Run) -> dict[str, Any]:
-    settings = {key: value for key, value in flat(run.settings).items() if key.rpartition(".")[2] not in _OWN}
+    settings = {
+        key: value for key, value in flat(run.settings).items() if key.rpartition(".")[2] not in _PER_RUN_SETTINGS
+    }
     return {"recipe": run.recipe, "env": run.env, "backend": run.backend, "model": run.model, **settings}
 
 
-def _name(own: Mapping[str, Any], all_traits: Sequence[Mapping[str, Any]]) -> str:
+def _name(line_traits: Mapping[str, Any], all_traits: Sequence[Mapping[str, Any]]) -> str:
     """The recipe, and the settings that differ from other lines of this recipe."""
-    same_recipe = [other for other in all_traits if other["recipe"] == own["recipe"]]
+    same_recipe = [other for other in all_traits if other["recipe"] == line_traits["recipe"]]
     names = sorted({key for other in same_recipe for key in other})
     differing = [key for key in names if len({json.dumps(r.get(key), default=str) for r in same_recipe}) > 1]
-    shown = [f"{key.rpartition('.')[2]}={own[key]}" for key in differing if key in own]
-    return " · ".join([str(own["recipe"]), *shown])
+    shown = [f"{key.rpartition('.')[2]}={line_traits[key]}" for key in differing if key in line_traits]
+    return " · ".join([str(line_traits["recipe"]), *shown])
 
 
 def _by_seed(run: Run) -> tuple[int, str, str]:
@@ -84,33 +86,40 @@ def _by_seed(run: Run) -> tuple[int, str, str]:
 
 def kinds_of(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
     """The (split, label) pairs of the evaluations; greedy first."""
-    kinds = {(one.split, one.label) for run in runs for one in run.evaluations}
+    kinds = {(measured.split, measured.label) for run in runs for measured in run.evaluations}
     return tuple(sorted(kinds, key=lambda kind: (kind[0], kind[1] != "greedy", kind[1])))
 
 
 def evaluated(run: Run, kind: tuple[str, str]) -> list[tuple[int, float, Evaluation]]:
     """(updates, turns, result) in order. Evaluations that differ only in their seed are pooled."""
-    at: dict[int, list[Measured]] = {}
-    for one in run.evaluations:
-        if (one.split, one.label) == kind:
-            at.setdefault(one.update, []).append(one)
+    by_update: dict[int, list[Measured]] = {}
+    for measured in run.evaluations:
+        if (measured.split, measured.label) == kind:
+            by_update.setdefault(measured.update, []).append(measured)
     return [
-        (update, max(one.turns for one in found), _pooled([one.evaluation for one in found]))
-        for update, found in sorted(at.items())
+        (
+            update,
+            max(measured.turns for measured in same_update),
+            _pooled([measured.evaluation for measured in same_update]),
+        )
+        for update, same_update in sorted(by_update.items())
     ]
 
 
 def _pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
     if len(evaluations) == 1:
         return evaluations[0]
-    names = sorted({row.name for one in evaluations for row in one.categories})
+    names = sorted({row.name for evaluation in evaluations for row in evaluation.categories})
     return Evaluation(
-        tuple(_together([row for one in evaluations for row in one.categories if row.name == name]) for name in names),
-        _together([one.micro for one in evaluations]),
+        tuple(
+            _merged([row for evaluation in evaluations for row in evaluation.categories if row.name == name])
+            for name in names
+        ),
+        _merged([evaluation.micro for evaluation in evaluations]),
     )
 
 
-def _together(rows: Sequence[CategoryResult]) -> CategoryResult:
+def _merged(rows: Sequence[CategoryResult]) -> CategoryResult:
     rollouts = sum(row.rollouts for row in rows)
     turns = sum(row.turns * row.rollouts for row in rows)
     return CategoryResult(

@@ -21,7 +21,7 @@ _PARTS = ("rollout", "teacher", "update")
 
 def weights(lines: Sequence[Line]) -> Html:
     """Histograms of the token weights at three updates, and the gap by source."""
-    cards = [card(line.name, _pools(line), join(charts)) for line in lines if (charts := _histograms(line))]
+    cards = [card(line.name, _seeds_note(line), join(charts)) for line in lines if (charts := _histograms(line))]
     with_gaps = [line for line in lines if any(map(_gap_of, line.runs))]
     gaps = _gaps(with_gaps)
     return section(
@@ -34,20 +34,22 @@ def weights(lines: Sequence[Line]) -> Html:
     )
 
 
-def _pools(line: Line) -> str:
+def _seeds_note(line: Line) -> str:
     return f"{len(line.runs)} seeds together" if len(line.runs) > 1 else f"seed {line.first.seed}"
 
 
 def _histograms(line: Line) -> list[Html]:
     updates = sorted({int(row["update"]) for run in line.runs for row in run.metrics if _counts(row)})
-    chosen = dict.fromkeys([updates[0], updates[len(updates) // 2], updates[-1]]) if updates else {}
+    shown_updates = dict.fromkeys([updates[0], updates[len(updates) // 2], updates[-1]]) if updates else {}
     charts = []
-    for update in chosen:
-        found = [bins for run in line.runs for row in run.metrics if row["update"] == update and (bins := _counts(row))]
+    for update in shown_updates:
+        all_bins = [
+            bins for run in line.runs for row in run.metrics if row["update"] == update and (bins := _counts(row))
+        ]
         # Only seeds with equal bins can be added.
-        edges = found[0][0]
-        alike = [counts for other, counts in found if other == edges]
-        summed = [sum(column) for column in zip(*alike, strict=True)]
+        edges = all_bins[0][0]
+        equal_bins = [counts for other, counts in all_bins if other == edges]
+        summed = [sum(column) for column in zip(*equal_bins, strict=True)]
         shares = [count / sum(summed) for count in summed]
         name = f"{line.name}: token weights at update {update}"
         charts.append(
@@ -72,10 +74,10 @@ def _counts(row: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
 
 
 def _numbers(values: object) -> list[float]:
-    """The values if all of them are finite numbers, else nothing."""
-    read = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
-    found = [value for value in read if value is not None]
-    return found if len(found) == len(read) else []
+    """The values if all of them are finite numbers, otherwise an empty list."""
+    numbers = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
+    finite = [value for value in numbers if value is not None]
+    return finite if len(finite) == len(numbers) else []
 
 
 def _gaps(lines: Sequence[Line]) -> Html:
@@ -89,9 +91,9 @@ def _gaps(lines: Sequence[Line]) -> Html:
                 means.setdefault(source, []).append(signed)
                 sizes.setdefault(source, []).append(size)
                 rows[source] = rows.get(source, 0.0) + count
-        for source, found in means.items():
+        for source, values in means.items():
             note = f"|{figure(mean(sizes[source]))}|, {figure(rows[source])}"
-            bars.setdefault(source, {})[line.colour] = Bar(line.name, line.colour, values_of(found), note)
+            bars.setdefault(source, {})[line.colour] = Bar(line.name, line.colour, values_of(values), note)
     if not bars:
         return Html("")
     ends = [end for group in bars.values() for bar in group.values() for end in _ends(bar.value)]
@@ -106,15 +108,15 @@ def _ends(value: Estimate) -> tuple[float, ...]:
 
 
 def _gap_of(run: Run) -> dict[str, tuple[float, float, float]]:
-    """By source: signed mean, absolute mean, rows. Over the last five updates that have them, weighted by rows."""
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    """By source: signed mean, absolute mean, rows; over the last five updates that have gaps, weighted by rows."""
+    by_source: dict[str, list[tuple[float, float, float]]] = {}
     for row in [row for row in run.metrics if isinstance(row.get("gap_by_source"), Mapping)][-5:]:
         for source, gap in row["gap_by_source"].items():
             if isinstance(gap, Mapping) and (signed := number(gap, "mean")) is not None:
                 count = max(0.0, number(gap, "rows") or 0.0)
-                found.setdefault(str(source), []).append((signed, number(gap, "abs") or 0.0, count))
+                by_source.setdefault(str(source), []).append((signed, number(gap, "abs") or 0.0, count))
     result = {}
-    for source, gaps in found.items():
+    for source, gaps in by_source.items():
         rows = sum(count for _, _, count in gaps)
         if rows > 0:
             result[source] = (sum(s * n for s, _, n in gaps) / rows, sum(a * n for _, a, n in gaps) / rows, rows)
@@ -137,9 +139,9 @@ def step_seconds(line: Line) -> tuple[float, float, float] | None:
 
 def matching_grpo(line: Line, lines: Sequence[Line]) -> Line | None:
     """The GRPO line with the same env, backend and model, for the comparison of speed."""
-    own = (line.first.env, line.first.backend, line.first.model)
+    identity = (line.first.env, line.first.backend, line.first.model)
     grpo = [other for other in lines if other.recipe.casefold() == "grpo"]
-    return next((o for o in grpo if (o.first.env, o.first.backend, o.first.model) == own), None)
+    return next((o for o in grpo if (o.first.env, o.first.backend, o.first.model) == identity), None)
 
 
 def time(lines: Sequence[Line]) -> Html:
@@ -165,17 +167,17 @@ def time(lines: Sequence[Line]) -> Html:
         rows.append(tag("tr", tag("th", line.name, scope="row"), *(tag("td", text) for text in texts)))
     if not stacks:
         return Html("")
-    head = ("", *_PARTS, "total", "÷ GRPO", "tokens/s in rollouts", "teacher tokens an update", "memory, MB (peak)")
+    head = ("", *_PARTS, "total", "÷ GRPO", "tokens/s in rollouts", "teacher tokens per update", "memory, MB (peak)")
     key = [tag("li", tag("i", class_=f"dot p{place}"), part) for place, part in enumerate(_PARTS)]
     table = tag("table", tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))), tag("tbody", *rows))
-    chart = card("Seconds an update", "", stack_chart("Seconds an update", _PARTS, stacks, "s"))
+    chart = card("Seconds per update", "", stack_chart("Seconds per update", _PARTS, stacks, "s"))
     return section(
         "time",
         "Time and memory",
         tag("ul", *key, class_="legend"),
         tag("div", chart, class_="grid-of-cards"),
         tag("div", table, class_="wide", tabindex="0"),
-        note="Mean seconds an update, without the first one, which warms up. The ratio is to GRPO with the same "
+        note="Mean seconds per update, without the first one, which warms up. The ratio is to GRPO with the same "
         "environment and model.",
     )
 

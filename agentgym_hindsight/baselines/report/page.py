@@ -40,8 +40,8 @@ def write_report(runs: Sequence[Path], out: Path, title: str = "Training report"
         raise UsageError("Expected at least one run folder, got none; try `agh report RUN`.")
     if out.is_dir():
         raise UsageError(f"Expected a file to write, got the folder {out}; try --out {out / 'report.html'}.")
-    found, problems = read_runs([Path(run) for run in runs])
-    lines = group_runs(found)
+    loaded, problems = read_runs([Path(run) for run in runs])
+    lines = group_runs(loaded)
     warnings = tuple(warning for line in lines for warning in collapse_warnings(line))
     report = Report(out, lines, headline(lines), warnings, problems, _notes(lines))
     page = render(report, title)
@@ -61,12 +61,12 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
         )
     for line in lines:
         seeds = [run.seed for run in line.runs]
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-        if twice:
-            notes.append(f"{line.name} has seed {', '.join(twice)} more than once, so its interval is too narrow.")
+        repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if repeated:
+            notes.append(f"{line.name} has seed {', '.join(repeated)} more than once, so its interval is too narrow.")
     panels: dict[tuple[str, str], set[str]] = {}
-    for one in (one for line in lines for run in line.runs for one in run.evaluations):
-        panels.setdefault((one.split, one.label), set()).add(one.panel)
+    for measured in (measured for line in lines for run in line.runs for measured in run.evaluations):
+        panels.setdefault((measured.split, measured.label), set()).add(measured.panel)
     for (split, label), different in sorted(panels.items()):
         if len(different) > 1:
             what = " on ".join(filter(None, (label, split)))
@@ -77,10 +77,10 @@ def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
 def render(report: Report, title: str) -> str:
     """The page as text."""
     style, script = _text("page.css"), _text("page.js")
-    # Only the script with this hash may run, so text of a rollout cannot run even if an escape were missing.
-    allowed = b64encode(sha256(script.encode()).digest()).decode()
+    # Browsers run only the script with this hash, so text of a rollout cannot run even if it is not escaped.
+    script_hash = b64encode(sha256(script.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'; "
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'; "
         "base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -109,14 +109,14 @@ def render(report: Report, title: str) -> str:
         _problems(report.problems),
     ]
     runs = sum(len(line.runs) for line in report.lines)
-    about = (
+    summary = (
         f"{runs} {'runs' if runs > 1 else 'run'}, {len(report.lines)} {'lines' if len(report.lines) > 1 else 'line'}"
     )
     body = tag(
         "body",
-        tag("header", tag("h1", title), tag("p", about, class_="soft")),
+        tag("header", tag("h1", title), tag("p", summary, class_="soft")),
         tag("main", *(tag("p", note, class_="note") for note in report.notes), *sections),
-        tag("footer", "Written by agh report. One file that loads nothing else.", class_="soft"),
+        tag("footer", "Written by agh report. One file that loads no other files.", class_="soft"),
         tag("script", Html(script)),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
@@ -129,13 +129,13 @@ def _text(name: str) -> str:
 def _warnings(warnings: Sequence[CollapseWarning]) -> Html:
     if not warnings:
         return Html("")
-    items = [tag("li", tag("b", f"{one.line}, seed {one.seed}: "), one.sentence) for one in warnings]
+    items = [tag("li", tag("b", f"{warning.line}, seed {warning.seed}: "), warning.sentence) for warning in warnings]
     return tag("section", tag("h2", "Signs of collapse"), tag("ul", *items), id="warnings")
 
 
 def _problems(problems: Sequence[Problem]) -> Html:
     if not problems:
         return Html("")
-    many = f"{len(problems)} {'items' if len(problems) > 1 else 'item'} could not be read"
-    listed = tag("details", tag("summary", many), tag("ul", *(tag("li", problem) for problem in problems[:200])))
+    summary = f"{len(problems)} {'items' if len(problems) > 1 else 'item'} could not be read"
+    listed = tag("details", tag("summary", summary), tag("ul", *(tag("li", problem) for problem in problems[:200])))
     return section("problems", "Skipped", listed, note="A killed run may leave an incomplete last line.")

@@ -35,11 +35,11 @@ def interval(value: Estimate | None) -> str:
     if value is None:
         return "–"
     if value.low is None or value.high is None:
-        return f"{_bare(value.value)}%"
-    return f"{_bare(value.value)}% [{_bare(value.low)}, {_bare(value.high)}]"
+        return f"{_percent_number(value.value)}%"
+    return f"{_percent_number(value.value)}% [{_percent_number(value.low)}, {_percent_number(value.high)}]"
 
 
-def _bare(share: float) -> str:
+def _percent_number(share: float) -> str:
     return f"{100 * share:.1f}".replace("-", "−")
 
 
@@ -49,26 +49,26 @@ def cells(row: HeadlineRow) -> tuple[str, ...]:
     change = "–"
     if row.change is not None:
         sign = "+" if row.change.value >= 0 else ""
-        change = f"{sign}{_bare(row.change.value)} pp"
+        change = f"{sign}{_percent_number(row.change.value)} pp"
         if row.change.low is not None and row.change.high is not None:
-            change += f" [{_bare(row.change.low)}, {_bare(row.change.high)}]"
+            change += f" [{_percent_number(row.change.low)}, {_percent_number(row.change.high)}]"
     side = after or before
     updates = "–" if after is None else "–".join(str(update) for update in dict.fromkeys(after.updates))
     return (
         interval(before.success if before else None),
         interval(after.success if after else None),
         change,
-        _both(before, after, lambda one: _bare(one.macro.value)),
-        _both(before, after, lambda one: f"{one.score:.3f}"),
-        _both(before, after, lambda one: f"{one.turns:.1f}"),
-        _both(before, after, lambda one: _bare(one.invalid)),
+        _before_after(before, after, lambda side: _percent_number(side.macro.value)),
+        _before_after(before, after, lambda side: f"{side.score:.3f}"),
+        _before_after(before, after, lambda side: f"{side.turns:.1f}"),
+        _before_after(before, after, lambda side: _percent_number(side.invalid)),
         "–" if side is None else f"{side.games} × {side.seeds}",
         updates,
         figure(row.env_turns),
     )
 
 
-def _both(before: Side | None, after: Side | None, write: Callable[[Side], str]) -> str:
+def _before_after(before: Side | None, after: Side | None, write: Callable[[Side], str]) -> str:
     texts = ["–" if side is None else write(side) for side in (before, after)]
     return " → ".join(texts) if any(text != "–" for text in texts) else "–"
 
@@ -76,7 +76,7 @@ def _both(before: Side | None, after: Side | None, write: Callable[[Side], str])
 def headline_table(rows: Sequence[HeadlineRow]) -> Html:
     """The table of the page, with one body for each kind of evaluation."""
     kinds = dict.fromkeys((row.split, row.label) for row in rows)
-    # If all lines are embedded, the note above the table says so. If only some are, they are marked in the table.
+    # If all lines are embedded, a note above the table states it. If only some are, the table marks them.
     mixed = len({row.line.embedded for row in rows}) > 1
     bodies = []
     for split, label in kinds:

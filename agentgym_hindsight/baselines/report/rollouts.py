@@ -12,35 +12,39 @@ from agentgym_hindsight.baselines.report.scales import figure
 
 __all__ = ["chosen_samples", "rollout_html", "token_html"]
 
-#: Shades for weights above 1, and as many below, as in the style sheet.
+#: The number of shades above 1 and below 1, as in the style sheet.
 _SHADES = 5
-_MOST_TEXT = 20_000
+_MAX_CHARACTERS = 20_000
 
 
-def chosen_samples(run: Run, most: int = 4) -> list[Mapping[str, Any]]:
-    """Up to ``most`` samples: of the last and of the first update, one that won and one that lost."""
+def chosen_samples(run: Run, limit: int = 4) -> list[Mapping[str, Any]]:
+    """Up to ``limit`` samples: of the last and of the first update, one that won and one that lost."""
     updates = sorted({int(sample["update"]) for sample in run.samples})
     chosen: list[Mapping[str, Any]] = []
     for update in dict.fromkeys([*updates[-1:], *updates[:1]]):
         for won in (True, False):
-            found = (s for s in run.samples if s["update"] == update and bool(s.get("won")) is won)
-            chosen += [sample for sample in (next(found, None),) if sample is not None]
-    return chosen[:most]
+            matching = (s for s in run.samples if s["update"] == update and bool(s.get("won")) is won)
+            chosen += [sample for sample in (next(matching, None),) if sample is not None]
+    return chosen[:limit]
 
 
 def rollout_html(sample: Mapping[str, Any]) -> Html:
     """One rollout as a closed details element with its turns in order."""
     steps = [step for step in sample["steps"] if isinstance(step, Mapping)]
     weights = [value for step in steps for value in _numbers(step.get("weights")) if value is not None]
-    # Colours are relative: the weakest visible one differs from 1 by a tenth of the largest difference in the rollout.
-    widest = max([abs(value - 1.0) for value in weights], default=0.0)
+    # Colours are relative to the largest difference from 1 in the rollout. The weakest visible colour is a tenth of it.
+    max_deviation = max([abs(value - 1.0) for value in weights], default=0.0)
     won = bool(sample.get("won"))
     facts = [f"update {sample['update']}", f"{len(steps)} turns"]
     if (total := number(sample, "return")) is not None:
         facts.append(f"return {figure(total)}")
     if sample.get("sibling") is not None:
         facts.append(f"sibling {clean(sample['sibling'])}")
-    scale = f"Strongest colour: a weight {figure(widest)} away from 1." if widest > 0 else "All weights are 1."
+    scale = (
+        f"Strongest colour: a weight that differs from 1 by {figure(max_deviation)}."
+        if max_deviation > 0
+        else "All weights are 1."
+    )
     return tag(
         "details",
         tag(
@@ -50,12 +54,12 @@ def rollout_html(sample: Mapping[str, Any]) -> Html:
             tag("span", " · ".join(facts), class_="soft"),
         ),
         tag("p", f"Task {clean(sample.get('task_id', '?'))}. {scale}", class_="soft"),
-        tag("ol", *(_turn(step, widest) for step in steps), class_="turns"),
+        tag("ol", *(_turn(step, max_deviation) for step in steps), class_="turns"),
         class_="rollout",
     )
 
 
-def _turn(step: Mapping[str, Any], widest: float) -> Html:
+def _turn(step: Mapping[str, Any], max_deviation: float) -> Html:
     advantage = number(step, "advantage")
     tokens = step.get("tokens")
     valid = step.get("action_valid", True)
@@ -67,46 +71,48 @@ def _turn(step: Mapping[str, Any], widest: float) -> Html:
             "" if valid else tag("span", "invalid action", class_="chip bad"),
             class_="soft",
         ),
-        _folded("Prompt", step.get("prompt")),
+        _details("Prompt", step.get("prompt")),
         tag(
             "pre",
-            token_html(tokens if isinstance(tokens, list) else [], step.get("weights"), step.get("gaps"), widest),
+            token_html(
+                tokens if isinstance(tokens, list) else [], step.get("weights"), step.get("gaps"), max_deviation
+            ),
             class_="response",
         ),
     ]
     if step.get("feedback"):
         parts.append(tag("p", tag("b", "Feedback "), _short(step["feedback"], 2000), class_="feedback"))
     if step.get("context"):
-        parts.append(_folded("Teacher's context", step["context"]))
+        parts.append(_details("Teacher's context", step["context"]))
     return tag("li", *parts)
 
 
-def _folded(name: str, value: object) -> Html:
+def _details(name: str, value: object) -> Html:
     if not value:
         return Html("")
-    return tag("details", tag("summary", name), tag("pre", _short(value, _MOST_TEXT)), class_="fold")
+    return tag("details", tag("summary", name), tag("pre", _short(value, _MAX_CHARACTERS)), class_="fold")
 
 
-def token_html(tokens: Sequence[object], weights: object, gaps: object, widest: float) -> Html:
+def token_html(tokens: Sequence[object], weights: object, gaps: object, max_deviation: float) -> Html:
     """The coloured response: one hue for weights below 1, another above 1. Tokens with weight 1 and no gap stay plain.
 
     >>> token_html(["take", " mug"], [1.0, 1.5], [0.0, 0.7], 0.5)
     'take<span class="w up5" title="weight 1.5, gap 0.7"> mug</span>'
     """
-    # The lists differ in length if the file was written wrongly; all tokens are still shown.
+    # In a damaged file the lists can differ in length; all tokens are shown.
     triples = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
-    return join(_token(clean(token), weight, gap, widest) for token, weight, gap in triples)
+    return join(_token(clean(token), weight, gap, max_deviation) for token, weight, gap in triples)
 
 
-def _token(token: str, weight: float | None, gap: float | None, widest: float) -> object:
+def _token(token: str, weight: float | None, gap: float | None, max_deviation: float) -> object:
     if (weight is None or weight == 1.0) and not gap:
         return token
-    away = 0.0 if weight is None else weight - 1.0
-    shade = min(_SHADES, round(_SHADES * abs(away) / widest)) if widest > 0 else 0
+    deviation = 0.0 if weight is None else weight - 1.0
+    shade = min(_SHADES, round(_SHADES * abs(deviation) / max_deviation)) if max_deviation > 0 else 0
     title = f"weight {'unknown' if weight is None else figure(weight)}"
     if gap is not None:
         title += f", gap {figure(gap)}"
-    return tag("span", token, class_=f"w {'up' if away > 0 else 'down'}{shade}" if shade else "w", title=title)
+    return tag("span", token, class_=f"w {'up' if deviation > 0 else 'down'}{shade}" if shade else "w", title=title)
 
 
 def _numbers(values: object) -> list[float | None]:
@@ -115,6 +121,6 @@ def _numbers(values: object) -> list[float | None]:
     return [number({"value": value}, "value") for value in values]
 
 
-def _short(value: object, most: int) -> str:
+def _short(value: object, limit: int) -> str:
     text = clean(value)
-    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most} more characters)"
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit} more characters)"

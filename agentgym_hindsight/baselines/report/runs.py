@@ -1,4 +1,4 @@
-"""Reads run folders, also those of killed runs. What cannot be read is skipped and reported as a problem."""
+"""Reads run folders, also those of killed runs. A line that cannot be read is skipped and reported as a problem."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Run:
     """One run: its description, its updates and evaluations in order, its sample rollouts."""
 
     folder: Path
-    about: Mapping[str, Any]
+    description: Mapping[str, Any]
     metrics: tuple[Mapping[str, Any], ...] = ()
     evaluations: tuple[Measured, ...] = ()
     samples: tuple[Mapping[str, Any], ...] = ()
@@ -55,33 +55,33 @@ class Run:
 
     @property
     def recipe(self) -> str:
-        return str(self.about.get("recipe", "unknown"))
+        return str(self.description.get("recipe", "unknown"))
 
     @property
     def env(self) -> str:
-        return str(self.about.get("env", "unknown"))
+        return str(self.description.get("env", "unknown"))
 
     @property
     def backend(self) -> str:
-        return str(self.about.get("backend", "unknown"))
+        return str(self.description.get("backend", "unknown"))
 
     @property
     def seed(self) -> str:
-        return str(self.about.get("seed", "?"))
+        return str(self.description.get("seed", "?"))
 
     @property
     def model(self) -> str:
-        model = self.about.get("model")
+        model = self.description.get("model")
         return str(model.get("name", "unknown") if isinstance(model, Mapping) else model or "unknown")
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        settings = self.about.get("settings")
+        settings = self.description.get("settings")
         return settings if isinstance(settings, Mapping) else {}
 
     @property
     def embedded(self) -> bool:
-        """Whether it played an embedded world, whose figures are not the benchmark's."""
+        """Whether the run played an embedded world. Its figures are then not benchmark results."""
         return "embedded" in self.backend
 
     @property
@@ -111,17 +111,19 @@ def number(row: Mapping[str, Any], key: str) -> float | None:
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ...]]:
-    """All runs in or under these folders, without duplicates, and the problems with what was skipped."""
+    """All runs in or under these folders, without duplicates, and the problems of skipped files and lines."""
     folders: dict[Path, Path] = {}
     for path in paths:
-        found = [path] if (path / "run.json").is_file() else sorted(file.parent for file in path.rglob("run.json"))
-        if not path.is_dir() or not found:
-            what = "a folder without any" if path.is_dir() else "nothing" if not path.exists() else "a file"
+        run_folders = (
+            [path] if (path / "run.json").is_file() else sorted(file.parent for file in path.rglob("run.json"))
+        )
+        if not path.is_dir() or not run_folders:
+            got = "a folder without any" if path.is_dir() else "nothing" if not path.exists() else "a file"
             raise MissingDataError(
-                f"Expected a run folder with run.json, or a folder that contains one, at {path}, got {what}; "
+                f"Expected a run folder with run.json, or a folder that contains one, at {path}, got {got}; "
                 "try the --out folder of `agh train`."
             )
-        folders.update({folder.resolve(): folder for folder in found if folder.resolve() not in folders})
+        folders.update({folder.resolve(): folder for folder in run_folders if folder.resolve() not in folders})
     runs, problems = [], []
     for folder in folders.values():
         try:
@@ -144,13 +146,13 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
 
 
 def read_run(folder: Path) -> Run:
-    """Read one run folder. Only ``run.json`` must be undamaged."""
+    """Read one run folder. Raises only if ``run.json`` is damaged."""
     try:
-        about = json.loads((folder / "run.json").read_bytes())
-        if not isinstance(about, dict) or about.get("schema", _SCHEMA) != _SCHEMA:
+        description = json.loads((folder / "run.json").read_bytes())
+        if not isinstance(description, dict) or description.get("schema", _SCHEMA) != _SCHEMA:
             raise ValueError(f"not of the schema {_SCHEMA}")
-        if about.get("version", _VERSION) != _VERSION:
-            raise ValueError(f"of version {about['version']}")
+        if description.get("version", _VERSION) != _VERSION:
+            raise ValueError(f"of version {description['version']}")
     except (ValueError, RecursionError, OSError) as error:
         raise DamagedDataError(
             f"Expected {_SCHEMA} version {_VERSION} in {folder / 'run.json'}, got a file that cannot be used "
@@ -164,9 +166,14 @@ def read_run(folder: Path) -> Run:
         evaluations[measured.update, measured.split, measured.label, measured.panel, measured.seed] = measured
     return Run(
         folder,
-        about,
+        description,
         tuple(metrics[update] for update in sorted(metrics)),
-        tuple(sorted(evaluations.values(), key=lambda one: (one.update, one.split, one.label, one.panel, one.seed))),
+        tuple(
+            sorted(
+                evaluations.values(),
+                key=lambda measured: (measured.update, measured.split, measured.label, measured.panel, measured.seed),
+            )
+        ),
         tuple(_rows(folder / "samples.jsonl", problems, _sample)),
         tuple(problems),
     )
@@ -177,20 +184,20 @@ def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) ->
     if not file.is_file():
         return
     with file.open("rb") as lines:
-        for place, line in enumerate(lines, start=1):
+        for line_number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise ValueError("not an object")
-                made = read(row)
+                result = read(row)
             except (ValueError, TypeError, KeyError, RecursionError, SchemaError) as error:
                 missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
                 cause = "incomplete" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else missing
-                problems.append(Problem(str(file), place, f"{cause}; skipped"))
+                problems.append(Problem(str(file), line_number, f"{cause}; skipped"))
             else:
-                yield made if keep else row
+                yield result if keep else row
 
 
 def _update(row: Mapping[str, Any]) -> int:

@@ -38,8 +38,8 @@ def span(values: Iterable[float]) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = min(listed), max(listed)
     if low == high:
-        room = abs(low) / 2 or 1.0
-        return low - room, high + room
+        margin = abs(low) / 2 or 1.0
+        return low - margin, high + margin
     return low, high
 
 
@@ -53,7 +53,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     power = 10.0 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     # Rounded, because 3 × 0.1 is not exactly 0.3.
-    return [round(place * step, 12) for place in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+    return [round(index * step, 12) for index in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
 def figure(value: float) -> str:

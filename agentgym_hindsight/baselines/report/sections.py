@@ -77,7 +77,7 @@ def categories(lines: Sequence[Line]) -> Html:
     """Success by category in the last evaluation."""
     cards = []
     for kind in kinds_of([run for line in lines for run in line.runs]):
-        found: dict[str, list[Bar]] = {}
+        bars: dict[str, list[Bar]] = {}
         for line in lines:
             rows: dict[str, list[CategoryResult]] = {}
             for run in line.runs:
@@ -86,10 +86,10 @@ def categories(lines: Sequence[Line]) -> Html:
                         rows.setdefault(row.name, []).append(row)
             for name, members in rows.items():
                 note = f"n={members[0].rollouts}" + (f"×{len(members)}" if len(members) > 1 else "")
-                found.setdefault(name, []).append(Bar(line.name, line.colour, share_of(members), note))
-        if found:
+                bars.setdefault(name, []).append(Bar(line.name, line.colour, share_of(members), note))
+        if bars:
             title = " · ".join(filter(None, kind[::-1]))
-            chart = bar_chart(f"Success by category: {title}", sorted(found.items()), 0.0, 1.0, percent)
+            chart = bar_chart(f"Success by category: {title}", sorted(bars.items()), 0.0, 1.0, percent)
             cards.append(card(title, "", chart))
     return section(
         "categories",
@@ -101,12 +101,12 @@ def categories(lines: Sequence[Line]) -> Html:
 
 def rollouts(lines: Sequence[Line]) -> Html:
     """Sample rollouts of each line, from its first seed that has some."""
-    shown = []
+    items = []
     for line in lines:
         run = next((run for run in line.runs if run.samples), None)
         if run is not None:
-            shown.append(tag("h3", f"{line.name}, seed {run.seed}"))
-            shown += [rollout_html(sample) for sample in chosen_samples(run)]
+            items.append(tag("h3", f"{line.name}, seed {run.seed}"))
+            items += [rollout_html(sample) for sample in chosen_samples(run)]
     key = tag(
         "p",
         *(tag("span", f" {word} ", class_=f"w {shade}") for word, shade in _KEY),
@@ -116,7 +116,7 @@ def rollouts(lines: Sequence[Line]) -> Html:
     return section(
         "rollouts",
         "Rollouts with token weights",
-        *([key, *shown] if shown else []),
+        *([key, *items] if items else []),
         note="One rollout that won and one that lost, of the first and of the last recorded update. The weight "
         "multiplies the turn's advantage. It is not 1 where the teacher, whose context has hindsight, gives the token "
         "another probability than the policy.",
@@ -132,10 +132,10 @@ def provenance(lines: Sequence[Line]) -> Html:
     for line in lines:
         first = line.first
         world = f"{first.env}, {first.backend}" + (" (embedded: not the benchmark's games)" if first.embedded else "")
-        model = first.about.get("model")
+        model = first.description.get("model")
         facts = {"env": world, "model": model if isinstance(model, str) else first.model}
         facts.update({f"model.{key}": value for key, value in flat(model).items()} if isinstance(model, dict) else {})
-        versions = first.about.get("versions")
+        versions = first.description.get("versions")
         facts.update(
             {f"version.{key}": value for key, value in flat(versions).items()} if isinstance(versions, dict) else {}
         )
@@ -143,8 +143,8 @@ def provenance(lines: Sequence[Line]) -> Html:
             tag(
                 "li",
                 tag("b", f"seed {run.seed}"),
-                f" {run.folder.name}, started {run.about.get('started', 'unknown')}, {len(run.metrics)} updates",
-                tag("pre", run.about.get("command", "command not recorded")),
+                f" {run.folder.name}, started {run.description.get('started', 'unknown')}, {len(run.metrics)} updates",
+                tag("pre", run.description.get("command", "command not recorded")),
             )
             for run in line.runs
         ]

@@ -35,8 +35,8 @@ class Estimate:
             )
 
 
-def values_of(values: Sequence[float], least: float = -inf, most: float = inf) -> Estimate:
-    """The mean over seeds and its t interval, cut at ``least`` and ``most``. A single seed has no interval.
+def values_of(values: Sequence[float], minimum: float = -inf, maximum: float = inf) -> Estimate:
+    """The mean over seeds and its t interval, cut at ``minimum`` and ``maximum``. A single seed has no interval.
 
     >>> values_of([0.5])
     Estimate(value=0.5, low=None, high=None)
@@ -44,11 +44,11 @@ def values_of(values: Sequence[float], least: float = -inf, most: float = inf) -
     middle, half = t_interval(values)
     if not isfinite(half):
         return Estimate(middle)
-    return Estimate(middle, max(least, middle - half), min(most, middle + half))
+    return Estimate(middle, max(minimum, middle - half), min(maximum, middle + half))
 
 
 def share_of(rows: Sequence[CategoryResult]) -> Estimate:
-    """Success over seeds, one row a seed. A single seed gets Wilson's interval over its games."""
+    """Success over seeds, one row per seed. A single seed gets Wilson's interval over its games."""
     if len(rows) == 1:
         return Estimate(rows[0].success, *rows[0].interval)
     return values_of([row.success for row in rows], 0.0, 1.0)

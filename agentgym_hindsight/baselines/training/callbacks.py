@@ -11,7 +11,7 @@ __all__ = ["AfterStep", "EvaluationCallback", "StopCallback"]
 
 
 class _Trainer(Protocol):
-    """What the callbacks use of the trainer."""
+    """The members of the trainer that the callbacks use."""
 
     plan: Any
     processes: Any

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: list them, find the last complete one, and save and load our own state in them."""
+"""The checkpoints of a run: list them, find the last complete one, save and load the state that TRL does not store."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def save_state(state: Mapping[str, Any], folder: Path, share: int = 0) -> None:
 
 
 def load_state(folder: Path, share: int = 0, shares: int = 1) -> dict[str, Any]:
-    """Load what :func:`save_state` saved; ``shares`` is the number of processes that share the weights."""
+    """Load the result of :func:`save_state`. ``shares`` is the number of processes that share the weights."""
     import torch
 
     path = _state_file(folder, share)
     state: dict[str, Any] = {}
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
-    written = state.get("shares", 1)
-    if not state or written != shares:
+    saved_shares = state.get("shares", 1)
+    if not state or saved_shares != shares:
         raise DamagedDataError(
             f"Expected a checkpoint of weights spread over {shares} processes, got "
-            f"{f'one of {written}' if state else f'no {path.name}'} in {folder}; try the same number of processes."
+            f"{f'one of {saved_shares}' if state else f'no {path.name}'} in {folder}; try the same number of processes."
         )
     return state
 

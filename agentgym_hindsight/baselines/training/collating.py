@@ -1,4 +1,4 @@
-"""Training rows as padded tensors: the inputs of a forward pass, and the further inputs of the loss."""
+"""Training rows as padded tensors: the inputs of a forward pass and the other inputs of the loss."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def text_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher: bool = Fals
 
 
 def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: bool = False) -> Inputs:
-    """Advantages, the tokens that the teacher weights, and its log-probabilities; ``teacher_prompts`` adds its prompts.
+    """Advantages, the tokens to weight, and the teacher's log-probabilities; ``teacher_prompts`` adds its prompts.
 
-    A row without teacher log-probabilities has no chosen tokens, and its own prompt in place of the teacher's.
+    A row without teacher log-probabilities has no chosen tokens. Its prompt is used instead of the teacher's prompt.
     """
     chosen = [[False] * len(row.chosen) if row.teacher_logps is None else row.chosen for row in batch]
     inputs: Inputs = {
@@ -63,16 +63,16 @@ def old_policy_tensors(batch: Sequence[TrainingRow]) -> Inputs:
 
 def no_rows(pad: int) -> Inputs:
     """One masked token for a process without rows: its forward pass keeps the collective calls aligned."""
-    one = torch.full((1, 1), pad, dtype=torch.long)
-    nothing = torch.zeros_like(one)
+    token = torch.full((1, 1), pad, dtype=torch.long)
+    zero = torch.zeros_like(token)
     return {
-        "prompt_ids": one,
-        "prompt_mask": torch.ones_like(one),
-        "completion_ids": one,
-        "completion_mask": nothing,
+        "prompt_ids": token,
+        "prompt_mask": torch.ones_like(token),
+        "completion_ids": token,
+        "completion_mask": zero,
         "advantages": torch.zeros(1),
-        "chosen": nothing.bool(),
-        "teacher_ids": one,
-        "teacher_mask": torch.ones_like(one),
+        "chosen": zero.bool(),
+        "teacher_ids": token,
+        "teacher_mask": torch.ones_like(token),
         "lam": 0.0,
     }

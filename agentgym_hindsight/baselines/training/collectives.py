@@ -17,8 +17,8 @@ class Processes:
     """Collective calls through ``accelerate``; in a run of one process they return their input.
 
     >>> from types import SimpleNamespace
-    >>> alone = Processes(SimpleNamespace(num_processes=1, process_index=0))
-    >>> alone.gather([3]), alone.total(2), alone.share(["a", "b"])
+    >>> processes = Processes(SimpleNamespace(num_processes=1, process_index=0))
+    >>> processes.gather([3]), processes.total(2), processes.share(["a", "b"])
     ([3], 2.0, ['a', 'b'])
     """
 
@@ -48,12 +48,12 @@ class Processes:
         return float(sum(self.gather([value])))
 
     def align(self, batches: list[list[T]]) -> list[list[T]]:
-        """Append empty batches, so that every process has equally many.
+        """Append empty batches, so that every process has the same number of batches.
 
         Gathers and passes through sharded weights are collective calls: all processes must make the same number.
         """
-        most = max(self.gather([len(batches)]))
-        return batches + [[] for _ in range(most - len(batches))]
+        count = max(self.gather([len(batches)]))
+        return batches + [[] for _ in range(count - len(batches))]
 
     def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The same mapping with its tensors on the device of this process."""
@@ -62,10 +62,10 @@ class Processes:
 
     @contextmanager
     def padded_gathers(self) -> Iterator[None]:
-        """Within, ``accelerator.gather`` accepts tensors of different lengths.
+        """Inside the block, ``accelerator.gather`` accepts tensors of different lengths.
 
-        TRL's logs gather one number a row and assume that every process has the same number of rows. Here the numbers
-        of rows differ. The padding is NaN, which TRL already uses for rows without tokens and leaves out.
+        TRL's logs gather one number per row and assume that every process has the same number of rows. Here the numbers
+        of rows differ. The padding is NaN, which TRL already uses for rows without tokens and ignores.
         """
         if self.count == 1:
             yield

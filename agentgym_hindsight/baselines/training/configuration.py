@@ -25,12 +25,12 @@ _CONFIGS = Path(__file__).parents[1] / "configs"
 #: The preset of tiny models, in place of the paper's settings.
 #: * Short prompts, bare houses, short episodes, a large learning rate, and one task type: as much as a tiny policy can
 #:   learn in minutes (``stage.settings.task_types=null`` plays all six types).
-#: * The warm start imitates an expert that makes needless looks. This habit costs turns in every house, so the skill
-#:   that RL finds (dropping it) generalises. Starts without room for improvement gained nothing in minutes
-#:   (docs/benchmarks/training-tiny.md).
-#: * No penalty for invalid actions: in a group without a success the penalty alone makes the standard deviation,
-#:   however small it is. A policy that seldom succeeds then learns to avoid invalid actions and nothing else.
-#: * A temperature below 1: at 1 the siblings of a tiny policy differ mostly in garbled words.
+#: * The warm start imitates an expert that makes needless looks. They cost turns in every house, so a policy that drops
+#:   them in the training houses also wins more in unseen ones. Warm starts without such a habit gained nothing in
+#:   minutes (docs/benchmarks/training-tiny.md).
+#: * No penalty for invalid actions: in a group without a success only the penalty causes variance, and dividing by the
+#:   std cancels its size. A policy that seldom succeeds then learns to avoid invalid actions and nothing else.
+#: * A temperature below 1: at 1 the siblings of a tiny policy differ mostly in misspelt words.
 TINY: dict[str, Any] = {
     "stage": {
         "protocol": "brief",
@@ -68,7 +68,7 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
 }
 _ALFWORLD = "ALFWorld"
 
-#: Settings that are dataclasses of their own.
+#: Settings that are themselves dataclasses.
 _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "evaluation": EvaluationSettings, "warm": WarmStart}
 
 
@@ -86,7 +86,7 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         path, equals, value = text.partition("=")
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
-        _put(tree, path.split("."), _value(value))
+        _set_value(tree, path.split("."), _value(value))
     tree = _with_preset(tree)
     known = {each.name for each in fields(RunSettings)}
     for key in tree:
@@ -94,14 +94,14 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
             raise UnknownNameError("setting", key, known)
     parts: dict[str, Any] = {key: build(kind, mapping(tree.pop(key, {}), key), key) for key, kind in _PARTS.items()}
     values = mapping(tree.pop("method", {}), "method")
-    own = recipe(name)
-    method = own.changed(**values)
-    _check_teacher(own, method)
+    defaults = recipe(name)
+    method = defaults.changed(**values)
+    _check_teacher(defaults, method)
     return RunSettings(method=method, **parts, **checked(RunSettings, tree, ""))
 
 
 def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
-    """The settings over the preset of their model; the default model is a tiny one."""
+    """The settings, with the preset of their model as defaults. The default model is a tiny one."""
     model = tree.setdefault("model", "tiny:S")
     if not isinstance(model, str):
         raise UsageError(f"Expected model as a name, got {model!r}; try tiny:S.")
@@ -115,16 +115,19 @@ def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
     return _merged(preset, tree)
 
 
-def _check_teacher(own: Method, chosen: Method) -> None:
+def _check_teacher(defaults: Method, method: Method) -> None:
     """Reject teacher options when the method has no teacher, and a teacher whose λ is always 0."""
-    if chosen.what is None:
-        lost = [name for name in ("who", "tokens", "how", "aux_kl") if getattr(chosen, name) != getattr(own, name)]
-        if lost:
+    if method.what is None:
+        ignored = [
+            name for name in ("who", "tokens", "how", "aux_kl") if getattr(method, name) != getattr(defaults, name)
+        ]
+        if ignored:
             raise UsageError(
-                f"Expected a teacher for the option {lost[0]}, got {own.name} without one; try --what immediate."
+                f"Expected a teacher for the option {ignored[0]}, got {defaults.name} without one; "
+                "try --what immediate."
             )
-    elif own.what is None and str(chosen.when) == str(own.when):
-        raise UsageError(f"Expected a λ for the teacher, got none in {own.name}; try --when '0.5->0/50' as well.")
+    elif defaults.what is None and str(method.when) == str(defaults.when):
+        raise UsageError(f"Expected a λ for the teacher, got none in {defaults.name}; try --when '0.5->0/50' as well.")
 
 
 def shipped_configurations() -> dict[str, Path]:
@@ -166,22 +169,22 @@ def dump_configuration(name: str, training: RunSettings) -> str:
     return text
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        # Copy nested mappings too: _put writes into them, and the caller's mappings must not change.
+def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in overrides.items():
+        nested = merged.get(key)
+        # Copy nested mappings too: _set_value writes into them, and the caller's mappings must not change.
         merged[key] = (
-            _merged(below if isinstance(below, Mapping) else {}, value) if isinstance(value, Mapping) else value
+            _merged(nested if isinstance(nested, Mapping) else {}, value) if isinstance(value, Mapping) else value
         )
     return merged
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+def _set_value(tree: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
-            raise UsageError(f"Expected {key} to hold settings, got {tree!r}; try another name.")
+            raise UsageError(f"Expected {key} to contain settings, got {tree!r}; try another name.")
     tree[path[-1]] = value
 
 

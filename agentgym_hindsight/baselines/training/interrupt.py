@@ -13,11 +13,11 @@ __all__ = ["StopFlag", "Stopped"]
 
 
 class Stopped(KeyboardInterrupt):
-    """A run was asked to stop, completed its update and wrote a checkpoint."""
+    """The run stopped on request, after it completed its update and wrote a checkpoint."""
 
 
 class StopFlag:
-    """Remembers that Ctrl-C was pressed until the update is complete."""
+    """Stores that Ctrl-C was pressed, until the update is complete."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -19,5 +19,5 @@ def peak_memory_mb() -> float:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # ru_maxrss is the second choice, because a child process inherits its parent's peak there.
+    # ru_maxrss is used only without /proc: in a child process it includes the peak of the parent.
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)

@@ -34,7 +34,7 @@ _FROM_TRL = {
 
 @dataclass(slots=True)
 class Measured:
-    """``record`` goes to metrics.jsonl; episodes and rows of this process are kept to draw samples from."""
+    """``record`` is written to metrics.jsonl. Samples are drawn from the episodes and rows of this process."""
 
     record: dict[str, Any]
     episodes: Sequence[Episode] = field(default=(), repr=False)
@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(slots=True)
 class SourceSums:
-    """Sums over the rows whose context holds one source and whose tokens have teacher log-probabilities."""
+    """Sums over the rows whose context contains one source and whose tokens have teacher log-probabilities."""
 
     rows: float = 0.0
     tokens: float = 0.0
@@ -61,7 +61,7 @@ class TeacherSums:
     gap: float = 0.0
     gap_abs: float = 0.0
     factor: float = 0.0
-    #: The tokens of rows with A > 0 and A < 0. Rows with A = 0, which only a KL term reads, are in neither.
+    #: The tokens of rows with A > 0 and with A < 0. Rows with A = 0, which only a KL term uses, are not counted.
     up_tokens: float = 0.0
     up_factor: float = 0.0
     down_tokens: float = 0.0
@@ -71,11 +71,11 @@ class TeacherSums:
 
 @dataclass(slots=True)
 class Sums:
-    """What one process counted in an update."""
+    """The sums of one process over an update."""
 
     episodes: int = 0
     broken: int = 0
-    whole: int = 0
+    complete: int = 0
     won: int = 0
     score: float = 0.0
     returns: float = 0.0
@@ -122,7 +122,7 @@ def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.T
 
 
 class TokenMean:
-    """The mean of a value over the response tokens of an update, however rows were packed and distributed."""
+    """The mean of a value over the response tokens of an update. Independent of how rows are packed and distributed."""
 
     def __init__(self) -> None:
         self._sums = torch.zeros(2, dtype=torch.float64)  # of the values, of the tokens
@@ -132,7 +132,7 @@ class TokenMean:
         self._sums += torch.stack([(values * mask).sum(), mask.sum()]).double().cpu()
 
     def result(self, gather: Callable[[list[Any]], list[Any]]) -> float:
-        """The mean over all processes; starts again from zero."""
+        """The mean over all processes. Resets the sums to zero."""
         values, tokens = torch.tensor(gather([self._sums.tolist()]), dtype=torch.float64).sum(0)
         self._sums.zero_()
         return float(values / tokens.clamp(min=1))
@@ -144,30 +144,30 @@ def to_trl(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def from_trl(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of TRL's logs that belong into a record."""
+    """The figures of TRL's logs that a record includes."""
     return {key: logs[name] for name, key in _FROM_TRL.items() if logs.get(name) is not None}
 
 
 def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Method, lam: float) -> Sums:
-    whole = [episode.trajectory for episode in episodes if not episode.trajectory.broken]
-    steps = [step for trajectory in whole for step in trajectory.steps]
+    complete = [episode.trajectory for episode in episodes if not episode.trajectory.broken]
+    steps = [step for trajectory in complete for step in trajectory.steps]
     returns: dict[str, set[float]] = {}
-    for trajectory in whole:
+    for trajectory in complete:
         returns.setdefault(trajectory.task_id, set()).add(trajectory.total_reward)
     sources = sorted({name for row in rows if row.context is not None for name in row.context.sources})
     sums = Sums(
         episodes=len(episodes),
-        broken=len(episodes) - len(whole),
-        whole=len(whole),
-        won=sum(trajectory.won for trajectory in whole),
-        score=sum(trajectory.score for trajectory in whole),
-        returns=sum(trajectory.total_reward for trajectory in whole),
-        truncated=sum(trajectory.truncated for trajectory in whole),
+        broken=len(episodes) - len(complete),
+        complete=len(complete),
+        won=sum(trajectory.won for trajectory in complete),
+        score=sum(trajectory.score for trajectory in complete),
+        returns=sum(trajectory.total_reward for trajectory in complete),
+        truncated=sum(trajectory.truncated for trajectory in complete),
         steps=len(steps),
         invalid=sum(not step.action_valid for step in steps),
         repeats=sum(
             now.action == before.action and now.anchor == before.anchor
-            for trajectory in whole
+            for trajectory in complete
             for before, now in zip(trajectory.steps, trajectory.steps[1:], strict=False)
         ),
         groups=len(returns),
@@ -237,31 +237,31 @@ def _gaps_and_weights(
 def _add(total: Any, part: Any) -> None:
     """Add the fields of ``part`` to those of ``total``, in place."""
     for each in fields(total):
-        mine, other = getattr(total, each.name), getattr(part, each.name)
-        if isinstance(mine, (int, float)):
-            setattr(total, each.name, mine + other)
-        elif isinstance(mine, list):
-            setattr(total, each.name, [a + b for a, b in zip(mine, other, strict=True)])
-        elif isinstance(mine, dict):
-            for name, value in other.items():
-                _add(mine.setdefault(name, SourceSums()), value)
+        current, added = getattr(total, each.name), getattr(part, each.name)
+        if isinstance(current, (int, float)):
+            setattr(total, each.name, current + added)
+        elif isinstance(current, list):
+            setattr(total, each.name, [a + b for a, b in zip(current, added, strict=True)])
+        elif isinstance(current, dict):
+            for name, value in added.items():
+                _add(current.setdefault(name, SourceSums()), value)
         else:
-            _add(mine, other)
+            _add(current, added)
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _share(part: float, total: float) -> float:
+    return part / total if total else 0.0
 
 
 def _record(sums: Sums, lam: float, has_teacher: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "success": _share(sums.won, sums.whole),
-        "score": _share(sums.score, sums.whole),
-        "return": _share(sums.returns, sums.whole),
+        "success": _share(sums.won, sums.complete),
+        "score": _share(sums.score, sums.complete),
+        "return": _share(sums.returns, sums.complete),
         "episodes": sums.episodes,
         "broken": sums.broken,
-        "truncated": _share(sums.truncated, sums.whole),
-        "episode_turns": _share(sums.steps, sums.whole),
+        "truncated": _share(sums.truncated, sums.complete),
+        "episode_turns": _share(sums.steps, sums.complete),
         "invalid": _share(sums.invalid, sums.steps),
         "repetition": _share(sums.repeats, sums.steps),
         "rows": sums.rows,

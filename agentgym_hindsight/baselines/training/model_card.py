@@ -18,14 +18,14 @@ __all__ = ["model_card", "write_model_card"]
 def write_model_card(
     folder: Path, settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]], *, updates: int
 ) -> None:
-    """Write :func:`model_card` into the policy's folder, in place of the card that TRL or PEFT left there."""
+    """Write :func:`model_card` into the policy's folder. It replaces the card that TRL or PEFT wrote."""
     (folder / "README.md").write_text(model_card(settings, backend, evaluations, updates=updates), encoding="utf-8")
 
 
 def model_card(
     settings: RunSettings, backend: str, evaluations: Sequence[Mapping[str, Any]], *, updates: int | None = None
 ) -> str:
-    """What the policy is, how it was trained, on which tasks it was evaluated, and how to load it.
+    """The text of the card: the policy, its training, its evaluations, and how to load it.
 
     ``backend`` is the backend that the environment used, such as ``native/embedded``. ``evaluations`` are the records
     of eval.jsonl. ``updates`` is the number of updates that were made: fewer than ``plan.updates`` if ``plan.turns``
@@ -72,7 +72,7 @@ def _base_model(settings: RunSettings) -> str:
     if _is_tiny(settings):
         tiny = f"a small Qwen3 (`{settings.model}`) with random initial weights and a warm start on expert play"
         return adapter + tiny
-    # The last part of a path identifies the model; the rest of it is specific to one machine.
+    # Only the last part of a path: the rest has a meaning on one machine only.
     name = Path(settings.model).resolve().name if Path(settings.model).is_dir() else settings.model
     return f"{adapter or 'based on '}`{name}`"
 
@@ -95,10 +95,10 @@ def _evaluation(evaluations: Sequence[Mapping[str, Any]]) -> str:
         "| ---: | --- | --- | ---: | ---: | --- |",
     ]
     for line in sorted(rows, key=lambda line: (str(line["label"]), int(line["update"]))):
-        found = Evaluation.from_dict(line["evaluation"]).micro
-        low, high = found.interval
+        result = Evaluation.from_dict(line["evaluation"]).micro
+        low, high = result.interval
         table.append(
-            f"| {line['update']} | {line['label']} | {line['split']} | {found.rollouts} | {found.success:.1%} "
+            f"| {line['update']} | {line['label']} | {line['split']} | {result.rollouts} | {result.success:.1%} "
             f"| {low:.1%} to {high:.1%} |"
         )
     panel = f"On the panel `{rows[0]['panel']}`"
@@ -109,16 +109,16 @@ def _evaluation(evaluations: Sequence[Mapping[str, Any]]) -> str:
 
 def _loading(settings: RunSettings) -> str:
     if settings.peft is None:
-        kind, imports = "AutoModelForCausalLM", "from transformers import AutoModelForCausalLM, AutoTokenizer"
+        class_name, imports = "AutoModelForCausalLM", "from transformers import AutoModelForCausalLM, AutoTokenizer"
     else:
-        kind = "AutoPeftModelForCausalLM"
+        class_name = "AutoPeftModelForCausalLM"
         imports = "from peft import AutoPeftModelForCausalLM\nfrom transformers import AutoTokenizer"
     return "\n".join(
         [
             "```python",
             imports,
             "",
-            f'model = {kind}.from_pretrained("policy")',
+            f'model = {class_name}.from_pretrained("policy")',
             'tokenizer = AutoTokenizer.from_pretrained("policy")',
             "```",
             "",

@@ -1,4 +1,4 @@
-"""The amounts and hyperparameters of a run that do not belong to the method."""
+"""The quantities and hyperparameters of a run that are not part of the method."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["Plan"]
 class Plan:
     """The defaults are SERL's on ALFWorld (16 tasks of 8 siblings, 150 updates), except for ``mini_batches``.
 
-    * ``updates``, ``tasks``, ``siblings``: policy updates; tasks of an update; rollouts of each task.
+    * ``updates``, ``tasks``, ``siblings``: number of policy updates; tasks per update; rollouts per task.
     * ``turns``: stop after the update in which this number of environment turns is reached; 0: no limit. A policy that
-      wins early plays fewer turns an update, so methods are compared at equal turns and not at equal updates.
-    * ``mini_batches``: optimizer steps of an update. 1 is exactly on-policy; the release makes about ten of 256 rows.
+      wins early plays fewer turns per update, so methods are compared at equal turns and not at equal updates.
+    * ``mini_batches``: optimizer steps per update. 1 is exactly on-policy; the release makes about ten of 256 rows.
     * ``learning_rate``, ``warmup``, ``grad_clip``, ``weight_decay``: for AdamW. The rate is constant after the warm-up.
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: sampling temperature and maximum lengths of a turn.
-    * ``context_tokens``: maximum length of the teacher's extra context; 0: what fits beside the prompt.
-    * ``token_budget``, ``play_budget``: tokens of a batch, padding included, in training and in rollouts.
-    * ``generate``: roll out with ``model.generate``, for models whose kind of cache our own loop does not support. A
-      reply then depends on the other prompts of its batch.
-    * ``references``: if no sibling won, the context is a success of an earlier update (ours).
-    * ``envs``: rollouts played side by side; 0: all of an update.
-    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped); number of checkpoints kept (0: all).
-    * ``vllm``: ``""`` rolls out with the model itself; ``"colocate"`` and ``"server"`` use vLLM through TRL.
+    * ``context_tokens``: maximum length of the teacher's extra context; 0: as much as the limit of the prompt allows.
+    * ``token_budget``, ``play_budget``: tokens per batch, padding included, in training and in rollouts.
+    * ``generate``: sample with ``model.generate``, for models whose kind of cache our loop does not support. A reply
+      then depends on the other prompts of its batch.
+    * ``references``: if no sibling won, the context uses a success of an earlier update (ours).
+    * ``envs``: parallel rollouts; 0: all rollouts of an update.
+    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped); checkpoints to keep (0: all).
+    * ``vllm``: ``""`` samples with the model itself; ``"colocate"`` and ``"server"`` use vLLM through TRL.
     * ``trl``: further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
     """
 

@@ -14,7 +14,7 @@ _NOTICES = (r".*is deprecated and will be removed in v6.*", r".*is deprecated an
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Within, transformers and datasets draw no progress bars and print no such notices; restored afterwards."""
+    """Inside the block, transformers and datasets show no progress bars and print no such notices."""
     import datasets
     from transformers.utils import logging
 

@@ -37,14 +37,14 @@ def train(
     observer: Observer | None = None,
     fresh: bool = False,
 ) -> Path:
-    """Carry out a run, or continue one that was stopped or killed; returns its folder.
+    """Start a run, or continue one that was stopped or killed. Returns its folder.
 
     Ctrl-C ends the run after the current update, with a checkpoint; a second Ctrl-C ends it at once. In both cases the
     same call continues from the last checkpoint; on a CPU the final weights are the same as without the interruption.
     """
     require_train("training")
     with quiet_libraries():
-        return _Run(settings, Path(out), command, observer or SilentObserver()).carry_out(fresh)
+        return _Run(settings, Path(out), command, observer or SilentObserver()).run(fresh)
 
 
 class _Run:
@@ -66,7 +66,7 @@ class _Run:
         # Read once: no environment has to be opened after training, when a failure would lose the policy.
         self.backend = settings.stage.backend()
 
-    def carry_out(self, fresh: bool) -> Path:
+    def run(self, fresh: bool) -> Path:
         settings, plan = self.settings, self.settings.plan
         # All settings are checked before the warm start, which takes minutes, and before a folder is deleted.
         judge = _judge(settings)
@@ -76,7 +76,7 @@ class _Run:
         if fresh and self.state.is_main_process and (self.folder / "run.json").exists():
             shutil.rmtree(self.folder)
         self.state.wait_for_everyone()
-        self.log.check(self._about(parameters=0))
+        self.log.check(self._description(parameters=0))
         if (self.folder / "policy").exists():
             self.observer.say(f"{self.folder} is complete already.")
             return self.folder
@@ -84,7 +84,7 @@ class _Run:
             model, tokenizer, self.start = open_start(
                 settings.model, settings.stage, settings.warm, plan, self.observer, adapters=settings.peft is not None
             )
-        self.log.begin(self._about(parameters=sum(p.numel() for p in model.parameters())))
+        self.log.begin(self._description(parameters=sum(p.numel() for p in model.parameters())))
         self.encoder = PromptEncoder(tokenizer, plan.prompt_tokens, settings.template)
         self._make_trainer(model, tasks, judge)
         try:
@@ -113,7 +113,7 @@ class _Run:
             judge=judge,
             peft_config=_lora(settings.peft),
         )
-        self.trainer.remove_callback(PrinterCallback)  # metrics.jsonl and the observer have everything it prints
+        self.trainer.remove_callback(PrinterCallback)  # metrics.jsonl and the observer get everything that it prints
         self.trainer.add_callback(StopCallback(self.trainer, self.stop))
         self.trainer.add_callback(EvaluationCallback(self.trainer, settings.evaluation.every, self._evaluate))
 
@@ -121,18 +121,18 @@ class _Run:
         from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
 
         plan, trainer = self.settings.plan, self.trainer
-        resume = last_checkpoint(self.folder)
-        done = 0 if resume is None else updates_in(resume, plan)
-        if resume is not None:
+        checkpoint = last_checkpoint(self.folder)
+        done = 0 if checkpoint is None else updates_in(checkpoint, plan)
+        if checkpoint is not None:
             self.observer.say(f"continuing after {done} of {plan.updates} updates")
         self.log.cut(done)
-        self.turns_seen = 0 if resume is None else turns_in(resume)
+        self.turns_seen = 0 if checkpoint is None else turns_in(checkpoint)
         self.observer.stage(self.settings.method.name, plan.turns or plan.updates)
         self.observer.advance(steps=self.turns_seen if plan.turns else done)
         if 0 < plan.turns <= self.turns_seen:
-            trainer.args.max_steps = done * plan.mini_batches  # the budget is used up: only load the weights
+            trainer.args.max_steps = done * plan.mini_batches  # the budget is spent: only load the weights
         with self.stop.listening(self.observer):
-            trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if self.stop.requested and not trainer.budget_is_spent:
             raise Stopped(f"stopped after {trainer.updates_done} updates; the same command continues from there")
 
@@ -174,16 +174,16 @@ class _Run:
             label = "greedy" if temperature == 0 else f"T={temperature:g}"
             cacheable = done == 0 and not self.settings.peft
             logged = any(line["update"] == done and line["label"] == label for line in self.log.read("eval"))
-            key = self._key(temperature)
-            # The first process decides for all, because playing a panel contains collective calls.
+            key = self._cache_key(temperature)
+            # All processes follow the first one, because playing a panel makes collective calls.
             cached = self.start.cached_evaluation(key) if cacheable else None
-            logged, found = trainer.processes.gather([(logged, cached)])[0]
+            logged, result = trainer.processes.gather([(logged, cached)])[0]
             if logged:
                 continue
-            if found is None:
-                found = self._play_panel(temperature)
+            if result is None:
+                result = self._play_panel(temperature)
                 if cacheable and self.state.is_main_process:
-                    self.start.cache_evaluation(key, found)
+                    self.start.cache_evaluation(key, result)
             self.log.evaluation(
                 {
                     "update": done,
@@ -193,7 +193,7 @@ class _Run:
                     "panel": self.panel.fingerprint,
                     "split": self.split,
                     "seed": evaluation.seed,
-                    "evaluation": found.as_dict(),
+                    "evaluation": result.as_dict(),
                 }
             )
 
@@ -201,7 +201,7 @@ class _Run:
         """Evaluate on the panel; every process plays its share of the tasks."""
         assert self.panel is not None
         panel, evaluation, trainer = self.panel, self.settings.evaluation, self.trainer
-        mine = trainer.processes.share(panel)
+        own_tasks = trainer.processes.share(panel)
         played: list[Any] = []
         turns = 0
 
@@ -211,14 +211,19 @@ class _Run:
             self.observer.advance(f"{panel.name}, {turns} turns", steps=0)
 
         with trainer.current_policy(temperature, seed=f"eval:{evaluation.seed}") as policy:
-            if mine:
+            if own_tasks:
                 _, played = evaluate_policy(
-                    policy, self.settings.stage, mine, num_envs=evaluation.envs, seed=evaluation.seed, progress=count
+                    policy,
+                    self.settings.stage,
+                    own_tasks,
+                    num_envs=evaluation.envs,
+                    seed=evaluation.seed,
+                    progress=count,
                 )
         return evaluate(trainer.processes.gather(played))
 
-    def _key(self, temperature: float) -> dict[str, Any]:
-        """The key of a cached evaluation: everything that the evaluation of the initial policy depends on."""
+    def _cache_key(self, temperature: float) -> dict[str, Any]:
+        """The key of a cached evaluation: all values that the evaluation of the initial policy depends on."""
         assert self.panel is not None
         settings = self.settings
         return {
@@ -230,7 +235,7 @@ class _Run:
             "seed": settings.evaluation.seed,
         }
 
-    def _about(self, parameters: int) -> dict[str, Any]:
+    def _description(self, parameters: int) -> dict[str, Any]:
         """The content of run.json."""
         import torch
         import transformers
@@ -272,7 +277,7 @@ def _lora(arguments: Mapping[str, Any] | None) -> Any:
 
 
 def _judge(settings: RunSettings) -> Any:
-    """The judge's client, if the settings describe one. A method whose context needs a judge is refused without it."""
+    """The judge's client, if the settings describe one. Raises if the method needs a judge and there is none."""
     if settings.judge is not None:
         from agentgym_hindsight.hindsight import JudgeClient
 

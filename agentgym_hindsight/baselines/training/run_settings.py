@@ -1,4 +1,4 @@
-"""Everything that decides a training run, as values."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["EvaluationSettings", "RunSettings"]
 class EvaluationSettings:
     """When and on which tasks a policy is evaluated: a fixed panel of a split that training never plays.
 
-    * ``split``: ``""`` takes the environment's own held-out split.
-    * ``tasks``: the number of tasks (0: the whole split), drawn by ``seed`` alone, so all runs play the same panel.
+    * ``split``: ``""`` takes the held-out split of the environment.
+    * ``tasks``: the number of tasks (0: the whole split), drawn only by ``seed``, so all runs play the same panel.
     * ``every``: updates between evaluations; 0 evaluates only before the first and after the last update.
     * ``temperatures``: 0 is greedy; the papers evaluate at 0.4.
-    * ``envs``: environments played side by side.
+    * ``envs``: environments played in parallel.
     """
 
     split: str = ""
@@ -48,10 +48,10 @@ class RunSettings:
     """The settings of a run.
 
     * ``model``: ``tiny:S``, ``tiny:M``, ``tiny:L`` (random weights, then the warm start that ``warm`` describes), a
-      folder, or a name that transformers can load. ``template`` holds arguments of its chat template.
+      folder, or a name that transformers can load. ``template`` contains arguments of its chat template.
     * ``train_tasks``: the number of training tasks that are cycled through (0: all), in an order drawn by the seed.
     * ``samples_every``: updates between recorded sample rollouts.
-    * ``peft``: arguments of a LoraConfig; adapters alone are trained.
+    * ``peft``: arguments of a LoraConfig; then only adapters are trained.
     * ``judge``: arguments of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient`, for contexts that need a judge.
     """
 
@@ -70,8 +70,8 @@ class RunSettings:
     def as_dict(self) -> dict[str, Any]:
         """Every setting as plain data, for run.json and configuration files.
 
-        The seed is left out: run.json has it in a place of its own, because the report averages runs that differ in
-        the seed alone.
+        The seed is omitted. run.json stores it separately, because the report averages runs that differ only in the
+        seed.
         """
         plain = asdict(replace(self, method=_PLACEHOLDER))  # asdict would copy the method's schedule and credit
         plain["method"] = dict(self.method.as_dict())

@@ -14,15 +14,15 @@ __all__ = ["draw_samples"]
 
 
 def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, update: int) -> Iterator[dict[str, Any]]:
-    """A won and a lost rollout of the first task that has both; if no task has, the first rollout."""
+    """A won and a lost rollout of the first task that has both; the first rollout if no task has both."""
     rows: dict[int, list[Any]] = {}
     for row in measured.rows:
         rows.setdefault(row.episode, []).append(row)
-    whole = [e for e in measured.episodes if not e.trajectory.broken and e.trajectory.steps]
-    # The rows count episodes group by group, in the order in which tasks first appear.
-    tasks = list(dict.fromkeys(e.trajectory.task_id for e in whole))
-    ordered = [e for task in tasks for e in whole if e.trajectory.task_id == task]
-    by_task = {task: [i for i, e in enumerate(ordered) if e.trajectory.task_id == task] for task in tasks}
+    complete = [episode for episode in measured.episodes if not episode.trajectory.broken and episode.trajectory.steps]
+    # Rows number the episodes group by group, in the order in which tasks first appear.
+    tasks = list(dict.fromkeys(episode.trajectory.task_id for episode in complete))
+    ordered = [episode for task in tasks for episode in complete if episode.trajectory.task_id == task]
+    by_task = {task: [i for i, episode in enumerate(ordered) if episode.trajectory.task_id == task] for task in tasks}
     chosen: list[int] = []
     for members in by_task.values():
         won = [i for i in members if ordered[i].trajectory.won]

@@ -65,7 +65,7 @@ def score_rows(
     pad: int,
     teacher: bool = False,
 ) -> Iterator[tuple[TrainingRow, Tensor]]:
-    """Every row with the log-probabilities (T) of its response, after its own or the teacher's prompt.
+    """Every row with the log-probabilities (T) of its response, given its prompt or the teacher's prompt.
 
     ``score`` maps ids (B, T), mask (B, T) and the response's width to log-probabilities (B, width).
     """

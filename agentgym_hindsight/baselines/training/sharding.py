@@ -1,8 +1,11 @@
 """Weights that FSDP 2 or DeepSpeed's ZeRO-3 shards over processes: the share of a process, and the whole model.
 
-Both gather the weights of a layer for its forward pass. This has two consequences. Gathered weights may be kept for the
-next pass, so a change of the shares has no effect on it: :func:`settle` releases them. And a pass is a collective call,
-for which processes with rollouts of different lengths would wait for ever: :func:`gathered` gathers all weights before.
+Both gather the weights of a layer for its forward pass. This has two consequences:
+
+* Gathered weights may stay in memory for the next pass, which then does not use changed shares.
+  :func:`release_gathered` releases them.
+* A pass is a collective call. Processes whose rollouts differ in length would wait for each other for ever, so
+  :func:`gathered` gathers all weights before the rollouts.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # methods and teachers can be named without torch
     from torch import Tensor, nn
 
-__all__ = ["gathered", "own_share", "settle", "whole_model"]
+__all__ = ["gathered", "own_share", "release_gathered", "whole_model"]
 
 
 def own_share(parameter: Any) -> Tensor:
@@ -24,11 +27,11 @@ def own_share(parameter: Any) -> Tensor:
     )  # ZeRO-3: the parameter is empty and has its shard as an attribute
     if hasattr(share, "to_local"):  # FSDP 2: a DTensor
         share = share.detach().to_local()
-    own: Tensor = share.data  # writing through .data hides the exchange of weights from autograd
-    return own
+    weights: Tensor = share.data  # writing through .data hides the exchange of weights from autograd
+    return weights
 
 
-def settle(model: nn.Module) -> None:
+def release_gathered(model: nn.Module) -> None:
     """Release gathered weights, so that the next pass uses the current values of the shares."""
     for part in _fsdp_parts(model):
         part.reshard()
@@ -41,10 +44,10 @@ def settle(model: nn.Module) -> None:
 
 @contextmanager
 def gathered(model: nn.Module, reshard: bool) -> Iterator[None]:
-    """Within, every process has all of FSDP 2's weights, and a forward pass is no collective call.
+    """Inside the block, every process has all of FSDP 2's weights, and a forward pass is not a collective call.
 
-    ``reshard``: whether training passes release a layer's weights after use. It is restored afterwards; torch offers no
-    way to read it.
+    ``reshard``: whether training passes release a layer's weights after use. This is restored after the block; it is an
+    argument because torch cannot read it.
     """
     parts = _fsdp_parts(model)
     for part in parts:

@@ -25,17 +25,17 @@ __all__ = ["Start", "open_start", "start_folder"]
 
 _STARTS = Path("runs") / "starts"
 #: Cached evaluations of initial policies.
-_NOTES = _STARTS / "evaluations"
+_EVALUATIONS = _STARTS / "evaluations"
 
 
 class Start:
-    """The folder of an initial policy, and a cache of its evaluations before training for other runs from it."""
+    """The folder of an initial policy, and a cache of its evaluations, which other runs from it reuse."""
 
     def __init__(self, folder: Path | None, cache: Path | None = None) -> None:
         #: The policy's folder; ``None`` for a model from a hub, whose evaluations are not cached.
         self.folder = folder
         # The cache is not in the policy's folder, because a folder that the user gave must not be changed.
-        self._cache = cache or _NOTES
+        self._cache = cache or _EVALUATIONS
 
     def cached_evaluation(self, key: Mapping[str, Any]) -> Evaluation | None:
         """The cached evaluation of a key, or ``None``."""
@@ -90,26 +90,26 @@ def open_start(
             raise UnknownNameError("size of a tiny policy", size, SIZES)
         folder = start_folder(model, stage, warm, plan)
         if not (folder / "config.json").exists():
-            _make(model.removeprefix("tiny:"), folder, stage, warm, plan, observer)
+            _make_tiny(model.removeprefix("tiny:"), folder, stage, warm, plan, observer)
         source = str(folder)
     else:
         source = model
     start = Start(Path(source) if Path(source).is_dir() else None)
     if start.folder is not None:
         source = str(start.folder.resolve())  # an adapter refers to its base model by this path
-    kind = torch.bfloat16 if adapters and torch.cuda.is_available() else torch.float32
+    dtype = torch.bfloat16 if adapters and torch.cuda.is_available() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=kind)
+        policy = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except OSError as error:
         raise MissingDataError(
             f"Expected a model and its tokenizer at {source!r}, got: {str(error).splitlines()[0]} "
             "Try tiny:S, a folder, or the name of a model that can be downloaded."
         ) from error
-    return loaded, tokenizer, start
+    return policy, tokenizer, start
 
 
-def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, observer: Observer) -> None:
+def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, observer: Observer) -> None:
     from agentgym_hindsight.baselines.training.tiny import make_model, make_tokenizer
 
     size_of_split = stage.size("train")
@@ -133,5 +133,5 @@ def _make(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Plan, ob
     with atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
-        about = {"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}
-        (part / "warmstart.json").write_text(json.dumps(about), encoding="utf-8")
+        description = {"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}
+        (part / "warmstart.json").write_text(json.dumps(description), encoding="utf-8")

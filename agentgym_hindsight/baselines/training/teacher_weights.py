@@ -1,7 +1,7 @@
 """The teacher's weights: a second copy of the policy's trainable weights, swapped in for a forward pass.
 
-There is no second model, and every wrapper around the model stays. With adapters, only the adapters are copied. With
-sharded weights, each process keeps the teacher's shard that belongs to its own shard of the policy.
+There is no second model, and the wrappers around the model do not change. With adapters, only the adapters are copied.
+With sharded weights, each process stores the part of the teacher that corresponds to its shard of the policy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
-from agentgym_hindsight.baselines.training.sharding import own_share, settle
+from agentgym_hindsight.baselines.training.sharding import own_share, release_gathered
 from agentgym_hindsight.errors import DamagedDataError
 
 __all__ = ["Teacher"]
@@ -71,7 +71,7 @@ class Teacher:
         if state["spec"] != str(self.spec) or state["weights"].keys() != self._copies.keys():
             raise DamagedDataError(
                 f"Expected a checkpoint of teacher {self.spec} with {len(self._copies)} weights, got "
-                f"{state['spec']} with {len(state['weights'])}; try resuming with the run's own settings."
+                f"{state['spec']} with {len(state['weights'])}; try resuming with the settings of the run."
             )
         for name, value in state["weights"].items():
             self._copies[name].copy_(value)
@@ -79,13 +79,13 @@ class Teacher:
     def _exchange(self) -> None:
         if not self._copies:
             return
-        settle(self._model)
+        release_gathered(self._model)
         for name, copy in self._copies.items():
             # In place, because a wrapper that shards or flattens the weights has its own views of this memory.
-            own = own_share(self._parameters[name])
-            kept = own.clone()
-            own.copy_(copy)
-            copy.copy_(kept)
+            policy = own_share(self._parameters[name])
+            policy_copy = policy.clone()
+            policy.copy_(copy)
+            copy.copy_(policy_copy)
 
     def _blend(self, rate: float) -> None:
         for name, copy in self._copies.items():

@@ -1,12 +1,12 @@
-"""HindsightTrainer: TRL's GRPOTrainer over rows of turns. Everything that depends on its internals is in this file.
+"""HindsightTrainer: TRL's GRPOTrainer over rows of turns. All code that depends on TRL's internals is in this file.
 
-TRL trains one flat sequence an episode, with one scalar reward, and exactly one row a prompt. Here an update plays
-groups of siblings, makes one row of every turn, and gives TRL's own loss one advantage a token. The overridden methods:
+TRL trains one flat sequence per episode, with one scalar reward, and exactly one row per prompt. Here an update plays
+groups of siblings, makes one row per turn, and gives TRL's loss one advantage per token. The overridden methods:
 
 * ``_prepare_inputs``: plays an update where TRL would generate, and returns its rows. No row is dropped.
 * ``training_step``: one optimizer step over as many micro-batches as the token budget requires.
-* ``_compute_loss``: computes the student's log-probabilities in the pass that has the gradient, makes the token
-  advantages from them and the teacher's log-probabilities, and calls TRL's loss without a second pass.
+* ``_compute_loss``: computes the student's log-probabilities in the pass that has the gradient, computes the token
+  advantages from these and the teacher's log-probabilities, and calls TRL's loss without a second pass.
 * ``_get_per_token_logps_and_entropies``: returns the scores of that pass to TRL's loss; on a CPU it computes logits at
   the response's positions only, which halves the work.
 * ``_save_checkpoint``, ``_load_optimizer_and_scheduler``: add teacher, counters and reference store to a checkpoint.
@@ -72,11 +72,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     * ``model``: a causal model of transformers, or its path or name; adapters through ``peft_config`` as in TRL.
     * ``encoder``: tokenizer, chat template and prompt limit.
-    * ``tasks``: played in order, and from the start again when all were played.
+    * ``tasks``: played in order, again and again.
     * ``on_update``: called after every update with its figures as a dictionary, and with its rows and their tokens.
     * ``judge``: required if the method's context contains a judge (``hindsight.JudgeClient``).
 
-    Everything else is TRL's: its logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
+    All other parts are TRL's: logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
     """
 
     _tag_names = ["trl", "agentgym-hindsight"]  # noqa: RUF012  # TRL's own attribute
@@ -110,9 +110,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self.turns_played = 0
         self.seconds_played = 0.0
         self._on_update = on_update
-        self._mini: list[list[TrainingRow]] = []
+        self._mini_batches: list[list[TrainingRow]] = []
         self._scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None
-        self._chosen = 0.0
+        self._chosen_tokens = 0.0
         self._measured: Measured | None = None
         self._times = PhaseTimer()
         self._entropy = TokenMean()
@@ -127,7 +127,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             callbacks=list(callbacks),
             peft_config=peft_config,
         )
-        # The passes of FSDP 1 are collective calls at every layer, in rollouts too, and it has no call to avoid that.
+        # Every layer of FSDP 1 makes collective calls, in rollouts too, and FSDP 1 cannot gather all weights before.
         if self._dist.fsdp_version == 1:
             raise UsageError("Expected FSDP 2, got FSDP 1; try fsdp_version: 2 in accelerate's configuration.")
         self.add_callback(AfterStep(self))
@@ -142,7 +142,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     @property
     def updates_done(self) -> int:
-        """Policy updates so far. λ, the tasks and all random numbers follow from this counter alone."""
+        """Policy updates so far. λ, the tasks and all random numbers depend only on this counter and the seed."""
         return int(self.state.global_step) // self.plan.mini_batches
 
     @property
@@ -153,27 +153,27 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if not self.model.training:
-            raise UsageError("Expected evaluation by evaluate_policy(), got Trainer.evaluate(); rows need an update.")
-        place = int(self.state.global_step) % self.plan.mini_batches
-        if place == 0 or not self._mini:
-            self._mini = self._play_update(self.updates_done)
-        return self._mini[place]
+            raise UsageError("Expected evaluation by evaluate_policy(), got Trainer.evaluate(); try evaluate_policy().")
+        index = int(self.state.global_step) % self.plan.mini_batches
+        if index == 0 or not self._mini_batches:
+            self._mini_batches = self._play_update(self.updates_done)
+        return self._mini_batches[index]
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
         if self.teacher is None:  # not in __init__, because TRL moves and wraps the weights after it
             self._make_teacher()
         lam = self.method.when(update) if self.method.has_teacher else 0.0
         self._times.reset()
-        # A reply depends on (seed, update, task, sibling, turn), and on nothing that a resumed run would lack.
+        # A reply depends only on (seed, update, task, sibling, turn), which a resumed run has too.
         seed = f"{self.plan.seed}:{update}"
         with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
             episodes = self._play(update, policy)
-        with self._times.phase("teacher"):  # making its contexts is part of the teacher's cost
+        with self._times.phase("teacher"):  # includes the time to make the contexts
             rows = self._rows(episodes, lam)
             if lam > 0:
-                self._ask_teacher([row for row in rows if row.teacher_ids])
+                self._score_teacher([row for row in rows if row.teacher_ids])
         if self.plan.references:
-            # After the contexts are made: they contain successes of earlier updates only.
+            # Only after the contexts are made: they must contain only successes of earlier updates.
             self.store.add(episode.trajectory for episode in episodes)
         self.turns_played += int(self.processes.total(sum(len(episode.trajectory) for episode in episodes)))
         self._measured = measure(episodes, rows, self.method, lam, self.processes.gather)
@@ -201,7 +201,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def current_policy(self, temperature: float, seed: object) -> Iterator[Any]:
         """The current weights as a policy, in vLLM if ``plan.vllm`` is set.
 
-        All processes must enter and leave together. With vLLM, leaving waits until the rollouts of all processes end.
+        All processes must enter the block. With vLLM, the end of the block waits for the rollouts of all processes.
         """
         if self.plan.vllm:
             if self.state.global_step != self._synced_step:
@@ -240,7 +240,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             self.teacher.load_state_dict(self._teacher_state)
         self._teacher_state = None
 
-    def _ask_teacher(self, rows: list[TrainingRow]) -> None:
+    def _score_teacher(self, rows: list[TrainingRow]) -> None:
         """Set the teacher's log-probabilities of the sampled tokens, given the teacher's prompt."""
         assert self.teacher is not None
         with self.teacher.acting():
@@ -267,7 +267,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _accumulate_gradients(self, model: Any, rows: list[TrainingRow]) -> Tensor:
         tokens = self.processes.total(sum(len(row.response_ids) for row in rows))
-        self._chosen = self.processes.total(sum(sum(row.chosen) for row in rows if row.teacher_logps is not None))
+        self._chosen_tokens = self.processes.total(
+            sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)
+        )
         # Without any row there is still an optimizer step, with one empty batch.
         batches = self.processes.align(pack_rows(rows, self.plan.token_budget) or [[]])
         chunks = [self._collate(batch) for batch in batches]
@@ -289,7 +291,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         return total
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> Tensor:
-        """TRL's loss on token advantages made from this pass, plus the terms that TRL lacks."""
+        """TRL's loss on the token advantages of this pass, plus the terms that TRL does not have."""
         ids, mask, width = join(inputs)
         self._scored = None
         scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
@@ -314,8 +316,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         share = self.processes.count * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share
-        # _chosen is a sum over all processes, so all of them make the collective call or none does.
-        if self.method.aux_kl and self._chosen:
+        # _chosen_tokens is a sum over all processes, so that all of them make the collective call or none of them.
+        if self.method.aux_kl and self._chosen_tokens:
             loss = loss + inputs["lam"] * self.method.aux_kl * self._teacher_kl(model, ids, mask, inputs)
         return loss
 
@@ -342,14 +344,14 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             teacher = self._scorer.logits(model, teacher_ids, teacher_mask, width)
         student = self._scorer.logits(model, ids, mask, width)
         divergence = divergences.divergence(teacher, student, alpha=0.0)
-        mean: Tensor = (divergence * inputs["chosen"]).sum() * self.processes.count / self._chosen
+        mean: Tensor = (divergence * inputs["chosen"]).sum() * self.processes.count / self._chosen_tokens
         return mean
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
         """Add π_old where it differs from π: at later mini-batches, and where vLLM's sampler differs from the model."""
         if int(self.state.global_step) % self.plan.mini_batches == 0:
             # All rows of the update at once, before the first optimizer step changes the weights.
-            for row, logps in self._scores([row for part in self._mini for row in part]):
+            for row, logps in self._scores([row for part in self._mini_batches for row in part]):
                 row.old_logps = logps
         for batch, chunk in zip(batches, chunks, strict=True):
             old = self.processes.to_device(old_policy_tensors(batch))
@@ -373,10 +375,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         else:
             inputs = self.processes.to_device(no_rows(self._pad))
         if self.beta:  # for an empty batch as well: the weights of the initial policy may be sharded
-            inputs["ref_per_token_logps"] = self._reference(inputs)
+            inputs["ref_per_token_logps"] = self._reference_logps(inputs)
         return inputs
 
-    def _reference(self, inputs: Inputs) -> Tensor:
+    def _reference_logps(self, inputs: Inputs) -> Tensor:
         """Log-probabilities under the initial policy, for the KL penalty."""
         ids, mask, width = join(inputs)
         model, scope = self.ref_model, nullcontext()
@@ -419,7 +421,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     @property
     def _shares(self) -> int:
-        """Over how many processes the weights are sharded."""
+        """The number of processes that share the weights."""
         return self.processes.count if self.is_fsdp_enabled or self._dist.is_zero3 else 1
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -437,10 +439,10 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             self.accelerator.wait_for_everyone()
         if not self.args.should_save:
             return
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty form of a model card
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
         self.store.save(folder / "references.jsonl")
         save_state(state, folder)
-        # Not by TRL's save_total_limit, which deletes old checkpoints before the new one is complete.
+        # TRL's save_total_limit is not used: it deletes old checkpoints before the new one is complete.
         if self.plan.keep:
             delete_old_checkpoints(folder.parent, self.plan.keep)
 
@@ -462,9 +464,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         if not self.is_fsdp_enabled:
             self.save_model(str(folder))
             return
-        whole = self.accelerator.get_state_dict(self.model)
+        state_dict = self.accelerator.get_state_dict(self.model)
         if self.args.should_save:
-            self._save(str(folder), state_dict=whole)
+            self._save(str(folder), state_dict=state_dict)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write nothing: TRL's card does not name the base model. :mod:`.model_card` writes the policy's card."""

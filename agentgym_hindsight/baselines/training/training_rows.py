@@ -1,4 +1,4 @@
-"""Training rows from episodes: one row a turn, with its sampled tokens, its advantage and its teacher's prompt."""
+"""Training rows from episodes: one row per turn, with its sampled tokens, its advantage and the teacher's prompt."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TrainingRow:
 
 
 def group_episodes(episodes: Sequence[Episode]) -> list[list[Episode]]:
-    """The episodes of each task, in the order in which tasks first appear; broken and empty episodes are left out."""
+    """The episodes of each task, in the order in which tasks first appear; without broken and empty episodes."""
     groups: dict[str, list[Episode]] = {}
     for episode in episodes:
         if not episode.trajectory.broken and episode.trajectory.steps:
@@ -70,10 +70,10 @@ def make_rows(
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
-    If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if its score can change the loss: it
-    has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
+    If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can change the loss:
+    the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
 
-    ``judgements`` holds the judge's texts, one list a group, one text a member.
+    ``judgements`` contains the judge's texts: one list per group, one text per member.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
@@ -82,7 +82,7 @@ def make_rows(
     number = 0
     for index, members in enumerate(groups):
         group = Group(episode.trajectory for episode in members)
-        keys = {(row.member, row.place): found.key for found in cluster(group, method.anchor) for row in found.rows}
+        keys = {(row.member, row.place): anchor.key for anchor in cluster(group, method.anchor) for row in anchor.rows}
         for member, episode in enumerate(members):
             for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
                 if not reply.response_ids:
@@ -90,12 +90,12 @@ def make_rows(
                         f"Expected the tokens of every reply, got only a text from {episode.trajectory.policy!r}; "
                         "try a policy that returns tokens (transformers or vLLM)."
                     )
-                takes = method.tokens.takes(won=episode.trajectory.won, valid=step.action_valid)
+                is_weighted = method.tokens.takes(won=episode.trajectory.won, valid=step.action_valid)
                 chosen = (False,) * len(reply.response_ids)
-                if takes and method.has_teacher:
+                if is_weighted and method.has_teacher:
                     response = reply.response_ids, step.action_span  # siblings often give the same response
                     if response not in masks:
-                        masks[response] = _chosen(encoder, reply.response_ids, step, method, parser)
+                        masks[response] = _chosen_tokens(encoder, reply.response_ids, step, method, parser)
                     chosen = masks[response]
                 rows.append(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
@@ -122,12 +122,12 @@ def make_rows(
 
 
 def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:
-    """The judge's texts, one list a group, one text a member; ``None`` if the context ``what`` needs no judge."""
+    """The judge's texts, one list per group, one text per member; ``None`` if ``what`` needs no judge."""
     if what is None or not what.needs_judge:
         return None
     groups = [Group(episode.trajectory for episode in members) for members in group_episodes(episodes)]
     judged = judge.judge_groups(groups, with_success=what.judge_sees_success)
-    return [[each.text for each in members] for members in judged]
+    return [[judgement.text for judgement in members] for members in judged]
 
 
 def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> list[list[TrainingRow]]:
@@ -137,7 +137,9 @@ def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> l
     return [rows[i::count] for i in range(count)]
 
 
-def _chosen(encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str) -> tuple[bool, ...]:
+def _chosen_tokens(
+    encoder: PromptEncoder, ids: tuple[int, ...], step: Step, method: Method, parser: str
+) -> tuple[bool, ...]:
     if method.tokens.part == "response":
         return (True,) * len(ids)
     return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))
@@ -170,11 +172,11 @@ def _add_contexts(
     scored: list[tuple[TrainingRow, TeacherContext]] = []
     for row, context in zip(rows, contexts, strict=True):
         row.context = context
-        # An advantage of 0 has no weight to change, but the paper's KL term uses such rows too.
+        # Weights cannot change an advantage of 0, but the paper's KL term uses such rows too.
         if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
             scored.append((row, context))
-    # Most prompts fit and are tokenized once, all together. Cutting a prompt tokenizes it many times.
-    whole = encoder.tokens([context.prompt(row.step.prompt) for row, context in scored])
-    for (row, context), ids in zip(scored, whole, strict=True):
+    # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
+    teacher_prompts = encoder.tokens([context.prompt(row.step.prompt) for row, context in scored])
+    for (row, context), ids in zip(scored, teacher_prompts, strict=True):
         fits = len(ids) <= encoder.max_tokens
         row.teacher_ids = ids if fits else encoder.encode(context.prompt(row.step.prompt, limit))

@@ -14,8 +14,8 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["trl_arguments"]
 
-#: Arguments of TRL that one of our settings determines, and that setting. Two sources could give different values.
-_OURS = {
+#: Arguments of TRL that a setting of ours determines → that setting. ``plan.trl`` must not contain them.
+_DETERMINED_BY = {
     "gradient_accumulation_steps": "plan.token_budget",
     "per_device_train_batch_size": "plan.tasks",
     "logging_steps": "plan.updates",
@@ -70,7 +70,7 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         "use_vllm": bool(plan.vllm),
         "seed": plan.seed,
         "data_seed": plan.seed,
-        "ignore_data_skip": True,  # the number of an update decides its tasks
+        "ignore_data_skip": True,  # the tasks depend only on the number of the update
         "logging_steps": plan.mini_batches,
         "save_strategy": "steps" if plan.save_every else "no",
         "save_steps": max(1, plan.save_every) * plan.mini_batches,
@@ -81,20 +81,23 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         "use_cpu": not cuda,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
         "dataloader_pin_memory": cuda,
-        # Every pass uses every weight; the search for unused ones would cost a pass.
+        # Every pass uses every weight, so the search for unused weights is not needed; it would cost a pass.
         "ddp_find_unused_parameters": False,
     }
     if plan.vllm:
         values["vllm_mode"] = plan.vllm
         values["vllm_max_model_length"] = plan.prompt_tokens + plan.response_tokens
     # transformers 5.24 renamed this argument and warns about the old name, which TRL's default still uses.
-    new = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
+    is_renamed = "activation_checkpointing" in GRPOConfig.__dataclass_fields__
     if "gradient_checkpointing" not in plan.trl:
-        values["activation_checkpointing" if new else "gradient_checkpointing"] = cuda
-    ours = sorted(plan.trl.keys() & _OURS)
-    if ours:
-        name = ours[0]
-        raise UsageError(f"Expected {name} as a setting of its own, got it in plan.trl; try {_OURS[name]}.")
+        values["activation_checkpointing" if is_renamed else "gradient_checkpointing"] = cuda
+    conflicts = sorted(plan.trl.keys() & _DETERMINED_BY)
+    if conflicts:
+        name = conflicts[0]
+        raise UsageError(
+            f"Expected {name} not in plan.trl, because another setting determines it, got it; "
+            f"try {_DETERMINED_BY[name]}."
+        )
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")

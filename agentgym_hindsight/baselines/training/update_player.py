@@ -22,8 +22,8 @@ class UpdatePlayer:
     """
 
     def __init__(self, stage: Stage, tasks: TaskPanel, plan: Plan, processes: Processes) -> None:
-        # A reply follows from seed, update, task and sibling: a task that occurs twice in an update would be played
-        # twice in the same way.
+        # Replies depend on seed, update, task and sibling: if a task occurred twice in an update, its rollouts would be
+        # played twice with the same replies.
         if len(tasks) < plan.tasks:
             raise UsageError(
                 f"Expected at least {plan.tasks} tasks, as many as an update plays, got {len(tasks)}; "
@@ -39,11 +39,11 @@ class UpdatePlayer:
 
     def play(self, update: int, policy: Any) -> list[Episode]:
         """The episodes of this process: whole groups, each of ``plan.siblings`` rollouts."""
-        todo = assignments(self.processes.share(self.tasks_of(update)), self.plan.siblings)
+        rollouts = assignments(self.processes.share(self.tasks_of(update)), self.plan.siblings)
         if self._venv is None:
-            self._venv = self.stage.vector(self.plan.envs or len(todo), "train")
+            self._venv = self.stage.vector(self.plan.envs or len(rollouts), "train")
         # The environment's seed is the seed of the run, so siblings play the same world in every update.
-        return list(play(self._venv, policy, todo, seed=self.plan.seed))
+        return list(play(self._venv, policy, rollouts, seed=self.plan.seed))
 
     def close(self) -> None:
         """Close the environments."""

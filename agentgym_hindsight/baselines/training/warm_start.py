@@ -1,12 +1,12 @@
 """Warm start: fine-tunes a tiny policy on expert play with TRL's SFTTrainer.
 
-Random detours disturb the expert's rollouts, and every state is labelled with the expert's action there. So the policy
+Random detours disturb the expert's rollouts, and every state is labelled with the expert's action in it. So the policy
 also learns to recover from states that the expert would not reach. Some detours are commands that were admissible in
 another state and are mostly refused in this one: a policy without such examples does not recover from a refusal
 ("Nothing happens.").
 
-A share of the states occurs a second time with hindsight in the prompt, as a teacher sees them. A pretrained model
-understands such a context; a model with random weights must learn to read it, or the teacher's scores are noise.
+A share of the states occurs a second time with hindsight in the prompt, as in a teacher's prompt. A pretrained model
+can use such a context. A model with random weights must learn it first; otherwise the teacher's scores are noise.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class WarmStart:
     """The amount of expert play, and the fine-tuning on it.
 
     * ``tasks``, ``siblings``: number of training tasks (0, or more than exist: all), and rollouts of each.
-    * ``noise``: probability of a random admissible detour. A command from another state has half of it.
+    * ``noise``: probability of a random admissible detour. Commands from another state have half of this probability.
     * ``seek``: in ALFWorld, the expert searches for objects that it has not seen (``policies.alfworld_search``). An
-      expert that knows where hidden objects are teaches their places in the training houses, which does not generalise.
+      expert that uses hidden positions would make the policy memorise those of the training houses.
     * ``needless_looks``: probability that the expert looks around before an action, if ``look`` is admissible and was
-      not its last action. The habit costs turns in every house, so RL can improve the policy within minutes by
-      unlearning it, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have no
-      needless looks.
+      not its last action. The habit costs turns in every house. So RL can improve the policy within minutes by
+      removing the habit, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have
+      no needless looks.
     * ``hindsight``: share of the states that occur a second time with a teacher's context.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
@@ -95,12 +95,12 @@ class WarmStart:
 
 
 class _Recorder:
-    """Plays the expert with detours, in the parser's format, and records the expert's action in every state."""
+    """Plays the expert with detours and records the expert's action in every state, in the format of the parser."""
 
     name = "expert-play"
 
     def __init__(self, parser: str, seed: int, warm: WarmStart, seeks: bool) -> None:
-        self._legal, self._parser = ExpertPolicy(seed, warm.noise), parser
+        self._expert, self._parser = ExpertPolicy(seed, warm.noise), parser
         self._seeking = SeekingExpert() if seeks else None
         self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
         # The commands that were admissible so far in each rollout, in order; independent of the other rollouts.
@@ -111,43 +111,43 @@ class _Recorder:
 
     def act(self, turns: Sequence[TurnView]) -> list[str]:
         if self._seeking is not None:
-            turns = [_advised(turn, self._seeking.advice(turn)) for turn in turns]
+            turns = [_with_expert_action(turn, self._seeking.advice(turn)) for turn in turns]
         # Without a list of admissible actions (a search page) there are no detours.
         actions = [
-            self._legal.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
+            self._expert.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
             for turn in turns
         ]
-        for place, turn in enumerate(turns):
+        for index, turn in enumerate(turns):
             rollout = turn.task_id, turn.sibling
             seen = self._seen.setdefault(rollout, {})
             advised: str = turn.info["expert_action"]
             if advised:
-                habitual = self._needless_look(turn, self._last.get(rollout, "")) or advised
+                labelled = self._needless_look(turn, self._last.get(rollout, "")) or advised
                 self.advice[turn.task_id, turn.sibling, turn.step] = (
-                    format_response(habitual, self._parser),
+                    format_response(labelled, self._parser),
                     format_response(advised, self._parser),
                 )
-                if actions[place] == advised:
-                    actions[place] = habitual
-            actions[place] = self._misplaced(turn, list(seen), self._last.get(rollout, "")) or actions[place]
-            self._last[rollout] = actions[place]
+                if actions[index] == advised:
+                    actions[index] = labelled
+            actions[index] = self._earlier_command(turn, list(seen), self._last.get(rollout, "")) or actions[index]
+            self._last[rollout] = actions[index]
             seen.update(dict.fromkeys(turn.info["admissible_actions"]))
             if self._seeking is not None:
-                self._seeking.went(turn, actions[place])
+                self._seeking.record_visit(turn, actions[index])
         return [format_response(action, self._parser) for action in actions]
 
     def _needless_look(self, turn: TurnView, last: str) -> str:
         """A look before the action, or ""."""
         legal = _LOOK in turn.info["admissible_actions"] and (turn.step == 0 or last != _LOOK)
-        # "dawdle" and "stray" are salts: other words would give other random numbers.
+        # "dawdle" and "stray" are salts of the random numbers: other words would change the results.
         drawn = seeded_int("dawdle", self._seed, turn.task_id, turn.sibling, turn.step) % _PRECISION
         return _LOOK if legal and drawn < self._needless_looks * _PRECISION else ""
 
-    def _misplaced(self, turn: TurnView, known: Sequence[str], last: str) -> str:
+    def _earlier_command(self, turn: TurnView, earlier: Sequence[str], last: str) -> str:
         """A command of an earlier state, which is mostly refused in this one, or "".
 
         Half of these commands repeat the last one, and a refused command is repeated with probability 1/2. A policy
-        that has no examples of the same refusal three times in a row repeats a refused command for ever.
+        without examples of three equal refusals in a row repeats a refused command for ever.
         """
         if turn.step == 0:
             return ""
@@ -157,10 +157,10 @@ class _Recorder:
             return last
         if chance >= self._noise / 2 * _PRECISION:
             return ""
-        return known[choice // 2 % len(known)] if known and choice % 2 else last
+        return earlier[choice // 2 % len(earlier)] if earlier and choice % 2 else last
 
 
-def _advised(turn: TurnView, action: str) -> TurnView:
+def _with_expert_action(turn: TurnView, action: str) -> TurnView:
     return replace(turn, info={**turn.info, "expert_action": action})
 
 
@@ -175,7 +175,7 @@ def expert_play(
     split: str = "train",
     contexts: Sequence[str] = _CONTEXTS,
 ) -> Iterator[list[Example]]:
-    """Examples from disturbed expert rollouts, one list a wave, so that progress can be shown.
+    """Examples from disturbed expert rollouts, one list per wave, so that progress can be shown.
 
     The example with hindsight follows the example of the same state without. Each task gets one of the ``contexts``.
 
@@ -201,14 +201,14 @@ def expert_play(
 
 
 def _examples(
-    group: Group, recorder: _Recorder, seed: int, hindsight: float, kinds: Sequence[str], context_tokens: int
+    group: Group, recorder: _Recorder, seed: int, hindsight: float, specs: Sequence[str], context_tokens: int
 ) -> Iterator[Example]:
     drawn = seeded_int("context", seed, group.task_id)
     budget = Budget(context_tokens) if context_tokens else None
-    what = kinds[drawn % len(kinds)]
-    contexts = compose(what, group, options=ContextOptions(anchor="observation"), budget=budget)
-    for trajectory, own in zip(group, contexts, strict=True):
-        for step, context in zip(trajectory.steps, own, strict=True):
+    spec = specs[drawn % len(specs)]
+    contexts = compose(spec, group, options=ContextOptions(anchor="observation"), budget=budget)
+    for trajectory, step_contexts in zip(group, contexts, strict=True):
+        for step, context in zip(trajectory.steps, step_contexts, strict=True):
             key = (trajectory.task_id, trajectory.sibling, step.index)
             if key not in recorder.advice:
                 continue
@@ -260,8 +260,8 @@ def fine_tune(
     if not examples:
         raise UsageError("Expected examples of expert play, got none; try an environment with an expert.")
     end = encoder.tokenizer.eos_token
-    # Given as tokens, a long prompt loses its middle, as in rollouts. SFTTrainer would cut the right end of a text,
-    # which is the response.
+    # Prompts are passed as tokens: the encoder cuts the middle of a long prompt, as in rollouts. SFTTrainer would cut
+    # the right end of a text, which is the response.
     prompts = encoder.encode_all([example.prompt for example in examples])
     replies = encoder.tokenizer([example.response + end for example in examples], add_special_tokens=False)["input_ids"]
     rows = {

@@ -1,6 +1,6 @@
 """``agh bench alfworld``: the native engine and the genuine one, measured in the same run.
 
-Rates are per CPU second of one core (``time.process_time``), so that other load on the machine hardly changes them.
+Rates are per CPU second of one core (``time.process_time``), which other programs on the machine hardly change.
 Only the comparison of worker processes uses the wall clock. Both engines play the same games with the same commands.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from agentgym_hindsight.cli.bench.figures import Row, held_by_each
+from agentgym_hindsight.cli.bench.figures import Row, memory_per_env
 from agentgym_hindsight.envs.alfworld.gamefile import read_game
 from agentgym_hindsight.envs.alfworld.gamewriter import write_game
 from agentgym_hindsight.envs.alfworld.genuine import GenuinePlay
@@ -44,7 +44,7 @@ def measure(games: int, turns: int, seed: int, note: Callable[[str], object]) ->
         except MissingExtraError as missing:
             rows.append(Row("genuine engine", f"not measured: {missing}"))
             genuine = None
-        rows += _compared(native, genuine)
+        rows += _comparison_rows(native, genuine)
     note("the Gymnasium env")
     single = _env_rate(seed)
     rows.append(Row("env.step with full info, one env", f"{single:,.0f} steps/s"))
@@ -74,7 +74,7 @@ def _games(folder: Path, count: int, seed: int) -> list[Path]:
     return [write_game(scene, folder / str(number)) for number, scene in enumerate(scenes)]
 
 
-def _script(house: House, turns: int, seed: int) -> list[str]:
+def _random_commands(house: House, turns: int, seed: int) -> list[str]:
     """Random legal commands, for both engines."""
     play, rng, commands = Play(house), random.Random(seed), []
     for _ in range(turns):
@@ -85,20 +85,20 @@ def _script(house: House, turns: int, seed: int) -> list[str]:
 
 def _native(files: list[Path], turns: int, seed: int) -> _Rates:
     houses = [House(read_game(path)) for path in files]
-    scripts = [_script(house, turns, seed) for house in houses]
+    command_lists = [_random_commands(house, turns, seed) for house in houses]
     rounds = 20  # a single pass is too short to be timed
-    # Each round uses new houses, so that texts are built and not taken from the cache.
-    spent = 0.0
+    # Each round makes new houses, because a house caches its texts.
+    seconds = 0.0
     for _ in range(rounds):
-        fresh = [House(house.scene) for house in houses]
-        plays = [Play(house) for house in fresh]
+        new_houses = [House(house.scene) for house in houses]
+        plays = [Play(house) for house in new_houses]
         started = time.process_time()
-        for play, commands in zip(plays, scripts, strict=True):
+        for play, commands in zip(plays, command_lists, strict=True):
             for command in commands:
                 play.step(command)
                 _ = play.admissible, play.won
-        spent += time.process_time() - started
-    steps = rounds * len(files) * turns / spent
+        seconds += time.process_time() - started
+    steps = rounds * len(files) * turns / seconds
     started = time.process_time()
     for _ in range(2000):
         Play(houses[0]).reset()
@@ -113,7 +113,7 @@ def _native(files: list[Path], turns: int, seed: int) -> _Rates:
 def _genuine(files: list[Path], turns: int, seed: int) -> _Rates:
     stepping = resetting = loading = 0.0
     for path in files:
-        commands = _script(House(read_game(path)), turns, seed)
+        commands = _random_commands(House(read_game(path)), turns, seed)
         with GenuinePlay(path) as play:
             started = time.process_time()
             play.reset()
@@ -129,7 +129,7 @@ def _genuine(files: list[Path], turns: int, seed: int) -> _Rates:
     return _Rates(count * turns / stepping, count / resetting, count / loading)
 
 
-def _compared(native: _Rates, genuine: _Rates | None) -> list[Row]:
+def _comparison_rows(native: _Rates, genuine: _Rates | None) -> list[Row]:
     names = ("steps with admissible commands", "resets, game loaded before", "resets, game read from its file")
     rows = []
     for number, name in enumerate(names):
@@ -140,28 +140,28 @@ def _compared(native: _Rates, genuine: _Rates | None) -> list[Row]:
     return rows
 
 
-def _draw(rng: random.Random, info: dict[str, Any]) -> str:
+def _random_action(rng: random.Random, info: dict[str, Any]) -> str:
     actions = info["admissible_actions"]
     return str(actions[int(rng.random() * len(actions))])
 
 
 def _env_rate(seed: int, episodes: int = 64, rounds: int = 3) -> float:
-    """Steps a second without the resets, which are measured separately. Houses are cached, as in the vector's rate."""
+    """Steps per second, without the resets. Houses are cached, as in :func:`_vector_rate`."""
     best = 0.0
     env: Any = gym.make(_ENV, data="embedded")
     tasks = [env.unwrapped.backend.task("train", index) for index in range(episodes)]
     for number in range(rounds):
-        rng, steps, spent = random.Random(seed + number), 0, 0.0
+        rng, steps, seconds = random.Random(seed + number), 0, 0.0
         for task in tasks:
             _, info = env.reset(options={"task": task})
             over = False
             started = time.process_time()
             while not over:
-                _, _, terminated, truncated, info = env.step(_draw(rng, info))
+                _, _, terminated, truncated, info = env.step(_random_action(rng, info))
                 steps += 1
                 over = terminated or truncated
-            spent += time.process_time() - started
-        best = max(best, steps / spent)
+            seconds += time.process_time() - started
+        best = max(best, steps / seconds)
     env.close()
     return best
 
@@ -193,17 +193,17 @@ def _memory(*, same_game: bool, count: int = 100) -> float:
     tasks = [first.unwrapped.backend.task("train", 0 if same_game else index) for index in range(count)]
     _turns(first, tasks[0])
 
-    def played(task: Any) -> Any:
+    def make_played(task: Any) -> Any:
         env = gym.make(_ENV, data="embedded")
         if not same_game:
-            _forget_houses()  # so that each env makes its own house and its memory is counted
+            _clear_house_cache()  # so that the memory of the house of each env is counted
         _turns(env, task)
         return env
 
-    return held_by_each([partial(played, task) for task in tasks])
+    return memory_per_env([partial(make_played, task) for task in tasks])
 
 
-def _forget_houses() -> None:
+def _clear_house_cache() -> None:
     from agentgym_hindsight.envs.alfworld import embedded
 
     embedded._generated.cache_clear()
@@ -213,7 +213,7 @@ def _turns(env: Any, task: Any, turns: int = 20) -> None:
     rng = random.Random(0)
     _, info = env.reset(options={"task": task})
     for _ in range(turns):
-        _, _, terminated, truncated, info = env.step(_draw(rng, info))
+        _, _, terminated, truncated, info = env.step(_random_action(rng, info))
         if terminated or truncated:
             return
 

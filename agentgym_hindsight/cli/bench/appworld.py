@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from agentgym_hindsight.cli.bench.figures import Row, held_by_each
+from agentgym_hindsight.cli.bench.figures import Row, memory_per_env
 from agentgym_hindsight.envs.appworld.env import AppWorldEnv
 from agentgym_hindsight.envs.appworld.fuzz import programs
 from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS
@@ -31,7 +31,7 @@ _STEPS = 12  # limit of an episode with random programs
 
 
 def measure(worlds: int, minutes: float, fuzz: int, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """All figures. ``minutes`` of play with ``worlds`` side by side and ``fuzz`` random programs are optional (0)."""
+    """All figures. ``minutes`` of play with ``worlds`` in parallel and ``fuzz`` random programs are optional (0)."""
     rows: list[Row] = []
     with closing(AppWorldEnv()) as env:
         env.reset(seed=seed)
@@ -52,43 +52,43 @@ def measure(worlds: int, minutes: float, fuzz: int, seed: int, note: Callable[[s
 
 
 def _play(env: AppWorldEnv) -> Any:
-    return env.backend.play  # type: ignore[union-attr]  # all envs of this file have the miniature backend
+    return env.backend.play  # type: ignore[union-attr]  # all envs here have the miniature backend
 
 
 def _resets(env: AppWorldEnv, seed: int) -> list[Row]:
     tasks = [env.backend.task("train", index) for index in range(50)]
     env.reset(options={"task": tasks[0]})
-    fresh = time.perf_counter()
+    started = time.perf_counter()
     for index in range(50, 80):
         env.reset(options={"task": env.backend.task("train", index)})
-    fresh = (time.perf_counter() - fresh) / 30
+    new_seconds = (time.perf_counter() - started) / 30
     started = time.perf_counter()
     for number in range(_RESETS):
         env.reset(options={"task": tasks[number % 50]})
-    known = (time.perf_counter() - started) / _RESETS
+    known_seconds = (time.perf_counter() - started) / _RESETS
     play = _play(env)
     play.world.call("supervisor", "show_profile", {})
     started = time.perf_counter()
     for _ in range(2_000):
         play.world.reset()
-    snapshot = (time.perf_counter() - started) / 2_000
+    snapshot_seconds = (time.perf_counter() - started) / 2_000
     return [
-        Row("resets, task met before (world and interpreter)", f"{1 / known:,.0f} /s"),
-        Row("  of which back to the snapshot, unchanged", f"{1e6 * snapshot:.0f} µs"),
-        Row("resets, task never met (its world is made)", f"{1 / fresh:,.0f} /s"),
+        Row("resets, task met before (world and interpreter)", f"{1 / known_seconds:,.0f} /s"),
+        Row("  of which back to the snapshot, unchanged", f"{1e6 * snapshot_seconds:.0f} µs"),
+        Row("resets, task never met (its world is made)", f"{1 / new_seconds:,.0f} /s"),
     ]
 
 
 def _turns(env: AppWorldEnv, name: str, code: str) -> list[Row]:
     act = env.backend.act
     act(code)
-    taken = []
+    seconds = []
     for _ in range(_TURNS):
         started = time.perf_counter()
         act(code)
-        taken.append(time.perf_counter() - started)
-    cuts = quantiles(taken, n=100)
-    rate = len(taken) / sum(taken)
+        seconds.append(time.perf_counter() - started)
+    cuts = quantiles(seconds, n=100)
+    rate = len(seconds) / sum(seconds)
     return [
         Row(f"turns: {name}", f"{rate:,.0f} /s"),
         Row("  p50, p99", f"{1e3 * cuts[49]:.2f}, {1e3 * cuts[98]:.2f} ms"),
@@ -108,15 +108,15 @@ def _anchor(env: AppWorldEnv) -> float:
 
 
 def _memory(seed: int) -> list[Row]:
-    def one(number: int) -> AppWorldEnv:
+    def open_world(number: int) -> AppWorldEnv:
         env = AppWorldEnv()
         env.reset(seed=seed + number)
         env.step("x = 1")
         return env
 
-    held = held_by_each([lambda number=number: one(number) for number in range(32)])  # type: ignore[misc]
-    env = one(0)
-    rows = [Row("memory of one more world, in this process", f"{held / 1024:.0f} KiB of Python objects")]
+    used = memory_per_env([lambda number=number: open_world(number) for number in range(32)])  # type: ignore[misc]
+    env = open_world(0)
+    rows = [Row("memory of one more world, in this process", f"{used / 1024:.0f} KiB of Python objects")]
     workers = _pss(_children())
     if workers:
         rows.append(Row("  its worker process (proportional set)", f"{workers[-1]:.1f} MiB"))
@@ -126,19 +126,19 @@ def _memory(seed: int) -> list[Row]:
 
 def _children() -> list[int]:
     """All descendants of this process, the youngest last; none without /proc."""
-    found: dict[int, int] = {}
+    parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             head, _, tail = path.read_text(encoding="utf-8", errors="replace").rpartition(")")
-            found[int(head.split(" ")[0])] = int(tail.split()[1])
+            parents[int(head.split(" ")[0])] = int(tail.split()[1])
         except (OSError, ValueError, IndexError):
             continue
-    below, grown = {os.getpid()}, True
-    while grown:
-        more = {child for child, parent in found.items() if parent in below} - below
-        below |= more
-        grown = bool(more)
-    return sorted(below - {os.getpid()})
+    descendants, growing = {os.getpid()}, True
+    while growing:
+        children = {child for child, parent in parents.items() if parent in descendants} - descendants
+        descendants |= children
+        growing = bool(children)
+    return sorted(descendants - {os.getpid()})
 
 
 def _pss(processes: list[int]) -> list[float]:
@@ -152,32 +152,32 @@ def _pss(processes: list[int]) -> list[float]:
     return shares
 
 
-def _held() -> tuple[float, int, int]:
+def _resources() -> tuple[float, int, int]:
     """Memory of this process and its workers in MiB, number of open files, number of child processes."""
     gc.collect()
     children = _children()
-    own = _pss([os.getpid()])
+    own_memory = _pss([os.getpid()])
     try:
         files = len(os.listdir("/proc/self/fd"))
     except OSError:
         files = 0
-    return (own[0] if own else 0.0) + sum(_pss(children)), files, len(children)
+    return (own_memory[0] if own_memory else 0.0) + sum(_pss(children)), files, len(children)
 
 
 def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """Play worlds side by side for minutes, with expert and broken turns. Memory, files, processes must not grow."""
+    """Play worlds in parallel for minutes, with expert and broken turns. Memory, files and processes must not grow."""
     draw = random.Random(seed)
     envs = [AppWorldEnv(expert=True, max_steps=_STEPS) for _ in range(worlds)]
-    marks: list[tuple[float, int, int]] = []
+    samples: list[tuple[float, int, int]] = []
     turns = episodes = won = 0
     try:
         infos = [env.reset(seed=seed + number)[1] for number, env in enumerate(envs)]
-        begun = time.monotonic()
-        end, due = begun + 60 * minutes, begun + 6 * minutes  # the first tenth warms up; then a mark every tenth
+        started = time.monotonic()
+        end, due = started + 60 * minutes, started + 6 * minutes  # the first tenth warms up; then one sample per tenth
         while time.monotonic() < end:
             for number, env in enumerate(envs):
-                stray = draw.random() < 0.1
-                code = _random_program(draw) if stray else infos[number]["expert_action"]
+                is_broken_turn = draw.random() < 0.1
+                code = _random_program(draw) if is_broken_turn else infos[number]["expert_action"]
                 *_, terminated, truncated, info = env.step(code)
                 turns += 1
                 if terminated or truncated:
@@ -185,17 +185,16 @@ def _soak(worlds: int, minutes: float, seed: int, note: Callable[[str], object])
                     info = env.reset()[1]
                 infos[number] = info
             if time.monotonic() >= due:
-                marks.append(_held())
+                samples.append(_resources())
                 due += 6 * minutes
-                note(
-                    f"{worlds} worlds, {marks[-1][0]:.0f} MiB, {(time.monotonic() - begun) / 60:.1f} of {minutes:g} min"
-                )
-        marks.append(_held())
-        seconds = time.monotonic() - begun
+                passed = (time.monotonic() - started) / 60
+                note(f"{worlds} worlds, {samples[-1][0]:.0f} MiB, {passed:.1f} of {minutes:g} min")
+        samples.append(_resources())
+        seconds = time.monotonic() - started
     finally:
         for env in envs:
             env.close()
-    first, last = marks[0], marks[-1]
+    first, last = samples[0], samples[-1]
     return [
         Row(f"{worlds} worlds for {minutes:g} minutes: turns, episodes", f"{turns:,}, {episodes:,}"),
         Row("  turns a second, all together", f"{turns / seconds:,.0f}"),
@@ -215,26 +214,26 @@ def _arguments() -> dict[str, tuple[str, ...]]:
 
 
 def _fuzz(count: int, seed: int, note: Callable[[str], object]) -> list[Row]:
-    """Random and broken programs in one world; a second world beside it must not change."""
-    draw, seen, replaced, bugs = random.Random(seed), 0, 0, 0
+    """Random and broken programs in one world. A second world must not change."""
+    draw, played, replaced, bugs = random.Random(seed), 0, 0, 0
     kinds: dict[str, int] = {}
     with closing(AppWorldEnv(max_steps=_STEPS, limits={"seconds": 2.0})) as env, closing(AppWorldEnv()) as other:
         other.reset(seed=seed)
         other.step("x = 1")
-        still = _play(other).world.delta_key()
+        before = _play(other).world.delta_key()
         over = True
-        while seen < count:
+        while played < count:
             if over:
-                env.reset(seed=seed + seen)
+                env.reset(seed=seed + played)
             _, _, terminated, truncated, info = env.step(_random_program(draw))
             over = terminated or truncated
-            seen += 1
+            played += 1
             kinds[info["extra"].error or "ran"] = kinds.get(info["extra"].error or "ran", 0) + 1
             replaced += info["extra"].replaced
             bugs += len(_play(env).world.bugs)
-            if seen % 500 == 0:
-                note(f"program {seen:,} of {count:,}")
-        same = _play(other).world.delta_key() == still and other.step("print(x)")[0] == "1"
+            if played % 500 == 0:
+                note(f"program {played:,} of {count:,}")
+        same = _play(other).world.delta_key() == before and other.step("print(x)")[0] == "1"
     endings = ", ".join(f"{kind} {number:,}" for kind, number in sorted(kinds.items(), key=lambda each: -each[1]))
     return [
         Row("random and broken programs", f"{count:,}"),

@@ -10,7 +10,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "held_by_each", "machine"]
+__all__ = ["Row", "machine", "memory_per_env"]
 
 
 class Row(NamedTuple):
@@ -22,22 +22,22 @@ class Row(NamedTuple):
 
 def machine(memory: bool = True) -> str:
     """The machine in one line. ``memory=False`` omits the peak memory, for figures that other processes measured."""
-    found = f"Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+    text = f"Python {sys.version.split()[0]}, {os.cpu_count()} cores"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return f"{found}, peak memory of this process {peak} MiB" if memory else found
+    return f"{text}, peak memory of this process {peak} MiB" if memory else text
 
 
-def held_by_each(make: Sequence[Callable[[], Any]]) -> float:
+def memory_per_env(make: Sequence[Callable[[], Any]]) -> float:
     """Bytes of Python objects per env, while all of them are open. ``make`` may also play each env."""
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        envs = [one() for one in make]
+        envs = [make_env() for make_env in make]
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0] - before
+        used = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     for env in envs:
         env.close()
-    return held / len(envs)
+    return used / len(envs)

@@ -1,9 +1,9 @@
 """``agh bench webshop``: the engine, the env, and an implementation through HTML, measured in the same run.
 
-Rates are per CPU second of one core (``time.process_time``). "The way through HTML" plays the same episodes with the
-same rules. Like the original, it compiles a template at every step, renders the page and parses the text out of it. It
-is this library's own code and does less work than the original: one pass of Python's parser instead of two or three of
-BeautifulSoup, no JVM, no tagger. Its texts are compared with the engine's.
+Rates are per CPU second of one core (``time.process_time``). The implementation through HTML ("the way through HTML" in
+the table) plays the same episodes with the same rules. Like the original, it compiles a template at every step, renders
+the page and parses the text out of it. It is code of this library and does less work than the original: one pass of
+Python's parser instead of two or three of BeautifulSoup, no JVM, no tagger. Its texts are compared with the engine's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 from jinja2 import Environment
 
-from agentgym_hindsight.cli.bench.figures import Row, held_by_each
+from agentgym_hindsight.cli.bench.figures import Row, memory_per_env
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.observe import observe
 from agentgym_hindsight.envs.webshop.page_contents import nodes_of
@@ -55,23 +55,23 @@ def measure(products: int, episodes: int, seed: int, note: Callable[[str], objec
     rows = [Row("products, episodes, steps", f"{products:,}, {episodes:,}, {steps:,}")]
     note("engine")
     kinds: tuple[tuple[str, Callable[[Shop], Shop], _Play], ...] = (
-        ("text, every page and search for the first time", _fresh, _text),
-        ("text, pages and searches met before", _same, _text),
-        ("text_rich, met before", _same, _rich),
-        ("html, met before", _same, _html),
+        ("text, every page and search for the first time", _without_caches, _text),
+        ("text, pages and searches met before", _with_caches, _text),
+        ("text_rich, met before", _with_caches, _rich),
+        ("html, met before", _with_caches, _html),
     )
-    for what, stock, show in kinds:
-        rows.append(Row(f"engine, {what}", f"{_rate(stock, shop, strict, 'strict', show):,.0f} steps/s"))
+    for what, prepare, show in kinds:
+        rows.append(Row(f"engine, {what}", f"{_rate(prepare, shop, strict, 'strict', show):,.0f} steps/s"))
     rows.append(Row("engine, resets with the first page", f"{_resets(shop):,.0f} /s"))
     note("the way through HTML")
-    slow = official[: max(1, len(official) // 10)]
-    _check(shop, slow)
-    for stock, when in ((_fresh, "first time"), (_same, "met before")):
-        ours = _rate(stock, shop, slow, "official", _text)
-        theirs = _rate(stock, shop, slow, "official", _through_html)
-        rows.append(Row(f"engine, text, official rules, {when}", f"{ours:,.0f} steps/s"))
-        rows.append(Row("  the way through HTML, same episodes", f"{theirs:,.0f} steps/s"))
-        rows.append(Row("  engine against it", f"{ours / theirs:,.0f}×"))
+    html_episodes = official[: max(1, len(official) // 10)]
+    _check(shop, html_episodes)
+    for prepare, label in ((_without_caches, "first time"), (_with_caches, "met before")):
+        engine_rate = _rate(prepare, shop, html_episodes, "official", _text)
+        html_rate = _rate(prepare, shop, html_episodes, "official", _through_html)
+        rows.append(Row(f"engine, text, official rules, {label}", f"{engine_rate:,.0f} steps/s"))
+        rows.append(Row("  the way through HTML, same episodes", f"{html_rate:,.0f} steps/s"))
+        rows.append(Row("  engine against it", f"{engine_rate / html_rate:,.0f}×"))
     note("the Gymnasium env")
     stepping, resetting = _env(products, episodes, seed)
     rows.append(Row("env.step with full info, gym.make", f"{stepping:,.0f} steps/s"))
@@ -83,7 +83,7 @@ def measure(products: int, episodes: int, seed: int, note: Callable[[str], objec
 
 def _episodes(shop: Shop, rules: str, count: int, seed: int) -> list[_Episode]:
     """Episodes of random legal actions and searches, which end with a purchase or after ``_TURNS`` turns."""
-    rng, found = random.Random(seed), []
+    rng, episodes = random.Random(seed), []
     for _ in range(count):
         goal = rng.choice(shop.goals)
         session = Session(shop, goal, rules)
@@ -96,15 +96,15 @@ def _episodes(shop: Shop, rules: str, count: int, seed: int) -> list[_Episode]:
                 action = f"click[{rng.choice(session.clickables)}]"
             session.act(action)
             actions.append(action)
-        found.append(_Episode(goal, actions))
-    return found
+        episodes.append(_Episode(goal, actions))
+    return episodes
 
 
-def _same(shop: Shop) -> Shop:
+def _with_caches(shop: Shop) -> Shop:
     return shop
 
 
-def _fresh(shop: Shop) -> Shop:
+def _without_caches(shop: Shop) -> Shop:
     """The same shop with empty caches."""
     index = shop.index
     return Shop(shop.products, Bm25Engine(index.ranker) if isinstance(index, Bm25Engine) else index, shop.goals)
@@ -122,13 +122,13 @@ def _html(session: Session) -> object:
     return observe(session, "html")
 
 
-def _rate(stock: Callable[[Shop], Shop], shop: Shop, played: list[_Episode], rules: str, show: _Play) -> float:
+def _rate(prepare: Callable[[Shop], Shop], shop: Shop, played: list[_Episode], rules: str, show: _Play) -> float:
     best = 0.0
     for _ in range(_ROUNDS):
-        stocked = stock(shop)
+        prepared = prepare(shop)
         steps, started = 0, time.process_time()
         for goal, actions in played:
-            session = Session(stocked, goal, rules)
+            session = Session(prepared, goal, rules)
             for action in actions:
                 session.act(action)
                 show(session)
@@ -235,7 +235,7 @@ def _env(products: int, episodes: int, seed: int) -> tuple[float, float]:
     tasks = [backend.task("train", rng.randrange(backend.count("train"))) for _ in range(min(episodes, 1000))]
     stepping = resetting = 0.0
     for number in range(_ROUNDS):
-        rng, steps, spent, reset = random.Random(seed + number), 0, 0.0, 0.0
+        rng, steps, step_seconds, reset = random.Random(seed + number), 0, 0.0, 0.0
         for task in tasks:
             started = time.process_time()
             _, info = env.reset(options={"task": task})
@@ -243,16 +243,16 @@ def _env(products: int, episodes: int, seed: int) -> tuple[float, float]:
             over = False
             started = time.process_time()
             while not over:
-                _, _, terminated, truncated, info = env.step(_draw(rng, info))
+                _, _, terminated, truncated, info = env.step(_random_action(rng, info))
                 steps += 1
                 over = terminated or truncated
-            spent += time.process_time() - started
-        stepping, resetting = max(stepping, steps / spent), max(resetting, len(tasks) / reset)
+            step_seconds += time.process_time() - started
+        stepping, resetting = max(stepping, steps / step_seconds), max(resetting, len(tasks) / reset)
     env.close()
     return stepping, resetting
 
 
-def _draw(rng: random.Random, info: dict[str, Any]) -> str:
+def _random_action(rng: random.Random, info: dict[str, Any]) -> str:
     actions = info["admissible_actions"]
     return str(actions[int(rng.random() * len(actions))]) if actions else f"search[{info['goal']}]"
 
@@ -260,7 +260,7 @@ def _draw(rng: random.Random, info: dict[str, Any]) -> str:
 def _memory(products: int, count: int = 100) -> float:
     """Bytes of one more env after an episode."""
 
-    def played() -> Any:
+    def make_played() -> Any:
         env = gym.make(_ENV, data="embedded", products=products)
         _turns(env, task)
         return env
@@ -268,7 +268,7 @@ def _memory(products: int, count: int = 100) -> float:
     first: Any = gym.make(_ENV, data="embedded", products=products)
     task = first.unwrapped.backend.task("train", 0)
     _turns(first, task)
-    return held_by_each([played] * count)
+    return memory_per_env([make_played] * count)
 
 
 def _turns(env: gym.Env[Any, Any], task: Any) -> None:
@@ -276,5 +276,5 @@ def _turns(env: gym.Env[Any, Any], task: Any) -> None:
     _, info = env.reset(options={"task": task})
     over = False
     while not over:
-        _, _, terminated, truncated, info = env.step(_draw(rng, info))
+        _, _, terminated, truncated, info = env.step(_random_action(rng, info))
         over = terminated or truncated

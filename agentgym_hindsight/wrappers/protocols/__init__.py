@@ -1,4 +1,4 @@
-"""Prompt protocols: how a turn becomes a prompt, and which parser reads the response. One protocol a file."""
+"""Prompt protocols: how a turn becomes a prompt, and which parser reads the response. One protocol per file."""
 
 from __future__ import annotations
 

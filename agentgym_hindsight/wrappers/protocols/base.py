@@ -14,14 +14,14 @@ __all__ = ["PromptState", "Protocol"]
 
 @dataclass(frozen=True, slots=True)
 class PromptState:
-    """One situation. ``history`` has the earlier turns: the observation before each action, and the action."""
+    """The input of a prompt. ``history`` has the earlier turns: the observation before each action, and the action."""
 
     goal: str
     observation: str
     admissible_actions: tuple[str, ...] = ()
     history: Sequence[tuple[str, str]] = ()
     world: str = "generic"
-    search_bar: bool = False  # the agent can also search for free text
+    search_bar: bool = False  # the agent can also search for any text
 
 
 class Protocol(ABC):
@@ -33,14 +33,16 @@ class Protocol(ABC):
 
     name: ClassVar[str]
     parser: ClassVar[str]  # the parser of the response: see wrappers.parsing
-    own_history: ClassVar[int | None] = None  # None: all turns
+    default_history: ClassVar[int | None] = None  # None: all turns
 
     def __init__(self, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> None:
         if history is not None and (not isinstance(history, int) or isinstance(history, bool) or history < 0):
-            raise UsageError(f"Expected history ≥ 0 turns or None, got {history!r}; try None for the protocol's own.")
+            raise UsageError(
+                f"Expected history ≥ 0 turns or None, got {history!r}; try None for the protocol's default."
+            )
         if isinstance(demonstrations, str) or not all(isinstance(text, str) for text in demonstrations):
             raise UsageError(f"Expected demonstrations as a sequence of texts, got {demonstrations!r}; try a list.")
-        self.history = self.own_history if history is None else history
+        self.history = self.default_history if history is None else history
         self.demonstrations = tuple(demonstrations)
 
     @abstractmethod

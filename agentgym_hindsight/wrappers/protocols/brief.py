@@ -11,17 +11,17 @@ __all__ = ["Brief"]
 
 _BANNER = "-= "
 _GOAL = "Your task is to: "
-_SHORT = 3  # words: a reply of this length ("Nothing happens.") does not describe the agent's place
+_SHORT = 3  # words: a reply of up to this length ("Nothing happens.") does not say where the agent is
 
 
 class Brief(Protocol):
     """Task, the last ``history`` actions (6), observation, and possible actions.
 
     * A reply of up to three words ("Nothing happens.") is shown next to its action. If it is the newest reply, the last
-      longer observation is shown again, because the agent would not know its place.
+      longer observation is shown again, because the short one does not say where the agent is.
     * Admissible actions that differ only in their last words are merged: ``go to: drawer 1 2 3 fridge 1``.
-    * Actions that were taken before are listed separately, after "Again": a small model cannot infer from a list of
-      past actions which ones are left.
+    * Actions that were taken before are listed separately, after "Again": a small model cannot find out from a list of
+      past actions which actions are new.
 
     The answer is ``<action>…</action>``, and thinking before it is allowed.
 
@@ -33,7 +33,7 @@ class Brief(Protocol):
 
     name = "brief"
     parser = "brief"
-    own_history: ClassVar[int | None] = 6
+    default_history: ClassVar[int | None] = 6
 
     def render(self, state: PromptState) -> str:
         start, _ = self.recent(state)
@@ -45,17 +45,17 @@ class Brief(Protocol):
         if done:
             lines.append(f"Done: {'; '.join(done)}")
         if _is_short(state.observation):
-            seen = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
-            lines += [f"Before: {_without_banner(seen, state.goal)}"] if seen else []
+            last_long = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
+            lines += [f"Before: {_without_banner(last_long, state.goal)}"] if last_long else []
         lines.append(f"Now: {_without_banner(state.observation, state.goal)}")
-        can = _possible_actions(state)
+        possible = _possible_actions(state)
         taken = {action for _, action in state.history}
         for title, actions in (
-            ("Can", [action for action in can if action not in taken]),
-            ("Again", [action for action in can if action in taken]),
+            ("Can", [action for action in possible if action not in taken]),
+            ("Again", [action for action in possible if action in taken]),
         ):
             if actions:
-                lines.append(f"{title}: {_grouped(actions)}")
+                lines.append(f"{title}: {_merge_actions(actions)}")
         return self.examples() + "\n".join(lines)
 
 
@@ -84,7 +84,7 @@ def _possible_actions(state: PromptState) -> list[str]:
     return actions
 
 
-def _grouped(actions: Iterable[str]) -> str:
+def _merge_actions(actions: Iterable[str]) -> str:
     plain: list[str] = []
     numbered: dict[str, dict[str, list[str]]] = {}
     for action in actions:
@@ -93,13 +93,13 @@ def _grouped(actions: Iterable[str]) -> str:
             numbered.setdefault(" ".join(words[:-2]), {}).setdefault(words[-2], []).append(words[-1])
         else:
             plain.append(action)
-    grouped = (f"{head}: {_things(things)}" for head, things in numbered.items())
-    return "; ".join([*plain, *grouped])
+    merged = (f"{head}: {_format_objects(objects)}" for head, objects in numbered.items())
+    return "; ".join([*plain, *merged])
 
 
-def _things(things: dict[str, list[str]]) -> str:
-    return " ".join(f"{name} {' '.join(_in_order(numbers))}" for name, numbers in things.items())
+def _format_objects(objects: dict[str, list[str]]) -> str:
+    return " ".join(f"{name} {' '.join(_sorted_numbers(numbers))}" for name, numbers in objects.items())
 
 
-def _in_order(numbers: Iterable[str]) -> list[str]:
+def _sorted_numbers(numbers: Iterable[str]) -> list[str]:
     return sorted(numbers, key=int)

@@ -28,15 +28,19 @@ class Code(Protocol):
 
     name = "code"
     parser = "code"
-    own_history: ClassVar[int | None] = 8
+    default_history: ClassVar[int | None] = 8
 
     def render(self, state: PromptState) -> str:
         start, _ = self.recent(state)
-        seen = [observation for observation, _ in state.history] + [state.observation]
-        lines = [seen[0] if not state.goal or state.goal in seen[0] else f"Task: {state.goal}\n{seen[0]}"]
+        observations = [observation for observation, _ in state.history] + [state.observation]
+        lines = [
+            observations[0]
+            if not state.goal or state.goal in observations[0]
+            else f"Task: {state.goal}\n{observations[0]}"
+        ]
         if start:
             lines.append(f"({start} earlier programs left out)")
-        for (_, code), output in list(zip(state.history, seen[1:], strict=True))[start:]:
+        for (_, code), output in list(zip(state.history, observations[1:], strict=True))[start:]:
             lines.append(f"```python\n{code}\n```\nOutput:\n{output}")
         lines.append("\nGo on with one ```python block.")
         return self.examples() + "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Only the situation, for chat agents that have their own instructions."""
+"""Only the task and the state, for chat agents that have their own instructions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Plain(Protocol):
 
     name = "plain"
     parser = "plain"
-    own_history: ClassVar[int | None] = 0
+    default_history: ClassVar[int | None] = 0
 
     def render(self, state: PromptState) -> str:
         _, turns = self.recent(state)

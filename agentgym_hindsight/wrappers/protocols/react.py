@@ -13,7 +13,7 @@ _HEADS = {
     "webshop": "Interact with a web shop to solve a task.",
     "generic": "Interact with an environment to solve a task.",
 }
-_WEBSHOP_LIMIT = 6_400  # characters of the transcript that are kept, counted from its end
+_WEBSHOP_LIMIT = 6_400  # characters: only this many at the end of the transcript are shown
 _ARRIVAL = "You arrive at loc "
 _BANNER = "-= "
 
@@ -36,11 +36,11 @@ class ReAct(Protocol):
 
     name = "react-2022"
     parser = "react-2022"
-    own_history: ClassVar[int | None] = None
+    default_history: ClassVar[int | None] = None
 
     def render(self, state: PromptState) -> str:
         start, turns = self.recent(state)
-        # The first observation states the task, so it is shown for every position of the window.
+        # The first observation states the task, so it is always shown, also when it is outside of the window.
         first = state.history[0][0] if state.history else state.observation
         opening = _without_arrival(first)
         if opening.startswith(_BANNER):  # the engine's welcome line does not describe the room
@@ -49,9 +49,9 @@ class ReAct(Protocol):
             opening = f"Your task is to: {state.goal}\n{opening}"
         lines = [] if start == 0 or not turns else [_without_arrival(turns[0][0])]
         for place, (_, action) in enumerate(turns):
-            after = turns[place + 1][0] if place + 1 < len(turns) else state.observation
-            lines += [f"> {action}", _without_arrival(after)]
-        if state.history and not turns:  # with an empty window the current observation is still shown
+            reply = turns[place + 1][0] if place + 1 < len(turns) else state.observation
+            lines += [f"> {action}", _without_arrival(reply)]
+        if state.history and not turns:  # the current observation is shown even if the window is empty
             lines.append(_without_arrival(state.observation))
         transcript = "\n".join([opening, *lines, ">"])
         if state.world == "webshop":

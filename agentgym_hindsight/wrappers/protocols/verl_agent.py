@@ -1,7 +1,7 @@
 """The per-turn prompt of the RL baselines (verl-agent, GiGPO, SERL).
 
 It has the same parts in the same order: role, task, number of steps taken, a window of observations and actions, the
-current observation, the admissible actions, the format of the answer. The wording in between is our own.
+current observation, the admissible actions, the format of the answer. The wording of the other text is ours.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class VerlAgent(Protocol):
 
     name = "verl-agent-2025"
     parser = "verl-agent-2025"
-    own_history: ClassVar[int | None] = 2
+    default_history: ClassVar[int | None] = 2
 
     def render(self, state: PromptState) -> str:
         prompt = self._render(state, with_history=True)
@@ -53,10 +53,10 @@ class VerlAgent(Protocol):
     def _render(self, state: PromptState, with_history: bool) -> str:
         start, turns = self.recent(state)
         lines = [_ROLES.get(state.world, _ROLES["generic"])]
-        bare = not (with_history and turns)
-        if state.goal and not (bare and state.world == "alfworld" and state.goal in state.observation):
+        no_history = not (with_history and turns)
+        if state.goal and not (no_history and state.world == "alfworld" and state.goal in state.observation):
             lines.append(f"Your task is to: {state.goal}")
-        if bare:
+        if no_history:
             lines.append(f"Your current observation is: {state.observation}")
         else:
             past = "\n".join(
@@ -76,7 +76,7 @@ class VerlAgent(Protocol):
 def _admissible(state: PromptState) -> str:
     actions = [action for action in state.admissible_actions if action != "help"]
     if state.world == "webshop":
-        # Any text can be searched: one entry replaces the queries that are listed.
+        # The agent can search for any text: one entry replaces the listed queries.
         search = state.search_bar or any(action.startswith("search[") for action in actions)
         actions = [action for action in actions if not action.startswith("search[")]
         shown = [*(["search[<your query>]"] if search else []), *actions]

@@ -44,8 +44,8 @@ def test_wilson_without_trials_and_with_wrong_arguments() -> None:
     ],
 )
 def test_student(freedom: int, at_90: float, at_95: float, at_99: float) -> None:
-    found = [t_quantile(freedom, confidence) for confidence in (0.90, 0.95, 0.99)]
-    assert found == pytest.approx([at_90, at_95, at_99], abs=6e-4)
+    result = [t_quantile(freedom, confidence) for confidence in (0.90, 0.95, 0.99)]
+    assert result == pytest.approx([at_90, at_95, at_99], abs=6e-4)
 
 
 def test_a_mean_over_seeds() -> None:

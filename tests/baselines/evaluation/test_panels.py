@@ -12,7 +12,7 @@ from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.wrappers import PROTOCOLS
-from tests.wrappers.stack import say
+from tests.wrappers.stack import tagged
 
 CORRIDOR = Stage("tests.wrappers.stack:WrappedCorridor-v0")
 PANEL = CORRIDOR.panel("valid")
@@ -27,16 +27,16 @@ class Model:
         self.action = action
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
-        return [Reply(say(self.action)) for _ in turns]
+        return [Reply(tagged(self.action)) for _ in turns]
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_the_expert_wins_under_every_protocol(protocol: str) -> None:
     stage = Stage(settings={"data": "embedded"}, protocol=protocol)
     panel = stage.panel("valid_unseen", 6)
-    found, played = evaluate_policy(ExpertPolicy(), stage, panel, num_envs=4)
-    assert found.micro.success == 1.0
-    assert found.micro.invalid == 0.0
+    result, played = evaluate_policy(ExpertPolicy(), stage, panel, num_envs=4)
+    assert result.micro.success == 1.0
+    assert result.micro.invalid == 0.0
     assert [trajectory.task_id for trajectory in played] == list(panel.ids)
     assert {trajectory.split for trajectory in played} == {"valid_unseen"}
 
@@ -44,11 +44,11 @@ def test_the_expert_wins_under_every_protocol(protocol: str) -> None:
 def test_the_webshop_rule_and_a_replay_of_it() -> None:
     stage = Stage("WebShop-Hindsight-v0", {"data": "embedded"})
     panel = stage.panel("test", 6)
-    found, played = evaluate_policy(SearchAndBuyFirst(), stage, panel)
-    assert found.micro.score > 0
-    assert found.micro.invalid == 0.0
+    result, played = evaluate_policy(SearchAndBuyFirst(), stage, panel)
+    assert result.micro.score > 0
+    assert result.micro.invalid == 0.0
     again, replayed = evaluate_policy(ReplayPolicy(played), stage, panel)
-    assert again == found
+    assert again == result
     assert [trajectory.actions for trajectory in replayed] == [trajectory.actions for trajectory in played]
 
 
@@ -63,10 +63,10 @@ def test_a_policy_of_one_world_is_refused_in_another() -> None:
 
 def test_replies_of_models_are_not_formatted() -> None:
     turns = []
-    found, played = evaluate_policy(Model(), CORRIDOR, PANEL, siblings=2, progress=turns.append)
-    assert found.micro.success == 1.0
+    result, played = evaluate_policy(Model(), CORRIDOR, PANEL, siblings=2, progress=turns.append)
+    assert result.micro.success == 1.0
     assert [trajectory.sibling for trajectory in played] == [0, 1] * len(PANEL)
-    assert played[0].steps[0].response == say("east")
+    assert played[0].steps[0].response == tagged("east")
     assert sum(turns) == sum(map(len, played))
     assert evaluate_policy(Model("west"), CORRIDOR, PANEL[:1])[0].micro.success == 0.0
 
@@ -89,7 +89,7 @@ def test_formatted() -> None:
     assert (formatted.name, formatted.needs_expert) == ("expert:0.5", True)
     assert not Formatted(RandomPolicy(), "plain").needs_expert
     view = TurnView("1f", 0, 0, "", {})
-    assert Formatted(Model(), "verl-agent-2025").act([view]) == [say(say("east"), "")]
+    assert Formatted(Model(), "verl-agent-2025").act([view]) == [tagged(tagged("east"), "")]
     with pytest.raises(UnknownNameError, match="verl-agent-2025"):
         Formatted(RandomPolicy(), "verl-agent")
 

@@ -20,18 +20,18 @@ def _rollout(category: str, won: bool, turns: int = 2, broken: str = "") -> Traj
 
 def test_micro_counts_rollouts_and_macro_counts_categories() -> None:
     rollouts = [_rollout("a", True), _rollout("a", True), _rollout("a", False, broken="died"), _rollout("b", False, 4)]
-    found = evaluate(rollouts)
-    assert found.micro.success == 0.5
-    assert found.macro == pytest.approx((2 / 3 + 0) / 2)
-    assert found.micro.turns == 2.5
-    assert found.micro.invalid == pytest.approx(4 / 10)
-    assert found.micro.broken == 1
-    assert [row.name for row in found.categories] == ["a", "b"]
+    result = evaluate(rollouts)
+    assert result.micro.success == 0.5
+    assert result.macro == pytest.approx((2 / 3 + 0) / 2)
+    assert result.micro.turns == 2.5
+    assert result.micro.invalid == pytest.approx(4 / 10)
+    assert result.micro.broken == 1
+    assert [row.name for row in result.categories] == ["a", "b"]
 
 
 def test_no_rollouts() -> None:
-    found = evaluate([])
-    assert (found.macro, found.micro.success, found.micro.interval) == (0.0, 0.0, (0.0, 1.0))
+    result = evaluate([])
+    assert (result.macro, result.micro.success, result.micro.interval) == (0.0, 0.0, (0.0, 1.0))
 
 
 def test_the_interval_is_wilson() -> None:
@@ -39,9 +39,9 @@ def test_the_interval_is_wilson() -> None:
 
 
 def test_an_evaluation_survives_json() -> None:
-    found = evaluate([_rollout("a", True), _rollout("b", False, 3, broken="died"), _rollout("b", True)])
-    document = json.loads(json.dumps(found.as_dict()))
-    assert Evaluation.from_dict(document) == found
+    result = evaluate([_rollout("a", True), _rollout("b", False, 3, broken="died"), _rollout("b", True)])
+    document = json.loads(json.dumps(result.as_dict()))
+    assert Evaluation.from_dict(document) == result
     assert document["macro"] == 0.75
     assert document["micro"] == {
         "name": "all",
@@ -53,7 +53,7 @@ def test_an_evaluation_survives_json() -> None:
         "broken": 1,
     }
     document["micro"]["of a later release"] = 1
-    assert Evaluation.from_dict(document) == found
+    assert Evaluation.from_dict(document) == result
 
 
 @pytest.mark.parametrize("damaged", [{}, {"micro": {}, "categories": []}, {"micro": 3, "categories": None}])
@@ -67,15 +67,15 @@ def test_over_seeds() -> None:
         evaluate([_rollout("a", won > 0), _rollout("a", won > 1), _rollout("b", won > 2, turns=2 + won)])
         for won in (1, 2, 3)
     ]
-    found = over_seeds(seeds)
-    assert found.seeds == 3
-    # 1/3, 2/3, 1: s = 1/3 and t = 4.302653, hence 4.302653 / (3·√3).
-    assert found.micro == pytest.approx((2 / 3, 0.8280459), abs=1e-6)
-    assert found.score == found.micro
+    result = over_seeds(seeds)
+    assert result.seeds == 3
+    # 1/3, 2/3, 1: s = 1/3 and t = 4.302653, so the half-width is 4.302653 / (3·√3).
+    assert result.micro == pytest.approx((2 / 3, 0.8280459), abs=1e-6)
+    assert result.score == result.micro
     # 1/4, 1/2, 1: s = 0.3818813.
-    assert found.macro == pytest.approx((7 / 12, 0.9486458), abs=1e-6)
-    assert found.turns.mean == pytest.approx((7 + 8 + 9) / 9)
-    assert found.invalid.mean == pytest.approx((3 / 7 + 3 / 8 + 3 / 9) / 3)
+    assert result.macro == pytest.approx((7 / 12, 0.9486458), abs=1e-6)
+    assert result.turns.mean == pytest.approx((7 + 8 + 9) / 9)
+    assert result.invalid.mean == pytest.approx((3 / 7 + 3 / 8 + 3 / 9) / 3)
     assert over_seeds(seeds[:1]).micro == (pytest.approx(1 / 3), inf)
     with pytest.raises(UsageError, match="got none"):
         over_seeds([])

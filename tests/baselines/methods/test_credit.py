@@ -184,8 +184,8 @@ def test_hgpo_gives_longer_histories_more_weight() -> None:
 def test_hgpo_base_group_adds_grpo_with_weight_one() -> None:
     rows = rows_of((0, "sa", (0, 4)), (0, "sa", (0, 0)), (0, "ta", (0, 8)))
     base = grpo(rows, scale="none")[3].item()
-    found = hgpo(rows, history=1, scale="none", gamma=1.0, base_group=True)[3].item()
-    assert found == pytest.approx((1 * base + 2 * -4 + 3 * -2) / 6, abs=1e-5)
+    result = hgpo(rows, history=1, scale="none", gamma=1.0, base_group=True)[3].item()
+    assert result == pytest.approx((1 * base + 2 * -4 + 3 * -2) / 6, abs=1e-5)
 
 
 def test_rounding_errors_give_no_advantage() -> None:
@@ -248,23 +248,23 @@ def plain_by(keys: Sequence[object], values: Sequence[float], **options: object)
     members = defaultdict(list)
     for place, key in enumerate(keys):
         members[key].append(place)
-    found = [0.0] * len(keys)
+    result = [0.0] * len(keys)
     for places in members.values():
         for place, value in zip(places, plain_normal([values[i] for i in places], **options), strict=True):  # type: ignore[arg-type]
-            found[place] = value
-    return found
+            result[place] = value
+    return result
 
 
 def plain_steps(rows: Rows, gamma: float, penalty: float) -> list[float]:
-    found = []
+    result = []
     for i in range(len(rows)):
         later = [
             gamma ** (int(rows.place[j]) - int(rows.place[i])) * float(rows.rewards[j])
             for j in range(len(rows))
             if rows.trajectory[j] == rows.trajectory[i] and rows.place[j] >= rows.place[i]
         ]
-        found.append(sum(later) - penalty * float(rows.invalid[i]))
-    return found
+        result.append(sum(later) - penalty * float(rows.invalid[i]))
+    return result
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -303,8 +303,8 @@ def test_hgpo_equals_a_second_implementation(seed: int, offset: int) -> None:
                     if abs(value) > 1e-5:
                         expected[i][0] += (k + offset) ** alpha * value
                         expected[i][1] += (k + offset) ** alpha
-    found = hgpo(rows, history=2, alpha=alpha, weight_offset=offset)
-    assert found.tolist() == pytest.approx([total / (weight + EPS) for total, weight in expected], abs=1e-4)
+    result = hgpo(rows, history=2, alpha=alpha, weight_offset=offset)
+    assert result.tolist() == pytest.approx([total / (weight + EPS) for total, weight in expected], abs=1e-4)
 
 
 # ---------------------------------------------------------------- properties
@@ -344,8 +344,8 @@ def test_equal_siblings_have_advantage_zero(estimate: Callable[[Rows], torch.Ten
 
 @EVERY
 def test_an_empty_batch_gives_an_empty_result(estimate: Callable[[Rows], torch.Tensor]) -> None:
-    found = estimate(rows_of())
-    assert (found.shape, found.dtype) == ((0,), torch.float32)
+    result = estimate(rows_of())
+    assert (result.shape, result.dtype) == ((0,), torch.float32)
     assert step_returns(rows_of(), 0.9).shape == (0,)
 
 
@@ -365,10 +365,10 @@ def test_results_are_float32_and_computed_in_float64(
     estimate: Callable[[Rows], torch.Tensor], dtype: torch.dtype
 ) -> None:
     rows = some_rows(3, dtype)  # whole numbers: exact in all three
-    found = estimate(rows)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, estimate(some_rows(3, torch.float64)))
-    assert not found.requires_grad
+    result = estimate(rows)
+    assert result.dtype == torch.float32
+    assert torch.equal(result, estimate(some_rows(3, torch.float64)))
+    assert not result.requires_grad
 
 
 @EVERY

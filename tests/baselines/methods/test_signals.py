@@ -32,8 +32,8 @@ def random_rows(seed: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Te
 
 
 def one(advantage: float, delta: float, lam: float) -> float:
-    found = reweight(torch.tensor([advantage]), torch.tensor([[delta]]), torch.tensor([[True]]), lam)
-    return float(found.item())
+    result = reweight(torch.tensor([advantage]), torch.tensor([[delta]]), torch.tensor([[True]]), lam)
+    return float(result.item())
 
 
 # ---------------------------------------------------------------- SERL and RLSD
@@ -62,10 +62,10 @@ def test_reweight(advantage: float, delta: float, lam: float, expected: float) -
 def test_weights() -> None:
     gaps = torch.tensor([[0.1, -0.1, 0.5, -0.5, 0.5]] * 3)
     mask = torch.tensor([[True, True, True, True, False]] * 3)
-    found = weights(torch.tensor([1.5, -1.5, 0.0]), gaps, mask)
-    assert found[0].tolist() == pytest.approx([1.105171, 0.904837, 1.2, 0.8, 1.0], abs=1e-6)
-    assert found[1].tolist() == pytest.approx([0.904837, 1.105171, 0.8, 1.2, 1.0], abs=1e-6)
-    assert found[2].tolist() == [1.0] * 5
+    result = weights(torch.tensor([1.5, -1.5, 0.0]), gaps, mask)
+    assert result[0].tolist() == pytest.approx([1.105171, 0.904837, 1.2, 0.8, 1.0], abs=1e-6)
+    assert result[1].tolist() == pytest.approx([0.904837, 1.105171, 0.8, 1.2, 1.0], abs=1e-6)
+    assert result[2].tolist() == [1.0] * 5
 
 
 def test_serl_becomes_grpo_after_its_decay() -> None:
@@ -78,9 +78,9 @@ def test_serl_becomes_grpo_after_its_decay() -> None:
 @pytest.mark.parametrize("clip", [0.05, 0.2, 0.9])
 def test_signs_are_kept_and_bounds_hold(seed: int, lam: float, clip: float) -> None:
     advantages, gaps, mask = random_rows(seed)
-    found = reweight(advantages, gaps, mask, lam, clip=clip)
-    assert torch.equal(found.sign(), advantages.sign()[:, None].expand_as(found))
-    ratio = (found / advantages[:, None])[advantages != 0]
+    result = reweight(advantages, gaps, mask, lam, clip=clip)
+    assert torch.equal(result.sign(), advantages.sign()[:, None].expand_as(result))
+    ratio = (result / advantages[:, None])[advantages != 0]
     assert ratio.min().item() >= 1 - lam * clip - 1e-6
     assert ratio.max().item() <= 1 + lam * clip + 1e-6
 
@@ -88,18 +88,18 @@ def test_signs_are_kept_and_bounds_hold(seed: int, lam: float, clip: float) -> N
 @pytest.mark.parametrize("seed", range(3))
 def test_outside_the_mask_the_advantage_is_unchanged(seed: int) -> None:
     advantages, gaps, mask = random_rows(seed)
-    found = reweight(advantages, gaps, mask, 0.3)
-    base = advantages[:, None].expand_as(found)
-    assert torch.equal(found[~mask], base[~mask])
-    assert not torch.equal(found[mask], base[mask])
+    result = reweight(advantages, gaps, mask, 0.3)
+    base = advantages[:, None].expand_as(result)
+    assert torch.equal(result[~mask], base[~mask])
+    assert not torch.equal(result[mask], base[mask])
     assert torch.equal(reweight(advantages, gaps, torch.zeros_like(mask), 0.3), base)
 
 
 def test_gaps_of_zero_leave_the_advantage_exactly() -> None:
     advantages, gaps, mask = random_rows(0)
     for lam in (0.1, 0.3, 0.7):
-        found = reweight(advantages, torch.zeros_like(gaps), mask, lam)
-        assert torch.equal(found, advantages[:, None].expand_as(found))
+        result = reweight(advantages, torch.zeros_like(gaps), mask, lam)
+        assert torch.equal(result, advantages[:, None].expand_as(result))
 
 
 @pytest.mark.parametrize("mean_one", [False, True])
@@ -107,10 +107,10 @@ def test_gaps_of_zero_leave_the_advantage_exactly() -> None:
 def test_lambda_zero_is_exactly_grpo(mean_one: bool, dtype: torch.dtype) -> None:
     advantages, gaps, mask = random_rows(1, dtype)
     gaps[0, 0] = math.nan  # without a teacher pass the gaps may hold any value
-    found = reweight(advantages, gaps, mask, 0.0, mean_one=mean_one)
-    assert found.dtype == torch.promote_types(dtype, torch.float32)
-    assert torch.equal(found, advantages.to(found.dtype)[:, None].expand(9, 7))
-    found += 1  # fails if the result is an expanded view
+    result = reweight(advantages, gaps, mask, 0.0, mean_one=mean_one)
+    assert result.dtype == torch.promote_types(dtype, torch.float32)
+    assert torch.equal(result, advantages.to(result.dtype)[:, None].expand(9, 7))
+    result += 1  # fails if the result is an expanded view
 
 
 def test_a_zero_advantage_stays_zero() -> None:
@@ -123,43 +123,43 @@ def test_a_zero_advantage_stays_zero() -> None:
 def test_infinite_gaps_stay_finite_and_padding_has_no_effect(mean_one: bool) -> None:
     gaps = torch.tensor([[math.inf, -math.inf, 1e30, math.nan], [math.nan] * 4, [math.inf] * 4])
     mask = torch.tensor([[True, True, True, False], [False] * 4, [True] * 4])
-    found = reweight(torch.tensor([2.0, 3.0, 0.0]), gaps, mask, 0.5, mean_one=mean_one)
-    assert found.isfinite().all()
-    assert found[0, 3].item() == 2.0
-    assert found[1].tolist() == [3.0] * 4
-    assert found[2].tolist() == [0.0] * 4
+    result = reweight(torch.tensor([2.0, 3.0, 0.0]), gaps, mask, 0.5, mean_one=mean_one)
+    assert result.isfinite().all()
+    assert result[0, 3].item() == 2.0
+    assert result[1].tolist() == [3.0] * 4
+    assert result[2].tolist() == [0.0] * 4
     if not mean_one:
-        assert found[0].tolist() == pytest.approx([2.2, 1.8, 2.2, 2.0])
+        assert result[0].tolist() == pytest.approx([2.2, 1.8, 2.2, 2.0])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_mean_one_keeps_the_sum_of_a_row(seed: int) -> None:
     advantages, gaps, mask = random_rows(seed)
-    found = reweight(advantages, gaps, mask, 0.5, mean_one=True)
-    assert torch.allclose(found.sum(-1), advantages * 7, atol=1e-4)
-    assert torch.equal(found[~mask], advantages[:, None].expand_as(found)[~mask])
-    assert torch.equal(found.sign(), advantages.sign()[:, None].expand_as(found))
+    result = reweight(advantages, gaps, mask, 0.5, mean_one=True)
+    assert torch.allclose(result.sum(-1), advantages * 7, atol=1e-4)
+    assert torch.equal(result[~mask], advantages[:, None].expand_as(result)[~mask])
+    assert torch.equal(result.sign(), advantages.sign()[:, None].expand_as(result))
     plain = reweight(advantages, gaps, mask, 0.5)
     assert not torch.allclose(plain.sum(-1), advantages * 7, atol=1e-4)
     for row in range(9):  # one factor per row
         if mask[row].any() and advantages[row] != 0:
-            ratio = (found / plain)[row][mask[row]]
+            ratio = (result / plain)[row][mask[row]]
             assert torch.allclose(ratio, ratio[:1].expand_as(ratio))
 
 
 def test_mean_one_may_exceed_the_bounds() -> None:
     gaps, mask = torch.tensor([[-9.0, -9.0, -9.0, 9.0]]), torch.ones(1, 4, dtype=torch.bool)
-    found = reweight(torch.ones(1), gaps, mask, 0.5, mean_one=True)[0]
-    assert found.tolist() == pytest.approx([0.9 / 0.95] * 3 + [1.1 / 0.95])
-    assert found[3].item() > 1.1
+    result = reweight(torch.ones(1), gaps, mask, 0.5, mean_one=True)[0]
+    assert result.tolist() == pytest.approx([0.9 / 0.95] * 3 + [1.1 / 0.95])
+    assert result[3].item() > 1.1
 
 
 def test_bfloat16_rows_are_computed_in_float32() -> None:
     advantages, gaps, mask = random_rows(3, torch.bfloat16)
     for function in (lambda a, g: reweight(a, g, mask, 0.5), lambda a, g: weights(a, g, mask)):
-        found = function(advantages, gaps)
-        assert found.dtype == torch.float32
-        assert torch.equal(found, function(advantages.float(), gaps.float()))
+        result = function(advantages, gaps)
+        assert result.dtype == torch.float32
+        assert torch.equal(result, function(advantages.float(), gaps.float()))
 
 
 def test_rows_are_independent() -> None:
@@ -183,7 +183,7 @@ def test_signals_have_no_gradient() -> None:
     logps = torch.randn(2, 3, requires_grad=True)
     advantages, mask = torch.tensor([1.0, -1.0], requires_grad=True), torch.ones(2, 3, dtype=torch.bool)
     assert not gap(logps, logps * 2).requires_grad
-    for found in (
+    for result in (
         weights(advantages, logps, mask),
         reweight(advantages, logps, mask, 0.5),
         reweight(advantages, logps, mask, 0.5, mean_one=True),
@@ -193,7 +193,7 @@ def test_signals_have_no_gradient() -> None:
         trial_weights(logps, torch.ones(2, 3)),
         factor_weights(advantages, logps, 0.5),
     ):
-        assert not found.requires_grad
+        assert not result.requires_grad
 
 
 def test_gap_is_teacher_minus_student_and_keeps_small_differences() -> None:
@@ -240,9 +240,9 @@ def test_divergence(alpha: float, expected: float, shift: float) -> None:
 def test_divergence_is_zero_for_equal_distributions_and_positive_otherwise(alpha: float, top_k: int | None) -> None:
     draw = torch.Generator().manual_seed(0)
     teacher, student = torch.randn(2, 5, 4, 11, generator=draw)
-    found = divergence(teacher, student, alpha=alpha, top_k=top_k)
-    assert found.shape == (5, 4)
-    assert found.min().item() > 0
+    result = divergence(teacher, student, alpha=alpha, top_k=top_k)
+    assert result.shape == (5, 4)
+    assert result.min().item() > 0
     assert divergence(student, student, alpha=alpha, top_k=top_k).abs().max().item() < 1e-6
 
 
@@ -283,18 +283,18 @@ def test_divergence_of_impossible_and_certain_tokens_is_finite(alpha: float, top
     teacher = torch.stack([torch.tensor([1.0, 2.0, 0.0, 0.0]) + forbidden, torch.tensor([200.0, 0.0, 0.0, 0.0])])
     student = torch.stack([torch.tensor([2.0, 1.0, 0.0, 0.0]) + forbidden, torch.tensor([0.0, 200.0, 0.0, 0.0])])
     student.requires_grad_()
-    found = divergence(teacher, student, alpha=alpha, top_k=top_k)
-    found.sum().backward()
-    assert found.isfinite().all()
+    result = divergence(teacher, student, alpha=alpha, top_k=top_k)
+    result.sum().backward()
+    assert result.isfinite().all()
     assert student.grad is not None
     assert student.grad.isfinite().all()
 
 
 def test_bfloat16_logits_are_computed_in_float32() -> None:
     teacher, student = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(2)).bfloat16()
-    found = divergence(teacher, student, alpha=0.5)
-    assert found.dtype == torch.float32
-    assert torch.allclose(found, divergence(teacher.float(), student.float(), alpha=0.5))
+    result = divergence(teacher, student, alpha=0.5)
+    assert result.dtype == torch.float32
+    assert torch.allclose(result, divergence(teacher.float(), student.float(), alpha=0.5))
 
 
 def test_divergence_of_an_empty_batch() -> None:
@@ -324,31 +324,31 @@ def test_k3() -> None:
 
 
 def test_sdar_gate() -> None:
-    found = sdar_gate(torch.tensor([-0.5, -0.1, 0.0, 0.1, 0.5])).tolist()
-    assert found == pytest.approx([0.075858, 0.377541, 0.5, 0.622459, 0.924142], abs=1e-6)
+    result = sdar_gate(torch.tensor([-0.5, -0.1, 0.0, 0.1, 0.5])).tolist()
+    assert result == pytest.approx([0.075858, 0.377541, 0.5, 0.622459, 0.924142], abs=1e-6)
     assert sdar_gate(torch.tensor([-3.0, 3.0]), beta=0.0).tolist() == [0.5, 0.5]  # GRPO+OPSD
 
 
 def test_antisd_phi() -> None:
-    found = antisd_phi(torch.tensor([-5.0, -1.0, 0.0, 1.0, 5.0])).tolist()
-    assert found == pytest.approx([-0.343216, -0.189943, 0.0, 0.310057, 2.156784], abs=1e-6)
+    result = antisd_phi(torch.tensor([-5.0, -1.0, 0.0, 1.0, 5.0])).tolist()
+    assert result == pytest.approx([-0.343216, -0.189943, 0.0, 0.310057, 2.156784], abs=1e-6)
     assert antisd_phi(torch.tensor([-1e4])).item() == pytest.approx(-math.log(2) / 2)
 
 
 def test_trial_weights() -> None:
     counts = torch.tensor([10, 20, 10])
-    found = trial_weights(torch.tensor([0.1, 0.2, 0.3]), counts)
-    assert found.tolist() == pytest.approx([0.5, 1.0, 1.5])
-    assert (found * counts).sum().item() == pytest.approx(40)
+    result = trial_weights(torch.tensor([0.1, 0.2, 0.3]), counts)
+    assert result.tolist() == pytest.approx([0.5, 1.0, 1.5])
+    assert (result * counts).sum().item() == pytest.approx(40)
 
 
 def test_trial_weights_of_many_rollouts_with_padding() -> None:
     scores = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.2, math.nan], [0.0, 0.0, 0.0]])
     counts = torch.tensor([[10, 20, 10], [5, 5, 0], [3, 3, 3]])
-    found = trial_weights(scores, counts)
-    assert found[0].tolist() == pytest.approx([0.5, 1.0, 1.5])
-    assert found[1].tolist() == pytest.approx([4 / 3, 2 / 3, 1.0])
-    assert found[2].tolist() == [1.0] * 3  # all scores are 0
+    result = trial_weights(scores, counts)
+    assert result[0].tolist() == pytest.approx([0.5, 1.0, 1.5])
+    assert result[1].tolist() == pytest.approx([4 / 3, 2 / 3, 1.0])
+    assert result[2].tolist() == [1.0] * 3  # all scores are 0
     assert trial_weights(torch.zeros(0), torch.zeros(0)).shape == (0,)
     with pytest.raises(UsageError, match=r"\(3,\).*\(2,\)"):
         trial_weights(torch.zeros(3), torch.zeros(2))
@@ -356,8 +356,8 @@ def test_trial_weights_of_many_rollouts_with_padding() -> None:
 
 def test_factor_weights() -> None:
     eta = Window(LinearDecay(0.7, 50), 11, 49)(20)
-    found = factor_weights(-1.0, torch.tensor([0.0, 2.0, -2.0]), eta)
-    assert found.tolist() == pytest.approx([0.72781, 0.60000, 1.67218], abs=1e-5)
+    result = factor_weights(-1.0, torch.tensor([0.0, 2.0, -2.0]), eta)
+    assert result.tolist() == pytest.approx([0.72781, 0.60000, 1.67218], abs=1e-5)
     clipped = factor_weights(1.0, torch.tensor([0.0, 50.0, -50.0]), eta)
     assert torch.equal(clipped, factor_weights(1.0, torch.tensor([0.0, 3.0, -3.0]), eta))
 

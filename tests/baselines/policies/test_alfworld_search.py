@@ -1,4 +1,4 @@
-"""An expert that only uses what it has seen."""
+"""An expert that uses only objects that it has seen."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ ROOM = ("go to desk 1", "go to drawer 1", "go to drawer 10", "go to drawer 2", "
 def test_the_first_unvisited_receptacle_of_the_type_is_next() -> None:
     seeker = Seeker("put a mug in desk.")
     assert seeker.advise("go to drawer 10", ROOM) == "go to drawer 1"
-    seeker.went("go to drawer 1")
+    seeker.record_visit("go to drawer 1")
     assert seeker.advise("go to drawer 10", ROOM) == "go to drawer 2", "the order is by number, not alphabetical"
-    seeker.went("go to drawer 2")
+    seeker.record_visit("go to drawer 2")
     assert seeker.advise("go to drawer 10", ROOM) == "go to drawer 10"
-    seeker.went("go to drawer 10")
+    seeker.record_visit("go to drawer 10")
     assert seeker.advise("go to drawer 10", ROOM) == "go to drawer 10", "the contents of a visited receptacle are known"
 
 
 def test_a_closed_receptacle_is_opened_before_leaving() -> None:
     seeker = Seeker("put a mug in desk.")
-    seeker.went("go to drawer 1")
+    seeker.record_visit("go to drawer 1")
     assert seeker.advise("go to desk 1", (*ROOM, "open drawer 1")) == "open drawer 1"
 
 

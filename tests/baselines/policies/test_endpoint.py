@@ -14,8 +14,8 @@ from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
 from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.stage import Stage
-from tests.hindsight.test_judge import Answer, Stub, said, serving
-from tests.wrappers.stack import say
+from tests.hindsight.test_judge import Answer, Stub, completion, serving
+from tests.wrappers.stack import tagged
 
 KEY = "sk-very-secret"
 BUSY: Answer = (503, {}, b"busy")
@@ -41,7 +41,7 @@ def prompt_of(body: dict[str, Any]) -> str:
 
 def test_request_and_reply() -> None:
     with (
-        serving([said("go east"), said("I think that", "length"), said(None)]) as stub,
+        serving([completion("go east"), completion("I think that", "length"), completion(None)]) as stub,
         policy(stub, concurrency=1, system="Be brief.", extra_body={"max_tokens": None, "top_p": 0.9}) as player,
     ):
         assert player.act([]) == []
@@ -59,7 +59,7 @@ def test_request_and_reply() -> None:
 
 def test_without_a_key_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLAY_KEY")
-    with serving([said("look")]) as stub, policy(stub) as player:
+    with serving([completion("look")]) as stub, policy(stub) as player:
         player.act(turns("a"))
     assert "Authorization" not in stub.headers[0]
     assert stub.bodies[0]["max_tokens"] == 512
@@ -71,7 +71,7 @@ def test_concurrent_replies_keep_their_order() -> None:
     def script(body: dict[str, Any]) -> Answer:
         together.wait(10)  # raises, and fails every request, unless four are under way at once
         time.sleep(0.02 * (8 - int(prompt_of(body))) / 8)  # the last requests are answered first
-        return said(f"re {prompt_of(body)}")
+        return completion(f"re {prompt_of(body)}")
 
     with serving(script) as stub, policy(stub, concurrency=4, retries=0) as player:
         for _ in range(2):
@@ -80,7 +80,7 @@ def test_concurrent_replies_keep_their_order() -> None:
 
 
 def test_seeds_depend_on_turn_and_sibling_and_are_reproducible() -> None:
-    with serving(lambda body: said("look")) as stub, policy(stub, seed=3, concurrency=1) as player:
+    with serving(lambda body: completion("look")) as stub, policy(stub, seed=3, concurrency=1) as player:
         for sibling in (0, 1, 0):
             player.act(turns("a", sibling=sibling))
         player.seed = 4
@@ -97,7 +97,7 @@ def test_seeds_depend_on_turn_and_sibling_and_are_reproducible() -> None:
     "trouble", [(429, {"Retry-After": "0.1"}, b"{}"), BUSY, (200, {}, b"<html>"), (200, {}, b"[]")]
 )
 def test_temporary_failures_are_retried(trouble: Answer) -> None:
-    with serving([trouble, trouble, said("look")]) as stub, policy(stub) as player:
+    with serving([trouble, trouble, completion("look")]) as stub, policy(stub) as player:
         assert player.act(turns("a")) == [Reply("look")]
         assert player.failures == 0
     if trouble[0] == 429:
@@ -110,7 +110,7 @@ def test_a_timeout_is_retried() -> None:
     def script(body: dict[str, Any]) -> Answer:
         if next(answers):
             slow.wait(5)
-        return said("look")
+        return completion("look")
 
     with serving(script) as stub, policy(stub, timeout_s=0.3) as player:
         assert player.act(turns("a")) == [Reply("look")]
@@ -119,7 +119,7 @@ def test_a_timeout_is_retried() -> None:
 
 def test_one_turn_without_an_answer_does_not_end_the_batch(caplog: pytest.LogCaptureFixture) -> None:
     def script(body: dict[str, Any]) -> Answer:
-        return (400, {}, f"too long, {KEY}".encode()) if prompt_of(body) == "b" else said("look")
+        return (400, {}, f"too long, {KEY}".encode()) if prompt_of(body) == "b" else completion("look")
 
     with serving(script) as stub, policy(stub) as player, caplog.at_level(logging.WARNING):
         for _ in range(2):
@@ -155,11 +155,11 @@ def test_a_batch_without_any_answer_is_an_error() -> None:
 
 
 def test_a_server_that_stops_answering_is_an_error() -> None:
-    with serving(lambda body: said("look")) as stub, policy(stub, retries=0) as player:
+    with serving(lambda body: completion("look")) as stub, policy(stub, retries=0) as player:
         assert player.act(turns("a")) == [Reply("look")]
         stub.script = lambda body: BUSY
         assert player.act(turns("a")) == player.act(turns("a")) == [Reply("")]
-        stub.script = lambda body: said("look")
+        stub.script = lambda body: completion("look")
         assert player.act(turns("a")) == [Reply("look")]
         stub.script = lambda body: BUSY
         player.act(turns("a"))
@@ -169,7 +169,7 @@ def test_a_server_that_stops_answering_is_an_error() -> None:
 
 
 def test_surrogates_in_text_and_a_non_ascii_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(lambda body: said("look")) as stub, policy(stub) as player:
+    with serving(lambda body: completion("look")) as stub, policy(stub) as player:
         assert player.act(turns("\ud800 é")) == [Reply("look")]
         assert prompt_of(stub.bodies[0]) == "\ud800 é"
         monkeypatch.setenv("PLAY_KEY", "sk-é")
@@ -193,9 +193,9 @@ def test_a_closed_policy_and_wrong_arguments() -> None:
 
 def test_it_plays_a_panel() -> None:
     stage = Stage("tests.wrappers.stack:WrappedCorridor-v0")
-    with serving(lambda body: said(say("east"))) as stub, policy(stub) as player:
-        found, played = evaluate_policy(player, stage, stage.panel("valid", 4), num_envs=3)
-    assert found.micro.success == 1.0
+    with serving(lambda body: completion(tagged("east"))) as stub, policy(stub) as player:
+        result, played = evaluate_policy(player, stage, stage.panel("valid", 4), num_envs=3)
+    assert result.micro.success == 1.0
     assert played[0].policy == "endpoint:player"
-    assert played[0].steps[0].response == say("east")
+    assert played[0].steps[0].response == tagged("east")
     assert "corridor" in prompt_of(stub.bodies[0])

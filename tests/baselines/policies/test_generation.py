@@ -39,8 +39,8 @@ def draws_of(*key: object) -> Callable[[int], Any]:
 
 
 def run(model: Any, prompts: list[tuple[int, ...]] = PROMPTS, key: object = "k", **options: Any) -> list[Sampled]:
-    given = {"stop": frozenset({END}), "pad": 0, "max_new_tokens": 12, **options}
-    return sample(model, prompts, draws_of(key), **given)
+    arguments = {"stop": frozenset({END}), "pad": 0, "max_new_tokens": 12, **options}
+    return sample(model, prompts, draws_of(key), **arguments)
 
 
 def test_the_end_token_is_the_expected_one() -> None:
@@ -48,8 +48,8 @@ def test_the_end_token_is_the_expected_one() -> None:
 
 
 def test_greedy_equals_generate(model: Any) -> None:
-    ours = run(model, temperature=0.0)
-    for prompt, reply in zip(PROMPTS, ours, strict=True):
+    sampled = run(model, temperature=0.0)
+    for prompt, reply in zip(PROMPTS, sampled, strict=True):
         output = model.generate(
             torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
@@ -59,7 +59,7 @@ def test_greedy_equals_generate(model: Any) -> None:
             pad_token_id=0,
         )
         assert reply.ids == tuple(output[0, len(prompt) :].tolist())
-    assert len({reply.ids for reply in ours}) > 5
+    assert len({reply.ids for reply in sampled}) > 5
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.4, 2.0, 0.0])
@@ -67,9 +67,9 @@ def test_log_probabilities_equal_a_plain_forward_pass(model: Any, temperature: f
     for prompt, reply in zip(PROMPTS, run(model, temperature=temperature), strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([prompt + reply.ids])).logits[0, len(prompt) - 1 : -1]
-        wanted = torch.log_softmax(logits / (temperature or 1.0), -1)
-        wanted = wanted.gather(-1, torch.tensor(reply.ids)[:, None])[:, 0]
-        torch.testing.assert_close(torch.tensor(reply.logprobs), wanted, atol=1e-5, rtol=1e-4)
+        expected = torch.log_softmax(logits / (temperature or 1.0), -1)
+        expected = expected.gather(-1, torch.tensor(reply.ids)[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(reply.logprobs), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 60, 150, 100_000])
@@ -105,7 +105,7 @@ def test_only_the_seed_matters(model: Any) -> None:
 
 def test_finished_rows_are_not_computed(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fed: list[tuple[int, int]] = []
-    kept: list[int] = []
+    cache_rows: list[int] = []
     ends: list[list[int]] = []
     forward = type(model).forward
 
@@ -114,7 +114,7 @@ def test_finished_rows_are_not_computed(model: Any, monkeypatch: pytest.MonkeyPa
         fed.append(tuple(held["input_ids"].shape))
         ends.append(held["position_ids"][:, -1].tolist())
         output = forward(self, *args, **held)
-        kept.append(output.past_key_values.layers[0].keys.shape[0])
+        cache_rows.append(output.past_key_values.layers[0].keys.shape[0])
         return output
 
     monkeypatch.setattr(type(model), "forward", spy)
@@ -122,9 +122,9 @@ def test_finished_rows_are_not_computed(model: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     lengths = [len(reply.ids) for reply in replies]
     assert min(lengths) < max(lengths) == 12
-    wanted = [sum(length > step for length in lengths) for step in range(12)]
-    assert [rows for rows, _ in fed] == wanted, "one row per unfinished reply"
-    assert kept == wanted, "the cache holds the same rows"
+    expected = [sum(length > step for length in lengths) for step in range(12)]
+    assert [rows for rows, _ in fed] == expected, "one row per unfinished reply"
+    assert cache_rows == expected, "the cache holds the same rows"
     assert ends[0] == sorted(len(prompt) - 1 for prompt in PROMPTS), "padding does not count as a position"
     assert [width for _, width in fed] == [30] + [1] * 11
 
@@ -211,11 +211,11 @@ def test_uniforms_depend_only_on_the_key() -> None:
 def test_sample_with_generate_agrees_when_greedy(model: Any) -> None:
     options: dict[str, Any] = {"stop": frozenset({END}), "pad": 0, "max_new_tokens": 12, "temperature": 0.0}
     for tokens in (60, 100_000):
-        theirs = sample_with_generate(model, PROMPTS, seed=0, batch_tokens=tokens, **options)
-        ours = run(model, temperature=0.0)
-        assert [reply.ids for reply in theirs] == [reply.ids for reply in ours]
-        assert [reply.finished for reply in theirs] == [reply.finished for reply in ours]
-        for a, b in zip(theirs, ours, strict=True):
+        generated = sample_with_generate(model, PROMPTS, seed=0, batch_tokens=tokens, **options)
+        sampled = run(model, temperature=0.0)
+        assert [reply.ids for reply in generated] == [reply.ids for reply in sampled]
+        assert [reply.finished for reply in generated] == [reply.finished for reply in sampled]
+        for a, b in zip(generated, sampled, strict=True):
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
 
 
@@ -230,8 +230,8 @@ def test_sample_with_generate_follows_its_seed_and_its_log_probabilities_are_cor
     for prompt, reply in zip(PROMPTS, first, strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([prompt + reply.ids])).logits[0, len(prompt) - 1 : -1]
-        wanted = torch.log_softmax(logits / 0.7, -1).gather(-1, torch.tensor(reply.ids)[:, None])[:, 0]
-        torch.testing.assert_close(torch.tensor(reply.logprobs), wanted, atol=1e-5, rtol=1e-4)
+        expected = torch.log_softmax(logits / 0.7, -1).gather(-1, torch.tensor(reply.ids)[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(reply.logprobs), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_no_prompts_give_no_replies(model: Any) -> None:

@@ -44,11 +44,11 @@ def repeated(key: str, *values: float) -> list[dict[str, Any]]:
 def test_each_sign_is_one_sentence_with_its_figure(
     folder: Path, sign: str, metrics: list[dict[str, Any]], figure: str
 ) -> None:
-    found = warnings_of(folder, metrics, [])
-    assert set(found) == {sign}
-    assert found[sign].startswith("serl, seed 0: ")
-    assert figure in found[sign]
-    assert found[sign].endswith(".")
+    result = warnings_of(folder, metrics, [])
+    assert set(result) == {sign}
+    assert result[sign].startswith("serl, seed 0: ")
+    assert figure in result[sign]
+    assert result[sign].endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_runs_without_a_sign(folder: Path, metrics: list[dict[str, Any]]) -> Non
 
 def test_success_far_below_the_best_evaluation(folder: Path) -> None:
     rows = [measured(0, 0, 0.2), measured(10, 1, 0.7), measured(20, 2, 0.55)]
-    found = warnings_of(folder, [], rows)
-    assert "15 points below its best of 70.0% after 10 updates (140 games)" in found["success"]
-    assert "greedy valid_unseen" in found["success"]
+    result = warnings_of(folder, [], rows)
+    assert "15 points below its best of 70.0% after 10 updates (140 games)" in result["success"]
+    assert "greedy valid_unseen" in result["success"]
     assert warnings_of(folder, repeated("success", *[0.6] * 5, *[0.4] * 5), rows[:2]) == {}
 
 

@@ -24,9 +24,9 @@ def test_a_complete_run(tmp_path: Path) -> None:
 
 
 def test_folders_are_searched_at_any_depth_and_each_run_is_read_once(runs: Path) -> None:
-    found, problems = read_runs([runs, runs / "deeper" / "grpo-0", runs / "deeper" / ".." / "wide"])
-    assert len(found) == 7
-    assert len({run.folder.resolve() for run in found}) == 7
+    result, problems = read_runs([runs, runs / "deeper" / "grpo-0", runs / "deeper" / ".." / "wide"])
+    assert len(result) == 7
+    assert len({run.folder.resolve() for run in result}) == 7
     assert not problems
 
 

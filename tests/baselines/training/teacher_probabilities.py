@@ -29,7 +29,7 @@ _TASKS, _SIBLINGS, _STATES, _BATCH = 16, 4, 400, 32
 
 def likelihoods(model: Any, encoder: PromptEncoder, prompts: Sequence[str], replies: Sequence[str]) -> list[float]:
     """Log-probability of every reply after its prompt."""
-    words, found = encoder.tokenizer, []
+    words, result = encoder.tokenizer, []
     for start in range(0, len(prompts), _BATCH):
         ids, mask = pad_left(encoder.encode_all(list(prompts[start : start + _BATCH])), words.pad_token_id)
         texts = [reply + words.eos_token for reply in replies[start : start + _BATCH]]
@@ -41,8 +41,8 @@ def likelihoods(model: Any, encoder: PromptEncoder, prompts: Sequence[str], repl
                 input_ids=torch.cat([ids, reply_ids], 1), attention_mask=torch.cat([mask, reply_mask], 1)
             ).logits.float()
         scores = logits[:, ids.shape[1] - 1 : -1].log_softmax(-1).gather(-1, reply_ids[..., None])[..., 0]
-        found += (scores * reply_mask).sum(-1).tolist()
-    return found
+        result += (scores * reply_mask).sum(-1).tolist()
+    return result
 
 
 def pairs_of(what: str) -> list[tuple[Example, Example]]:

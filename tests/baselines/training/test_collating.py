@@ -67,8 +67,8 @@ def test_importance_by_hand(mode: str, expected: list[list[float]]) -> None:
     """Ratios 1/4, 4 and a masked 9; the product without the masked one is 1. NaN from the sampler gives ratio 1."""
     trained = torch.log(torch.tensor([[0.1, 0.8, 0.9]]))
     sampled = torch.log(torch.tensor([[0.4, 0.2, 0.1]]))
-    found = importance_ratio(trained, sampled, torch.tensor([[1, 1, 0]]), mode=mode, low=0.5, high=1.5)
-    assert found.tolist() == [pytest.approx(row) for row in expected]
+    result = importance_ratio(trained, sampled, torch.tensor([[1, 1, 0]]), mode=mode, low=0.5, high=1.5)
+    assert result.tolist() == [pytest.approx(row) for row in expected]
     missing = torch.full_like(sampled, float("nan"))
     ones = importance_ratio(trained, missing, torch.ones(1, 3), mode="token_mask", low=0.5, high=1.5)
     assert ones.tolist() == [[1.0, 1.0, 1.0]]

@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.training.collectives import Processes  # noqa:
 
 
 class Meeting:
-    """Exchanges one value a thread."""
+    """Exchanges one value per thread."""
 
     def __init__(self, count: int) -> None:
         self.values: list[Any] = [None] * count
@@ -88,13 +88,13 @@ def test_tensors_of_different_lengths_are_padded_with_nan_inside_the_block_only(
     def work(processes: Processes, index: int) -> list[float]:
         accelerator = processes._accelerator
         with processes.padded_gathers():
-            found: list[float] = accelerator.gather(torch.full((index + 1,), float(index))).tolist()
+            result: list[float] = accelerator.gather(torch.full((index + 1,), float(index))).tolist()
         assert "gather" not in vars(accelerator)
-        return found
+        return result
 
-    for found in on_two(monkeypatch, work):
-        assert [value for value in found if not math.isnan(value)] == [0.0, 1.0, 1.0]
-        assert len(found) == 4
+    for result in on_two(monkeypatch, work):
+        assert [value for value in result if not math.isnan(value)] == [0.0, 1.0, 1.0]
+        assert len(result) == 4
 
 
 def test_only_tensors_move_to_the_device() -> None:

@@ -193,7 +193,7 @@ def test_the_seed_is_not_part_of_the_settings_as_a_dictionary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "kind", "said"),
+    ("setting", "kind", "message"),
     [
         ("plan.update=3", UnknownNameError, "updates"),
         ("plans.updates=3", UnknownNameError, "plan"),
@@ -224,9 +224,9 @@ def test_the_seed_is_not_part_of_the_settings_as_a_dictionary() -> None:
         ("model.name=x", UsageError, "another name"),
     ],
 )
-def test_errors_of_single_values(setting: str, kind: type[HindsightError], said: str) -> None:
+def test_errors_of_single_values(setting: str, kind: type[HindsightError], message: str) -> None:
     given = {"model": "tiny:S"} if setting.startswith("model.") else None
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=message):
         configure("serl", given, [setting])
 
 
@@ -242,12 +242,12 @@ def test_an_unknown_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [", "YAML"), ("- serl", "got list"), ("", "got NoneType"), ("3", "got int")]
+    ("text", "message"), [("a: [", "YAML"), ("- serl", "got list"), ("", "got NoneType"), ("3", "got int")]
 )
-def test_files_without_settings_are_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_files_without_settings_are_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(text)
-    with pytest.raises(DamagedDataError, match=said):
+    with pytest.raises(DamagedDataError, match=message):
         load_configuration(path)
     with pytest.raises(MissingDataError, match=r"try one of: grpo_alfworld_7b, serl_alfworld_7b"):
         load_configuration(tmp_path / "nothing.yaml")
@@ -273,7 +273,7 @@ def test_invalid_values_are_refused(setting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         (["method.what=immediate"], r"Expected a λ for the teacher, got none in grpo; try --when"),
         (["method.aux_kl=1"], "Expected a teacher for the option aux_kl, got grpo without one; try --what immediate"),
@@ -282,8 +282,8 @@ def test_invalid_values_are_refused(setting: str) -> None:
         (["method.how=reweight:0.9"], "Expected a teacher for the option how"),
     ],
 )
-def test_teacher_options_without_a_teacher_are_refused(settings: list[str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_teacher_options_without_a_teacher_are_refused(settings: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         configure("grpo", settings=settings)
 
 

@@ -35,22 +35,22 @@ def test_figures_of_the_rollouts() -> None:
     flat = [episode(LOST, task="lamp"), episode(LOST, task="lamp", sibling=1, truncated=True)]
     episodes = [*PAIR, broken, *flat]
     rows = rows_of(episodes, recipe("grpo"), 0.0)
-    found = record(rows, recipe("grpo"), 0.0, episodes=episodes)
-    assert found["episodes"] == 5
-    assert found["broken"] == 1
-    assert found["success"] == found["score"] == 1 / 4
-    assert found["return"] == 10 / 4
-    assert found["truncated"] == 1 / 4
-    assert found["episode_turns"] == (2 + 3 + 3 + 3) / 4
-    assert found["invalid"] == 3 / 11
-    assert found["groups_without_variance"] == 1 / 2
-    assert found["rows"] == 11
-    assert found["response_tokens"] == sum(len(row.response_ids) for row in rows)
-    assert found["prompt_tokens"] == sum(len(row.prompt_ids) for row in rows)
-    assert found["rollout_tokens"] == found["prompt_tokens"] + found["response_tokens"]
-    assert found["surprise"] == pytest.approx(1.5)
-    assert found["advantage_abs"] == pytest.approx(sum(abs(row.advantage) for row in rows) / 11)
-    assert not {"lambda", "gap", "weights", "context_available", "parse_failures"} & found.keys(), (
+    result = record(rows, recipe("grpo"), 0.0, episodes=episodes)
+    assert result["episodes"] == 5
+    assert result["broken"] == 1
+    assert result["success"] == result["score"] == 1 / 4
+    assert result["return"] == 10 / 4
+    assert result["truncated"] == 1 / 4
+    assert result["episode_turns"] == (2 + 3 + 3 + 3) / 4
+    assert result["invalid"] == 3 / 11
+    assert result["groups_without_variance"] == 1 / 2
+    assert result["rows"] == 11
+    assert result["response_tokens"] == sum(len(row.response_ids) for row in rows)
+    assert result["prompt_tokens"] == sum(len(row.prompt_ids) for row in rows)
+    assert result["rollout_tokens"] == result["prompt_tokens"] + result["response_tokens"]
+    assert result["surprise"] == pytest.approx(1.5)
+    assert result["advantage_abs"] == pytest.approx(sum(abs(row.advantage) for row in rows) / 11)
+    assert not {"lambda", "gap", "weights", "context_available", "parse_failures"} & result.keys(), (
         "a method without a teacher"
     )
 
@@ -66,35 +66,35 @@ def test_repetition_is_the_same_action_from_the_same_state() -> None:
 
 def test_figures_of_the_teacher() -> None:
     rows = scored_rows()
-    found = record(rows)
+    result = record(rows)
     scored = [row for row in rows if row.teacher_ids]
     chosen = sum(sum(row.chosen) for row in scored)
     assert len(scored) == 4
-    assert found["lambda"] == 0.5
-    assert found["context_available"] == 1.0
-    assert found["parse_failures"] == 1 / 5
-    assert found["action_tokens"] == sum(sum(row.chosen) for row in rows) / found["response_tokens"]
-    assert found["teacher_tokens"] == sum(len(row.teacher_ids) + len(row.response_ids) for row in scored)
-    assert found["gap"] == pytest.approx(0.1, abs=1e-6)
-    assert found["gap_abs"] == pytest.approx(0.1, abs=1e-6)
-    assert found["clipped"] == 0.0
+    assert result["lambda"] == 0.5
+    assert result["context_available"] == 1.0
+    assert result["parse_failures"] == 1 / 5
+    assert result["action_tokens"] == sum(sum(row.chosen) for row in rows) / result["response_tokens"]
+    assert result["teacher_tokens"] == sum(len(row.teacher_ids) + len(row.response_ids) for row in scored)
+    assert result["gap"] == pytest.approx(0.1, abs=1e-6)
+    assert result["gap_abs"] == pytest.approx(0.1, abs=1e-6)
+    assert result["clipped"] == 0.0
     # w is exp(0.1) for tokens of the won rollout and exp(−0.1) for the lost one; λ = 0.5 halves the difference from 1.
     up, down = (0.5 + 0.5 * math.exp(sign * 0.1) for sign in (1, -1))
     won = sum(sum(row.chosen) for row in scored if row.advantage > 0)
-    assert found["weight_mean"] == pytest.approx((won * up + (chosen - won) * down) / chosen, rel=1e-5)
-    assert found["weight_up"] == pytest.approx(up, rel=1e-5)
-    assert found["weight_down"] == pytest.approx(down, rel=1e-5)
-    assert sum(found["weights"]["counts"]) == chosen
-    assert len(found["weights"]["edges"]) == len(found["weights"]["counts"]) + 1
+    assert result["weight_mean"] == pytest.approx((won * up + (chosen - won) * down) / chosen, rel=1e-5)
+    assert result["weight_up"] == pytest.approx(up, rel=1e-5)
+    assert result["weight_down"] == pytest.approx(down, rel=1e-5)
+    assert sum(result["weights"]["counts"]) == chosen
+    assert len(result["weights"]["edges"]) == len(result["weights"]["counts"]) + 1
     bins = {
         (low, high): count
         for low, high, count in zip(
-            found["weights"]["edges"], found["weights"]["edges"][1:], found["weights"]["counts"], strict=False
+            result["weights"]["edges"], result["weights"]["edges"][1:], result["weights"]["counts"], strict=False
         )
         if count
     }
     assert [low <= value < high for (low, high), value in zip(sorted(bins), (down, up), strict=True)] == [True, True]
-    assert found["gap_by_source"] == {
+    assert result["gap_by_source"] == {
         "immediate": {"mean": pytest.approx(0.1, abs=1e-6), "abs": pytest.approx(0.1, abs=1e-6), "rows": 4.0}
     }
 
@@ -104,9 +104,9 @@ def test_rows_with_advantage_0_are_in_neither_weight_up_nor_weight_down() -> Non
     rows = scored_rows()
     for row in rows:
         row.advantage = max(0.0, row.advantage)
-    found = record(rows)
-    assert found["weight_up"] == pytest.approx(0.5 + 0.5 * math.exp(0.1), rel=1e-5)
-    assert "weight_down" not in found
+    result = record(rows)
+    assert result["weight_up"] == pytest.approx(0.5 + 0.5 * math.exp(0.1), rel=1e-5)
+    assert "weight_down" not in result
 
 
 def test_clipped_weights_are_counted() -> None:
@@ -127,9 +127,9 @@ def test_sources_without_scored_rows_have_zeros() -> None:
     for row in rows:
         if row.context is not None and "success" in row.context.sources:
             row.teacher_logps = None
-    found = record(rows, method)
-    assert found["gap_by_source"]["success"] == {"mean": 0.0, "abs": 0.0, "rows": 0.0}
-    assert found["gap_by_source"]["immediate"]["rows"] == 2.0
+    result = record(rows, method)
+    assert result["gap_by_source"]["success"] == {"mean": 0.0, "abs": 0.0, "rows": 0.0}
+    assert result["gap_by_source"]["immediate"]["rows"] == 2.0
     judged = recipe("serl").changed(what="judge:success")
     rows = rows_of(PAIR, judged, judgements=[["This rollout succeeded.", "This rollout failed."]])
     for row in rows:
@@ -171,8 +171,8 @@ def test_two_processes_give_the_figures_of_one() -> None:
 
 def test_an_update_without_rollouts_gives_zeros() -> None:
     for name in ("serl", "grpo"):
-        found = measure([], [], recipe(name), 0.5).record
-        assert found["success"] == found["episode_turns"] == found["surprise"] == 0.0
+        result = measure([], [], recipe(name), 0.5).record
+        assert result["success"] == result["episode_turns"] == result["surprise"] == 0.0
     assert record(rows_of([episode(WON, won=True)], lam=0.0), lam=0.0)["context_available"] == 0.0
 
 

@@ -28,8 +28,8 @@ peft_warning = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:
 
 def record(update: int, won: int, label: str = "greedy", split: str = "valid_unseen") -> dict[str, Any]:
     """A record of eval.jsonl: ``won`` of four games."""
-    found = evaluate([Trajectory(f"{n}f", category="easy", won=n < won) for n in range(4)])
-    return {"update": update, "label": label, "split": split, "panel": "f00d", "evaluation": found.as_dict()}
+    result = evaluate([Trajectory(f"{n}f", category="easy", won=n < won) for n in range(4)])
+    return {"update": update, "label": label, "split": split, "panel": "f00d", "evaluation": result.as_dict()}
 
 
 def test_the_card_of_a_tiny_policy() -> None:
@@ -144,7 +144,7 @@ def test_an_adapter_is_loaded_by_peft(model: str) -> None:
     assert ("The base model is a folder on the machine of the training" in card) is model.startswith("tiny:")
 
 
-def test_without_evaluations_the_card_says_so() -> None:
+def test_without_evaluations_the_card_states_it() -> None:
     card = model_card(configure("serl"), "native/embedded", [])
     assert "## Evaluation\n\nThe policy was not evaluated.\n" in card
     assert "| success |" not in card
@@ -241,8 +241,8 @@ def front_matter(card: str) -> list[str]:
 
 
 def block(card: str, language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", card, re.DOTALL | re.MULTILINE)
-    return str(found)
+    (result,) = re.findall(rf"^```{language}\n(.*?)^```", card, re.DOTALL | re.MULTILINE)
+    return str(result)
 
 
 def check_only_card(run: Path) -> str:

@@ -35,7 +35,7 @@ def test_every_metric_of_an_update_is_an_event(run: Path) -> None:
     lines = RunLog(run, active=False).read("metrics")
     assert len(lines) == 2
     for name in ("success", "episode_turns", "lambda", "entropy", "seconds_rollout", "seconds_teacher"):
-        found = events.Scalars(f"train/hindsight/{name}")
-        assert [event.step for event in found] == [1, 2]
-        assert [event.value for event in found] == pytest.approx([line[name] for line in lines], rel=1e-6)
+        result = events.Scalars(f"train/hindsight/{name}")
+        assert [event.step for event in result] == [1, 2]
+        assert [event.value for event in result] == pytest.approx([line[name] for line in lines], rel=1e-6)
     assert events.Scalars("train/loss"), "TRL's own metrics are also there"

@@ -360,20 +360,20 @@ def test_ctrl_c_ends_with_a_checkpoint(start: str, tmp_path: Path) -> None:
     config.write_text(dump_configuration("serl", run), encoding="utf-8")
     command = ("train", "--config", str(config), "--out", str(out))
     with spawn("-c", _INTERRUPTED, *command) as child:
-        said = child.communicate(timeout=300)[0]
-    assert child.returncode == 130, said
-    assert "the same command continues from there" in said
-    assert "Traceback" not in said
+        output = child.communicate(timeout=300)[0]
+    assert child.returncode == 130, output
+    assert "the same command continues from there" in output
+    assert "Traceback" not in output
     checkpoint = last_checkpoint(out)
     assert checkpoint is not None
     done = updates_in(checkpoint, run.plan)
     assert 0 < done < 5
-    assert f"stopped after {done} updates" in said
+    assert f"stopped after {done} updates" in output
     assert [line["update"] for line in logged(out, "metrics")] == list(range(done))
     with spawn("-m", "agentgym_hindsight", *command) as child:
-        said = child.communicate(timeout=300)[0]
-    assert child.returncode == 0, said
-    assert f"continuing after {done} of 5 updates" in said
+        output = child.communicate(timeout=300)[0]
+    assert child.returncode == 0, output
+    assert f"continuing after {done} of 5 updates" in output
     assert [line["update"] for line in logged(out, "metrics")] == list(range(5))
     assert json.loads((out / "run.json").read_text())["recipe"] == "serl"
     assert (out / "policy" / "model.safetensors").exists()

@@ -21,8 +21,8 @@ SERL = recipe("serl")
 def summaries(episodes: list[Episode]) -> list[tuple[str, int, bool, list[str]]]:
     measured = measure(episodes, rows_of(episodes), SERL, 0.5)
     return [
-        (found["task_id"], found["sibling"], found["won"], ["".join(step["tokens"]) for step in found["steps"]])
-        for found in draw_samples(measured, SERL, encoder(), 3)
+        (result["task_id"], result["sibling"], result["won"], ["".join(step["tokens"]) for step in result["steps"]])
+        for result in draw_samples(measured, SERL, encoder(), 3)
     ]
 
 
@@ -35,8 +35,8 @@ def test_a_won_and_a_lost_rollout_of_the_first_task_with_both() -> None:
     flat = [episode(LOST[:1], task="lamp", sibling=n) for n in (1, 2)]
     # The rollouts of both tasks are mixed, and the first one is broken: the rows still belong to the right rollouts.
     late = [episode(LOST[1:], sibling=2), episode(WON[1:], won=True, sibling=3)]
-    found = summaries([broken, flat[0], *late, flat[1], *PAIR])
-    assert found == [("mug", 3, True, replies(WON[1:])), ("mug", 2, False, replies(LOST[1:]))]
+    result = summaries([broken, flat[0], *late, flat[1], *PAIR])
+    assert result == [("mug", 3, True, replies(WON[1:])), ("mug", 2, False, replies(LOST[1:]))]
 
 
 def test_without_such_a_task_the_first_rollout_is_the_sample() -> None:
@@ -50,8 +50,8 @@ def test_the_content_of_a_sample() -> None:
     (won, lost) = draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 7)
     json.dumps([won, lost], allow_nan=False)
     assert (won["update"], won["goal"], won["return"], lost["return"]) == (7, "find the mug", 10.0, 0.0)
-    for found, mine in ((won, rows[:2]), (lost, rows[2:])):
-        for step, row in zip(found["steps"], mine, strict=True):
+    for result, own_rows in ((won, rows[:2]), (lost, rows[2:])):
+        for step, row in zip(result["steps"], own_rows, strict=True):
             assert len(step["tokens"]) == len(step["weights"]) == len(step["gaps"]) == len(row.response_ids)
             assert "".join(step["tokens"]) == row.step.response
             assert step["advantage"] == row.advantage
@@ -68,8 +68,8 @@ def test_the_content_of_a_sample() -> None:
 def test_without_a_teacher_every_weight_is_1() -> None:
     grpo = recipe("grpo")
     rows = rows_of(PAIR, grpo, 0.0)
-    for found in draw_samples(Measured({}, PAIR, rows, 0.0), grpo, encoder(), 0):
-        for step in found["steps"]:
+    for result in draw_samples(Measured({}, PAIR, rows, 0.0), grpo, encoder(), 0):
+        for step in result["steps"]:
             assert {*step["weights"]} == {1.0}
             assert {*step["gaps"]} == {0.0}
             assert step["context"] == ""

@@ -24,15 +24,15 @@ def test_scores_on_a_cpu_are_trls(tmp_path: Path) -> None:
     ids = torch.randint(8, 200, (5, 19), generator=generator)
     mask = torch.ones_like(ids)
     mask[0, :4] = mask[1, -3:] = 0  # a shorter prompt, a shorter response
-    found = []
+    result = []
     for score in (trainer._score_on_cpu, partial(GRPOTrainer._get_per_token_logps_and_entropies, trainer)):
         trainer.model.zero_grad()
         logps, entropies, _ = score(trainer.model, ids, mask, 7, compute_entropy=True)
         (logps.sum() + entropies.sum()).backward()
-        found.append((logps, entropies, [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]))
-    for ours, theirs in zip(found[0][:2], found[1][:2], strict=True):
+        result.append((logps, entropies, [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]))
+    for ours, theirs in zip(result[0][:2], result[1][:2], strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    for ours, theirs in zip(found[0][2], found[1][2], strict=True):
+    for ours, theirs in zip(result[0][2], result[1][2], strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
@@ -44,9 +44,9 @@ def test_scores_are_computed_without_dropout(tmp_path: Path) -> None:
     (rows,) = trainer._play_update(0)
     scored, again = (list(trainer._scores(rows)) for _ in range(2))
     assert all(torch.equal(one, other) for (_, one), (_, other) in zip(scored, again, strict=True))
-    row, found = scored[0]
+    row, result = scored[0]
     expected = logps(with_dropout.eval(), row.prompt_ids, row.response_ids)
-    assert torch.allclose(found.double(), expected, atol=1e-5)
+    assert torch.allclose(result.double(), expected, atol=1e-5)
     trainer.model.train()
-    trainer._ask_teacher(rows[:1])
+    trainer._score_teacher(rows[:1])
     assert trainer.model.training

@@ -77,8 +77,8 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
     def never(*_: Any) -> None:
         raise AssertionError("the policy was made twice")
 
-    made = starts._make
-    monkeypatch.setattr(starts, "_make", never)
+    made = starts._make_tiny
+    monkeypatch.setattr(starts, "_make_tiny", never)
     again, _, _ = open_start("tiny:S", STAGE, WARM, PLAN, RecordingObserver())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
     assert tokenizer.padding_side == "left"
@@ -91,7 +91,7 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
     # Made again from the start, it has the same weights, which depend only on the seed.
-    monkeypatch.setattr(starts, "_make", made)
+    monkeypatch.setattr(starts, "_make_tiny", made)
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "b")
     torch.manual_seed(99)
@@ -106,7 +106,7 @@ def test_after_a_failure_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(starts, "asdict", lambda _: 1 / 0)
     folder = tmp_path / "starts" / "mine"
     with pytest.raises(ZeroDivisionError):
-        starts._make("S", folder, STAGE, WARM, PLAN, RecordingObserver())
+        starts._make_tiny("S", folder, STAGE, WARM, PLAN, RecordingObserver())
     assert list(folder.parent.iterdir()) == []
 
 
@@ -134,15 +134,15 @@ def test_evaluations_are_cached(tmp_path: Path) -> None:
     policy, cache = tmp_path / "policy", tmp_path / "cache"
     policy.mkdir()
     own, other = Start(policy, cache), Start(None, cache)
-    found = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
+    result = evaluate([Trajectory("1f", category="easy", won=True, score=1.0)])
     key = {"panel": "f00", "temperature": 0.4, "stage": {"env": "x"}}
     assert own.cached_evaluation(key) is None
-    own.cache_evaluation(key, found)
-    assert own.cached_evaluation(dict(reversed(key.items()))) == found
+    own.cache_evaluation(key, result)
+    assert own.cached_evaluation(dict(reversed(key.items()))) == result
     assert own.cached_evaluation({**key, "temperature": 0.0}) is None
     assert len(list(cache.iterdir())) == 1
     assert list(policy.iterdir()) == [], "the given folder is not changed"
-    other.cache_evaluation(key, found)
+    other.cache_evaluation(key, result)
     assert other.cached_evaluation(key) is None
 
 

@@ -37,7 +37,7 @@ def test_token_advantages_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for batch in seen
         for row, advantage in zip(unpadded_rows(batch), batch["advantages"], strict=True)
     }
-    rows = trainer._mini[0]
+    rows = trainer._mini_batches[0]
     assert len(rows) == len(advantages) == 32
     for row in rows:
         assert row.teacher_logps is not None
@@ -124,18 +124,18 @@ def test_micro_batches_add_up_to_the_whole(tmp_path: Path, monkeypatch: pytest.M
 
 def test_auxiliary_kl_by_hand(tmp_path: Path) -> None:
     plan = replace(PLAN, temperature=0.8, updates=1)
-    found = {}
+    result = {}
     for coefficient in (0.0, 0.7):
         trainer = make_trainer(serl(aux_kl=coefficient, when="0.4", entropy=0), tmp_path, plan)
-        found[coefficient] = (step(trainer), gradients(trainer))
+        result[coefficient] = (step(trainer), gradients(trainer))
     total, count = 0.0, 0
-    for row in trainer._mini[0]:
+    for row in trainer._mini_batches[0]:
         teacher = scores(trainer.model, row.teacher_ids, row.response_ids, plan.temperature)
         student = scores(trainer.model, *key(row), plan.temperature)
         total += float((teacher.exp() * (teacher - student)).sum())
         count += len(row.response_ids)
     expected = 0.4 * 0.7 * total / count
     assert expected > 1e-3
-    assert float(found[0.7][0] - found[0.0][0]) == pytest.approx(expected, rel=1e-3)
+    assert float(result[0.7][0] - result[0.0][0]) == pytest.approx(expected, rel=1e-3)
     name = "model.embed_tokens.weight"
-    assert not torch.allclose(found[0.7][1][name], found[0.0][1][name], atol=1e-5)
+    assert not torch.allclose(result[0.7][1][name], result[0.0][1][name], atol=1e-5)

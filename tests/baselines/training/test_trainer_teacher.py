@@ -128,6 +128,6 @@ def test_the_teacher_scores_only_rows_that_it_can_change(tmp_path: Path, method:
     rows = trainer._rows(trainer._play(0, policy), method.when(0))
     assert any(row.advantage for row in rows) == (kind is not HindsightTrainer)
     shapes = record_forward_shapes(trainer)
-    trainer._ask_teacher([row for row in rows if row.teacher_ids])
+    trainer._score_teacher([row for row in rows if row.teacher_ids])
     assert bool(shapes) is scored
     assert all((row.teacher_logps is not None) is scored for row in rows)

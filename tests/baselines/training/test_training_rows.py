@@ -142,11 +142,11 @@ def test_gigpo_compares_turns_with_the_same_anchor(anchor: str, shared: bool) ->
     # Step returns at γ = 0.95: the winner 9.5 and 10; the loser 0, −0.1, 0.
     hall = [9.5, 0.0, -0.1, 0.0] if shared else [9.5, 0.0]
     mean, deviation = statistics.mean(hall), statistics.stdev(hall)
-    wanted = [(value - mean) / (deviation + 1e-6) for value in hall]
+    expected = [(value - mean) / (deviation + 1e-6) for value in hall]
     if shared:
-        assert step == pytest.approx([wanted[0], 0.0, *wanted[1:]], abs=1e-5)
+        assert step == pytest.approx([expected[0], 0.0, *expected[1:]], abs=1e-5)
     else:
-        assert step == pytest.approx([wanted[0], 0.0, wanted[1], 0.0, 0.0], abs=1e-5)
+        assert step == pytest.approx([expected[0], 0.0, expected[1], 0.0, 0.0], abs=1e-5)
 
 
 # -- which tokens -----------------------------------------------------------------------------------------------------
@@ -257,10 +257,10 @@ def test_contexts_of_an_anchor() -> None:
     assert len({*hall}) == 1, "all turns in the hall have the same context"
     assert "action go east, You are in a room." in hall[0]
     assert "There is a wall." in hall[0]
-    alone = rows_of(PAIR, recipe("serl").changed(where="anchor", anchor="state"))
-    assert alone[4].context is not None
-    assert "There is a wall." in alone[4].context.text
-    assert "go east" not in alone[4].context.text, "turns with another number have another state"
+    by_state = rows_of(PAIR, recipe("serl").changed(where="anchor", anchor="state"))
+    assert by_state[4].context is not None
+    assert "There is a wall." in by_state[4].context.text
+    assert "go east" not in by_state[4].context.text, "turns with another number have another state"
 
 
 def test_references_are_used_if_no_sibling_won() -> None:

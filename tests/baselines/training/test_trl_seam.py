@@ -25,8 +25,8 @@ from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 def test_trl_has_every_name_that_we_use() -> None:
     moved: list[str] = []
 
-    def need(name: str, there: bool) -> None:
-        if not there:
+    def need(name: str, exists: bool) -> None:
+        if not exists:
             moved.append(name)
 
     signatures = {
@@ -45,8 +45,8 @@ def test_trl_has_every_name_that_we_use() -> None:
         method = getattr(GRPOTrainer, name, None)
         need(f"GRPOTrainer.{name}", method is not None)
         if method is not None:
-            found = list(inspect.signature(method).parameters)
-            need(f"GRPOTrainer.{name}({', '.join(expected)})", found[: len(expected)] == expected)
+            result = list(inspect.signature(method).parameters)
+            need(f"GRPOTrainer.{name}({', '.join(expected)})", result[: len(expected)] == expected)
     scoring = inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies).parameters
     need("_get_per_token_logps_and_entropies(compute_entropy)", "compute_entropy" in scoring)
 

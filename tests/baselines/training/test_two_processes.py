@@ -43,14 +43,14 @@ out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 class Uneven(HalfWonTrainer):
     def _play(self, update, policy):
         last = self.player.tasks_of(update)[-1].id
-        kept = []
+        shortened = []
         for episode in super()._play(update, policy):
             trajectory = episode.trajectory
             if trajectory.task_id != last:
-                kept.append(episode)
+                shortened.append(episode)
             elif trajectory.sibling == 0:
-                kept.append(Episode(trajectory.replace(steps=trajectory.steps[-1:]), episode.replies[-1:]))
-        return kept
+                shortened.append(Episode(trajectory.replace(steps=trajectory.steps[-1:]), episode.replies[-1:]))
+        return shortened
 
 
 # NCCL does not detect tensors of different shapes in one gather, and gloo accepts them. The test compares the shapes.
@@ -152,11 +152,11 @@ def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str
         start_new_session=True,  # so that all processes of a deadlock can be killed together
     ) as child:
         try:
-            said = child.communicate(timeout=300)[0]
+            output = child.communicate(timeout=300)[0]
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             pytest.fail(f"{processes} processes are deadlocked:\n{child.communicate()[0][-6000:]}")
-    assert child.returncode == 0, said[-20000:]
+    assert child.returncode == 0, output[-20000:]
     shapes = [path.read_text() for path in sorted(out.glob("shapes-*.json"))]
     assert len(shapes) == processes
     assert len(set(shapes)) == 1, "the processes gathered tensors of different shapes"

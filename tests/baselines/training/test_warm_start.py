@@ -17,7 +17,7 @@ from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.stage import Stage  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
 
-#: One rollout a task, no detours, no hindsight, and an expert that knows where hidden objects are.
+#: One rollout per task, no detours, no hindsight, and an expert that uses the positions of hidden objects.
 PLAIN = WarmStart(siblings=1, noise=0.0, seek=False, hindsight=0.0)
 STAGE = Stage(settings={"data": "embedded", "difficulty": "easy", "max_steps": 12}, protocol="brief")
 

@@ -1,7 +1,7 @@
 """Shared by tests of training: a policy of one thin layer, its tokenizer, a short stage, and rollouts that win.
 
-A policy with random weights never wins, and without variance there is no gradient. So replies and turns are played as
-usual and only the outcome is replaced: every other sibling wins.
+A policy with random weights never wins, and groups without variance give no gradient. So replies and turns are played
+as usual, and only the outcome is replaced: every other sibling wins.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PLAN = Plan(
     context_tokens=96,
     token_budget=4096,
 )
-#: Most prompts, and the teacher's, lose their middle under this plan.
+#: With this plan the middle of most prompts is cut, in the teacher's prompts too.
 CUTTING_PLAN = replace(PLAN, prompt_tokens=224, context_tokens=48)
 
 
@@ -161,8 +161,8 @@ def scores(scored: Any, prompt: Sequence[int], response: Sequence[int], temperat
     """Log-softmax over the vocabulary at every response token (T, V), by a plain forward pass of ``scored``."""
     with torch.no_grad():
         logits = scored(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
-    found: torch.Tensor = (logits.double() / temperature).log_softmax(-1)
-    return found
+    result: torch.Tensor = (logits.double() / temperature).log_softmax(-1)
+    return result
 
 
 def logps(scored: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> torch.Tensor:

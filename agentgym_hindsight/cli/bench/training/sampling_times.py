@@ -29,19 +29,19 @@ __all__ = ["Sampling", "open_endpoint", "open_engine", "sampling_rows", "served_
 
 
 class Sampling(NamedTuple):
-    """Tokens and seconds of a batch. ``first`` is the time of one token a reply, that is, of reading the prompts."""
+    """Tokens and seconds of a batch. ``reading_s``: seconds for the first token of every reply, to read the prompts."""
 
-    read: int
-    written: int
-    first: float
-    whole: float
+    prompt_tokens: int
+    reply_tokens: int
+    reading_s: float
+    total_s: float
     prompts: int
 
     def __str__(self) -> str:
-        reading = self.read / self.first
-        later, spent = self.written - self.prompts, self.whole - self.first
-        writing = f"{later / spent:,.0f}" if later and spent > 0 else "–"
-        return f"{self.whole:.3f} s; read {reading:,.0f}, wrote {writing} tokens/s"
+        reading = self.prompt_tokens / self.reading_s
+        later_tokens, seconds = self.reply_tokens - self.prompts, self.total_s - self.reading_s
+        writing = f"{later_tokens / seconds:,.0f}" if later_tokens and seconds > 0 else "–"
+        return f"{self.total_s:.3f} s; read {reading:,.0f}, wrote {writing} tokens/s"
 
 
 def sampling_rows(
@@ -57,24 +57,26 @@ def sampling_rows(
     """Rows that compare the loop with ``generate``: each batch in one piece, greedy and at temperature 1."""
     rows = []
     for count in batches:
-        ids = encoder.encode_all(_filled(prompts, count))
+        ids = encoder.encode_all(_spread(prompts, count))
         for temperature, kind in ((0.0, "greedy"), (1.0, "T=1")):
             note(f"sampling: {name}, {count} prompts, {kind}")
-            ways = _ways(model, ids, encoder.tokenizer, temperature)
-            ours, theirs = _beside(ways, ids, plan.response_tokens, repeats)
+            samplers = _samplers(model, ids, encoder.tokenizer, temperature)
+            loop, generate = _time_alternately(samplers, ids, plan.response_tokens, repeats)
             rows += [
-                Row(f"{name}, {count} prompts, {kind}: our loop", str(ours)),
-                Row(f"{name}, {count} prompts, {kind}: model.generate", str(theirs)),
-                Row("  model.generate takes", f"{theirs.whole / ours.whole:.2f}× as long"),
+                Row(f"{name}, {count} prompts, {kind}: our loop", str(loop)),
+                Row(f"{name}, {count} prompts, {kind}: model.generate", str(generate)),
+                Row("  model.generate takes", f"{generate.total_s / loop.total_s:.2f}× as long"),
             ]
     return rows
 
 
 #: Samples replies to the prompts; the argument limits the new tokens.
-_Way = Callable[[int], Sequence[Sampled]]
+_Sampler = Callable[[int], Sequence[Sampled]]
 
 
-def _ways(model: Any, ids: Sequence[Sequence[int]], tokenizer: Any, temperature: float) -> tuple[_Way, _Way]:
+def _samplers(
+    model: Any, ids: Sequence[Sequence[int]], tokenizer: Any, temperature: float
+) -> tuple[_Sampler, _Sampler]:
     model.eval()
     options: dict[str, Any] = {
         "stop": frozenset([tokenizer.eos_token_id]),
@@ -88,19 +90,23 @@ def _ways(model: Any, ids: Sequence[Sequence[int]], tokenizer: Any, temperature:
     )
 
 
-def _beside(ways: Sequence[_Way], ids: Sequence[Sequence[int]], limit: int, repeats: int) -> list[Sampling]:
-    spent: dict[tuple[int, int], list[float]] = {(way, new): [] for way in range(len(ways)) for new in (1, limit)}
-    written = [0] * len(ways)
+def _time_alternately(
+    samplers: Sequence[_Sampler], ids: Sequence[Sequence[int]], limit: int, repeats: int
+) -> list[Sampling]:
+    times: dict[tuple[int, int], list[float]] = {
+        (index, new): [] for index in range(len(samplers)) for new in (1, limit)
+    }
+    written = [0] * len(samplers)
     for _ in range(repeats + 1):  # the first pass warms up and is not counted
-        for (way, new), seconds in spent.items():
+        for (index, new), seconds in times.items():
             started = clock()
-            replies = ways[way](new)
+            replies = samplers[index](new)
             seconds.append(clock() - started)
-            written[way] = sum(len(reply.ids) for reply in replies)  # the longer pass comes last and is kept
+            written[index] = sum(len(reply.ids) for reply in replies)  # from the longer pass, which is the last one
     read = sum(map(len, ids))
     return [
-        Sampling(read, written[way], median(spent[way, 1][1:]), median(spent[way, limit][1:]), len(ids))
-        for way in range(len(ways))
+        Sampling(read, written[index], median(times[index, 1][1:]), median(times[index, limit][1:]), len(ids))
+        for index in range(len(samplers))
     ]
 
 
@@ -124,7 +130,7 @@ def open_engine(model: str, plan: Plan) -> tuple[Policy | None, str]:
             max_prompt_tokens=plan.prompt_tokens,
             gpu_memory_utilization=0.4,  # the policy is on the same GPU
         )
-    except Exception as error:  # an engine that fails must not discard the figures measured so far
+    except Exception as error:  # a failing engine must not lose the figures measured so far
         return None, f"did not start: {type(error).__name__}"
     return engine, ""
 
@@ -134,34 +140,36 @@ def served_rows(
     prompts: Sequence[str],
     batches: Sequence[int],
     policy: Policy | None,
-    absent: str,
+    reason: str,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
     """Wall-clock times of whole batches: a server does not report reading and writing separately."""
     if policy is None:
-        return [Row(name, absent)]
+        return [Row(name, reason)]
     rows: list[Row] = []
     for count in batches:
         note(f"sampling: {name}, {count} prompts")
-        turns = [TurnView(str(i), 0, 0, prompt, {}) for i, prompt in enumerate(_filled(prompts, count))]
+        turns = [TurnView(str(i), 0, 0, prompt, {}) for i, prompt in enumerate(_spread(prompts, count))]
         try:
             policy.act(turns[:1])  # warm up
             started = time.perf_counter()
             replies = policy.act(turns)
         except HindsightError as error:
             return [*rows, Row(f"{name}, {count} prompts", f"failed: {type(error).__name__}")]
-        spent = time.perf_counter() - started
+        seconds = time.perf_counter() - started
         complete = [reply for reply in replies if isinstance(reply, Reply)]  # some endpoints return only the text
         read, written = (
             sum(len(reply.prompt_ids) for reply in complete),
             sum(len(reply.response_ids) for reply in complete),
         )
-        tokens = f"; {read / spent:,.0f} tokens read, {written / spent:,.0f} written a second" if written else ""
-        rows.append(Row(f"{name}, {count} prompts", f"{spent:.3f} s, {count / spent:,.1f} replies a second{tokens}"))
+        tokens = f"; {read / seconds:,.0f} tokens read, {written / seconds:,.0f} written a second" if written else ""
+        rows.append(
+            Row(f"{name}, {count} prompts", f"{seconds:.3f} s, {count / seconds:,.1f} replies a second{tokens}")
+        )
     return rows
 
 
-def _filled(prompts: Sequence[str], count: int) -> list[str]:
+def _spread(prompts: Sequence[str], count: int) -> list[str]:
     """``count`` prompts, evenly spread over those that were played; repeated if there are fewer."""
-    spread = max(1, len(prompts) // count)
-    return [prompts[i * spread % len(prompts)] for i in range(count)]
+    stride = max(1, len(prompts) // count)
+    return [prompts[i * stride % len(prompts)] for i in range(count)]

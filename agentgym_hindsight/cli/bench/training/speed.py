@@ -46,11 +46,13 @@ def measure(
             steps, prompts = step_times(training, model, tokenizer, updates=updates, repeats=repeats, note=note)
             rows = step_rows(training.model, steps)
             for name in names:
-                found = open_model(name, training.model, model, tokenizer)
-                found.to("cuda" if torch.cuda.is_available() else "cpu")
-                rows += sampling_rows(name, found, encoder, prompts, plan, batches, repeats, note)
+                sized_model = open_model(name, training.model, model, tokenizer)
+                sized_model.to("cuda" if torch.cuda.is_available() else "cpu")
+                rows += sampling_rows(name, sized_model, encoder, prompts, plan, batches, repeats, note)
         rows += served_rows("vLLM", prompts, batches, *open_engine(str(start.folder or training.model), plan), note)
-        rows += served_rows("endpoint", prompts, batches, policy, "none given: --endpoint URL#MODEL", note)
+        rows += served_rows(
+            "endpoint", prompts, batches, policy, "not measured: --endpoint URL#MODEL was not given", note
+        )
         for name in names:
             rows += memory_rows(name, training, note)
     return rows

@@ -1,6 +1,6 @@
 """The time of an update by GRPO, SERL and RLSD on the same rows.
 
-The episodes of an update are played once. Then each method trains on them in turn, from copies of the same weights, so
+The episodes of an update are played once. Then each method trains on them, from copies of the same weights, so that
 only the method differs. No optimizer step is made, because it costs the same for all methods.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times",
 
 #: The project's goal for the time of SERL's update divided by GRPO's, on equal rows.
 GOAL = 1.15
-_WORST = "serl, every row asked"
+_WORST = "serl, teacher on every row"
 
 
 class StepTime(NamedTuple):
@@ -47,19 +47,19 @@ class StepTime(NamedTuple):
     teacher_tokens: float
 
     @property
-    def three(self) -> float:
-        """The sum of the three times that ``metrics.jsonl`` records."""
+    def recorded(self) -> float:
+        """The sum of the times that ``metrics.jsonl`` records: rollout, teacher and update."""
         return self.rollout + self.teacher + self.update
 
     @property
-    def whole(self) -> float:
-        """The whole update, including the contexts and the metrics."""
-        return self.three + self.rows
+    def total(self) -> float:
+        """The time of the whole update, including the contexts and the metrics."""
+        return self.recorded + self.rows
 
 
 @dataclass(frozen=True, slots=True)
 class EveryTurn:
-    """A credit that is never 0, so the teacher skips no row, even if no rollout won."""
+    """A credit that is never 0, so that the teacher skips no row, even if no rollout won."""
 
     def __call__(self, rows: Rows) -> torch.Tensor:
         return torch.where(torch.arange(len(rows.returns)) % 2 == 0, 1.0, -1.0)
@@ -86,17 +86,17 @@ class _Replay(HindsightTrainer):
         self.rollout_seconds = clock() - started
         return self.played[update]
 
-    def _ask_teacher(self, rows: list[TrainingRow]) -> None:
+    def _score_teacher(self, rows: list[TrainingRow]) -> None:
         started = clock()
-        super()._ask_teacher(rows)
+        super()._score_teacher(rows)
         self.teacher_seconds = clock() - started
 
     def _play_update(self, update: int) -> list[list[TrainingRow]]:
-        self.teacher_seconds = 0.0  # set by _ask_teacher, which is not called when λ is 0
+        self.teacher_seconds = 0.0  # set by _score_teacher, which is not called when λ is 0
         started = clock()
-        mini = super()._play_update(update)
+        mini_batches = super()._play_update(update)
         self.play_seconds = clock() - started
-        return mini
+        return mini_batches
 
     def timed(self, update: int) -> StepTime:
         """One training step with the tasks and the λ of this update. The weights are not changed."""
@@ -104,14 +104,14 @@ class _Replay(HindsightTrainer):
         self.model.zero_grad(set_to_none=True)
         started = clock()
         self.training_step(self.model, None)
-        spent = clock() - started
-        rows = [row for part in self._mini for row in part]
+        step_seconds = clock() - started
+        rows = [row for part in self._mini_batches for row in part]
         with_teacher = [row for row in rows if row.teacher_logps is not None]
         return StepTime(
             rollout=self.rollout_seconds,
             rows=self.play_seconds - self.rollout_seconds - self.teacher_seconds,
             teacher=self.teacher_seconds,
-            update=spent - self.play_seconds,
+            update=step_seconds - self.play_seconds,
             turns=len(rows),
             tokens=sum(len(row.prompt_ids) + len(row.response_ids) for row in rows),
             teacher_rows=len(with_teacher),
@@ -132,14 +132,14 @@ def step_times(
     plan = replace(training.plan, mini_batches=1, save_every=0, updates=max(updates, training.plan.updates))
     tasks = training.stage.panel("train", updates * plan.tasks, plan.seed)
     played: dict[int, list[Episode]] = {}
-    found: dict[str, list[StepTime]] = {}
+    step_times_by_method: dict[str, list[StepTime]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         learners = {
             name: stack.enter_context(
                 closing(
                     _Replay(
                         copy.deepcopy(model),
-                        worst() if name == _WORST else _on_terms(name, training.method),
+                        worst() if name == _WORST else _with_penalty(name, training.method),
                         training.stage,
                         plan,
                         encoder=PromptEncoder(tokenizer, plan.prompt_tokens, training.template),
@@ -162,18 +162,19 @@ def step_times(
                 for name, learner in learners.items():
                     note(f"update {update + 1} of {updates}: {name}, {number + 1} of {repeats}")
                     times[name].append(learner.timed(update))
-            for name, repeated in times.items():
-                typical = StepTime(*(median(values) for values in zip(*repeated, strict=True)))
-                found.setdefault(name, []).append(typical._replace(rollout=rollout))
+            for name, repeated_times in times.items():
+                median_time = StepTime(*(median(values) for values in zip(*repeated_times, strict=True)))
+                step_times_by_method.setdefault(name, []).append(median_time._replace(rollout=rollout))
     prompts = [step.prompt for episodes in played.values() for each in episodes for step in each.trajectory.steps]
     return {
-        name: StepTime(*(sum(values) / updates for values in zip(*each, strict=True))) for name, each in found.items()
+        name: StepTime(*(sum(values) / updates for values in zip(*each, strict=True)))
+        for name, each in step_times_by_method.items()
     }, prompts
 
 
-def _on_terms(name: str, run: Method) -> Method:
-    """A recipe with the run's penalty. The penalty decides how many groups have variance, hence the teacher's rows."""
-    penalty = getattr(run.credit, "penalty", None)
+def _with_penalty(name: str, run_method: Method) -> Method:
+    """A recipe with the run's penalty. The penalty decides which groups have variance and need a teacher."""
+    penalty = getattr(run_method.credit, "penalty", None)
     return recipe(name) if penalty is None else recipe(name).changed(penalty=penalty)
 
 
@@ -181,18 +182,18 @@ def step_rows(model: str, steps: Mapping[str, StepTime]) -> list[Row]:
     """The times of each method by part, and their ratios to GRPO."""
     base = steps["grpo"]
     rows = [Row(f"an update of {model}", f"{base.turns:,.0f} rows, {base.tokens:,.0f} tokens")]
-    for name, each in steps.items():
-        parts = " + ".join(f"{value:.3f}" for value in (each.rollout, each.rows, each.teacher, each.update))
-        rows.append(Row(f"{name}: rollout + rows + teacher + update", f"{parts} = {each.whole:.3f} s"))
+    for name, step in steps.items():
+        parts = " + ".join(f"{value:.3f}" for value in (step.rollout, step.rows, step.teacher, step.update))
+        rows.append(Row(f"{name}: rollout + rows + teacher + update", f"{parts} = {step.total:.3f} s"))
         if name == "grpo":
             continue
-        share = each.teacher_rows / max(1.0, each.turns)
+        share = step.teacher_rows / max(1.0, step.turns)
         rows += [
-            Row("  against grpo, all of it", f"{each.whole / base.whole:.3f}× (goal: ≤ {GOAL}×)"),
-            Row("  against grpo, rollout + teacher + update", f"{each.three / base.three:.3f}×"),
+            Row("  relative to grpo, whole update", f"{step.total / base.total:.3f}× (goal: ≤ {GOAL}×)"),
+            Row("  relative to grpo, rollout + teacher + update", f"{step.recorded / base.recorded:.3f}×"),
             Row(
-                "  the teacher was asked about",
-                f"{each.teacher_rows:,.0f} rows ({share:.0%}), {each.teacher_tokens:,.0f} tokens",
+                "  rows scored by the teacher",
+                f"{step.teacher_rows:,.0f} rows ({share:.0%}), {step.teacher_tokens:,.0f} tokens",
             ),
         ]
     return rows

@@ -1,7 +1,7 @@
 """Peak memory of an update: that of a process that makes two updates, so that the optimizer's state is allocated.
 
-The learning rate is almost 0, so all methods train on the same rows. SERL needs more memory than GRPO because its
-teacher is one more copy of the trained weights and reads longer prompts.
+The learning rate is almost 0, so all methods train on the same rows. SERL needs more memory than GRPO: its teacher
+is one more copy of the trained weights and reads longer prompts.
 """
 
 from __future__ import annotations
@@ -41,18 +41,21 @@ class Memory(NamedTuple):
 
 def memory_rows(name: str, training: RunSettings, note: Callable[[str], object] = lambda _: None) -> list[Row]:
     """Peaks of GRPO and SERL with the model ``name``: the run's model, or a tiny one with random weights."""
-    found = {}
+    by_method = {}
     for method in ("grpo", "serl"):
         note(f"memory: {name}, {method}")
-        found[method] = memory_of(method, name, training)
-    grpo, serl = found["grpo"], found["serl"]
-    more = f"{serl.peak - grpo.peak:+,.1f} MiB; a copy of the weights is {serl.weights:,.1f} MiB"
+        by_method[method] = memory_of(method, name, training)
+    grpo, serl = by_method["grpo"], by_method["serl"]
+    difference = f"{serl.peak - grpo.peak:+,.1f} MiB; a copy of the weights is {serl.weights:,.1f} MiB"
     return [
         *(
-            Row(f"{name}: {method}, peak memory", f"{each.peak:,.0f} MiB ({each.before:,.0f} before the first update)")
-            for method, each in found.items()
+            Row(
+                f"{name}: {method}, peak memory",
+                f"{memory.peak:,.0f} MiB ({memory.before:,.0f} before the first update)",
+            )
+            for method, memory in by_method.items()
         ),
-        Row("  serl against grpo", more),
+        Row("  serl minus grpo", difference),
     ]
 
 
@@ -73,13 +76,15 @@ def _two_updates(method: str, name: str, training: RunSettings) -> Memory:
 
     plan = replace(training.plan, mini_batches=1, save_every=0, updates=2, learning_rate=1e-12, warmup=0, turns=0)
     # A random policy wins nothing, so no group has variance and the teacher would not run. worst() runs it on all rows.
-    chosen = worst() if method == "serl" else replace(recipe(method), credit=worst().credit)
+    method_values = worst() if method == "serl" else replace(recipe(method), credit=worst().credit)
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
-        own, tokenizer, _ = open_start(training.model, training.stage, training.warm, training.plan, SilentObserver())
-        model = open_model(name, training.model, own, tokenizer)
+        run_model, tokenizer, _ = open_start(
+            training.model, training.stage, training.warm, training.plan, SilentObserver()
+        )
+        model = open_model(name, training.model, run_model, tokenizer)
         trainer = HindsightTrainer(
             model,
-            chosen,
+            method_values,
             training.stage,
             plan,
             encoder=PromptEncoder(tokenizer, plan.prompt_tokens, training.template),
@@ -94,6 +99,6 @@ def _two_updates(method: str, name: str, training: RunSettings) -> Memory:
     return Memory(before, peak_memory_mb(), weights / 2**20)
 
 
-def open_model(name: str, given: str, own: Any, tokenizer: Any) -> Any:
+def open_model(name: str, run_name: str, run_model: Any, tokenizer: Any) -> Any:
     """The run's model ``own``, or a tiny one with random weights and the run's tokenizer."""
-    return own if name == given else make_model(tokenizer, name.removeprefix("tiny:"))
+    return run_model if name == run_name else make_model(tokenizer, name.removeprefix("tiny:"))
