@@ -38,7 +38,7 @@ _NEED_TRAIN = {"train": "training", "compare": "comparing methods"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    name = next((word for word in words if word in COMMANDS), "")
+    name = words[0] if words and words[0] in COMMANDS else ""
     try:
         return _main(words, name)
     except UsageError as error:

@@ -130,7 +130,9 @@ print(json.dumps(found))
     "words",
     [
         ("--version",),
+        ("--version", "train"),
         ("--help",),
+        ("--help", "train"),
         ("list",),
         ("doctor",),
         ("demo", "--scripted", "--tasks", "6"),
@@ -138,7 +140,7 @@ print(json.dumps(found))
         ("eval", "--policy", "random", "--tasks", "3"),
         ("data", "list", "--tasks", "2"),
     ],
-    ids=lambda words: words[0].strip("-"),
+    ids=lambda words: " ".join(words[:2]).replace("--", ""),
 )
 def test_commands_that_need_no_extra(words: tuple[str, ...], python: Path, tmp_path: Path) -> None:
     done = agh(python, *words, cwd=tmp_path)
