@@ -54,6 +54,8 @@ class TestLifetime:
     def test_a_dead_zygote_is_replaced_by_reset(self, sandbox: Sandbox) -> None:
         sandbox.run("x = 1")
         os.kill(sandbox._zygote.pid, signal.SIGKILL)
+        # The signal takes effect later on a loaded machine; until then, reset would use the dying zygote.
+        assert wait_until(lambda: not sandbox._worker.is_usable())
         sandbox.reset()
         sandbox.run("1")
         assert sandbox.run("print(2+2)").output == "4\n"
