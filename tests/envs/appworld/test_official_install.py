@@ -61,6 +61,7 @@ class TestCommand:
         assert "4. download the benchmark's tasks from its authors: writes" in shown
         assert not base.exists()
 
+    @pytest.mark.skipif(sys.version_info < (3, 11), reason="AppWorld needs Python 3.11")
     def test_without_a_terminal_it_needs_yes(self, base, capsys):
         assert main(["data", "install", "appworld"]) != 0
         assert "try --yes" in capsys.readouterr().err
@@ -75,6 +76,7 @@ class TestCommand:
         assert main(["data", "install", "appworld", "--yes", "--python", "/nonexistent/python"]) != 0
         assert "try --python python3.11" in capsys.readouterr().err
 
+    @pytest.mark.skipif(sys.version_info < (3, 11), reason="AppWorld needs Python 3.11")
     def test_it_continues_where_it_stopped(self, base, capsys, monkeypatch, tmp_path):
         flag, second = tmp_path / "flag", tmp_path / "second"
         first = step(f"open({str(flag)!r}, 'a').write('x')", flag.exists)
