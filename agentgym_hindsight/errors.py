@@ -53,14 +53,26 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         options = sorted(known)
-        near = get_close_matches(str(name), options, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        listed = f"Known: {', '.join(options)}." if options else "No names are known."
-        super().__init__(f"Expected a known {kind}, got {name!r}; {hint}{listed}")
+        near = _nearest(str(name), options)
+        hint = f"did you mean {near!r}? " if near else ""
+        listed = f"Known: {', '.join(options)}." if options else f"There is no {kind} here."
+        given = repr(name)
+        given = given if len(given) <= 200 else f"{given[:200]}…"
+        super().__init__(f"Expected a known {kind}, got {given}; {hint}{listed}")
         self.kind, self.name, self.known = kind, name, tuple(options)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.kind, self.name, self.known)
+
+
+def _nearest(name: str, options: list[str]) -> str | None:
+    """The option that the name probably means, without regard to case: a close match, else what begins with it."""
+    folded = {option.casefold(): option for option in options}
+    wanted = name[:100].strip().casefold()  # matching takes the product of the lengths
+    for near in get_close_matches(wanted, folded, n=1):
+        return folded[near]
+    beginning = [option for key, option in folded.items() if wanted and key.startswith(wanted)]
+    return beginning[0] if beginning else None
 
 
 class ResetNeededError(UsageError):

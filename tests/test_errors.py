@@ -65,7 +65,7 @@ def test_unknown_name_proposes_the_nearest_name() -> None:
     assert str(error) == "Expected a known split, got 'tran'; did you mean 'train'? Known: train, valid."
     assert (error.kind, error.name, error.known) == ("split", "tran", ("train", "valid"))
     assert "did you mean" not in str(UnknownNameError("split", "zzz", ["train"]))
-    assert "No names are known." in str(UnknownNameError("split", 3, []))
+    assert "There is no split here." in str(UnknownNameError("split", 3, []))
 
 
 def test_missing_extra_gives_the_pip_command() -> None:
