@@ -3,15 +3,18 @@
 * ``state``: the canonical key of the true state. This is the default, because many states can have the same text
   ("Nothing happens.").
 * ``observation``: equal raw observation text, as GiGPO and SERL define anchors.
+* ``augmented``: equal observation, situation and admissible actions, as CRBC and GraphGPO define anchors. The situation
+  is a sentence about the agent, such as what it holds, that some envs record (``Step.extra["situation"]``). It is part
+  of the key only: no policy sees it.
 * ``similar``: text similar to the first member of a cluster (first fit, ratio ≥ 0.95). This compares the turns of one
   group and gives no key of a single turn: the env records the key of the text, and :func:`cluster` compares the texts.
 
-The prefix of a key names its kind: ``s:`` for a true state, ``o:`` for a text.
+The prefix of a key names its kind: ``s:`` for a true state, ``o:`` for a text, ``a:`` for an augmented one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import NamedTuple
@@ -20,9 +23,11 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["ANCHOR_KINDS", "AnchorGroup", "Row", "anchor_key", "cluster", "rows_of", "state_key"]
+__all__ = ["ANCHOR_KINDS", "AnchorGroup", "Row", "anchor_key", "anchor_keys", "cluster", "rows_of", "state_key"]
 
-ANCHOR_KINDS: tuple[str, ...] = ("state", "observation", "similar")
+ANCHOR_KINDS: tuple[str, ...] = ("state", "observation", "augmented", "similar")
+_ACTIONS = "\nAdmissible actions: "  # how an env ends the text of a whole state
+_LAST = 2**62  # the index of states after the last turn: they never become the first member of a cluster of turns
 
 
 def anchor_key(kind: str, observation: str, state: str) -> str:
@@ -77,6 +82,7 @@ def cluster(
 
     * ``state``: by ``Step.anchor`` if it is a true state, else by text.
     * ``observation``: by equal raw text (the prompt if no observation was recorded).
+    * ``augmented``: by equal observation, situation and admissible actions.
     * ``similar``: a turn joins the first cluster whose *first* member has a :class:`difflib.SequenceMatcher` ratio of
       at least ``ratio`` to it.
 
@@ -96,8 +102,52 @@ def cluster(
         return _cluster_similar(ordered, ratio, autojunk)
     groups: dict[str, list[Row]] = {}
     for row in ordered:
-        groups.setdefault((state_key(row.step) if kind == "state" else "") or _text_key(row.step), []).append(row)
+        groups.setdefault(_KEYS[kind](row.step), []).append(row)
     return tuple(AnchorGroup(key, tuple(rows)) for key, rows in groups.items())
+
+
+def anchor_keys(group: Iterable[Trajectory], kind: str = "state") -> list[list[tuple[str, str]]]:
+    """For each turn of each member, the key of the state before it and the key of the state after it.
+
+    The state after a turn is the one before the next turn. After the last turn it is the final observation.
+
+    >>> step = Step(0, "a hall", "look", "a room", "a room")
+    >>> keys = anchor_keys([Trajectory("1f", steps=(step,)), Trajectory("1f", steps=(step,))], "observation")
+    >>> keys[0] == keys[1], keys[0][0][0] == keys[0][0][1]
+    (True, False)
+    """
+    members = tuple(group)
+    turns = rows_of(members)
+    ends = [
+        Row(len(turns) + number, number, len(member), _end(member))
+        for number, member in enumerate(members)
+        if member.steps
+    ]
+    keys = {(row.member, row.place): anchor.key for anchor in cluster([*turns, *ends], kind) for row in anchor.rows}
+    return [
+        [(keys[number, place], keys[number, place + 1]) for place in range(len(member))]
+        for number, member in enumerate(members)
+    ]
+
+
+def _end(trajectory: Trajectory) -> Step:
+    """The state after the last turn, as a turn that was not taken."""
+    last = trajectory.steps[-1]
+    observation = trajectory.final_observation or last.feedback or last.next_observation
+    actions = last.next_observation.removeprefix(observation)
+    admissible = tuple(actions.removeprefix(_ACTIONS).split(", ")) if actions.startswith(_ACTIONS) else ()
+    extra = {"situation": trajectory.extra.get("situation", "")}
+    return Step(_LAST, observation, "", "", "", admissible, last.next_anchor, extra=extra)
+
+
+def _state_or_text(step: Step) -> str:
+    return state_key(step) or _text_key(step)
+
+
+def _augmented(step: Step) -> str:
+    # An action may contain a comma, and the end of a rollout has only the joined text: split both the same way.
+    actions = sorted(", ".join(step.admissible_actions).split(", "))
+    return f"a:{content_hash(_text(step), str(step.extra.get('situation', '')), *actions)}"
 
 
 def _as_rows(group: Iterable[Trajectory] | Iterable[Row]) -> tuple[Row, ...]:
@@ -117,6 +167,13 @@ def _text(step: Step) -> str:
 
 def _text_key(step: Step) -> str:
     return anchor_key("observation", _text(step), "")
+
+
+_KEYS: Mapping[str, Callable[[Step], str]] = {
+    "state": _state_or_text,
+    "observation": _text_key,
+    "augmented": _augmented,
+}
 
 
 class _Cluster:

@@ -26,7 +26,7 @@ def places(*trajectories: Trajectory, kind: str, ratio: float = 0.95) -> list[li
 
 
 def test_keys() -> None:
-    assert ANCHOR_KINDS == ("state", "observation", "similar")
+    assert ANCHOR_KINDS == ("state", "observation", "augmented", "similar")
     assert anchor_key("state", "a room", "ab12") == "s:ab12"
     assert anchor_key("state", "a room", "") == anchor_key("observation", "a room", "ab12")
     assert anchor_key("observation", "a room", "").startswith("o:")

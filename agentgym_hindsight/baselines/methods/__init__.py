@@ -1,4 +1,4 @@
-"""Training methods by name, one per file. Importing this package needs torch.
+"""Training methods by name, one per file. Only the token signals need torch.
 
 A method's file states what the method changes, in the paper's equations, and contains its credit and its defaults.
 Shared parts are in ``credit``, ``signals``, ``divergences`` and ``critics``. The functions in ``antisd``, ``factor``,
@@ -9,12 +9,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from agentgym_hindsight.baselines.requirements import require_torch
-
-require_torch("computing credit and token weights")
-
-from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
-from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.errors import UnknownNameError
 
 __all__ = ["RECIPES", "recipe"]
 
@@ -25,6 +21,12 @@ RECIPES: dict[str, str] = {
     "gigpo": "GRPO, plus the same among turns taken in one state",
     "hgpo": "compares turns with an equal history; longer histories weigh more",
     "rlsd": "GRPO; a teacher that saw a success weights every token",
+    "crbc": "GRPO, plus the value of each action by Bellman's equation over all rollouts",
+    "pgpo": "discounted return among turns of one state, plus the change of a potential",
+    "graphgpo": "GRPO, plus the distance to success in the graph of all rollouts",
+    "agentopsd": "GRPO; the change of a belief in success weights every turn",
+    "grsd": "GRPO; the teacher's mean gap weights every turn of a mixed group",
+    "uniopsd": "GiGPO; the teacher's evidence is fused with the step credit",
     "serl": "GRPO; a teacher that saw the environment's feedback weights the action's tokens",
 }
 

@@ -20,9 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, Protocol
 
-from torch import Tensor
-
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant, Schedule, parse_schedule
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
 from agentgym_hindsight.baselines.settings import checked
@@ -40,7 +38,7 @@ _PLACES = ("step", "anchor")
 class Credit(Protocol):
     """The advantage (B,) of every row, before a teacher changes it."""
 
-    def __call__(self, rows: Rows) -> Tensor: ...
+    def __call__(self, rows: Rows) -> Array: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ class Method:
 
     def __post_init__(self) -> None:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name, value in checked(Method, values, self.name).items():
+        for name, value in checked(type(self), values, self.name).items():
             object.__setattr__(self, name, value)
         if self.anchor not in ANCHOR_KINDS:
             raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
@@ -180,7 +178,7 @@ class Method:
         known: set[str] = {each.name for each in fields(self.credit)} if is_dataclass(self.credit) else set()
         for name in sorted(options.keys() - known):
             raise UnknownNameError(f"value of {self.name}", name, names | known | {"where"})
-        changes = checked(Method, changes, self.name)
+        changes = checked(type(self), changes, self.name)
         if "where" in values:
             changes["what"] = self._with_place(values["where"], values.get("what"), changes.get("what", self.what))
         if options:

@@ -1,7 +1,7 @@
 """Credit from group statistics: the parts that GRPO, RLOO, GiGPO and HGPO share.
 
-A credit computes the advantage (B,) of every turn of a batch, before a teacher changes it. Statistics are computed in
-float64 on the CPU, because a batch of rows is small, and returned as float32 on the device of the rows.
+A credit computes the advantage (B,) of every turn of a batch, before a teacher changes it. It is computed in float64
+with numpy, because a batch of rows is small, and returned as float32. No credit needs torch.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from agentgym_hindsight.baselines.methods.rows import Rows
-from agentgym_hindsight.baselines.methods.tensor_checks import check_unit
+from agentgym_hindsight.baselines.methods.checks import check_unit
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [
@@ -24,7 +23,7 @@ __all__ = [
     "Scale",
     "Statistics",
     "as_float32",
-    "as_float64",
+    "compared",
     "group_advantages",
     "labels_of",
     "penalised",
@@ -59,93 +58,98 @@ class GroupRelative:
     statistics: Statistics = "rows"
     scale: Scale = "std"
 
-    def __call__(self, rows: Rows) -> Tensor:
-        return as_float32(group_advantages(rows, self.penalty, self.statistics, self.scale), rows)
+    def __call__(self, rows: Rows) -> Array:
+        return as_float32(group_advantages(rows, self.penalty, self.statistics, self.scale))
 
 
-def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Tensor:
+def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Array:
     """The values of :class:`GroupRelative` in float64."""
     scores, labels, score_index = scores_of(rows, penalty, statistics)
     deviation, std, count = spread(scores, labels, correction=1)
     only_score = count == 1
-    deviation = torch.where(only_score, scores, deviation)
-    std = torch.where(only_score, 1.0, std)
+    deviation = np.where(only_score, scores, deviation)
+    std = np.where(only_score, 1.0, std)
     return scaled(deviation, std, scale)[score_index]
 
 
-def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Tensor, Tensor, Tensor]:
+def compared(values: Array, labels: Array, scale: str) -> Array:
+    """Each value's deviation from the mean of its label, divided by the unbiased std; 0 for the only one of a label."""
+    deviation, std, _ = spread(values, labels, correction=1)
+    return scaled(deviation, std, scale)
+
+
+def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Array, Array, Array]:
     """The scores to compare, the group label of each score, and for each row the index of its score."""
     if statistics not in ("rows", "trajectories"):
         raise UnknownNameError("statistics", statistics, ("rows", "trajectories"))
-    scores, groups = penalised(as_float64(rows.returns), rows, penalty), labels_of(rows.group.tolist())
+    scores, groups = penalised(rows.returns, rows, penalty), labels_of(rows.group.tolist())
     if statistics == "rows":
-        return scores, groups, torch.arange(len(rows))
+        return scores, groups, np.arange(len(rows))
     firsts: dict[int, int] = {}  # rollout -> its first row, in the order of rollout numbers
     for trajectory, _, row in rows_in_order(rows):
         firsts.setdefault(trajectory, row)
     position = {trajectory: number for number, trajectory in enumerate(firsts)}
-    score_index = torch.tensor([position[trajectory] for trajectory in rows.trajectory.tolist()], dtype=torch.long)
-    chosen = torch.tensor(list(firsts.values()), dtype=torch.long)
+    score_index = np.array([position[trajectory] for trajectory in rows.trajectory.tolist()], np.int64)
+    chosen = np.array(list(firsts.values()), np.int64)
     return scores[chosen], groups[chosen], score_index
 
 
-def step_returns(rows: Rows, gamma: float) -> Tensor:
+def step_returns(rows: Rows, gamma: float) -> Array:
     """``Σ γ^(k−t) r_k`` over the turns k ≥ t of the row's rollout, from raw rewards (B,); float64.
 
     The rows may be in any order. The exponent is the distance in turns, including turns without a row.
 
     >>> rows = Rows(
-    ...     group=torch.tensor([0, 0]), trajectory=torch.tensor([0, 0]), place=torch.tensor([0, 1]),
-    ...     returns=torch.tensor([10.0, 10.0]), rewards=torch.tensor([0.0, 10.0]),
-    ...     invalid=torch.tensor([False, False]), anchors=("hall", "room"),
+    ...     group=[0, 0], trajectory=[0, 0], place=[0, 1], returns=[10.0, 10.0], rewards=[0.0, 10.0],
+    ...     invalid=[False, False], anchors=("hall", "room"),
     ... )
     >>> step_returns(rows, 0.95).tolist()
     [9.5, 10.0]
     """
     check_unit("gamma", gamma, example=0.95)
-    rewards, discounted = as_float64(rows.rewards).tolist(), [0.0] * len(rows)
+    rewards, discounted = rows.rewards.tolist(), [0.0] * len(rows)
     later: dict[int, tuple[int, float]] = {}  # rollout -> (turn, return) of the next turn
     for trajectory, place, row in reversed(rows_in_order(rows)):
         after, following = later.get(trajectory, (place, 0.0))
         discounted[row] = rewards[row] + gamma ** (after - place) * following
         later[trajectory] = place, discounted[row]
-    return torch.tensor(discounted, dtype=torch.float64)
+    return np.array(discounted, np.float64)
 
 
-def spread(values: Tensor, labels: Tensor, *, correction: int) -> tuple[Tensor, Tensor, Tensor]:
+def spread(values: Array, labels: Array, *, correction: int) -> tuple[Array, Array, Array]:
     """For each value: its deviation from the mean of its label, the std of that label, and the number of its values.
 
     ``correction=1`` gives the unbiased std, ``0`` the std of the population.
     """
     size = int(labels.max()) + 1 if len(labels) else 0
-    count = torch.bincount(labels, minlength=size)
-    zero = values.new_zeros(size)
+    count = np.bincount(labels, minlength=size)
     # Subtracting the group's minimum first makes equal values deviate by exactly 0; a rounded mean would not.
-    lowest = zero.scatter_reduce(0, labels, values, "amin", include_self=False)
+    lowest = np.full(size, np.inf)
+    np.minimum.at(lowest, labels, values)
     shifted = values - lowest[labels]
-    deviation = shifted - (zero.scatter_add(0, labels, shifted) / count)[labels]
-    variance = zero.scatter_add(0, labels, deviation.square()) / (count - correction).clamp(min=1)
-    return deviation, variance.sqrt()[labels], count[labels]
+    deviation = shifted - (np.bincount(labels, shifted, size) / count)[labels]
+    variance = np.bincount(labels, np.square(deviation), size) / np.maximum(count - correction, 1)
+    return deviation, np.sqrt(variance)[labels], count[labels]
 
 
-def scaled(deviation: Tensor, std: Tensor, scale: str) -> Tensor:
+def scaled(deviation: Array, std: Array, scale: str) -> Array:
     """``deviation / (std + 1e-6)`` for ``"std"``, the deviation itself for ``"none"``."""
     if scale not in ("std", "none"):
         raise UnknownNameError("scale", scale, ("std", "none"))
     return deviation / (std + EPSILON) if scale == "std" else deviation
 
 
-def penalised(values: Tensor, rows: Rows, penalty: float) -> Tensor:
+def penalised(values: Array, rows: Rows, penalty: float) -> Array:
     """Subtract ``penalty`` from the value of each invalid row."""
     if not penalty >= 0:
         raise UsageError(f"Expected a penalty of 0 or more, got {penalty}; it is subtracted: try 0.1.")
-    return values - penalty * as_float64(rows.invalid)
+    return values - penalty * rows.invalid.astype(np.float64)
 
 
-def labels_of(keys: Iterable[Hashable]) -> Tensor:
+def labels_of(keys: Iterable[Hashable]) -> Array:
     """A whole number for each key, equal for equal keys, counted from 0 without gaps."""
     numbers: dict[Hashable, int] = {}
-    return torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys], dtype=torch.long)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
 def rows_in_order(rows: Rows) -> list[tuple[int, int, int]]:
@@ -153,11 +157,6 @@ def rows_in_order(rows: Rows) -> list[tuple[int, int, int]]:
     return sorted(zip(rows.trajectory.tolist(), rows.place.tolist(), range(len(rows)), strict=True))
 
 
-def as_float32(values: Tensor, rows: Rows) -> Tensor:
-    """The result of a credit: float32, on the device of the rows."""
-    return values.to(rows.returns.device, torch.float32)
-
-
-def as_float64(values: Tensor) -> Tensor:
-    """The values in float64 on the CPU, without their gradient."""
-    return values.detach().to("cpu", torch.float64)
+def as_float32(values: Array) -> Array:
+    """The result of a credit."""
+    return values.astype(np.float32)

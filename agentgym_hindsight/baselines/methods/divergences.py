@@ -7,7 +7,8 @@ from math import log
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, check_unit, detached, float_type
+from agentgym_hindsight.baselines.methods.checks import check_unit
+from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, detached, float_type
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["divergence", "k3"]

@@ -7,7 +7,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.tensor_checks import check_mask, check_unit, detached
+from agentgym_hindsight.baselines.methods.checks import check_unit
+from agentgym_hindsight.baselines.methods.tensor_checks import check_mask, detached
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["factor_weights"]

@@ -15,46 +15,9 @@ not include it. Anchors are equal observations as released; ``anchor="similar"``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from torch import Tensor
-
+from agentgym_hindsight.baselines.methods.anchor_groups import GroupInGroup
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.credit import (
-    Scale,
-    Statistics,
-    as_float32,
-    group_advantages,
-    labels_of,
-    penalised,
-    scaled,
-    spread,
-    step_returns,
-)
-from agentgym_hindsight.baselines.methods.rows import Rows
 
-__all__ = ["METHOD", "GroupInGroup"]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupInGroup:
-    """GRPO's advantage plus ``omega`` times that of the turn's discounted return among turns with the same anchor.
-
-    ``scale`` is F of Eq. 3 and of Eq. 7. An anchor that occurs once adds 0.
-    """
-
-    penalty: float = 0.1
-    gamma: float = 0.95
-    omega: float = 1.0
-    scale: Scale = "std"
-    statistics: Statistics = "rows"
-
-    def __call__(self, rows: Rows) -> Tensor:
-        episode = group_advantages(rows, self.penalty, self.statistics, self.scale)
-        labels = labels_of(zip(rows.group.tolist(), rows.anchors, strict=True))
-        returns = penalised(step_returns(rows, self.gamma), rows, self.penalty)
-        deviation, std, _ = spread(returns, labels, correction=1)
-        return as_float32(episode + self.omega * scaled(deviation, std, self.scale), rows)
-
+__all__ = ["METHOD"]
 
 METHOD = Method("gigpo", GroupInGroup())

@@ -13,11 +13,9 @@ k = 0. A turn without any group has advantage 0. ``scale="none"`` is the WebShop
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.credit import (
@@ -28,12 +26,12 @@ from agentgym_hindsight.baselines.methods.credit import (
     group_advantages,
     labels_of,
     penalised,
-    rows_in_order,
     scaled,
     spread,
     step_returns,
 )
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.methods.step_graph import StepGraph
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "HistoryGroups"]
@@ -63,36 +61,35 @@ class HistoryGroups:
                 f"weight_offset={self.weight_offset}; try history=2, weight_offset=1."
             )
 
-    def __call__(self, rows: Rows) -> Tensor:
-        values = penalised(step_returns(rows, self.gamma), rows, self.penalty)
-        total, weights = torch.zeros_like(values), torch.zeros_like(values)
+    def __call__(self, rows: Rows) -> Array:
+        graph = StepGraph(rows)
+        values = penalised(step_returns(rows, self.gamma), rows, self.penalty)[graph.rows]
+        total, weights = np.zeros_like(values), np.zeros_like(values)
         if self.base_group:
-            base = group_advantages(rows, self.penalty, "rows", self.scale)
-            weights += (base.abs() > ROUNDING).double()
+            base = group_advantages(rows, self.penalty, "rows", self.scale)[graph.rows]
+            weights += (np.abs(base) > ROUNDING).astype(np.float64)
             total += base
+        windows = graph.state
         for k in range(1, self.history + 2):
-            members, labels = _rows_by_last_anchors(rows, k)
+            if k > 1:
+                windows = _windows(graph, windows)
+            members = np.flatnonzero(windows >= 0)
             group_values = values[members]
-            deviation, std, count = spread(group_values, labels, correction=0)
-            counts = (count > 1) & (deviation.abs() > ROUNDING * (1 + group_values.abs()))
-            weight = counts.double() * float(k + self.weight_offset) ** self.alpha
+            deviation, std, count = spread(group_values, windows[members], correction=0)
+            counts = (count > 1) & (np.abs(deviation) > ROUNDING * (1 + np.abs(group_values)))
+            weight = counts.astype(np.float64) * float(k + self.weight_offset) ** self.alpha
             total[members] += weight * scaled(deviation, std, self.scale)
             weights[members] += weight
-        return as_float32(total / (weights + EPSILON), rows)
+        return as_float32(graph.in_batch_order(total / (weights + EPSILON)))
 
 
-def _rows_by_last_anchors(rows: Rows, k: int) -> tuple[Tensor, Tensor]:
-    """The rows that have at least ``k`` anchors so far, and for each a label of its last ``k`` anchors."""
-    order, groups = rows_in_order(rows), rows.group.tolist()
-    members: list[int] = []
-    keys: list[Hashable] = []
-    for end in range(k, len(order) + 1):
-        window = order[end - k : end]
-        row = window[-1][2]
-        if window[0][0] == window[-1][0]:  # the window does not cross into another rollout
-            members.append(row)
-            keys.append((groups[row], *(rows.anchors[other] for _, _, other in window)))
-    return torch.tensor(members, dtype=torch.long), labels_of(keys)
+def _windows(graph: StepGraph, shorter: Array) -> Array:
+    """A label of the last k states of every turn, from that of its last k − 1 states; −1 where it has fewer."""
+    before = np.where(graph.first, -1, np.insert(shorter, 0, -1)[:-1]) if len(graph) else shorter
+    known = before >= 0
+    labels = np.full(len(graph), -1)
+    labels[known] = labels_of(zip(graph.state[known].tolist(), before[known].tolist(), strict=True))
+    return labels
 
 
 METHOD = Method("hgpo", HistoryGroups())

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, scores_of, spread
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
 
 __all__ = ["METHOD", "LeaveOneOut"]
 
@@ -31,11 +30,11 @@ class LeaveOneOut:
     penalty: float = 0.1
     statistics: Statistics = "rows"
 
-    def __call__(self, rows: Rows) -> Tensor:
+    def __call__(self, rows: Rows) -> Array:
         scores, labels, score_index = scores_of(rows, self.penalty, self.statistics)
         deviation, _, count = spread(scores, labels, correction=1)
-        others = (count - 1).clamp(min=1)
-        return as_float32(torch.where(count > 1, deviation * count / others, scores)[score_index], rows)
+        others = np.maximum(count - 1, 1)
+        return as_float32(np.where(count > 1, deviation * count / others, scores)[score_index])
 
 
 METHOD = Method("rloo", LeaveOneOut())

@@ -1,20 +1,28 @@
-"""The turns of a batch as columns, the input of a credit. Tensors are (B,), one value per turn."""
+"""The turns of a batch as columns, the input of a credit. Columns are numpy arrays (B,), one value per turn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Rows"]
+__all__ = ["Array", "Rows"]
+
+Array = NDArray[Any]
+
+_NUMBERS = ("group", "trajectory", "place")
+_COLUMNS = (*_NUMBERS, "returns", "rewards", "invalid")
+_TEXTS = ("actions", "next_anchors")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A batch of B turns, in any order.
+    """A batch of B turns, in any order. Lists, numpy arrays and torch tensors are accepted.
 
     * ``group``: the task's number; statistics are computed within it.
     * ``trajectory``: the rollout's number, unique over the batch.
@@ -24,40 +32,56 @@ class Rows:
     * ``invalid``: the turn's action was not understood or not legal.
     * ``anchors``: the key of the state in which the turn was taken; equal texts within a group are one state.
 
+    Credits from the graph of states need three more columns; a credit that needs a missing one raises an error:
+
+    * ``actions``: the executed action; equal texts are one action.
+    * ``next_anchors``: the key of the state after the turn. It is used at the last turn of a rollout only.
+    * ``won``: the rollout reached the goal, on each of its rows.
+
     >>> rows = Rows(
-    ...     group=torch.tensor([0, 0, 0]), trajectory=torch.tensor([0, 0, 1]), place=torch.tensor([0, 1, 0]),
-    ...     returns=torch.tensor([10.0, 10.0, 0.0]), rewards=torch.tensor([0.0, 10.0, 0.0]),
-    ...     invalid=torch.tensor([False, False, False]), anchors=("hall", "room", "hall"),
+    ...     group=[0, 0, 0], trajectory=[0, 0, 1], place=[0, 1, 0], returns=[10.0, 10.0, 0.0], rewards=[0.0, 10.0, 0.0],
+    ...     invalid=[False, False, False], anchors=("hall", "room", "hall"),
     ... )
     >>> len(rows)
     3
     """
 
-    group: Tensor
-    trajectory: Tensor
-    place: Tensor
-    returns: Tensor
-    rewards: Tensor
-    invalid: Tensor
+    group: Array
+    trajectory: Array
+    place: Array
+    returns: Array
+    rewards: Array
+    invalid: Array
     anchors: tuple[str, ...]
+    actions: tuple[str, ...] | None = None
+    next_anchors: tuple[str, ...] | None = None
+    won: Array | None = None
 
     def __post_init__(self) -> None:
+        for name in (*_COLUMNS, "won"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _array(value, whole=name in _NUMBERS, truth=name in ("invalid", "won")))
         size = len(self.anchors)
-        columns = ("group", "trajectory", "place", "returns", "rewards", "invalid")
-        shapes = {name: tuple(getattr(self, name).shape) for name in columns}
+        shapes = {name: tuple(getattr(self, name).shape) for name in _COLUMNS}
         # If all other columns agree, the anchors are the column of the wrong length.
         if len(set(shapes.values())) == 1 and len(shape := shapes["group"]) == 1 and shape[0] != size:
             raise UsageError(f"Expected {shape[0]} rows in every column, got {size} anchors; try one text per row.")
+        for name in (*_TEXTS, "won"):
+            if (column := getattr(self, name)) is not None:
+                shapes[name] = np.shape(column) if name == "won" else (len(column),)
         for name, shape in shapes.items():
             if shape != (size,):
                 raise UsageError(f"Expected {size} rows in every column, got {name} of shape {shape}; try ({size},).")
-        for name in ("group", "trajectory", "place"):
-            if (kind := getattr(self, name).dtype) not in (torch.int64, torch.int32):
+        for name in _NUMBERS:
+            if (kind := getattr(self, name).dtype).kind not in "iu":
                 raise UsageError(f"Expected whole numbers in {name}, got {kind}; try {name}.long().")
-        if self.invalid.dtype != torch.bool:
-            raise UsageError(f"Expected truth values in invalid, got {self.invalid.dtype}; try invalid.bool().")
+        for name in ("invalid", "won"):
+            column = getattr(self, name)
+            if column is not None and column.dtype != np.bool_:
+                raise UsageError(f"Expected truth values in {name}, got {column.dtype}; try {name}.bool().")
         for name in ("returns", "rewards"):
-            if not bool(torch.isfinite(getattr(self, name)).all()):
+            if not np.isfinite(getattr(self, name)).all():
                 raise UsageError(
                     f"Expected finite {name}, got NaN or infinity; try 0 for missing rewards of a broken rollout."
                 )
@@ -83,3 +107,13 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.anchors)
+
+
+def _array(values: Any, *, whole: bool, truth: bool) -> Array:
+    """A column as an array: float64, or whole numbers or truth values as they are given."""
+    if hasattr(values, "detach"):  # a torch tensor; numpy has no bfloat16
+        values = values.detach().cpu()
+        values = values.double().numpy() if values.is_floating_point() else values.numpy()
+    empty = isinstance(values, Sequence) and not len(values)
+    array = np.asarray(values, np.int64 if empty and whole else bool if empty and truth else None)
+    return array if whole or truth else array.astype(np.float64)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agentgym_hindsight.baselines.methods.tensor_checks import check_rows, check_shapes, check_unit, detached
+from agentgym_hindsight.baselines.methods.checks import check_unit
+from agentgym_hindsight.baselines.methods.tensor_checks import check_rows, check_shapes, detached
 
 __all__ = ["gap", "reweight", "weights"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["check_mask", "check_rows", "check_shapes", "check_unit", "detached", "float_type"]
+__all__ = ["check_mask", "check_rows", "check_shapes", "detached", "float_type"]
 
 
 def float_type(values: Tensor) -> torch.dtype:
@@ -51,9 +51,3 @@ def check_shapes(names: str, first: Tensor, second: Tensor) -> None:
             f"Expected {names} of one shape, got {tuple(first.shape)} and {tuple(second.shape)}; "
             "try the same tokens for both."
         )
-
-
-def check_unit(name: str, value: float, example: float = 0.5) -> None:
-    """Raise if the value is outside of [0, 1]."""
-    if not 0 <= value <= 1:
-        raise UsageError(f"Expected {name} from 0 to 1, got {name}={value}; try {example}.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from agentgym_hindsight.baselines.masks import action_tokens
@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.anchors import cluster
+from agentgym_hindsight.hindsight.anchors import anchor_keys
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
@@ -77,12 +77,12 @@ def make_rows(
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
-    anchors: list[str] = []
+    anchors: list[tuple[str, str]] = []
     masks: dict[Any, tuple[bool, ...]] = {}
     number = 0
     for index, members in enumerate(groups):
         group = Group(episode.trajectory for episode in members)
-        keys = {(row.member, row.place): anchor.key for anchor in cluster(group, method.anchor) for row in anchor.rows}
+        keys = anchor_keys(group, method.anchor)
         for member, episode in enumerate(members):
             for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
                 if not reply.response_ids:
@@ -100,19 +100,24 @@ def make_rows(
                 rows.append(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
                 )
-                anchors.append(keys[member, place])
+                anchors.append(keys[member][place])
             number += 1
     if not rows:
         return rows
     returns = [episode.trajectory.total_reward for members in groups for episode in members]
+    won = [episode.trajectory.won for members in groups for episode in members]
     columns = Rows(
-        group=torch.tensor([row.group for row in rows]),
-        trajectory=torch.tensor([row.episode for row in rows]),
-        place=torch.tensor([row.step.index for row in rows]),
-        returns=torch.tensor([returns[row.episode] for row in rows]),
-        rewards=torch.tensor([row.step.reward for row in rows]),
-        invalid=torch.tensor([not row.step.action_valid for row in rows]),
-        anchors=tuple(anchors),
+        group=[row.group for row in rows],
+        trajectory=[row.episode for row in rows],
+        place=[row.step.index for row in rows],
+        # Rounded to float32, like every recorded result so far.
+        returns=np.float32([returns[row.episode] for row in rows]),
+        rewards=np.float32([row.step.reward for row in rows]),
+        invalid=[not row.step.action_valid for row in rows],
+        anchors=tuple(before for before, _ in anchors),
+        actions=tuple(" ".join(row.step.action.lower().split()) for row in rows),
+        next_anchors=tuple(after for _, after in anchors),
+        won=[won[row.episode] for row in rows],
     )
     for row, advantage in zip(rows, method.credit(columns).tolist(), strict=True):
         row.advantage = advantage

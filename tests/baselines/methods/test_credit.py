@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
+import random
 import statistics as st
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra [train] is not installed")
-
-from agentgym_hindsight.baselines.methods import credit  # noqa: E402
-from agentgym_hindsight.baselines.methods.credit import GroupRelative  # noqa: E402
-from agentgym_hindsight.baselines.methods.critics import gae  # noqa: E402
-from agentgym_hindsight.baselines.methods.gigpo import GroupInGroup  # noqa: E402
-from agentgym_hindsight.baselines.methods.hgpo import HistoryGroups  # noqa: E402
-from agentgym_hindsight.baselines.methods.rloo import LeaveOneOut  # noqa: E402
-from agentgym_hindsight.baselines.methods.rows import Rows  # noqa: E402
-from agentgym_hindsight.errors import UnknownNameError, UsageError  # noqa: E402
+from agentgym_hindsight.baselines.methods import credit
+from agentgym_hindsight.baselines.methods.anchor_groups import GroupInGroup
+from agentgym_hindsight.baselines.methods.credit import GroupRelative
+from agentgym_hindsight.baselines.methods.critics import gae
+from agentgym_hindsight.baselines.methods.hgpo import HistoryGroups
+from agentgym_hindsight.baselines.methods.rloo import LeaveOneOut
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 EPS = 1e-6
 
 
-def grpo(rows: Rows, **options: Any) -> torch.Tensor:
+def grpo(rows: Rows, **options: Any) -> Array:
     return GroupRelative(**options)(rows)
 
 
-def rloo(rows: Rows, **options: Any) -> torch.Tensor:
+def rloo(rows: Rows, **options: Any) -> Array:
     return LeaveOneOut(**options)(rows)
 
 
-def gigpo(rows: Rows, **options: Any) -> torch.Tensor:
+def gigpo(rows: Rows, **options: Any) -> Array:
     return GroupInGroup(**options)(rows)
 
 
-def hgpo(rows: Rows, **options: Any) -> torch.Tensor:
+def hgpo(rows: Rows, **options: Any) -> Array:
     return HistoryGroups(**options)(rows)
 
 
-def step_returns(rows: Rows, gamma: float) -> torch.Tensor:
-    return credit.as_float32(credit.step_returns(rows, gamma), rows)
+def step_returns(rows: Rows, gamma: float) -> Array:
+    return credit.as_float32(credit.step_returns(rows, gamma))
 
 
 # Every credit with its options, for properties that all of them have.
-ESTIMATORS: dict[str, Callable[[Rows], torch.Tensor]] = {
+ESTIMATORS: dict[str, Callable[[Rows], Array]] = {
     "grpo": grpo,
     "grpo/trajectories": lambda rows: grpo(rows, statistics="trajectories"),
     "grpo/none": lambda rows: grpo(rows, scale="none"),
@@ -72,9 +72,9 @@ def rows_of(
         for place, (anchor, reward) in enumerate(zip(anchors, rewards, strict=True))
     ]
     column = list(zip(*table, strict=True)) or [()] * 7
-    longs = [torch.tensor(values, dtype=torch.long) for values in column[:3]]
-    floats = [torch.tensor(values, dtype=dtype or torch.float32) for values in column[3:5]]
-    return Rows(*longs, *floats, torch.tensor(column[5], dtype=torch.bool), tuple(column[6]))
+    longs = [np.array(values, np.int64) for values in column[:3]]
+    floats = [np.array(values, dtype or np.float32) for values in column[3:5]]
+    return Rows(*longs, *floats, np.array(column[5], bool), tuple(column[6]))
 
 
 def toy() -> Rows:
@@ -84,10 +84,10 @@ def toy() -> Rows:
 
 def some_rows(seed: int, dtype: object = None) -> Rows:
     """Three groups of up to five rollouts of up to seven turns, with loops, dense rewards and invalid turns."""
-    draw = torch.Generator().manual_seed(seed)
+    draw = random.Random(seed)
 
     def number(high: int) -> int:
-        return int(torch.randint(high, (), generator=draw))
+        return draw.randrange(high)
 
     trajectories = []
     for group in range(3):
@@ -99,7 +99,7 @@ def some_rows(seed: int, dtype: object = None) -> Rows:
     return rows_of(*trajectories, invalid=invalid, dtype=dtype)
 
 
-def shuffled(rows: Rows, order: torch.Tensor) -> Rows:
+def shuffled(rows: Rows, order: Array) -> Rows:
     return Rows(
         rows.group[order],
         rows.trajectory[order],
@@ -107,7 +107,7 @@ def shuffled(rows: Rows, order: torch.Tensor) -> Rows:
         rows.returns[order],
         rows.rewards[order],
         rows.invalid[order],
-        tuple(rows.anchors[i] for i in order.tolist()),
+        tuple(rows.anchors[i] for i in np.asarray(order).tolist()),
     )
 
 
@@ -139,7 +139,7 @@ def test_step_returns() -> None:
 
 def test_step_returns_count_turns_without_a_row() -> None:
     rows = rows_of((0, "abc", (1, 2, 4)))
-    gap = shuffled(rows, torch.tensor([0, 2]))
+    gap = shuffled(rows, np.array([0, 2]))
     assert step_returns(gap, 0.5).tolist() == [1 + 0.25 * 4, 4.0]
 
 
@@ -157,7 +157,7 @@ def test_gigpo_without_std() -> None:
 
 
 def test_gigpo_omega_scales_the_step_term() -> None:
-    assert torch.equal(gigpo(toy(), omega=0.0), grpo(toy()))
+    assert np.array_equal(gigpo(toy(), omega=0.0), grpo(toy()))
     once, twice = gigpo(toy()) - grpo(toy()), gigpo(toy(), omega=2.0) - grpo(toy())
     assert twice.tolist() == pytest.approx((2 * once).tolist(), abs=1e-6)
 
@@ -191,9 +191,9 @@ def test_hgpo_base_group_adds_grpo_with_weight_one() -> None:
 def test_rounding_errors_give_no_advantage() -> None:
     # 0.1 + 0.2 and 0.3 differ in the last bit. If such an A_k counted as non-zero, its weight would dilute the others.
     # The group {0.3, 0.1 + 0.2} of k=1 has no variance; first turns have no group of k=2.
-    rows = rows_of((0, "ab", (0.1, 0.2)), (0, "ac", (0.3, 0.0)), dtype=torch.float64)
+    rows = rows_of((0, "ab", (0.1, 0.2)), (0, "ac", (0.3, 0.0)), dtype=np.float64)
     assert hgpo(rows, gamma=1.0).tolist() == [0.0] * 4
-    assert gigpo(rows, gamma=1.0).abs().max().item() < 1e-6
+    assert np.abs(gigpo(rows, gamma=1.0)).max() < 1e-6
 
 
 def test_a_penalty_changes_only_its_own_row() -> None:
@@ -203,7 +203,7 @@ def test_a_penalty_changes_only_its_own_row() -> None:
     assert grpo(rows, scale="none").tolist() == pytest.approx([score - mean for score in scores])
     # One score per rollout: that of its first row, penalised, for all its rows.
     assert grpo(rows, scale="none", statistics="trajectories").tolist() == pytest.approx([0.55, 0.55, -0.55, -0.55])
-    later = replace(rows, invalid=torch.tensor([False, False, False, True]))
+    later = replace(rows, invalid=[False, False, False, True])
     assert grpo(later, scale="none", statistics="trajectories").tolist() == pytest.approx([0.5, 0.5, -0.5, -0.5])
     # The step return is penalised after discounting: 0.9·1 and 0 − 0.1.
     steps = gigpo(rows, scale="none", gamma=0.9) - grpo(rows, scale="none")
@@ -213,8 +213,8 @@ def test_a_penalty_changes_only_its_own_row() -> None:
 
 
 def test_gae() -> None:
-    rewards, values = torch.tensor([[1.0, 0.0, 2.0]]), torch.tensor([[0.5, 1.0, 1.5]])
-    never = torch.zeros(1, 3, dtype=torch.bool)
+    rewards, values = np.array([[1.0, 0.0, 2.0]]), np.array([[0.5, 1.0, 1.5]])
+    never = np.zeros((1, 3), bool)
     # δ = (1 + .9·1 − .5, 0 + .9·1.5 − 1, 2 − 1.5) = (1.4, .35, .5); A₁ = .35 + .45·.5, A₀ = 1.4 + .45·A₁
     advantages, returns = gae(rewards, values, never, gamma=0.9, lam=0.5)
     assert advantages.tolist()[0] == pytest.approx([1.65875, 0.575, 0.5])
@@ -225,12 +225,12 @@ def test_gae() -> None:
 
 
 def test_gae_stops_at_the_end_of_an_episode() -> None:
-    rewards, values = torch.tensor([[1.0, 5.0, 7.0]]), torch.tensor([[0.0, 3.0, 4.0]])
-    over = torch.tensor([[True, False, True]])
+    rewards, values = np.array([[1.0, 5.0, 7.0]]), np.array([[0.0, 3.0, 4.0]])
+    over = np.array([[True, False, True]])
     assert gae(rewards, values, over, gamma=1.0, lam=1.0)[1].tolist() == [[1.0, 12.0, 7.0]]
-    padded = gae(rewards, values, torch.tensor([[False, True, True]]), gamma=1.0, lam=1.0)
-    changed = gae(rewards * torch.tensor([1.0, 1.0, 99.0]), values, torch.tensor([[False, True, True]]), gamma=1, lam=1)
-    assert torch.equal(padded[0][:, :2], changed[0][:, :2])
+    padded = gae(rewards, values, np.array([[False, True, True]]), gamma=1.0, lam=1.0)
+    changed = gae(rewards * np.array([1.0, 1.0, 99.0]), values, np.array([[False, True, True]]), gamma=1, lam=1)
+    assert np.array_equal(padded[0][:, :2], changed[0][:, :2])
 
 
 # ---------------------------------------------------------------- a second implementation, in plain Python
@@ -312,40 +312,40 @@ def test_hgpo_equals_a_second_implementation(seed: int, offset: int) -> None:
 
 @EVERY
 @pytest.mark.parametrize("seed", range(4))
-def test_the_order_of_rows_does_not_matter(estimate: Callable[[Rows], torch.Tensor], seed: int) -> None:
+def test_the_order_of_rows_does_not_matter(estimate: Callable[[Rows], Array], seed: int) -> None:
     rows = some_rows(seed)
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    assert torch.allclose(estimate(shuffled(rows, order)), estimate(rows)[order], atol=1e-6)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    assert np.allclose(estimate(shuffled(rows, order)), estimate(rows)[order], atol=1e-6)
 
 
 @EVERY
-def test_groups_are_independent(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_groups_are_independent(estimate: Callable[[Rows], Array]) -> None:
     rows = some_rows(5)
     whole = estimate(rows)
     for group in range(3):
-        own = (rows.group == group).nonzero().flatten()
-        assert torch.allclose(estimate(shuffled(rows, own)), whole[own], atol=1e-6)
+        own = np.flatnonzero(rows.group == group)
+        assert np.allclose(estimate(shuffled(rows, own)), whole[own], atol=1e-6)
 
 
 @EVERY
-def test_numbers_of_groups_and_rollouts_do_not_matter(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_numbers_of_groups_and_rollouts_do_not_matter(estimate: Callable[[Rows], Array]) -> None:
     rows = some_rows(6)
     renamed = replace(rows, group=rows.group * -17 + 10**12, trajectory=rows.trajectory * 31 - 5)
-    assert torch.allclose(estimate(renamed), estimate(rows), atol=1e-6)
+    assert np.allclose(estimate(renamed), estimate(rows), atol=1e-6)
 
 
 @EVERY
-def test_equal_siblings_have_advantage_zero(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_equal_siblings_have_advantage_zero(estimate: Callable[[Rows], Array]) -> None:
     # The mean of thirds is rounded; subtracting it would leave advantages of about 1e-10.
-    rows = rows_of(*[(0, "aaa", (0.0, 0.0, 0.0))] * 3, dtype=torch.float64)
-    third = replace(rows, returns=torch.full((9,), 10 / 3, dtype=torch.float64))
+    rows = rows_of(*[(0, "aaa", (0.0, 0.0, 0.0))] * 3, dtype=np.float64)
+    third = replace(rows, returns=np.full(9, 10 / 3))
     assert estimate(third).tolist() == [0.0] * 9
 
 
 @EVERY
-def test_an_empty_batch_gives_an_empty_result(estimate: Callable[[Rows], torch.Tensor]) -> None:
+def test_an_empty_batch_gives_an_empty_result(estimate: Callable[[Rows], Array]) -> None:
     result = estimate(rows_of())
-    assert (result.shape, result.dtype) == ((0,), torch.float32)
+    assert (result.shape, result.dtype) == ((0,), np.float32)
     assert step_returns(rows_of(), 0.9).shape == (0,)
 
 
@@ -360,24 +360,21 @@ def test_a_row_alone_in_its_group_has_no_baseline(statistics: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_results_are_float32_and_computed_in_float64(
-    estimate: Callable[[Rows], torch.Tensor], dtype: torch.dtype
-) -> None:
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_results_are_float32_and_computed_in_float64(estimate: Callable[[Rows], Array], dtype: object) -> None:
     rows = some_rows(3, dtype)  # whole numbers: exact in all three
     result = estimate(rows)
-    assert result.dtype == torch.float32
-    assert torch.equal(result, estimate(some_rows(3, torch.float64)))
-    assert not result.requires_grad
+    assert result.dtype == np.float32
+    assert np.array_equal(result, estimate(some_rows(3, np.float64)))
 
 
 @EVERY
-def test_large_returns_keep_their_differences(estimate: Callable[[Rows], torch.Tensor]) -> None:
-    rows = some_rows(2, torch.float64)
+def test_large_returns_keep_their_differences(estimate: Callable[[Rows], Array]) -> None:
+    rows = some_rows(0, np.float64)
     rollouts = set(zip(rows.group.tolist(), rows.trajectory.tolist(), strict=True))
     assert min(Counter(group for group, _ in rollouts).values()) > 1  # without siblings the advantage would be 1e6
     far = replace(rows, returns=rows.returns + 1e6)
-    assert torch.allclose(estimate(far), estimate(rows), atol=1e-4)
+    assert np.allclose(estimate(far), estimate(rows), atol=1e-4)
 
 
 # ---------------------------------------------------------------- errors
@@ -395,26 +392,26 @@ def test_columns_must_have_the_same_length() -> None:
 
 def test_columns_must_have_their_types() -> None:
     rows = toy()
-    with pytest.raises(UsageError, match=r"trajectory.*float32.*\.long\(\)"):
-        replace(rows, trajectory=rows.trajectory.float())
+    with pytest.raises(UsageError, match=r"trajectory.*float64.*\.long\(\)"):
+        replace(rows, trajectory=rows.trajectory.astype(float))
     with pytest.raises(UsageError, match=r"invalid.*int64.*\.bool\(\)"):
-        replace(rows, invalid=rows.invalid.long())
+        replace(rows, invalid=rows.invalid.astype(int))
 
 
 def test_returns_and_rewards_must_be_finite() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"finite returns.*try"):
-        replace(rows, returns=torch.full((8,), float("nan")))
+        replace(rows, returns=[float("nan")] * 8)
     with pytest.raises(UsageError, match=r"finite rewards.*try"):
-        replace(rows, rewards=torch.full((8,), float("inf")))
+        replace(rows, rewards=[float("inf")] * 8)
 
 
 def test_a_rollout_has_one_group_and_each_turn_once() -> None:
     rows = toy()
     with pytest.raises(UsageError, match=r"one group.*trajectory 1"):
-        replace(rows, group=torch.tensor([0] * 7 + [1]))
+        replace(rows, group=[0] * 7 + [1])
     with pytest.raises(UsageError, match=r"once.*turn 1 of trajectory 0"):
-        replace(rows, place=torch.tensor([0, 1, 1, 0, 1, 2, 3, 4]))
+        replace(rows, place=[0, 1, 1, 0, 1, 2, 3, 4])
 
 
 def test_options_are_checked() -> None:
@@ -432,9 +429,9 @@ def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match=r"penalty.*-0\.1"):
         rloo(rows, penalty=-0.1)
     with pytest.raises(UsageError, match=r"\(1, 3\).*\(1, 2\)"):
-        gae(torch.zeros(1, 3), torch.zeros(1, 2), torch.zeros(1, 3, dtype=torch.bool), gamma=1, lam=1)
+        gae(np.zeros((1, 3)), np.zeros((1, 2)), np.zeros((1, 3), bool), gamma=1, lam=1)
     with pytest.raises(UsageError, match=r"lam.*2"):
-        gae(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool), gamma=1, lam=2)
+        gae(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 3), bool), gamma=1, lam=2)
 
 
 def test_the_length_of_rows_is_the_number_of_turns() -> None:

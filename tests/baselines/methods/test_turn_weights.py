@@ -1,0 +1,192 @@
+"""AgentOPSD, GRSD and UniOPSD: weights of turns that are computed once per update. Golden numbers and properties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.agentopsd import belief_changes
+from agentgym_hindsight.baselines.methods.credit import group_advantages
+from agentgym_hindsight.baselines.methods.grsd import turn_factors
+from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.uniopsd import fuse, prior_weight
+from agentgym_hindsight.errors import UsageError
+from tests.baselines.methods.two_rollouts import random_rows
+
+SEEDS = pytest.mark.parametrize("seed", range(20))
+
+
+def gaps_of(rows: Rows, seed: int, *, missing: float = 0.0) -> list[np.ndarray | None]:
+    draw = np.random.default_rng(seed)
+    return [
+        None if draw.random() < missing else draw.normal(0, 0.3, int(draw.integers(1, 6))) for _ in range(len(rows))
+    ]
+
+
+def episode(won: list[bool], evidence: list[float]) -> tuple[Rows, list[np.ndarray | None]]:
+    """A group of one-turn rollouts with the given outcomes, and a first rollout with a turn for each gap."""
+    turns = len(evidence)
+    rows = Rows(
+        group=[0] * (turns + len(won) - 1),
+        trajectory=[0] * turns + list(range(1, len(won))),
+        place=[*range(turns), *[0] * (len(won) - 1)],
+        returns=[10.0 * won[0]] * turns + [10.0 * each for each in won[1:]],
+        rewards=[0.0] * (turns + len(won) - 1),
+        invalid=[False] * (turns + len(won) - 1),
+        anchors=("s",) * (turns + len(won) - 1),
+        won=[won[0]] * turns + won[1:],
+    )
+    return rows, [*(np.array([value / 2, value / 2]) for value in evidence), *[None] * (len(won) - 1)]
+
+
+# ---------------------------------------------------------------- AgentOPSD
+
+
+def test_beliefs() -> None:
+    changes = belief_changes([0.4, -0.2, 1.0], 0.25, 0.95)
+    assert (0.25 + np.cumsum(changes)).tolist() == pytest.approx([0.332120, 0.285241, 0.518089], abs=1e-6)
+    assert changes.tolist() == pytest.approx([0.082120, -0.046879, 0.232848], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sign", "decay", "expected"),
+    [(1, 0.95, [1.192397, 1.08, 1.32]), (-1, 0.95, [-1.2 * (0.5 + 0.5 * w) for w in (1.012672, 1.2, 0.8)]),
+     (1, 1.0, [1.2 * (0.5 + 0.5 * w) for w in (0.983063, 0.8, 1.2)])],
+)  # fmt: skip
+def test_agentopsd(sign: int, decay: float, expected: list[float]) -> None:
+    # One of four rollouts won, so the prior is 0.25.
+    rows, gaps = episode([True, False, False, False], [0.4, -0.2, 1.0])
+    method = recipe("agentopsd").changed(belief_decay=decay)
+    result = method.update_advantages(rows, np.full(len(rows), sign * 1.2), gaps, 0.5, {})
+    assert [float(result[row][0]) for row in range(3)] == pytest.approx(expected, abs=1e-6)
+    assert [len(result[row]) for row in range(3)] == [2, 2, 2]
+    assert result[3:] == [None] * 3
+
+
+def test_agentopsd_takes_a_prior_of_one() -> None:
+    rows, gaps = episode([True, True], [0.4, -0.2, 1.0])
+    result = recipe("agentopsd").update_advantages(rows, np.ones(len(rows)), gaps, 0.5, {})
+    assert all(np.isfinite(result[row]).all() for row in range(3))
+
+
+@SEEDS
+def test_agentopsd_keeps_signs_and_bounds(seed: int) -> None:
+    rows = random_rows(seed)
+    method = recipe("agentopsd")
+    advantages = method.credit(rows)
+    for row, values in enumerate(method.update_advantages(rows, advantages, gaps_of(rows, seed), 0.5, {})):
+        alone = int((rows.trajectory == rows.trajectory[row]).sum()) == 1
+        if values is None:
+            assert alone, "a rollout of one turn keeps its advantage"
+        else:
+            ratio = values / advantages[row] if advantages[row] else np.ones(1)
+            assert ((ratio >= 0.9 - 1e-6) & (ratio <= 1.1 + 1e-6)).all()
+
+
+def test_the_changes_of_belief_sum_to_the_last_belief() -> None:
+    changes = belief_changes([3.0, -1.0, 0.5, 2.0], 0.3, 0.9)
+    total = 0.0
+    for value in (3.0, -1.0, 0.5, 2.0):
+        total = 0.9 * total + value
+    assert changes.sum() == pytest.approx(1 / (1 + np.exp(-(np.log(0.3 / 0.7) + total))) - 0.3)
+
+
+# ---------------------------------------------------------------- GRSD
+
+
+@pytest.mark.parametrize(("g_max", "expected"), [(0.2, [1.1, 0.9, 0.9]), (3.0, [1.470614, 0.188864, 0.781764])])
+def test_grsd(g_max: float, expected: list[float]) -> None:
+    factors = turn_factors(np.array([0.1, -0.2, 0.05]), np.array([1.0, 1.0, -1.0]), 0.5, g_max=g_max)
+    assert factors.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_grsd_has_a_floor_and_a_dead_zone() -> None:
+    gaps, advantages = np.array([0.0, -9.0]), np.array([1.0, 1.0])
+    assert turn_factors(gaps, advantages, 1.0, g_max=3.0)[1] == 0.1
+    assert turn_factors(np.array([0.1, 0.2]), advantages, 1.0, dead_zone=0.9).tolist() == [1.0, 1.2]
+
+
+@SEEDS
+@pytest.mark.parametrize("outcomes", ["mixed", "won", "lost"])
+def test_grsd_changes_mixed_groups_only(seed: int, outcomes: str) -> None:
+    rows = random_rows(seed, outcomes)
+    method = recipe("grsd")
+    advantages = method.credit(rows)
+    result = method.update_advantages(rows, advantages, gaps_of(rows, seed, missing=0.3), 0.5, {})
+    for row, values in enumerate(result):
+        members = rows.won[rows.group == rows.group[row]]
+        if values is not None:
+            assert 0 < members.sum() < len(members)
+            assert (np.abs(values - advantages[row]) <= 0.1 * abs(advantages[row]) + 1e-6).all()
+    if outcomes != "mixed":
+        assert result == [None] * len(rows)
+
+
+# ---------------------------------------------------------------- UniOPSD
+
+GAPS = [np.zeros(3), np.array([0.2, -0.4, 0.1]), np.array([-0.3, 0.0]), np.array([0.5, 0.1]), np.array([0.2, 0.2])]
+RETURNS = np.array([9.025, 0.0, 0.0, 0.0, 0.0])
+LABELS = np.array([0, 0, 0, 1, 1])
+STEPS = np.array([6.016667, -3.008333, -3.008333, 0.0, 0.0])
+
+
+def test_uniopsd_fusion() -> None:
+    fused = fuse(STEPS, RETURNS, LABELS, GAPS, prior_weight(0.4, 100))
+    assert fused.weights.tolist() == pytest.approx([1, 0.787032, 0.644193, 0.787032, 0.787032], abs=1e-6)
+    expected = [6.016667, -2.209980, -2.780914, 0.283813, -0.283813]
+    assert fused.values.tolist() == pytest.approx(expected, abs=2e-6)
+    assert fused.taught.tolist() == [False, True, True, True, True]
+    assert fused.rows == 2
+
+
+def test_uniopsd_prior_weight() -> None:
+    # ρ̂ = 0.326319 and q = 0.106484; at u = 1/2 the weight is 1 − 2q.
+    assert prior_weight(0.4, 100) == pytest.approx(1 - 2 * 0.106484, abs=1e-6)
+    assert prior_weight(0.0, 100) == 1.0
+    assert prior_weight(0.4, 1) == 1.0  # too few turns to trust the correlation
+    assert 0 <= prior_weight(1.0, 10**9) < 1e-5
+
+
+def test_uniopsd_before_the_first_measurement_is_gigpo_with_weights() -> None:
+    assert fuse(STEPS, RETURNS, LABELS, GAPS, None).values.tolist() == STEPS.tolist()
+
+
+@SEEDS
+def test_uniopsd_stays_near_its_fused_advantage(seed: int) -> None:
+    rows, memory = random_rows(seed), {"correlation": 0.6, "rows": 500}
+    method = recipe("uniopsd")
+    advantages, gaps = method.credit(rows).astype(float), gaps_of(rows, seed, missing=0.4)
+    before = dict(memory)
+    result = method.update_advantages(rows, advantages, gaps, 0.5, memory)
+    no_weights = method.update_advantages(rows, advantages, gaps, 0.0, dict(before))
+    base = group_advantages(rows, 0.1, "rows", "none")
+    for row, (values, plain) in enumerate(zip(result, no_weights, strict=True)):
+        if values is not None:
+            fused = plain - base[row]
+            assert (np.abs(values - plain) <= 0.5 * 0.2 * np.abs(fused) + 1e-9).all()
+
+
+def test_uniopsd_uses_a_correlation_only_after_the_update_that_measured_it() -> None:
+    rows = random_rows(5)
+    method = recipe("uniopsd")
+    advantages, memory = method.credit(rows).astype(float), {}
+    gaps: list[Any] = [np.array([0.1 * step, 0.2 * step]) for step in (advantages - advantages.mean())]
+    first = method.update_advantages(rows, advantages, gaps, 0.0, memory)
+    assert [values[0] for values in first] == pytest.approx(advantages.tolist(), abs=1e-6)
+    assert memory["correlation"] > 0
+    memory["rows"] = 10**6  # enough turns to trust it
+    second = method.update_advantages(rows, advantages, gaps, 0.0, memory)
+    assert any(abs(a[0] - b[0]) > 1e-3 for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [("agentopsd", "belief_decay", 1.5), ("agentopsd", "band", -0.1), ("grsd", "g_max", 0.0),
+     ("uniopsd", "prior", 1.0), ("uniopsd", "weight_clip", 1.0)],
+)  # fmt: skip
+def test_options_are_checked(name: str, option: str, value: float) -> None:
+    with pytest.raises(UsageError, match=option):
+        recipe(name).changed(**{option: value})
