@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a policy with SERL or another method, on TRL; resumable",
     "eval": "evaluate a model, an endpoint or a scripted policy on a panel, with confidence intervals",
     "compare": "train several methods under equal conditions (entries × seeds) and print tables with intervals",
+    "credit": "print the credit that methods give to every turn of recorded rollouts",
     "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
     "data": "list tasks, write panels, export and check games, install AppWorld",
     "bench": "measure speed and memory, all figures in one run",

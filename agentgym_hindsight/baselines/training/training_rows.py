@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from agentgym_hindsight.baselines.masks import action_tokens
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.anchors import anchor_keys
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
@@ -77,14 +75,11 @@ def make_rows(
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
-    anchors: list[tuple[str, str]] = []
     masks: dict[Any, tuple[bool, ...]] = {}
     number = 0
     for index, members in enumerate(groups):
-        group = Group(episode.trajectory for episode in members)
-        keys = anchor_keys(group, method.anchor)
-        for member, episode in enumerate(members):
-            for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
+        for episode in members:
+            for step, reply in zip(episode.trajectory.steps, episode.replies, strict=True):
                 if not reply.response_ids:
                     raise UsageError(
                         f"Expected the tokens of every reply, got only a text from {episode.trajectory.policy!r}; "
@@ -100,25 +95,10 @@ def make_rows(
                 rows.append(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
                 )
-                anchors.append(keys[member][place])
             number += 1
     if not rows:
         return rows
-    returns = [episode.trajectory.total_reward for members in groups for episode in members]
-    won = [episode.trajectory.won for members in groups for episode in members]
-    columns = Rows(
-        group=[row.group for row in rows],
-        trajectory=[row.episode for row in rows],
-        place=[row.step.index for row in rows],
-        # Rounded to float32, like every recorded result so far.
-        returns=np.float32([returns[row.episode] for row in rows]),
-        rewards=np.float32([row.step.reward for row in rows]),
-        invalid=[not row.step.action_valid for row in rows],
-        anchors=tuple(before for before, _ in anchors),
-        actions=tuple(" ".join(row.step.action.lower().split()) for row in rows),
-        next_anchors=tuple(after for _, after in anchors),
-        won=[won[row.episode] for row in rows],
-    )
+    columns = rows_of_rollouts([[episode.trajectory for episode in members] for members in groups], method.anchor)
     for row, advantage in zip(rows, method.credit(columns).tolist(), strict=True):
         row.advantage = advantage
     if method.what is not None and lam > 0:

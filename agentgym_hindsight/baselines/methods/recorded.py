@@ -1,0 +1,72 @@
+"""The columns of :class:`~.rows.Rows` from recorded rollouts, and the credit of their turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.anchors import anchor_keys
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+
+__all__ = ["credit_of", "rows_of_rollouts"]
+
+
+def rows_of_rollouts(groups: Sequence[Sequence[Trajectory]], anchor: str) -> Rows:
+    """One row per turn, group by group and rollout by rollout. Actions are compared without case and repeated blanks.
+
+    Rewards are rounded to float32, the type in which a batch of an update stores them.
+    """
+    members = [(number, trajectory) for number, group in enumerate(groups) for trajectory in group]
+    turns = [
+        (group, rollout, trajectory, step)
+        for rollout, (group, trajectory) in enumerate(members)
+        for step in trajectory.steps
+    ]
+    keys = [pair for group in groups for rollout in anchor_keys(group, anchor) for pair in rollout]
+    returns = [trajectory.total_reward for _, trajectory in members]
+    return Rows(
+        group=[group for group, _, _, _ in turns],
+        trajectory=[rollout for _, rollout, _, _ in turns],
+        place=[step.index for _, _, _, step in turns],
+        returns=np.array([returns[rollout] for _, rollout, _, _ in turns], np.float32),
+        rewards=np.array([step.reward for _, _, _, step in turns], np.float32),
+        invalid=[not step.action_valid for _, _, _, step in turns],
+        anchors=tuple(before for before, _ in keys),
+        actions=tuple(" ".join(step.action.lower().split()) for _, _, _, step in turns),
+        next_anchors=tuple(after for _, after in keys),
+        won=[trajectory.won for _, _, trajectory, _ in turns],
+    )
+
+
+def credit_of(
+    groups: Sequence[Sequence[Trajectory]], methods: Mapping[str, Method], anchor: str | None = None
+) -> dict[str, list[Array]]:
+    """The credit of every turn of every rollout, by name of the method: one array per rollout, in order.
+
+    ``anchor`` replaces the methods' own. A method needs no model if it has no teacher and no critic; others raise.
+
+    >>> from agentgym_hindsight.baselines.methods import recipe
+    >>> from agentgym_hindsight.hindsight import Step
+    >>> won = Trajectory("1f", steps=(Step(0, "a hall", "north", "", "", reward=1.0),), won=True)
+    >>> lost = Trajectory("1f", steps=(Step(0, "a hall", "south", "", ""),))
+    >>> [f"{values[0]:.2f}" for values in credit_of([[won, lost]], {"grpo": recipe("grpo")})["grpo"]]
+    ['0.71', '-0.71']
+    """
+    lengths = [len(trajectory) for group in groups for trajectory in group]
+    columns: dict[str, Rows] = {}
+    result: dict[str, list[Array]] = {}
+    for name, method in methods.items():
+        if method.has_teacher:
+            raise UsageError(
+                f"Expected a method that needs no model, got {name}: its teacher scores the tokens; "
+                "try a method without a teacher, such as grpo or crbc."
+            )
+        kind = anchor or method.anchor
+        if kind not in columns:
+            columns[kind] = rows_of_rollouts(groups, kind)
+        result[name] = np.split(method.credit(columns[kind]), np.cumsum(lengths)[:-1])
+    return result
