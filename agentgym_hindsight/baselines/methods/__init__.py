@@ -27,6 +27,9 @@ RECIPES: dict[str, str] = {
     "agentopsd": "GRPO; the change of a belief in success weights every turn",
     "grsd": "GRPO; the teacher's mean gap weights every turn of a mixed group",
     "uniopsd": "GiGPO; the teacher's evidence is fused with the step credit",
+    "ppo": "a critic of tokens; every turn is an episode",
+    "turn-ppo": "a critic of turns; ratio and clip per turn",
+    "vetta": "a shallow critic of turns and tokens, fused",
     "serl": "GRPO; a teacher that saw the environment's feedback weights the action's tokens",
 }
 
@@ -39,5 +42,5 @@ def recipe(name: str) -> Method:
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
-    method: Method = import_module(f"{__name__}.{name}").METHOD
+    method: Method = import_module(f"{__name__}.{name.replace('-', '_')}").METHOD
     return method

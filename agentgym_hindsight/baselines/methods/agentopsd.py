@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class AgentOPSD(Method):
 
     belief_decay: float = 0.95
     band: float = 0.2
+
+    weights_updates: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

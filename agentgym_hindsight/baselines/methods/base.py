@@ -16,10 +16,11 @@ when      ``"0.5->0/50"``                          the coefficient λ over polic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant, Schedule, parse_schedule
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
@@ -27,6 +28,11 @@ from agentgym_hindsight.baselines.settings import checked
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 from agentgym_hindsight.hindsight.spec import ContextSpec
+
+if TYPE_CHECKING:  # methods can be listed without torch
+    from torch import Tensor
+
+    from agentgym_hindsight.baselines.methods.batch import Batch, Scores
 
 __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
@@ -36,9 +42,9 @@ _PLACES = ("step", "anchor")
 
 
 class Credit(Protocol):
-    """The advantage (B,) of every row, before a teacher changes it."""
+    """The advantage of every row before a teacher changes it: (B,), or one array per row with a value per token."""
 
-    def __call__(self, rows: Rows) -> Array: ...
+    def __call__(self, rows: Rows) -> Array | list[Array]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,10 @@ class Method:
       negative advantages, entropy bonus, k3 penalty to the initial policy).
     * ``aux_kl``: adds λ·aux_kl·KL(teacher ‖ policy) over the chosen tokens: the paper's Eq. 14, absent from the
       released code and 0 by default.
+    * ``critic``: the value function that the credit needs, if any.
+    * ``ratio``: the probability ratio of the policy loss is that of a ``token`` or of a whole ``turn`` (the exponential
+      of the mean log-ratio). ``reduction``: the loss is the mean over tokens, or the mean over turns of token means.
+    * ``policy_weight``: multiplies the policy gradient; 0 turns it off.
     * ``details``: whether feedback includes the reason for a refusal (ours; the genuine environments do not give it).
 
     >>> from agentgym_hindsight.baselines.methods import recipe
@@ -142,6 +152,10 @@ class Method:
     entropy: float = 0.001
     kl: float = 0.0
     aux_kl: float = 0.0
+    critic: CriticSpec | None = None
+    ratio: Literal["token", "turn"] = "token"
+    reduction: Literal["token", "turn"] = "token"
+    policy_weight: float = 1.0
     details: bool = False
 
     def __post_init__(self) -> None:
@@ -150,7 +164,7 @@ class Method:
             object.__setattr__(self, name, value)
         if self.anchor not in ANCHOR_KINDS:
             raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
-        for name in ("entropy", "kl", "aux_kl"):
+        for name in ("entropy", "kl", "aux_kl", "policy_weight"):
             if getattr(self, name) < 0:
                 raise UsageError(f"Expected {name} ≥ 0, got {getattr(self, name)}; try 0 for none.")
         if not 0 < self.clip < 1:
@@ -165,6 +179,65 @@ class Method:
     def has_teacher(self) -> bool:
         """Whether the method uses a teacher."""
         return self.what is not None
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the advantages need a forward pass of a teacher or a critic."""
+        return self.has_teacher or self.critic is not None
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    #: Whether ``update_advantages`` computes the token advantages, once per update.
+    weights_updates: ClassVar[bool] = False
+    #: Whether the teacher scores turns with advantage 0 too.
+    scores_zero_advantages: ClassVar[bool] = False
+    #: Whether ``update_advantages`` compares rows of different groups. It then gets the rows of all processes; so does
+    #: a credit with an attribute of this name.
+    whole_batch: ClassVar[bool] = False
+
+    def update_advantages(
+        self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]
+    ) -> Sequence[Array | None]:
+        """The advantages of every token of every row, computed once per update.
+
+        ``gaps`` are ``log π_T − log π_old`` of the response tokens, ``None`` for a row that the teacher did not score.
+        A row whose result is ``None`` keeps its advantage. Only for methods with ``weights_updates``.
+        """
+        raise NotImplementedError(f"{self.name} sets weights_updates and does not define update_advantages.")
+
+    def token_advantages(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor:
+        """The advantages (B,) or (B, T) of a micro-batch, from the scores of its forward pass; no gradient.
+
+        The default is SERL's weight (``how``) on the chosen tokens.
+        """
+        from agentgym_hindsight.baselines.methods import signals
+
+        if teacher is None or self.weights_updates:
+            return batch.advantages
+        return signals.reweight(
+            batch.advantages,
+            signals.gap(teacher.logps, student.logps),
+            batch.chosen,
+            batch.lam,
+            clip=self.how.clip,
+            mean_one=self.how.mean_one,
+        )
+
+    @property
+    def uses_logits(self) -> bool:
+        """Whether ``extra_loss`` reads logits. The trainer then keeps those of the student's forward pass."""
+        return self.aux_kl > 0
+
+    def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
+        """A term that is added to the policy loss, or ``None``. The default is λ·aux_kl·KL(teacher ‖ policy)."""
+        if not self.aux_kl or teacher is None or not batch.all_chosen:
+            return None
+        from agentgym_hindsight.baselines.methods.divergences import divergence
+
+        loss = divergence(teacher.logits, student.logits, alpha=0.0)
+        return batch.lam * self.aux_kl * batch.chosen_mean(loss)
+
+    # -- values --------------------------------------------------------------------------------------------------
 
     def changed(self, **values: Any) -> Method:
         """A copy with some values replaced. Texts are parsed by the grammar of their value.
@@ -206,8 +279,8 @@ class Method:
             value = getattr(self, each.name)
             if each.name == "credit":
                 plain.update({option.name: getattr(value, option.name) for option in fields(value)})
-            elif each.name == "what":
-                plain["what"] = "" if value is None else str(value)
+            elif each.name in ("what", "critic"):
+                plain[each.name] = "" if value is None else str(value)
             elif each.name != "name":
                 plain[each.name] = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
         return plain
@@ -219,6 +292,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "tokens": Tokens.parse,
     "how": Reweight.parse,
     "when": parse_schedule,
+    "critic": lambda text: CriticSpec.parse(text) if text else None,
 }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class GRSD(Method):
 
     g_max: float = 0.2
     dead_zone: float = 0.0
+
+    weights_updates: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

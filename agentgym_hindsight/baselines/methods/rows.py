@@ -11,13 +11,26 @@ from numpy.typing import NDArray
 
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Array", "Rows"]
+__all__ = ["Array", "Rows", "Values"]
 
 Array = NDArray[Any]
 
 _NUMBERS = ("group", "trajectory", "place")
 _COLUMNS = (*_NUMBERS, "returns", "rewards", "invalid")
 _TEXTS = ("actions", "next_anchors")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """The predictions of a critic for the turns of a batch, before the update. A head that it lacks is ``None``.
+
+    * ``turn`` (B,): the value of the state before the response.
+    * ``tokens``: one array per row, the value before each response token; ``after`` (B,): that after the last one.
+    """
+
+    turn: Array | None = None
+    tokens: tuple[Array, ...] | None = None
+    after: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +51,8 @@ class Rows:
     * ``next_anchors``: the key of the state after the turn. It is used at the last turn of a rollout only.
     * ``won``: the rollout reached the goal, on each of its rows.
 
+    ``values`` are those of a critic, for the credits that use one.
+
     >>> rows = Rows(
     ...     group=[0, 0, 0], trajectory=[0, 0, 1], place=[0, 1, 0], returns=[10.0, 10.0, 0.0], rewards=[0.0, 10.0, 0.0],
     ...     invalid=[False, False, False], anchors=("hall", "room", "hall"),
@@ -56,6 +71,7 @@ class Rows:
     actions: tuple[str, ...] | None = None
     next_anchors: tuple[str, ...] | None = None
     won: Array | None = None
+    values: Values | None = None
 
     def __post_init__(self) -> None:
         for name in (*_COLUMNS, "won"):

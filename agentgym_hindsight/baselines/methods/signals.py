@@ -37,7 +37,7 @@ def weights(advantages: Tensor, gaps: Tensor, mask: Tensor, *, clip: float = 0.2
     """
     check_rows(advantages, gaps, mask, clip)
     # Clamping the gap before multiplying by the sign gives the same result and avoids 0 · inf.
-    agreement = detached(advantages).sign()[:, None] * detached(gaps).clamp(-_EXPONENT, _EXPONENT)
+    agreement = _per_token(advantages, gaps).sign() * detached(gaps).clamp(-_EXPONENT, _EXPONENT)
     bounded = agreement.exp().clamp(1 - clip, 1 + clip)
     return bounded.masked_fill(~mask, 1.0)
 
@@ -47,9 +47,9 @@ def reweight(
 ) -> Tensor:
     """``A · [(1 − λ) + λ·w_t]`` on the mask (SERL's Eq. 10, w as in :func:`weights`) and A elsewhere; (B, T).
 
-    ``advantages`` is (B,); ``gaps`` and the boolean ``mask`` are (B, T). A row without a context or without a parsed
-    action has an empty mask and stays at GRPO's advantage. The sign of A is kept, and the factor is in [1 − λ·clip,
-    1 + λ·clip]. With ``lam=0`` the result is exactly A for any gaps.
+    ``advantages`` is (B,), or (B, T) for a credit of tokens; ``gaps`` and the boolean ``mask`` are (B, T). A row
+    without a context or without a parsed action has an empty mask and keeps its advantage. The sign of A is kept, and
+    the factor is in [1 − λ·clip, 1 + λ·clip]. With ``lam=0`` the result is exactly A for any gaps.
 
     ``mean_one=True`` (ours) divides the factors on the mask by their mean over the row. The sum over a row is then
     GRPO's, and the teacher only distributes it over the tokens. Signs are still kept; the bounds may be exceeded.
@@ -59,7 +59,7 @@ def reweight(
     """
     check_rows(advantages, gaps, mask, clip)
     check_unit("lam", lam)
-    base = detached(advantages)[:, None].expand(gaps.shape)
+    base = _per_token(advantages, gaps)
     if lam == 0:
         return base.contiguous()
     # Equal to (1 − λ) + λ·w, but exactly 1 if w is 1.
@@ -69,3 +69,9 @@ def reweight(
         mean = factors.masked_fill(~mask, 0.0).sum(-1, keepdim=True) / count.clamp(min=1)
         factors = factors / mean.masked_fill(count == 0, 1.0)
     return torch.where(mask, base * factors, base)
+
+
+def _per_token(advantages: Tensor, gaps: Tensor) -> Tensor:
+    """The advantages as (B, T), detached."""
+    base = detached(advantages)
+    return (base if base.dim() == 2 else base[:, None]).expand(gaps.shape)

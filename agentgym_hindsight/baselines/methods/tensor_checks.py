@@ -21,8 +21,8 @@ def detached(values: Tensor) -> Tensor:
 
 
 def check_rows(advantages: Tensor, gaps: Tensor, mask: Tensor, clip: float) -> None:
-    """Raise if the shapes are not (B,), (B, T), (B, T), or if the clip is outside of [0, 1)."""
-    if gaps.dim() != 2 or advantages.shape != gaps.shape[:1]:
+    """Raise if the shapes are not (B,) or (B, T), (B, T), (B, T), or if the clip is outside of [0, 1)."""
+    if gaps.dim() != 2 or advantages.shape not in (gaps.shape[:1], gaps.shape):
         raise UsageError(
             f"Expected advantages (B,) and gaps (B, T), got {tuple(advantages.shape)} and {tuple(gaps.shape)}; "
             "try one advantage per row."

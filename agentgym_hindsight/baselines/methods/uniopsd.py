@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class UniOPSD(Method):
     weight_clip: float = 0.2
     return_gamma: float = 0.95
 
+    weights_updates: ClassVar[bool] = True
+    scores_zero_advantages: ClassVar[bool] = True
+    whole_batch: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (0 < self.prior < 1 and 0 <= self.decay < 1 and self.horizon > 0 and 0 < self.weight_clip < 1):
@@ -62,10 +66,6 @@ class UniOPSD(Method):
                 f"Expected 0 < prior < 1, 0 ≤ decay < 1, horizon > 0 and 0 < weight_clip < 1, got {self.prior}, "
                 f"{self.decay}, {self.horizon} and {self.weight_clip}; try 0.5, 0.9, 10 and 0.2."
             )
-
-    @property
-    def teaches_zero_advantages(self) -> bool:
-        return True
 
     def update_advantages(
         self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]

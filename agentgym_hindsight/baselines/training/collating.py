@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from agentgym_hindsight.baselines.padding import pad_left, pad_right
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 
 __all__ = ["Inputs", "credit_tensors", "no_rows", "old_policy_tensors", "text_tensors"]
 
@@ -34,7 +34,7 @@ def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: b
     """
     chosen = [[False] * len(row.chosen) if row.teacher_logps is None else row.chosen for row in batch]
     inputs: Inputs = {
-        "advantages": torch.tensor([row.advantage for row in batch]),
+        "advantages": _advantages(batch),
         "chosen": pad_right(chosen, False, torch.bool),
     }
     if any(row.teacher_logps is not None for row in batch):
@@ -46,6 +46,17 @@ def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: b
         prompts = [row.teacher_ids or row.prompt_ids for row in batch]
         inputs["teacher_ids"], inputs["teacher_mask"] = pad_left(prompts, pad)
     return inputs
+
+
+def _advantages(batch: Sequence[TrainingRow]) -> torch.Tensor:
+    """(B,), or (B, T) if the tokens of a row have different advantages."""
+    if all(row.token_advantages is None for row in batch):
+        return torch.tensor([row.advantage for row in batch])
+    rows = [
+        torch.full((len(row.response_ids),), row.advantage) if row.token_advantages is None else row.token_advantages
+        for row in batch
+    ]
+    return pad_right(rows, 0.0, torch.float32)
 
 
 def old_policy_tensors(batch: Sequence[TrainingRow]) -> Inputs:
@@ -75,4 +86,5 @@ def no_rows(pad: int) -> Inputs:
         "teacher_ids": token,
         "teacher_mask": torch.ones_like(token),
         "lam": 0.0,
+        "rows": [],
     }

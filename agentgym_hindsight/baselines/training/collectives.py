@@ -30,6 +30,11 @@ class Processes:
         """The number of processes."""
         return int(self._accelerator.num_processes)
 
+    @property
+    def index(self) -> int:
+        """The number of this process, from 0."""
+        return int(self._accelerator.process_index)
+
     def share(self, items: Sequence[T]) -> list[T]:
         """This process's part of ``items``."""
         return list(items[self._accelerator.process_index :: self.count])

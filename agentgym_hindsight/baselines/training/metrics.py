@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import log
 from typing import Any
 
 import torch
 
-from agentgym_hindsight.baselines.methods import signals
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.padding import pad_right
 from agentgym_hindsight.baselines.rollout import Episode
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 
-__all__ = ["Measured", "TokenMean", "from_trl", "measure", "to_trl", "token_weights"]
+__all__ = [
+    "Means",
+    "Measured",
+    "TokenMean",
+    "add_weights",
+    "from_trl",
+    "measure",
+    "store_used",
+    "to_trl",
+    "token_weights",
+]
 
 #: The histogram of token weights: range, and number of bins.
 _LOW, _HIGH, _BINS = 0.5, 1.5, 40
@@ -94,6 +104,12 @@ class Sums:
     contexts: int = 0
     teacher_tokens: int = 0
     surprise: float = 0.0
+
+
+@dataclass(slots=True)
+class WeightSums:
+    """The sums of one process over the rows that the teacher scored."""
+
     teacher: TeacherSums = field(default_factory=TeacherSums)
     sources: dict[str, SourceSums] = field(default_factory=dict)
 
@@ -112,13 +128,67 @@ def measure(
     return Measured(_record(sums, lam, method.has_teacher), episodes, rows, lam)
 
 
-def token_weights(row: TrainingRow, method: Method, lam: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gap, w and Â/A of every token of one row (T); the student's log-probabilities are those of sampling."""
-    width = len(row.response_ids)
-    if row.teacher_logps is None:
-        return torch.zeros(width), torch.ones(width), torch.ones(width)
-    gaps, weights, factors, _ = _gaps_and_weights([row], method, lam)
-    return gaps[0], weights[0], factors[0]
+def store_used(
+    rows: Sequence[TrainingRow], used: torch.Tensor, before: torch.Tensor | None, gaps: torch.Tensor
+) -> None:
+    """Store in each row the gap and the factor Â/A of its tokens, from tensors (B, T) of the loss.
+
+    ``before`` has the advantages without the teacher; ``None``: those of the rows.
+    """
+    if before is None:
+        before = torch.tensor([row.advantage for row in rows], device=used.device)[:, None].expand(used.shape)
+    factors = torch.where(before == 0, 1.0, used / before).float().cpu()
+    differences = gaps.float().cpu()
+    for index, row in enumerate(rows):
+        if row.teacher_logps is not None:
+            width = len(row.response_ids)
+            row.used = differences[index, :width].clone(), factors[index, :width].clone()
+
+
+def token_weights(row: TrainingRow) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gap and Â/A of every token of one row (T), as they were used; 0 and 1 where the teacher changed nothing."""
+    if row.used is None:
+        width = len(row.response_ids)
+        return torch.zeros(width), torch.ones(width)
+    return row.used
+
+
+def add_weights(
+    measured: Measured, method: Method, gather: Callable[[list[Any]], list[Any]] = lambda values: values
+) -> None:
+    """Add the figures of the token weights to the record, after the update that used them."""
+    if not method.has_teacher:
+        return
+    total = WeightSums()
+    for part in gather([_weight_sums(measured.rows, method)]):
+        _add(total, part)
+    if total.teacher.tokens:
+        measured.record.update(_teacher_record(total.teacher))
+        measured.record["gap_by_source"] = {
+            name: {
+                "mean": _share(source.gap, source.tokens),
+                "abs": _share(source.gap_abs, source.tokens),
+                "rows": source.rows,
+            }
+            for name, source in sorted(total.sources.items())
+        }
+
+
+class Means:
+    """The mean of each named figure over the optimizer steps of an update."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._values.setdefault(name, []).append(value)
+
+    def result(self) -> dict[str, float]:
+        """The means; the next update starts without figures."""
+        means = {name: sum(values) / len(values) for name, values in self._values.items()}
+        self._values = {}
+        return means
 
 
 class TokenMean:
@@ -154,8 +224,7 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
     returns: dict[str, set[float]] = {}
     for trajectory in complete:
         returns.setdefault(trajectory.task_id, set()).add(trajectory.total_reward)
-    sources = sorted({name for row in rows if row.context is not None for name in row.context.sources})
-    sums = Sums(
+    return Sums(
         episodes=len(episodes),
         broken=len(episodes) - len(complete),
         complete=len(complete),
@@ -181,18 +250,21 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
         contexts=sum(row.context is not None for row in rows),
         teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in rows if row.teacher_ids),
         surprise=-sum(sum(row.logprobs) for row in rows),
-        sources={name: SourceSums() for name in sources},
     )
-    weighted = [row for row in rows if row.teacher_logps is not None]
-    if weighted:
-        _add_teacher(sums, weighted, method, lam)
-    return sums
 
 
-def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: float) -> None:
-    gaps, weights, factors, chosen = _gaps_and_weights(rows, method, lam)
-    edge = method.how.clip - 1e-6
-    clipped = ((weights - 1).abs() >= edge) & chosen
+def _weight_sums(rows: Sequence[TrainingRow], method: Method) -> WeightSums:
+    names = sorted({name for row in rows if row.context is not None for name in row.context.sources})
+    sums = WeightSums(sources={name: SourceSums() for name in names})
+    rows = [row for row in rows if row.used is not None]
+    if not rows:
+        return sums
+    gaps, factors = (pad_right([row.used[i] for row in rows if row.used], 0.0, torch.float32) for i in (0, 1))
+    chosen = pad_right([row.chosen for row in rows], False, torch.bool)
+    # A gap beyond the logarithms of the bounds was clipped, whichever the sign of the advantage.
+    low, high = log(1 - method.how.clip), log(1 + method.how.clip)
+    signed = gaps * torch.tensor([row.advantage for row in rows]).sign()[:, None]
+    clipped = ((signed <= low) | (signed >= high)) & chosen
     teacher = sums.teacher
     teacher.histogram = torch.histc(factors[chosen].clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH).tolist()
     columns = (chosen, clipped, gaps * chosen, gaps.abs() * chosen, factors * chosen)
@@ -216,22 +288,7 @@ def _add_teacher(sums: Sums, rows: Sequence[TrainingRow], method: Method, lam: f
             source.tokens += tokens
             source.gap += gap
             source.gap_abs += gap_abs
-
-
-def _gaps_and_weights(
-    rows: Sequence[TrainingRow], method: Method, lam: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gap, w, Â/A and the mask of weighted tokens (B, T). All rows at once: one at a time is many times slower."""
-    teacher = pad_right([row.teacher_logps for row in rows], 0.0, torch.float32)
-    student = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
-    chosen = pad_right([row.chosen for row in rows], False, torch.bool)
-    advantages = torch.tensor([row.advantage for row in rows])
-    gaps = signals.gap(teacher, student)
-    clip, mean_one = method.how.clip, method.how.mean_one
-    weights = signals.weights(advantages, gaps, chosen, clip=clip)
-    blended = signals.reweight(advantages, gaps, chosen, lam, clip=clip, mean_one=mean_one)
-    factors = torch.where(advantages[:, None] == 0, 1.0, blended / advantages[:, None])
-    return gaps, weights, factors, chosen
+    return sums
 
 
 def _add(total: Any, part: Any) -> None:
@@ -283,16 +340,6 @@ def _record(sums: Sums, lam: float, has_teacher: bool) -> dict[str, Any]:
                 "teacher_tokens": sums.teacher_tokens,
             }
         )
-    if sums.teacher.tokens:
-        record.update(_teacher_record(sums.teacher))
-        record["gap_by_source"] = {
-            name: {
-                "mean": _share(source.gap, source.tokens),
-                "abs": _share(source.gap_abs, source.tokens),
-                "rows": source.rows,
-            }
-            for name, source in sorted(sums.sources.items())
-        }
     return record
 
 

@@ -34,7 +34,7 @@ def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, upd
         trajectory = ordered[index].trajectory
         steps = []
         for row in rows.get(index, ()):
-            gaps, _, factors = token_weights(row, method, measured.lam)
+            gaps, factors = token_weights(row)
             text, spans = token_spans(encoder.decode, row.response_ids)
             steps.append(
                 {

@@ -12,7 +12,7 @@ from torch import Tensor
 from agentgym_hindsight.baselines.padding import pack
 from agentgym_hindsight.baselines.training.collating import Inputs, no_rows, text_tensors
 from agentgym_hindsight.baselines.training.collectives import Processes
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 
 __all__ = ["Scorer", "join", "pack_rows", "score_rows", "without_dropout"]
 
@@ -37,7 +37,12 @@ class Scorer:
         self, model: Any, ids: Tensor, mask: Tensor, width: int, entropy: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities and entropies (B, width) of the last ``width`` tokens; 0 where the mask is 0."""
-        scores = torch.log_softmax(self.logits(model, ids, mask, width), -1)
+        return self.of_logits(self.logits(model, ids, mask, width), ids, mask, width, entropy)
+
+    @staticmethod
+    def of_logits(logits: Tensor, ids: Tensor, mask: Tensor, width: int, entropy: bool) -> tuple[Tensor, Tensor | None]:
+        """The same from scaled logits (B, width, V)."""
+        scores = torch.log_softmax(logits, -1)
         chosen = scores.gather(-1, ids[:, -width:].unsqueeze(-1)).squeeze(-1)
         entropies = -(scores.exp() * scores).sum(-1) if entropy else None
         keep = mask[:, -width:].bool()

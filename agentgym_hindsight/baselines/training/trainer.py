@@ -28,8 +28,8 @@ from datasets import Dataset
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
-from agentgym_hindsight.baselines.methods import divergences, signals
 from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.batch import Batch, Scores
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
@@ -44,15 +44,33 @@ from agentgym_hindsight.baselines.training.collating import (
     text_tensors,
 )
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.critic import Critic
 from agentgym_hindsight.baselines.training.importance import importance_ratio
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
-from agentgym_hindsight.baselines.training.metrics import Measured, TokenMean, from_trl, measure, to_trl
+from agentgym_hindsight.baselines.training.metrics import (
+    Means,
+    Measured,
+    TokenMean,
+    add_weights,
+    from_trl,
+    measure,
+    store_used,
+    to_trl,
+)
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.row_credit import add_update_advantages
 from agentgym_hindsight.baselines.training.scoring import Scorer, join, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sharding import whole_model
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow, judge_texts, make_rows, split_rows
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
+from agentgym_hindsight.baselines.training.training_rows import (
+    columns_of,
+    group_episodes,
+    judge_texts,
+    make_rows,
+    split_rows,
+)
 from agentgym_hindsight.baselines.training.trl_config import trl_arguments
 from agentgym_hindsight.baselines.training.update_player import UpdatePlayer
 from agentgym_hindsight.errors import UsageError
@@ -116,7 +134,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._measured: Measured | None = None
         self._times = PhaseTimer()
         self._entropy = TokenMean()
+        self._turns = 0.0
+        self._values = Means()
         self._teacher_state: dict[str, Any] | None = None
+        #: What the method keeps between updates; stored with the checkpoints.
+        self.memory: dict[str, Any] = {}
         placeholder = Dataset.from_dict({"prompt": [""] * plan.tasks * plan.mini_batches})
         super().__init__(
             model=model,
@@ -137,6 +159,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._pad = encoder.tokenizer.pad_token_id
         self._synced_step = -1
         self.teacher: Teacher | None = None
+        self.critic = self._make_critic()
 
     # -- one update ---------------------------------------------------------------------------------------------
 
@@ -172,6 +195,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             rows = self._rows(episodes, lam)
             if lam > 0:
                 self._score_teacher([row for row in rows if row.teacher_ids])
+                if self.method.weights_updates:
+                    columns = columns_of(group_episodes(episodes), self.method)
+                    add_update_advantages(rows, columns, self.method, lam, self.memory, self.processes)
         if self.plan.references:
             # Only after the contexts are made: they must contain only successes of earlier updates.
             self.store.add(episode.trajectory for episode in episodes)
@@ -195,6 +221,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             references=self.store if self.plan.references else None,
             context_tokens=self.plan.context_tokens or None,
             judgements=judge_texts(episodes, self.method.what, self.judge) if lam > 0 else None,
+            predict=None if self.critic is None else self.critic.predict,
+            processes=self.processes,
         )
 
     @contextmanager
@@ -257,6 +285,27 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             logps: Tensor = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)[0]
         return logps
 
+    # -- the critic ---------------------------------------------------------------------------------------------
+
+    def _make_critic(self) -> Critic | None:
+        if self.method.critic is None:
+            return None
+        if self._dist.is_zero3:
+            raise UsageError(
+                "Expected whole weights to copy for the critic, got DeepSpeed's ZeRO-3; try FSDP 2, or ZeRO-2."
+            )
+        return Critic(
+            self.method.critic,
+            self.accelerator.unwrap_model(self.model),
+            seed=self.plan.seed,
+            device=self.accelerator.device,
+            budget=self.plan.token_budget,
+            pad=self._pad,
+            clip=self.plan.grad_clip,
+            processes=self.processes.count,
+            autocast=self.accelerator.autocast,
+        )
+
     # -- one optimizer step -------------------------------------------------------------------------------------
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -270,6 +319,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._chosen_tokens = self.processes.total(
             sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)
         )
+        self._turns = self.processes.total(len(rows))
         # Without any row there is still an optimizer step, with one empty batch.
         batches = self.processes.align(pack_rows(rows, self.plan.token_budget) or [[]])
         chunks = [self._collate(batch) for batch in batches]
@@ -287,6 +337,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                     loss = self.compute_loss(model, chunk)
                 self.accelerator.backward(loss)
             total += loss.detach()
+        if self.critic is not None:
+            self._values.add(self.critic.step(rows, self._turns, tokens))
         self._step += 1
         return total
 
@@ -294,17 +346,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """TRL's loss on the token advantages of this pass, plus the terms that TRL does not have."""
         ids, mask, width = join(inputs)
         self._scored = None
-        scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
-        logps, entropies, _ = scored
-        if inputs["chosen"].any():
-            inputs["advantages"] = signals.reweight(
-                inputs["advantages"],
-                signals.gap(inputs["teacher_logps"], logps),
-                inputs["chosen"],
-                inputs["lam"],
-                clip=self.method.how.clip,
-                mean_one=self.method.how.mean_one,
-            )
+        student, scored = self._student_scores(model, ids, mask, width)
+        entropies = scored[1]
+        teacher = self._teacher_scores(model, inputs)
+        batch = self._batch(inputs)
+        inputs["advantages"] = self._token_advantages(batch, student, teacher, inputs.get("rows", ()))
         self._scored = scored
         try:
             with self.processes.padded_gathers():
@@ -316,10 +362,55 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         share = self.processes.count * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share
-        # _chosen_tokens is a sum over all processes, so that all of them make the collective call or none of them.
-        if self.method.aux_kl and self._chosen_tokens:
-            loss = loss + inputs["lam"] * self.method.aux_kl * self._teacher_kl(model, ids, mask, inputs)
-        return loss
+        extra = self.method.extra_loss(batch, student, teacher)
+        return loss if extra is None else loss + extra
+
+    def _batch(self, inputs: Inputs) -> Batch:
+        return Batch(
+            advantages=inputs["advantages"],
+            tokens=inputs["completion_mask"].bool(),
+            chosen=inputs["chosen"],
+            lam=inputs["lam"],
+            update=self.updates_done,
+            memory=self.memory,
+            all_tokens=float(inputs["num_items_in_batch"]) / self.plan.mini_batches,
+            all_chosen=self._chosen_tokens,
+            all_turns=self._turns,
+            processes=self.processes.count,
+        )
+
+    def _token_advantages(
+        self, batch: Batch, student: Scores, teacher: Scores | None, rows: Sequence[TrainingRow]
+    ) -> Tensor:
+        """The advantages that the loss uses. What the teacher changed is stored in the rows, for the metrics."""
+        detached = Scores(student.logps.detach(), lambda: student.logits.detach())
+        with torch.no_grad():
+            advantages = self.method.token_advantages(batch, detached, teacher)
+            if teacher is not None:
+                before = None if self.method.weights_updates else batch.per_token_of(batch.advantages)
+                store_used(rows, batch.per_token_of(advantages), before, teacher.logps - detached.logps)
+            if self.method.reduction == "turn":
+                advantages = batch.per_token_of(advantages) * batch.turn_means()
+            return advantages * self.method.policy_weight if self.method.policy_weight != 1 else advantages
+
+    def _student_scores(self, model: Any, ids: Tensor, mask: Tensor, width: int) -> tuple[Scores, tuple[Any, ...]]:
+        """The scores of the pass that has the gradient. Logits are kept if the method uses them."""
+        if not self.method.uses_logits:
+            scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
+            return Scores(scored[0], lambda: self._scorer.logits(model, ids, mask, width)), scored
+        logits = self._scorer.logits(model, ids, mask, width)
+        scored = (*self._scorer.of_logits(logits, ids, mask, width, True), None)
+        return Scores(scored[0], lambda: logits), scored
+
+    def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
+        """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
+        if not self._chosen_tokens or (not self.method.uses_logits and not inputs["chosen"].any()):
+            return None
+        logps = inputs.get("teacher_logps")
+        return Scores(
+            torch.zeros_like(inputs["chosen"], dtype=torch.float32) if logps is None else logps,
+            lambda: self._teacher_logits(model, inputs),
+        )
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss needs the scores that this step has already computed
@@ -334,18 +425,14 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """The same numbers as TRL's. Without Triton, TRL also projects every prompt token onto the vocabulary."""
         return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy), None)
 
-    def _teacher_kl(self, model: Any, ids: Tensor, mask: Tensor, inputs: Inputs) -> Tensor:
-        """Mean over the step's chosen tokens of KL(teacher ‖ policy) over the whole vocabulary: the paper's Eq. 14."""
+    def _teacher_logits(self, model: Any, inputs: Inputs) -> Tensor:
+        """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt."""
         assert self.teacher is not None
         width = inputs["completion_ids"].size(1)
         teacher_ids = torch.cat([inputs["teacher_ids"], inputs["completion_ids"]], 1)
         teacher_mask = torch.cat([inputs["teacher_mask"], inputs["completion_mask"]], 1)
         with self.teacher.acting(), torch.no_grad(), without_dropout(model):
-            teacher = self._scorer.logits(model, teacher_ids, teacher_mask, width)
-        student = self._scorer.logits(model, ids, mask, width)
-        divergence = divergences.divergence(teacher, student, alpha=0.0)
-        mean: Tensor = (divergence * inputs["chosen"]).sum() * self.processes.count / self._chosen_tokens
-        return mean
+            return self._scorer.logits(model, teacher_ids, teacher_mask, width)
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
         """Add π_old where it differs from π: at later mini-batches, and where vLLM's sampler differs from the model."""
@@ -369,11 +456,12 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _collate(self, batch: list[TrainingRow]) -> Inputs:
         """The inputs of the loss, on this process's device."""
         if batch:
-            credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.aux_kl > 0)
+            credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.uses_logits)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
         else:
             inputs = self.processes.to_device(no_rows(self._pad))
+        inputs["rows"] = batch
         if self.beta:  # for an empty batch as well: the weights of the initial policy may be sharded
             inputs["ref_per_token_logps"] = self._reference_logps(inputs)
         return inputs
@@ -394,6 +482,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """Add the update's figures to TRL's logs, then call ``on_update`` with both."""
         measured = self._measured if "loss" in logs else None
         if measured is not None:
+            add_weights(measured, self.method, self.processes.gather)
+            measured.record.update(self._values.result())
             self.seconds_played += sum(self._times.seconds.values())
             measured.record.update(
                 # TRL's entropy is the mean of the means of its micro-batches, which depends on how rows were packed.
@@ -429,6 +519,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         state = {
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
+            "memory": self.memory,
+            "critic": None if self.critic is None else self.critic.state_dict(),
             "turns": self.turns_played,
             "seconds": self.seconds_played,
             "shares": self._shares,
@@ -454,6 +546,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         state = load_state(Path(checkpoint), share=share, shares=self._shares)
         self._teacher_state = state["teacher"]
         self.teacher = None
+        self.memory = dict(state.get("memory", {}))
+        if self.critic is not None:
+            self.critic.load_state_dict(state["critic"])
         self.turns_played, self.seconds_played = int(state["turns"]), float(state["seconds"])
         references = Path(checkpoint) / "references.jsonl"
         if references.exists():

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from torch import Tensor
+from dataclasses import replace
+from typing import Any, Protocol
 
 from agentgym_hindsight.baselines.masks import action_tokens
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts
+from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.row_credit import add_credit
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
@@ -20,30 +22,13 @@ from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
 from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["TrainingRow", "group_episodes", "judge_texts", "make_rows", "split_rows"]
+__all__ = ["columns_of", "group_episodes", "judge_texts", "make_rows", "split_rows"]
 
 
-@dataclass(slots=True)
-class TrainingRow:
-    """One turn. ``episode`` and ``group`` count the episodes and groups of an update.
+class Predict(Protocol):
+    """A critic's predictions for rows."""
 
-    ``chosen`` marks the response tokens that the teacher may weight. ``context`` is the hindsight in the teacher's
-    prompt ``teacher_ids``, and ``teacher_logps`` are its log-probabilities of the response; they are ``None`` if there
-    is no context, or if the teacher does not score the row.
-    """
-
-    episode: int
-    group: int
-    step: Step
-    prompt_ids: tuple[int, ...]
-    response_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    chosen: tuple[bool, ...]
-    advantage: float = 0.0
-    context: TeacherContext | None = None
-    teacher_ids: tuple[int, ...] = ()
-    teacher_logps: Tensor | None = field(default=None, repr=False)
-    old_logps: Tensor | None = field(default=None, repr=False)
+    def __call__(self, rows: Sequence[TrainingRow]) -> Values: ...
 
 
 def group_episodes(episodes: Sequence[Episode]) -> list[list[Episode]]:
@@ -65,13 +50,16 @@ def make_rows(
     references: ReferenceSource | None = None,
     context_tokens: int | None = None,
     judgements: Sequence[Sequence[str | None]] | None = None,
+    predict: Predict | None = None,
+    processes: Processes | None = None,
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
     If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can change the loss:
     the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
 
-    ``judgements`` contains the judge's texts: one list per group, one text per member.
+    ``judgements`` contains the judge's texts: one list per group, one text per member. ``predict`` gives the values of
+    the method's critic. ``processes`` are needed if the credit uses the rows of all processes.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
@@ -96,14 +84,18 @@ def make_rows(
                     TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
                 )
             number += 1
-    if not rows:
-        return rows
-    columns = rows_of_rollouts([[episode.trajectory for episode in members] for members in groups], method.anchor)
-    for row, advantage in zip(rows, method.credit(columns).tolist(), strict=True):
-        row.advantage = advantage
+    columns = columns_of(groups, method)
+    if predict is not None:
+        columns = replace(columns, values=predict(rows))
+    add_credit(rows, columns, method, processes)
     if method.what is not None and lam > 0:
         _add_contexts(rows, groups, method, encoder, references, context_tokens, judgements)
     return rows
+
+
+def columns_of(groups: Sequence[Sequence[Episode]], method: Method) -> Rows:
+    """The rows of the groups as columns, in the order of :func:`make_rows`."""
+    return rows_of_rollouts([[episode.trajectory for episode in members] for members in groups], method.anchor)
 
 
 def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:
@@ -155,10 +147,12 @@ def _add_contexts(
         )
         contexts += [context for member in composed for context in member]
     scored: list[tuple[TrainingRow, TeacherContext]] = []
+    scores_all = method.aux_kl > 0 or method.scores_zero_advantages
     for row, context in zip(rows, contexts, strict=True):
         row.context = context
         # Weights cannot change an advantage of 0, but the paper's KL term uses such rows too.
-        if context is not None and any(row.chosen) and (row.advantage != 0.0 or method.aux_kl):
+        counts = row.advantage != 0.0 or row.token_advantages is not None or scores_all
+        if context is not None and any(row.chosen) and counts:
             scored.append((row, context))
     # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
     teacher_prompts = encoder.tokens([context.prompt(row.step.prompt) for row, context in scored])

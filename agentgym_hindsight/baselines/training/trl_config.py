@@ -64,6 +64,7 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
         "epsilon": method.clip,
         "delta": method.dual_clip,
         "beta": method.kl,
+        "importance_sampling_level": "sequence" if method.ratio == "turn" else "token",
         # The trainer adds the bonus itself, over the tokens of the whole step instead of a micro-batch.
         "entropy_coef": 0.0,
         "scale_rewards": "none",

@@ -19,7 +19,7 @@ from agentgym_hindsight.errors import UnknownNameError
 
 #: Parameters of the policy loss, the same for all recipes.
 LOSS = {"clip": 0.2, "dual_clip": 3.0, "entropy": 0.001, "kl": 0.0, "aux_kl": 0.0, "anchor": "observation",
-        "details": False}  # fmt: skip
+        "details": False, "critic": "", "ratio": "token", "reduction": "token", "policy_weight": 1.0}  # fmt: skip
 NO_TEACHER = {"what": "", "when": "0"}
 TABLE: dict[str, dict[str, Any]] = {
     "grpo": {**NO_TEACHER, "penalty": 0.1, "statistics": "rows", "scale": "std"},
@@ -71,6 +71,42 @@ TABLE: dict[str, dict[str, Any]] = {
         "scale": "std",
         "statistics": "rows",
         "kl": 0.01,
+    },
+    "ppo": {
+        **NO_TEACHER,
+        "penalty": 0.1,
+        "gamma": 1.0,
+        "lam": 1.0,
+        "whiten": True,
+        "after_end": False,
+        "critic": "token",
+        "kl": 0.01,
+        "entropy": 0.0,
+    },
+    "turn-ppo": {
+        **NO_TEACHER,
+        "penalty": 0.1,
+        "gamma": 0.99,
+        "lam": 0.9,
+        "whiten": False,
+        "critic": "turn",
+        "ratio": "turn",
+        "reduction": "turn",
+        "kl": 0.001,
+        "entropy": 0.0,
+    },
+    "vetta": {
+        **NO_TEACHER,
+        "penalty": 0.1,
+        "gamma": 0.95,
+        "lam": 0.95,
+        "token_gamma": 1.0,
+        "token_lam": 1.0,
+        "alpha": 1.0,
+        "whiten": False,
+        "critic": "2:turn+token",
+        "kl": 0.01,
+        "entropy": 0.0,
     },
     "agentopsd": {
         "what": "success",
@@ -160,14 +196,14 @@ def test_released_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_recipe_has_one_file_with_its_equations(name: str) -> None:
-    path = Path(recipes.__file__).parent / f"{name}.py"
+    path = Path(recipes.__file__).parent / f"{name.replace('-', '_')}.py"
     text = path.read_text(encoding="utf-8")
     assert recipe(name).name == name
     assert " = " in text.split('"""')[1], "the docstring has the equations"
     others = [other for other in RECIPES if other != name and f"methods.{other} " in text.split('"""', 2)[2]]
     assert others == [], "a recipe imports no other recipe"
     with_method = {file.stem for file in path.parent.glob("*.py") if "\nMETHOD = " in file.read_text(encoding="utf-8")}
-    assert set(RECIPES) == with_method
+    assert {known.replace("-", "_") for known in RECIPES} == with_method
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 
 from agentgym_hindsight.baselines.training.collating import credit_tensors, no_rows, text_tensors
 from agentgym_hindsight.baselines.training.importance import importance_ratio
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.hindsight.trajectory import Step
 
 

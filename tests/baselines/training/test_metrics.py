@@ -12,8 +12,18 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
-from agentgym_hindsight.baselines.training.metrics import TokenMean, measure, token_weights  # noqa: E402
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow  # noqa: E402
+from agentgym_hindsight.baselines.methods.batch import Batch, Scores  # noqa: E402
+from agentgym_hindsight.baselines.padding import pad_right  # noqa: E402
+from agentgym_hindsight.baselines.training.collating import credit_tensors  # noqa: E402
+from agentgym_hindsight.baselines.training.metrics import (  # noqa: E402
+    Measured,
+    TokenMean,
+    add_weights,
+    measure,
+    store_used,
+    token_weights,
+)
+from agentgym_hindsight.baselines.training.training_row import TrainingRow  # noqa: E402
 from tests.baselines.training.test_training_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
 
 
@@ -26,8 +36,26 @@ def scored_rows(gap: float = 0.1, method: Method | None = None, lam: float = 0.5
     return rows
 
 
+def use(rows: list[TrainingRow], method: Method | None = None, lam: float = 0.5) -> list[TrainingRow]:
+    """Store in the rows what the loss would use: the student's log-probabilities are those of sampling."""
+    inputs = credit_tensors(rows, 0) if any(row.teacher_logps is not None for row in rows) else None
+    if inputs is not None:
+        logps = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
+        student, teacher = (Scores(each, logps.clone) for each in (logps, inputs["teacher_logps"]))
+        batch = Batch(inputs["advantages"], logps != 0, inputs["chosen"], lam)
+        used = (method or recipe("serl")).token_advantages(batch, student, teacher)
+        store_used(rows, used, batch.per_token_of(batch.advantages), teacher.logps - student.logps)
+    return rows
+
+
 def record(rows: list[TrainingRow], method: Method | None = None, lam: float = 0.5, **more: Any) -> dict[str, Any]:
-    return measure(more.pop("episodes", PAIR), rows, method or recipe("serl"), lam, **more).record
+    method = method or recipe("serl")
+    measured = measure(more.pop("episodes", PAIR), rows, method, lam)
+    for row in rows:
+        row.used = None
+    use(rows, method, lam)
+    add_weights(measured, method)
+    return measured.record
 
 
 def test_figures_of_the_rollouts() -> None:
@@ -139,14 +167,13 @@ def test_sources_without_scored_rows_have_zeros() -> None:
 
 def test_weights_of_one_row() -> None:
     rows = scored_rows(gap=-0.1)
-    gaps, weights, factors = token_weights(rows[0], recipe("serl"), 0.5)
+    gaps, factors = token_weights(use(rows)[0])
     chosen = torch.tensor(rows[0].chosen)
     torch.testing.assert_close(gaps, torch.full_like(gaps, -0.1), atol=1e-6, rtol=0)
     torch.testing.assert_close(factors[chosen], torch.full_like(factors[chosen], 0.5 + 0.5 * math.exp(-0.1)))
     assert torch.equal(factors[~chosen], torch.ones_like(factors[~chosen])), "other tokens have weight 1"
-    torch.testing.assert_close(weights[chosen], torch.full_like(weights[chosen], math.exp(-0.1)))
     unscored = next(row for row in rows if row.teacher_logps is None)
-    assert [set(values.tolist()) for values in token_weights(unscored, recipe("serl"), 0.5)] == [{0.0}, {1.0}, {1.0}]
+    assert [set(values.tolist()) for values in token_weights(unscored)] == [{0.0}, {1.0}]
 
 
 def test_two_processes_give_the_figures_of_one() -> None:
@@ -160,7 +187,13 @@ def test_two_processes_give_the_figures_of_one() -> None:
 
     for member in (0, 1):
         measure([PAIR[member]], [row for row in rows if row.episode == member], recipe("serl"), 0.5, gather=keep)
-    together = measure([], [], recipe("serl"), 0.5, gather=lambda _: halves).record
+    measured = measure([], [], recipe("serl"), 0.5, gather=lambda _: list(halves))
+    halves.clear()
+    for member in (0, 1):
+        part = Measured({}, (), [row for row in rows if row.episode == member])
+        add_weights(part, recipe("serl"), gather=keep)
+    add_weights(measured, recipe("serl"), gather=lambda _: halves)
+    together = measured.record
     groups = ("groups_without_variance",)  # in a real run, no group is divided between processes
     assert {k: v for k, v in together.items() if k not in groups and k not in ("weights", "gap_by_source")} == (
         pytest.approx({k: v for k, v in whole.items() if k not in groups and k not in ("weights", "gap_by_source")})

@@ -15,7 +15,7 @@ import torch
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from tests.baselines.training.tiny_runs import PLAN, HalfWonTrainer, logps, make_trainer, model, serl
 from tests.baselines.training.trainer_probes import key, record_loss_inputs, unpadded_rows
 

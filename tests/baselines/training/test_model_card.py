@@ -103,6 +103,10 @@ agh eval --policy policy \\
 | `entropy` | `0.001` |
 | `kl` | `0.0` |
 | `aux_kl` | `0.0` |
+| `critic` | `""` |
+| `ratio` | `"token"` |
+| `reduction` | `"token"` |
+| `policy_weight` | `1.0` |
 | `details` | `false` |
 | `seed` | `0` |
 | `updates` | `40` |

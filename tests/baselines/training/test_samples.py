@@ -12,7 +12,7 @@ from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.samples import draw_samples
-from tests.baselines.training.test_metrics import scored_rows
+from tests.baselines.training.test_metrics import scored_rows, use
 from tests.baselines.training.test_training_rows import LOST, PAIR, WON, encoder, episode, rows_of
 
 SERL = recipe("serl")
@@ -46,7 +46,7 @@ def test_without_such_a_task_the_first_rollout_is_the_sample() -> None:
 
 
 def test_the_content_of_a_sample() -> None:
-    rows = scored_rows(gap=-0.5)
+    rows = use(scored_rows(gap=-0.5))
     (won, lost) = draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 7)
     json.dumps([won, lost], allow_nan=False)
     assert (won["update"], won["goal"], won["return"], lost["return"]) == (7, "find the mug", 10.0, 0.0)

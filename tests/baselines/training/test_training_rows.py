@@ -15,7 +15,8 @@ from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
 from agentgym_hindsight.baselines.policies import Reply  # noqa: E402
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder  # noqa: E402
 from agentgym_hindsight.baselines.rollout import Episode  # noqa: E402
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow, group_episodes, make_rows  # noqa: E402
+from agentgym_hindsight.baselines.training.training_row import TrainingRow  # noqa: E402
+from agentgym_hindsight.baselines.training.training_rows import group_episodes, make_rows  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore  # noqa: E402
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory  # noqa: E402

@@ -13,7 +13,7 @@ from trl import GRPOTrainer
 
 from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from tests.baselines.training.tiny_runs import FixedPolicy, weights
 
 #: Token ids of a prompt and of its response.

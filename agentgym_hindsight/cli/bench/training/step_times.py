@@ -24,7 +24,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
-from agentgym_hindsight.baselines.training.training_rows import TrainingRow
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.cli.bench.figures import Row
 
 __all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]

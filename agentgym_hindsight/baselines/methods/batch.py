@@ -1,0 +1,75 @@
+"""What the token-level hooks of a method get: a micro-batch of turns, and the scores of student and teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "Scores"]
+
+
+class Scores:
+    """The scores of one model for the response tokens of a micro-batch.
+
+    ``logps`` (B, T) are the log-probabilities of the sampled tokens. ``logits`` (B, T, V) are computed when they are
+    first read, from the same forward pass if the trainer kept it (:attr:`Method.uses_logits`).
+    """
+
+    def __init__(self, logps: Tensor, logits: Callable[[], Tensor]) -> None:
+        self.logps = logps
+        self._make_logits = logits
+        self._logits: Tensor | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """Scaled logits (B, T, V) over the whole vocabulary."""
+        if self._logits is None:
+            self._logits = self._make_logits()
+        return self._logits
+
+
+@dataclass(slots=True)
+class Batch:
+    """A micro-batch of B turns with T response tokens each, padding included.
+
+    * ``advantages``: the credit, (B,), or (B, T) if it differs between tokens.
+    * ``tokens``: response tokens, (B, T) bool. ``chosen``: those that the teacher may weight.
+    * ``lam``: λ of this update; ``update``: its number.
+    * ``memory``: values that a method keeps between updates. They are stored with the checkpoints, so only numbers and
+      texts belong there.
+    * ``all_tokens``, ``all_chosen``, ``all_turns``: counts over all micro-batches and processes of the optimizer step.
+    * ``processes``: over which the gradient is averaged.
+    """
+
+    advantages: Tensor
+    tokens: Tensor
+    chosen: Tensor
+    lam: float = 0.0
+    update: int = 0
+    memory: MutableMapping[str, Any] = field(default_factory=dict)
+    all_tokens: float = 1.0
+    all_chosen: float = 1.0
+    all_turns: float = 1.0
+    processes: int = 1
+
+    def token_mean(self, values: Tensor) -> Tensor:
+        """This batch's part of the mean of ``values`` (B, T) over all response tokens of the step."""
+        return (values * self.tokens).sum() * self.processes / max(1.0, self.all_tokens)
+
+    def chosen_mean(self, values: Tensor) -> Tensor:
+        """This batch's part of the mean of ``values`` (B, T) over all chosen tokens of the step."""
+        return (values * self.chosen).sum() * self.processes / max(1.0, self.all_chosen)
+
+    def per_token_of(self, advantages: Tensor) -> Tensor:
+        """Advantages (B,) or (B, T) as (B, T)."""
+        rows = advantages if advantages.dim() == 2 else advantages[:, None]
+        return rows.expand(self.tokens.shape)
+
+    def turn_means(self) -> Tensor:
+        """Factors (B, 1): times them, the mean over all tokens of the step is the mean over turns of token means."""
+        lengths = self.tokens.sum(-1, keepdim=True).clamp(min=1)
+        return torch.as_tensor(max(1.0, self.all_tokens) / max(1.0, self.all_turns)) / lengths

@@ -1,0 +1,113 @@
+"""The credit of training rows: advantages, targets of a critic, and weights that are computed once per update."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.critics import Estimate
+from agentgym_hindsight.baselines.methods.rows import Array, Rows, Values
+from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
+
+__all__ = ["add_credit", "add_update_advantages"]
+
+T = TypeVar("T")
+
+
+def add_credit(rows: Sequence[TrainingRow], columns: Rows, method: Method, processes: Processes | None) -> None:
+    """Set the advantages of all rows, and the targets of the critic if the method has one."""
+    whole = getattr(method.credit, "whole_batch", False)
+    everything, own = _of_all_processes(columns, processes) if whole else (columns, slice(None))
+    if method.critic is None:
+        _set_advantages(rows, method.credit(everything)[own])
+        return
+    estimate: Estimate = method.credit.estimate(everything)  # type: ignore[attr-defined]  # see CriticCredit
+    _set_advantages(rows, estimate.advantages[own])
+    for name in ("turn_targets", "token_targets"):
+        if (targets := getattr(estimate, name)) is not None:
+            for row, target in zip(rows, targets[own], strict=True):
+                row.targets[name] = np.atleast_1d(np.asarray(target, np.float32))
+    if estimate.after_targets:
+        for row in rows:
+            row.targets["after_targets"] = np.zeros(1, np.float32)
+
+
+def add_update_advantages(
+    rows: Sequence[TrainingRow],
+    columns: Rows,
+    method: Method,
+    lam: float,
+    memory: MutableMapping[str, Any],
+    processes: Processes | None,
+) -> None:
+    """Set the token advantages of a method that computes them once per update, from the teacher's log-probabilities."""
+    gaps = [_chosen_gap(row) for row in rows]
+    everything, own = columns, slice(None)
+    if method.whole_batch:
+        everything, own = _of_all_processes(columns, processes)
+    advantages = [row.advantage for row in rows]
+    if processes is not None and everything is not columns:
+        gaps, advantages = processes.gather(gaps), processes.gather(advantages)
+    result = method.update_advantages(everything, np.array(advantages), gaps, lam, memory)
+    for row, values in zip(rows, list(result)[own], strict=True):
+        if values is not None:
+            tokens = torch.full((len(row.chosen),), row.advantage)
+            tokens[torch.tensor(row.chosen)] = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+            row.token_advantages = tokens
+
+
+def _chosen_gap(row: TrainingRow) -> Array | None:
+    """``log π_T − log π_old`` of the tokens that the teacher may weight; the old policy is the sampler."""
+    if row.teacher_logps is None:
+        return None
+    gap = row.teacher_logps.double() - torch.tensor(row.logprobs, dtype=torch.float64)
+    chosen: Array = gap[torch.tensor(row.chosen)].numpy()
+    return chosen
+
+
+def _set_advantages(rows: Sequence[TrainingRow], advantages: Array | list[Array]) -> None:
+    if isinstance(advantages, np.ndarray):
+        for row, advantage in zip(rows, advantages.tolist(), strict=True):
+            row.advantage = advantage
+        return
+    for row, values in zip(rows, advantages, strict=True):
+        row.advantage = float(np.mean(values)) if len(values) else 0.0
+        row.token_advantages = torch.from_numpy(np.asarray(values, np.float32))
+
+
+def _of_all_processes(columns: Rows, processes: Processes | None) -> tuple[Rows, slice]:
+    """The rows of all processes, and the place of this process's rows among them."""
+    if processes is None or processes.count == 1:
+        return columns, slice(None)
+    parts: list[Rows] = processes.gather([columns])
+    begin = sum(len(part) for part in parts[: processes.index])
+    group = trajectory = 0
+    numbered = []
+    for part in parts:
+        numbered.append(replace(part, group=part.group + group, trajectory=part.trajectory + trajectory))
+        group += int(part.group.max(initial=-1)) + 1
+        trajectory += int(part.trajectory.max(initial=-1)) + 1
+    values = [part.values for part in numbered if part.values is not None]
+    joined = _joined(Values, values) if len(values) == len(numbered) else None
+    whole = _joined(Rows, [replace(part, values=None) for part in numbered])
+    return replace(whole, values=joined), slice(begin, begin + len(columns))
+
+
+def _joined(kind: type[T], parts: Sequence[T]) -> T:
+    """One object whose columns are those of the parts, one after the other; a column that a part lacks is ``None``."""
+    columns: dict[str, Any] = {}
+    for each in fields(kind):  # type: ignore[arg-type]
+        values = [getattr(part, each.name) for part in parts]
+        if any(value is None for value in values):
+            columns[each.name] = None
+        elif isinstance(values[0], tuple):
+            columns[each.name] = tuple(value for part in values for value in part)
+        else:
+            columns[each.name] = np.concatenate(values)
+    return kind(**columns)

@@ -1,0 +1,43 @@
+"""A row of a training batch: one turn with its sampled tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from agentgym_hindsight.hindsight.context import TeacherContext
+from agentgym_hindsight.hindsight.trajectory import Step
+
+__all__ = ["TrainingRow"]
+
+
+@dataclass(slots=True)
+class TrainingRow:
+    """One turn. ``episode`` and ``group`` count the episodes and groups of an update.
+
+    ``chosen`` marks the response tokens that the teacher may weight. ``context`` is the hindsight in the teacher's
+    prompt ``teacher_ids``, and ``teacher_logps`` are its log-probabilities of the response; they are ``None`` if there
+    is no context, or if the teacher does not score the row.
+    """
+
+    episode: int
+    group: int
+    step: Step
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    chosen: tuple[bool, ...]
+    advantage: float = 0.0
+    #: Advantages of the tokens, if they differ; ``advantage`` is then their mean.
+    token_advantages: Tensor | None = field(default=None, repr=False)
+    #: The critic's values before the update and their targets, by name.
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+    targets: dict[str, Any] = field(default_factory=dict, repr=False)
+    #: Gap and Â/A of every token, as they were used in the loss.
+    used: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
+    context: TeacherContext | None = None
+    teacher_ids: tuple[int, ...] = ()
+    teacher_logps: Tensor | None = field(default=None, repr=False)
+    old_logps: Tensor | None = field(default=None, repr=False)
