@@ -30,6 +30,9 @@ RECIPES: dict[str, str] = {
     "ppo": "a critic of tokens; every turn is an episode",
     "turn-ppo": "a critic of turns; ratio and clip per turn",
     "vetta": "a shallow critic of turns and tokens, fused",
+    "antisd": "GRPO; a penalty on tokens that the teacher's context explains",
+    "factor": "temporal differences between actions; weights of mean one inside them",
+    "trial": "GRPO; a dense loss weighted by how much the outcome changes each turn",
     "serl": "GRPO; a teacher that saw the environment's feedback weights the action's tokens",
 }
 

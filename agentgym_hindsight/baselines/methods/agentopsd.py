@@ -26,6 +26,7 @@ import numpy as np
 from agentgym_hindsight.baselines.methods.base import Method, Tokens
 from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.credit import GroupRelative, rows_in_order
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
@@ -51,8 +52,9 @@ class AgentOPSD(Method):
         check_unit("band", self.band, example=0.2)
 
     def update_advantages(
-        self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> list[Array | None]:
+        gaps = evidence.gaps
         assert rows.won is not None
         groups: dict[int, dict[int, bool]] = {}
         for group, trajectory, won in zip(

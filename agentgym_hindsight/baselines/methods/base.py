@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # methods can be listed without torch
     from torch import Tensor
 
     from agentgym_hindsight.baselines.methods.batch import Batch, Scores
+    from agentgym_hindsight.baselines.methods.evidence import Evidence
 
 __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
@@ -195,15 +196,31 @@ class Method:
     #: a credit with an attribute of this name.
     whole_batch: ClassVar[bool] = False
 
-    def update_advantages(
-        self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]
-    ) -> Sequence[Array | None]:
-        """The advantages of every token of every row, computed once per update.
+    #: Whether the teacher's entropies are computed. Whether gaps compare the teacher with itself, without the context.
+    uses_teacher_entropy: ClassVar[bool] = False
+    compares_teacher: ClassVar[bool] = False
 
-        ``gaps`` are ``log π_T − log π_old`` of the response tokens, ``None`` for a row that the teacher did not score.
+    def update_advantages(
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
+    ) -> Sequence[Array | None]:
+        """The advantages of every weighted token of every row, computed once per update.
+
         A row whose result is ``None`` keeps its advantage. Only for methods with ``weights_updates``.
         """
         raise NotImplementedError(f"{self.name} sets weights_updates and does not define update_advantages.")
+
+    def update_signals(
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
+    ) -> Sequence[Array | None] | None:
+        """Numbers for every weighted token of every row, computed once per update; ``None`` for none.
+
+        The token hooks read them as ``batch.signals``, with 0 where there is none.
+        """
+        return None
+
+    def row_signals(self, rows: Rows) -> Array | None:
+        """A number for every row (B,), which the token hooks read as ``batch.row_signals``; ``None`` for none."""
+        return None
 
     def token_advantages(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor:
         """The advantages (B,) or (B, T) of a micro-batch, from the scores of its forward pass; no gradient.
@@ -292,6 +309,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "tokens": Tokens.parse,
     "how": Reweight.parse,
     "when": parse_schedule,
+    "eta": parse_schedule,
     "critic": lambda text: CriticSpec.parse(text) if text else None,
 }
 

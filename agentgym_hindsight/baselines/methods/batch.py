@@ -37,23 +37,33 @@ class Batch:
     """A micro-batch of B turns with T response tokens each, padding included.
 
     * ``advantages``: the credit, (B,), or (B, T) if it differs between tokens.
-    * ``tokens``: response tokens, (B, T) bool. ``chosen``: those that the teacher may weight.
+    * ``tokens``: response tokens, (B, T) bool. ``marked``: those that the method's ``tokens`` names. ``chosen``: marked
+      tokens of rows that the teacher scored.
+    * ``signals`` (B, T), ``row_signals`` (B,): the results of the hooks ``update_signals`` and ``row_signals``.
+    * ``policy_loss``: the policy loss of this batch, for ``extra_loss``.
     * ``lam``: λ of this update; ``update``: its number.
     * ``memory``: values that a method keeps between updates. They are stored with the checkpoints, so only numbers and
       texts belong there.
-    * ``all_tokens``, ``all_chosen``, ``all_turns``: counts over all micro-batches and processes of the optimizer step.
+    * ``all_tokens``, ``all_chosen``, ``all_marked``, ``all_turns``, ``all_marked_turns`` (turns with a marked token):
+      counts over all micro-batches and processes of the optimizer step.
     * ``processes``: over which the gradient is averaged.
     """
 
     advantages: Tensor
     tokens: Tensor
     chosen: Tensor
+    marked: Tensor | None = None
+    signals: Tensor | None = None
+    row_signals: Tensor | None = None
+    policy_loss: Tensor = field(default_factory=lambda: torch.zeros(()))
     lam: float = 0.0
     update: int = 0
     memory: MutableMapping[str, Any] = field(default_factory=dict)
     all_tokens: float = 1.0
     all_chosen: float = 1.0
+    all_marked: float = 1.0
     all_turns: float = 1.0
+    all_marked_turns: float = 1.0
     processes: int = 1
 
     def token_mean(self, values: Tensor) -> Tensor:
@@ -68,6 +78,18 @@ class Batch:
         """Advantages (B,) or (B, T) as (B, T)."""
         rows = advantages if advantages.dim() == 2 else advantages[:, None]
         return rows.expand(self.tokens.shape)
+
+    def marked_means(self) -> Tensor:
+        """Factors (B, T): times them, the mean over all tokens is the mean over marked turns of marked-token means.
+
+        Other tokens have the factor with which the mean over all tokens is the mean over the tokens that are not
+        marked. The loss is then the sum of both means.
+        """
+        marked = self.tokens if self.marked is None else self.marked
+        lengths = marked.sum(-1, keepdim=True).clamp(min=1)
+        inside = self.all_tokens / (max(1.0, self.all_marked_turns) * lengths)
+        outside = self.all_tokens / max(1.0, self.all_tokens - self.all_marked)
+        return torch.where(marked, inside, torch.as_tensor(outside, dtype=inside.dtype, device=inside.device))
 
     def turn_means(self) -> Tensor:
         """Factors (B, 1): times them, the mean over all tokens of the step is the mean over turns of token means."""

@@ -11,7 +11,7 @@ points to do and mistakes to avoid. Here it is a successful rollout of the same 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method, Tokens
 from agentgym_hindsight.baselines.methods.credit import GroupRelative
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
@@ -46,8 +47,9 @@ class GRSD(Method):
             )
 
     def update_advantages(
-        self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> list[Array | None]:
+        gaps = evidence.gaps
         assert rows.won is not None
         result: list[Array | None] = [None] * len(rows)
         for group in np.unique(rows.group).tolist():

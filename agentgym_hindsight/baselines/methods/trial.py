@@ -1,27 +1,104 @@
-"""TRIAL (arXiv 2608.07371): weights of the turns of a rollout."""
+"""TRIAL (arXiv 2608.07371): a dense loss on tokens, weighted by how much the outcome changes a turn's probability.
+
+A frozen copy of the initial policy scores every response twice: with its ordinary prompt, and with a view of the
+outcome in the prompt. With Δ the difference, clipped to ±c, s_k the mean ``|Δ|`` of turn k and n_k its tokens::
+
+    w_k   = s_k / (Σ n_k s_k / Σ n_k)                        over the turns of the rollout
+    dense = − mean over tokens of w_k · Δ_t · log π_θ
+    L     = L_GRPO + λ · dense, where |λ · dense| ≤ |L_GRPO|  λ = 0.005, c = 2, from update 25 on
+
+The bound scales the dense term and keeps the direction of its gradient (ours; the note on the paper says "clamped").
+The view of the outcome is the future of the rollout (ours: ``what="future"``).
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, detached
+import numpy as np
 
-__all__ = ["trial_weights"]
+from agentgym_hindsight.baselines.methods.base import Method, Tokens
+from agentgym_hindsight.baselines.methods.credit import GroupRelative, rows_in_order
+from agentgym_hindsight.baselines.methods.evidence import Evidence
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.methods.schedules import Constant, Window
+from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.spec import ContextSpec
+
+if TYPE_CHECKING:  # methods can be listed without torch
+    from torch import Tensor
+
+    from agentgym_hindsight.baselines.methods.batch import Batch, Scores
+
+__all__ = ["METHOD", "Trial", "trial_weights"]
 
 
-def trial_weights(scores: Tensor, counts: Tensor) -> Tensor:
-    """TRIAL's weight of each turn (…, turns): its score divided by the token-weighted mean score of the rollout.
+@dataclass(frozen=True)
+class Trial(Method):
+    """GRPO plus a dense loss of the gap between two views of a frozen teacher. ``gap_clip`` is c."""
+
+    gap_clip: float = 2.0
+
+    scores_zero_advantages: ClassVar[bool] = True
+    compares_teacher: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.gap_clip > 0:
+            raise UsageError(f"Expected gap_clip above 0, got {self.gap_clip}; try 2.")
+
+    def token_advantages(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor:
+        return batch.advantages
+
+    def update_signals(
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
+    ) -> list[Array | None]:
+        """``w_k · Δ_t`` of every token."""
+        gaps = [None if gap is None else np.clip(gap, -self.gap_clip, self.gap_clip) for gap in evidence.gaps]
+        result: list[Array | None] = [None] * len(rows)
+        turns: dict[int, list[int]] = {}
+        for trajectory, _, row in rows_in_order(rows):
+            if gaps[row] is not None and len(gaps[row]):  # type: ignore[arg-type]
+                turns.setdefault(trajectory, []).append(row)
+        for members in turns.values():
+            own = [gap for row in members if (gap := gaps[row]) is not None]
+            weights = trial_weights([np.abs(gap).mean() for gap in own], [len(gap) for gap in own])
+            for row, gap, weight in zip(members, own, weights.tolist(), strict=True):
+                result[row] = weight * gap
+        return result
+
+    def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
+        if batch.signals is None:
+            return None
+        dense = -batch.lam * batch.token_mean(batch.signals * student.logps)
+        bound = batch.policy_loss.detach().abs()
+        return dense * (bound / dense.detach().abs().clamp(min=1e-12)).clamp(max=1.0)
+
+
+def trial_weights(scores: Any, counts: Any) -> Array:
+    """The weight of each turn of a rollout: its score divided by the token-weighted mean score of the rollout.
 
     ``scores`` has the mean ``|Δ|`` of each turn and ``counts`` its number of tokens, so ``Σ count·weight = Σ count``.
-    A turn without tokens is padding. Padding has weight 1, and so have all turns if all scores of the rollout are 0.
+    All weights are 1 if all scores are 0.
 
-    >>> weights = trial_weights(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([10, 20, 10]))
-    >>> [round(weight, 4) for weight in weights.tolist()]
+    >>> trial_weights([0.1, 0.2, 0.3], [10, 20, 10]).round(4).tolist()
     [0.5, 1.0, 1.5]
     """
-    check_shapes("scores and counts", scores, counts)
-    present, tokens = counts > 0, detached(counts)
-    score = detached(scores).masked_fill(~present, 0.0)
-    mean = (tokens * score).sum(-1, keepdim=True) / tokens.sum(-1, keepdim=True).clamp(min=1)
-    return torch.where(present & (mean > 0), score / mean.masked_fill(mean <= 0, 1.0), 1.0)
+    score, count = np.asarray(scores, np.float64), np.asarray(counts, np.float64)
+    if score.shape != count.shape:
+        raise UsageError(f"Expected one count per score, got {score.shape} and {count.shape}; try equal lengths.")
+    mean = float((score * count).sum() / max(count.sum(), 1.0))
+    return score / mean if mean > 0 else np.ones_like(score)
+
+
+METHOD = Trial(
+    "trial",
+    GroupRelative(),
+    what=ContextSpec.parse("future"),
+    who=TeacherSpec("frozen"),
+    tokens=Tokens("response"),
+    when=Window(Constant(0.005), 25, 10**9),
+)

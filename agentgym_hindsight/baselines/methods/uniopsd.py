@@ -32,6 +32,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     spread,
     step_returns,
 )
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import LinearDecay
 from agentgym_hindsight.baselines.methods.step_graph import StepGraph
@@ -68,8 +69,9 @@ class UniOPSD(Method):
             )
 
     def update_advantages(
-        self, rows: Rows, advantages: Array, gaps: Sequence[Array | None], lam: float, memory: MutableMapping[str, Any]
+        self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> list[Array | None]:
+        gaps = evidence.gaps
         penalty = getattr(self.credit, "penalty", 0.0)
         episode = group_advantages(
             rows, penalty, getattr(self.credit, "statistics", "rows"), getattr(self.credit, "scale", "none")

@@ -36,7 +36,13 @@ def credit_tensors(batch: Sequence[TrainingRow], pad: int, *, teacher_prompts: b
     inputs: Inputs = {
         "advantages": _advantages(batch),
         "chosen": pad_right(chosen, False, torch.bool),
+        "marked": pad_right([row.chosen for row in batch], False, torch.bool),
     }
+    if any(row.signals is not None for row in batch):
+        signals = [torch.zeros(len(row.response_ids)) if row.signals is None else row.signals for row in batch]
+        inputs["signals"] = pad_right(signals, 0.0, torch.float32)
+    if any(row.row_signal is not None for row in batch):
+        inputs["row_signals"] = torch.tensor([row.row_signal or 0.0 for row in batch])
     if any(row.teacher_logps is not None for row in batch):
         logps = [
             torch.zeros(len(row.response_ids)) if row.teacher_logps is None else row.teacher_logps for row in batch
@@ -83,6 +89,7 @@ def no_rows(pad: int) -> Inputs:
         "completion_mask": zero,
         "advantages": torch.zeros(1),
         "chosen": zero.bool(),
+        "marked": zero.bool(),
         "teacher_ids": token,
         "teacher_mask": torch.ones_like(token),
         "lam": 0.0,

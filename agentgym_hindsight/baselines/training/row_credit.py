@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.critics import Estimate
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.rows import Array, Rows, Values
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 
-__all__ = ["add_credit", "add_update_advantages"]
+__all__ = ["add_credit", "add_evidence"]
 
 T = TypeVar("T")
 
@@ -24,6 +26,10 @@ def add_credit(rows: Sequence[TrainingRow], columns: Rows, method: Method, proce
     """Set the advantages of all rows, and the targets of the critic if the method has one."""
     whole = getattr(method.credit, "whole_batch", False)
     everything, own = _of_all_processes(columns, processes) if whole else (columns, slice(None))
+    numbers = method.row_signals(columns)
+    if numbers is not None:
+        for row, number in zip(rows, numbers.tolist(), strict=True):
+            row.row_signal = number
     if method.critic is None:
         _set_advantages(rows, method.credit(everything)[own])
         return
@@ -38,7 +44,7 @@ def add_credit(rows: Sequence[TrainingRow], columns: Rows, method: Method, proce
             row.targets["after_targets"] = np.zeros(1, np.float32)
 
 
-def add_update_advantages(
+def add_evidence(
     rows: Sequence[TrainingRow],
     columns: Rows,
     method: Method,
@@ -46,29 +52,50 @@ def add_update_advantages(
     memory: MutableMapping[str, Any],
     processes: Processes | None,
 ) -> None:
-    """Set the token advantages of a method that computes them once per update, from the teacher's log-probabilities."""
-    gaps = [_chosen_gap(row) for row in rows]
+    """Run the hooks of the method that use the teacher's scores of the whole update, and store their results."""
+    gaps = [_chosen_gap(row, method) for row in rows]
+    entropies = [_chosen(row, row.teacher_entropies) for row in rows] if method.uses_teacher_entropy else []
     everything, own = columns, slice(None)
     if method.whole_batch:
         everything, own = _of_all_processes(columns, processes)
     advantages = [row.advantage for row in rows]
     if processes is not None and everything is not columns:
         gaps, advantages = processes.gather(gaps), processes.gather(advantages)
-    result = method.update_advantages(everything, np.array(advantages), gaps, lam, memory)
-    for row, values in zip(rows, list(result)[own], strict=True):
-        if values is not None:
-            tokens = torch.full((len(row.chosen),), row.advantage)
-            tokens[torch.tensor(row.chosen)] = torch.as_tensor(np.asarray(values), dtype=torch.float32)
-            row.token_advantages = tokens
+        entropies = processes.gather(entropies)
+    inputs = (everything, np.array(advantages), Evidence(gaps, entropies), lam, memory)
+    if method.weights_updates:
+        for row, values in zip(rows, list(method.update_advantages(*inputs))[own], strict=True):
+            if values is not None:
+                row.token_advantages = _over_response(row, values, row.advantage)
+    signals = method.update_signals(*inputs)
+    if signals is not None:
+        for row, values in zip(rows, list(signals)[own], strict=True):
+            row.signals = None if values is None else _over_response(row, values, 0.0)
 
 
-def _chosen_gap(row: TrainingRow) -> Array | None:
-    """``log π_T − log π_old`` of the tokens that the teacher may weight; the old policy is the sampler."""
+def _chosen_gap(row: TrainingRow, method: Method) -> Array | None:
+    """The teacher's log-probabilities minus those of the sampler, or its own without the context."""
     if row.teacher_logps is None:
         return None
-    gap = row.teacher_logps.double() - torch.tensor(row.logprobs, dtype=torch.float64)
-    chosen: Array = gap[torch.tensor(row.chosen)].numpy()
+    if method.compares_teacher:
+        assert row.plain_logps is not None
+        return _chosen(row, row.teacher_logps.double() - row.plain_logps.double())
+    return _chosen(row, row.teacher_logps.double() - torch.tensor(row.logprobs, dtype=torch.float64))
+
+
+def _chosen(row: TrainingRow, values: Tensor | None) -> Array | None:
+    """The values of the tokens that the teacher may weight."""
+    if values is None:
+        return None
+    chosen: Array = values.double()[torch.tensor(row.chosen)].numpy()
     return chosen
+
+
+def _over_response(row: TrainingRow, values: Array, rest: float) -> Tensor:
+    """Values of the chosen tokens as values of all response tokens."""
+    tokens = torch.full((len(row.chosen),), rest)
+    tokens[torch.tensor(row.chosen)] = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    return tokens
 
 
 def _set_advantages(rows: Sequence[TrainingRow], advantages: Array | list[Array]) -> None:

@@ -58,7 +58,7 @@ from agentgym_hindsight.baselines.training.metrics import (
     to_trl,
 )
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.row_credit import add_update_advantages
+from agentgym_hindsight.baselines.training.row_credit import add_evidence
 from agentgym_hindsight.baselines.training.scoring import Scorer, join, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sharding import whole_model
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
@@ -134,7 +134,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._measured: Measured | None = None
         self._times = PhaseTimer()
         self._entropy = TokenMean()
-        self._turns = 0.0
+        self._turns = self._marked_tokens = self._marked_turns = 0.0
         self._values = Means()
         self._teacher_state: dict[str, Any] | None = None
         #: What the method keeps between updates; stored with the checkpoints.
@@ -195,9 +195,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             rows = self._rows(episodes, lam)
             if lam > 0:
                 self._score_teacher([row for row in rows if row.teacher_ids])
-                if self.method.weights_updates:
-                    columns = columns_of(group_episodes(episodes), self.method)
-                    add_update_advantages(rows, columns, self.method, lam, self.memory, self.processes)
+                columns = columns_of(group_episodes(episodes), self.method)
+                add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
         if self.plan.references:
             # Only after the contexts are made: they must contain only successes of earlier updates.
             self.store.add(episode.trajectory for episode in episodes)
@@ -274,16 +273,30 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         with self.teacher.acting():
             for row, logps in self._scores(rows, teacher=True):
                 row.teacher_logps = logps
+            if self.method.compares_teacher:
+                for row, logps in self._scores(rows):
+                    row.plain_logps = logps
+            if self.method.uses_teacher_entropy:
+                for row, entropies in self._scores(rows, teacher=True, entropy=True):
+                    row.teacher_entropies = entropies
 
-    def _scores(self, rows: list[TrainingRow], teacher: bool = False) -> Iterator[tuple[TrainingRow, Tensor]]:
-        return score_rows(
-            rows, self._score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher
-        )
+    def _scores(
+        self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False
+    ) -> Iterator[tuple[TrainingRow, Tensor]]:
+        score = self._entropies if entropy else self._score
+        return score_rows(rows, score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher)
 
     def _score(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):
             logps: Tensor = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)[0]
         return logps
+
+    def _entropies(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+        with torch.no_grad(), without_dropout(self.model):
+            entropies: Tensor = self._get_per_token_logps_and_entropies(
+                self.model, ids, mask, width, compute_entropy=True
+            )[1]
+        return entropies
 
     # -- the critic ---------------------------------------------------------------------------------------------
 
@@ -319,6 +332,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._chosen_tokens = self.processes.total(
             sum(sum(row.chosen) for row in rows if row.teacher_logps is not None)
         )
+        self._marked_tokens = self.processes.total(sum(sum(row.chosen) for row in rows))
+        self._marked_turns = self.processes.total(sum(any(row.chosen) for row in rows))
         self._turns = self.processes.total(len(rows))
         # Without any row there is still an optimizer step, with one empty batch.
         batches = self.processes.align(pack_rows(rows, self.plan.token_budget) or [[]])
@@ -362,6 +377,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         share = self.processes.count * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share
+        batch.policy_loss = loss
         extra = self.method.extra_loss(batch, student, teacher)
         return loss if extra is None else loss + extra
 
@@ -370,12 +386,17 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             advantages=inputs["advantages"],
             tokens=inputs["completion_mask"].bool(),
             chosen=inputs["chosen"],
+            marked=inputs.get("marked"),
+            signals=inputs.get("signals"),
+            row_signals=inputs.get("row_signals"),
             lam=inputs["lam"],
             update=self.updates_done,
             memory=self.memory,
             all_tokens=float(inputs["num_items_in_batch"]) / self.plan.mini_batches,
             all_chosen=self._chosen_tokens,
+            all_marked=self._marked_tokens,
             all_turns=self._turns,
+            all_marked_turns=self._marked_turns,
             processes=self.processes.count,
         )
 

@@ -40,4 +40,9 @@ class TrainingRow:
     context: TeacherContext | None = None
     teacher_ids: tuple[int, ...] = ()
     teacher_logps: Tensor | None = field(default=None, repr=False)
+    teacher_entropies: Tensor | None = field(default=None, repr=False)
+    #: The teacher's log-probabilities without the context, for methods that compare both.
+    plain_logps: Tensor | None = field(default=None, repr=False)
+    signals: Tensor | None = field(default=None, repr=False)
+    row_signal: float | None = None
     old_logps: Tensor | None = field(default=None, repr=False)

@@ -9,13 +9,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra [train] is not installed")
 
-from agentgym_hindsight.baselines.methods.antisd import antisd_phi  # noqa: E402
 from agentgym_hindsight.baselines.methods.divergences import divergence, k3  # noqa: E402
 from agentgym_hindsight.baselines.methods.factor import factor_weights  # noqa: E402
 from agentgym_hindsight.baselines.methods.schedules import LinearDecay, Window  # noqa: E402
 from agentgym_hindsight.baselines.methods.sdar import sdar_gate  # noqa: E402
 from agentgym_hindsight.baselines.methods.signals import gap, reweight, weights  # noqa: E402
-from agentgym_hindsight.baselines.methods.trial import trial_weights  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 
 S = torch.tensor([0.7, 0.2, 0.1]).log()
@@ -189,8 +187,6 @@ def test_signals_have_no_gradient() -> None:
         reweight(advantages, logps, mask, 0.5, mean_one=True),
         reweight(advantages, logps, mask, 0.0),
         sdar_gate(logps),
-        antisd_phi(logps),
-        trial_weights(logps, torch.ones(2, 3)),
         factor_weights(advantages, logps, 0.5),
     ):
         assert not result.requires_grad
@@ -327,31 +323,6 @@ def test_sdar_gate() -> None:
     result = sdar_gate(torch.tensor([-0.5, -0.1, 0.0, 0.1, 0.5])).tolist()
     assert result == pytest.approx([0.075858, 0.377541, 0.5, 0.622459, 0.924142], abs=1e-6)
     assert sdar_gate(torch.tensor([-3.0, 3.0]), beta=0.0).tolist() == [0.5, 0.5]  # GRPO+OPSD
-
-
-def test_antisd_phi() -> None:
-    result = antisd_phi(torch.tensor([-5.0, -1.0, 0.0, 1.0, 5.0])).tolist()
-    assert result == pytest.approx([-0.343216, -0.189943, 0.0, 0.310057, 2.156784], abs=1e-6)
-    assert antisd_phi(torch.tensor([-1e4])).item() == pytest.approx(-math.log(2) / 2)
-
-
-def test_trial_weights() -> None:
-    counts = torch.tensor([10, 20, 10])
-    result = trial_weights(torch.tensor([0.1, 0.2, 0.3]), counts)
-    assert result.tolist() == pytest.approx([0.5, 1.0, 1.5])
-    assert (result * counts).sum().item() == pytest.approx(40)
-
-
-def test_trial_weights_of_many_rollouts_with_padding() -> None:
-    scores = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.2, math.nan], [0.0, 0.0, 0.0]])
-    counts = torch.tensor([[10, 20, 10], [5, 5, 0], [3, 3, 3]])
-    result = trial_weights(scores, counts)
-    assert result[0].tolist() == pytest.approx([0.5, 1.0, 1.5])
-    assert result[1].tolist() == pytest.approx([4 / 3, 2 / 3, 1.0])
-    assert result[2].tolist() == [1.0] * 3  # all scores are 0
-    assert trial_weights(torch.zeros(0), torch.zeros(0)).shape == (0,)
-    with pytest.raises(UsageError, match=r"\(3,\).*\(2,\)"):
-        trial_weights(torch.zeros(3), torch.zeros(2))
 
 
 def test_factor_weights() -> None:

@@ -1,7 +1,8 @@
-"""AgentOPSD, GRSD and UniOPSD: weights of turns that are computed once per update. Golden numbers and properties."""
+"""Hooks that run once per update, of AgentOPSD, AntiSD, FACTOR, GRSD, TRIAL and UniOPSD: golden numbers, properties."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.agentopsd import belief_changes
+from agentgym_hindsight.baselines.methods.antisd import antisd_phi
 from agentgym_hindsight.baselines.methods.credit import group_advantages
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.grsd import turn_factors
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Rows, Values
+from agentgym_hindsight.baselines.methods.trial import trial_weights
 from agentgym_hindsight.baselines.methods.uniopsd import fuse, prior_weight
 from agentgym_hindsight.errors import UsageError
-from tests.baselines.methods.two_rollouts import random_rows
+from tests.baselines.methods.two_rollouts import random_rows, two_rollouts
 
 SEEDS = pytest.mark.parametrize("seed", range(20))
 
@@ -60,7 +64,7 @@ def test_agentopsd(sign: int, decay: float, expected: list[float]) -> None:
     # One of four rollouts won, so the prior is 0.25.
     rows, gaps = episode([True, False, False, False], [0.4, -0.2, 1.0])
     method = recipe("agentopsd").changed(belief_decay=decay)
-    result = method.update_advantages(rows, np.full(len(rows), sign * 1.2), gaps, 0.5, {})
+    result = method.update_advantages(rows, np.full(len(rows), sign * 1.2), Evidence(gaps), 0.5, {})
     assert [float(result[row][0]) for row in range(3)] == pytest.approx(expected, abs=1e-6)
     assert [len(result[row]) for row in range(3)] == [2, 2, 2]
     assert result[3:] == [None] * 3
@@ -68,7 +72,7 @@ def test_agentopsd(sign: int, decay: float, expected: list[float]) -> None:
 
 def test_agentopsd_takes_a_prior_of_one() -> None:
     rows, gaps = episode([True, True], [0.4, -0.2, 1.0])
-    result = recipe("agentopsd").update_advantages(rows, np.ones(len(rows)), gaps, 0.5, {})
+    result = recipe("agentopsd").update_advantages(rows, np.ones(len(rows)), Evidence(gaps), 0.5, {})
     assert all(np.isfinite(result[row]).all() for row in range(3))
 
 
@@ -77,7 +81,7 @@ def test_agentopsd_keeps_signs_and_bounds(seed: int) -> None:
     rows = random_rows(seed)
     method = recipe("agentopsd")
     advantages = method.credit(rows)
-    for row, values in enumerate(method.update_advantages(rows, advantages, gaps_of(rows, seed), 0.5, {})):
+    for row, values in enumerate(method.update_advantages(rows, advantages, Evidence(gaps_of(rows, seed)), 0.5, {})):
         alone = int((rows.trajectory == rows.trajectory[row]).sum()) == 1
         if values is None:
             assert alone, "a rollout of one turn keeps its advantage"
@@ -115,7 +119,7 @@ def test_grsd_changes_mixed_groups_only(seed: int, outcomes: str) -> None:
     rows = random_rows(seed, outcomes)
     method = recipe("grsd")
     advantages = method.credit(rows)
-    result = method.update_advantages(rows, advantages, gaps_of(rows, seed, missing=0.3), 0.5, {})
+    result = method.update_advantages(rows, advantages, Evidence(gaps_of(rows, seed, missing=0.3)), 0.5, {})
     for row, values in enumerate(result):
         members = rows.won[rows.group == rows.group[row]]
         if values is not None:
@@ -160,8 +164,8 @@ def test_uniopsd_stays_near_its_fused_advantage(seed: int) -> None:
     method = recipe("uniopsd")
     advantages, gaps = method.credit(rows).astype(float), gaps_of(rows, seed, missing=0.4)
     before = dict(memory)
-    result = method.update_advantages(rows, advantages, gaps, 0.5, memory)
-    no_weights = method.update_advantages(rows, advantages, gaps, 0.0, dict(before))
+    result = method.update_advantages(rows, advantages, Evidence(gaps), 0.5, memory)
+    no_weights = method.update_advantages(rows, advantages, Evidence(gaps), 0.0, dict(before))
     base = group_advantages(rows, 0.1, "rows", "none")
     for row, (values, plain) in enumerate(zip(result, no_weights, strict=True)):
         if values is not None:
@@ -174,17 +178,81 @@ def test_uniopsd_uses_a_correlation_only_after_the_update_that_measured_it() -> 
     method = recipe("uniopsd")
     advantages, memory = method.credit(rows).astype(float), {}
     gaps: list[Any] = [np.array([0.1 * step, 0.2 * step]) for step in (advantages - advantages.mean())]
-    first = method.update_advantages(rows, advantages, gaps, 0.0, memory)
+    first = method.update_advantages(rows, advantages, Evidence(gaps), 0.0, memory)
     assert [values[0] for values in first] == pytest.approx(advantages.tolist(), abs=1e-6)
     assert memory["correlation"] > 0
     memory["rows"] = 10**6  # enough turns to trust it
-    second = method.update_advantages(rows, advantages, gaps, 0.0, memory)
+    second = method.update_advantages(rows, advantages, Evidence(gaps), 0.0, memory)
     assert any(abs(a[0] - b[0]) > 1e-3 for a, b in zip(first, second, strict=True))
+
+
+# ---------------------------------------------------------------- AntiSD
+
+
+def test_antisd_phi() -> None:
+    result = antisd_phi(np.array([-5.0, -1.0, 0.0, 1.0, 5.0]))
+    assert result.tolist() == pytest.approx([-0.343216, -0.189943, 0.0, 0.310057, 2.156784], abs=1e-6)
+    assert antisd_phi(np.array([-1e4]))[0] == pytest.approx(-np.log(2) / 2)
+
+
+def test_antisd_subtracts_the_penalty_after_the_warm_up() -> None:
+    rows, gaps = episode([True, False], [2.0, -2.0])
+    method, memory = recipe("antisd").changed(warmup=2), {}
+    evidence = Evidence(gaps, [np.full(2, 1.0), np.full(2, 1.0), None])
+    for _ in range(2):
+        warm = method.update_advantages(rows, np.ones(3), evidence, 0.5, memory)
+        assert [row.tolist() for row in warm[:2]] == [[1.0, 1.0]] * 2
+    after = method.update_advantages(rows, np.ones(3), evidence, 0.5, memory)
+    expected = (1 - 0.5 * antisd_phi(np.array([1.0, -1.0]))).tolist()
+    assert [row[0] for row in after[:2]] == pytest.approx(expected)
+    assert after[2] is None
+
+
+def test_antisds_gate_closes_and_opens_at_two_levels() -> None:
+    method, memory = recipe("antisd").changed(warmup=1), {}
+    gate = [method.gate(entropy, memory) for entropy in (1.0, 0.95, 0.92, 0.95, 0.99, 1.0, 0.94, 0.9)]
+    #        warm-up  open  closed  stays closed          opens  stays open  closed
+    assert gate == [False, True, False, False, False, True, True, False]
+
+
+# ---------------------------------------------------------------- TRIAL
+
+
+def test_trial_weights() -> None:
+    result = trial_weights([0.1, 0.2, 0.3], [10, 20, 10])
+    assert result.tolist() == pytest.approx([0.5, 1.0, 1.5])
+    assert (result * [10, 20, 10]).sum() == pytest.approx(40)
+    assert trial_weights([0.0, 0.0], [3, 3]).tolist() == [1.0, 1.0]
+    with pytest.raises(UsageError, match=r"\(3,\).*\(2,\)"):
+        trial_weights([0.0] * 3, [0.0] * 2)
+
+
+def test_trial_signals_are_the_clipped_gap_times_the_weight_of_the_turn() -> None:
+    rows, gaps = episode([True], [0.2, -8.0])
+    first, second = recipe("trial").update_signals(rows, np.ones(2), Evidence(gaps), 0.005, {})
+    # Mean |Δ| of the turns: 0.1 and 2 (clipped from 4); both have two tokens, so the mean is 1.05.
+    assert first.tolist() == pytest.approx([0.1 * 0.1 / 1.05] * 2)
+    assert second.tolist() == pytest.approx([-2 * 2 / 1.05] * 2)
+
+
+# ---------------------------------------------------------------- FACTOR
+
+
+def test_factors_differences_sum_to_the_return_minus_the_baseline() -> None:
+    rows = two_rollouts(values=Values(turn=np.array([9.0, 4.0, 7.0, 9.0, 2.0, 1.0, 0.5])))
+    credit = replace(recipe("factor").credit, penalty=0.0)
+    advantages = credit(rows)
+    # Leave-one-out baselines: 0 for the rollout that won 10, and 10 for the other.
+    assert advantages.tolist() == pytest.approx([4, 3, 3, -8, -1, -0.5, -0.5])
+    assert (advantages[:3].sum(), advantages[3:].sum()) == (pytest.approx(10), pytest.approx(-10))
+    assert replace(recipe("factor"), credit=credit).row_signals(rows).tolist() == [10.0] * 3 + [-10.0] * 4
+    assert credit.estimate(rows).turn_targets.tolist() == [10.0] * 3 + [0.0] * 4
 
 
 @pytest.mark.parametrize(
     ("name", "option", "value"),
     [("agentopsd", "belief_decay", 1.5), ("agentopsd", "band", -0.1), ("grsd", "g_max", 0.0),
+     ("antisd", "low", 0.0), ("factor", "tau", 0.0), ("trial", "gap_clip", 0.0),
      ("uniopsd", "prior", 1.0), ("uniopsd", "weight_clip", 1.0)],
 )  # fmt: skip
 def test_options_are_checked(name: str, option: str, value: float) -> None:

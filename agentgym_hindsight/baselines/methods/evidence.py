@@ -1,0 +1,23 @@
+"""What a teacher said about the turns of an update: the input of the hooks that run once per update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentgym_hindsight.baselines.methods.rows import Array
+
+__all__ = ["Evidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One entry per row: an array over the tokens that the teacher may weight, or ``None`` if it did not score the row.
+
+    * ``gaps``: ``log π_T(y|x, c) − log π_old(y|x)``. With :attr:`Method.compares_teacher` the second term is the
+      teacher's own, without the context.
+    * ``entropies``: of the teacher's distribution, only with :attr:`Method.uses_teacher_entropy`.
+    """
+
+    gaps: Sequence[Array | None]
+    entropies: Sequence[Array | None] = ()
