@@ -96,6 +96,8 @@ def _standardised(values: Array) -> Array:
     return (values - values.mean()) / (values.std() + 1e-6)
 
 
+PAPER = "arXiv 2608.05987"
+EVIDENCE = "code"
 METHOD = AgentOPSD(
     "agentopsd",
     GroupRelative(),

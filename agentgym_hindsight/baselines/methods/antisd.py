@@ -90,6 +90,8 @@ def antisd_phi(u: Array) -> Array:
     return phi
 
 
+PAPER = "arXiv 2605.11609"
+EVIDENCE = "notes"
 METHOD = AntiSD(
     "antisd",
     GroupRelative(),

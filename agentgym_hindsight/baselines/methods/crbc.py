@@ -119,4 +119,6 @@ def _has_choice(graph: StepGraph) -> Array:
     return (np.bincount(graph.state[first], minlength=graph.visited) >= 2)[graph.state]
 
 
+PAPER = "arXiv 2609.35082"
+EVIDENCE = "paper"
 METHOD = Method("crbc", BellmanClosure(), kl=0.01, entropy=0.0)

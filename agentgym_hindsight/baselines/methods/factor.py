@@ -160,6 +160,8 @@ def factor_weights(
     return torch.where(mask, (1 - eta) + eta * mask.sum(-1, keepdim=True) * share, 1.0)
 
 
+PAPER = "arXiv 2608.07118"
+EVIDENCE = "code"
 METHOD = Factor(
     "factor",
     TemporalDifference(),

@@ -20,4 +20,6 @@ from agentgym_hindsight.baselines.methods.base import Method
 
 __all__ = ["METHOD"]
 
+PAPER = "arXiv 2505.10978"
+EVIDENCE = "code"
 METHOD = Method("gigpo", GroupInGroup())

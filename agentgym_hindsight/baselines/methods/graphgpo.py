@@ -100,4 +100,6 @@ def distances(graph: StepGraph) -> Array:
     return distance
 
 
+PAPER = "arXiv 2605.26684"
+EVIDENCE = "code"
 METHOD = Method("graphgpo", ShortestPaths(), kl=0.01)

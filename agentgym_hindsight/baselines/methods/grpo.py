@@ -17,4 +17,6 @@ from agentgym_hindsight.baselines.methods.credit import GroupRelative
 
 __all__ = ["METHOD"]
 
+PAPER = "arXiv 2402.03300"
+EVIDENCE = "code"
 METHOD = Method("grpo", GroupRelative())

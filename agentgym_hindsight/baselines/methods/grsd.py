@@ -77,6 +77,8 @@ def turn_factors(gaps: Array, advantages: Array, lam: float, *, g_max: float = 0
     return np.maximum(1 + lam * np.clip(strength, -g_max, g_max), 0.1)
 
 
+PAPER = "arXiv 2607.28076"
+EVIDENCE = "code"
 METHOD = GRSD(
     "grsd",
     GroupRelative(),

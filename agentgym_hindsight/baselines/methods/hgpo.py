@@ -92,4 +92,6 @@ def _windows(graph: StepGraph, shorter: Array) -> Array:
     return labels
 
 
+PAPER = "arXiv 2602.22817"
+EVIDENCE = "code"
 METHOD = Method("hgpo", HistoryGroups())

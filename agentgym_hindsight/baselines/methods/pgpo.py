@@ -78,4 +78,6 @@ class Potential:
         return graph.in_batch_order(change), graph.in_batch_order(weight)
 
 
+PAPER = "arXiv 2609.02236"
+EVIDENCE = "paper"
 METHOD = Method("pgpo", Potential(), kl=0.01, entropy=0.0)

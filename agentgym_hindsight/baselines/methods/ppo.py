@@ -69,4 +69,6 @@ class RowAdvantage:
             row += powers * self.gamma * (1 - self.lam) * value
 
 
+PAPER = "arXiv 1707.06347"
+EVIDENCE = "code"
 METHOD = Method("ppo", RowAdvantage(), critic=CriticSpec(), entropy=0.0, kl=0.01)

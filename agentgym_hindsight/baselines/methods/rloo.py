@@ -37,4 +37,6 @@ class LeaveOneOut:
         return as_float32(np.where(count > 1, deviation * count / others, scores)[score_index])
 
 
+PAPER = "arXiv 2402.14740"
+EVIDENCE = "code"
 METHOD = Method("rloo", LeaveOneOut())

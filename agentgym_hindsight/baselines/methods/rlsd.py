@@ -20,6 +20,8 @@ from agentgym_hindsight.hindsight.spec import ContextSpec
 
 __all__ = ["METHOD"]
 
+PAPER = "arXiv 2604.03128"
+EVIDENCE = "code"
 METHOD = Method(
     "rlsd",
     GroupRelative(),

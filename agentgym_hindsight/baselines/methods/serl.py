@@ -29,6 +29,8 @@ from agentgym_hindsight.hindsight.spec import ContextSpec
 
 __all__ = ["METHOD"]
 
+PAPER = "arXiv 2605.19447"
+EVIDENCE = "code"
 METHOD = Method(
     "serl",
     GroupRelative(),

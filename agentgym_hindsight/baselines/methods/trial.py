@@ -94,6 +94,8 @@ def trial_weights(scores: Any, counts: Any) -> Array:
     return score / mean if mean > 0 else np.ones_like(score)
 
 
+PAPER = "arXiv 2608.07371"
+EVIDENCE = "notes"
 METHOD = Trial(
     "trial",
     GroupRelative(),

@@ -54,6 +54,8 @@ class TurnAdvantage:
         return Estimate(as_float32(shown), targets)
 
 
+PAPER = "arXiv 2512.17008"
+EVIDENCE = "notes"
 METHOD = Method(
     "turn-ppo",
     TurnAdvantage(),

@@ -176,6 +176,8 @@ def _pearson(first: Array, second: Array) -> float | None:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+PAPER = "arXiv 2609.34810"
+EVIDENCE = "code"
 METHOD = UniOPSD(
     "uniopsd",
     GroupInGroup(scale="none"),

@@ -67,4 +67,6 @@ class FusedAdvantage:
         return Estimate([row.astype(np.float32) for row in shown], turn_targets, token_targets)
 
 
+PAPER = "arXiv 2610.08402"
+EVIDENCE = "paper"
 METHOD = Method("vetta", FusedAdvantage(), critic=CriticSpec(2, ("turn", "token")), entropy=0.0, kl=0.01)
