@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a policy with SERL or another method, on TRL; resumable",
     "eval": "evaluate a model, an endpoint or a scripted policy on a panel, with confidence intervals",
     "compare": "train several methods under equal conditions (entries × seeds) and print tables with intervals",
+    "methods": "list the training methods with their papers, values and evidence",
     "credit": "print the credit that methods give to every turn of recorded rollouts",
     "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
     "data": "list tasks, write panels, export and check games, install AppWorld",

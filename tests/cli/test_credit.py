@@ -105,7 +105,8 @@ def test_text_of_worlds_is_data(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--method", "serl"], "needs no model"),
+        (["--method", "serl"], "which has a teacher"),
+        (["--method", "ppo"], "which has a critic"),
         (["--method", "grpp"], "did you mean 'grpo'"),
         (["--anchor", "states"], "did you mean 'state'"),
         (["--set", "crbc.beta=0.9"], "method of --method"),

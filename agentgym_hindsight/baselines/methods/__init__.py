@@ -1,40 +1,86 @@
 """Training methods by name, one per file. Only the token signals need torch.
 
-A method's file states what the method changes, in the paper's equations, and contains its credit and its defaults.
-Shared parts are in ``credit``, ``signals``, ``divergences`` and ``critics``. The functions in ``antisd``, ``factor``,
-``sdar`` and ``trial`` belong to methods without a recipe; call them directly.
+A method's file states what the method changes, in the paper's equations, and contains its credit and its defaults:
+``METHOD``, ``PAPER`` and ``EVIDENCE``. A file with a ``METHOD`` is found by itself; nothing else names it. Shared parts
+are in ``credit``, ``anchor_groups``, ``step_graph``, ``critics``, ``signals`` and ``divergences``.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.errors import UnknownNameError
 
-__all__ = ["RECIPES", "recipe"]
+__all__ = ["RECIPES", "About", "about", "recipe"]
 
-#: name → one line. The module of the same name has ``METHOD``.
-RECIPES: dict[str, str] = {
-    "grpo": "mean and standard deviation of the group over turns",
-    "rloo": "mean of the other rollouts, no standard deviation",
-    "gigpo": "GRPO, plus the same among turns taken in one state",
-    "hgpo": "compares turns with an equal history; longer histories weigh more",
-    "rlsd": "GRPO; a teacher that saw a success weights every token",
-    "crbc": "GRPO, plus the value of each action by Bellman's equation over all rollouts",
-    "pgpo": "discounted return among turns of one state, plus the change of a potential",
-    "graphgpo": "GRPO, plus the distance to success in the graph of all rollouts",
-    "agentopsd": "GRPO; the change of a belief in success weights every turn",
-    "grsd": "GRPO; the teacher's mean gap weights every turn of a mixed group",
-    "uniopsd": "GiGPO; the teacher's evidence is fused with the step credit",
-    "ppo": "a critic of tokens; every turn is an episode",
-    "turn-ppo": "a critic of turns; ratio and clip per turn",
-    "vetta": "a shallow critic of turns and tokens, fused",
-    "antisd": "GRPO; a penalty on tokens that the teacher's context explains",
-    "factor": "temporal differences between actions; weights of mean one inside them",
-    "trial": "GRPO; a dense loss weighted by how much the outcome changes each turn",
-    "serl": "GRPO; a teacher that saw the environment's feedback weights the action's tokens",
-}
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Facts about a method.
+
+    ``evidence`` says what its formulas were taken from: the authors' released ``code``, the ``paper``, ``notes`` of
+    others about it, or ``ours``. ``page`` is its page in the documentation.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    evidence: str
+    page: str
+
+
+class _Recipes(Mapping[str, str]):
+    """The names of the methods and one line about each. Nothing is imported before it is read."""
+
+    def __getitem__(self, name: str) -> str:
+        if name not in _modules():
+            raise KeyError(name)
+        return about(name).summary
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_modules())
+
+    def __len__(self) -> int:
+        return len(_modules())
+
+
+#: name → one line, for every method of this package.
+RECIPES: Mapping[str, str] = _Recipes()
+
+
+@lru_cache(maxsize=1)
+def _modules() -> dict[str, str]:
+    """The module of every method, by name: those whose file assigns ``METHOD``."""
+    folder = Path(__file__).parent
+    return {
+        module.name.replace("_", "-"): f"{__name__}.{module.name}"
+        for module in pkgutil.iter_modules([str(folder)])
+        if "\nMETHOD = " in (folder / f"{module.name}.py").read_text(encoding="utf-8")
+    }
+
+
+def about(name: str) -> About:
+    """Facts about the method of this name.
+
+    >>> about("crbc").paper, about("crbc").evidence
+    ('arXiv 2609.35082', 'paper')
+    """
+    module = _module(name)
+    line = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return About(name, line.partition(": ")[2] or line, module.PAPER, module.EVIDENCE, f"docs/methods/{name}.md")
+
+
+def _module(name: str) -> Any:
+    if name not in _modules():
+        raise UnknownNameError("recipe", name, RECIPES)
+    return import_module(_modules()[name])
 
 
 def recipe(name: str) -> Method:
@@ -43,7 +89,5 @@ def recipe(name: str) -> Method:
     >>> recipe("grpo").has_teacher, recipe("rlsd").has_teacher
     (False, True)
     """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    method: Method = import_module(f"{__name__}.{name.replace('-', '_')}").METHOD
+    method: Method = _module(name).METHOD
     return method

@@ -60,10 +60,10 @@ def credit_of(
     columns: dict[str, Rows] = {}
     result: dict[str, list[Array]] = {}
     for name, method in methods.items():
-        if method.has_teacher:
+        if method.needs_model:
+            model = "teacher" if method.has_teacher else "critic"
             raise UsageError(
-                f"Expected a method that needs no model, got {name}: its teacher scores the tokens; "
-                "try a method without a teacher, such as grpo or crbc."
+                f"Expected a method that needs no model, got {name}, which has a {model}; try one such as grpo or crbc."
             )
         kind = anchor or method.anchor
         if kind not in columns:

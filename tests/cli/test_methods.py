@@ -1,0 +1,49 @@
+"""``agh methods``: the registry of methods, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from agentgym_hindsight.baselines.methods import RECIPES, about, recipe
+from agentgym_hindsight.cli import main
+
+
+def test_json_is_a_list_of_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "--json"]) == 0
+    methods = json.loads(capsys.readouterr().out)
+    assert [method["name"] for method in methods] == list(RECIPES)
+    shipped = "grpo rloo gigpo hgpo rlsd serl crbc pgpo graphgpo ppo turn-ppo vetta factor trial uniopsd agentopsd grsd"
+    assert {*shipped.split(), "antisd"} <= {method["name"] for method in methods}
+    for method in methods:
+        assert method["evidence"] in ("code", "paper", "notes", "ours")
+        assert method["paper"].startswith("arXiv ")
+        assert recipe(method["name"]).changed(**method["values"]) == recipe(method["name"])
+
+
+def test_the_table_and_one_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in RECIPES)
+    assert main(["methods", "crbc"]) == 0
+    assert "0.98" in capsys.readouterr().out
+    assert main(["methods", "crcb"]) == 2
+    assert "did you mean 'crbc'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_summary_is_one_line(name: str) -> None:
+    assert 20 < len(about(name).summary) < 110
+
+
+def test_it_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from agentgym_hindsight.cli import main\n"
+        "sys.exit(main(['methods', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
