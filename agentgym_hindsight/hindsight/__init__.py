@@ -12,6 +12,7 @@ from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, AnchorGroup, Row,
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.collisions import CollisionReport, collision_report
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
+from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     ReadResult,
@@ -57,6 +58,7 @@ __all__ = [
     "Trajectory",
     "anchor_key",
     "approximate_tokens",
+    "break_control_text",
     "cluster",
     "collision_report",
     "compose",

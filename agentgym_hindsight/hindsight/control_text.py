@@ -15,7 +15,7 @@ __all__ = ["break_control_text", "control_texts"]
 # Every alternative is bounded, so that a search is linear in the length of the text.
 _SPELLINGS = "|".join(
     (
-        r"<[|｜][^\s<>|｜]{1,64}[|｜]?>",  # ChatML, Llama 3, Phi, GLM, Command R, Harmony; DeepSeek's wide bars; Gemma 4
+        r"<[|｜][^\s<>|｜]{1,64}[|｜]?>",  # ChatML, Llama 3, Phi, GLM, Command R, Harmony; DeepSeek; Gemma 4
         r"<[^\s<>|｜]{1,64}[|｜]>",  # Gemma 4: <turn|>
         r"\[\|[^\s\[\]|]{1,64}\|\]",  # EXAONE
         r"</?(?:s|bos|eos|pad|unk|mask|sop|eop|sep|cls)>",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from agentgym_hindsight.hindsight.control_text import control_texts
@@ -95,7 +96,7 @@ class ControlTokens:
             return ids  # only characters that are missing in the vocabulary
         text = head + content + tail
         cuts = [0, *(len(head) + start for start in starts), len(text)]
-        ids = self._joined(text[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
+        ids = self._joined(text[begin:end] for begin, end in pairwise(cuts))
         if self._known(self.of(ids)) == self._known(expected):
             return ids
         # The tokenizer changes the text before it looks for tokens: another spelling, or one across the border to the

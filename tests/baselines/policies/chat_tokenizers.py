@@ -1,8 +1,8 @@
-"""Tokenizers with the special tokens, pre-tokenizers and chat templates of the usual families, trained on a few lines."""
+"""Tokenizers with special tokens, pre-tokenizers and chat templates of the usual families, trained on a few lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,10 @@ TEXTS = [
     "<think>The mug is near.</think><action>go to desk 1</action>\n<tool_call>{}</tool_call>",
     "Search [SEP] results for: red shoes, size 10 [SEP] $25.00 im_start im_end user assistant INST eot_id",
 ] * 9
+
+#: Control tokens of the test tokenizers that are not declared special.
+UNDECLARED = ("<|fim_prefix|>", "<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>", "[turn:user]",
+              "[turn:assistant]", "<stop>")  # fmt: skip
 
 CHATML = (
     "{%- for message in messages %}"
@@ -87,7 +91,8 @@ def _wrapped(tokenizer: Tokenizer, template: str, *, marked: tuple[str, ...] = (
 
 def _byte_level(special: list[str], *, digits: int = 3, normalizer: Any = None) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
-    words = rf"'s|'t|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,{digits}}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    words = rf"'s|'t|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,{digits}}}"
+    words += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(words), "isolated"),
@@ -98,7 +103,10 @@ def _byte_level(special: list[str], *, digits: int = 3, normalizer: Any = None) 
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     trainer = trainers.BpeTrainer(
-        vocab_size=500, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=special, show_progress=False
+        vocab_size=900,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=special,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
     return tokenizer
@@ -228,3 +236,18 @@ FAMILIES: dict[str, Callable[[], Any]] = {
 def family(name: str) -> Any:
     """The tokenizer of a family, made once."""
     return FAMILIES[name]()
+
+
+def spellings(tokenizer: Any) -> dict[int, str]:
+    """The control tokens of a test tokenizer, stated without the code under test."""
+    return {
+        token: entry.content
+        for token, entry in tokenizer.added_tokens_decoder.items()
+        if entry.special or entry.content in UNDECLARED
+    }
+
+
+def control(tokenizer: Any, ids: Sequence[int], *, unknown: bool = False) -> list[int]:
+    """The control tokens among ids. A character that the vocabulary lacks is no control token."""
+    tokens = spellings(tokenizer)
+    return [token for token in ids if token in tokens and (unknown or token != tokenizer.unk_token_id)]
