@@ -18,12 +18,12 @@ _SPELLINGS = "|".join(
         r"<[|｜][^\s<>|｜]{1,64}[|｜]?>",  # ChatML, Llama 3, Phi, GLM, Command R, Harmony; DeepSeek; Gemma 4
         r"<[^\s<>|｜]{1,64}[|｜]>",  # Gemma 4: <turn|>
         r"\[\|[^\s\[\]|]{1,64}\|\]",  # EXAONE
-        r"</?(?:s|bos|eos|pad|unk|mask|sop|eop|sep|cls)>",
+        r"</?(?:s|bos|eos|pad|unk|sop|eop)>",
         r"<(?:start|end)_of_[a-z]{1,32}>",  # Gemma
         r"<seed:[a-z_:]{1,32}>",
         r"<</?SYS>>",  # Llama 2
-        r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|MODEL_SETTINGS|ARGS|CALL_ID)\]",
-        r"\[(?:BOS|EOS|PAD|UNK|MASK|CLS|SEP|gMASK|sMASK|IMG|IMG_BREAK|IMG_END)\]",
+        r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|MODEL_SETTINGS)\]",
+        r"\[[gs]MASK\]",  # GLM; not "[SEP]" of BERT, which WebShop prints on every page
         r"\]~!?b\[|\]~b\]|\[e~\[",  # MiniMax
     )
 )

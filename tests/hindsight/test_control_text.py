@@ -17,11 +17,11 @@ CONTROL = [
     "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<|turn>", "<turn|>", "<|\"|>",  # Gemma
     "<｜User｜>", "<｜begin▁of▁sentence｜>", "<｜tool▁calls▁begin｜>",  # DeepSeek
     "<|START_OF_TURN_TOKEN|>", "<|start|>", "<|channel|>", "<|message|>", "<|user|>", "[gMASK]", "<sop>",  # others
-    "[|assistant|]", "]~b]", "[e~[", "]~!b[", "<pad>", "<unk>", "[SEP]", "<seed:bos>",
+    "[|assistant|]", "]~b]", "[e~[", "]~!b[", "<pad>", "<unk>", "<seed:bos>",
 ]  # fmt: skip
 ORDINARY = [
     "<think>Hm.</think><action>look</action>", "<tool_call>{}</tool_call>", "<b>bold</b> <td>", "a <| b |> c",
-    "a[0] | b", "List<String>", "x < y | z > w", "[1, 2]", "[Search]", "$25.00", "<|", "|>", "", "\n\n", "<stop>",
+    "a[0] | b", "List<String>", "x < y | z > w", "[1, 2]", "[Search] [SEP]", "$25.00", "<|", "|>", "", "\n\n", "<stop>",
     "1 << 2", "\ud800",
 ]  # fmt: skip
 
