@@ -102,6 +102,8 @@ class TaskPanel(Sequence[Task]):
     @classmethod
     def of_split(cls, source: TaskSource, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
         """The first ``n`` tasks of a split in an order drawn by ``seed``; 0: the whole split, in its own order."""
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise UsageError(f"Expected the number of tasks as a whole number, got {n!r}; try 0 for all of them.")
         size = source.count(split)
         if not 0 <= n <= size:
             raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")

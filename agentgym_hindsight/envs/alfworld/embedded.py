@@ -47,6 +47,11 @@ class EmbeddedLibrary:
         self._positions: dict[str, tuple[str, int]] = {}  # task id -> (split, position), for the tasks listed so far
         self._all_listed = False
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that can be played."""
+        return tuple(SIZES)
+
     def count(self, split: str) -> int:
         if split not in SIZES:
             raise UnknownNameError("split of the embedded houses", split, SIZES)

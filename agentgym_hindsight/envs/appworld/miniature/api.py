@@ -208,10 +208,7 @@ def searched_text(*texts: str) -> str:
 
 def finds(words: Sequence[str], text: str) -> bool:
     """Return whether every word (in lower case) occurs in a :func:`searched_text`."""
-    for word in words:
-        if word not in text:
-            return False
-    return True
+    return all(word in text for word in words)
 
 
 def newest(rows: Sequence[Row], by: str) -> list[Row]:

@@ -36,6 +36,11 @@ class MiniatureLibrary:
             for split in SPLITS
         }
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have tasks of the chosen templates."""
+        return tuple(split for split in SPLITS if self._templates[split])
+
     def count(self, split: str) -> int:
         if split not in SPLITS:
             raise UnknownNameError("split of the miniature world", split, SPLITS)
