@@ -85,7 +85,7 @@ class UnicodeText(Space[str]):
 
 
 @create_zero_array.register(UnicodeText)
-def _empty_text(space: UnicodeText) -> str:
+def _empty_text(space: UnicodeText) -> str:  # type: ignore[misc]  # the first argument has a type variable
     """The text before the first observation, for ``DelayObservation`` and ``FrameStackObservation``."""
     return ""
 

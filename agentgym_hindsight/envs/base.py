@@ -140,7 +140,7 @@ class HindsightEnv(gym.Env[str, str]):
     # -- Gymnasium ----------------------------------------------------------------------------------------------
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]  # an attribute in Gymnasium
+    def spec(self) -> EnvSpec | None:
         """The spec that ``gymnasium.make`` has set, or None."""
         return self._spec
 

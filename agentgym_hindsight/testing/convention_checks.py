@@ -29,6 +29,7 @@ def check_early_calls(tested: EnvUnderTest) -> None:
     rendering = _with_ansi(tested, env)
     if rendering is None:
         return
+    rendered: object
     try:
         rendered = rendering.render()
     except Exception as error:
