@@ -107,5 +107,5 @@ def test_an_env_inside_another_one_has_its_own_limit() -> None:
 
 @pytest.mark.parametrize("limit", [0, "3", 2.5])
 def test_gymnasium_refuses_other_limits(limit: Any) -> None:
-    with pytest.raises((ValueError, TypeError), match="max_episode_steps"):
+    with pytest.raises((ValueError, TypeError, AssertionError), match="max_episode_steps"):  # depends on the release
         gym.make(ID, max_episode_steps=limit)

@@ -126,6 +126,8 @@ WRAPPED: dict[str, Callable[[HindsightVectorEnv], Any]] = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_vector_wrappers(name: str) -> None:
+    if name == "both":
+        pytest.importorskip("gymnasium", "1.4", reason="older releases of DictInfoToList do not know nested infos")
     venv = WRAPPED[name](HindsightVectorEnv(CorridorEnv, 3, max_steps=4))
     observations, _ = venv.reset(seed=0)
     for _ in range(4):

@@ -50,8 +50,8 @@ class Table:
         self.numbered = key == ("id",)
         self._key_indices = tuple(self.columns.index(column) for column in key)
         self._decoders = [(index, kind) for index, kind in enumerate(self.types.values()) if kind in (bool, list)]
-        self._kinds = tuple(self.types.values())
-        self._converted = [index for index, kind in enumerate(self._kinds) if kind not in (str, float)]
+        self._kinds = list(self.types.values())
+        self._converted = [(index, kind) for index, kind in enumerate(self._kinds) if kind not in (str, float)]
         self._blank = {column: self.defaults[column] for column in self.columns if column in self.defaults}
         self._clocks = [column for column, default in self._blank.items() if default is NOW]
         self._required = self.types.keys() - self._blank.keys() - ({"id"} if self.numbered else set())
@@ -92,11 +92,15 @@ class Table:
 
     def encode(self, row: Mapping[str, Any]) -> Raw:
         """Convert a row to its SQLite form."""
-        values = [row[column] for column in self.columns]
-        if tuple(map(type, values)) != self._kinds:  # None, an int for a float, or an error
+        values = list(map(row.__getitem__, self.columns))
+        if list(map(type, values)) != self._kinds:  # None, an int for a float, or an error
             return tuple(map(self.encoded, self.columns, values))
-        for index in self._converted:  # the others are stored as they are
-            values[index] = self.encoded(self.columns[index], values[index])
+        for index, kind in self._converted:  # the others are stored as they are
+            value = values[index]
+            if kind is bool:
+                values[index] = 1 if value else 0
+            elif kind is list or not -_LARGEST <= value < _LARGEST:
+                values[index] = self.encoded(self.columns[index], value)
         return tuple(values)
 
     def encoded(self, column: str, value: Any) -> Any:
