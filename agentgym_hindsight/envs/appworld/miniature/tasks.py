@@ -95,7 +95,7 @@ def announce(keys: Iterable[tuple[str, int]]) -> Iterator[Announced]:
                 instruction = kind.build(worlds[seed], draws).instruction
             finally:
                 worlds[seed].reset()
-            yield Announced(_id(name, number, instruction), kind, number, instruction)
+            yield Announced(_id(kind, number, instruction), kind, number, instruction)
 
 
 def _template(name: str, number: int) -> Template:
@@ -107,8 +107,8 @@ def _template(name: str, number: int) -> Template:
     return kind
 
 
-def _id(name: str, number: int, instruction: str) -> str:
-    return content_hash("hamlet/1", name, str(number), instruction)
+def _id(kind: Template, number: int, instruction: str) -> str:
+    return content_hash("hamlet/1", kind.name, str(number), instruction)
 
 
 @lru_cache(maxsize=256)  # 0.1 MB each
@@ -123,4 +123,4 @@ def make(name: str, number: int) -> Made:
         frozen = world.freeze()
     finally:
         world.close()
-    return Made(_id(name, number, job.instruction), kind, number, job, frozen)
+    return Made(_id(kind, number, job.instruction), kind, number, job, frozen)
