@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Extra"]
+__all__ = ["Extra", "example_actions"]
 
 
 class Extra(Mapping[str, Any]):
@@ -105,3 +105,12 @@ class Extra(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Extra({', '.join(f'{name}={self[name]!r}' for name in self)})"
+
+
+def example_actions(extra: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Legal actions that a world with an open set of actions names under ``info["extra"]``; () if it names none.
+
+    >>> example_actions(Extra(example_actions=("search[red hat]",))), example_actions(Extra(backend="demo"))
+    (('search[red hat]',), ())
+    """
+    return tuple(extra.get("example_actions", ())) if isinstance(extra, Mapping) else ()

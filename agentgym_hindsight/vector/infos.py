@@ -58,10 +58,12 @@ class InfoTable:
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._infos[index]
 
-    def clear(self) -> None:
-        """Delete the values and keep the keys."""
-        self._infos = [self._blank] * len(self._infos)
-        self._absent.clear()
+    def clear(self, envs: Iterable[int]) -> None:
+        """Delete the values of some envs and keep the keys."""
+        cleared = set(envs)
+        for index in cleared:
+            self._infos[index] = self._blank
+        self._absent = {(key, env) for key, env in self._absent if env not in cleared}
 
     def store(self, index: int, info: dict[str, Any]) -> None:
         """Store an env's info. Raises :class:`ConformanceError`, and stores nothing, if a type has changed."""

@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from agentgym_hindsight.envs.appworld.example_actions import EXAMPLE_ACTIONS
 from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
@@ -112,6 +113,7 @@ class _Play:
         self._delta = self.world.delta()
         self._facts: dict[str, Any] = {
             "backend": backend,
+            "example_actions": EXAMPLE_ACTIONS,
             "sandbox": sandbox.mode,
             "template": made.template.name,
             "difficulty": made.template.difficulty,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentgym_hindsight.envs.appworld.miniature.api import matches
+from agentgym_hindsight.envs.appworld.miniature.api import finds, searched_text
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.envs.appworld.miniature.templates.additions import past
@@ -26,14 +26,14 @@ def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
     rows = world.rows("music_songs")
     artists = {row["id"]: row["name"] for row in world.rows("music_artists")}
     albums = {row["id"]: row["title"] for row in world.rows("music_albums")}
-    texts = [(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
-    unambiguous = [row for row in rows if sum(matches(row["title"], *text) for text in texts) == 1]
+    texts = [searched_text(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
+    unambiguous = [row for row in rows if sum(finds(row["title"].casefold().split(), text) for text in texts) == 1]
     return draws.sample(unambiguous, count)
 
 
 def expects_playlist(goal: Goal, world: World, title: str, songs: Sequence[Row], *, public: bool) -> Goal:
     """Require a new playlist of the supervisor with these songs in this order."""
-    last = max(row["id"] for row in world.rows("music_playlists"))
+    last = world.highest("music_playlists", "id")
     owner = world.supervisor.email
     goal.adds("music_playlists", f"There is a playlist “{title}”.", owner=owner, title=title, public=public)
     for position, song in enumerate(songs):
