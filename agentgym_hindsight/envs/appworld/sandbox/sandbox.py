@@ -193,7 +193,8 @@ class Sandbox:
     def _died(self) -> Outcome:
         ending = self._worker.end(want_status=True)
         number = os.WTERMSIG(ending.status) if os.WIFSIGNALED(ending.status) else 0
-        if ending.cpu >= self.limits.cpu_seconds:  # by SIGXCPU, or by SIGKILL if the code has swallowed that
+        # It ends by SIGXCPU, or by SIGKILL if the code has swallowed that.
+        if number == getattr(signal, "SIGXCPU", None) or ending.cpu >= self.limits.cpu_seconds:
             return self._lost_outcome(
                 "timeout", f"TimeoutError: the interpreter used up its {self.limits.cpu_seconds} s of processor time"
             )

@@ -69,7 +69,7 @@ def forbid_tracing() -> None:
 
 
 def enter_namespaces(keep: int) -> bool:
-    """Hide network, files and other processes from this process. Return whether all of it succeeded.
+    """Hide network, files, other processes and the host's name from this process. Return whether all of it succeeded.
 
     Root does not need a user namespace, which some distributions restrict; other users do. A pid namespace applies to
     children only, so the zygote continues in a child. That child is the namespace's init process: when it dies, the
@@ -87,6 +87,7 @@ def enter_namespaces(keep: int) -> bool:
         os.waitpid(child, 0)
         os._exit(0)
     try:
+        _call("sethostname", b"sandbox", ctypes.c_size_t(7))
         _empty_root()
     except OSError:
         return False
