@@ -37,7 +37,7 @@ def check_trusted(path: Path, cure: str, *, below: Path | None = None) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents if they are absent. Others may read them, whatever the umask is, but not write."""
+    """Create a folder and its parents if they are absent. Others cannot write to them, whatever the umask is."""
     for each in (*reversed(folder.parents), folder):
         if not each.is_dir():
             with suppress(FileExistsError):
@@ -84,7 +84,7 @@ def _open(path: Path, flags: int, at_folder: int | None, kind: str, cure: str) -
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EACCES):
             raise UntrustedFolderError(
-                f"Expected {kind} of this user at {path}, got {error.strerror.lower()}; try {cure}."
+                f"Expected {kind} of this user at {path}, got {os.strerror(error.errno).lower()}; try {cure}."
             ) from error
         raise
 

@@ -1,4 +1,4 @@
-"""Files with predictable names: what another user has made or can change is not used, and nothing foreign is changed."""
+"""Files with predictable names: what others have made or can change is not used, and nothing foreign is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,7 +67,10 @@ class TestCheck:
         tmp_path.chmod(0o755)
         check_trusted(tmp_path, "CACHE=…")
 
-    @pytest.mark.parametrize(("name", "members", "trusted"), [("ann", [], True), ("ann", ["ann"], True), ("ann", ["bob"], False), ("lab", [], False)])
+    @pytest.mark.parametrize(
+        ("name", "members", "trusted"),
+        [("ann", [], True), ("ann", ["ann"], True), ("ann", ["bob"], False), ("lab", [], False)],
+    )
     def test_a_group_of_this_user_alone_may_write(
         self, name: str, members: list[str], trusted: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -103,8 +105,11 @@ class TestCheck:
             check_trusted(inner, "CACHE=…", below=tmp_path)
 
     def test_folders_are_made_without_write_permission_for_others(self, tmp_path: Path) -> None:
-        code = f"import os, pathlib\nos.umask(0)\nfrom {make_folder.__module__} import make_folder\nmake_folder(pathlib.Path({str(tmp_path)!r}, 'a', 'b'))"
-        subprocess.run([sys.executable, "-c", code], check=True)
+        code = (
+            "import os, pathlib, sys\nfrom agentgym_hindsight.envs.trusted_folders import make_folder\n"
+            "os.umask(0)\nmake_folder(pathlib.Path(sys.argv[1], 'a', 'b'))"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
         assert [path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a" / "b")] == [0o755] * 2
 
 
@@ -203,9 +208,9 @@ class TestLocks:
     """The lock files of servers at URLs, in the shared temporary folder."""
 
     @pytest.fixture
-    def shared(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    def shared(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        yield tmp_path / f"agh-appworld-urls-{os.geteuid()}"
+        return tmp_path / f"agh-appworld-urls-{os.geteuid()}"
 
     def refused(self, match: str) -> None:
         with pytest.raises(UntrustedFolderError, match=match):

@@ -29,7 +29,8 @@ FORGED = (
 #: Ways of code to run on after its turn. The worker has one thread in every mode, so these need no other.
 GOES_ON = {
     "a forged end of the turn": FORGED + "while True: pass",
-    "a forged end and a swallowed timeout": FORGED + "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
+    "a forged end and a swallowed timeout": FORGED
+    + "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
     "another read function": "def burn(*_):\n  while True: pass\ntype(worker()._channel).read = burn",
     "another write function": "w = worker()._channel\nreal = w.write\ndef burn(frame):\n  real(frame)\n  while True: pass\nw.write = burn",
     "the alarm": (
@@ -39,10 +40,16 @@ GOES_ON = {
     "a finalizer at the end of the turn": "class A:\n  def __del__(self):\n    while True: pass\ntype(worker()._channel).pack = lambda *_: A() and b''\n"
     + FORGED,
     "a callback of the collector": (
-        FORGED + "def burn(*_):\n  while True: pass\nc = sys.modules['gc']\nc.set_threshold(1)\nc.callbacks.append(burn)\nx = [[] for _ in range(99)]"
+        FORGED
+        + "def burn(*_):\n  while True: pass\nc = sys.modules['gc']\nc.set_threshold(1)\nc.callbacks.append(burn)\nx = [[] for _ in range(99)]"
     ),
 }
-WAYS = {"all": (), "seccomp": ("namespaces", "audit"), "namespaces": ("seccomp", "audit"), "none": ("namespaces", "seccomp", "audit")}
+WAYS = {
+    "all": (),
+    "seccomp": ("namespaces", "audit"),
+    "namespaces": ("seccomp", "audit"),
+    "none": ("namespaces", "seccomp", "audit"),
+}
 LIMITS = Limits(seconds=20.0)
 
 

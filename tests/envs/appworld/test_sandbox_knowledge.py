@@ -1,5 +1,6 @@
 """What code in a worker can find out: nothing about the host, the task's number, its split or its seed."""
 
+# ruff: noqa: E501  # code in rows
 from __future__ import annotations
 
 import os
@@ -95,7 +96,9 @@ class TestHost:
         assert sandbox.run(code).output == f"{printed}\n"
 
     def test_tracebacks_show_no_path(self, sandbox: Sandbox) -> None:
-        output = sandbox.run("import json, traceback\ntry:\n    json.loads('{')\nexcept ValueError:\n    traceback.print_exc()").output
+        output = sandbox.run(
+            "import json, traceback\ntry:\n    json.loads('{')\nexcept ValueError:\n    traceback.print_exc()"
+        ).output
         assert 'File "<python>/json/decoder.py", line ' in output
         output = sandbox.run("try:\n    apis.mail.inbox(x={1})\nexcept TypeError:\n    traceback.print_exc()").output
         assert 'File "<sandbox>/worker.py", line ' in output
@@ -138,7 +141,7 @@ class TestHost:
 
 
 class TestTask:
-    """The task's number and its world's seed are small integers: whatever depends on them alone can be found by trial."""
+    """The task's number and its world's seed are small integers: what depends on them alone can be found by trial."""
 
     FIRST_DRAW = "import random\nprint(random.random())"
     LOGIN = (

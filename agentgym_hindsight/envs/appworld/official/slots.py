@@ -126,7 +126,7 @@ class UrlSlot:
         # Other users know this name. The user id in it lets every user have a folder of their own.
         folder = Path(tempfile.gettempdir()) / f"agh-appworld-urls-{os.geteuid()}"
         cure = "to remove it, or TMPDIR with a folder of your own"
-        lock = open(open_lock(folder, content_hash(self.url), cure), "r+b", buffering=0)
+        lock = os.fdopen(open_lock(folder, content_hash(self.url), cure), "r+b", buffering=0)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -177,7 +177,7 @@ def memory_probe(size: int) -> Callable[[], bool]:
 def limit_resources(memory: int, cpu_seconds: int) -> None:
     """Set hard limits for the rest of the process. ``memory`` is in bytes and includes everything already mapped.
 
-    Only the limit of processor time has a lower soft limit, at which the kernel sends SIGXCPU; at the hard one it kills.
+    Only the limit of processor time has a lower soft limit: there the kernel sends SIGXCPU, at the hard one it kills.
     """
     wanted = {
         "RLIMIT_AS": memory,

@@ -134,7 +134,10 @@ class Zygote:
     def _end(self, pid: int) -> tuple[int, float]:
         os.kill(pid, signal.SIGKILL)  # no effect on a worker that has ended: its own status is returned
         self._alive.discard(pid)
-        _, status, usage = os.wait4(pid, 0)
+        while True:
+            _, status, usage = os.wait4(pid, 0)
+            if not os.WIFSTOPPED(status):  # a worker without seccomp can make the zygote its tracer
+                break
         return status, usage.ru_utime + usage.ru_stime
 
     def _hand_over(self, made: tuple[int, socket.socket] | None) -> None:
@@ -177,7 +180,7 @@ class Zygote:
         """Kill the workers: one that is stopped does not notice that the host has closed its channel."""
         for pid in (*self._alive, *(self._spare or ())[:1]):
             with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
+                os.kill(pid, signal.SIGKILL)
         os._exit(0)
 
 
