@@ -1,8 +1,8 @@
 """The host's hold on one worker process: it stops the worker between turns, resumes it for a turn, and ends it.
 
 A worker is stopped by SIGSTOP, which code can neither catch nor ignore. It stops all threads of the process, and no
-timer, signal handler or finalizer runs. A process descriptor (Linux 5.3) takes signals from the host directly, in a
-microsecond or two, and can never refer to another process. Elsewhere the zygote sends them.
+timer, signal handler or finalizer runs. A process descriptor (Linux 5.3) takes signals from the host directly, in a few
+microseconds, and can never refer to another process. Elsewhere the zygote sends them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 __all__ = ["WorkerProcess"]
 
@@ -34,7 +33,7 @@ class WorkerProcess:
         self._process, self._ask_zygote = process, ask_zygote
 
     def stop(self) -> None:
-        """Stop the process. When this returns, no instruction of it runs until :meth:`resume`."""
+        """Stop the process, within microseconds, until :meth:`resume`."""
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -53,8 +52,12 @@ class WorkerProcess:
             os.close(process)
 
     def _send(self, number: signal.Signals) -> None:
-        if self._process is None:
+        if self._process is not None:
+            try:
+                signal.pidfd_send_signal(self._process, number)
+            except ProcessLookupError:  # it has ended: the channel tells
+                pass
+            except PermissionError:  # a security module of the system; the parent may always do this
+                self._ask_zygote(self.pid, number)
+        else:
             self._ask_zygote(self.pid, number)
-            return
-        with suppress(ProcessLookupError):  # it has ended: the channel tells
-            signal.pidfd_send_signal(self._process, number)
