@@ -187,7 +187,8 @@ class TestProcesses:
         ours, theirs = socket.socketpair()
         home = ZygoteClient("", frozenset())
         home._control = ours
-        zygote = Zygote(theirs, 0, None, False)
+        home._mode = "namespaces+seccomp"
+        zygote = Zygote(theirs)
         with ours, theirs, zygote._requests:
             monkeypatch.setattr(os if scarce == "fork" else socket, scarce, none_left)
             made = zygote._fork()
