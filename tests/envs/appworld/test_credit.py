@@ -28,7 +28,6 @@ from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Tem
 from agentgym_hindsight.envs.appworld.miniature.templates.common import replaced, with_extra_turn
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-
 UNDAMAGED = "Nothing else has changed in any app."
 
 

@@ -3,9 +3,9 @@
 Every task also requires that it was completed and that nothing else in any app has changed. A task that asks a
 question also requires the right answer.
 
-Partial credit is the share of what was asked for (the wanted changes and the answer) that holds. It needs a task that is
-completed with status success and without damage. So damage, giving up and doing nothing pay 0, and no action that was
-not asked for can raise the credit.
+Partial credit is the share of what was asked for (the wanted changes and the answer) that holds. It needs a task that
+is completed with status success and without damage. So damage, giving up and doing nothing pay 0, and no action that
+was not asked for can raise the credit.
 """
 
 from __future__ import annotations

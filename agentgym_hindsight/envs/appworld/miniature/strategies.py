@@ -125,11 +125,14 @@ def earnings(kinds: Iterable[Template] | None = None, draws: int | None = None) 
 
 def answers_table(rows: Sequence[Answers]) -> str:
     """Format the spread of the answers as a Markdown table, the largest share first."""
-    lines = ["| template | tasks | different answers | commonest answer | its share |", "| --- | ---: | ---: | --- | ---: |"]
-    for row in sorted(rows, key=lambda row: (-row.share, row.template.name)):
-        lines.append(
-            f"| `{row.template.name}` | {row.tasks} | {row.different} | {row.commonest} | {100 * row.share:.1f} % |"
-        )
+    lines = [
+        "| template | tasks | different answers | commonest answer | its share |",
+        "| --- | ---: | ---: | --- | ---: |",
+    ]
+    lines += [
+        f"| `{row.template.name}` | {row.tasks} | {row.different} | {row.commonest} | {100 * row.share:.1f} % |"
+        for row in sorted(rows, key=lambda row: (-row.share, row.template.name))
+    ]
     return "\n".join(lines)
 
 

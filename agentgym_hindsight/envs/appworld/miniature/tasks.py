@@ -85,6 +85,4 @@ def make(name: str, number: int) -> Made:
         frozen = world.freeze()
     finally:
         world.close()
-    return Made(
-        content_hash(f"hamlet/{kind.edition}", name, str(number), job.instruction), kind, number, job, frozen
-    )
+    return Made(content_hash(f"hamlet/{kind.edition}", name, str(number), job.instruction), kind, number, job, frozen)

@@ -79,9 +79,7 @@ class Template(NamedTuple):
     edition: int = 1  # part of the ids of its tasks; raise it if a template makes other tasks than before
 
 
-def template(
-    split: str, difficulty: int, *, edition: int = 1
-) -> Callable[[Callable[[World, Draws], Job]], Template]:
+def template(split: str, difficulty: int, *, edition: int = 1) -> Callable[[Callable[[World, Draws], Job]], Template]:
     """Turn a function into a template. The function's name is the category of its tasks and part of their seeds."""
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
