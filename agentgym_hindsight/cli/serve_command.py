@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import socket
+from contextlib import suppress
 
 from rich.markup import escape
 
@@ -78,10 +79,8 @@ def run(options: argparse.Namespace) -> int:
         if not is_loopback(host):
             console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
         console.print(f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]")
-        try:
+        with suppress(KeyboardInterrupt):
             SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
-        except KeyboardInterrupt:
-            pass
     console.print("Closed.")
     return 0
 

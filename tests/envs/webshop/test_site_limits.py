@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import pytest
@@ -254,8 +255,6 @@ class TestEviction:
         assert (list(sessions._idle), list(sessions._done)) == (["ann"], [])
 
     def test_random_requests_keep_the_groups_consistent(self, store: Sessions, clock: Clock) -> None:
-        from random import Random
-
         draw = Random(5)
         for _ in range(3000):
             clock.now += draw.choice((0.0, 1.0, 90.0))
@@ -440,6 +439,27 @@ class TestServer:
             assert ask(port, GET).startswith("HTTP/1.1 200 ")
             if request_text.startswith("HEAD"):
                 assert answer.endswith("\r\n\r\n")
+
+    def test_random_bytes(self, app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
+        """Parts of requests that are cut, doubled and replaced: each connection ends, and none is left over."""
+        draw, before = Random(3), threading.active_count()
+        form = f"POST /ann HTTP/1.1\r\nHost: localhost\r\n{FORM}Content-Length: 16\r\n\r\nsearch_query=mug"
+        with running(app, seconds=60) as port:
+            for _ in range(300):
+                raw = bytearray(draw.choice((GET, form)).encode())
+                for _ in range(draw.randrange(4)):
+                    place = draw.randrange(len(raw))
+                    raw[place : place + draw.randrange(9)] = draw.randbytes(draw.randrange(9))
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                    connection.sendall(raw)
+                    connection.shutdown(socket.SHUT_WR)
+                    read_all(connection)
+            assert ask(port, GET).startswith("HTTP/1.1 200 ")
+            end = time.monotonic() + 30
+            while threading.active_count() > before + 1 and time.monotonic() < end:
+                time.sleep(0.01)
+            assert threading.active_count() <= before + 1
+        assert "Traceback" not in capsys.readouterr().err
 
     def test_an_error_of_the_application_is_answered(self, capsys: pytest.CaptureFixture[str]) -> None:
         def broken(environ: Any, start: Callable[..., Any]) -> list[bytes]:

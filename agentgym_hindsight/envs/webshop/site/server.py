@@ -1,9 +1,9 @@
 """The HTTP server of ``agh serve webshop``.
 
-Slow and idle clients cannot block it. A connection carries one request. The client has ``seconds`` to send it, including
-the form, and as long again to take the answer. The application starts only when the request is complete. At most
-``connections`` are open, each with one thread. If all are taken, a new one takes the place of the one that has waited for
-its client the longest, if that is longer than ``patience`` seconds.
+Slow and idle clients cannot block it. A connection carries one request. The client has ``seconds`` to send it,
+including the form, and as long again to take the answer. The application starts only when the request is complete. At
+most ``connections`` are open, each with one thread. If all are taken, a new one takes the place of the one that has
+waited for its client the longest, if that is longer than ``patience`` seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -100,10 +101,8 @@ class SiteServer(ThreadingMixIn, TCPServer):
 
 
 def _wake(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # the client may have closed it
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # the client has closed it
-        pass
 
 
 class _UntilDeadline(io.RawIOBase):
@@ -249,14 +248,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _discard_rest(self) -> None:
         """Read what the client still sends, for a short time: closing at once would reset the connection, and the
         client might lose the answer."""
-        try:
+        with suppress(OSError):  # also when the time is over
             self.connection.shutdown(socket.SHUT_WR)
             rest = _UntilDeadline(self.connection, min(1.0, self.server.seconds))
             total, block = 0, bytearray(65536)
             while total < _DISCARDED and (count := rest.readinto(block)):
                 total += count
-        except OSError:  # also when the time is over
-            pass
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Send a short page. The status line has no text of the client, which a message can contain."""
+        super().send_error(code, None, explain or message)
 
     def version_string(self) -> str:
         """The Server header, without a version."""

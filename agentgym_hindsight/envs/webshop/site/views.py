@@ -84,16 +84,18 @@ class Views:
             if request.method == "HEAD":
                 return self._head(name, kind, asin, rest)
             # Only the start page creates a session, so that an old address does not create one.
-            create = kind == INDEX
-            locked = self.sessions.find_or_create(name, client_of(request.remote_addr or "")) if create else self.sessions.find(name)
+            if kind == INDEX:
+                locked = self.sessions.find_or_create(name, client_of(request.remote_addr or ""))
+            elif (found := self.sessions.find(name)) is not None:
+                locked = found
+            else:
+                return _no_session(name)
         except PageNotFoundError as error:
             return _not_found(str(error), None)
         except ShopFullError:
             raise ServiceUnavailable(
                 "All sessions of this shop are in use. Try again in some minutes.", retry_after=60
             ) from None
-        if locked is None:
-            return _no_session(name)
         with locked.lock:
             try:
                 return self._respond(locked.session, name, kind, asin, rest, form)
