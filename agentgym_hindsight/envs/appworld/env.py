@@ -66,8 +66,12 @@ class AppWorldEnv(HindsightEnv):
     code runs in a sandbox (``docs/sandbox.md``).
 
     ## Rewards
-    0 until the task is completed, then ``info["score"]``, the share of checks that pass. The reward is also 0 if
-    nothing that was asked for is done, so ending at once gives no reward. ``info["won"]``: all checks pass.
+    0 until the task is completed. ``info["won"]``: all checks pass; then the reward is 1.
+
+    * ``miniature``: otherwise the share of what was asked for (changes and answer) that holds. It is 0 if anything else
+      was changed or the status is not ``success``. ``info["score"]`` is the same number.
+    * ``official``: otherwise ``info["score"]``, the share of the benchmark's checks that pass, or 0 if only checks pass
+      that doing nothing passes too.
 
     ## Termination and truncation
     Terminated by ``apis.supervisor.complete_task(…)``, truncated after ``max_steps`` turns.

@@ -151,13 +151,14 @@ class _Play:
         changes = partial(_changes_text, before, self._delta)
         completed = bool(self.world.completed)
         verdict = self.verdict() if completed else None
+        score = verdict.score if verdict else 0.0  # also the reward
         return Turn(
             _observation(outcome, completed),
             (),
             not outcome.kind,
             verdict.won if verdict else False,
-            verdict.score if verdict else 0.0,
-            verdict.reward if verdict else 0.0,
+            score,
+            score,
             completed,
             self.state_key(outcome.shape),
             partial(_detail, outcome, changes),

@@ -108,7 +108,7 @@ def _template(name: str, number: int) -> Template:
 
 
 def _id(kind: Template, number: int, instruction: str) -> str:
-    return content_hash("hamlet/1", kind.name, str(number), instruction)
+    return content_hash(f"hamlet/{kind.edition}", kind.name, str(number), instruction)
 
 
 @lru_cache(maxsize=256)  # 0.1 MB each

@@ -19,6 +19,9 @@ PLAYLISTS = listed(
     "Rainy Monday, Sunday kitchen, Night bus, Long walks, Spring cleaning, Late shift, Campfire, Blue hour, "
     "First snow, Old friends"
 )
+# no word of them occurs in the titles of songs, so that a title still finds its song only
+_FIRST = listed("Polite, Crooked, Sleepy, Marble, Foggy, Woollen, Tall, Spare, Plain, Rural")
+_SECOND = listed("Foxes, Umbrellas, Postmen, Trams, Kettles, Bakers, Moths, Bridges")
 
 
 def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
@@ -53,12 +56,14 @@ def new_playlist(title: str, *, public: bool = False) -> str:
     )
 
 
-@template("train", 1)
+@template("train", 1, edition=2)
 def ask_artist(world: World, draws: Draws) -> Job:
     """Name the artist of a song."""
     song = findable_songs(world, draws, 1)[0]
     world.update("music_songs", song["id"], plays=100 + draws.below(90_000))  # makes every task different
-    artist = world.row("music_artists", id=song["artist_id"])["name"]
+    # a new name, because all worlds together have twelve artists
+    artist = draws.in_turn([f"The {first} {second}" for first in _FIRST for second in _SECOND])
+    world.update("music_artists", song["artist_id"], name=artist)
     solution = f"songs = apis.music.search_songs(query={song['title']!r})", answer("songs[0]['artist']")
     other = f"[row['name'] for row in apis.music.search_artists() if row['name'] != {artist!r}][0]"
     play = "apis.music.play_song(access_token=music_token, song_id=songs[0]['song_id'])"
