@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import log10
 
 from agentgym_hindsight.baselines.report.curves import colour_class
-from agentgym_hindsight.baselines.report.html import Html, clean, tag
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["Bar", "Stack", "bar_chart", "histogram", "stack_chart"]
 
@@ -150,6 +150,4 @@ def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: 
 
 
 def _svg(name: str, height: float, shapes: Sequence[Html]) -> Html:
-    return tag(
-        "svg", tag("title", clean(name)), *shapes, viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img", class_="bars"
-    )
+    return tag("svg", tag("title", name), *shapes, viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img", class_="bars")

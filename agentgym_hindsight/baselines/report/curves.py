@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from agentgym_hindsight.baselines.report.html import Html, tag
 from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["PALETTE", "Point", "Trace", "colour_class", "curve_chart"]
 

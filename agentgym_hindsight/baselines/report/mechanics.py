@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
-from agentgym_hindsight.baselines.report.html import Html, join, tag
 from agentgym_hindsight.baselines.report.lines import Line
 from agentgym_hindsight.baselines.report.runs import Run, number
 from agentgym_hindsight.baselines.report.scales import figure
 from agentgym_hindsight.baselines.report.sections import card, legend, section
 from agentgym_hindsight.baselines.report.statistics import Estimate, mean, values_of
+from agentgym_hindsight.markup import Html, join, tag
 
 __all__ = ["matching_grpo", "step_seconds", "time", "weights"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from agentgym_hindsight.baselines.report.curves import colour_class
 from agentgym_hindsight.baselines.report.headline import HeadlineRow, Side
-from agentgym_hindsight.baselines.report.html import Html, tag
 from agentgym_hindsight.baselines.report.scales import figure
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["COLUMNS", "cells", "headline_table", "interval"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from agentgym_hindsight.baselines.report.html import Html, clean, join, tag
 from agentgym_hindsight.baselines.report.runs import Run, number
 from agentgym_hindsight.baselines.report.scales import figure
+from agentgym_hindsight.markup import Html, join, tag
 
 __all__ = ["chosen_samples", "rollout_html", "token_html"]
 
@@ -39,7 +39,7 @@ def rollout_html(sample: Mapping[str, Any]) -> Html:
     if (total := number(sample, "return")) is not None:
         facts.append(f"return {figure(total)}")
     if sample.get("sibling") is not None:
-        facts.append(f"sibling {clean(sample['sibling'])}")
+        facts.append(f"sibling {sample['sibling']}")
     scale = (
         f"Strongest colour: a weight that differs from 1 by {figure(max_deviation)}."
         if max_deviation > 0
@@ -53,7 +53,7 @@ def rollout_html(sample: Mapping[str, Any]) -> Html:
             tag("b", _short(sample.get("goal") or "no goal recorded", 300)),
             tag("span", " · ".join(facts), class_="soft"),
         ),
-        tag("p", f"Task {clean(sample.get('task_id', '?'))}. {scale}", class_="soft"),
+        tag("p", f"Task {sample.get('task_id', '?')}. {scale}", class_="soft"),
         tag("ol", *(_turn(step, max_deviation) for step in steps), class_="turns"),
         class_="rollout",
     )
@@ -101,7 +101,7 @@ def token_html(tokens: Sequence[object], weights: object, gaps: object, max_devi
     """
     # In a damaged file the lists can differ in length; all tokens are shown.
     triples = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
-    return join(_token(clean(token), weight, gap, max_deviation) for token, weight, gap in triples)
+    return join(_token(str(token), weight, gap, max_deviation) for token, weight, gap in triples)
 
 
 def _token(token: str, weight: float | None, gap: float | None, max_deviation: float) -> object:
@@ -122,5 +122,5 @@ def _numbers(values: object) -> list[float | None]:
 
 
 def _short(value: object, limit: int) -> str:
-    text = clean(value)
+    text = str(value)
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit} more characters)"

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.baselines.report.bars import Bar, bar_chart
 from agentgym_hindsight.baselines.report.curves import Trace, colour_class, curve_chart
-from agentgym_hindsight.baselines.report.html import Html, join, tag
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, flat, kinds_of
 from agentgym_hindsight.baselines.report.rollouts import chosen_samples, rollout_html
 from agentgym_hindsight.baselines.report.scales import percent
 from agentgym_hindsight.baselines.report.series import METRICS, evaluation_traces, metric_traces
 from agentgym_hindsight.baselines.report.statistics import share_of
+from agentgym_hindsight.markup import Html, join, tag
 
 __all__ = ["card", "categories", "curves", "legend", "provenance", "rollouts", "section"]
 
