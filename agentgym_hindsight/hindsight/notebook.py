@@ -86,7 +86,8 @@ def _turns(rollout: RolloutView, budget: int) -> Html:
         gap = tag("tr", tag("td", f"… {rollout.omitted} more steps", colspan="4", style=_CELL), style=_ROW)
         rows.insert(len(rollout.first), gap)
     head = tag("tr", *(tag("th", name, style=_CELL) for name in ("step", "action", "reply", "reward")), style=_ROW)
-    table = tag("table", tag("thead", head), tag("tbody", *rows), style="border-collapse:collapse;width:100%;font-size:inherit;")
+    style = "border-collapse:collapse;width:100%;font-size:inherit;"
+    table = tag("table", tag("thead", head), tag("tbody", *rows), style=style)
     start = tag("div", _cut(rollout.start, 2 * _CELL_LIMIT), style=f"{_TEXT}margin:0.4em 0;") if rollout.start else ""
     return tag("div", start, table, style="overflow-x:auto;")
 

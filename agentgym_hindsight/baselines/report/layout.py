@@ -24,8 +24,11 @@ def card(title: str, note: str, *content: Html) -> Html:
 
 
 def grid(cards: Sequence[Html]) -> Html:
-    """Cards side by side; the last row is filled by wider cards."""
-    return tag("div", *cards, class_="grid-of-cards") if any(cards) else Html("")
+    """Cards side by side, three in a row on a wide screen; cards of the last rows are wider, so that they are full."""
+    shown = [each for each in cards if each]
+    if len(shown) % 3 == 1 and len(shown) > 1:  # two rows of two instead of a row of three and a single card
+        shown[-4:] = [Html(each.replace("<figure>", '<figure class="half">', 1)) for each in shown[-4:]]
+    return tag("div", *shown, class_="grid-of-cards") if shown else Html("")
 
 
 def legend(lines: Sequence[Line], scale: str) -> Html:

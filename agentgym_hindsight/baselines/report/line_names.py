@@ -16,6 +16,7 @@ __all__ = ["line_names"]
 
 #: A name of more settings, or a longer one, says less than the name of the folder.
 _MOST_SETTINGS, _LONGEST = 3, 60
+_MOST_PARTS = 5
 
 
 def line_names(traits: Sequence[Mapping[str, Any]], folders: Sequence[Path], seeds: Sequence[str]) -> list[str]:
@@ -36,10 +37,11 @@ def line_names(traits: Sequence[Mapping[str, Any]], folders: Sequence[Path], see
         _by_settings(line, differing[str(line["recipe"])]) or _by_folder(line, folder, seed)
         for line, folder, seed in lines
     ]
-    repeated = {name for name, count in Counter(names).items() if count > 1}
-    for place, (line, folder, _) in enumerate(lines):
-        if names[place] in repeated:
-            names[place] = _by_path(line, folder)
+    for parts in range(2, _MOST_PARTS + 1):  # folders of equal names get as much of their paths as tells them apart
+        repeated = {name for name, count in Counter(names).items() if count > 1}
+        for place, (line, folder, _) in enumerate(lines):
+            if names[place] in repeated:
+                names[place] = _joined(line, "/".join(folder.resolve().parts[-parts:]))
     seen: Counter[str] = Counter()
     for place, name in enumerate(names):
         seen[name] += 1
@@ -71,10 +73,6 @@ def _by_settings(line: Mapping[str, Any], differing: Sequence[str]) -> str:
 def _by_folder(line: Mapping[str, Any], folder: Path, seed: str) -> str:
     name = folder.resolve().name
     return _joined(line, re.sub(rf"[-_. ]*(seed|s)?[-_]?{re.escape(seed)}$", "", name) or name)
-
-
-def _by_path(line: Mapping[str, Any], folder: Path) -> str:
-    return _joined(line, "/".join(folder.resolve().parts[-2:]))
 
 
 def _joined(line: Mapping[str, Any], folder: str) -> str:

@@ -70,8 +70,11 @@ def test_one_long_setting_is_no_name(tmp_path: Path) -> None:
 
 def test_folders_of_one_name_are_numbered() -> None:
     traits = [{"recipe": "serl", **{str(key): key + place for key in range(9)}} for place in range(3)]
+    names = line_names(traits, [Path("/a/b/run"), Path("/c/b/run"), Path("/c/other")], ["0"] * 3)
+    assert names == ["serl · a/b/run", "serl · c/b/run", "serl · other"]
     names = line_names(traits, [Path("/x/y/run")] * 3, ["0"] * 3)
-    assert names == ["serl · y/run", "serl · y/run (2)", "serl · y/run (3)"]
+    assert [name.partition(" (")[2] for name in names] == ["", "2)", "3)"]
+    assert len(set(names)) == 3
 
 
 def test_main_result_over_seeds_computed_by_hand(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.baselines.report import write_report
+from agentgym_hindsight.baselines.report.layout import card, grid
 from agentgym_hindsight.baselines.report.metric_list import HEADINGS
 from agentgym_hindsight.baselines.report.rollouts import colour_key, colour_scale
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.markup import Html
 from tests.baselines.report.faked import HOSTILE, fake_run, measured, write_lines
 
 
@@ -109,6 +111,13 @@ def test_a_metric_of_a_method_of_ones_own_is_shown(tmp_path: Path) -> None:
     assert "<b>my metric &lt;b&gt;\\x1b[31m</b>" in page
     assert "<b>note</b>" not in page
     assert not report.problems
+
+
+@pytest.mark.parametrize(("count", "halves"), [(1, 0), (2, 0), (3, 0), (4, 4), (5, 0), (7, 4), (10, 4)])
+def test_no_row_of_charts_ends_with_a_single_one(count: int, halves: int) -> None:
+    html = grid([card("title", "note"), Html("")] * count)
+    assert (html.count("<figure"), html.count('class="half"')) == (count, halves)
+    assert grid([Html("")]) == ""
 
 
 def test_the_legends_name_their_scale(page: str) -> None:
