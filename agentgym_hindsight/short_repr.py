@@ -47,8 +47,9 @@ def _short(value: object, depth: int) -> str:
     if isinstance(value, (set, frozenset)):  # sorted, because the order of a set depends on the hash seed
         return _joined(f"{kind.__name__}({{", nsmallest(_ITEMS, _texts(value, depth, len(value))), len(value), "})")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        texts = [f"{name}={_short(item, depth - 1)}" for name, item in zip(value._fields, value, strict=True)]
-        return _joined(f"{kind.__name__}(", texts[:_ITEMS] if depth else (), len(texts), ")")
+        named = islice(zip(value._fields, value, strict=True), _ITEMS)
+        fields = [f"{name}={_short(item, depth - 1)}" for name, item in named] if depth else []
+        return _joined(f"{kind.__name__}(", fields, len(value), ")")
     try:
         return repr(value)
     except Exception:  # a broken object, or an integer too long to print, must not hide the other values

@@ -51,7 +51,17 @@ def test_an_integer_too_long_to_print_has_a_repr() -> None:
 def test_a_short_repr_fits_its_width_and_one_line(width: int) -> None:
     loop: list[object] = []
     loop.append(loop)
-    for value in ("\x1b\n" * 9999, ("ab\n" * 50,) * 99, {str(n): "x" * 99 for n in range(99)}, loop, set("abcdefghi")):
+    nested: object = Pair(1, 2)
+    for _ in range(2000):
+        nested = Pair(nested, nested)
+    for value in (
+        nested,
+        "\x1b\n" * 9999,
+        ("ab\n" * 50,) * 99,
+        {str(n): "x" * 99 for n in range(99)},
+        loop,
+        set("abcdefghi"),
+    ):
         text = short_repr(value, width)
         assert len(text) <= width
         assert text.isprintable()

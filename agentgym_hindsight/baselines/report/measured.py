@@ -37,8 +37,15 @@ def measured_of(row: Mapping[str, Any]) -> Measured:
         raise ValueError(reason)
     evaluation = Evaluation.from_dict(document)
     label = row.get("label") or f"T={short_repr(row.get('temperature', '?'), 20)}"
-    words = (_word(value) for value in (row.get("split") or "", label, row.get("panel") or "", row.get("seed", "")))
-    return Measured(update_of(row), number(row, "turns") or 0.0, *words, evaluation)
+    return Measured(
+        update_of(row),
+        number(row, "turns") or 0.0,
+        _word(row.get("split") or ""),
+        _word(label),
+        _word(row.get("panel") or ""),
+        _word(row.get("seed", "")),
+        evaluation,
+    )
 
 
 def update_of(row: Mapping[str, Any]) -> int:
