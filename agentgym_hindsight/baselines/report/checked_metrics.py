@@ -42,5 +42,6 @@ def _fault(key: str, value: object) -> str:
 
 def _sentence(key: str, where: list[tuple[int, str]]) -> str:
     update, reason = where[0]
-    count = f" and in {len(where) - 1} more updates" if len(where) > 1 else ""
+    more = len(where) - 1
+    count = f" and in {more} more update{'' if more == 1 else 's'}" if more else ""
     return f"{quoted(key)} is {reason}, in update {update}{count}; left out"
