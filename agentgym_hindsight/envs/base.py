@@ -20,6 +20,7 @@ from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.envs.time_limit import chosen_limit
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, anchor_key
+from agentgym_hindsight.hindsight.info import Info
 from agentgym_hindsight.hindsight.resolve import hindsight_now, resolve_episode
 from agentgym_hindsight.hindsight.sources import Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -339,7 +340,7 @@ class HindsightEnv(gym.Env[str, str]):
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         assert self.task is not None  # reset sets it before any caller
-        return {
+        info = {
             "task_id": self.task.id,
             "goal": self.task.goal,
             "admissible_actions": turn.admissible_actions,
@@ -352,3 +353,4 @@ class HindsightEnv(gym.Env[str, str]):
             "step": len(self._steps),
             "extra": turn.extra,
         }
+        return Info(info)
