@@ -14,6 +14,7 @@ from importlib import import_module
 from types import ModuleType
 
 from agentgym_hindsight import errors
+from agentgym_hindsight.hindsight.info import plain_info
 from agentgym_hindsight.hindsight.resolve import resolve
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
@@ -34,6 +35,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "errors",
+    "plain_info",
     "register_envs",
     "resolve",
 ]

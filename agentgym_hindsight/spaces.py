@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from gymnasium import Space
 from gymnasium.vector.utils import create_shared_memory
+from gymnasium.wrappers.utils import create_zero_array
 
 from agentgym_hindsight.errors import UsageError
 
@@ -83,10 +84,17 @@ class UnicodeText(Space[str]):
         return f"UnicodeText(max_length={self.max_length})"
 
 
+@create_zero_array.register(UnicodeText)
+def _empty_text(space: UnicodeText) -> str:  # type: ignore[misc]  # the first argument has a type variable
+    """The text before the first observation, for ``DelayObservation`` and ``FrameStackObservation``."""
+    return ""
+
+
 @create_shared_memory.register(UnicodeText)
 def _refuse_shared_memory(space: UnicodeText, n: int = 1, ctx: Any = None) -> Any:
     raise UsageError(
         "Expected a vector env that can carry text, got gymnasium.vector.AsyncVectorEnv with shared memory, which "
         "returns zeros for strings; try gym.make_vec(id, num_envs=…, workers=…) without vectorization_mode (it uses "
-        "agentgym_hindsight.vector.HindsightVectorEnv), or AsyncVectorEnv(…, shared_memory=False)."
+        "agentgym_hindsight.vector.HindsightVectorEnv), or AsyncVectorEnv(…, shared_memory=False): in make_vec, "
+        "vector_kwargs={'shared_memory': False}."
     )

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from math import gcd
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.printable import printable_line
+from agentgym_hindsight.short_repr import short_repr
 
 __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "seeded_int"]
 
@@ -44,12 +46,16 @@ def seeded_int(*parts: object, bits: int = 64) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=bits // 8).digest(), "big")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Task:
     """A task of one world.
 
     ``locator`` is the address of the task in the backend (``"embedded/standard/train/17"``, or a path below the data
     folder). It is not part of the task's identity.
+
+    >>> task = Task("1f", "demo", "train", "easy", "say hi")
+    >>> task, Task.from_dict(task.to_dict()) == task
+    (Task('1f', demo, train, easy, 'say hi'), True)
     """
 
     id: str
@@ -59,6 +65,32 @@ class Task:
     goal: str
     locator: str = ""
     backend: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields as plain data for JSON."""
+        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Task:
+        """The task of :meth:`to_dict`. Raises :class:`~agentgym_hindsight.errors.SchemaError`."""
+        if not isinstance(document, Mapping):
+            raise SchemaError(f"Expected a task as a mapping, got {type(document).__name__}; try Task.to_dict().")
+        names = {field.name: field.default is MISSING for field in fields(cls)}
+        missing = [name for name, required in names.items() if required and name not in document]
+        if missing:
+            raise SchemaError(f"Expected {', '.join(missing)} in a task, found none; try the result of Task.to_dict().")
+        for key, value in document.items():
+            if key not in names:
+                raise SchemaError(
+                    f"Expected {', '.join(names)} in a task, got the key {short_repr(key, 60)}; try removing it."
+                )
+            if not isinstance(value, str):
+                raise SchemaError(f"Expected text as {key} of a task, got {short_repr(value, 60)}; try str(…).")
+        return cls(**document)
+
+    def __repr__(self) -> str:
+        kind = ", ".join(printable_line(str(part), 40) for part in (self.env, self.split, self.category) if part)
+        return f"Task({short_repr(self.id, 40)}, {f'{kind}, ' if kind else ''}{short_repr(self.goal, 60)})"
 
 
 class SeededOrder:
@@ -102,13 +134,16 @@ class TaskPanel(Sequence[Task]):
     @classmethod
     def of_split(cls, source: TaskSource, split: str, n: int = 0, seed: int = 0) -> TaskPanel:
         """The first ``n`` tasks of a split in an order drawn by ``seed``; 0: the whole split, in its own order."""
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise UsageError(f"Expected the number of tasks as a whole number, got {n!r}; try 0 for all of them.")
         size = source.count(split)
         if not 0 <= n <= size:
             raise UsageError(f"Expected 1 to {size} tasks of {split}, got {n}; try 0 for all of them.")
-        if n == 0:
-            return cls((source.task(split, index) for index in range(size)), name=split)
-        order = SeededOrder(size, seed)
-        return cls((source.task(split, order[position]) for position in range(n)), name=f"{split}[{n}]@{seed}")
+        order: Sequence[int] | SeededOrder = SeededOrder(size, seed) if n else range(size)
+        indices = [order[position] for position in range(n or size)]
+        together = getattr(source, "tasks", None)  # faster than one by one, where the source has it
+        tasks = together(split, indices) if together is not None else (source.task(split, i) for i in indices)
+        return cls(tasks, name=f"{split}[{n}]@{seed}" if n else split)
 
     def __init__(self, tasks: Iterable[Task], *, name: str = "") -> None:
         self._tasks = tuple(tasks)

@@ -191,6 +191,7 @@ assert set(info["extra"]) == {
     "calls",  # API calls of this turn
     "changes",  # what changed in this turn, by table
     "evaluation",  # the verdict of the checks; "" until the task is completed
+    "example_actions",  # some legal actions, which only read: there is no list of all
 }
 ```
 

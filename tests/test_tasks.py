@@ -5,10 +5,11 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError, UnknownNameError, UsageError
 from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel, content_hash, seeded_int
 
 TASKS = [Task(f"{n:02x}", "demo", "train" if n % 2 else "valid", "abc"[n % 3], f"do {n}", f"at/{n}") for n in range(12)]
@@ -37,6 +38,39 @@ def test_hashes_do_not_depend_on_the_hash_seed() -> None:
             check=True,
         )
         assert done.stdout.split() == [content_hash("é", "b"), str(seeded_int("x", 3, None))]
+
+
+def test_a_task_as_json() -> None:
+    task = Task("1f", "demo", "train", "easy", "say \ud800 \x1b", "at/1", "embedded")
+    document = task.to_dict()
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert Task.from_dict(json.loads(json.dumps(document))) == task
+    del document["locator"], document["backend"]
+    assert Task.from_dict(document) == Task("1f", "demo", "train", "easy", "say \ud800 \x1b")
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([], "a task as a mapping, got list"),
+        ({"id": "1f"}, "Expected env, split, category, goal in a task"),
+        ({**TASKS[0].to_dict(), "goal": None}, "Expected text as goal of a task, got None"),
+        ({**TASKS[0].to_dict(), "id": 7}, "Expected text as id of a task, got 7"),
+        ({**TASKS[0].to_dict(), "colour\n": "red"}, r"got the key 'colour\\n'; try removing it"),
+        ({**TASKS[0].to_dict(), 3: "red"}, "got the key 3"),
+    ],
+)
+def test_other_documents_are_no_tasks(document: Any, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Task.from_dict(document)
+
+
+def test_the_repr_of_a_task_is_one_short_line() -> None:
+    assert repr(TASKS[1]) == "Task('01', demo, train, b, 'do 1')"
+    text = "\x1b[2J long\n" * 5000
+    assert len(repr(Task(text, text, text, text, text, text, text))) < 300
+    assert repr(Task(text, text, text, text, text)).isprintable()
+    assert repr(Task("1f", "", "", "", "")) == "Task('1f', '')"
 
 
 def test_seeded_int() -> None:

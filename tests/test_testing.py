@@ -11,12 +11,12 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from agentgym_hindsight.envs.base import Turn
+from agentgym_hindsight.envs.base import Extra, Turn
 from agentgym_hindsight.errors import ConformanceError, UsageError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight
 from agentgym_hindsight.hindsight.trajectory import Trajectory, render_steps
 from agentgym_hindsight.spaces import UnicodeText
-from agentgym_hindsight.tasks import Task
+from agentgym_hindsight.tasks import Task, TaskPanel
 from agentgym_hindsight.testing import CHECKS, ConformanceReport, check_hindsight_env
 from tests.toy import CorridorBackend, CorridorEnv
 
@@ -281,6 +281,76 @@ def late_step(each: Hindsight) -> Feedback | None:
     return None if feedback is None else Feedback(feedback.text, feedback.provenance, feedback.step + 1)
 
 
+class OpenActions(CorridorBackend):
+    """The same world without a list of valid actions."""
+
+    examples: Any = ("east", "west")
+
+    def start(self, task: Task) -> Turn:
+        return self._open(super().start(task))
+
+    def act(self, action: str) -> Turn:
+        return self._open(super().act(action)._replace(valid=action != "fly"))
+
+    def _open(self, turn: Turn) -> Turn:
+        return turn._replace(admissible_actions=(), extra=Extra(**turn.extra, example_actions=self.examples))
+
+
+def open_actions(examples: Any) -> gym.Env[Any, Any]:
+    backend = OpenActions()
+    backend.examples = examples
+    return Broken(backend=backend)
+
+
+class RendersNothing(CorridorEnv):
+    """Fails to render before reset."""
+
+    def __init__(self) -> None:
+        super().__init__(render_mode="ansi")
+
+    def render(self) -> Any:
+        return super().render() or None
+
+
+class RecordsBeforeReset(CorridorEnv):
+    def trajectory(self, **changes: Any) -> Trajectory:
+        return super().trajectory(**changes) if self.task is not None else Trajectory("none")
+
+
+class ListsEmptySplit(CorridorEnv):
+    splits = ("train", "valid", "test")
+
+
+class DrawsAnyPanel(CorridorEnv):
+    def panel(self, split: str | None = None, n: int | None = None, seed: int = 0) -> TaskPanel:
+        return super().panel(split, n, seed=next(COUNTER))
+
+
+class PlaysAnotherTask(CorridorEnv):
+    """Ignores the task of a panel."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        options = {key: value for key, value in (options or {}).items() if key != "task"}
+        return super().reset(seed=seed, options=options)
+
+
+class IgnoresLimit(CorridorEnv):
+    """Sets its spec aside, so that it does not see the limit of ``gymnasium.make``."""
+
+    @property
+    def spec(self) -> Any:
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: Any) -> None:
+        self._spec = spec
+
+
+IGNORES_ID = "IgnoresLimitCorridor-v0"
+if IGNORES_ID not in gym.registry:
+    gym.register(IGNORES_ID, entry_point=IgnoresLimit, order_enforce=False)
+
+
 #: (the check that must fail, a word of its message, a function that makes the env)
 BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
     ("episodes play", "no power", ResetRaises),
@@ -349,6 +419,15 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
     ),
     ("truncation", "without an end", NeverTruncates),
     ("truncation", "max_steps = 50", TruncatesEarly),
+    ("early calls", "'' from render() before reset()", RendersNothing),
+    ("early calls", "ResetNeededError from trajectory()", RecordsBeforeReset),
+    ("example action", "example_actions as a tuple", lambda: open_actions(())),
+    ("example action", "example_actions as a tuple", lambda: open_actions((b"east",))),
+    ("example action", "to be valid", lambda: open_actions(("fly",))),
+    ("panel", "split='test', n=1", ListsEmptySplit),
+    ("panel", "the same panel", DrawsAnyPanel),
+    ("panel", "to be played", PlaysAnotherTask),
+    ("time limit", "max_episode_steps=2", lambda: gym.make(IGNORES_ID)),
     ("pickling", "picklable", partial(Broken, with_(extra=lambda info: lambda: 0))),
     ("pickling", "equal after", partial(Broken, with_(extra=lambda info: object()))),
     ("spec", "to rebuild", lambda: RecordsNoArguments(gym.make(ENV_ID))),
@@ -358,7 +437,7 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
 
 @pytest.mark.parametrize(("name", "word", "make"), BROKEN, ids=[f"{name}: {word}" for name, word, _ in BROKEN])
 def test_each_check_finds_its_problem(name: str, word: str, make: Callable[[], gym.Env[Any, Any]]) -> None:
-    source: Any = make() if name == "spec" else make  # the spec check needs the env itself
+    source: Any = make() if name in ("spec", "time limit") else make  # these checks need the env itself
     report = check_hindsight_env(source, report=True)
     assert not report.ok
     assert word in dict(report.findings).get(name, ""), str(report)
@@ -379,6 +458,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "observation anchors": lambda: CorridorEnv(anchor="observation"),
     "an expert": lambda: CorridorEnv(expert=True),
     "a short limit": lambda: CorridorEnv(max_steps=2),
+    "a limit of make": lambda: gym.make(ENV_ID, max_episode_steps=4),
+    "a limit of make that is larger": lambda: gym.make(ENV_ID, max_episode_steps=6, max_steps=3),
     "another split": lambda: CorridorEnv(split="valid"),
 }
 
@@ -388,16 +469,6 @@ def test_a_correct_env_passes(name: str) -> None:
     report = check_hindsight_env(GOOD[name](), report=True, seed=3)
     assert report == ConformanceReport(tuple(name for name, _ in CHECKS), (), ()), str(report)
     assert check_hindsight_env(GOOD[name](), episodes=1) is None
-
-
-class OpenActions(CorridorBackend):
-    """The same world without a list of valid actions."""
-
-    def start(self, task: Task) -> Turn:
-        return super().start(task)._replace(admissible_actions=())
-
-    def act(self, action: str) -> Turn:
-        return super().act(action)._replace(admissible_actions=(), valid=True)
 
 
 def test_an_open_set_of_actions_is_allowed() -> None:

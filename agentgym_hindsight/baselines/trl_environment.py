@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UsageError
+from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import SeededOrder, Task
@@ -30,6 +31,9 @@ class TRLEnvironment:
 
     One instance plays one rollout at a time. TRL offers every public method except ``reset`` and ``get_reward`` to the
     model as a tool. Therefore :meth:`act` is the only other public method; everything else is a property.
+
+    TRL renders and tokenizes what the methods return, with special tokens. Therefore the text of a control token in an
+    observation is broken by a space (:func:`~agentgym_hindsight.hindsight.control_text.break_control_text`).
     """
 
     # Shared by all instances of one subclass.
@@ -61,7 +65,7 @@ class TRLEnvironment:
             raise
         except Exception as error:
             return self._end_broken(error)
-        return str(observation)
+        return break_control_text(str(observation))
 
     def act(self, action: str) -> str:
         """
@@ -85,7 +89,8 @@ class TRLEnvironment:
         except Exception as error:  # a broken rollout is data: it ends, and the batch continues
             return self._end_broken(error)
         self._over = terminated or truncated
-        return f"{observation}\n\n{self._result_text()}" if self._over else str(observation)
+        shown = break_control_text(str(observation))
+        return f"{shown}\n\n{self._result_text()}" if self._over else shown
 
     def get_reward(self) -> float | None:
         """The sum of the episode's rewards so far. None for a broken rollout, which TRL excludes from its group."""

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agentgym_hindsight.baselines.report import Report, write_report
-from agentgym_hindsight.baselines.report.html import clean
 from agentgym_hindsight.baselines.report.result_tables import COLUMNS, cells
 from agentgym_hindsight.cli.shared import console, output
+from agentgym_hindsight.printable import printable
 
 #: The columns that fit into a terminal. The page has all of them.
 _SHOWN = ("before", "after RL", "change", "invalid %", "games × seeds", "env turns")
@@ -26,13 +26,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     report = write_report(options.runs, options.out, options.title)
     for problem in report.problems:
-        console.print(Text(f"skipped: {clean(problem)}"), soft_wrap=True)
+        console.print(Text(f"skipped: {printable(str(problem))}"), soft_wrap=True)
     results = output()
     results.print(_table(report))
     for note in report.notes:
-        results.print(Text(clean(note)), soft_wrap=True)
+        results.print(Text(printable(note)), soft_wrap=True)
     for warning in report.warnings:
-        results.print(Text(f"! {clean(warning)}"), soft_wrap=True)
+        results.print(Text(f"! {printable(str(warning))}"), soft_wrap=True)
     results.print(Text(f"Written to {report.out}"), soft_wrap=True)
     return 0
 
@@ -46,5 +46,5 @@ def _table(report: Report) -> Table:
     for row in report.rows:
         texts = dict(zip(COLUMNS, cells(row), strict=True))
         first = (row.line.name, " ".join(filter(None, (row.label, row.split))))
-        table.add_row(*(Text(clean(text)) for text in (*first, *(texts[name] for name in _SHOWN))))
+        table.add_row(*(Text(printable(text)) for text in (*first, *(texts[name] for name in _SHOWN))))
     return table

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
-import importlib.util
 import os
 import socket
-from typing import Any
+from contextlib import suppress
 
-from flask import Flask
 from rich.markup import escape
 
 from agentgym_hindsight.cli.shared import console, env_arguments
 from agentgym_hindsight.envs.webshop.site.app import create_app
+from agentgym_hindsight.envs.webshop.site.hosts import host_names, is_loopback, name_of
+from agentgym_hindsight.envs.webshop.site.server import SiteServer
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 #: The settings that ``--set`` accepts: data, goals and rules of the shop.
@@ -41,12 +40,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sessions", type=int, default=5000, help="largest number of sessions (default: %(default)s)")
     parser.add_argument("--hide-goal", action="store_true", help="show only the score on the last page")
     parser.add_argument(
-        "--threads",
-        type=int,
-        default=8,
-        help="threads of waitress, if it is installed; otherwise one thread per request (default: %(default)s)",
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that browsers may use for the site, such as that of a proxy in front of it; repeatable "
+        "(default: only names of this machine, or any name if the network can reach the site)",
     )
-    parser.add_argument("--log", action="store_true", help="print a line for each request (not with waitress)")
+    parser.add_argument(
+        "--threads", type=int, default=100, help="connections at once, with a thread each (default: %(default)s)"
+    )
+    parser.add_argument("--log", action="store_true", help="print a line for each request")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,16 +60,27 @@ def run(options: argparse.Namespace) -> int:
     if not 0 <= options.port < 65536:
         raise UsageError(f"Expected a port from 0 to 65535, got {options.port}; try --port 3000.")
     if options.threads < 1:
-        raise UsageError(f"Expected at least one thread, got {options.threads}; try --threads 8.")
+        raise UsageError(f"Expected at least one thread, got {options.threads}; try --threads 100.")
+    for name in options.allow_host:
+        if name_of(name) != name.lower():
+            raise UsageError(f"Expected the name of a host without a port, got {name!r}; try --allow-host localhost.")
     # Loading the shop may take long, so the port is opened first: a port in use is then reported at once.
     with _listener(options.host, options.port) as listener:
-        app = create_app(seed=options.seed, reveal=not options.hide_goal, max_sessions=options.sessions, **settings)
         host, port = listener.getsockname()[:2]
+        app = create_app(
+            seed=options.seed,
+            reveal=not options.hide_goal,
+            max_sessions=options.sessions,
+            hosts=host_names(host, options.allow_host),
+            **settings,
+        )
         url_host = f"[{host}]" if ":" in host else host
         console.print(f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
-        if host not in ("127.0.0.1", "::1"):
+        if not is_loopback(host):
             console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
-        _serve(app, listener, options)
+        console.print(f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]")
+        with suppress(KeyboardInterrupt):
+            SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
     console.print("Closed.")
     return 0
 
@@ -94,22 +109,3 @@ def _listener(host: str, port: int) -> socket.socket:
         }.get(error.errno or 0, (f"which failed ({error})", "--host 127.0.0.1 --port 0"))
         raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {fix}.") from error
     return listener
-
-
-def _serve(app: Flask, listener: socket.socket, options: argparse.Namespace) -> None:
-    if importlib.util.find_spec("waitress") is not None:
-        waitress: Any = importlib.import_module("waitress")
-        console.print(f"[dim]waitress, {options.threads} threads. Ctrl-C closes the shop.[/dim]")
-        waitress.serve(app, sockets=[listener], threads=options.threads, ident=None)
-        return
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class Quiet(WSGIRequestHandler):
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            if options.log:
-                super().log_request(code, size)
-
-    console.print("[dim]Werkzeug's server, one thread per request. Ctrl-C closes the shop.[/dim]")
-    host, port = listener.getsockname()[:2]
-    # serve_forever returns on Ctrl-C and closes its copy of the socket.
-    make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()

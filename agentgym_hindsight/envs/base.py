@@ -7,21 +7,25 @@ anchors and rendering.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
-from agentgym_hindsight.envs.extra import Extra
+from agentgym_hindsight.envs.extra import Extra, example_actions
 from agentgym_hindsight.envs.thought import Thought
+from agentgym_hindsight.envs.time_limit import chosen_limit
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, anchor_key
+from agentgym_hindsight.hindsight.info import Info
 from agentgym_hindsight.hindsight.resolve import hindsight_now, resolve_episode
 from agentgym_hindsight.hindsight.sources import Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.spaces import UnicodeText
-from agentgym_hindsight.tasks import SeededOrder, Task
+from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
 
 __all__ = ["INFO_KEYS", "Backend", "Extra", "HindsightEnv", "Turn"]
 
@@ -80,9 +84,9 @@ class HindsightEnv(gym.Env[str, str]):
     Parameters shared by every env:
 
     * ``split``: the tasks that ``reset`` draws from.
-    * ``max_steps``: the number of turns after which the episode is truncated. Do not use Gymnasium's
-      ``max_episode_steps``: it adds a ``TimeLimit`` wrapper, and the env cannot see that this wrapper has ended the
-      episode (see :meth:`cut`).
+    * ``max_steps``: the number of turns after which the episode is truncated. ``gymnasium.make(id,
+      max_episode_steps=k)`` replaces the default; if both are given, the smaller number counts. An env in a
+      ``TimeLimit`` of your own cannot see that this wrapper has ended the episode (see :meth:`cut`).
     * ``anchor``: ``"state"`` (canonical true state), ``"observation"`` (equal raw text) or ``"similar"``.
     * ``expert``: fill ``info["expert_action"]``, and use the expert's rollout as the successful trajectory if there is
       no other.
@@ -93,9 +97,11 @@ class HindsightEnv(gym.Env[str, str]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012  # Gymnasium's own attribute
+    #: The splits that can be played. An env may replace them by those that its data have.
     splits: ClassVar[tuple[str, ...]] = ("train",)
     #: The variant of a prompt protocol that is written for this world ("alfworld", "webshop", …).
     prompt_world: ClassVar[str] = "generic"
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -133,6 +139,16 @@ class HindsightEnv(gym.Env[str, str]):
         self._over = True
 
     # -- Gymnasium ----------------------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """The spec that ``gymnasium.make`` has set, or None."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
+        self.max_steps = chosen_limit(sys._getframe(1), spec, self.max_steps)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         super().reset(seed=seed)
@@ -188,14 +204,41 @@ class HindsightEnv(gym.Env[str, str]):
         return turn.observation, step.reward, turn.terminated, truncated, self._info(turn, hindsight)
 
     def render(self) -> Any:
-        if self.render_mode != "ansi" or self._turn is None or self.task is None:
+        if self.render_mode != "ansi":
             return None
+        if self._turn is None or self.task is None:
+            return ""
         head = f"[{self.task.id} · {self.backend.name} · turn {len(self._steps)}/{self.max_steps}] {self.task.goal}"
         last = f"\n> {self._steps[-1].action}" if self._steps else ""
         return f"{head}{last}\n{self._turn.observation}"
 
     def close(self) -> None:
         self.backend.close()
+
+    # -- tasks and actions ----------------------------------------------------------------------------------------
+
+    def panel(self, split: str | None = None, n: int | None = None, seed: int = 0) -> TaskPanel:
+        """Tasks of a split (default: that of the env), as an ordered panel with a fingerprint.
+
+        ``n`` tasks are drawn in an order that depends on ``seed`` alone, and only these are made. Without ``n``: the
+        whole split, in its own order. A task of a panel is played by ``reset(options={"task": task})``.
+        """
+        name = self.split if split is None else split
+        if name not in self.splits:
+            raise UnknownNameError("split", name, self.splits)
+        panel = TaskPanel.of_split(self.backend, name, 0 if n is None else n, seed)
+        panel.name = f"{self.backend.name}/{panel.name}"
+        return panel
+
+    def example_action(self) -> str:
+        """A legal action in the present state: the first admissible one or, if the set of actions is open, an example.
+
+        "" if the world names no example. ``info["extra"].example_actions`` has all examples.
+        """
+        if self._turn is None:
+            raise ResetNeededError("Expected an episode to act in, got none; try env.reset().")
+        actions = self._turn.admissible_actions or example_actions(self._turn.extra)
+        return actions[0] if actions else ""
 
     # -- for wrappers and vector envs -----------------------------------------------------------------------------
 
@@ -297,7 +340,7 @@ class HindsightEnv(gym.Env[str, str]):
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         assert self.task is not None  # reset sets it before any caller
-        return {
+        info = {
             "task_id": self.task.id,
             "goal": self.task.goal,
             "admissible_actions": turn.admissible_actions,
@@ -310,3 +353,4 @@ class HindsightEnv(gym.Env[str, str]):
             "step": len(self._steps),
             "extra": turn.extra,
         }
+        return Info(info)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agentgym_hindsight.short_repr import short_repr
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Extra"]
+__all__ = ["Extra", "example_actions"]
 
 
 class Extra(Mapping[str, Any]):
@@ -104,4 +106,22 @@ class Extra(Mapping[str, Any]):
         return Extra, (dict(self),)
 
     def __repr__(self) -> str:
-        return f"Extra({', '.join(f'{name}={self[name]!r}' for name in self)})"
+        # One short line. Facts that were not read yet stay uncomputed: an info is often printed.
+        facts = ", ".join(f"{name}={self._shown(name)}" for name in self)
+        return f"Extra({facts})"
+
+    def _shown(self, name: str) -> str:
+        if name in self._computed:
+            return short_repr(self._computed[name], 60)
+        if name in self._table or callable(self._facts[name]):
+            return "…"
+        return short_repr(self._facts[name], 60)
+
+
+def example_actions(extra: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Legal actions that a world with an open set of actions names under ``info["extra"]``; () if it names none.
+
+    >>> example_actions(Extra(example_actions=("search[red hat]",))), example_actions(Extra(backend="demo"))
+    (('search[red hat]',), ())
+    """
+    return tuple(extra.get("example_actions", ())) if isinstance(extra, Mapping) else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -38,6 +39,14 @@ class LibraryBackend:
     def task(self, split: str, index: int) -> Task:
         """The task at an index of a split."""
         return self.library.task(split, index)
+
+    def tasks(self, split: str, indices: Sequence[int]) -> list[Task]:
+        """The tasks at several indices of a split. A library may make them in less time than one by one."""
+        together = getattr(self.library, "tasks", None)
+        if together is not None:
+            made: list[Task] = together(split, indices)
+            return made
+        return [self.library.task(split, index) for index in indices]
 
     def find(self, task_id: str) -> Task:
         """The task with this content id."""

@@ -12,6 +12,8 @@ from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, AnchorGroup, Row,
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.collisions import CollisionReport, collision_report
 from agentgym_hindsight.hindsight.context import Section, TeacherContext, compose
+from agentgym_hindsight.hindsight.control_text import break_control_text
+from agentgym_hindsight.hindsight.info import Info, plain_info
 from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
     ReadResult,
@@ -25,6 +27,7 @@ from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
+from agentgym_hindsight.hindsight.tables import to_dataframe, to_rows
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task, render_steps
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ __all__ = [
     "FeedbackSource",
     "Group",
     "Hindsight",
+    "Info",
     "JudgeClient",
     "JudgeUsage",
     "Judgement",
@@ -57,6 +61,7 @@ __all__ = [
     "Trajectory",
     "anchor_key",
     "approximate_tokens",
+    "break_control_text",
     "cluster",
     "collision_report",
     "compose",
@@ -65,12 +70,15 @@ __all__ = [
     "hindsight_now",
     "iter_jsonl",
     "load_trajectory",
+    "plain_info",
     "read_jsonl",
     "render_steps",
     "resolve",
     "resolve_episode",
     "rows_of",
     "state_key",
+    "to_dataframe",
+    "to_rows",
     "write_jsonl",
 ]
 

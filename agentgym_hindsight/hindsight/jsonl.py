@@ -14,6 +14,7 @@ A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` wit
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from agentgym_hindsight.atomic import atomic_file
 from agentgym_hindsight.errors import MissingDataError, SchemaError
 from agentgym_hindsight.hindsight.codec import SCHEMA, SCHEMA_VERSION, dump_trajectory, load_trajectory
 from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.short_repr import short_repr
 
 __all__ = [
     "SCHEMA",
@@ -46,11 +48,76 @@ class LineProblem(NamedTuple):
     excerpt: str
 
 
-class ReadResult(NamedTuple):
-    """The content of a file: the trajectories, and the lines that could not be read."""
+class ReadResult(Iterable[Trajectory]):
+    """The trajectories of a file. Iterating yields them; ``problems`` are the lines that could not be read.
 
-    trajectories: tuple[Trajectory, ...]
-    problems: tuple[LineProblem, ...]
+    The result of :func:`read_jsonl` reads its file when it is used: a loop reads it line by line and keeps nothing;
+    ``trajectories`` and ``problems`` read the whole file once and keep the result.
+    """
+
+    def __init__(
+        self,
+        trajectories: Iterable[Trajectory] = (),
+        problems: Iterable[LineProblem] = (),
+        *,
+        file: TrajectoryFile | None = None,
+    ) -> None:
+        self._file = file
+        self._content = None if file is not None else (tuple(trajectories), tuple(problems))
+
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """The trajectories, in the order of the file."""
+        return self._read()[0]
+
+    @property
+    def problems(self) -> tuple[LineProblem, ...]:
+        """The lines that could not be read."""
+        return self._read()[1]
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        if self._content is not None or self._file is None:
+            return iter(self.trajectories)
+        return self._file.trajectories()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadResult) and self._read() == other._read()
+
+    __hash__ = None  # type: ignore[assignment]  # trajectories have none
+
+    def __repr__(self) -> str:
+        if self._content is None and self._file is not None:
+            return f"ReadResult({short_repr(str(self._file.path))}, not read yet)"
+        trajectories, problems = self._read()
+        return f"ReadResult({len(trajectories)} trajectories, {len(problems)} problems)"
+
+    def _read(self) -> tuple[tuple[Trajectory, ...], tuple[LineProblem, ...]]:
+        if self._content is None:
+            assert self._file is not None  # set where there is no content
+            items = list(self._file.items())
+            self._content = (
+                tuple(item for item in items if isinstance(item, Trajectory)),
+                tuple(item for item in items if isinstance(item, LineProblem)),
+            )
+        return self._content
+
+
+class TrajectoryFile(NamedTuple):
+    """A file of trajectories that is read again at every use."""
+
+    path: Path
+    strict: bool
+
+    def items(self) -> Iterator[Trajectory | LineProblem]:
+        return _lines(self.path, self.strict)
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """The trajectories. A line that cannot be read gives a warning with its number and cause."""
+        for item in self.items():
+            if isinstance(item, Trajectory):
+                yield item
+            else:
+                warnings.warn(f"{self.path}, line {item.line_number} was skipped: {item.cause}", stacklevel=2)
 
 
 def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory], append: bool = False) -> int:
@@ -80,22 +147,33 @@ def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory], append: bo
 
 def iter_jsonl(path: str | Path, strict: bool = False) -> Iterator[Trajectory | LineProblem]:
     """Yield the trajectory of each line, or the problem if the line cannot be read; ``strict`` raises instead."""
-    path = Path(path)
-    if not path.is_file():
-        raise MissingDataError(f"Expected recorded trajectories at {path}, found no file; try write_jsonl first.")
-    return _lines(path, strict)
+    return _lines(_existing(path), strict)
 
 
 def read_jsonl(path: str | Path, strict: bool = False) -> ReadResult:
-    """Read a whole file. ``strict`` raises :class:`~agentgym_hindsight.errors.SchemaError` at the first problem."""
-    trajectories: list[Trajectory] = []
-    problems: list[LineProblem] = []
-    for item in iter_jsonl(path, strict):
-        if isinstance(item, LineProblem):
-            problems.append(item)
-        else:
-            trajectories.append(item)
-    return ReadResult(tuple(trajectories), tuple(problems))
+    """The trajectories of a file: ``for trajectory in read_jsonl(path)`` reads it line by line.
+
+    A line that cannot be read is skipped. In a loop it gives a warning that names the line; ``problems`` lists all such
+    lines. With ``strict`` the first one raises :class:`~agentgym_hindsight.errors.SchemaError`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "rollouts.jsonl"
+    >>> write_jsonl(path, [Trajectory("1f", won=True), Trajectory("2e")])
+    2
+    >>> [trajectory.task_id for trajectory in read_jsonl(path) if trajectory.won]
+    ['1f']
+    >>> rollouts = read_jsonl(path)
+    >>> len(rollouts.trajectories), rollouts.problems
+    (2, ())
+    """
+    return ReadResult(file=TrajectoryFile(_existing(path), strict))
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingDataError(f"Expected recorded trajectories at {path}, found no file; try write_jsonl first.")
+    return path
 
 
 def _lines(path: Path, strict: bool) -> Iterator[Trajectory | LineProblem]:

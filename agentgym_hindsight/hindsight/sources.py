@@ -23,6 +23,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from agentgym_hindsight.errors import UnknownNameError
+from agentgym_hindsight.short_repr import quoted
 
 __all__ = ["Feedback", "FeedbackSource", "Hindsight", "Provenance"]
 
@@ -111,8 +112,12 @@ class Feedback:
         return Feedback, (self.text, self.provenance, self.step, self.detail)
 
     def __repr__(self) -> str:
-        detail = f", detail={self.detail!r}" if self.detail else ""
-        return f"Feedback({self.text!r}, {self.provenance.value}, step={self.step}{detail})"
+        try:
+            text, detail = self.text, self.detail
+        except Exception as error:  # text that cannot be rendered: a repr must not fail
+            return f"Feedback(<{type(error).__name__}>, {self.provenance.value}, step={self.step})"
+        ending = f", detail={quoted(detail, 120)}" if detail else ""
+        return f"Feedback({quoted(text, 120)}, {self.provenance.value}, step={self.step}{ending})"
 
 
 class _Episode:
@@ -122,7 +127,7 @@ class _Episode:
     _episode: tuple[Hindsight, ...] | Callable[[], tuple[Hindsight, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Hindsight(_Episode):
     """What is known now about the last action: exactly five sources, each a :class:`Feedback` or ``None``.
 
@@ -189,8 +194,18 @@ class Hindsight(_Episode):
     def __iter__(self) -> Iterator[tuple[str, Feedback | None]]:
         return iter([(name, getattr(self, name)) for name in self.SOURCES])
 
+    def __repr__(self) -> str:
+        # Texts that were not read yet stay unread: an env makes a repr of every info that is printed.
+        sources = ", ".join(f"{name}={_beginning(feedback)}" for name, feedback in self if feedback is not None)
+        return f"Hindsight({sources}{', final' if self.is_final else ''})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (tuple(getattr(self, f.name) for f in fields(self)), self.episode)
+
+
+def _beginning(feedback: Feedback) -> str:
+    text = feedback._text
+    return quoted(text) if isinstance(text, str) else "…"
 
 
 def _rebuild(sources: tuple[Feedback | None, ...], episode: tuple[Hindsight, ...]) -> Hindsight:

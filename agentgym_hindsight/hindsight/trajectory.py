@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.short_repr import short_repr
+
+if TYPE_CHECKING:  # imported at first use: most programs run outside of notebooks
+    from agentgym_hindsight.hindsight.notebook import RolloutView, TurnView
 
 __all__ = ["Group", "Step", "Trajectory", "group_by_task", "render_steps"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Step:
     """One turn: the observation, the action, and the environment's reply.
 
@@ -37,10 +41,23 @@ class Step:
     action_span: tuple[int, int] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        invalid = "" if self.action_valid else ", invalid"
+        reward = f", reward={_number(self.reward)}" if self.reward else ""
+        turn = f"{short_repr(self.action, 60)} -> {short_repr(self.feedback, 60)}"
+        return f"Step({_number(self.index)}, {turn}{invalid}{reward})"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Trajectory:
-    """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished."""
+    """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished.
+
+    >>> steps = (Step(0, "A hall.", "look", "A hall.", "A hall."), Step(1, "A hall.", "go", "A garden.", "A garden."))
+    >>> Trajectory("1f", goal="Find the mug.", steps=steps, won=True, score=1.0)
+    Trajectory('1f', 'Find the mug.', 2 steps, won, score=1)
+    >>> steps[1]
+    Step(1, 'go' -> 'A garden.')
+    """
 
     task_id: str
     env_id: str = ""
@@ -72,9 +89,34 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self.steps)
 
+    @property
+    def outcome(self) -> str:
+        """``"won"``, ``"lost"``, ``"truncated"`` (not won within the limit) or ``"broken"``."""
+        if self.broken:
+            return "broken"
+        return "won" if self.won else "truncated" if self.truncated else "lost"
+
+    def __repr__(self) -> str:
+        parts = [short_repr(self.task_id, 40), *([short_repr(self.goal, 60)] if self.goal else [])]
+        parts += [f"{len(self.steps)} step{'' if len(self.steps) == 1 else 's'}", self.outcome]
+        parts += [f"score={_number(self.score)}"]
+        parts += [f"seed={_number(self.seed)}"] if self.seed is not None else []
+        parts += [f"sibling={_number(self.sibling)}"] if self.sibling else []
+        return f"Trajectory({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """The rollout as HTML, which notebooks show instead of the repr."""
+        from agentgym_hindsight.hindsight.notebook import MOST_TURNS, rollout_html
+
+        return rollout_html(_view(self, MOST_TURNS))
+
     def replace(self, **changes: Any) -> Trajectory:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else short_repr(value, 24)
 
 
 class Group(Sequence[Trajectory]):
@@ -117,7 +159,16 @@ class Group(Sequence[Trajectory]):
         return hash((self.task_id, len(self)))
 
     def __repr__(self) -> str:
-        return f"Group({self.task_id}, {len(self)} rollouts, {sum(t.won for t in self)} won)"
+        return f"Group({short_repr(self.task_id, 40)[1:-1]}, {len(self)} rollouts, {sum(t.won for t in self)} won)"
+
+    def _repr_html_(self) -> str:
+        """The group as HTML, which notebooks show instead of the repr."""
+        from agentgym_hindsight.hindsight.notebook import MOST_ROLLOUTS, MOST_TURNS, group_html
+
+        shown = self[:MOST_ROLLOUTS]
+        views = [_view(trajectory, max(6, 3 * MOST_TURNS // len(shown))) for trajectory in shown]
+        facts = (f"{len(self)} rollouts", f"{sum(t.won for t in self)} won", f"task {self.task_id}")
+        return group_html(shown[0].goal or f"Task {self.task_id}", facts, views, len(self) - len(shown))
 
     @property
     def task_id(self) -> str:
@@ -135,6 +186,51 @@ class Group(Sequence[Trajectory]):
             if trajectory.won and not trajectory.broken and (own or index != member):
                 return trajectory
         return None
+
+
+def _view(trajectory: Trajectory, most: int) -> RolloutView:
+    """What a notebook shows of a rollout, with at most ``most`` turns."""
+    from agentgym_hindsight.hindsight.notebook import RolloutView
+
+    steps = trajectory.steps
+    count = f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+    facts = [count, f"score {_number(trajectory.score)}", f"return {_number(trajectory.total_reward)}"]
+    facts += [f"sibling {_number(trajectory.sibling)}", f"seed {_number(trajectory.seed)}"]
+    facts += filter(None, (trajectory.policy, trajectory.env_id, trajectory.backend, trajectory.broken))
+    return RolloutView(
+        trajectory.goal or f"Task {trajectory.task_id}",
+        trajectory.outcome,
+        (*facts, f"task {trajectory.task_id}"),
+        steps[0].observation if steps else trajectory.final_observation,
+        *_shown_turns(steps, most),
+    )
+
+
+def _shown_turns(steps: Sequence[Step], most: int) -> tuple[list[TurnView], int, list[TurnView]]:
+    """The first turns, the number of omitted ones, and the last turns."""
+    if len(steps) <= most:
+        return list(map(_turn, steps)), 0, []
+    end = len(steps) - most // 3
+    start = most - most // 3
+    return list(map(_turn, steps[:start])), end - start, list(map(_turn, steps[end:]))
+
+
+def _turn(step: Step) -> TurnView:
+    from agentgym_hindsight.hindsight.notebook import TurnView
+
+    own = ((str(key), value) for key, value in step.extra.items() if isinstance(value, str))
+    actions = ", ".join(step.admissible_actions)
+    texts = (
+        ("why", step.detail),
+        ("prompt", step.prompt),
+        ("response", step.response),
+        ("legal actions", actions),
+        *own,
+    )
+    folded = tuple((name, text) for name, text in texts if text)
+    return TurnView(
+        _number(step.index + 1), step.action, step.feedback, _number(step.reward), step.action_valid, folded
+    )
 
 
 def group_by_task(trajectories: Iterable[Trajectory]) -> tuple[Group, ...]:

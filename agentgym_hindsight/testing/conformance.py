@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, overload
 import gymnasium as gym
 
 from agentgym_hindsight.errors import ConformanceError, UsageError
-from agentgym_hindsight.testing import api_checks, behaviour_checks, hindsight_checks
+from agentgym_hindsight.testing import api_checks, behaviour_checks, convention_checks, hindsight_checks
 from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotPlayable
 
 __all__ = ["CHECKS", "ConformanceReport", "Finding", "check_hindsight_env"]
@@ -41,6 +41,10 @@ CHECKS: tuple[tuple[str, Callable[[EnvUnderTest], None]], ...] = (
     ("nonsense", behaviour_checks.check_nonsense),
     ("odd actions", behaviour_checks.check_odd_actions),
     ("truncation", behaviour_checks.check_truncation),
+    ("early calls", convention_checks.check_early_calls),
+    ("example action", convention_checks.check_example_action),
+    ("panel", convention_checks.check_panel),
+    ("time limit", convention_checks.check_time_limit),
     ("pickling", api_checks.check_pickling),
     ("spec", api_checks.check_spec),
 )
@@ -112,8 +116,8 @@ def check_hindsight_env(
         seed: the seed of the first reset and of the choice of actions.
         respond: converts an action to the input of the env; the default is the ``format_response`` of an
             :class:`~agentgym_hindsight.wrappers.ActionParser` in the stack.
-        actions: actions to play in states that list no admissible action and have no expert action. Without them only
-            nonsense is played in such states, which does not change the state, so the checks see less.
+        actions: actions to play in states that list no admissible action and have no expert action, instead of
+            ``info["extra"].example_actions``.
         report: return all problems as a :class:`ConformanceReport` instead of raising the first.
 
     >>> import gymnasium as gym, agentgym_hindsight

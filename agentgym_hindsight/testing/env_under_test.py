@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentgym_hindsight.envs.base import INFO_KEYS
+from agentgym_hindsight.envs.extra import example_actions
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.tasks import seeded_int
 
@@ -154,12 +155,15 @@ class EnvUnderTest:
         )
 
     def choose_action(self, turn: int, info: dict[str, Any]) -> str:
-        """An admissible action, else the expert's, else one of ``actions``, else nonsense. Depends on seed and turn."""
+        """An admissible action, else the expert's, else one of ``actions`` or the examples, else nonsense.
+
+        It depends on seed and turn.
+        """
         legal = info.get("admissible_actions")
         if not isinstance(legal, (tuple, list)) or not legal:
             if info.get("expert_action"):
                 return str(info["expert_action"])
-            legal = self.actions or (NONSENSE,)
+            legal = self.actions or example_actions(info.get("extra")) or (NONSENSE,)
         return str(legal[seeded_int("conformance", self.seed, turn, bits=32) % len(legal)])
 
     def play(

@@ -85,8 +85,8 @@ def check_episode(tested: EnvUnderTest) -> None:
         if type(episode) is not tuple or len(episode) != len(hindsights):
             raise ConformanceError(
                 f"Expected a Hindsight for each of the {len(hindsights)} steps in the terminal hindsight's episode, "
-                f"got {len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps instead of a "
-                "TimeLimit around the env."
+                f"got {len(episode)}; try hindsight.with_episode(resolve_episode(steps)), and max_steps or "
+                "gymnasium.make(…, max_episode_steps=…) instead of a TimeLimit of your own."
             )
         for number, (earlier, final) in enumerate(zip(hindsights, episode, strict=True)):
             for name in ("current_trajectory", "future_trajectory"):
@@ -161,7 +161,7 @@ def check_recorded(tested: EnvUnderTest) -> None:
         "goal": last.info["goal"],
         "won": last.info["won"],
         "score": last.info["score"],
-        "truncated": last.truncated,
+        "truncated": last.truncated and not last.terminated,  # a TimeLimit may report both
         "actions": tuple(turn.action for turn in played.turns),
         "rewards": tuple(turn.reward for turn in played.turns),
         "action_valid": tuple(turn.info["action_valid"] for turn in played.turns),

@@ -17,6 +17,7 @@ from agentgym_hindsight.errors import ConformanceError, ResetNeededError, UsageE
 from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
+from agentgym_hindsight.vector.choices import checked_seed, chosen_envs, task_id, tasks_per_env
 from agentgym_hindsight.vector.host import AnyEnv, Broken, EnvFactory, EnvPool, Job, LocalEnvs, reason
 from agentgym_hindsight.vector.infos import InfoTable
 from agentgym_hindsight.vector.pool import WorkerEnvs
@@ -40,15 +41,17 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     * ``transport``: how workers run: processes (default), or :class:`~agentgym_hindsight.vector.RayWorkers`.
     * All other arguments go to the env.
 
-    **Episodes.** There is no automatic reset. An env whose episode has ended is inactive until the next ``reset``: it
-    is not stepped, its action is ignored (``None`` is allowed), its reward is 0, and its observation, flags and info do
-    not change. The mask ``infos["_…"]`` shows whose values are new; :attr:`active` shows which envs are active.
+    **Episodes.** There is no automatic reset. The step that ends an episode reports it in its flags, once. From then
+    on the env is inactive until the next ``reset``: it is not stepped, its action is ignored (``None`` is allowed), its
+    reward is 0, its flags are False, and its observation and info do not change. The mask ``infos["_…"]`` shows whose
+    values are new; :attr:`active` shows which envs are active. ``reset(options={"reset_mask": mask})`` starts new
+    rollouts in some envs while the others go on: whole groups if ``group_size`` is more than 1.
 
     **Tasks.** ``reset(seed=s)`` starts an order of the split's tasks that depends only on ``s``; each task comes once
     before any is repeated. Group g gets the g-th task, for any number of workers, and ``reset()`` continues.
     ``reset(tasks=[…])`` (or ``options={"tasks": […]}``, which vector wrappers pass on) plays given tasks or ids: one
-    per env or one per group. If there are fewer tasks, the first envs play them and the others are idle: never active,
-    marked as truncated, without a trajectory.
+    per env or one per group; with a ``reset_mask``, one per env or group in it. If there are fewer tasks (without a
+    mask), the first envs play them and the others are idle: never active, without a trajectory.
 
     **Broken rollouts.** After an exception in an env, or if a worker dies or hangs, the affected rollouts are truncated
     and ``infos["broken"]`` gives the reason. The other rollouts continue, and the next ``reset`` uses all envs again.
@@ -118,12 +121,13 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self._order_seed: int | None = None  # seed of the task order
         self._position = 0  # number of tasks of the order that groups have got
         self._resets = 0  # resets since the seed
-        self._jobs: list[Job] = []
+        self._jobs: list[Job | None] = [None] * num_envs  # None: the env is idle
         self._observations = [""] * num_envs
         self._active = [False] * num_envs
         self._terminated = [False] * num_envs
         self._truncated = [False] * num_envs
         self._broken = [""] * num_envs
+        self._unflagged: set[int] = set()  # broken by a reset, which returns no flags: the next step does
 
     # -- Gymnasium ----------------------------------------------------------------------------------------------
 
@@ -134,38 +138,48 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         options: dict[str, Any] | None = None,
         tasks: Sequence[Task | str] | None = None,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Start a rollout in every env, or in as many envs as there are tasks."""
+        """Start a rollout in every env, in those of the ``reset_mask``, or in as many envs as there are tasks."""
         self._check_open()
-        options = dict(options or {})
+        seed, options = checked_seed(seed), dict(options or {})
+        mask = options.pop("reset_mask", None)
+        chosen = list(range(self.num_envs)) if mask is None else chosen_envs(mask, self.num_envs, self.group_size)
         if "tasks" in options:
             if tasks is not None:
                 raise UsageError("Expected tasks once, got them as an argument and in options; try one of the two.")
             tasks = options.pop("tasks")
         if tasks is not None and {"task", "task_id"} & options.keys():
             raise UsageError("Expected either tasks or options['task'], got both; try only tasks.")
-        env_tasks = None if tasks is None else self._tasks_per_env(tasks)
+        env_tasks = None
+        if tasks is not None:
+            env_tasks = tasks_per_env(tasks, len(chosen), self.group_size, all_play=mask is not None)
         super().reset(seed=seed)
-        self._jobs = self._plan(seed, options, env_tasks)
-        number = len(self._jobs)
+        jobs = self._plan(seed, options, chosen, env_tasks)
+        active = self._active
         self._active = [False] * self.num_envs  # if an exception follows, no env can be stepped
-        self._observations, self._broken = [""] * self.num_envs, [""] * self.num_envs
-        self._terminated = [False] * self.num_envs
-        self._truncated = [index >= number for index in range(self.num_envs)]
-        self._table.clear()
-        active = [index < number for index in range(self.num_envs)]
+        self._forget(chosen)
+        for index in chosen:
+            active[index] = False
+        for job in jobs:
+            self._jobs[job.env], active[job.env] = job, True
+        before = np.array(active)
         try:
-            for index, outcome in self._pool.reset(self._jobs):
-                if isinstance(outcome, Broken):
-                    self._mark_broken(index, outcome.why, active)
-                else:
+            for index, outcome in self._pool.reset(jobs):
+                if not isinstance(outcome, Broken):
                     self._observations[index] = outcome[0]
                     self._store_info(index, outcome[4], active)
-            self._check_siblings()
-        except BaseException:
-            self._jobs = []
+                elif active[index]:  # perhaps a rollout that goes on, and whose worker died
+                    self._mark_broken(index, outcome.why, active)
+            self._check_siblings(jobs)
+        except BaseException as error:
+            self._forget(chosen)
+            if mask is not None and isinstance(error, (UsageError, ConformanceError)):  # the other rollouts go on
+                self._active = [was and index not in chosen for index, was in enumerate(active)]
             raise
         self._active = active
-        return tuple(self._observations), self._table.batch(np.arange(self.num_envs) < number, self._broken)
+        changed = before & ~np.array(active)
+        self._unflagged.update(changed.nonzero()[0].tolist())
+        changed[[job.env for job in jobs]] = True
+        return tuple(self._observations), self._table.batch(changed, self._broken)
 
     def step(
         self, actions: Sequence[str | None]
@@ -174,8 +188,8 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         self._check_open()
         requests = self._requests(actions)
         rewards = [0.0] * self.num_envs
-        played = np.array(self._active)
         active = self._active
+        played = np.array(active)
         self._active = [False] * self.num_envs  # if the step is interrupted, no env can be stepped
         for index, outcome in self._pool.step(requests):
             if isinstance(outcome, Broken):
@@ -190,18 +204,26 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
             if not self._store_info(index, info, active):
                 rewards[index] = 0.0
         self._active = active
+        ended = played & ~np.array(active)  # in this call: a flag is returned once, so that wrappers count it once
+        ended[list(self._unflagged)] = True
+        self._unflagged.clear()
         return (
             tuple(self._observations),
             np.array(rewards, dtype=np.float64),
-            np.array(self._terminated),
-            np.array(self._truncated),
+            np.array(self._terminated) & ended,
+            np.array(self._truncated) & ended,
             self._table.batch(played, self._broken),
         )
 
     def render(self) -> tuple[Any, ...] | None:
         """The render result of each env; ``None`` without a render mode."""
         self._check_open()
-        return None if self.render_mode is None else self._pool.render()
+        if self.render_mode is None:
+            return None
+        pictures = self._pool.render()
+        if self.render_mode == "ansi":  # None: the env is not made yet, or it failed
+            return tuple("" if picture is None else picture for picture in pictures)
+        return pictures
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the envs and end all worker processes."""
@@ -217,9 +239,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         return np.array(self._active)
 
     def trajectories(self) -> list[Trajectory]:
-        """All rollouts so far, broken ones included; the i-th belongs to env i. Idle envs come last and have none."""
+        """The latest rollout of every env, in their order, broken ones included. Idle envs have none."""
         self._check_open()
-        return [self._trajectory(job) for job in self._jobs]
+        return [self._trajectory(job) for job in self._jobs if job is not None]
 
     # -- internal ------------------------------------------------------------------------------------------------
 
@@ -227,49 +249,39 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         if self.closed:
             raise UsageError("Expected an open vector env, got a closed one; try making a new one.")
 
-    def _tasks_per_env(self, tasks: Sequence[Task | str]) -> list[Task | str]:
-        """The task of each env that plays. The envs of a group have the same task."""
-        if isinstance(tasks, str):
-            raise UsageError("Expected a list of tasks, got a str; try tasks=[id].")
-        task_list, groups = list(tasks), self.num_envs // self.group_size
-        for task in task_list:
-            if not isinstance(task, (Task, str)):
-                raise UsageError(f"Expected tasks or task ids, got {task!r}; try tasks=[…] without gaps.")
-        if 1 <= len(task_list) <= groups:
-            return [task for task in task_list for _ in range(self.group_size)]
-        if len(task_list) != self.num_envs:
-            raise UsageError(
-                f"Expected {self.num_envs} tasks (one per env) or 1 to {groups} (one per group), got {len(task_list)}; "
-                "try slices of a long panel."
-            )
-        for start in range(0, self.num_envs, self.group_size):
-            ids = {_task_id(task) for task in task_list[start : start + self.group_size]}
-            if len(ids) > 1:
-                raise UsageError(
-                    f"Expected one task for the siblings {start} to {start + self.group_size - 1}, got {len(ids)}; "
-                    f"try one task per group ({groups} of them)."
-                )
-        return task_list
+    def _forget(self, envs: Sequence[int]) -> None:
+        """Delete the rollouts of some envs."""
+        self._table.clear(envs)
+        self._unflagged.difference_update(envs)
+        for index in envs:
+            self._jobs[index], self._observations[index], self._broken[index] = None, "", ""
+            self._terminated[index] = self._truncated[index] = False
 
-    def _plan(self, seed: int | None, options: dict[str, Any], env_tasks: list[Task | str] | None) -> list[Job]:
+    def _plan(
+        self, seed: int | None, options: dict[str, Any], envs: Sequence[int], env_tasks: list[Task | str] | None
+    ) -> list[Job]:
+        """The rollouts to start in ``envs``. The k-th group of them gets the k-th task that is due."""
         if seed is not None:
             self._order_seed, self._position, self._resets = seed, 0, 0
         elif self._order_seed is None:
             self._order_seed = int(self.np_random.integers(2**31))
         jobs = []
-        for index in range(self.num_envs if env_tasks is None else len(env_tasks)):
-            group = index // self.group_size
-            env_seed = seeded_int("rollout", self._order_seed, self._resets, group) % 2**31
-            task = None if env_tasks is None else env_tasks[index]
-            jobs.append(Job(index, env_seed, self._order_seed, self._position + group, task, options))
+        for number, index in enumerate(envs if env_tasks is None else envs[: len(env_tasks)]):
+            env_seed = seeded_int("rollout", self._order_seed, self._resets, index // self.group_size) % 2**31
+            task = None if env_tasks is None else env_tasks[number]
+            position = self._position + number // self.group_size
+            jobs.append(Job(index, env_seed, self._order_seed, position, task, options))
         self._resets += 1
         if env_tasks is None:
-            self._position += self.num_envs // self.group_size
+            self._position += len(envs) // self.group_size
         return jobs
 
     def _requests(self, actions: Sequence[str | None]) -> list[tuple[int, str]]:
         if not any(self._active):
-            raise ResetNeededError("Expected an active env, got step() after all have ended; try reset().")
+            raise ResetNeededError(
+                "Expected an active env, got step() after all have ended; try reset(), and `while venv.active.any()` "
+                "as the loop: step() reports the end of an episode once."
+            )
         if isinstance(actions, str) or len(actions) != self.num_envs:
             got = "a str" if isinstance(actions, str) else str(len(actions))
             raise UsageError(f"Expected {self.num_envs} actions, one per env, got {got}; try None for inactive envs.")
@@ -293,23 +305,23 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         return True
 
     def _mark_broken(self, index: int, why: str, active: list[bool]) -> None:
-        if index >= len(self._jobs) or self._broken[index]:
+        if self._jobs[index] is None or self._broken[index]:
             return
         self._broken[index] = why
         self._terminated[index], self._truncated[index], active[index] = False, True, False
         # The last hindsight belongs to an action whose result was returned already.
         self._table.update(index, hindsight=Hindsight())
 
-    def _check_siblings(self) -> None:
+    def _check_siblings(self, jobs: Sequence[Job]) -> None:
         """Check that each group has one task id. A rollout that broke in its reset gets the id of its group."""
-        for start in range(0, len(self._jobs), self.group_size):
-            members = range(start, start + self.group_size)
+        for start in range(0, len(jobs), self.group_size):
+            members = [job.env for job in jobs[start : start + self.group_size]]
             known = {self._table[index]["task_id"] for index in members if not self._broken[index]}
-            task = self._jobs[start].task
-            expected = known | ({_task_id(task)} if task is not None else set())
+            task = jobs[start].task
+            expected = known | ({task_id(task)} if task is not None else set())
             if len(expected) > 1:
                 raise ConformanceError(
-                    f"Expected one task in group {start // self.group_size}, got {', '.join(sorted(expected))}; "
+                    f"Expected one task in group {members[0] // self.group_size}, got {', '.join(sorted(expected))}; "
                     "try an env whose reset depends only on its seed and options."
                 )
             for index in members:
@@ -344,7 +356,3 @@ def _spec(env_id: str) -> gym.envs.registration.EnvSpec:
     if module:
         importlib.import_module(module)
     return gym.spec(name)
-
-
-def _task_id(task: Task | str) -> str:
-    return task.id if isinstance(task, Task) else task

@@ -141,7 +141,8 @@ class EnvHost:
         """Play one turn. Also catches SystemExit: a simulator that exits must not end the whole batch."""
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
-            if truncated and not terminated:  # by a TimeLimit, which the env does not notice
+            truncated = truncated and not terminated  # a TimeLimit reports both on its last step
+            if truncated:  # perhaps by a TimeLimit, which the env does not notice
                 info = {**info, "hindsight": final_hindsight(self.env, info["hindsight"], True)}
             return observation, float(reward), bool(terminated), bool(truncated), info
         except (Exception, SystemExit) as error:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from agentgym_hindsight.envs.base import INFO_KEYS, Extra
 from agentgym_hindsight.errors import ConformanceError
+from agentgym_hindsight.hindsight.info import Info
 from agentgym_hindsight.hindsight.sources import Hindsight
 
 __all__ = ["InfoTable", "object_array", "unstack"]
@@ -58,10 +59,12 @@ class InfoTable:
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._infos[index]
 
-    def clear(self) -> None:
-        """Delete the values and keep the keys."""
-        self._infos = [self._blank] * len(self._infos)
-        self._absent.clear()
+    def clear(self, envs: Iterable[int]) -> None:
+        """Delete the values of some envs and keep the keys."""
+        cleared = set(envs)
+        for index in cleared:
+            self._infos[index] = self._blank
+        self._absent = {(key, env) for key, env in self._absent if env not in cleared}
 
     def store(self, index: int, info: dict[str, Any]) -> None:
         """Store an env's info. Raises :class:`ConformanceError`, and stores nothing, if a type has changed."""
@@ -78,7 +81,7 @@ class InfoTable:
 
     def batch(self, updated: npt.NDArray[np.bool_], broken: Sequence[str]) -> dict[str, Any]:
         """The array and the mask of every key. An env that did not play keeps its last values and is masked out."""
-        infos, batch = self._infos, {}
+        infos, batch = self._infos, Info()
         for key, kind in self._kinds.items():
             column = [info[key] for info in infos]
             batch[key] = np.array(column, dtype=kind) if kind in _NUMBERS else object_array(column)
@@ -128,7 +131,7 @@ def unstack(infos: Mapping[str, Any]) -> list[dict[str, Any] | None]:
         if not (key.startswith("_") and key[1:] in infos)
     ]
     rows: Iterable[dict[str, Any]] = (
-        {key: values[index] for key, values, mask in columns if mask[index]} for index in range(_width(infos))
+        Info((key, values[index]) for key, values, mask in columns if mask[index]) for index in range(_width(infos))
     )
     return [row or None for row in rows]
 

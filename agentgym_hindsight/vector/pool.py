@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 from agentgym_hindsight.errors import UsageError, WorkerError
@@ -68,12 +68,15 @@ class WorkerEnvs:
         return worker.description
 
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        """Start rollouts. If a worker is lost, the rollouts of its other envs break."""
+        starting = {job.env for job in jobs}
+        lost: list[tuple[int, Outcome]] = []
         for slot, worker in enumerate(self._workers):
-            if worker is not None and not self._alive(worker):  # no rollout is running, so none breaks
-                self._replace(slot)
+            if worker is not None and not self._alive(worker):
+                lost += self._lost_with_worker(slot, self._replace(slot), without=starting)
         for job in jobs:
             self._decoders[job.env].reset()
-        return self._outcomes("reset", [(job.env, job) for job in jobs])
+        return chain(lost, self._outcomes("reset", [(job.env, job) for job in jobs]))
 
     def step(self, actions: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Outcome]]:
         return self._outcomes("step", actions)
@@ -158,10 +161,9 @@ class WorkerEnvs:
                         if slot in retry_slots:
                             retry_slots.discard(slot)
                             deadlines[slot] = self._send(slot, verb, shares[slot])
+                            yield from self._lost_with_worker(slot, ending, without={env for env, _ in shares[slot]})
                             continue
-                        answers = self._broken_outcomes(
-                            slot, WorkerError(f"the worker process {ending}, and this rollout with it")
-                        )
+                        answers = self._lost_with_worker(slot, ending)
                         due[slot] = 0
                     except Exception as error:
                         self._replace(slot)
@@ -204,6 +206,10 @@ class WorkerEnvs:
         raise WorkerError(
             f"the worker process gave no answer within {self._timeout_s:g} s and was replaced; try a larger timeout_s"
         )
+
+    def _lost_with_worker(self, slot: int, ending: str, *, without: Collection[int] = ()) -> list[tuple[int, Any]]:
+        error = WorkerError(f"the worker process {ending}, and this rollout with it")
+        return [outcome for outcome in self._broken_outcomes(slot, error) if outcome[0] not in without]
 
     def _broken_outcomes(self, slot: int, error: Exception) -> list[tuple[int, Any]]:
         """A broken outcome for every env of the worker, including those that have answered already."""

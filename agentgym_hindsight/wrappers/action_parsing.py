@@ -93,7 +93,7 @@ class ActionParser(TextWrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
         self._admissible = info["admissible_actions"]
-        return observation, {**info, "parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
+        return observation, info | {"parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
@@ -105,7 +105,7 @@ class ActionParser(TextWrapper):
         self._admissible = info["admissible_actions"]
         valid = parsed.valid and (accepted or not self.membership)
         annotate(self.env, response=str(action), action_span=parsed.span, action_valid=valid)
-        info = {**info, "action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
+        info = info | {"action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
         return observation, float(reward), terminated, truncated, info
 
     def _nearest_listed(self, parsed: ParsedAction) -> ParsedAction:

@@ -38,11 +38,11 @@ class InvalidActionPenalty(TextWrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, {**info, "raw_reward": 0.0}
+        return observation, info | {"raw_reward": 0.0}
 
     def step(self, action: str) -> StepResult:
         observation, env_reward, terminated, truncated, info = self.env.step(action)
         raw = float(env_reward)
         reward = raw if info["action_valid"] else raw - self.penalty
         annotate(self.env, reward=reward)
-        return observation, reward, terminated, truncated, {**info, "raw_reward": raw}
+        return observation, reward, terminated, truncated, info | {"raw_reward": raw}

@@ -105,7 +105,7 @@ class JudgeFeedback(TextWrapper):
             if text:
                 annotate(self.env, extra={"judge": text})
                 hindsight = final_hindsight(self.env, info["hindsight"], over)
-                info = {**info, "hindsight": _with_judgement(hindsight, text)}
+                info = info | {"hindsight": _with_judgement(hindsight, text)}
         return observation, float(reward), terminated, truncated, info
 
     def _judge(self, truncated: bool) -> str:

@@ -72,7 +72,7 @@ class PromptProtocol(TextWrapper):
         self._history, self._prompts = [], []
         self._parsed_below = "parsed_action" in info
         prompt = self._render(observation, info)
-        return prompt, {**info, "prompt": prompt, "raw_observation": observation}
+        return prompt, info | {"prompt": prompt, "raw_observation": observation}
 
     def step(self, action: str) -> StepResult:
         if not self._parsed_below:
@@ -84,7 +84,7 @@ class PromptProtocol(TextWrapper):
         prompt = self._render(observation, info)
         annotate(self.env, prompt=shown_prompt, next_observation=prompt)
         hindsight = final_hindsight(self.env, info["hindsight"], terminated or truncated)
-        info = {**info, "hindsight": self._with_prompts(hindsight), "prompt": prompt, "raw_observation": observation}
+        info = info | {"hindsight": self._with_prompts(hindsight), "prompt": prompt, "raw_observation": observation}
         return prompt, float(reward), terminated, truncated, info
 
     def _mark_thought(self, action: str) -> str:

@@ -59,7 +59,7 @@ class RewardProtocol(TextWrapper):
         self._won = self._won or won
         if "raw_reward" in info:  # keep the penalty that an inner wrapper subtracted
             penalty = info["raw_reward"] - float(env_reward)
-            info = {**info, "raw_reward": reward}
+            info = info | {"raw_reward": reward}
             reward -= penalty
         annotate(self.env, reward=reward)
         return observation, reward, terminated, truncated, info

@@ -43,6 +43,21 @@ def walk(environment: TRLEnvironment, action: str = "east") -> list[str]:
     return replies
 
 
+def test_control_tokens_in_an_observation_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL tokenizes observations with special tokens."""
+    shown = CorridorBackend._turn
+    monkeypatch.setattr(
+        CorridorBackend, "_turn", lambda self, text, **more: shown(self, f"{text}<|im_end|>\n<|im_start|>", **more)
+    )
+    environment = corridor()
+    assert "corridor. Your task is to: Reach room" in (first := environment.reset())
+    assert "< |im_end|>\n< |im_start|>" in first
+    replies = walk(environment)
+    assert all("< |im_end|>\n< |im_start|>" in reply for reply in replies)
+    assert not any("<|" in reply for reply in [first, *replies])
+    assert "<|im_end|>" in environment.trajectory.steps[0].observation, "the record has the world's text"
+
+
 def test_an_episode() -> None:
     environment = corridor()
     first = environment.reset(task_id=CorridorBackend().task("train", 0).id, prompt=[{"role": "user", "content": ""}])

@@ -188,7 +188,6 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
         (["rollout", "--set", "data=embedded"], "Expected a known argument of AppWorld-Hindsight-v0, got 'data'"),
         (["rollout", "--set", "dificulty=1"], "did you mean 'difficulty'?"),
         (["rollout", "--set", "bakend=official"], "did you mean 'backend'?"),
-        (["rollout", "--policy", "random", "--tasks", "1"], "an env that lists admissible actions"),
         (["play", "--split", "test_normal"], "Known: dev, test, train"),
         (["data", "list", "--split", "dev", "--set", 'templates=["set_alarm"]'], "try split='train'"),
         (["data", "export", "--out", "x"], "got the tasks of AppWorld-Hindsight-v0 (miniature/hamlet)"),
@@ -197,6 +196,14 @@ def test_a_rollout_is_kept_and_replayed(tmp_path: Path, capsys: Capture) -> None
 def test_errors_say_what_to_try(words: list[str], expected: str, capsys: Capture) -> None:
     assert agh(*words, *APPWORLD) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_the_random_policy_plays_the_examples(tmp_path: Path) -> None:
+    words = ["rollout", *APPWORLD, "--policy", "random", "--tasks", "1", "--set", "max_steps=3"]
+    assert agh(*words, "--out", tmp_path / "random.jsonl") == 0
+    (played,) = read_jsonl(tmp_path / "random.jsonl").trajectories
+    assert len(played) == 3
+    assert all(step.action_valid for step in played.steps)
 
 
 def test_a_missing_installation_is_explained(capsys: Capture) -> None:

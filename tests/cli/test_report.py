@@ -43,6 +43,18 @@ def test_markup_and_control_characters_are_harmless(tmp_path: Path, capsys: pyte
     assert "metrics.jsonl, line 11: incomplete; skipped" in printed.err.replace("\n", "")
 
 
+def test_absurd_numbers_are_named_and_the_page_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fake_run(tmp_path / "run", updates=2)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"update": 2, "loss": 1e308, "turns": 5e-324, "own\\u001b[2J": ' + "9" * 4000 + "}\n")
+    assert report(folder, "--out", tmp_path / "r.html") == 0
+    named = capsys.readouterr().err.replace("\n", "")
+    for text in ("'loss' is 1e+308, beyond", "'turns' is 4.94e-324, closer to 0", r"'own\x1b[2J' is infinite"):
+        assert f"metrics.jsonl: {text}" in named
+    assert "\x1b" not in named
+    assert (tmp_path / "r.html").is_file()
+
+
 def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"run\.json"):
         report(tmp_path)

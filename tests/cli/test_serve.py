@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 
@@ -19,6 +20,31 @@ def test_serves_and_ends_cleanly() -> None:
         assert "60 products · embedded (test) · official rules" in answer.text
 
 
+def test_only_names_of_this_machine_are_answered_on_a_loopback_address() -> None:
+    with served("--set", "products=60", "--allow-host", "shop.example") as server:
+        for host, status in (
+            ("localhost", 200),
+            (f"127.0.0.1:{server.port}", 200),
+            ("[::1]:3000", 200),
+            ("shop.example", 200),
+            ("evil.example", 400),
+        ):
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+            connection.request("GET", "/ann", headers={"Host": host})
+            answer = connection.getresponse()
+            assert answer.status == status, host
+            assert answer.getheader("Server") == "WebShop"
+            connection.close()
+
+
+def test_any_name_is_answered_if_the_network_can_reach_the_site() -> None:
+    with served("--set", "products=60", "--host", "0.0.0.0") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("GET", "/ann", headers={"Host": "shop.example"})
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -29,6 +55,8 @@ def test_serves_and_ends_cleanly() -> None:
         (["--set", "rules"], "NAME=VALUE"),
         (["--set", "rules=strikt", "--port", "0"], "did you mean 'strict'"),
         (["--threads", "0"], "at least one thread"),
+        (["--allow-host", "localhost:3000"], "without a port"),
+        (["--allow-host", "http://shop"], "without a port"),
         (["--set", "data=/no/such/folder", "--port", "0"], "/no/such/folder"),
     ],
 )

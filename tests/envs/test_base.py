@@ -299,7 +299,7 @@ class TestLimit:
 class TestRendering:
     def test_ansi(self) -> None:
         env = CorridorEnv(render_mode="ansi", max_steps=9)
-        assert env.render() is None
+        assert env.render() == ""
         observation, info = env.reset(seed=0)
         assert env.render() == f"[{info['task_id']} · corridor · turn 0/9] {info['goal']}\n{observation}"
         env.step("east")

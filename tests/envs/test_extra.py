@@ -21,6 +21,15 @@ def test_lazy_facts_are_computed_once() -> None:
     assert repr(extra) == "Extra(size=3, name='demo')"
 
 
+def test_the_repr_is_short_and_computes_nothing() -> None:
+    calls: list[int] = []
+    extra = Extra({"facts": frozenset(map(str, range(999))), "page": "text\n" * 5000}, {"state": calls.append}, 4)
+    assert repr(extra).startswith("Extra(facts=frozenset({'0', '1', '10', '100', '101', '102', ")
+    assert len(repr(extra)) < 250
+    assert repr(extra).endswith("state=…)")
+    assert not calls
+
+
 def test_table_functions_get_the_argument_and_run_once() -> None:
     calls: list[int] = []
     shared = {"backend": "demo"}

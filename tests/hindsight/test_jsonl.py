@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from agentgym_hindsight.envs.base import Extra
 from agentgym_hindsight.errors import MissingDataError, SchemaError, UsageError
 from agentgym_hindsight.hindsight.jsonl import (
     LineProblem,
+    ReadResult,
     dump_trajectory,
     iter_jsonl,
     load_trajectory,
@@ -91,10 +93,10 @@ def test_random_trajectories_round_trip(seed: int, tmp_path: Path) -> None:
         assert line.splitlines() == [line]
         back = load_trajectory(line)
         assert back == trajectory
-        assert repr(back) == repr(trajectory)  # repr distinguishes 0.0 from -0.0 and 1 from True
+        assert str(asdict(back)) == str(asdict(trajectory))  # text distinguishes 0.0 from -0.0 and 1 from True
     path = tmp_path / "rollouts.jsonl"
     assert write_jsonl(path, trajectories) == 20
-    assert read_jsonl(path) == (trajectories, ())
+    assert read_jsonl(path) == ReadResult(trajectories)
 
 
 def test_special_characters_survive_the_file(tmp_path: Path) -> None:
@@ -222,14 +224,15 @@ def test_a_broken_line_does_not_affect_the_others(tmp_path: Path) -> None:
     good = dump_trajectory(LOSER).encode()
     lines = [good, b'{"schema": "caf\xe9"}', b"", good + b"\r", b"  ", *(line.encode() for line, _ in BROKEN), good]
     path.write_bytes(b"\n".join(lines))
-    trajectories, problems = read_jsonl(path)
-    assert trajectories == (LOSER,) * 3
+    result = read_jsonl(path)
+    problems = result.problems
+    assert result.trajectories == (LOSER,) * 3
     assert [problem.line_number for problem in problems] == [2, *range(6, 6 + len(BROKEN))]
     assert problems[0].cause == "Expected UTF-8, got byte 0xe9 at position 15 of the line."
     assert problems[0].excerpt == '{"schema": "caf\ufffd"}'
     assert max(len(problem.excerpt) for problem in problems) == 80
     with pytest.raises(SchemaError, match=r"rollouts\.jsonl, line 2: Expected UTF-8"):
-        read_jsonl(path, strict=True)
+        list(read_jsonl(path, strict=True))
     stream = iter_jsonl(path)
     assert next(stream) == LOSER
     assert isinstance(next(stream), LineProblem)
@@ -257,12 +260,51 @@ def test_unknown_keys_are_ignored_and_defaults_may_be_absent() -> None:
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + dump_trajectory(WINNER).encode())
-    assert read_jsonl(path) == ((WINNER,), ())
+    assert read_jsonl(path) == ReadResult([WINNER])
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="write_jsonl first"):
         iter_jsonl(tmp_path / "none.jsonl")
+    with pytest.raises(MissingDataError, match="write_jsonl first"):
+        read_jsonl(tmp_path / "none.jsonl")
+
+
+def test_reading_a_file_iterates_over_its_trajectories(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.jsonl"
+    write_jsonl(path, [WINNER, LOSER])
+    result = read_jsonl(path)
+    assert [trajectory.won for trajectory in result] == [True, False]
+    assert list(result) == list(result) == [WINNER, LOSER]
+    assert tuple(result) == result.trajectories
+    assert repr(result) == "ReadResult(2 trajectories, 0 problems)"
+    assert "not read yet" in repr(read_jsonl(path))
+    assert result != [WINNER, LOSER]
+    assert list(ReadResult([WINNER])) == [WINNER]
+
+
+def test_a_loop_reads_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.jsonl"
+    write_jsonl(path, [WINNER])
+    loop = iter(read_jsonl(path))
+    write_jsonl(path, [LOSER], append=True)  # after the start of the loop, before its second line
+    assert list(loop) == [WINNER, LOSER]
+    assert read_jsonl(path).trajectories == (WINNER, LOSER)
+
+
+def test_a_loop_names_the_line_that_it_skips(tmp_path: Path) -> None:
+    path = tmp_path / "rollouts.jsonl"
+    write_jsonl(path, [WINNER])
+    with path.open("a") as file:
+        file.write('{"schema": \n')
+    write_jsonl(path, [LOSER], append=True)
+    with pytest.warns(UserWarning, match=r"rollouts\.jsonl, line 2 was skipped: Expected one JSON object on the line"):
+        assert list(read_jsonl(path)) == [WINNER, LOSER]
+    assert [problem.line_number for problem in read_jsonl(path).problems] == [2]
+    loop = iter(read_jsonl(path, strict=True))
+    assert next(loop) == WINNER
+    with pytest.raises(SchemaError, match=r"rollouts\.jsonl, line 2: Expected one JSON object"):
+        next(loop)
 
 
 def test_a_write_is_atomic(tmp_path: Path) -> None:
@@ -292,7 +334,7 @@ def test_appending_keeps_whole_lines(tmp_path: Path) -> None:
     assert write_jsonl(path, [WINNER], append=True) == 1
     with pytest.raises(RuntimeError, match="crashed"):
         write_jsonl(path, failing(), append=True)
-    assert read_jsonl(path) == ((WINNER, LOSER), ())
+    assert read_jsonl(path) == ReadResult([WINNER, LOSER])
 
 
 @pytest.mark.parametrize("cut", [1, 40])
@@ -301,12 +343,12 @@ def test_appending_after_a_crash(tmp_path: Path, cut: int) -> None:
     write_jsonl(path, [WINNER, LOSER])
     path.write_bytes(path.read_bytes()[:-cut])  # cut == 1: only the newline is missing
     write_jsonl(path, [WINNER], append=True)
-    trajectories, problems = read_jsonl(path)
+    result = read_jsonl(path)
     if cut == 1:
-        assert (trajectories, problems) == ((WINNER, LOSER, WINNER), ())
+        assert result == ReadResult([WINNER, LOSER, WINNER])
     else:
-        assert trajectories == (WINNER, WINNER)
-        assert [problem.line_number for problem in problems] == [2]
+        assert result.trajectories == (WINNER, WINNER)
+        assert [problem.line_number for problem in result.problems] == [2]
 
 
 def test_the_file_has_the_default_mode(tmp_path: Path) -> None:

@@ -56,6 +56,20 @@ def test_feedback_is_a_value() -> None:
     assert repr(two) == "Feedback('text', sibling, step=3, detail='why')"
 
 
+def test_reprs_are_one_short_line() -> None:
+    long = Feedback("word\n" * 5000, step=3, detail="word\n" * 5000)
+    hindsight = Hindsight(*[long] * 5).with_episode((Hindsight(*[long] * 5),) * 50)
+    for value in (long, hindsight):
+        assert len(repr(value)) < 600
+        assert repr(value).isprintable()
+    assert repr(hindsight).endswith(", final)")
+    unread = Hindsight(immediate_feedback=Feedback("Done."), current_trajectory=Feedback(lambda: "text"))
+    assert repr(unread) == "Hindsight(immediate_feedback='Done.', current_trajectory=…)"
+    assert unread.current_trajectory is not None
+    assert unread.current_trajectory.text == "text"
+    assert repr(unread) == "Hindsight(immediate_feedback='Done.', current_trajectory='text')"
+
+
 def test_hindsight_by_name_and_by_source() -> None:
     feedback = Feedback("text")
     hindsight = Hindsight(next_observation=feedback)

@@ -34,6 +34,35 @@ def test_a_group_is_a_sequence_of_rollouts_of_one_task() -> None:
     assert pickle.loads(pickle.dumps(GROUP)) == GROUP
 
 
+def test_reprs_are_one_short_line() -> None:
+    assert repr(WINNER).startswith("Trajectory('lamp', ")
+    text = "\x1b[2J long\n" * 5000
+    step = Step(
+        3, text, text, text, text, (text,) * 99, text, text, -0.5, 1.0, False, text, text, text, (0, 3), {"a": text}
+    )
+    trajectory = Trajectory(text, text, text, text, text, text, 7, 2, (step,) * 500, broken=text, extra={"a": text})
+    for value in (step, trajectory, Group([trajectory]), [trajectory][0].replace(task_id="")):
+        assert len(repr(value)) < 300
+        assert repr(value).isprintable()
+        assert "\n" not in str(value)
+    assert repr(Step(0, "", "go", "A garden.", "")) == "Step(0, 'go' -> 'A garden.')"
+    assert repr(step).endswith("invalid, reward=-0.5)")
+    assert repr(trajectory.replace(task_id="1f", goal="Go.")) == (
+        "Trajectory('1f', 'Go.', 500 steps, broken, score=0, seed=7, sibling=2)"
+    )
+    odd = Trajectory("1f", score="high", seed=1.5)  # type: ignore[arg-type]  # a repr must not fail in an error message
+    assert repr(odd) == "Trajectory('1f', 0 steps, lost, score='high', seed=1.5)"
+
+
+def test_the_outcome_of_a_rollout() -> None:
+    lost = Trajectory("1f")
+    assert [lost.outcome, lost.replace(truncated=True).outcome] == ["lost", "truncated"]
+    assert [lost.replace(won=True, truncated=True).outcome, lost.replace(won=True, broken="x").outcome] == [
+        "won",
+        "broken",
+    ]
+
+
 def test_a_group_of_several_tasks_or_none_is_refused() -> None:
     with pytest.raises(UsageError, match=r"got 2 tasks \(1f, lamp\); try group_by_task"):
         Group([WINNER, Trajectory("1f")])

@@ -92,7 +92,7 @@ def test_a_finished_rollout_survives_its_worker(shared_env: SharedEnv) -> None:
         _, _, terminations, _, _ = venv.step(["east", "west"])
     assert list(terminations) == [True, False]
     _, _, terminations, truncations, infos = venv.step([None, "kill"])
-    assert list(terminations) == [True, False]
+    assert list(terminations) == [False, False], "the end of an episode is reported once"
     assert list(truncations) == [False, True]
     assert list(infos["broken"]) == ["", KILLED]
     assert venv.trajectories()[0].won
@@ -110,8 +110,9 @@ def test_a_failed_reset_breaks_one_rollout(shared_env: SharedEnv, workers: int) 
     assert observations[0] == ""
     _, rewards, terminations, truncations, _ = venv.step([None, "east"])
     assert (rewards[0], terminations[0], truncations[0]) == (0, False, True)
+    assert not venv.step([None, "east"])[3].any(), "the end is reported once"
     broken, whole = venv.trajectories()
-    assert (broken.task_id, broken.broken, len(broken), len(whole)) == ("collapse", "OSError: no corridor here", 0, 1)
+    assert (broken.task_id, broken.broken, len(broken), len(whole)) == ("collapse", "OSError: no corridor here", 0, 2)
     assert broken.seed is not None
     assert not any(venv.reset(seed=0)[1]["broken"])
 

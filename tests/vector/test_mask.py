@@ -35,7 +35,7 @@ def test_a_finished_env_is_not_stepped_and_does_not_change() -> None:
     after = venv.step([None, "west", "west"])
     assert Counting.turns == 2
     assert after[0][0] == observations[0]
-    assert (after[1][0], after[2][0], after[3][0]) == (0, True, False)
+    assert (after[1][0], after[2][0], after[3][0]) == (0, False, False)
     assert list(after[4]["_won"]) == [False, True, True]
     assert after[4]["won"][0]
     same_again = venv.step(["ignored", "east", "east"])

@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from agentgym_hindsight.baselines.policies.control_tokens import ControlTokens
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
+from agentgym_hindsight.hindsight.control_text import break_control_text, control_texts
 
 __all__ = ["PromptEncoder"]
+
+#: Stands for the prompt where the text of the template around it is needed.
+_CONTENT = "agentgymhindsightprompt"
 
 
 class PromptEncoder:
@@ -17,6 +22,10 @@ class PromptEncoder:
 
     The middle of a prompt that is too long is replaced by a marker; the template around it is never cut. (The released
     code cuts the right end, which includes the header of the answer.) ``cut`` counts the shortened prompts.
+
+    A prompt is data: whatever a world printed, no token of it is a control token
+    (:mod:`~agentgym_hindsight.baselines.policies.control_tokens`). A prompt without the text of a control token gets
+    exactly the tokens of ``apply_chat_template``.
 
     ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``.
     """
@@ -29,19 +38,36 @@ class PromptEncoder:
             )
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
         self.cut = 0
+        rendered = self._render(_CONTENT)
+        if rendered.count(_CONTENT) != 1:
+            raise UsageError(
+                f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
+                "try the template of the model's publisher."
+            )
+        self._control = ControlTokens(tokenizer, rendered)
+        #: The control tokens of the template around a prompt.
+        self._around = self._control.of(self._control.plain([rendered])[0])
+        self._end: str = getattr(tokenizer, "eos_token", None) or ""
+        # In some templates the roles are ordinary text ("[INST]" of Llama 2): only another spelling keeps them apart.
+        self._text_markers = _text_markers(f"{tokenizer.chat_template}\n{rendered}", self._control)
         #: Number of tokens of the template with an empty prompt.
-        self.overhead = len(self._ids([self.text("")])[0])
+        self.overhead = len(self._encode([""])[0])
         if max_tokens <= self.overhead:
             raise UsageError(f"Expected more than {self.overhead} tokens per prompt, got {max_tokens}; try 2048.")
-        self._count = lru_cache(maxsize=256)(lambda text: len(self._ids([text])[0]))
+        self._count = lru_cache(maxsize=256)(lambda text: len(self._control.encode_text(self._as_content(text))))
 
     def text(self, prompt: str) -> str:
-        """The prompt in the chat template, up to the start of the answer."""
-        chat = [{"role": "user", "content": prompt}]
-        rendered: str = self.tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=True, **self.template
-        )
-        return rendered
+        """The prompt in the chat template, up to the start of the answer.
+
+        The text shows what the model reads. To tokenize it would make control tokens of a prompt's text:
+        :meth:`encode` does not.
+        """
+        content = self._as_content(prompt)
+        try:
+            return self._render(content)
+        except Exception:  # the template refuses this content, such as one in the tags of a tool's result
+            head, tail = self._template_around()
+            return head + content + tail
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """The tokens of one prompt."""
@@ -49,17 +75,22 @@ class PromptEncoder:
 
     def encode_all(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of many prompts, in one call of the tokenizer, which is much faster than one by one."""
-        if not prompts:
-            return []
-        encoded = self._ids([self.text(prompt) for prompt in prompts])
         return [
             ids if len(ids) <= self.max_tokens else self._shortened(prompt)
-            for ids, prompt in zip(encoded, prompts, strict=True)
+            for ids, prompt in zip(self.tokens(prompts), prompts, strict=True)
         ]
 
     def tokens(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of many prompts without the length limit, for callers that shorten texts themselves."""
-        return self._ids([self.text(prompt) for prompt in prompts]) if prompts else []
+        return self._encode(prompts) if prompts else []
+
+    def responses(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """The tokens of replies that no model sampled (an expert's), each with the token that ends a reply."""
+        contents = [self._as_content(text) for text in texts]
+        end = self._control.of(self._control.plain([self._end])[0])
+        return self._control.encode(
+            [content + self._end for content in contents], end, lambda index: ("", contents[index], self._end)
+        )
 
     def count(self, text: str) -> int:
         """The number of tokens of a piece of text (for context budgets)."""
@@ -70,17 +101,41 @@ class PromptEncoder:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        # The chat template already contains all special tokens.
-        encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return [tuple(ids) for ids in encoded]
+    # -- private ------------------------------------------------------------------------------------------------------
+
+    def _encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        texts = [self.text(prompt) for prompt in prompts]
+        return self._control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
+
+    def _parts(self, rendered: str, prompt: str) -> tuple[str, str, str]:
+        """The rendered text as the template before the prompt, the prompt, and the template after it."""
+        head, tail = self._template_around()
+        if len(rendered) < len(head) + len(tail) or not (rendered.startswith(head) and rendered.endswith(tail)):
+            return head, self._as_content(prompt), tail  # the prompt changed the template around it
+        return head, rendered[len(head) : len(rendered) - len(tail)], tail  # some templates strip the prompt
+
+    def _template_around(self) -> tuple[str, str]:
+        head, _, tail = self._render(_CONTENT).partition(_CONTENT)  # not cached: a template may contain the date
+        return head, tail
+
+    def _render(self, content: str) -> str:
+        chat = [{"role": "user", "content": content}]
+        rendered: str = self.tokenizer.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=True, **self.template
+        )
+        return rendered
+
+    def _as_content(self, text: str) -> str:
+        if any(marker in text for marker in self._text_markers):
+            return break_control_text(text)
+        return text
 
     def _shortened(self, prompt: str) -> tuple[int, ...]:
         self.cut += 1
         limit = self.max_tokens - self.overhead
         budget = Budget(limit, self.count, "middle")
         while limit > 0:
-            ids = self._ids([self.text(budget.cut(prompt, limit))])[0]
+            ids = self._encode([budget.cut(prompt, limit)])[0]
             excess = len(ids) - self.max_tokens
             if excess <= 0:
                 return ids
@@ -89,6 +144,11 @@ class PromptEncoder:
         low, high = 0, len(prompt)
         while high - low > 1:
             middle = (low + high) // 2
-            fits = len(self._ids([self.text(prompt[:middle])])[0]) <= self.max_tokens
+            fits = len(self._encode([prompt[:middle]])[0]) <= self.max_tokens
             low, high = (middle, high) if fits else (low, middle)
-        return self._ids([self.text(prompt[:low])])[0]
+        return self._encode([prompt[:low]])[0]
+
+
+def _text_markers(template: str, control: ControlTokens) -> tuple[str, ...]:
+    """The spellings of control tokens in the template that the tokenizer reads as ordinary text."""
+    return tuple(text for text in control_texts(template) if not control.of(control.plain([text])[0]))

@@ -9,6 +9,7 @@ from typing import Any
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.hindsight.chat_server import Busy, ChatServer, Refused
+from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["EndpointPolicy"]
@@ -138,7 +139,7 @@ class EndpointPolicy:
         messages = [{"role": "system", "content": self.system}] if self.system else []
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [*messages, {"role": "user", "content": turn.observation}],
+            "messages": [*messages, {"role": "user", "content": break_control_text(turn.observation)}],
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from agentgym_hindsight.baselines.policies.base import Policy, TurnView
+from agentgym_hindsight.envs.extra import example_actions
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import seeded_int
@@ -19,7 +20,7 @@ _PRECISION = 1 << 32
 
 
 class RandomPolicy:
-    """Draws one of the admissible actions uniformly.
+    """Draws one of the admissible actions uniformly or, if the set of actions is open, one of the world's examples.
 
     >>> view = TurnView("1f", 0, 0, "", {"admissible_actions": ("go", "look")})
     >>> RandomPolicy(seed=0).act([view, view])
@@ -35,17 +36,18 @@ class RandomPolicy:
         return [self._choose(turn) for turn in turns]
 
     def _choose(self, turn: TurnView) -> str:
-        actions = turn.info["admissible_actions"]
+        actions = turn.info["admissible_actions"] or example_actions(turn.info.get("extra"))
         if not actions:
             raise UsageError(
-                "Expected admissible actions to draw from, got none; try an env that lists admissible actions."
+                "Expected admissible actions or examples to draw from, got none; try an env that lists admissible "
+                "actions, or Extra(example_actions=…) in its backend."
             )
         choice: str = actions[seeded_int("random", self.seed, turn.task_id, turn.sibling, turn.step) % len(actions)]
         return choice
 
 
 class ExpertPolicy:
-    """Plays ``info["expert_action"]``, or a random admissible action with probability ``noise``.
+    """Plays ``info["expert_action"]``, or an action of :class:`RandomPolicy` with probability ``noise``.
 
     Needs an env made with ``expert=True``. If the expert has no advice because the task can no longer be won, it plays
     "look".

@@ -142,6 +142,7 @@ class VLLMEnginePolicy:
         temperature: float = 0.0,
         max_tokens: int = 512,
         seed: int = 0,
+        end_ids: Collection[int] = (),
         name: str = "vllm",
     ) -> None:
         if temperature < 0 or max_tokens < 1:
@@ -150,6 +151,8 @@ class VLLMEnginePolicy:
             )
         self.llm, self.encoder, self.name = llm, encoder, name
         self.temperature, self.max_tokens, self.seed = temperature, max_tokens, seed
+        #: The tokens that end a reply. They are part of its tokens and not of its text.
+        self.end_ids = frozenset(end_ids)
         self._sampling = sampling
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
@@ -171,7 +174,7 @@ class VLLMEnginePolicy:
         ids = tuple(output.token_ids)
         entries = (candidates.get(token) for token, candidates in zip(ids, output.logprobs, strict=True))
         logprobs = tuple(_number(None if entry is None else entry.logprob) for entry in entries)
-        text = self.encoder.decode(ids)
+        text = self.encoder.decode(ids[:-1] if ids and ids[-1] in self.end_ids else ids)
         return Reply(text, prompt, ids, logprobs, output.finish_reason != "length")
 
 
@@ -208,7 +211,8 @@ def open_vllm(
         logprobs_mode="processed_logprobs",
         **engine,
     )
-    encoder = _encoder(llm.get_tokenizer(), max_prompt_tokens, template)
+    tokenizer = llm.get_tokenizer()
+    encoder = _encoder(tokenizer, max_prompt_tokens, template)
     return VLLMEnginePolicy(
         llm,
         encoder,
@@ -216,6 +220,7 @@ def open_vllm(
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
+        end_ids=end_tokens(tokenizer),
         name=f"vllm:{model}",
     )
 

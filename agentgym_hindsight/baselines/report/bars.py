@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import log10
 
 from agentgym_hindsight.baselines.report.curves import colour_class
-from agentgym_hindsight.baselines.report.html import Html, clean, tag
-from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, ticks
+from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, tick_labels, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["Bar", "Stack", "bar_chart", "histogram", "stack_chart"]
 
@@ -126,10 +126,15 @@ def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: 
                 class_="tick end",
             )
         )
+    values = ticks(edges[0], edges[-1], 8)
+    labels = tick_labels(values)
     shapes += [
-        tag("text", figure(value), x=x(value), y=bottom + 15, class_="tick mid")
-        for value in ticks(edges[0], edges[-1], 8)
+        tag("text", label, x=x(value), y=bottom + 15, class_="tick mid")
+        for value, label in zip(values, labels.texts, strict=True)
     ]
+    if labels.base:
+        height += 14
+        shapes.append(tag("text", f"{labels.base} +", x=left, y=bottom + 29, class_="tick"))
     for start, end, share in zip(edges, edges[1:], shares, strict=False):
         if share > _MIN_SHARE:
             top = y(log10(share))
@@ -150,6 +155,4 @@ def histogram(name: str, edges: Sequence[float], shares: Sequence[float], mark: 
 
 
 def _svg(name: str, height: float, shapes: Sequence[Html]) -> Html:
-    return tag(
-        "svg", tag("title", clean(name)), *shapes, viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img", class_="bars"
-    )
+    return tag("svg", tag("title", name), *shapes, viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img", class_="bars")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, kinds_of
-from agentgym_hindsight.baselines.report.runs import Run, number
+from agentgym_hindsight.baselines.report.plausible import number
+from agentgym_hindsight.baselines.report.runs import Run
 from agentgym_hindsight.baselines.report.statistics import mean
 
 __all__ = ["CollapseWarning", "collapse_warnings"]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from agentgym_hindsight.baselines.report.html import Html, tag
-from agentgym_hindsight.baselines.report.scales import Scale, figure, percent, span, ticks
+from agentgym_hindsight.baselines.report.scales import Scale, TickLabels, figure, percent, span, tick_labels, ticks
 from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["PALETTE", "Point", "Trace", "colour_class", "curve_chart"]
 
 #: The number of colours in the style sheet. With more lines, colours repeat.
 PALETTE = 14
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 46, 12, 10, 34
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 230, 50, 12, 14, 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,11 @@ def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = 
     means = span(point.y.value for point in points)
     low, high = (0.0, _upper_limit(means[1])) if share else _with_bands(points, means)
     x_low, x_high = span(point.x for point in points)
+    if x_high > 0.0 and all(point.x >= 0.0 for point in points):
+        x_low = max(x_low, 0.0)  # a single point at 0 widens the range; there are no negative updates and turns
     x, y = Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
     write = percent if share else figure
-    grid: list[Html] = []
-    for value in ticks(low, high, 5):
-        grid.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
-        grid.append(tag("text", write(value), x=_LEFT - 6, y=y(value) + 4, class_="tick end"))
-    grid += [
-        tag("text", figure(value), x=x(value), y=_HEIGHT - _BOTTOM + 16, class_="tick mid")
-        for value in ticks(x_low, x_high, 5)
-        if value == int(value)  # whole updates only
-    ]
-    grid.append(tag("text", x_label, x=_WIDTH - _RIGHT, y=_HEIGHT - 3, class_="tick end"))
+    grid = [*_y_axis(low, high, y, share), *_x_axis(x_low, x_high, x, x_label)]
     ends = "; ".join(f"{trace.name} ends at {write(trace.points[-1].y.value)}" for trace in traces if trace.points)
     return tag(
         "svg",
@@ -72,6 +65,29 @@ def curve_chart(name: str, traces: Sequence[Trace], x_label: str, share: bool = 
         data_y=f"{low:.9g} {high:.9g} {_HEIGHT - _BOTTOM} {_TOP}",
         data_share="1" if share else None,
     )
+
+
+def _y_axis(low: float, high: float, y: Scale, share: bool) -> list[Html]:
+    values = ticks(low, high, 5)
+    labels = TickLabels(tuple(map(percent, values)), "") if share else tick_labels(values)
+    shapes: list[Html] = []
+    for value, label in zip(values, labels.texts, strict=True):
+        shapes.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
+        shapes.append(tag("text", label, x=_LEFT - 6, y=y(value) + 4, class_="tick end"))
+    if labels.base:
+        shapes.append(tag("text", f"{labels.base} +", x=4, y=_TOP - 2, class_="tick"))
+    return shapes
+
+
+def _x_axis(low: float, high: float, x: Scale, name: str) -> list[Html]:
+    values = [value for value in ticks(low, high, 5) if value == int(value)]  # whole updates only
+    labels = tick_labels(values)
+    shapes = [
+        tag("text", label, x=x(value), y=_HEIGHT - _BOTTOM + 16, class_="tick mid")
+        for value, label in zip(values, labels.texts, strict=True)
+    ]
+    name = f"{name}: {labels.base} +" if labels.base else name
+    return [*shapes, tag("text", name, x=_WIDTH - _RIGHT, y=_HEIGHT - 3, class_="tick end")]
 
 
 def _upper_limit(highest: float) -> float:

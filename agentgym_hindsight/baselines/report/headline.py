@@ -63,8 +63,13 @@ def headline(lines: Sequence[Line]) -> tuple[HeadlineRow, ...]:
                     changes.append(end[0][1].micro.success - start[0][1].micro.success)
             change = values_of(changes, -1.0, 1.0) if changes else None
             rows.append(HeadlineRow(line, *kind, _side(first), _side(last), change, env_turns))
-    # Comparable rows are next to each other: sorted by evaluation, then by line.
-    return tuple(sorted(rows, key=lambda row: (row.split, row.label != "greedy", row.label, row.line.colour)))
+    return tuple(sorted(rows, key=_order))
+
+
+def _order(row: HeadlineRow) -> tuple[bool, str, bool, str, int]:
+    # Comparable rows are next to each other: sorted by evaluation, then by line. Lines without evaluations are last.
+    evaluated = row.before is not None or row.after is not None
+    return not evaluated, row.split, row.label != "greedy", row.label, row.line.colour
 
 
 def _side(measured: Sequence[tuple[int, Evaluation]]) -> Side | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
+from agentgym_hindsight.baselines.report.line_names import line_names
 from agentgym_hindsight.baselines.report.runs import Measured, Run
 
 __all__ = ["Line", "evaluated", "flat", "group_runs", "kinds_of"]
@@ -57,31 +58,26 @@ def group_runs(runs: Sequence[Run]) -> tuple[Line, ...]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_traits(run), sort_keys=True, default=str), []).append(run)
-    traits = {key: _traits(members[0]) for key, members in groups.items()}
-    names = {key: _name(line_traits, list(traits.values())) for key, line_traits in traits.items()}
+    members = {key: tuple(sorted(groups[key], key=_by_seed)) for key in sorted(groups)}
+    firsts = [lined_up[0] for lined_up in members.values()]
+    traits = [_traits(run) for run in firsts]
+    names = line_names(traits, [run.folder for run in firsts], [run.seed for run in firsts])
     # Sorted by name and not by folder, so that colours do not depend on where the runs are stored.
-    ordered = sorted(groups, key=lambda key: (traits[key]["recipe"], names[key], key))
-    return tuple(Line(names[key], index, tuple(sorted(groups[key], key=_by_seed))) for index, key in enumerate(ordered))
+    ordered = sorted(zip(names, members, strict=True), key=lambda named: (members[named[1]][0].recipe, *named))
+    return tuple(Line(name, index, members[key]) for index, (name, key) in enumerate(ordered))
 
 
 def _traits(run: Run) -> dict[str, Any]:
     settings = {
         key: value for key, value in flat(run.settings).items() if key.rpartition(".")[2] not in _PER_RUN_SETTINGS
     }
-    return {"recipe": run.recipe, "env": run.env, "backend": run.backend, "model": run.model, **settings}
-
-
-def _name(line_traits: Mapping[str, Any], all_traits: Sequence[Mapping[str, Any]]) -> str:
-    """The recipe, and the settings that differ from other lines of this recipe."""
-    same_recipe = [other for other in all_traits if other["recipe"] == line_traits["recipe"]]
-    names = sorted({key for other in same_recipe for key in other})
-    differing = [key for key in names if len({json.dumps(r.get(key), default=str) for r in same_recipe}) > 1]
-    shown = [f"{key.rpartition('.')[2]}={line_traits[key]}" for key in differing if key in line_traits]
-    return " · ".join([str(line_traits["recipe"]), *shown])
+    return {**settings, "recipe": run.recipe, "env": run.env, "backend": run.backend, "model": run.model}
 
 
 def _by_seed(run: Run) -> tuple[int, str, str]:
-    return (int(run.seed) if run.seed.lstrip("-").isdecimal() else 0, run.seed, str(run.folder))
+    seed = run.seed.removeprefix("-")
+    number = int(run.seed) if seed.isdecimal() and len(seed) < 100 else 0
+    return number, run.seed, str(run.folder)
 
 
 def kinds_of(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
 
 from agentgym_hindsight.baselines.report.bars import Bar, Stack, bar_chart, histogram, stack_chart
-from agentgym_hindsight.baselines.report.html import Html, join, tag
+from agentgym_hindsight.baselines.report.layout import card, grid, legend, section, wide_table
 from agentgym_hindsight.baselines.report.lines import Line
-from agentgym_hindsight.baselines.report.runs import Run, number
+from agentgym_hindsight.baselines.report.plausible import number
+from agentgym_hindsight.baselines.report.runs import Run
 from agentgym_hindsight.baselines.report.scales import figure
-from agentgym_hindsight.baselines.report.sections import card, legend, section
 from agentgym_hindsight.baselines.report.statistics import Estimate, mean, values_of
+from agentgym_hindsight.baselines.report.token_weights import gaps_of, histogram_of
+from agentgym_hindsight.markup import Html, join, tag
 
 __all__ = ["matching_grpo", "step_seconds", "time", "weights"]
 
@@ -27,10 +27,10 @@ def weights(lines: Sequence[Line]) -> Html:
     return section(
         "weights",
         "Token weights and gaps",
-        *([tag("div", *cards, class_="grid-of-cards")] if cards else []),
-        *([tag("h3", "Gap by source, last five updates"), legend(with_gaps), gaps] if gaps else []),
-        note="Share of tokens by weight at the first, the middle and the last update. Heights are logarithmic; the "
-        "line marks weight 1.",
+        grid(cards),
+        *([tag("h3", "Gap by source, last five updates"), legend(with_gaps, "Linear, from 0."), gaps] if gaps else []),
+        note="Share of tokens by weight at the first, the middle and the last update. Heights are logarithmic, from "
+        "0.01% to 100%; the line marks weight 1.",
     )
 
 
@@ -39,12 +39,12 @@ def _seeds_note(line: Line) -> str:
 
 
 def _histograms(line: Line) -> list[Html]:
-    updates = sorted({int(row["update"]) for run in line.runs for row in run.metrics if _counts(row)})
+    updates = sorted({int(row["update"]) for run in line.runs for row in run.metrics if histogram_of(row)})
     shown_updates = dict.fromkeys([updates[0], updates[len(updates) // 2], updates[-1]]) if updates else {}
     charts = []
     for update in shown_updates:
         all_bins = [
-            bins for run in line.runs for row in run.metrics if row["update"] == update and (bins := _counts(row))
+            bins for run in line.runs for row in run.metrics if row["update"] == update and (bins := histogram_of(row))
         ]
         # Only seeds with equal bins can be added.
         edges = all_bins[0][0]
@@ -60,24 +60,6 @@ def _histograms(line: Line) -> list[Html]:
             )
         )
     return charts
-
-
-def _counts(row: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
-    bins = row.get("weights")
-    if not isinstance(bins, Mapping):
-        return None
-    edges, counts = _numbers(bins.get("edges")), _numbers(bins.get("counts"))
-    rising = all(low < high for low, high in pairwise(edges))
-    if len(edges) != len(counts) + 1 or not counts or not rising or min(counts) < 0 or sum(counts) <= 0:
-        return None
-    return edges, counts
-
-
-def _numbers(values: object) -> list[float]:
-    """The values if all of them are finite numbers, otherwise an empty list."""
-    numbers = [number({"value": value}, "value") for value in values] if isinstance(values, list) else []
-    finite = [value for value in numbers if value is not None]
-    return finite if len(finite) == len(numbers) else []
 
 
 def _gaps(lines: Sequence[Line]) -> Html:
@@ -100,7 +82,7 @@ def _gaps(lines: Sequence[Line]) -> Html:
     low, high = min(0.0, *ends), max(0.0, *ends)
     groups = [(source, list(group.values())) for source, group in sorted(bars.items())]
     chart = bar_chart("Gap by source", groups, low, high if high > low else low + 1.0, figure)
-    return tag("div", card("Signed mean", "Then |mean of absolute values| and rows.", chart), class_="grid-of-cards")
+    return grid([card("Signed mean", "Then |mean of absolute values| and rows.", chart)])
 
 
 def _ends(value: Estimate) -> tuple[float, ...]:
@@ -110,11 +92,9 @@ def _ends(value: Estimate) -> tuple[float, ...]:
 def _gap_of(run: Run) -> dict[str, tuple[float, float, float]]:
     """By source: signed mean, absolute mean, rows; over the last five updates that have gaps, weighted by rows."""
     by_source: dict[str, list[tuple[float, float, float]]] = {}
-    for row in [row for row in run.metrics if isinstance(row.get("gap_by_source"), Mapping)][-5:]:
-        for source, gap in row["gap_by_source"].items():
-            if isinstance(gap, Mapping) and (signed := number(gap, "mean")) is not None:
-                count = max(0.0, number(gap, "rows") or 0.0)
-                by_source.setdefault(str(source), []).append((signed, number(gap, "abs") or 0.0, count))
+    for row in [row for row in run.metrics if row.get("gap_by_source")][-5:]:
+        for source, gap in gaps_of(row).items():
+            by_source.setdefault(source, []).append(gap)
     result = {}
     for source, gaps in by_source.items():
         rows = sum(count for _, _, count in gaps)
@@ -146,42 +126,53 @@ def matching_grpo(line: Line, lines: Sequence[Line]) -> Line | None:
 
 def time(lines: Sequence[Line]) -> Html:
     """Seconds by part, tokens and memory."""
-    stacks, rows = [], []
-    for line in lines:
-        seconds = step_seconds(line)
-        if seconds is None:
-            continue
-        grpo = matching_grpo(line, lines)
-        base = step_seconds(grpo) if grpo is not None and grpo is not line else None
-        ratio = f"{sum(seconds) / sum(base):.2f}× GRPO" if base and sum(base) > 0 else ""
-        stacks.append(Stack(line.name, seconds, ratio))
-        memory = [max(values) for run in line.runs if (values := run.tail("memory_mb", len(run.metrics)))]
-        texts = (
-            *(figure(part) for part in seconds),
-            figure(sum(seconds)),
-            ratio.removesuffix(" GRPO") or "–",
-            _mean_of(line, "rollout_tokens_per_second"),
-            _mean_of(line, "teacher_tokens"),
-            f"{max(memory):,.0f}".replace(",", "\u202f") if memory else "–",
-        )
-        rows.append(tag("tr", tag("th", line.name, scope="row"), *(tag("td", text) for text in texts)))
-    if not stacks:
+    timed = [(line, seconds) for line in lines if (seconds := step_seconds(line)) is not None]
+    if not timed:
         return Html("")
+    stacks = [Stack(line.name, seconds, _ratio(line, seconds, lines)) for line, seconds in timed]
+    rows = [tag("tr", tag("th", line.name, scope="row"), *_time_cells(line, lines)) for line in lines]
     head = ("", *_PARTS, "total", "÷ GRPO", "tokens/s in rollouts", "teacher tokens per update", "memory, MB (peak)")
     key = [tag("li", tag("i", class_=f"dot p{place}"), part) for place, part in enumerate(_PARTS)]
-    table = tag("table", tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))), tag("tbody", *rows))
     chart = card("Seconds per update", "", stack_chart("Seconds per update", _PARTS, stacks, "s"))
     return section(
         "time",
         "Time and memory",
-        tag("ul", *key, class_="legend"),
-        tag("div", chart, class_="grid-of-cards"),
-        tag("div", table, class_="wide", tabindex="0"),
+        tag("ul", *key, tag("li", "Linear, from 0 s.", class_="soft scale"), class_="legend"),
+        grid([chart]),
+        wide_table(
+            tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))),
+            tag("tbody", *rows),
+        ),
         note="Mean seconds per update, without the first one, which warms up. The ratio is to GRPO with the same "
         "environment and model.",
     )
 
 
+def _time_cells(line: Line, lines: Sequence[Line]) -> list[Html]:
+    seconds = step_seconds(line)
+    if seconds is None:
+        return [tag("td", "no times recorded", colspan="8", class_="soft reason")]
+    memory = [max(values) for run in line.runs if (values := run.tail("memory_mb", len(run.metrics)))]
+    grpo = matching_grpo(line, lines)
+    ratio = _ratio(line, seconds, lines).removesuffix(" GRPO")
+    has_teacher = seconds[1] > 0
+    texts = (
+        *(figure(part) for part in seconds),
+        figure(sum(seconds)),
+        ratio or ("no GRPO run" if grpo is None else "1×" if grpo is line else "no times"),
+        _mean_of(line, "rollout_tokens_per_second") or "not recorded",
+        _mean_of(line, "teacher_tokens") or ("not recorded" if has_teacher else "no teacher"),
+        f"{max(memory):,.0f}".replace(",", "\u202f") if memory else "not recorded",
+    )
+    return [tag("td", text) for text in texts]
+
+
+def _ratio(line: Line, seconds: tuple[float, float, float], lines: Sequence[Line]) -> str:
+    grpo = matching_grpo(line, lines)
+    base = step_seconds(grpo) if grpo is not None and grpo is not line else None
+    return f"{figure(sum(seconds) / sum(base))}× GRPO" if base and sum(base) > 0 else ""
+
+
 def _mean_of(line: Line, key: str) -> str:
     values = [value for run in line.runs for value in run.tail(key, len(run.metrics))]
-    return figure(mean(values)) if values else "–"
+    return figure(mean(values)) if values else ""

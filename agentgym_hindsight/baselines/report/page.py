@@ -11,13 +11,15 @@ from pathlib import Path
 
 from agentgym_hindsight.baselines.report.collapse import CollapseWarning, collapse_warnings
 from agentgym_hindsight.baselines.report.headline import HeadlineRow, headline
-from agentgym_hindsight.baselines.report.html import Html, tag
+from agentgym_hindsight.baselines.report.layout import section
 from agentgym_hindsight.baselines.report.lines import Line, group_runs
 from agentgym_hindsight.baselines.report.mechanics import time, weights
 from agentgym_hindsight.baselines.report.result_tables import headline_table
 from agentgym_hindsight.baselines.report.runs import Problem, read_runs
-from agentgym_hindsight.baselines.report.sections import categories, curves, provenance, rollouts, section
+from agentgym_hindsight.baselines.report.sections import categories, provenance, rollouts
+from agentgym_hindsight.baselines.report.training_curves import curves
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["Report", "render", "write_report"]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from agentgym_hindsight.baselines.report.curves import colour_class
 from agentgym_hindsight.baselines.report.headline import HeadlineRow, Side
-from agentgym_hindsight.baselines.report.html import Html, tag
+from agentgym_hindsight.baselines.report.layout import wide_table
 from agentgym_hindsight.baselines.report.scales import figure
-from agentgym_hindsight.baselines.report.statistics import Estimate
+from agentgym_hindsight.baselines.report.statistics import Estimate, mean
+from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["COLUMNS", "cells", "headline_table", "interval"]
 
@@ -86,7 +87,11 @@ def headline_table(rows: Sequence[HeadlineRow]) -> Html:
         )
         bodies.append(tag("tbody", head, *(_row(row, mixed) for row in members)))
     header = tag("tr", tag("th", "recipe", scope="col"), *(tag("th", name, scope="col") for name in COLUMNS))
-    return tag("div", tag("table", tag("thead", header), *bodies), class_="wide", tabindex="0")
+    return wide_table(tag("thead", header), *bodies)
+
+
+#: Why there is no success before, none after, and no change.
+_MISSING = ("not evaluated before", "not evaluated after", "needs both")
 
 
 def _row(row: HeadlineRow, mixed: bool) -> Html:
@@ -99,5 +104,20 @@ def _row(row: HeadlineRow, mixed: bool) -> Html:
         else "",
         scope="row",
     )
-    strong = [tag("td", text, class_="strong" if column < 3 else None) for column, text in enumerate(cells(row))]
-    return tag("tr", name, *strong)
+    texts = cells(row)
+    if row.before is None and row.after is None:
+        reason = tag("td", _without_evaluation(row), colspan=len(COLUMNS) - 1, class_="soft reason")
+        return tag("tr", name, reason, tag("td", texts[-1]))
+    columns = []
+    for column, text in enumerate(texts):
+        missing = text == "–"
+        shown = _MISSING[column] if missing and column < len(_MISSING) else text
+        columns.append(tag("td", shown, class_="soft" if missing else "strong" if column < 3 else None))
+    return tag("tr", name, *columns)
+
+
+def _without_evaluation(row: HeadlineRow) -> str:
+    """Why the row has no results, and the success in training, which is recorded in any case."""
+    training = [value for run in row.line.runs for value in run.tail("success")]
+    success = f"; success in training, last five updates: {100 * mean(training):.1f}%" if training else ""
+    return f"No evaluation recorded in eval.jsonl{success}"

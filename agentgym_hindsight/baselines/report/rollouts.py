@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from agentgym_hindsight.baselines.report.html import Html, clean, join, tag
-from agentgym_hindsight.baselines.report.runs import Run, number
+from agentgym_hindsight.baselines.report.plausible import number
+from agentgym_hindsight.baselines.report.runs import Run
 from agentgym_hindsight.baselines.report.scales import figure
+from agentgym_hindsight.markup import Html, join, tag
 
-__all__ = ["chosen_samples", "rollout_html", "token_html"]
+__all__ = ["chosen_samples", "colour_key", "colour_scale", "rollout_html", "token_html"]
 
 #: The number of shades above 1 and below 1, as in the style sheet.
 _SHADES = 5
 _MAX_CHARACTERS = 20_000
+#: Limits for files that no training wrote.
+_MOST_TURNS, _MOST_TOKENS = 300, 20_000
 
 
 def chosen_samples(run: Run, limit: int = 4) -> list[Mapping[str, Any]]:
@@ -28,23 +31,41 @@ def chosen_samples(run: Run, limit: int = 4) -> list[Mapping[str, Any]]:
     return chosen[:limit]
 
 
-def rollout_html(sample: Mapping[str, Any]) -> Html:
-    """One rollout as a closed details element with its turns in order."""
-    steps = [step for step in sample["steps"] if isinstance(step, Mapping)]
-    weights = [value for step in steps for value in _numbers(step.get("weights")) if value is not None]
-    # Colours are relative to the largest difference from 1 in the rollout. The weakest visible colour is a tenth of it.
-    max_deviation = max([abs(value - 1.0) for value in weights], default=0.0)
+def colour_scale(samples: Sequence[Mapping[str, Any]]) -> float:
+    """The difference from weight 1 that has the strongest colour; 0 if all weights are 1.
+
+    It is exceeded by one in twenty of the weights that are not 1, so that a few extreme weights do not hide the others.
+    """
+    weights = [value for sample in samples for step in sample["steps"] for value in _numbers(step.get("weights"))]
+    differences = sorted(abs(value - 1.0) for value in weights if value is not None and value != 1.0)
+    return differences[(len(differences) * 19) // 20] if differences else 0.0
+
+
+def colour_key(scale: float) -> Html:
+    """The key to the colours, with the weights that they stand for."""
+    touch = " Touch or point at a token for its weight and gap."
+    if not scale:
+        return tag("p", "All weights are 1, so no token is coloured.", touch, class_="soft key")
+    words = (
+        (f"{figure(1 - scale)} or less", "down5"),
+        (figure(1 - 0.4 * scale), "down2"),
+        ("1", ""),
+        (figure(1 + 0.4 * scale), "up2"),
+        (f"{figure(1 + scale)} or more", "up5"),
+    )
+    key = [tag("span", word, class_=f"w {shade}") for word, shade in words]
+    return tag("p", "Weight: ", *key, " on a linear scale, the same in all rollouts.", touch, class_="soft key")
+
+
+def rollout_html(sample: Mapping[str, Any], scale: float) -> Html:
+    """One rollout as a closed details element with its turns in order; ``scale`` is that of :func:`colour_scale`."""
+    steps = sample["steps"]
     won = bool(sample.get("won"))
     facts = [f"update {sample['update']}", f"{len(steps)} turns"]
     if (total := number(sample, "return")) is not None:
         facts.append(f"return {figure(total)}")
     if sample.get("sibling") is not None:
-        facts.append(f"sibling {clean(sample['sibling'])}")
-    scale = (
-        f"Strongest colour: a weight that differs from 1 by {figure(max_deviation)}."
-        if max_deviation > 0
-        else "All weights are 1."
-    )
+        facts.append(f"sibling {_short(sample['sibling'], 20)}")
     return tag(
         "details",
         tag(
@@ -53,13 +74,14 @@ def rollout_html(sample: Mapping[str, Any]) -> Html:
             tag("b", _short(sample.get("goal") or "no goal recorded", 300)),
             tag("span", " · ".join(facts), class_="soft"),
         ),
-        tag("p", f"Task {clean(sample.get('task_id', '?'))}. {scale}", class_="soft"),
-        tag("ol", *(_turn(step, max_deviation) for step in steps), class_="turns"),
+        tag("p", f"Task {_short(sample.get('task_id', '?'), 100)}.", class_="soft"),
+        tag("ol", *(_turn(step, scale) for step in steps[:_MOST_TURNS]), class_="turns"),
+        tag("p", f"… {len(steps) - _MOST_TURNS} more turns", class_="soft") if len(steps) > _MOST_TURNS else "",
         class_="rollout",
     )
 
 
-def _turn(step: Mapping[str, Any], max_deviation: float) -> Html:
+def _turn(step: Mapping[str, Any], scale: float) -> Html:
     advantage = number(step, "advantage")
     tokens = step.get("tokens")
     valid = step.get("action_valid", True)
@@ -74,9 +96,7 @@ def _turn(step: Mapping[str, Any], max_deviation: float) -> Html:
         _details("Prompt", step.get("prompt")),
         tag(
             "pre",
-            token_html(
-                tokens if isinstance(tokens, list) else [], step.get("weights"), step.get("gaps"), max_deviation
-            ),
+            token_html(tokens if isinstance(tokens, list) else [], step.get("weights"), step.get("gaps"), scale),
             class_="response",
         ),
     ]
@@ -93,22 +113,24 @@ def _details(name: str, value: object) -> Html:
     return tag("details", tag("summary", name), tag("pre", _short(value, _MAX_CHARACTERS)), class_="fold")
 
 
-def token_html(tokens: Sequence[object], weights: object, gaps: object, max_deviation: float) -> Html:
+def token_html(tokens: Sequence[object], weights: object, gaps: object, scale: float) -> Html:
     """The coloured response: one hue for weights below 1, another above 1. Tokens with weight 1 and no gap stay plain.
 
     >>> token_html(["take", " mug"], [1.0, 1.5], [0.0, 0.7], 0.5)
     'take<span class="w up5" title="weight 1.5, gap 0.7"> mug</span>'
     """
+    shown = tokens[:_MOST_TOKENS]
     # In a damaged file the lists can differ in length; all tokens are shown.
-    triples = zip_longest(tokens, _numbers(weights)[: len(tokens)], _numbers(gaps)[: len(tokens)])
-    return join(_token(clean(token), weight, gap, max_deviation) for token, weight, gap in triples)
+    triples = zip_longest(shown, _numbers(weights)[: len(shown)], _numbers(gaps)[: len(shown)])
+    more = f" … ({len(tokens) - len(shown)} more tokens)" if len(shown) < len(tokens) else ""
+    return join([*(_token(_short(token, 500), weight, gap, scale) for token, weight, gap in triples), more])
 
 
-def _token(token: str, weight: float | None, gap: float | None, max_deviation: float) -> object:
+def _token(token: str, weight: float | None, gap: float | None, scale: float) -> object:
     if (weight is None or weight == 1.0) and not gap:
         return token
     deviation = 0.0 if weight is None else weight - 1.0
-    shade = min(_SHADES, round(_SHADES * abs(deviation) / max_deviation)) if max_deviation > 0 else 0
+    shade = min(_SHADES, round(_SHADES * abs(deviation) / scale)) if scale > 0 else 0
     title = f"weight {'unknown' if weight is None else figure(weight)}"
     if gap is not None:
         title += f", gap {figure(gap)}"
@@ -122,5 +144,5 @@ def _numbers(values: object) -> list[float | None]:
 
 
 def _short(value: object, limit: int) -> str:
-    text = clean(value)
+    text = str(value)
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit} more characters)"

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.report.checked_metrics import checked_metrics
+from agentgym_hindsight.baselines.report.json_lines import json_lines, json_object
+from agentgym_hindsight.baselines.report.measured import Measured, measured_of, update_of
+from agentgym_hindsight.baselines.report.plausible import number
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError
+from agentgym_hindsight.short_repr import short_repr
 
-__all__ = ["Measured", "Problem", "Run", "number", "read_run", "read_runs"]
+__all__ = ["Measured", "Problem", "Run", "read_run", "read_runs"]
 
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
+#: The most lines of a file that are named one by one.
+_MOST_NAMED = 20
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A line that could not be used; ``line`` 0 means the whole file."""
+    """A line or a metric that could not be used; ``line`` 0 means the whole file."""
 
     file: str
     line: int
@@ -27,19 +32,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}{f', line {self.line}' if self.line else ''}: {self.cause}"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One evaluation of the policy after ``update`` updates."""
-
-    update: int
-    turns: float
-    split: str
-    label: str
-    panel: str
-    seed: str
-    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +87,6 @@ class Run:
         return [value for row in self.metrics if (value := number(row, key)) is not None][-last:]
 
 
-def number(row: Mapping[str, Any], key: str) -> float | None:
-    """The value if it is a finite number, else None.
-
-    >>> number({"loss": 2, "gap": float("nan")}, "loss"), number({"gap": float("nan")}, "gap")
-    (2.0, None)
-    """
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if isfinite(value) else None
-    except OverflowError:  # an integer too large for a float
-        return None
-
-
 def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ...]]:
     """All runs in or under these folders, without duplicates, and the problems of skipped files and lines."""
     folders: dict[Path, Path] = {}
@@ -137,7 +114,7 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
         else:
             problems.append(Problem(str(folder), 0, "the run has neither an update nor an evaluation yet; skipped"))
     if not runs:
-        listed = "; ".join(map(str, problems))
+        listed = "; ".join([*map(str, problems[:5]), *([f"{len(problems) - 5} more"] if len(problems) > 5 else [])])
         raise DamagedDataError(
             f"Expected a run with at least one update or evaluation, got none ({listed}); try again after the first "
             "update of a run."
@@ -147,89 +124,58 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
 
 def read_run(folder: Path) -> Run:
     """Read one run folder. Raises only if ``run.json`` is damaged."""
+    file = folder / "run.json"
     try:
-        description = json.loads((folder / "run.json").read_bytes())
-        if not isinstance(description, dict) or description.get("schema", _SCHEMA) != _SCHEMA:
+        description = json_object(file)
+        if description.get("schema", _SCHEMA) != _SCHEMA:
             raise ValueError(f"not of the schema {_SCHEMA}")
         if description.get("version", _VERSION) != _VERSION:
-            raise ValueError(f"of version {description['version']}")
-    except (ValueError, RecursionError, OSError) as error:
+            raise ValueError(f"of version {short_repr(description['version'], 40)}")
+    except (ValueError, OSError) as error:
         raise DamagedDataError(
-            f"Expected {_SCHEMA} version {_VERSION} in {folder / 'run.json'}, got a file that cannot be used "
-            f"({error}); try running `agh train` again."
+            f"Expected {_SCHEMA} version {_VERSION} in {file}, got a file that cannot be used ({error}); try running "
+            "`agh train` again."
         ) from None
     problems: list[Problem] = []
     # A resumed run may repeat an update: the last line counts.
-    metrics = {_update(row): row for row in _rows(folder / "metrics.jsonl", problems, _update)}
-    evaluations: dict[object, Measured] = {}
-    for measured in _rows(folder / "eval.jsonl", problems, _measured, keep=True):
-        evaluations[measured.update, measured.split, measured.label, measured.panel, measured.seed] = measured
-    return Run(
-        folder,
-        description,
-        tuple(metrics[update] for update in sorted(metrics)),
-        tuple(
-            sorted(
-                evaluations.values(),
-                key=lambda measured: (measured.update, measured.split, measured.label, measured.panel, measured.seed),
-            )
-        ),
-        tuple(_rows(folder / "samples.jsonl", problems, _sample)),
-        tuple(problems),
-    )
+    metrics = {row["update"]: row for row in _rows(folder / "metrics.jsonl", problems, _metrics)}
+    checked, faults = checked_metrics(metrics[update] for update in sorted(metrics))
+    problems += [Problem(str(folder / "metrics.jsonl"), 0, sentence) for sentence in faults]
+    evaluations = {_identity(measured): measured for measured in _rows(folder / "eval.jsonl", problems, measured_of)}
+    samples = tuple(_rows(folder / "samples.jsonl", problems, _sample))
+    ordered = tuple(evaluations[identity] for identity in sorted(evaluations))
+    return Run(folder, description, tuple(checked), ordered, samples, tuple(problems))
 
 
-def _rows(file: Path, problems: list[Problem], read: Any, keep: bool = False) -> Iterator[Any]:
-    """The lines of a file that ``read`` accepts, or with ``keep`` its results. Other lines become problems."""
-    if not file.is_file():
-        return
-    with file.open("rb") as lines:
-        for line_number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+def _identity(measured: Measured) -> tuple[int, str, str, str, str]:
+    return measured.update, measured.split, measured.label, measured.panel, measured.seed
+
+
+def _rows(file: Path, problems: list[Problem], read: Callable[[dict[str, Any]], _Row]) -> Iterator[_Row]:
+    """What ``read`` makes of the lines of a file. The lines that it refuses become problems."""
+    refused = 0
+    try:
+        for line_number, row in json_lines(file) if file.is_file() else ():
             try:
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-                result = read(row)
-            except (ValueError, TypeError, KeyError, RecursionError, SchemaError) as error:
-                missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-                cause = "incomplete" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else missing
-                problems.append(Problem(str(file), line_number, f"{cause}; skipped"))
-            else:
-                yield result if keep else row
+                if isinstance(row, str):
+                    raise ValueError(row)
+                yield read(row)
+            except (ValueError, TypeError, KeyError, ArithmeticError, SchemaError) as error:
+                refused += 1
+                if refused <= _MOST_NAMED:
+                    cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+                    problems.append(Problem(str(file), line_number, f"{cause}; skipped"))
+    except OSError as error:
+        problems.append(Problem(str(file), 0, f"cannot be read ({error.strerror}); skipped"))
+    if refused > _MOST_NAMED:
+        problems.append(Problem(str(file), 0, f"{refused - _MOST_NAMED} more lines cannot be used; skipped"))
 
 
-def _update(row: Mapping[str, Any]) -> int:
-    value = row["update"]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"'update' is {value!r}, not a whole number from 0 up")
-    return value
+def _metrics(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "update": update_of(row)}
 
 
-def _sample(row: Mapping[str, Any]) -> int:
+def _sample(row: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(row.get("steps"), list) or not all(isinstance(step, dict) for step in row["steps"]):
         raise ValueError("'steps' is not a list of steps")
-    return _update(row)
-
-
-def _measured(row: Mapping[str, Any]) -> Measured:
-    return Measured(
-        _update(row),
-        number(row, "turns") or 0.0,
-        str(row.get("split") or ""),
-        str(row.get("label") or f"T={row.get('temperature', '?')}"),
-        str(row.get("panel") or ""),
-        str(row.get("seed", "")),
-        _checked(row["evaluation"]),
-    )
-
-
-def _checked(document: Mapping[str, Any]) -> Evaluation:
-    evaluation = Evaluation.from_dict(document)
-    for row in (evaluation.micro, *evaluation.categories):
-        if not 0 <= row.won <= row.rollouts:
-            raise ValueError(f"{row.won} won of {row.rollouts} rollouts is impossible")
-        if not all(map(isfinite, (row.score, row.turns, row.invalid))):
-            raise ValueError(f"the figures of {row.name!r} are not all finite")
-    return evaluation
+    return {**row, "update": update_of(row)}

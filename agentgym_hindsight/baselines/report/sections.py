@@ -1,4 +1,4 @@
-"""The sections of the page about training: curves, categories, rollouts and settings."""
+"""The sections of the page about categories, rollouts and settings."""
 
 from __future__ import annotations
 
@@ -6,71 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.baselines.report.bars import Bar, bar_chart
-from agentgym_hindsight.baselines.report.curves import Trace, colour_class, curve_chart
-from agentgym_hindsight.baselines.report.html import Html, join, tag
+from agentgym_hindsight.baselines.report.layout import card, grid, legend, section
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, flat, kinds_of
-from agentgym_hindsight.baselines.report.rollouts import chosen_samples, rollout_html
+from agentgym_hindsight.baselines.report.rollouts import chosen_samples, colour_key, colour_scale, rollout_html
 from agentgym_hindsight.baselines.report.scales import percent
-from agentgym_hindsight.baselines.report.series import METRICS, evaluation_traces, metric_traces
 from agentgym_hindsight.baselines.report.statistics import share_of
+from agentgym_hindsight.markup import Html, join, tag
 
-__all__ = ["card", "categories", "curves", "legend", "provenance", "rollouts", "section"]
-
-_AXES = (("turns", "env turns"), ("update", "updates"))
-
-
-def section(name: str, title: str, *content: Html, note: str = "") -> Html:
-    """A section with a heading; empty if it has no content."""
-    if not any(content):
-        return Html("")
-    return tag("section", tag("h2", title), tag("p", note, class_="soft") if note else "", *content, id=name)
-
-
-def card(title: str, note: str, *content: Html) -> Html:
-    """One chart with its title and a note."""
-    return tag("figure", tag("figcaption", tag("b", title), tag("span", note, class_="soft")), *content)
-
-
-def legend(lines: Sequence[Line]) -> Html:
-    """The colours of the lines."""
-    items = [
-        tag("li", tag("i", class_=f"dot {colour_class(line.colour)}"), f"{line.name} ({_seeds(line)})")
-        for line in lines
-    ]
-    return tag("ul", *items, class_="legend")
-
-
-def _seeds(line: Line) -> str:
-    return f"{len(line.runs)} seeds" if len(line.runs) > 1 else "1 seed"
-
-
-def curves(lines: Sequence[Line]) -> Html:
-    """All curves over env turns and over updates."""
-    kinds = kinds_of([run for line in lines for run in line.runs])
-    views = []
-    for axis, x_label in _AXES:
-        cards = []
-        for split, label in kinds:
-            title = f"Success in evaluation: {' · '.join(filter(None, (label, split)))}"
-            traces = evaluation_traces(lines, (split, label), axis)
-            cards.append(_curve(title, "Held-out games, micro.", traces, x_label, True))
-        for metric in METRICS:
-            traces = metric_traces(lines, metric.key, axis, metric.share)
-            cards.append(_curve(metric.title, metric.note, traces, x_label, metric.share))
-        if any(cards):
-            grid = tag("div", *cards, class_="grid-of-cards")
-            views.append(tag("div", tag("h3", f"Over {x_label}"), grid, class_="view", data_view=f"over {x_label}"))
-    return section(
-        "curves",
-        "Training",
-        *([legend(lines), tag("div", *views, class_="views")] if views else []),
-        note="Mean over seeds; the band is its 95 % t interval (none for a single seed). Dashed: some seeds have "
-        "fewer updates. Seeds are matched by update; over env turns a point is at the mean of their turns.",
-    )
-
-
-def _curve(title: str, note: str, traces: Sequence[Trace], x_label: str, share: bool) -> Html:
-    return card(title, note, curve_chart(title, traces, x_label, share)) if traces else Html("")
+__all__ = ["categories", "provenance", "rollouts"]
 
 
 def categories(lines: Sequence[Line]) -> Html:
@@ -94,36 +37,32 @@ def categories(lines: Sequence[Line]) -> Html:
     return section(
         "categories",
         "Success by category, last evaluation",
-        *([legend(lines), tag("div", *cards, class_="grid-of-cards")] if cards else []),
+        *([legend(lines, "Linear from 0% to 100%."), grid(cards)] if cards else []),
         note="Whiskers: 95 % t interval over seeds, or Wilson's interval over the games of a single seed.",
     )
 
 
 def rollouts(lines: Sequence[Line]) -> Html:
-    """Sample rollouts of each line, from its first seed that has some."""
-    items = []
+    """Sample rollouts of each line, from its first seed that has some. All have one scale of colours."""
+    shown = []
     for line in lines:
         run = next((run for run in line.runs if run.samples), None)
         if run is not None:
-            items.append(tag("h3", f"{line.name}, seed {run.seed}"))
-            items += [rollout_html(sample) for sample in chosen_samples(run)]
-    key = tag(
-        "p",
-        *(tag("span", f" {word} ", class_=f"w {shade}") for word, shade in _KEY),
-        " Touch or point at a token for its weight and gap.",
-        class_="soft key",
-    )
+            shown.append((f"{line.name}, seed {run.seed}", chosen_samples(run)))
+    scale = colour_scale([sample for _, samples in shown for sample in samples])
+    items = [part for name, samples in shown for part in (tag("h3", name), *(rollout_html(s, scale) for s in samples))]
     return section(
         "rollouts",
         "Rollouts with token weights",
-        *([key, *items] if items else []),
+        *([colour_key(scale), *items] if items else []),
         note="One rollout that won and one that lost, of the first and of the last recorded update. The weight "
         "multiplies the turn's advantage. It is not 1 where the teacher, whose context has hindsight, gives the token "
         "another probability than the policy.",
     )
 
 
-_KEY = (("far below 1", "down5"), ("below", "down2"), ("1", ""), ("above", "up2"), ("far above 1", "up5"))
+#: More settings than any run has; a page of more would not open.
+_MOST_FACTS = 400
 
 
 def provenance(lines: Sequence[Line]) -> Html:
@@ -133,7 +72,7 @@ def provenance(lines: Sequence[Line]) -> Html:
         first = line.first
         world = f"{first.env}, {first.backend}" + (" (embedded: not the benchmark's games)" if first.embedded else "")
         model = first.description.get("model")
-        facts = {"env": world, "model": model if isinstance(model, str) else first.model}
+        facts: dict[str, object] = {"env": world, "model": model if isinstance(model, str) else first.model}
         facts.update({f"model.{key}": value for key, value in flat(model).items()} if isinstance(model, dict) else {})
         versions = first.description.get("versions")
         facts.update(
@@ -143,8 +82,9 @@ def provenance(lines: Sequence[Line]) -> Html:
             tag(
                 "li",
                 tag("b", f"seed {run.seed}"),
-                f" {run.folder.name}, started {run.description.get('started', 'unknown')}, {len(run.metrics)} updates",
-                tag("pre", run.description.get("command", "command not recorded")),
+                f" {run.folder.name}, started {_short(run.description.get('started', 'unknown'), 40)}, "
+                f"{len(run.metrics)} updates",
+                tag("pre", _short(run.description.get("command", "command not recorded"), 4000)),
             )
             for run in line.runs
         ]
@@ -166,4 +106,12 @@ def provenance(lines: Sequence[Line]) -> Html:
 def _facts(facts: Mapping[str, object]) -> Html:
     if not facts:
         return tag("p", "none recorded", class_="soft")
-    return tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()))
+    shown = list(facts.items())[:_MOST_FACTS]
+    items = [tag("div", tag("dt", _short(key, 100)), tag("dd", _short(value, 1000))) for key, value in shown]
+    more = tag("p", f"… {len(facts) - len(shown)} more", class_="soft") if len(shown) < len(facts) else ""
+    return join([tag("dl", *items), more])
+
+
+def _short(value: object, limit: int) -> str:
+    text = str(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.baselines.report.curves import Point, Trace
 from agentgym_hindsight.baselines.report.lines import Line, evaluated
-from agentgym_hindsight.baselines.report.runs import Run, number
+from agentgym_hindsight.baselines.report.plausible import number
+from agentgym_hindsight.baselines.report.runs import Run
 from agentgym_hindsight.baselines.report.statistics import mean, values_of
 
-__all__ = ["METRICS", "Metric", "evaluation_traces", "metric_traces"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric of ``metrics.jsonl``, with its title and note on the page."""
-
-    key: str
-    title: str
-    note: str
-    share: bool = False
-
-
-#: In the order of the page.
-METRICS = (
-    Metric("success", "Success in training", "Share of the batch's rollouts that won; sampled, not greedy.", True),
-    Metric("return", "Return", "Mean reward of a rollout."),
-    Metric("score", "Score in training", "The benchmark's own score.", True),
-    Metric("lambda", "λ", "Share of the teacher's weights in the token weights."),
-    Metric("entropy", "Entropy", "Entropy of the policy per token; near 0 it no longer explores."),
-    Metric("gap", "Gap", "Teacher's log-probability minus the policy's, signed mean."),
-    Metric("gap_abs", "Gap, absolute", "Mean absolute gap: how much teacher and policy differ."),
-    Metric("weight_mean", "Mean weight", "Of the tokens in the mask; near 1 the update is as large as GRPO's."),
-    Metric("weight_up", "Weight where A > 0", "Above 1: more probable for the teacher, so these tokens gain more."),
-    Metric("weight_down", "Weight where A < 0", "Below 1: more probable for the teacher, so these tokens lose less."),
-    Metric("clipped", "Weights at a bound", "Share of token weights that were clipped.", True),
-    Metric("context_available", "Context available", "Share of rows with hindsight in the teacher's context.", True),
-    Metric("action_tokens", "Action tokens", "Share of the response's tokens that name the action.", True),
-    Metric("parse_failures", "Replies without an action", "Share of rows whose action could not be parsed.", True),
-    Metric("loss", "Loss", "Policy loss; its sign and size do not show progress."),
-    Metric("grad_norm", "Gradient norm", "Before clipping."),
-    Metric("advantage_abs", "Advantage, absolute", "Mean absolute advantage; 0 if all siblings have equal returns."),
-    Metric("groups_without_variance", "Groups without variance", "Share of groups that give no gradient.", True),
-    Metric("episode_turns", "Turns per episode", "On the same tasks, fewer is better."),
-    Metric("invalid", "Invalid actions", "Share of training actions that the env refused.", True),
-    Metric("repetition", "Repeated actions", "Share of steps that repeat the previous action.", True),
-    Metric("response_length", "Tokens per response", "Mean length of a response."),
-)
+__all__ = ["evaluation_traces", "metric_traces"]
 
 
 def metric_traces(lines: Sequence[Line], key: str, over: str, share: bool = False) -> list[Trace]:

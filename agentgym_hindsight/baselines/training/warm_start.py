@@ -259,11 +259,10 @@ def fine_tune(
 
     if not examples:
         raise UsageError("Expected examples of expert play, got none; try an environment with an expert.")
-    end = encoder.tokenizer.eos_token
     # Prompts are passed as tokens: the encoder cuts the middle of a long prompt, as in rollouts. SFTTrainer would cut
     # the right end of a text, which is the response.
     prompts = encoder.encode_all([example.prompt for example in examples])
-    replies = encoder.tokenizer([example.response + end for example in examples], add_special_tokens=False)["input_ids"]
+    replies = encoder.responses([example.response for example in examples])
     rows = {
         "input_ids": [[*prompt, *reply] for prompt, reply in zip(prompts, replies, strict=True)],
         "completion_mask": [[0] * len(p) + [1] * len(r) for p, r in zip(prompts, replies, strict=True)],

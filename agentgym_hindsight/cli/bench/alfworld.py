@@ -207,6 +207,7 @@ def _clear_house_cache() -> None:
     from agentgym_hindsight.envs.alfworld import embedded
 
     embedded._generated.cache_clear()
+    embedded._compiled.cache_clear()
 
 
 def _turns(env: Any, task: Any, turns: int = 20) -> None:

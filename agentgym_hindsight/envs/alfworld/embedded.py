@@ -10,7 +10,7 @@ from agentgym_hindsight.envs.alfworld.houses import DIFFICULTIES, embedded_scene
 from agentgym_hindsight.envs.alfworld.identity import scene_id, task_of
 from agentgym_hindsight.envs.alfworld.library import HOUSE_CACHE_SIZE, check_task_types, check_unchanged
 from agentgym_hindsight.envs.alfworld.native import House
-from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES
+from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Scene
 from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task, content_hash
@@ -23,9 +23,15 @@ SIZES = {"train": 2400, "valid_seen": 240, "valid_unseen": 1200}
 
 
 @lru_cache(maxsize=HOUSE_CACHE_SIZE)
-def _generated(split: str, position: int, difficulty: str) -> tuple[Task, House]:
+def _generated(split: str, position: int, difficulty: str) -> tuple[Task, Scene]:
     scene = embedded_scene(split, position, difficulty)
-    return task_of(scene, split, f"embedded/{difficulty}/{split}/{position}", "embedded"), House(scene)
+    return task_of(scene, split, f"embedded/{difficulty}/{split}/{position}", "embedded"), scene
+
+
+@lru_cache(maxsize=HOUSE_CACHE_SIZE)
+def _compiled(split: str, position: int, difficulty: str) -> House:
+    """The house of a task that is played. A panel lists many tasks that are not."""
+    return House(_generated(split, position, difficulty)[1])
 
 
 class EmbeddedLibrary:
@@ -40,6 +46,11 @@ class EmbeddedLibrary:
         self._types = [TASK_TYPES.index(name) for name in check_task_types(task_types)]
         self._positions: dict[str, tuple[str, int]] = {}  # task id -> (split, position), for the tasks listed so far
         self._all_listed = False
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that can be played."""
+        return tuple(SIZES)
 
     def count(self, split: str) -> int:
         if split not in SIZES:
@@ -72,9 +83,9 @@ class EmbeddedLibrary:
         if len(parts) != 4 or parts[0] != "embedded" or not parts[3].isdecimal():
             raise UsageError(f"Expected a task of the embedded houses, got {task.locator!r}; try an env with its data.")
         _, difficulty, split, position = parts
-        generated_task, house = _generated(split, int(position), difficulty)
+        generated_task, _ = _generated(split, int(position), difficulty)
         check_unchanged(task.id, generated_task, "the generator of this release gives another house")
-        return house
+        return _compiled(split, int(position), difficulty)
 
     def path(self, task: Task) -> Path | None:
         return None

@@ -11,7 +11,7 @@ from agentgym_hindsight.envs.alfworld.data_sources import open_library
 from agentgym_hindsight.envs.alfworld.library import FileLibrary
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.tasks import Task, TaskPanel
+from agentgym_hindsight.tasks import Task
 
 __all__ = ["ALFWorldEnv"]
 
@@ -109,14 +109,9 @@ class ALFWorldEnv(HindsightEnv):
                 f"Expected embedded houses for difficulty={difficulty!r}, got {library.name} games, "
                 "which have no difficulty; try data='embedded'."
             )
-        super().__init__(engine(library), split=split, **shared)
         library.count(split)  # raises now, not at the first reset, if there is no such split
-
-    def panel(self, split: str | None = None, n: int | None = None) -> TaskPanel:
-        """The tasks of a split (the first ``n``, or all) as an ordered panel with a fingerprint."""
-        name = self.split if split is None else split
-        count = self.backend.count(name) if n is None else n
-        return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")
+        self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
+        super().__init__(engine(library), split=split, **shared)
 
     def _own_options(self) -> Sequence[str]:
         return ("game_file",)

@@ -33,6 +33,8 @@ HOUSE_CACHE_SIZE = 256
 class Library(TaskLibrary, Protocol):
     """A source of games, with the compiled house of each."""
 
+    @property
+    def splits(self) -> tuple[str, ...]: ...  # those that can be played
     def house(self, task: Task) -> House: ...
     def path(self, task: Task) -> Path | None: ...  # the file of the game; None for a generated one
 

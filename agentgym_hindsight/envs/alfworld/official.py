@@ -85,6 +85,11 @@ class OfficialLibrary:
         self._types = frozenset(check_task_types(task_types))
         self._panels: dict[str, TaskPanel] = {}
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits whose folder exists."""
+        return tuple(split for split in OFFICIAL_COUNTS if (self.root / split).is_dir())
+
     def panel(self, split: str) -> TaskPanel:
         """The tasks of a split, sorted by content id: a seed gives the same tasks on every file system."""
         if split not in OFFICIAL_COUNTS:

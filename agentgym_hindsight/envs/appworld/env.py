@@ -15,7 +15,7 @@ from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.resolve import hindsight_now
 from agentgym_hindsight.hindsight.sources import Hindsight
-from agentgym_hindsight.tasks import Task, TaskPanel
+from agentgym_hindsight.tasks import Task
 
 __all__ = ["AppWorldEnv"]
 
@@ -62,11 +62,16 @@ class AppWorldEnv(HindsightEnv):
 
     ## Actions
     Python code. ``apis.<app>.<api>(name=value)`` calls an API. Variables are kept between turns. There is no list of
-    legal actions: ``info["admissible_actions"]`` is empty. The code runs in a sandbox (``docs/sandbox.md``).
+    legal actions: ``info["admissible_actions"]`` is empty, and ``info["extra"].example_actions`` has some examples. The
+    code runs in a sandbox (``docs/sandbox.md``).
 
     ## Rewards
-    0 until the task is completed, then ``info["score"]``, the share of checks that pass. The reward is also 0 if
-    nothing that was asked for is done, so ending at once gives no reward. ``info["won"]``: all checks pass.
+    0 until the task is completed. ``info["won"]``: all checks pass; then the reward is 1.
+
+    * ``miniature``: otherwise the share of what was asked for (changes and answer) that holds. It is 0 if anything else
+      was changed or the status is not ``success``. ``info["score"]`` is the same number.
+    * ``official``: otherwise ``info["score"]``, the share of the benchmark's checks that pass, or 0 if only checks pass
+      that doing nothing passes too.
 
     ## Termination and truncation
     Terminated by ``apis.supervisor.complete_task(…)``, truncated after ``max_steps`` turns.
@@ -103,22 +108,20 @@ class AppWorldEnv(HindsightEnv):
                 raise UsageError(
                     f"Expected {name} only with backend={other!r}, got it with {backend!r}; try to leave it out."
                 )
-        self.splits = _SPLITS[backend]  # type: ignore[misc]  # overrides the class attribute for this instance
         world: MiniatureBackend | OfficialBackend
         if backend == "official":
             world = OfficialBackend(root=root, urls=urls, servers=servers, in_process=in_process)
         else:
             world = MiniatureBackend(MiniatureLibrary(templates, difficulty), _limits(limits))
+        try:
+            self.splits = world.library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
             if not world.count(split):  # raise here, not at the first reset
-                other = next((f"split={name!r}" for name in _SPLITS[backend] if world.count(name)), "other templates")
+                other = next((f"split={name!r}" for name in self.splits), "other templates")
                 raise UsageError(f"Expected tasks in {split!r}, got none of the chosen templates there; try {other}.")
-        super().__init__(world, split=split, max_steps=max_steps, **shared)
-
-    def panel(self, split: str | None = None) -> TaskPanel:
-        """The tasks of a split, as an ordered panel with a fingerprint."""
-        name = self.split if split is None else split
-        count = self.backend.count(name)
-        return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")
+            super().__init__(world, split=split, max_steps=max_steps, **shared)
+        except BaseException:
+            world.close()
+            raise
 
     def _final(self, hindsight: Hindsight, task: Task) -> Hindsight:
         """Add the result of the checks to the last step and its hindsight. Observations never contain it."""

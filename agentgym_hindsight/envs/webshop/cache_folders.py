@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from agentgym_hindsight.atomic import atomic_folder
+from agentgym_hindsight.envs.manifests import CACHE_CURE, cache_folder
+from agentgym_hindsight.envs.trusted_folders import check_trusted, make_folder
 from agentgym_hindsight.errors import DamagedDataError
 
 __all__ = ["UNUSABLE", "build_folder", "check_files", "file_checksums"]
@@ -31,9 +33,11 @@ def build_folder(folder: Path, write: Callable[[Path], None], open_folder: Calla
     """Call ``write`` with a temporary folder, then rename it to ``folder``.
 
     If another process was faster and its folder is usable, that one is kept. ``open_folder`` opens a folder; it raises
-    one of :data:`UNUSABLE` if the folder cannot be used.
+    one of :data:`UNUSABLE` if the folder cannot be used. A cache that other users could change raises
+    :class:`~agentgym_hindsight.envs.trusted_folders.UntrustedFolderError`, an ``OSError``.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    check_trusted(folder, CACHE_CURE, below=cache_folder())
+    make_folder(folder.parent)
     _delete_abandoned(folder.parent)
     with atomic_folder(folder) as temporary:
         write(temporary)
@@ -47,9 +51,15 @@ def file_checksums(folder: Path) -> dict[str, list[int]]:
 
 
 def check_files(folder: Path, files: Mapping[str, list[int]]) -> None:
-    """Raise :class:`DamagedDataError` unless every file has the size and checksum of the header."""
+    """Raise :class:`DamagedDataError` unless every file has the size and checksum of the header.
+
+    A folder or file that other users could change raises
+    :class:`~agentgym_hindsight.envs.trusted_folders.UntrustedFolderError`.
+    """
+    check_trusted(folder, CACHE_CURE, below=cache_folder())
     for name, (size, expected) in files.items():
         path = folder / name
+        check_trusted(path, CACHE_CURE)
         if path.stat().st_size != size or _checksum(path) != expected:
             raise DamagedDataError(f"Expected {path} as it was written, got other content; try removing {folder}.")
 

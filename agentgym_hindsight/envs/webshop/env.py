@@ -12,7 +12,6 @@ from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
 from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra
 from agentgym_hindsight.envs.webshop.shop_types import SPLITS
 from agentgym_hindsight.hindsight.sources import Hindsight
-from agentgym_hindsight.tasks import TaskPanel
 
 __all__ = ["WebShopEnv"]
 
@@ -56,7 +55,7 @@ class WebShopEnv(HindsightEnv):
     ## Actions
     * ``click[name]``: ``info["admissible_actions"]`` lists the clicks of the page; on the start page it is empty.
     * ``search[words]``: legal on every page, also without a search bar, but never in the list. A prompt must mention
-      it in addition to the list.
+      it in addition to the list. ``info["extra"].example_actions`` has some searches for words of the instruction.
 
     Any other action changes nothing; ``info["extra"].reason`` is the reason.
 
@@ -96,14 +95,9 @@ class WebShopEnv(HindsightEnv):
             num_prev_obs=num_prev_obs,
             num_prev_actions=num_prev_actions,
         )
-        super().__init__(backend, split=split, max_steps=max_steps, **shared)
         library.count(split)  # raises for a split without goals now, not at the first reset
-
-    def panel(self, split: str | None = None) -> TaskPanel:
-        """The tasks of a split, as an ordered panel with a fingerprint."""
-        name = self.split if split is None else split
-        count = self.backend.count(name)
-        return TaskPanel((self.backend.task(name, index) for index in range(count)), name=f"{self.backend.name}/{name}")
+        self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
+        super().__init__(backend, split=split, max_steps=max_steps, **shared)
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         if self._over and not turn.terminated and isinstance(turn.extra, WebshopExtra):

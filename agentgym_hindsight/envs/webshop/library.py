@@ -48,6 +48,11 @@ class Library:
         self._goal_numbers = goal_numbers
         self._by_id: dict[str, tuple[str, int]] | None = None
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have goals."""
+        return tuple(split for split in SPLITS if self._goal_numbers[split])
+
     def count(self, split: str) -> int:
         """The number of tasks of a split. Raises :class:`UsageError` if it is 0."""
         if split not in SPLITS:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.extra import Extra
+from agentgym_hindsight.envs.webshop.example_searches import example_searches
 from agentgym_hindsight.envs.webshop.feedback import changes, explain, review
 from agentgym_hindsight.envs.webshop.page_contents import url_of
-from agentgym_hindsight.envs.webshop.pages import INDEX, State
+from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, State
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.tasks import content_hash
 
@@ -34,6 +35,10 @@ def _asin(record: _TurnRecord) -> str:
     return record.session.shop.products[position].asin if position >= 0 else ""
 
 
+def _examples(record: _TurnRecord) -> tuple[str, ...]:
+    return () if record.state.kind == DONE else example_searches(record.session.goal.instruction)
+
+
 _TABLE: Mapping[str, Callable[[_TurnRecord], Any]] = {
     "page": lambda record: record.state.kind,
     "has_search_bar": lambda record: record.state.kind == INDEX,
@@ -46,6 +51,7 @@ _TABLE: Mapping[str, Callable[[_TurnRecord], Any]] = {
     "reason": lambda record: None if record.refused is None else explain(record.session_at_turn(), record.refused),
     "change": lambda record: "" if record.before is None else changes(record.session.shop, record.before, record.state),
     "reward_parts": lambda record: record.state.parts if record.over else None,
+    "example_actions": _examples,
     "review": lambda record: review(record.session_at_turn()) if record.over else None,
 }
 
@@ -67,6 +73,7 @@ class WebshopExtra(Extra):
     ``url``             the address of the page in the original's routes
     ``reason``          why the last action did nothing (``Reason``), or None
     ``change``          what the last action changed, as text; "" if nothing
+    ``example_actions``  searches for words of the instruction: legal, but in no list of actions
     ``reward_parts``    the parts of the reward (``RewardParts``); None before the purchase
     ``review``          better purchases, where the product was seen (``Review``); None before the end
     ==================  ==========================================================================================

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from agentgym_hindsight.baselines.policies import ExpertPolicy, RandomPolicy, ReplayPolicy, TurnView, scripted_policy
+from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.stage import Stage
 
 
 def view(step: int = 0, sibling: int = 0, task: str = "1f", advised: str = "east") -> TurnView:
@@ -29,6 +32,25 @@ def test_random_depends_on_the_turn_and_not_on_the_batch() -> None:
 def test_random_needs_admissible_actions() -> None:
     with pytest.raises(UsageError, match="admissible"):
         RandomPolicy().act([TurnView("1f", 0, 0, "", {"admissible_actions": ()})])
+
+
+@pytest.mark.parametrize("name", ["random", "expert:0.9"])
+@pytest.mark.parametrize("env", ["WebShop-Hindsight-v0", "AppWorld-Hindsight-v0"])
+def test_random_actions_where_the_set_of_actions_is_open(env: str, name: str) -> None:
+    settings = {"data": "embedded", "products": 100} if env.startswith("WebShop") else {"templates": ["set_alarm"]}
+    stage = Stage(env, {**settings, "max_steps": 4, "expert": True}, protocol="plain")
+    panel = stage.panel("train", 3, seed=1)
+    with closing(stage.vector(3)) as venv:
+        played = list(rollout(venv, scripted_policy(name, seed=2), assignments(panel)))
+        again = list(rollout(venv, scripted_policy(name, seed=2), assignments(panel)))
+    assert [each.actions for each in played] == [each.actions for each in again]
+    assert not any(each.broken for each in played)
+    assert all(step.action_valid for each in played for step in each.steps)
+    if name == "random" and env.startswith("WebShop"):
+        for each in played:
+            assert each.actions[0].startswith("search[")
+            words = set(each.goal.lower().translate(str.maketrans(",:", "  ")).split())
+            assert set(each.actions[0][7:-1].split()) <= words
 
 
 def test_the_expert_plays_random_actions_with_probability_noise() -> None:

@@ -77,11 +77,58 @@ def test_a_histogram_has_a_colour_on_each_side_of_its_mark() -> None:
     assert [group.attrib["class"] for group in root.iter("g")] == ["bin down", "bin up"]
 
 
+def tick_texts(svg: str) -> tuple[list[str], list[str]]:
+    """The labels of the y axis and of the x axis."""
+    ticks = [
+        (text.attrib["class"], text.text or "") for text in within(svg).iter("text") if "tick" in text.attrib["class"]
+    ]
+    x_labels = [text for kind, text in ticks if kind == "tick mid"]
+    y_labels = [text for kind, text in ticks if kind == "tick end"][:-1]  # the last one is the name of the x axis
+    return y_labels, x_labels
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1.0,), (1e-20, 2e-20), (12345.0, 12347.0), (7e6, 7e6 + 1), (1e15, 1e15 + 4), (-1e100, 1e100), (1e-100, 0.0),
+        (0.12345, 0.12346), (-1e99, -1e99 + 1e90), (1.0, 1.0 + 1e-15), (999.0, 1001.0), (0.0, 5e-324),
+        (1e9, 1e9 + 1e-3), (5e-324, 5e-324),
+    ],
+)  # fmt: skip
+def test_no_axis_has_a_label_twice(values: tuple[float, ...]) -> None:
+    for start in (0.0, 1e7, 1e15):
+        points = tuple(Point(start + place, Estimate(y), 1) for place, y in enumerate(values))
+        for labels in tick_texts(curve_chart("x", [Trace("a", 0, points)], "updates")):
+            assert len(set(labels)) == len(labels)
+            assert max(map(len, labels), default=0) <= 9
+    for share in (0.0, 0.01, 0.04, 0.06, 0.3, 1.0):
+        y_labels, _ = tick_texts(curve_chart("x", [trace(0.0, share)], "updates", True))
+        assert len(set(y_labels)) == len(y_labels) > 2
+
+
+def test_ticks_close_together_are_distances_from_the_first() -> None:
+    svg = curve_chart("x", [trace(7e6, 7e6 + 0.5)], "updates")
+    y_labels, _ = tick_texts(svg)
+    assert y_labels == ["+0", "+0.1", "+0.2", "+0.3", "+0.4", "+0.5"]
+    assert ">7M +</text>" in svg
+
+
+def test_a_single_update_has_no_negative_ticks() -> None:
+    _, x_labels = tick_texts(curve_chart("x", [trace(0.5)], "updates"))
+    assert x_labels == ["0", "1"]
+
+
+def test_a_histogram_has_no_label_twice() -> None:
+    edges = [1.0 + 1e-7 * place for place in range(21)]
+    texts = [text.text for text in within(histogram("w", edges, [0.05] * 20, 1.0)).iter("text")]
+    assert len(set(texts)) == len(texts)
+
+
 def test_scales() -> None:
     assert Scale(0, 1, 0, 10)(7.0) == 10.0
     assert span([3.0, 1.0]) == (1.0, 3.0)
     assert ticks(0.0, 0.3, 3) == [0.0, 0.1, 0.2, 0.3]
-    assert [figure(v) for v in (0.0001, 123.4, 9999, 1e6, 2e9)] == ["1.0e-04", "123", "9999", "1M", "2G"]
+    assert [figure(v) for v in (0.0001, 123.4, 9999, 1e6, 2e9)] == ["1e−4", "123", "9999", "1M", "2G"]
     assert percent(-0.05) == "−5%"
 
 

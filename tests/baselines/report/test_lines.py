@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.baselines.report.headline import headline
+from agentgym_hindsight.baselines.report.line_names import line_names
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, group_runs, kinds_of
 from agentgym_hindsight.baselines.report.result_tables import cells
 from agentgym_hindsight.baselines.report.runs import read_runs
@@ -41,6 +42,39 @@ def test_backends_and_models_form_separate_lines(tmp_path: Path) -> None:
     names = [line.name for line in lines_of(tmp_path)]
     assert len(names) == len(set(names)) == 3
     assert any("backend=genuine/official" in name for name in names)
+
+
+def test_lines_with_little_in_common_are_named_by_their_folders(tmp_path: Path) -> None:
+    for place, name in enumerate(("serl-wide-seed0", "narrow", "deep/run", "other/run", "again/serl-wide-seed0")):
+        settings = {f"setting {key}": f"value {key} of {place}" for key in range(20)}
+        fake_run(tmp_path / name, "serl", updates=1, settings=settings)
+    fake_run(tmp_path / "grpo", "grpo", updates=1, settings={"x": 1})
+    names = [line.name for line in lines_of(tmp_path)]
+    assert len(set(names)) == len(names) == 6
+    assert max(map(len, names)) <= 60
+    assert "grpo" in names
+    assert "serl · narrow" in names
+    assert {"serl · deep/run", "serl · other/run"} <= set(names)
+    assert {name for name in names if "wide" in name} == {
+        f"serl · {tmp_path.name}/serl-wide-seed0", "serl · again/serl-wide-seed0"
+    }  # fmt: skip
+
+
+def test_one_long_setting_is_no_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fake_run(tmp_path / name, "serl", updates=1, settings={"prompt": name + " long\x1b text" * 50})
+    names = [line.name for line in lines_of(tmp_path)]
+    assert [name[:24] for name in names] == [r"serl · prompt=a long\x1b", r"serl · prompt=b long\x1b"]
+    assert all(len(name) <= 60 and name.endswith("…") for name in names)
+
+
+def test_folders_of_one_name_are_numbered() -> None:
+    traits = [{"recipe": "serl", **{str(key): key + place for key in range(9)}} for place in range(3)]
+    names = line_names(traits, [Path("/a/b/run"), Path("/c/b/run"), Path("/c/other")], ["0"] * 3)
+    assert names == ["serl · a/b/run", "serl · c/b/run", "serl · other"]
+    names = line_names(traits, [Path("/x/y/run")] * 3, ["0"] * 3)
+    assert [name.partition(" (")[2] for name in names] == ["", "2)", "3)"]
+    assert len(set(names)) == 3
 
 
 def test_main_result_over_seeds_computed_by_hand(tmp_path: Path) -> None:

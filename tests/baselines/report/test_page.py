@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.baselines.report import write_report
+from agentgym_hindsight.baselines.report.layout import card, grid
+from agentgym_hindsight.baselines.report.metric_list import HEADINGS
+from agentgym_hindsight.baselines.report.rollouts import colour_key, colour_scale
 from agentgym_hindsight.errors import UsageError
-from tests.baselines.report.faked import HOSTILE, fake_run, write_lines
+from agentgym_hindsight.markup import Html
+from tests.baselines.report.faked import HOSTILE, fake_run, measured, write_lines
 
 
 class Structure(HTMLParser):
@@ -80,6 +84,89 @@ def test_every_section_is_there(page: str) -> None:
     assert "agh train serl --seed 0" in page
 
 
+def test_charts_stand_under_headings(page: str) -> None:
+    for view in page.split('class="view"')[1:]:
+        headings = re.findall(r"<h4>([^<]+)</h4>", view.split('<section id="categories"')[0])
+        assert headings[:5] == list(HEADINGS[:5])
+        groups = dict(zip(headings, view.split("<h4>")[1:], strict=False))
+        for heading, titles in {
+            "Reward and success": ("Success in evaluation: greedy", "Return", "Score in training"),
+            "Episodes and replies": ("Invalid actions", "Tokens per response"),
+            "Loss and gradients": ("Gradient norm", "Entropy"),
+            "Teacher and credit": ("λ", "Gap, absolute", "Weights at a bound"),
+            "Time and memory": ("Seconds of rollouts", "Memory"),
+        }.items():
+            for title in titles:
+                assert f"<b>{title}" in groups[heading]
+
+
+def test_a_metric_of_a_method_of_ones_own_is_shown(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", updates=1)
+    name = "my metric <b>\x1b[31m"
+    rows = [{"update": k, name: k / 2, "note": "text", "list": [1], "flag": True} for k in range(3)]
+    write_lines(folder / "metrics.jsonl", rows)
+    report = write_report([folder], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<h4>Other metrics</h4>" in page
+    assert "<b>my metric &lt;b&gt;\\x1b[31m</b>" in page
+    assert "<b>note</b>" not in page
+    assert not report.problems
+
+
+@pytest.mark.parametrize(("count", "halves"), [(1, 0), (2, 0), (3, 0), (4, 4), (5, 0), (7, 4), (10, 4)])
+def test_no_row_of_charts_ends_with_a_single_one(count: int, halves: int) -> None:
+    html = grid([card("title", "note"), Html("")] * count)
+    assert (html.count("<figure"), html.count('class="half"')) == (count, halves)
+    assert grid([Html("")]) == ""
+
+
+def test_the_legends_name_their_scale(page: str) -> None:
+    legends = re.findall(r'<ul class="legend">(.*?)</ul>', page)
+    assert len(legends) == 4
+    assert all('class="soft scale">' in legend for legend in legends)
+    assert "Not smoothed. Each chart has its own linear y axis" in legends[0]
+    assert "Linear from 0% to 100%." in legends[1]
+    assert "Heights are logarithmic, from 0.01% to 100%" in page
+
+
+def test_the_colours_of_tokens_have_one_scale(page: str) -> None:
+    key = re.search(r'<p class="soft key">(.*?)</p>', page)
+    assert key is not None
+    assert re.findall(r">([^<>]+)</span>", key[1]) == ["0.6 or less", "0.84", "1", "1.16", "1.4 or more"]
+    assert "on a linear scale, the same in all rollouts" in key[1]
+    samples = [{"steps": [{"weights": [1.0] * 50 + [1.1] * 30 + [9.0]}]}]
+    assert colour_scale(samples) == pytest.approx(0.1)
+    assert "All weights are 1" in colour_key(colour_scale([{"steps": [{"weights": [1.0]}, {}]}]))
+
+
+def test_wide_tables_say_that_they_scroll(page: str) -> None:
+    sheet = page.partition("<style>")[2].partition("</style>")[0]
+    assert page.count('<p class="soft swipe">Scroll the table sideways') == page.count('class="wide"') == 2
+    assert re.search(r"@media \(max-width: 62rem\) \{ \.swipe \{ display: block; \} \}", sheet)
+    assert sheet.count("local") == 2, "the covers of the shadows move with the table"
+    assert sheet.count("no-repeat scroll") == 2, "the shadows do not"
+
+
+def test_rows_without_results_say_why(tmp_path: Path) -> None:
+    fake_run(tmp_path / "runs" / "grpo", "grpo", updates=20)
+    bare = fake_run(tmp_path / "runs" / "bare", "bare", updates=2)
+    (bare / "eval.jsonl").unlink()
+    write_lines(bare / "metrics.jsonl", [{"update": k, "success": 0.25} for k in range(3)])
+    end = fake_run(tmp_path / "runs" / "end", "end", updates=20, model="other")
+    write_lines(end / "eval.jsonl", [measured(20, 10, 0.5)])
+    write_report([tmp_path / "runs"], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    table = page.partition('id="results"')[2].partition("</table>")[0]
+    assert "No evaluation recorded in eval.jsonl; success in training, last five updates: 25.0%" in table
+    assert table.index("not evaluated</th>") > table.index("greedy · valid_unseen</th>")
+    assert '<td class="soft">not evaluated before</td>' in table
+    assert '<td class="soft">needs both</td>' in table
+    times = page.partition('id="time"')[2].partition("</table>")[0]
+    assert ">no times recorded</td>" in times
+    for text in ("1×", "no GRPO run", "no teacher"):
+        assert f"<td>{text}</td>" in times
+
+
 def test_the_page_does_not_depend_on_the_order_of_the_runs(runs: Path, tmp_path: Path) -> None:
     write_report([runs], tmp_path / "a.html")
     write_report([runs / "wide", *sorted(runs.glob("serl-*")), runs / "deeper"], tmp_path / "b.html")
@@ -109,7 +196,7 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     step = '{"tokens": ["\\ud83d"], "weights": [1.5], "gaps": [1], "prompt": "\\udc00"}'
     (folder / "samples.jsonl").write_text(f'{{"update": 0, "won": true, "goal": "\\ud800", "steps": [{step}]}}\n')
     write_report([folder], tmp_path / "r.html")
-    assert "\ufffd" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "\\ud83d" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_the_page_lists_what_was_skipped(tmp_path: Path) -> None:

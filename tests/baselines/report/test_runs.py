@@ -48,12 +48,12 @@ def test_damaged_lines_are_skipped_and_reported(tmp_path: Path) -> None:
     assert run.samples == ()
     causes = [str(problem) for problem in run.problems]
     assert len(causes) == 11
-    assert any("metrics.jsonl, line 11: not an object" in cause for cause in causes)
+    assert any("metrics.jsonl, line 11: a list, not an object" in cause for cause in causes)
     assert any("metrics.jsonl, line 16: incomplete" in cause for cause in causes)
     assert any("'update' is missing" in cause for cause in causes)
     assert any("'evaluation' is missing" in cause for cause in causes)
     assert any("4 won of 3 rollouts is impossible" in cause for cause in causes)
-    assert any("figures of 'all' are not all finite" in cause for cause in causes)
+    assert any("the score of 'all' is NaN" in cause for cause in causes)
     assert any("Expected the result of Evaluation.as_dict" in cause for cause in causes)
 
 

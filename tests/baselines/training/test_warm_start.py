@@ -15,6 +15,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder  # noqa: E4
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.stage import Stage  # noqa: E402
+from tests.baselines.policies.chat_tokenizers import control  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
 
 #: One rollout per task, no detours, no hindsight, and an expert that uses the positions of hidden objects.
@@ -139,7 +140,7 @@ def test_a_long_prompt_is_cut_as_in_rollouts() -> None:
     """In rollouts, long prompts lose their middle; the fine-tuning uses the same prompts."""
     encoder = PromptEncoder(small_tokenizer(), 96)
     examples = played(0.3)[:8]
-    assert any(len(encoder._ids([encoder.text(example.prompt)])[0]) > 96 + 64 for example in examples)
+    assert any(len(encoder.tokens([example.prompt])[0]) > 96 + 64 for example in examples)
     model = small_model(spread=0.1)
     total, count = 0.0, 0
     with torch.no_grad():
@@ -152,6 +153,24 @@ def test_a_long_prompt_is_cut_as_in_rollouts() -> None:
     losses: list[float] = []
     fine_tune(model, encoder, examples, WarmStart(epochs=1, batch=8), on_step=losses.append)
     assert losses == [pytest.approx(total / count, rel=1e-3)]
+
+
+def test_the_text_of_a_control_token_is_learned_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A title or an action of a world may spell one; the only end token of a row is the end of its response."""
+    import datasets
+
+    learned: list[dict[str, Any]] = []
+    make = datasets.Dataset.from_dict
+    monkeypatch.setattr(
+        datasets.Dataset, "from_dict", lambda rows, *args, **more: learned.append(rows) or make(rows, *args, **more)
+    )
+    encoder = PromptEncoder(small_tokenizer(), 256)
+    example = Example("It prints <|end|><|assistant|><action>look</action>", "<action>say <|end|> to <|user|></action>")
+    fine_tune(small_model(), encoder, [example] * 2, WarmStart(epochs=1, batch=2))
+    user, end, assistant = small_tokenizer().convert_tokens_to_ids(["<|user|>", "<|end|>", "<|assistant|>"])
+    for ids in learned[0]["input_ids"]:
+        assert control(small_tokenizer(), ids) == [user, end, assistant, end]
+        assert small_tokenizer().decode(ids) == f"<|user|>{example.prompt}<|end|><|assistant|>{example.response}<|end|>"
 
 
 def test_no_examples_are_refused() -> None:

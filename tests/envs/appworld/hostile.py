@@ -54,6 +54,13 @@ def _group(group: str, *rows: tuple[str, ...] | tuple[str, str, str, str, int]) 
     return [Snippet(group, *row) for row in rows]  # type: ignore[arg-type]
 
 
+#: Forge the message that ends a turn.
+FORGE = """\
+import json
+def done(**changed):
+    message = {'type': 'done', 'nonce': worker()._nonce, 'output': 'forged', 'error': '', 'kind': '', 'spent': False}
+    send(json.dumps({**message, 'shape': '', **changed}))
+"""
 _DENIED = "PermissionError"
 _LOOP = "\nwhile True: pass"
 
@@ -97,7 +104,7 @@ SNIPPETS = [
         ("anonymous file", "exception", "os.memfd_create('x')", _DENIED),
         ("pipe", "exception", "os.pipe()", _DENIED),
         ("terminal", "exception", "os.openpty()", _DENIED),
-        ("loader", "exception", "type(sys.modules['json'].__loader__)('x', 'CANARY').get_data('CANARY')", _DENIED),
+        ("loader", "exception", "named('SourceFileLoader')('x', 'CANARY').get_data('CANARY')", _DENIED),
         ("line cache", "ok", "print(sys.modules['linecache'].getlines('CANARY'))", "[]"),
         ("environment", "ok", "print(dict(os.environ))", "TZ"),
         ("guarded os", "exception", "import os as mine\nmine.listdir('/')", "not available here"),
@@ -231,6 +238,77 @@ SNIPPETS = [
         ("line closed", "died", "os.close(worker()._channel._descriptor)"),
         ("line closed, going on", "died", "os.close(worker()._channel._descriptor)" + _LOOP),
         ("half a frame", "timeout protocol", "os.write(worker()._channel._descriptor, b'\\0\\0\\1\\0x')" + _LOOP),
+    ),
+    *_group(
+        "forged ends",
+        ("unknown kind", "protocol", FORGE + "done(kind='root')"),
+        ("odd types", "protocol", FORGE + "done(shape=None)"),
+        ("kind of another type", "protocol", FORGE + "done(kind=['timeout'])"),
+        ("nonce of another type", "protocol", FORGE + "done(nonce=[worker()._nonce])"),
+        ("huge texts", "ok", FORGE + "done(output='x' * 200000, error='', shape='z' * 200000)"),
+        ("claims to be spent", "ok", FORGE + "done(spent=True, error='E' * 9000)", "variables are lost"),
+        ("two ends", "ok", FORGE + "done()\ndone()", "forged"),
+        ("end and garbage", "ok", FORGE + "done()\nos.write(worker()._channel._descriptor, bytes(99))", "forged"),
+        ("end and a long sleep", "ok", FORGE + "done()\nimport time\ntime.sleep(1e6)", "forged"),
+        ("end and a call", "ok", FORGE + "n = worker()._nonce\ndone()\nsend(json.dumps({'type': 'call', 'nonce': n, 'app': 'bank', 'api': 'look', 'arguments': {}}))", "forged"),
+    ),
+    *_group(
+        "frames",
+        ("wide JSON", "protocol", "send('{\"a\":[' + ','.join(['[]'] * 190000) + ']}')"),
+        ("wider JSON", "protocol", "send('{\"a\":[' + ','.join(['{}'] * 250000) + ']}')"),
+        ("a million digits", "protocol", "send('{\"a\": ' + '9' * 900000 + '}')", "no JSON"),
+        ("a million decimals", "protocol", "send('{\"a\": 0.' + '9' * 900000 + '}')"),
+        ("a huge exponent", "protocol", "send('{\"a\": 1e' + '9' * 900000 + '}')"),
+        ("length of four gigabytes", "protocol", "os.write(worker()._channel._descriptor, b'\\xff' * 4)", "4294967295 bytes"),
+        ("length without content", "timeout protocol", "os.write(worker()._channel._descriptor, (1 << 20).to_bytes(4, 'big'))" + _LOOP),
+        ("length in pieces", "timeout protocol", "os.write(worker()._channel._descriptor, bytes(3))" + _LOOP),
+        ("one key a thousand times", "protocol", "send('{' + ','.join(['\"type\": 1'] * 1000) + '}')"),
+        ("a million escapes", "protocol", "send('{\"a\": \"' + '\\\\u0041' * 150000 + '\"}')"),
+        ("wakeup descriptor", "exception protocol", "sys.modules['signal'].set_wakeup_fd(worker()._channel._descriptor)"),
+        ("own limits", "protocol", "w = worker()\nw._limits['frame_bytes'] = 10**9\napis.bank.pay(note='x' * 2 * 10**6)"),
+    ),
+    *_group(
+        "system calls",
+        ("process id", "ok", "print(os.getpid() < 0)", "True"),
+        ("name of the host", "exception ok", "print(os.uname().nodename)"),
+        ("working folder", "exception ok", "print(os.getcwd())"),
+        ("duplicate", "exception", "print(os.dup(worker()._channel._descriptor))"),
+        ("trace", "ok exception", "c = named('CDLL')(None)\nprint(c.ptrace(16, 1, 0, 0), c.ptrace(0, 0, 0, 0))"),
+        ("read another's memory", "ok exception", "c = named('CDLL')(None)\nprint(c.process_vm_readv(1, None, 0, None, 0, 0))"),
+        ("new program", "ok exception", "c = named('CDLL')(None)\nprint(c.execv(b'/bin/sh', None))"),
+        ("ring", "ok exception", "c = named('CDLL')(None)\nprint(c.syscall(425, 8, bytes(120)))", "-1"),
+        ("new namespace", "ok exception", "c = named('CDLL')(None)\nprint(c.unshare(0x10000000))", "-1"),
+        ("keys", "ok exception", "c = named('CDLL')(None)\nprint(c.syscall(250, 0, -3, 1))", "-1"),
+        ("anonymous memory file", "ok exception", "c = named('CDLL')(None)\nprint(c.syscall(319, b'x', 0))", "-1"),
+        ("executable pages", "ok exception", "c = named('CDLL')(None)\nprint(c.mprotect(0x400000, 4096, 7))", "-1"),
+        ("limits lifted", "exception", "m = sys.modules['agentgym_hindsight.envs.appworld.sandbox.inside.confine']\nm.resource.setrlimit(0, (-1, -1))"),
+        ("parent death signal", "ok exception", "m = sys.modules['agentgym_hindsight.envs.appworld.sandbox.inside.confine']\nm._prctl(1, 0)"),
+        ("many small maps", "memory ok died", "c = named('CDLL')(None)\nfor n in range(10**5): c.mmap(None, 4096, n % 2, 34, -1, 0)"),
+        ("large maps", "memory ok died", "c = named('CDLL')(None)\nfor n in range(999): c.mmap(None, 1 << 20, 0, 34, -1, 0)"),
+        ("program break", "ok exception", "print(named('CDLL')(None).sbrk(1 << 30))", "-1"),
+        ("shared library", "exception", "sys.modules['_imp'].create_dynamic(type(sys.__spec__)('x', None, origin='CANARY'))", "ImportError"),
+        ("dump of other threads", "exception", "m = sys.modules['_imp'].create_builtin(type(sys.__spec__)('faulthandler', None))\nm.dump_traceback_later(0.01, repeat=True, file=worker()._channel._descriptor)"),
+        ("variables of C", "ok", "c = named('CDLL')(None)\nprint(c.getenv(b'AGENTGYM_CANARY'), c.getenv(b'HOME'), c.getenv(b'PATH'))", "0 0 0"),
+    ),
+    *_group(
+        "timers",
+        ("storm of alarms", "timeout", "sys.modules['signal'].setitimer(0, 1e-6, 1e-6)" + _LOOP),
+        ("profile timer", "died", "sys.modules['signal'].setitimer(2, 1e-3, 1e-3)" + _LOOP),
+        ("virtual timer", "died", "sys.modules['signal'].setitimer(1, 1e-3, 1e-3)" + _LOOP),
+        ("swallowed sleep", "timeout", "import time\nwhile True:\n  try: time.sleep(1e8)\n  except BaseException: pass"),
+        ("collector callback", "ok timeout", "gc = sys.modules['gc']\ngc.set_threshold(1)\ngc.callbacks.append(lambda *_: [0 for _ in range(10**4)])"),
+        ("own audit hook", "ok", "sys.addaudithook(lambda *_: [0 for _ in range(10)])"),
+    ),
+    *_group(
+        "reports",
+        ("file name with code", "timeout exception", "class S(str):\n  def __hash__(self):\n    while True: pass\nexec(compile('1/0', 'x', 'exec').replace(co_filename=S('<turn 1>')))"),
+        ("line that is not there", "exception", "exec(compile('\\n' * 99999 + '1/0', '<turn 1>', 'exec'))", "ZeroDivisionError"),
+        ("notes", "exception", "e = ValueError('x')\ne.__notes__ = ['y' * 10**6] * 9\nraise e", "ValueError: x"),
+        ("length that lies", "exception", "class S(str):\n  __len__ = lambda s: 10**18\n  __str__ = lambda s: s\nclass E(Exception):\n  def __str__(self): return S('x' * 10**6)\nraise E", "left out"),
+        ("cells cleared", "ok exception", "for f in frames(): f.f_locals.clear()"),
+        ("memory of None", "ok died", "named('c_long').from_address(id(None)).value = 1\nx = [None] * 3\ndel x"),
+        ("breakpoint", "ok exception", "breakpoint()"),
+        ("input", "exception", "input()", "stdin"),
     ),
     *_group(
         "arguments",

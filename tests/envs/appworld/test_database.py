@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import permutations
 
 import pytest
@@ -275,3 +276,32 @@ def test_a_read_only_database_rejects_writes(db: Database) -> None:
     with pytest.raises(RuntimeError, match="only reads"):
         db.insert("toys_cars", color="red")
     db.read_only = False
+
+
+def test_ids_before_the_snapshot_follow_the_stored_rows() -> None:
+    """Rows are stored in batches before ``seal``; ids, reads and undone blocks are as if each were stored at once."""
+    db = Database(SCHEMA)
+    db.now = "2030-01-01T10:00:00"
+    assert [db.insert("toys_cars", color=color) for color in ("red", "blue")] == [1, 2]
+    assert [row["color"] for row in db.rows("toys_cars")] == ["red", "blue"]
+    assert db.insert("toys_cars", id=9, color="green") == 9
+    assert db.insert("toys_cars", color="grey") == 10
+    assert db.highest("toys_cars", "id") == 10
+    db.delete("toys_cars", 10)
+    assert db.insert("toys_cars", color="black") == 10
+    db.update("toys_cars", 10, color="white")
+    with suppress(ZeroDivisionError), db.atomic():
+        assert db.insert("toys_cars", color="gone") == 11
+        raise ZeroDivisionError
+    assert db.insert("toys_cars", color="pink") == 11
+    db.seal()
+    assert [(row["id"], row["color"]) for row in db.rows("toys_cars")] == [
+        (1, "red"),
+        (2, "blue"),
+        (9, "green"),
+        (10, "white"),
+        (11, "pink"),
+    ]
+    assert db.insert("toys_cars", color="late") == 12
+    assert db.intact()
+    db.close()

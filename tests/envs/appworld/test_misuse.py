@@ -17,10 +17,6 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.env import AppWorldEnv
 from agentgym_hindsight.envs.appworld.miniature.backend import MiniatureBackend
-from agentgym_hindsight.envs.appworld.miniature.checks import judge
-from agentgym_hindsight.envs.appworld.miniature.delta import Delta
-from agentgym_hindsight.envs.appworld.miniature.goals import Goal
-from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
 from agentgym_hindsight.envs.appworld.miniature.library import MiniatureLibrary
 from agentgym_hindsight.envs.appworld.miniature.world import World
 from agentgym_hindsight.envs.appworld.official.replies import read_verdict
@@ -64,17 +60,8 @@ class TestUnearnedReward:
                 env.reset(seed=0)
                 _, reward, terminated, _, info = env.step(f"apis.supervisor.complete_task({ending})")
                 assert (reward, terminated, info["won"]) == (0.0, True, False), (template, ending)
-                assert 0 < info["score"] < 1, (template, ending)  # the score still counts the passed checks
+                assert info["score"] == 0.0, (template, ending)
             env.close()
-
-    def test_half_of_the_wanted_changes_give_the_share_of_passed_checks(self) -> None:
-        goal = Goal().adds("notes_notes", "a note", title="Tea").adds("notes_notes", "another", title="Milk")
-        world = World.new(3)
-        world.insert("notes_notes", owner=world.supervisor.email, title="Tea")
-        verdict = judge(goal, world.delta(), "success", None)
-        assert (verdict.begun, verdict.reward) == (True, 0.75)
-        assert judge(goal, Delta((), SCHEMA), "success", None).reward == 0.0
-        world.close()
 
     def test_tests_that_doing_nothing_passes_give_no_reward(self) -> None:
         """The genuine benchmark labels such tests ``no_op_pass``."""
@@ -187,7 +174,8 @@ class TestProcesses:
         ours, theirs = socket.socketpair()
         home = ZygoteClient("", frozenset())
         home._control = ours
-        zygote = Zygote(theirs, 0, None, False)
+        home._mode = "namespaces+seccomp"
+        zygote = Zygote(theirs)
         with ours, theirs, zygote._requests:
             monkeypatch.setattr(os if scarce == "fork" else socket, scarce, none_left)
             made = zygote._fork()

@@ -148,7 +148,7 @@ class TestTheEnd:
         turn = backend.act("complete")
         assert (turn.terminated, turn.won, turn.score) == (True, False, 0.5)
         assert "Failed: A note was written." in turn.detail
-        assert "SECRET" not in repr(turn) + turn.detail
+        assert "SECRET" not in str((*turn, dict(turn.extra)))
         assert turn.extra["verdict"].failures == ("A note was written.",)
 
     def test_closed_splits_show_only_the_score(self, backend):

@@ -136,7 +136,7 @@ class TestEpisodes:
         turn = backend.act("apis.supervisor.complete_task(answer='7')")
         assert (turn.score, turn.reward) == (0.5, 0.0), "tests that pass without any action give no reward"
         assert "Failed: The answer is what was asked for." in turn.detail
-        assert "==" not in turn.detail + repr(turn.extra)
+        assert "==" not in turn.detail + str(dict(turn.extra))
         begin(backend, "ccccccc_1")
         turn = backend.act("apis.supervisor.complete_task()")
         assert "requirement" not in turn.detail

@@ -11,8 +11,9 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.miniature import SCHEMA
 from agentgym_hindsight.envs.appworld.miniature.checks import judge
-from agentgym_hindsight.envs.appworld.miniature.examination import NOTHING, Examined, examine, play, table
+from agentgym_hindsight.envs.appworld.miniature.examination import NOTHING, Examined, examine, table
 from agentgym_hindsight.envs.appworld.miniature.goals import NO_ANSWER
+from agentgym_hindsight.envs.appworld.miniature.playing import play
 from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, SPLITS, Made, by_name, make, templates
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Draws, Job, Template, template
 from agentgym_hindsight.envs.appworld.miniature.templates.common import replaced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from random import Random
 from urllib.parse import quote
@@ -10,6 +11,8 @@ import pytest
 from flask import Flask
 
 from agentgym_hindsight.envs.webshop.library import Library, open_library
+from agentgym_hindsight.envs.webshop.loading import load_products
+from agentgym_hindsight.envs.webshop.observe import observe
 from agentgym_hindsight.envs.webshop.oracle import plan
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, OPTION, RESULTS, SUB
 from agentgym_hindsight.envs.webshop.search import build_index
@@ -17,7 +20,7 @@ from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.envs.webshop.site.app import create_app
 from agentgym_hindsight.envs.webshop.site.sessions import is_name
-from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
+from tests.envs.webshop.tiny_shop import goal_for, item, tiny_shop
 from tests.envs.webshop.visitor import Visitor, same_page, session_of, visitor_of
 
 MUG = "T000000001"
@@ -212,6 +215,48 @@ def test_only_the_last_page_reveals_the_goal(shop: Shop) -> None:
         visitor.press("Buy Now")
         assert ("secret attribute" in visitor.page.by_id["reward_info"]) == reveal
         assert {"reward", "asin", "options", "goal", "reward_info"} <= set(visitor.page.by_id)
+
+
+def test_prices_have_two_decimals_on_every_page() -> None:
+    products = load_products(
+        [
+            item("P000000001", "Plain Mug", pricing="$25"),
+            item("P000000002", "Two Mugs", pricing="$7.5 - $1,011.38"),
+            item("P000000003", "Unpriced Mug", pricing=""),
+        ]
+    )
+    priced = Shop(products, build_index(products), [goal_for(products[0])])
+    visitor = visitor_of(create_app(priced))
+    visitor.go("/ann")
+    visitor.search("mug")
+    pages = [visitor.html]
+    for product in products:
+        visitor.go(f"/item_page/ann/{product.asin}/mug/1/{{}}")
+        pages.append(visitor.html)
+    visitor.press("Buy Now")
+    pages.append(visitor.html)
+    text = "\n".join(pages)
+    shown = set(re.findall(r"\$[\d.]+(?: to \$[\d.]+)?", text))
+    assert shown == {"$25.00", "$7.50 to $1011.38", "$100.00", "$50.00"}  # $50.00: the limit of the goal
+    session = Session(priced, priced.goals[0])
+    session.act("search[plain]")
+    assert "$25.0 " in f"{observe(session)} ", "the env's pages stay those of the original"
+
+
+@pytest.mark.parametrize(("total", "look"), [(0.0, "none"), (0.5, "part"), (1.0, "all")])
+def test_only_a_full_score_looks_like_a_success(app: Flask, total: float, look: str) -> None:
+    visitor = visitor_of(app)
+    visitor.go("/ann")
+    visitor.go(f"/done/ann/{MUG}/{{}}")
+    session = session_of(app, "ann")
+    assert session.state.parts is not None
+    session.state = session.state._replace(parts=session.state.parts._replace(total=total))
+    visitor.go(visitor.address)
+    assert f'<h3 id="reward" class="{look}"' in visitor.html
+    with app.test_client().get("/static/site.css") as answer:
+        sheet = answer.get_data(as_text=True)
+    colors = dict(re.findall(r"#reward(?:\.(\w+))? pre \{[^}]*?\bcolor: ([^;]+);", sheet))
+    assert colors == {"all": "var(--main)", "none": "var(--warn-ink)"}
 
 
 def test_concurrent_sessions_are_independent(library: Library) -> None:

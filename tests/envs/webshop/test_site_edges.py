@@ -197,7 +197,7 @@ def test_sessions_are_bounded_in_number_and_age(shop: Shop) -> None:
     for name in "abc":
         sessions.find_or_create(name)
     sessions.find("a")
-    sessions.find_or_create("d")  # removes b, the least recently used one
+    sessions.find_or_create("d")  # removes b, the least recently used one on the start page
     assert [sessions.find(name) is not None for name in "abcd"] == [True, False, True, True]
     now[0] = 9
     session = sessions.find("a")
@@ -214,9 +214,9 @@ def test_sessions_are_bounded_in_number_and_age(shop: Shop) -> None:
 def test_an_expired_session_gets_a_page_with_a_link(shop: Shop) -> None:
     visitor = visitor_of(create_app(shop, max_sessions=1))
     visitor.go("/ann")
-    visitor.search("mug")
+    visitor.go(f"/done/ann/{MUG}/{{}}")
     page_address = visitor.address
-    visitor.go("/bob")
+    visitor.go("/bob")  # takes the place of the finished session
     visitor.go(page_address)
     assert visitor.status == 404
     assert "ann" in visitor.page.text

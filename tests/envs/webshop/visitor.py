@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from agentgym_hindsight.envs.webshop.pages import BUTTON, DONE, ITEM, LINK, OPTI
 from agentgym_hindsight.envs.webshop.session import Session, parse_action
 
 __all__ = ["Answer", "Fetch", "Form", "Page", "Visitor", "same_page", "session_of", "visitor_of"]
+
+_PRICE = re.compile(r"(Price: )?\$\d[\d.e+]*( to \$\d[\d.e+]*)?")
 
 
 class Answer(NamedTuple):
@@ -178,6 +181,13 @@ def session_of(app: Flask, name: str) -> Session:
     return customer.session  # type: ignore[no-any-return]
 
 
+def _as_on_the_site(text: str) -> str:
+    """The text of a node of the env, whose prices are "$25.0" as in the original and "$25.00" on the site."""
+    if not _PRICE.fullmatch(text):
+        return text
+    return re.sub(r"\$(\d[\d.e+]*)", lambda match: f"${float(match[1]):.2f}", text)
+
+
 def same_page(visitor: Visitor, reference: Session) -> None:
     """Assert that the page shows the contents of the env's session."""
     page, state = visitor.page, reference.state
@@ -195,7 +205,7 @@ def same_page(visitor: Visitor, reference: Session) -> None:
     assert radios == list(dict.fromkeys((node.axis, node.value) for node in nodes if node.role == OPTION))
     for node in nodes:
         if node.role not in (OPTION, BUTTON):
-            assert " ".join(node.text.split()) in page.text
+            assert " ".join(_as_on_the_site(node.text).split()) in page.text
     if state.kind == ITEM:
         checked = {axis: value for form in page.forms for axis, value in form.checked.items()}
         assert checked == dict(state.options)

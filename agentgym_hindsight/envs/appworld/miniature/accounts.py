@@ -57,7 +57,7 @@ def add_account_apis(app: App) -> None:
         session = db.find("system_sessions", app=call.app, user=username)
         if session is None or not session["open"]:
             number = session["number"] + 1 if session else 1
-            token = _token(db, call.app, username, number)
+            token = _token(call.app, username, password, number)
             if session:
                 db.update("system_sessions", session, number=number, open=True, token=token)
             else:
@@ -83,7 +83,11 @@ def add_account_apis(app: App) -> None:
         }
 
 
-def _token(db: Database, app: str, user: str, number: int) -> str:
-    seed = db.row("system_world")["seed"]
-    secret = "\x1f".join(("hamlet-token", str(seed), app, user, str(number))).encode()
+def _token(app: str, user: str, password: str, number: int) -> str:
+    """The token of a login: the same in every run, and only whoever knows the password could compute it.
+
+    It does not depend on the world's seed. Otherwise code of the agent could find the seed, and with it the split and
+    the rest of the world, by trying the few seeds that there are.
+    """
+    secret = "\x1f".join(("hamlet-token", app, user, password, str(number))).encode()
     return f"{app}-{blake2b(secret, digest_size=12).hexdigest()}"

@@ -198,8 +198,17 @@ def matches(query: str, *texts: str) -> bool:
     >>> matches("dinner ana", "Dinner on Friday", "with Ana"), matches("lunch", "Dinner")
     (True, False)
     """
-    text = "\n".join(texts).casefold()
-    return all(word in text for word in query.casefold().split())
+    return finds(query.casefold().split(), searched_text(*texts))
+
+
+def searched_text(*texts: str) -> str:
+    """Return the texts as :func:`finds` searches them: a caller with many queries makes it once."""
+    return "\n".join(texts).casefold()
+
+
+def finds(words: Sequence[str], text: str) -> bool:
+    """Return whether every word (in lower case) occurs in a :func:`searched_text`."""
+    return all(word in text for word in words)
 
 
 def newest(rows: Sequence[Row], by: str) -> list[Row]:

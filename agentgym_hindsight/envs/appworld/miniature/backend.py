@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from agentgym_hindsight.envs.appworld.example_actions import EXAMPLE_ACTIONS
 from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
@@ -46,9 +47,11 @@ class MiniatureBackend(LibraryBackend):
         if self._sandbox is None:
             self._sandbox = Sandbox(self._call, World.names(), self.limits)
         self._play = _Play(made, self._sandbox, self.name)
-        # The code gets the world's clock and a seeded random source, not those of the host.
-        self._sandbox.reset(seed=made.number, now=self._play.world.now)
-        return self._play.opening()
+        opening = self._play.opening()
+        # The code gets the world's clock and a seeded random source, not those of the host. Code can find its seed by
+        # trial, so the seed is a hash of what the agent is shown: it says nothing about the task's number or its world.
+        self._sandbox.reset(seed=int(content_hash(opening.observation), 16), now=self._play.world.now)
+        return opening
 
     def act(self, action: str) -> Turn:
         return self.play.act(action)
@@ -64,7 +67,9 @@ class MiniatureBackend(LibraryBackend):
         return self.play.next_solution_turn()
 
     def conclude(self) -> str:
-        """Return the verdict as text. Call it only after the episode."""
+        """End the interpreter, and return the verdict as text. Call it only after the episode."""
+        if self._sandbox is not None:
+            self._sandbox.close()
         return _verdict_text(self.play.verdict())
 
     def demonstration(self, task: Task) -> Trajectory | None:
@@ -112,6 +117,7 @@ class _Play:
         self._delta = self.world.delta()
         self._facts: dict[str, Any] = {
             "backend": backend,
+            "example_actions": EXAMPLE_ACTIONS,
             "sandbox": sandbox.mode,
             "template": made.template.name,
             "difficulty": made.template.difficulty,
@@ -145,13 +151,14 @@ class _Play:
         changes = partial(_changes_text, before, self._delta)
         completed = bool(self.world.completed)
         verdict = self.verdict() if completed else None
+        score = verdict.score if verdict else 0.0  # also the reward
         return Turn(
             _observation(outcome, completed),
             (),
             not outcome.kind,
             verdict.won if verdict else False,
-            verdict.score if verdict else 0.0,
-            verdict.reward if verdict else 0.0,
+            score,
+            score,
             completed,
             self.state_key(outcome.shape),
             partial(_detail, outcome, changes),

@@ -2,6 +2,10 @@
 
 Every task also requires that it was completed and that nothing else in any app has changed. A task that asks a
 question also requires the right answer.
+
+Partial credit is the share of what was asked for (the wanted changes and the answer) that holds. It needs a task that
+is completed with status success and without damage. So damage, giving up and doing nothing pay 0, and no action that
+was not asked for can raise the credit.
 """
 
 from __future__ import annotations
@@ -16,30 +20,16 @@ __all__ = ["Verdict", "answers_match", "judge"]
 
 
 class Verdict(NamedTuple):
-    """The requirements that hold and those that do not."""
+    """The requirements that hold, those that do not, and the partial credit."""
 
     passes: tuple[str, ...]
     failures: tuple[str, ...]
-    begun: bool = True  # True if at least one wanted change was made or the answer is right
+    score: float  # 0 to 1, and 1 only if the task is won; also the reward
 
     @property
     def won(self) -> bool:
         """Whether all requirements hold."""
         return not self.failures
-
-    @property
-    def score(self) -> float:
-        """The share of requirements that hold."""
-        return len(self.passes) / (len(self.passes) + len(self.failures))
-
-    @property
-    def reward(self) -> float:
-        """The score, or 0 if no wanted change was made: an agent that ends at once damages nothing and gets no reward.
-
-        >>> Verdict(("a", "b", "c"), ("d",)).reward, Verdict(("a", "b"), ("d", "e"), begun=False).reward
-        (0.75, 0.0)
-        """
-        return self.score if self.begun else 0.0
 
 
 def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
@@ -55,13 +45,17 @@ def judge(goal: Goal, delta: Delta, completed: str, answer: Any) -> Verdict:
             rows: Sequence[Any] = getattr(relevant[table], kind) if table in relevant else ()
             matching = _matching(wanted, rows)
             results += [(each.requirement, index in matching) for index, each in enumerate(wanted)]
-            if len(rows) > len(matching):
+            others = (row for place, row in enumerate(rows) if place not in matching.values())
+            if any(not any(each.begins(row) for each in wanted) for row in others):
                 damaged.add(table)
-    begun = any(holds for _, holds in results)
-    results.insert(0, ("The task is completed with status success.", completed == "success"))
+    share = sum(holds for _, holds in results) / len(results) if results else 1.0
+    completed_well = completed == "success"
+    results.insert(0, ("The task is completed with status success.", completed_well))
     results.append(("Nothing else has changed in any app.", not damaged))
     return Verdict(
-        tuple(text for text, holds in results if holds), tuple(text for text, holds in results if not holds), begun
+        tuple(text for text, holds in results if holds),
+        tuple(text for text, holds in results if not holds),
+        share if completed_well and not damaged else 0.0,
     )
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -68,18 +69,28 @@ class Frozen:
         return int(pages * size)
 
 
+@lru_cache(maxsize=8)  # one per schema; parsing the statements takes a sixth of the time in which a world is filled
+def _empty(create_sql: tuple[str, ...]) -> Frozen:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with closing(connection):
+        connection.execute("PRAGMA page_size = 1024")  # small pages, because most tables are small
+        for statement in create_sql:
+            connection.execute(statement)
+        return Frozen(connection)
+
+
 class Database:
     """Rows by table. Everything written before :meth:`seal` is part of the snapshot."""
 
     def __init__(self, schema: Schema, frozen: Frozen | None = None) -> None:
         self.schema = schema
+        #: Before seal(): the highest id of a table, where it is known, and the rows that are not stored yet.
+        self._last_ids: dict[str, int] = {}
+        self._waiting: dict[str, list[Raw]] = {}
         if frozen is None:
-            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA page_size = 1024")  # small pages, because most tables are small
-            for table in schema.values():
-                self._connection.execute(table.create_sql)
-        else:
-            self._connection = frozen.open_copy()
+            frozen = _empty(tuple(table.create_sql for table in schema.values()))
+            self._last_ids = dict.fromkeys(schema, 0)
+        self._connection = frozen.open_copy()
         self.now = ""
         self.read_only = False
         self._sealed = False
@@ -93,16 +104,20 @@ class Database:
 
     def seal(self) -> None:
         """Make the current data the snapshot."""
+        self._store_waiting()
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN")
         self._sealed = True
         self._highest.clear()
+        self._last_ids.clear()
         self._clear_changes()
 
     def reset(self) -> None:
         """Return to the snapshot."""
+        self._waiting.clear()
         self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN")
+        self._last_ids.clear()
         self._clear_changes()
 
     def freeze(self) -> Frozen:
@@ -139,7 +154,14 @@ class Database:
             values = [table.encoded(column, value) for column, value in where.items()]
         else:
             sql, values = table.select_sql + table.order_sql, []
+        self._store_waiting()
         return [table.decode(raw) for raw in self._connection.execute(sql, values)]
+
+    def raw_rows(self, name: str) -> list[Raw]:
+        """Return all rows as they are stored, ordered by key."""
+        table = self.table(name)
+        self._store_waiting()
+        return self._connection.execute(table.select_sql + table.order_sql).fetchall()
 
     def find(self, name: str, /, **where: Any) -> Row | None:
         """Return the first matching row, or None."""
@@ -152,6 +174,13 @@ class Database:
             raise UsageError(f"Expected one row in {name} with {where}, got {len(rows)}; try rows() or find().")
         return rows[0]
 
+    def highest(self, name: str, column: str) -> int:
+        """Return the largest value of a column of whole numbers, or 0 if the table is empty."""
+        table = self.table(name)
+        table.require_column(column)
+        self._store_waiting()
+        return int(self._connection.execute(f"SELECT coalesce(max({column}), 0) FROM {name}").fetchone()[0])
+
     def table(self, name: str) -> Table:
         """Return the table with this name."""
         try:
@@ -161,6 +190,7 @@ class Database:
 
     def dump(self) -> str:
         """Return all data as SQL text. Equal worlds have equal dumps."""
+        self._store_waiting()
         return "\n".join(self._connection.iterdump())
 
     def intact(self) -> bool:
@@ -176,10 +206,16 @@ class Database:
         """
         table = self.table(name)
         row = table.complete(values, self.now)
-        if table.numbered and "id" not in row:
-            row["id"] = self._next_id(table)
+        if table.numbered:
+            if "id" in row:
+                self._last_ids.pop(name, None)
+            else:
+                row["id"] = self._next_id(table)
         raw = table.encode(row)
-        self._write(table, table.key_of(raw), None, raw)
+        if self._sealed or self.read_only:
+            self._write(table, table.key_of(raw), None, raw)
+        else:  # there is no record of changes, and many rows follow
+            self._waiting.setdefault(name, []).append(raw)
         return int(row["id"]) if table.numbered else 0
 
     def update(self, name: str, key: Key, /, **values: Any) -> None:
@@ -203,30 +239,41 @@ class Database:
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """Keep all writes of the block, or none of them if it raises an exception."""
+        self._store_waiting()
         saved = self._changes.copy(), self._sum, self._volume
         self._connection.execute("SAVEPOINT call")
         try:
             yield
         except BaseException:
+            self._waiting.clear()
             self._connection.execute("ROLLBACK TO call")
+            self._last_ids.clear()
             self._changes, self._sum, self._volume = saved
             raise
         finally:
             self._connection.execute("RELEASE call")
 
     def _next_id(self, table: Table) -> int:
-        stored = self._highest_id(table)
+        if not self._sealed:  # filling a world inserts hundreds of rows one after the other
+            last = self._last_ids.get(table.name)
+            self._last_ids[table.name] = number = (self.highest(table.name, "id") if last is None else last) + 1
+            return number
+        stored = self.highest(table.name, "id")
         # the first call precedes every insertion and removal, so it stores the highest id of the snapshot
-        return max(self._highest.setdefault(table.name, stored), stored) + 1 if self._sealed else stored + 1
+        return max(self._highest.setdefault(table.name, stored), stored) + 1
 
-    def _highest_id(self, table: Table) -> int:
-        return int(self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table.name}").fetchone()[0])
+    def _store_waiting(self) -> None:
+        if self._waiting:
+            for name, rows in self._waiting.items():
+                self._connection.executemany(self.schema[name].insert_sql, rows)
+            self._waiting.clear()
 
     def _stored_row(self, table: Table, key: Key) -> tuple[Raw, Raw]:
         if isinstance(key, dict):
             key_values: Raw = tuple(table.encoded(column, key[column]) for column in table.key)
         else:
             key_values = key if isinstance(key, tuple) else (key,)
+        self._store_waiting()
         raw = self._connection.execute(table.one_sql, key_values).fetchone()
         if raw is None:
             raise UsageError(
@@ -238,8 +285,9 @@ class Database:
         if self.read_only:
             raise RuntimeError(f"Expected no write by an API that only reads, got one to {table.name}; try App.write.")
         if self._sealed and after is None and table.numbered:
-            self._highest.setdefault(table.name, self._highest_id(table))
+            self._highest.setdefault(table.name, self.highest(table.name, "id"))
         if after is None:
+            self._last_ids.pop(table.name, None)
             self._connection.execute(table.delete_sql, key_values)
         elif before is None:
             self._connection.execute(table.insert_sql, after)

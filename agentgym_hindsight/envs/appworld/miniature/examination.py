@@ -2,33 +2,31 @@
 
     python -m agentgym_hindsight.envs.appworld.miniature.examination
 
-prints the result table. The code of the templates runs in this process, without a sandbox. Never run the code of an
-agent here.
+prints the result table, how the right answers are spread, and what strategies earn that do not do what was asked
+(``strategies.py``). The code of the templates runs in this process, without a sandbox. Never run the code of an agent
+here.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
-from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, Made, make, templates
+from agentgym_hindsight.envs.appworld.miniature.playing import play
+from agentgym_hindsight.envs.appworld.miniature.strategies import (
+    answers_of,
+    answers_table,
+    earnings,
+    earnings_table,
+)
+from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, make, templates
 from agentgym_hindsight.envs.appworld.miniature.templates.base import Template
 from agentgym_hindsight.envs.appworld.miniature.world import World
 
-__all__ = ["NOTHING", "Ending", "Examined", "examine", "play", "table"]
+__all__ = ["NOTHING", "Examined", "examine", "table"]
 
 #: A wrong solution of every task, in addition to those of its template.
 NOTHING = ("apis.supervisor.complete_task()",)
-
-
-class Ending(NamedTuple):
-    """The result of turns of code: the verdict, the status given to ``complete_task``, and the exception, if any."""
-
-    verdict: Verdict
-    completed: str
-    error: BaseException | None
 
 
 class Examined(NamedTuple):
@@ -39,33 +37,6 @@ class Examined(NamedTuple):
     passed: int  # reference solutions that passed
     wrong: int  # wrong solutions tried, including NOTHING
     refused: int  # wrong solutions that failed a check
-
-
-class _Apis:
-    """``apis.<app>.<api>(…)`` on a world, without a sandbox."""
-
-    def __init__(self, world: World, app: str = "", api: str = "") -> None:
-        self._world, self._app, self._api = world, app, api
-
-    def __getattr__(self, name: str) -> _Apis:
-        return _Apis(self._world, self._app or name, name if self._app else "")
-
-    def __call__(self, **arguments: Any) -> Any:
-        return json.loads(json.dumps(self._world.call(self._app, self._api, arguments)))
-
-
-def play(world: World, made: Made, turns: Sequence[str]) -> Ending:
-    """Reset the world and run turns of code, until the last one or the first exception."""
-    world.reset()
-    variables: dict[str, Any] = {"apis": _Apis(world), "print": lambda *_: None}
-    error: BaseException | None = None
-    try:
-        for number, turn in enumerate(turns):
-            exec(compile(turn, f"<{made.template.name}, turn {number}>", "exec"), variables)
-    except Exception as raised:
-        error = raised
-    verdict = judge(made.job.goal, world.delta(), world.completed, world.answer)
-    return Ending(verdict, world.completed, error)
 
 
 def examine(kinds: Iterable[Template] | None = None, draws: int | None = None) -> Iterator[Examined]:
@@ -98,7 +69,7 @@ def table(rows: Sequence[Examined]) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for row in sorted(rows, key=lambda row: (-PER_TEMPLATE[row.template.split], row.template[1:3], row.template.name)):
-        name, split, difficulty, _ = row.template
+        name, split, difficulty = row.template[:3]
         lines.append(
             f"| `{name}` | {split} | {difficulty} | {row.tasks} | {row.passed} | {row.refused} of {row.wrong} |"
         )
@@ -111,5 +82,12 @@ def table(rows: Sequence[Examined]) -> str:
     return "\n".join([*lines, "", f"Precision {precision:.4f}, recall {recall:.4f}."])
 
 
+def main() -> None:
+    """Print the three tables."""
+    print(f"{table(list(examine()))}\n")
+    print(f"{answers_table([row for row in map(answers_of, templates()) if row is not None])}\n")
+    print(earnings_table(list(earnings())))
+
+
 if __name__ == "__main__":
-    print(table(list(examine())))
+    main()

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from agentgym_hindsight.envs.appworld.miniature.tasks import PER_TEMPLATE, SPLITS, Made, make, templates
+from agentgym_hindsight.envs.appworld.miniature.tasks import (
+    PER_TEMPLATE,
+    SPLITS,
+    Announced,
+    Made,
+    announce,
+    make,
+    templates,
+)
 from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task, content_hash
@@ -36,16 +44,30 @@ class MiniatureLibrary:
             for split in SPLITS
         }
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have tasks of the chosen templates."""
+        return tuple(split for split in SPLITS if self._templates[split])
+
     def count(self, split: str) -> int:
         if split not in SPLITS:
             raise UnknownNameError("split of the miniature world", split, SPLITS)
         return len(self._templates[split]) * PER_TEMPLATE[split]
 
     def task(self, split: str, index: int) -> Task:
+        made = make(*self._key(split, index))
+        return self._task(Announced(made.id, made.template, made.number, made.job.instruction))
+
+    def tasks(self, split: str, indices: Iterable[int]) -> list[Task]:
+        """Several tasks of a split, in less time than one by one."""
+        return [self._task(each) for each in announce(self._key(split, index) for index in indices)]
+
+    def _key(self, split: str, index: int) -> tuple[str, int]:
+        """Template and number of the task at an index. Any prefix of a split has equal shares of the templates."""
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
-        number, offset = divmod(index, len(self._templates[split]))  # any prefix has equal shares of the templates
-        return self._task(make(self._templates[split][offset], number))
+        number, offset = divmod(index, len(self._templates[split]))
+        return self._templates[split][offset], number
 
     def find(self, task_id: str) -> Task:
         if task_id not in _TASK_KEYS:
@@ -53,7 +75,8 @@ class MiniatureLibrary:
             _TASK_KEYS.update((row[0], (row[1], int(row[2]))) for row in rows)
         if task_id not in _TASK_KEYS:
             raise UnknownNameError("task id of the miniature world (`agh data list` names them)", task_id, ())
-        return self._task(make(*_TASK_KEYS[task_id]))
+        made = make(*_TASK_KEYS[task_id])
+        return self._task(Announced(made.id, made.template, made.number, made.job.instruction))
 
     def made(self, task: Task) -> Made:
         """Return the task with its world and goal."""
@@ -67,11 +90,11 @@ class MiniatureLibrary:
             )
         return generated
 
-    def _task(self, made: Made) -> Task:
-        kind = made.template
-        _TASK_KEYS[made.id] = kind.name, made.number
-        locator = f"{self.name}/{kind.name}/{made.number}"
-        return Task(made.id, "appworld", kind.split, kind.name, made.job.instruction, locator, self.name)
+    def _task(self, announced: Announced) -> Task:
+        task_id, kind, number, instruction = announced
+        _TASK_KEYS[task_id] = kind.name, number
+        locator = f"{self.name}/{kind.name}/{number}"
+        return Task(task_id, "appworld", kind.split, kind.name, instruction, locator, self.name)
 
 
 def _names() -> dict[str, tuple[str, int]]:
@@ -81,9 +104,8 @@ def _names() -> dict[str, tuple[str, int]]:
 def _list() -> list[list[str]]:
     """List every task's id, template and number. This takes some seconds, so the caller caches the result."""
     return [
-        [make(each.name, number).id, each.name, str(number)]
-        for each in templates()
-        for number in range(PER_TEMPLATE[each.split])
+        [each.id, each.template.name, str(each.number)]
+        for each in announce((kind.name, number) for kind in templates() for number in range(PER_TEMPLATE[kind.split]))
     ]
 
 

@@ -18,6 +18,7 @@ NOW = object()
 
 _SQL_TYPES = {int: "INTEGER", str: "TEXT", float: "REAL", bool: "INTEGER", list: "TEXT"}
 _LARGEST = 2**63
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Table:
@@ -49,6 +50,11 @@ class Table:
         self.numbered = key == ("id",)
         self._key_indices = tuple(self.columns.index(column) for column in key)
         self._decoders = [(index, kind) for index, kind in enumerate(self.types.values()) if kind in (bool, list)]
+        self._kinds = list(self.types.values())
+        self._converted = [(index, kind) for index, kind in enumerate(self._kinds) if kind not in (str, float)]
+        self._blank = {column: self.defaults[column] for column in self.columns if column in self.defaults}
+        self._clocks = [column for column, default in self._blank.items() if default is NOW]
+        self._required = self.types.keys() - self._blank.keys() - ({"id"} if self.numbered else set())
         declared = ", ".join(f"{column} {_SQL_TYPES[kind]}" for column, kind in self.types.items())
         key_test = " AND ".join(f"{column} = ?" for column in key)
         ending = "" if self.numbered else " WITHOUT ROWID"
@@ -66,18 +72,17 @@ class Table:
         return f"Table({self.name!r}, {', '.join(self.columns)})"
 
     def complete(self, values: Mapping[str, Any], now: str) -> Row:
-        """Fill in defaults and sort the values by column. Every value without a default, except ``id``, is required."""
-        for column in values:
-            self.require_column(column)
-        row: Row = {}
-        for column in self.columns:
-            if column in values:
-                row[column] = values[column]
-            elif column in self.defaults:
-                default = self.defaults[column]
-                row[column] = now if default is NOW else default
-            elif not (self.numbered and column == "id"):
-                raise UsageError(f"Expected a value for {self.name}.{column}, got none; try {column}=….")
+        """Fill in defaults. Every value without a default, except ``id``, is required."""
+        if not values.keys() <= self.types.keys():
+            for column in values:
+                self.require_column(column)
+        row: Row = {**self._blank, **values}
+        for column in self._clocks:
+            if row[column] is NOW:
+                row[column] = now
+        if not self._required <= row.keys():
+            column = next(column for column in self.columns if column in self._required and column not in row)
+            raise UsageError(f"Expected a value for {self.name}.{column}, got none; try {column}=….")
         return row
 
     def require_column(self, column: str) -> None:
@@ -87,7 +92,16 @@ class Table:
 
     def encode(self, row: Mapping[str, Any]) -> Raw:
         """Convert a row to its SQLite form."""
-        return tuple(self.encoded(column, row[column]) for column in self.columns)
+        values = list(map(row.__getitem__, self.columns))
+        if list(map(type, values)) != self._kinds:  # None, an int for a float, or an error
+            return tuple(map(self.encoded, self.columns, values))
+        for index, kind in self._converted:  # the others are stored as they are
+            value = values[index]
+            if kind is bool:
+                values[index] = 1 if value else 0
+            elif kind is list or not -_LARGEST <= value < _LARGEST:
+                values[index] = self.encoded(self.columns[index], value)
+        return tuple(values)
 
     def encoded(self, column: str, value: Any) -> Any:
         """Convert one value to its SQLite form. Equal values have equal forms."""
@@ -99,7 +113,7 @@ class Table:
         if type(value) is not kind or (kind is int and not -_LARGEST <= value < _LARGEST):
             raise UsageError(f"Expected {kind.__name__} for {self.name}.{column}, got {value!r}; try another value.")
         if kind is list:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            return _TO_JSON(value) if value else "[]"
         return int(value) if kind is bool else value
 
     def decode(self, raw: Raw) -> Row:
@@ -108,12 +122,16 @@ class Table:
         for index, kind in self._decoders:
             value = raw[index]
             if value is not None:
-                row[self.columns[index]] = bool(value) if kind is bool else json.loads(value)
+                row[self.columns[index]] = bool(value) if kind is bool else _list(value)
         return row
 
     def key_of(self, raw: Raw) -> Raw:
         """Return the key of an encoded row."""
         return tuple(raw[index] for index in self._key_indices)
+
+
+def _list(stored: str) -> list[Any]:
+    return json.loads(stored) if stored != "[]" else []  # most lists are empty
 
 
 Schema = Mapping[str, Table]

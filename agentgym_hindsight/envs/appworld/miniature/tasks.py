@@ -6,7 +6,8 @@ everything the template varies, so a task is the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from agentgym_hindsight.envs.appworld.miniature.world import World
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["PER_TEMPLATE", "SPLITS", "Made", "by_name", "make", "templates"]
+__all__ = ["PER_TEMPLATE", "SPLITS", "Announced", "Made", "announce", "by_name", "make", "templates"]
 
 _MODULES = (calendar, days, errands, files, mail, music, notes, payments, phone, shop)
 
@@ -68,15 +69,52 @@ def templates(split: str | None = None) -> tuple[Template, ...]:
     return tuple(each for each in _TEMPLATES.values() if split in (None, each.split))
 
 
-@lru_cache(maxsize=256)  # 0.1 MB each
-def make(name: str, number: int) -> Made:
-    """Make task ``number`` of a template."""
+class Announced(NamedTuple):
+    """A task without its world: what a list of tasks shows."""
+
+    id: str
+    template: Template
+    number: int
+    instruction: str
+
+
+def announce(keys: Iterable[tuple[str, int]]) -> Iterator[Announced]:
+    """The ids and instructions of several tasks, given by template and number.
+
+    An instruction is known when the task is built. Here each world is opened once for all its tasks, and no snapshot is
+    made, so this takes half as long as :func:`make`.
+    """
+    with ExitStack() as closing_all:
+        worlds: dict[int, World] = {}
+        for name, number in keys:
+            kind, draws = _template(name, number), Draws(name, number)
+            seed = draws.pick(_WORLDS[kind.split])
+            if seed not in worlds:
+                worlds[seed] = closing_all.enter_context(closing(World.new(seed)))
+            try:
+                instruction = kind.build(worlds[seed], draws).instruction
+            finally:
+                worlds[seed].reset()
+            yield Announced(_id(kind, number, instruction), kind, number, instruction)
+
+
+def _template(name: str, number: int) -> Template:
     if name not in _TEMPLATES:
         raise UnknownNameError("task template", name, _TEMPLATES)
     kind = _TEMPLATES[name]
     if not 0 <= number < PER_TEMPLATE[kind.split]:
         raise UsageError(f"Expected a number below {PER_TEMPLATE[kind.split]} of {name}, got {number}.")
-    draws = Draws(name, number)
+    return kind
+
+
+def _id(kind: Template, number: int, instruction: str) -> str:
+    return content_hash(f"hamlet/{kind.edition}", kind.name, str(number), instruction)
+
+
+@lru_cache(maxsize=256)  # 0.1 MB each
+def make(name: str, number: int) -> Made:
+    """Make task ``number`` of a template."""
+    kind, draws = _template(name, number), Draws(name, number)
     world = World.new(draws.pick(_WORLDS[kind.split]))
     try:
         job = kind.build(world, draws)
@@ -85,4 +123,4 @@ def make(name: str, number: int) -> Made:
         frozen = world.freeze()
     finally:
         world.close()
-    return Made(content_hash("hamlet/1", name, str(number), job.instruction), kind, number, job, frozen)
+    return Made(_id(kind, number, job.instruction), kind, number, job, frozen)

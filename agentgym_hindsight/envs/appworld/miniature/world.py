@@ -27,7 +27,7 @@ from agentgym_hindsight.envs.appworld.miniature.hamlet import APPS, NAMES, SCHEM
 from agentgym_hindsight.envs.appworld.miniature.parameter_types import quoted, suggestion, value_text
 from agentgym_hindsight.envs.appworld.miniature.people import Person
 from agentgym_hindsight.envs.appworld.miniature.populate import populate
-from agentgym_hindsight.envs.appworld.miniature.schema import Row
+from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["World"]
@@ -44,9 +44,7 @@ class World:
     @classmethod
     def new(cls, seed: int) -> World:
         """Make the world of a seed."""
-        world = cls(_populated(seed))
-        world.seal()
-        return world
+        return cls.load(_populated(seed))
 
     @classmethod
     def load(cls, frozen: Frozen) -> World:
@@ -77,8 +75,7 @@ class World:
         self.seed: int = facts["seed"]
         self.now: str = facts["now"]
         self.db.now = self.now
-        rows = self.db.rows("system_people")
-        self._people = tuple(Person(**{**row, "relationships": tuple(row["relationships"])}) for row in rows)
+        self._people = _people(tuple(self.db.raw_rows("system_people")))
         self.supervisor = self.person(facts["supervisor"])
 
     # -- people and the instruction -----------------------------------------------------------------------------
@@ -121,6 +118,10 @@ class World:
     def row(self, table: str, /, **where: Any) -> Row:
         """Return the only matching row. No match, or several, is an error."""
         return self.db.row(table, **where)
+
+    def highest(self, table: str, column: str) -> int:
+        """Return the largest value of a column of whole numbers, or 0 if the table is empty."""
+        return self.db.highest(table, column)
 
     def insert(self, table: str, /, **values: Any) -> int:
         """Add a row and return its id. Columns with defaults can be omitted."""
@@ -206,6 +207,12 @@ def _find_api(app: object, api: object) -> Api:
 
 def _name_text(value: object) -> str:
     return quoted(value) if type(value) is str else value_text(value)
+
+
+@lru_cache(maxsize=64)  # a world's facts are read several times while a task is made
+def _people(rows: tuple[Raw, ...]) -> tuple[Person, ...]:
+    decoded = map(SCHEMA["system_people"].decode, rows)
+    return tuple(Person(**{**row, "relationships": tuple(row["relationships"])}) for row in decoded)
 
 
 @lru_cache(maxsize=64)  # the tasks use 60 worlds

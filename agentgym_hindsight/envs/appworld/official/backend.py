@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Sequence
 
+from agentgym_hindsight.envs.appworld.example_actions import EXAMPLE_ACTIONS
 from agentgym_hindsight.envs.appworld.official.changes import Changes
 from agentgym_hindsight.envs.appworld.official.ground_truth import is_open, reference_program
 from agentgym_hindsight.envs.appworld.official.replies import Verdict, cause_of, failed
@@ -185,6 +186,7 @@ class OfficialBackend(LibraryBackend):
             world=self._source.kind,
             appworld_task=task_name(task),
             difficulty=task.category,
+            example_actions=EXAMPLE_ACTIONS,
             verdict=verdict if self._is_open else None,
         )
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from agentgym_hindsight.envs.trusted_folders import check_trusted
 from agentgym_hindsight.errors import BackendError, DamagedDataError, MissingDataError
 
 __all__ = [
@@ -64,6 +65,8 @@ def find_interpreter() -> Interpreter:
         return check_interpreter(str(Path(configured).expanduser()), "$APPWORLD_PYTHON")
     managed = managed_folder() / "venv" / "bin" / "python"
     if managed.exists():
+        # It is run, so nobody else may be able to replace it.
+        check_trusted(managed.parent, f"APPWORLD_PYTHON={managed} if you trust it", below=managed_folder())
         return check_interpreter(str(managed), _INSTALL)
     if find_spec("appworld") is not None:
         return check_interpreter(sys.executable, "this interpreter")

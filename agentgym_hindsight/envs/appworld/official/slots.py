@@ -11,6 +11,7 @@ from typing import IO, Protocol
 from agentgym_hindsight.envs.appworld.official.client import WorldClient
 from agentgym_hindsight.envs.appworld.official.server import COMMAND, Server
 from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
+from agentgym_hindsight.envs.trusted_folders import open_lock
 from agentgym_hindsight.errors import BackendError, WorkerError
 from agentgym_hindsight.tasks import content_hash
 
@@ -122,13 +123,16 @@ class UrlSlot:
     def reserve(self) -> bool:
         import fcntl
 
-        self._lock = _lock_file(self.url).open("wb")
+        # Other users know this name. The user id in it lets every user have a folder of their own.
+        folder = Path(tempfile.gettempdir()) / f"agh-appworld-urls-{os.geteuid()}"
+        cure = "to remove it, or TMPDIR with a folder of your own"
+        lock = os.fdopen(open_lock(folder, content_hash(self.url), cure), "r+b", buffering=0)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._lock.close()
-            self._lock = None
+            lock.close()
             return False
+        self._lock = lock
         return True
 
     def open(self) -> OfficialWorld:
@@ -155,9 +159,3 @@ class UrlSlot:
     def forget(self) -> None:
         self.release()
         self._client = None
-
-
-def _lock_file(url: str) -> Path:
-    folder = Path(tempfile.gettempdir()) / f"agh-appworld-urls-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / content_hash(url)

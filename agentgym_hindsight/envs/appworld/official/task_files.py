@@ -31,7 +31,7 @@ class OfficialTasks:
         if split not in SPLITS:
             raise UnknownNameError("split of AppWorld", split, SPLITS)
         if split not in self._names:
-            path = self.root / "data" / "datasets" / f"{split}.txt"
+            path = self._path(split)
             try:
                 lines = path.read_text(encoding="utf-8").splitlines()
             except OSError as error:
@@ -41,6 +41,12 @@ class OfficialTasks:
             found = {line.split(":")[0].strip() for line in lines}  # a tag may follow the id
             self._names[split] = tuple(sorted(found - {""}))
         return self._names[split]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have tasks here."""
+        present = (split for split in SPLITS if self._path(split).is_file())
+        return tuple(split for split in present if self.names(split))
 
     def count(self, split: str) -> int:
         """How many tasks a split has."""
@@ -52,16 +58,18 @@ class OfficialTasks:
 
     def find(self, task_id: str) -> Task:
         """Find a task by its content id or by AppWorld's id."""
-        present = [split for split in SPLITS if (self.root / "data" / "datasets" / f"{split}.txt").is_file()]
-        for split in present:
+        for split in self.splits:
             if task_id in self.names(split):
                 return self._read(split, task_id)
-        for split in present:
+        for split in self.splits:
             for name in self.names(split):
                 task = self._read(split, name)
                 if task.id == task_id:
                     return task
         raise UnknownNameError("task id of AppWorld", task_id, ())
+
+    def _path(self, split: str) -> Path:
+        return self.root / "data" / "datasets" / f"{split}.txt"
 
     def _read(self, split: str, name: str) -> Task:
         key = split, name

@@ -14,5 +14,6 @@ AttributeError: There is no app 'clok'; did you mean 'clock'? there are: clock
 from agentgym_hindsight.envs.appworld.failures import ApiFailure
 from agentgym_hindsight.envs.appworld.sandbox.limits import KINDS, Limits, Outcome
 from agentgym_hindsight.envs.appworld.sandbox.sandbox import LAYERS, Sandbox
+from agentgym_hindsight.envs.appworld.sandbox.strictness import SandboxWarning
 
-__all__ = ["KINDS", "LAYERS", "ApiFailure", "Limits", "Outcome", "Sandbox"]
+__all__ = ["KINDS", "LAYERS", "ApiFailure", "Limits", "Outcome", "Sandbox", "SandboxWarning"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from agentgym_hindsight.envs.appworld.sandbox.limits import Limits
-from agentgym_hindsight.envs.appworld.sandbox.sandbox import STRONGEST, Sandbox
+from agentgym_hindsight.envs.appworld.sandbox.sandbox import Sandbox
+from agentgym_hindsight.envs.appworld.sandbox.strictness import STRONGEST
 
 #: What must fail, and the code that tries it. The code takes the real ``os`` from a module that holds it.
 _TRIALS = {

@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["ChannelClosedError", "ChannelProtocolError", "ChannelTimeoutError", "HostChannel", "is_safe_json"]
 
 _CHUNK = 1 << 16
-_DEPTH, _VALUES, _INTEGER = 32, 200_000, 2**63
+_DEPTH, _VALUES, _INTEGER, _DIGITS = 32, 200_000, 2**63, 20
 
 
 class ChannelTimeoutError(Exception):
@@ -50,7 +50,8 @@ class HostChannel:
         if length > self._limit:
             raise ChannelProtocolError(f"a message of {length} bytes")
         try:
-            message = json.loads(self._take(length, deadline), parse_constant=_refuse_constant)
+            data = self._take(length, deadline)
+            message = json.loads(data, parse_constant=_refuse_constant, parse_int=_short_integer)
         except (ValueError, RecursionError, MemoryError):
             raise ChannelProtocolError("a message that is no JSON") from None
         if not isinstance(message, dict) or not is_safe_json(message):
@@ -90,6 +91,13 @@ class HostChannel:
         if left <= 0:
             raise ChannelTimeoutError
         self._socket.settimeout(left)
+
+
+def _short_integer(digits: str) -> int:
+    """Reading a number of a million digits would take minutes where Python has no limit of its own."""
+    if len(digits) > _DIGITS:
+        raise ValueError("an integer of more than 64 bits")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> None:

@@ -20,15 +20,15 @@ from agentgym_hindsight.envs.appworld.sandbox.host_channel import (
     HostChannel,
 )
 from agentgym_hindsight.envs.appworld.sandbox.limits import KINDS, Limits, Outcome
-from agentgym_hindsight.envs.appworld.sandbox.zygote_client import WorkerHandle, ZygoteClient, zygote_client
+from agentgym_hindsight.envs.appworld.sandbox.strictness import is_strict
+from agentgym_hindsight.envs.appworld.sandbox.worker_process import WorkerProcess
+from agentgym_hindsight.envs.appworld.sandbox.zygote_client import Ending, ZygoteClient, zygote_client
 from agentgym_hindsight.errors import UnknownNameError, UsageError, WorkerError
 
-__all__ = ["LAYERS", "STRONGEST", "Sandbox"]
+__all__ = ["LAYERS", "Sandbox"]
 
 #: Isolation layers that ``without`` can leave out.
 LAYERS = ("namespaces", "seccomp", "audit")
-#: The mode in which all layers of the kernel are active.
-STRONGEST = "namespaces+seccomp"
 _LOST = "the interpreter was replaced: variables are lost"
 _NAME_CHARS = 200
 _HELLO_SECONDS = 10.0
@@ -81,11 +81,8 @@ class Sandbox:
         self._zygote = zygote_client(python, left_out)
         self._worker = _CurrentWorker(self._zygote)
         self._finalizer = weakref.finalize(self, self._worker.end)
-        if os.environ.get("AGENTGYM_SANDBOX") == "strict" and self.mode != STRONGEST:
-            raise WorkerError(
-                f"Expected a sandbox of {STRONGEST} (AGENTGYM_SANDBOX=strict), got {self.mode}; "
-                "try a kernel that allows user namespaces, or unset the variable."
-            )
+        if is_strict():
+            self._zygote.check()  # raise here, not in the first turn
 
     @property
     def mode(self) -> str:
@@ -142,6 +139,7 @@ class Sandbox:
         deadline = monotonic() + self.limits.seconds + self.limits.grace
         nonce, calls = secrets.token_hex(8), 0
         previous, self._worker.nonce = self._worker.nonce, nonce
+        self._worker.resume()
         try:
             channel.send(json.dumps({"nonce": nonce, "code": code}), deadline)
             while True:
@@ -151,6 +149,7 @@ class Sandbox:
                         raise _StaleError
                     raise ChannelProtocolError("a message of another turn")
                 if message.get("type") == "done":
+                    self._worker.stop()
                     return self._outcome(message)
                 calls += 1
                 if calls > self.limits.calls:
@@ -192,11 +191,14 @@ class Sandbox:
         return Outcome(output, error, str(kind), False, shape)
 
     def _died(self) -> Outcome:
-        status = self._worker.end(want_status=True)
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if number == getattr(signal, "SIGXCPU", None):
-            return self._lost_outcome("timeout", "TimeoutError: the interpreter used up its processor time")
-        how = f"was ended by {signal.Signals(number).name}" if number else f"ended with status {status >> 8}"
+        ending = self._worker.end(want_status=True)
+        number = os.WTERMSIG(ending.status) if os.WIFSIGNALED(ending.status) else 0
+        # It ends by SIGXCPU, or by SIGKILL if the code has swallowed that.
+        if number == getattr(signal, "SIGXCPU", None) or ending.cpu >= self.limits.cpu_seconds:
+            return self._lost_outcome(
+                "timeout", f"TimeoutError: the interpreter used up its {self.limits.cpu_seconds} s of processor time"
+            )
+        how = f"was ended by {signal.Signals(number).name}" if number else f"ended with status {ending.status >> 8}"
         return self._lost_outcome("died", f"InterpreterError: the interpreter {how}")
 
     def _lost_outcome(self, kind: str, reason: str) -> Outcome:
@@ -222,25 +224,34 @@ class _CurrentWorker:
 
     def __init__(self, zygote: ZygoteClient) -> None:
         self._zygote = zygote
-        self._handle: WorkerHandle | None = None
+        self._process: WorkerProcess | None = None
         self.nonce: str | None = None  # of its last turn
         self.shape = ""  # after its last turn
         self.channel: HostChannel | None = None
 
     def start(self, limit: int) -> HostChannel:
-        self._handle, self.nonce, self.shape = self._zygote.spawn(), None, ""
-        self.channel = HostChannel(self._handle.sock, limit)
+        self._process, self.nonce, self.shape = self._zygote.spawn(), None, ""
+        self.channel = HostChannel(self._process.sock, limit)
         return self.channel
+
+    def stop(self) -> None:
+        """Between turns, nothing of the agent's code may run."""
+        if self._process is not None:
+            self._zygote.stop(self._process)
+
+    def resume(self) -> None:
+        if self._process is not None:
+            self._zygote.resume(self._process)
 
     def is_usable(self) -> bool:
         """False if it died, sent data between turns, or belongs to the process that this one was forked off."""
         return (
-            self._handle is not None
-            and self._zygote.owns(self._handle)
+            self._process is not None
+            and self._zygote.owns(self._process)
             and self.channel is not None
             and self.channel.is_idle()
         )
 
-    def end(self, want_status: bool = False) -> int:
-        handle, self._handle, self.channel, self.shape = self._handle, None, None, ""
-        return self._zygote.end(handle, want_status) if handle else 0
+    def end(self, want_status: bool = False) -> Ending:
+        process, self._process, self.channel, self.shape = self._process, None, None, ""
+        return self._zygote.end(process, want_status) if process else Ending()

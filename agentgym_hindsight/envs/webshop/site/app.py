@@ -1,7 +1,10 @@
 """The shop as a web site for people and for browser agents. It uses the engine of the env.
 
     from agentgym_hindsight.envs.webshop.site.app import create_app
-    create_app(data="embedded").run(port=3000)  # or: agh serve webshop
+    app = create_app(data="embedded")  # a WSGI application
+
+``agh serve webshop`` serves it with the limits of ``server.py``. Another server must have its own limits on time and
+connections.
 
 Pages have no scripts and load nothing from other servers; the headers forbid both.
 """
@@ -10,11 +13,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import BaseConverter
 
 from agentgym_hindsight.envs.webshop.library import Library, open_library
@@ -23,6 +26,7 @@ from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.envs.webshop.shop import Shop
 from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
 from agentgym_hindsight.envs.webshop.site.addresses import PageNotFoundError
+from agentgym_hindsight.envs.webshop.site.hosts import name_of
 from agentgym_hindsight.envs.webshop.site.sessions import Sessions
 from agentgym_hindsight.envs.webshop.site.views import Views
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -65,12 +69,15 @@ def create_app(
     reveal: bool = True,
     max_sessions: int = 5000,
     max_age: float = 4 * 3600.0,
+    hosts: Collection[str] | None = None,
 ) -> Flask:
     """A site for a shop; if none is given, for the shop of the arguments ``data`` to ``shop_seed``, as in the env.
 
     The goal of a session depends only on its name, ``seed`` and ``split`` (a plain :class:`Shop` has no splits; all its
     goals are used). The name ``fixed_12`` plays goal 12 of the shop. ``reveal=False`` hides the goal and the parts of
     the reward on the last page, for browser agents whose later prompts contain the pages that they have seen.
+    ``hosts`` are the names that requests may use for the site, without ports (default: any). A site that only this
+    machine should reach needs them: see ``hosts.py``.
     """
     if shop is None:
         shop = open_library(data, rules=rules, goals=goals, products=products, seed=shop_seed, tag=tag)
@@ -83,6 +90,8 @@ def create_app(
         raise UnknownNameError("rule set", rules, RULES)
     if nouns not in NOUN_RULES:
         raise UnknownNameError("noun rule", nouns, NOUN_RULES)
+    if isinstance(hosts, str):
+        raise UsageError(f"Expected a list of host names, got {hosts!r}; try hosts=[{hosts!r}].")
     if not plain_shop.goals:
         raise UsageError(f"Expected goals in the shop {plain_shop.name!r}, got none; try goals='synthetic'.")
     about = f"{len(plain_shop.products):,} products · {title} · {rules} rules"
@@ -95,6 +104,8 @@ def create_app(
     new_session = _session_factory(plain_shop, library, rules, split, nouns, seed)
     sessions = app.extensions["webshop"] = Sessions(new_session, limit=max_sessions, max_age=max_age)
     Views(plain_shop, sessions, about, reveal).register(app)
+    if hosts is not None:
+        app.before_request(_host_check(hosts))
     app.register_error_handler(HTTPException, _error_page)
     app.after_request(_with_headers)
     return app
@@ -118,6 +129,18 @@ def _session_factory(
     return lambda name: Session(shop, goal_of(name), rules, nouns=nouns, session_id=name)
 
 
+def _host_check(hosts: Collection[str]) -> Callable[[], None]:
+    """A check of the Host header. HTTP/1.0 has none; browsers always send one."""
+    allowed = {name.lower() for name in hosts}
+
+    def check() -> None:
+        header = request.environ.get("HTTP_HOST")
+        if header is not None and name_of(header) not in allowed:
+            raise BadRequest("This site does not answer to the name in the request. Use the address that it printed.")
+
+    return check
+
+
 def _error_page(error: HTTPException) -> Response:
     """An error page with the reason and a link to the shop."""
     code = error.code or 500
@@ -130,7 +153,7 @@ def _error_page(error: HTTPException) -> Response:
     }.get(code, error.description or title)
     answer = Response(render_template("error.html", title=title, reason=reason, name=None), code)
     for header, value in error.get_headers():
-        if header == "Allow":  # the supported methods
+        if header in ("Allow", "Retry-After"):
             answer.headers[header] = value
     return answer
 

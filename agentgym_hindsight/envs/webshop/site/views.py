@@ -2,20 +2,25 @@
 
 A form is sent to the address of its own page, with ``search_query`` or ``clickable``. The engine executes it as
 ``search[…]`` or ``click[…]``, exactly like an agent's action, and the browser is redirected to the next page.
+
+The form is read before the session is looked up: a client that sends it slowly must not hold the lock of a session, and
+a form that cannot be read must not create one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, Response, redirect, render_template, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from agentgym_hindsight.envs.webshop.feedback import explain
 from agentgym_hindsight.envs.webshop.pages import DONE, INDEX, ITEM, OPTION, RESULTS, SUB, SUBPAGES, sub_nodes
 from agentgym_hindsight.envs.webshop.session import Session, has_next
 from agentgym_hindsight.envs.webshop.shop import Shop
+from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.envs.webshop.site.addresses import (
     LONGEST_QUERY,
     PageNotFoundError,
@@ -23,8 +28,9 @@ from agentgym_hindsight.envs.webshop.site.addresses import (
     go_to,
     item_address,
 )
+from agentgym_hindsight.envs.webshop.site.hosts import client_of
 from agentgym_hindsight.envs.webshop.site.pictures import paint_of, picture
-from agentgym_hindsight.envs.webshop.site.sessions import Sessions, is_name, new_name
+from agentgym_hindsight.envs.webshop.site.sessions import Sessions, ShopFullError, is_name, new_name
 
 __all__ = ["Views"]
 
@@ -54,7 +60,7 @@ class Views:
             app.add_url_rule(route, "product_picture", self.product_picture)
         for kind, route in _ROUTES.items():
             app.add_url_rule(route, kind, self.page, defaults={"kind": kind}, methods=_METHODS)
-        app.jinja_env.globals.update(about=self.about, picture=picture, longest_query=LONGEST_QUERY)
+        app.jinja_env.globals.update(about=self.about, picture=picture, longest_query=LONGEST_QUERY, prices=prices)
 
     def home(self) -> Any:
         """Redirect to a new session with a random name."""
@@ -71,21 +77,46 @@ class Views:
 
     def page(self, name: str, kind: str, asin: str = "", rest: str = "") -> Any:
         """Any page of a session."""
+        form = request.form if request.method == "POST" else None
         try:
             if not is_name(name):
                 raise PageNotFoundError("There is no such page.")
+            if request.method == "HEAD":
+                return self._head(name, kind, asin, rest)
             # Only the start page creates a session, so that an old address does not create one.
-            locked = self.sessions.find_or_create(name) if kind == INDEX else self.sessions.find(name)
+            if kind == INDEX:
+                locked = self.sessions.find_or_create(name, client_of(request.remote_addr or ""))
+            elif (found := self.sessions.find(name)) is not None:
+                locked = found
+            else:
+                return _no_session(name)
         except PageNotFoundError as error:
             return _not_found(str(error), None)
-        if locked is None:
-            return _not_found(f"There is no session named {name}. Sessions end after some time without a click.", None)
+        except ShopFullError:
+            raise ServiceUnavailable(
+                "All sessions of this shop are in use. Try again in some minutes.", retry_after=60
+            ) from None
         with locked.lock:
-            # HEAD has the headers of GET, but must not change the session.
-            session = locked.session.copy() if request.method == "HEAD" else locked.session
-            return self._respond(session, name, kind, asin, rest)
+            try:
+                return self._respond(locked.session, name, kind, asin, rest, form)
+            finally:
+                self.sessions.put_back(name, locked)
 
-    def _respond(self, session: Session, name: str, kind: str, asin: str, rest: str) -> Any:
+    def _head(self, name: str, kind: str, asin: str, rest: str) -> Any:
+        """The answer to HEAD has the headers of GET, but neither changes nor creates a session."""
+        locked = self.sessions.find(name)
+        if locked is not None:
+            with locked.lock:
+                session = locked.session.copy()
+        elif kind == INDEX:
+            session = self.sessions.unsaved(name)
+        else:
+            return _no_session(name)
+        return self._respond(session, name, kind, asin, rest, None)
+
+    def _respond(
+        self, session: Session, name: str, kind: str, asin: str, rest: str, form: Mapping[str, str] | None
+    ) -> Any:
         purchase = session.state if session.done and session.strict and kind != INDEX else None
         try:
             go_to(session, kind, asin, rest)
@@ -96,8 +127,8 @@ class Views:
             session.state = purchase  # the purchase is final
             return redirect(address(name, self.shop, purchase), 303)
         notice = ""
-        if request.method == "POST":
-            notice = _execute_form(session)
+        if form is not None:
+            notice = _execute_form(session, form)
             if not notice:
                 return redirect(address(name, self.shop, session.state), 303)
         return self._render(session, name, notice)
@@ -128,6 +159,15 @@ class Views:
         return Response(html.encode("utf-8", "replace"), 400 if notice else 200, mimetype="text/html")
 
 
+def prices(product: Product) -> str:
+    """The listed prices with two decimals. The pages of the env have them as the original: ``$25.0``."""
+    return " to ".join(f"${price:.2f}" for price in product.prices)
+
+
+def _no_session(name: str) -> Response:
+    return _not_found(f"There is no session named {name}. Sessions end after some time without a click.", None)
+
+
 def _image(asin: str, color: str) -> str:
     return f"/picture/{quote(asin, safe='', errors='replace')}{f'/{color}' if color else ''}.svg"
 
@@ -142,9 +182,8 @@ def _axes(session: Session, name: str) -> list[tuple[str, list[tuple[str, str]]]
     return axes
 
 
-def _execute_form(session: Session) -> str:
+def _execute_form(session: Session, form: Mapping[str, str]) -> str:
     """Execute the form's action; return the error message for the user, or ""."""
-    form = request.form
     if "search_query" in form:
         query = form["search_query"].translate(_NO_QUERY).strip()
         if not query:

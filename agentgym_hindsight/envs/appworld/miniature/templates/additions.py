@@ -89,7 +89,7 @@ def put_mail(
     return world.insert(
         "mail_emails",
         owner=me.email,
-        thread=1 + max(row["thread"] for row in world.rows("mail_emails")),
+        thread=1 + world.highest("mail_emails", "thread"),
         folder=folder,
         sender=sender.email,
         recipients=[person.email for person in to or (me,)],

@@ -15,8 +15,8 @@ A template module lists its templates in ``TEMPLATES``; ``tasks.py`` lists the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.world import World
@@ -30,11 +30,30 @@ SPLITS = ("train", "dev", "test")
 DIFFICULTIES = (1, 2, 3)
 
 
-class Draws(SeededDraws):
-    """The random source of a task."""
+T = TypeVar("T")
 
-    __slots__ = ()
+
+class Draws(SeededDraws):
+    """The random source of a task: of a template's name and the number of the task."""
+
+    __slots__ = ("name", "number")
     edition = "agentgym-hindsight/hamlet/1"
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(name, number)
+        self.name, self.number = name, number
+
+    def in_turn(self, items: Sequence[T]) -> T:
+        """One of the items, such that the first tasks of a template have each item equally often, in random order.
+
+        Use it for right answers: with :meth:`pick`, one answer would be right for many tasks of a template by chance,
+        and an agent that always gives it would win them. It draws nothing from the task's random source.
+
+        >>> sorted(Draws("count", number).in_turn("abc") for number in range(6))
+        ['a', 'a', 'b', 'b', 'c', 'c']
+        """
+        lap, place = divmod(self.number, len(items))
+        return SeededDraws(self.edition, "in turn", self.name, lap).sample(items, len(items))[place]
 
 
 class Job(NamedTuple):
@@ -57,9 +76,10 @@ class Template(NamedTuple):
     split: str
     difficulty: int
     build: Callable[[World, Draws], Job]
+    edition: int = 1  # part of the ids of its tasks; raise it if a template makes other tasks than before
 
 
-def template(split: str, difficulty: int) -> Callable[[Callable[[World, Draws], Job]], Template]:
+def template(split: str, difficulty: int, *, edition: int = 1) -> Callable[[Callable[[World, Draws], Job]], Template]:
     """Turn a function into a template. The function's name is the category of its tasks and part of their seeds."""
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
@@ -67,6 +87,6 @@ def template(split: str, difficulty: int) -> Callable[[Callable[[World, Draws], 
         raise UsageError(f"Expected a difficulty of 1, 2 or 3, got {difficulty!r}.")
 
     def make_template(build: Callable[[World, Draws], Job]) -> Template:
-        return Template(build.__name__, split, difficulty, build)
+        return Template(build.__name__, split, difficulty, build, edition)
 
     return make_template

@@ -113,20 +113,21 @@ def archive_labelled(world: World, draws: Draws) -> Job:
     )
 
 
-@template("test", 2)
+@template("test", 2, edition=2)
 def count_unread_of_circle(world: World, draws: Draws) -> Job:
     """Count the unread emails in the inbox from people with one kind of relationship."""
     kind, plural = draws.pick((("roommate", "roommates"), ("coworker", "coworkers"), ("friend", "friends")))
     circle, me = world.related(kind), world.supervisor.email
+    addresses = {person.email for person in circle}
     others = [each for each in world.people if each not in circle and each.email != me]
-    for index in range(6 + draws.below(6)):
+    count = draws.in_turn(range(8, 28))
+    there = sum(row["sender"] in addresses for row in world.rows("mail_emails", owner=me, folder="inbox", read=False))
+    for index in range(count - there):
         _write(world, draws, draws.pick(circle), read=False)
         if index < 3:
             _write(world, draws, draws.pick(circle))
             _write(world, draws, draws.pick(circle), read=False, folder="archive")
             _write(world, draws, draws.pick(others), read=False)
-    addresses = {person.email for person in circle}
-    inbox = world.rows("mail_emails", owner=me, folder="inbox", read=False)
     solution = (
         login("phone", "mail", every=True),
         f"circle = every(apis.phone.show_contacts, access_token=phone_token, relationship={kind!r})\n"
@@ -138,7 +139,7 @@ def count_unread_of_circle(world: World, draws: Draws) -> Job:
     return Job(
         f"How many unread emails in my inbox are from my {plural}?",
         solution,
-        Goal(answer=sum(row["sender"] in addresses for row in inbox)),
+        Goal(answer=count),
         {
             "answer from the first page": replaced(solution, "every(apis.mail.show_emails, ", "apis.mail.show_emails("),
             "answer counts read ones": replaced(solution, ", read=False", ""),

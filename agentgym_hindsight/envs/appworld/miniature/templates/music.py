@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentgym_hindsight.envs.appworld.miniature.api import matches
+from agentgym_hindsight.envs.appworld.miniature.api import finds, searched_text
 from agentgym_hindsight.envs.appworld.miniature.goals import Goal
 from agentgym_hindsight.envs.appworld.miniature.schema import Row
 from agentgym_hindsight.envs.appworld.miniature.templates.additions import past
@@ -19,6 +19,9 @@ PLAYLISTS = listed(
     "Rainy Monday, Sunday kitchen, Night bus, Long walks, Spring cleaning, Late shift, Campfire, Blue hour, "
     "First snow, Old friends"
 )
+# no word of them occurs in the titles of songs, so that a title still finds its song only
+_FIRST = listed("Polite, Crooked, Sleepy, Marble, Foggy, Woollen, Tall, Spare, Plain, Rural")
+_SECOND = listed("Foxes, Umbrellas, Postmen, Trams, Kettles, Bakers, Moths, Bridges")
 
 
 def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
@@ -26,14 +29,14 @@ def findable_songs(world: World, draws: Draws, count: int) -> list[Row]:
     rows = world.rows("music_songs")
     artists = {row["id"]: row["name"] for row in world.rows("music_artists")}
     albums = {row["id"]: row["title"] for row in world.rows("music_albums")}
-    texts = [(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
-    unambiguous = [row for row in rows if sum(matches(row["title"], *text) for text in texts) == 1]
+    texts = [searched_text(row["title"], artists[row["artist_id"]], albums[row["album_id"]]) for row in rows]
+    unambiguous = [row for row in rows if sum(finds(row["title"].casefold().split(), text) for text in texts) == 1]
     return draws.sample(unambiguous, count)
 
 
 def expects_playlist(goal: Goal, world: World, title: str, songs: Sequence[Row], *, public: bool) -> Goal:
     """Require a new playlist of the supervisor with these songs in this order."""
-    last = max(row["id"] for row in world.rows("music_playlists"))
+    last = world.highest("music_playlists", "id")
     owner = world.supervisor.email
     goal.adds("music_playlists", f"There is a playlist “{title}”.", owner=owner, title=title, public=public)
     for position, song in enumerate(songs):
@@ -53,12 +56,14 @@ def new_playlist(title: str, *, public: bool = False) -> str:
     )
 
 
-@template("train", 1)
+@template("train", 1, edition=2)
 def ask_artist(world: World, draws: Draws) -> Job:
     """Name the artist of a song."""
     song = findable_songs(world, draws, 1)[0]
     world.update("music_songs", song["id"], plays=100 + draws.below(90_000))  # makes every task different
-    artist = world.row("music_artists", id=song["artist_id"])["name"]
+    # a new name, because all worlds together have twelve artists
+    artist = draws.in_turn([f"The {first} {second}" for first in _FIRST for second in _SECOND])
+    world.update("music_artists", song["artist_id"], name=artist)
     solution = f"songs = apis.music.search_songs(query={song['title']!r})", answer("songs[0]['artist']")
     other = f"[row['name'] for row in apis.music.search_artists() if row['name'] != {artist!r}][0]"
     play = "apis.music.play_song(access_token=music_token, song_id=songs[0]['song_id'])"

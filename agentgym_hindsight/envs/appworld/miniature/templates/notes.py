@@ -63,11 +63,11 @@ def write_note(world: World, draws: Draws) -> Job:
     )
 
 
-@template("train", 1)
+@template("train", 1, edition=2)
 def count_tagged(world: World, draws: Draws) -> Job:
     """Count the notes with a tag: more than one page, and other notes have the word in their text."""
     tag, other = draws.sample(_TAGS, 2)
-    count = 6 + draws.below(9)
+    count = draws.in_turn(range(6, 26))
     for index in range(count + 5):
         tagged, mentions = index < count, index >= count + 3
         put_note(

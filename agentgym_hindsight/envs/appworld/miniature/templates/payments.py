@@ -36,7 +36,10 @@ def fill_account(world: World, balance: float) -> None:
 
 
 def expects_payments(goal: Goal, world: World, deals: Sequence[Deal]) -> Goal:
-    """Require payments of the supervisor from the balance."""
+    """Require payments of the supervisor from the balance.
+
+    Balances are derived: every payment and transfer has a row of its own. So one of two payments is half of the work.
+    """
     me = world.supervisor
     balance_changes = {me.email: -sum(amount for _, amount, _ in deals)}
     for person, amount, note in deals:
@@ -48,7 +51,7 @@ def expects_payments(goal: Goal, world: World, deals: Sequence[Deal]) -> Goal:
     for email, amount in balance_changes.items():
         balance = round(world.row("payments_accounts", user=email)["balance"] + amount, 2)
         requirement = f"The balance of {world.person(email).name} is {balance:.2f}."
-        goal.changes("payments_accounts", {"user": email}, requirement, balance=balance)
+        goal.changes("payments_accounts", {"user": email}, requirement, derived=True, balance=balance)
     return goal
 
 

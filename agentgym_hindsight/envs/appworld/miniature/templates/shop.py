@@ -41,7 +41,7 @@ def empty_cart(world: World) -> None:
 
 def expects_order(goal: Goal, world: World, product: Row, quantity: int, address: Row, card: Row) -> Goal:
     """Require an order of ``quantity`` pieces of a product."""
-    last, total = max(row["id"] for row in world.rows("shop_orders")), round(product["price"] * quantity, 2)
+    last, total = world.highest("shop_orders", "id"), round(product["price"] * quantity, 2)
     values = {"address_id": address["id"], "card_id": card["id"], "total": total, "status": "placed"}
     goal.adds("shop_orders", f"There is an order for {total:.2f}.", user=world.supervisor.email, **values)
     values = {"order_id": lambda key: key > last, "product_id": product["id"], "quantity": quantity}

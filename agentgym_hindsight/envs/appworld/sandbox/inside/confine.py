@@ -7,7 +7,7 @@ import ctypes
 import os
 import struct
 import sys
-import tempfile
+from collections.abc import Callable
 
 if sys.platform != "win32":
     import resource
@@ -20,6 +20,7 @@ __all__ = [
     "forbid_tracing",
     "limit_resources",
     "mapped_memory",
+    "memory_probe",
 ]
 
 NOBODY = 65534
@@ -37,6 +38,9 @@ _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8,
 _DETACH = 2
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
 _SIGKILL = 9
+_PROT_READ, _PROT_WRITE, _MAP_PRIVATE, _MAP_ANONYMOUS = 1, 2, 2, 32
+_MOUNT_POINTS = ("/tmp", "/proc")  # folders that exist everywhere; hidden in this process's namespace only
+_HARD_CPU_SECONDS = 2  # after the soft limit, for code that swallows it
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -65,7 +69,7 @@ def forbid_tracing() -> None:
 
 
 def enter_namespaces(keep: int) -> bool:
-    """Hide network, files and other processes from this process. Return whether all of it succeeded.
+    """Hide network, files, other processes and the host's name from this process. Return whether all of it succeeded.
 
     Root does not need a user namespace, which some distributions restrict; other users do. A pid namespace applies to
     children only, so the zygote continues in a child. That child is the namespace's init process: when it dies, the
@@ -83,6 +87,7 @@ def enter_namespaces(keep: int) -> bool:
         os.waitpid(child, 0)
         os._exit(0)
     try:
+        _call("sethostname", b"sandbox", ctypes.c_size_t(7))
         _empty_root()
     except OSError:
         return False
@@ -110,7 +115,7 @@ def _unshare() -> None:
 def _empty_root() -> None:
     """Replace the root by an empty read-only file system."""
     _call("mount", b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None)
-    place = os.fsencode(tempfile.gettempdir())
+    place = next(os.fsencode(folder) for folder in _MOUNT_POINTS if os.path.isdir(folder))
     flags = _NOSUID | _NODEV | _NOEXEC
     _call("mount", b"none", place, b"tmpfs", ctypes.c_ulong(flags), b"size=4k,nr_inodes=2,mode=555")
     os.chdir(place)
@@ -146,12 +151,38 @@ def mapped_memory() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
+def memory_probe(size: int) -> Callable[[], bool]:
+    """Return a function that tells whether ``size`` more bytes can be mapped. It maps and unmaps them untouched.
+
+    ``bytes(size)`` tells the same, but its header lies in the memory, and the kernel may clear two megabytes for it.
+    """
+    if _libc is None:
+        return lambda: False  # the caller then tries to allocate them
+    take, give = _libc.mmap, _libc.munmap
+    take.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+    take.restype = ctypes.c_void_p
+    give.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    failed = ctypes.c_void_p(-1).value
+
+    def fits() -> bool:
+        place = take(None, size, _PROT_READ | _PROT_WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS, -1, 0)
+        if place == failed:
+            return False
+        give(place, size)
+        return True
+
+    return fits
+
+
 def limit_resources(memory: int, cpu_seconds: int) -> None:
-    """Set hard limits for the rest of the process. ``memory`` is in bytes and includes everything already mapped."""
+    """Set hard limits for the rest of the process. ``memory`` is in bytes and includes everything already mapped.
+
+    Only the limit of processor time has a lower soft limit: there the kernel sends SIGXCPU, at the hard one it kills.
+    """
     wanted = {
         "RLIMIT_AS": memory,
         "RLIMIT_DATA": memory,
-        "RLIMIT_CPU": cpu_seconds,
+        "RLIMIT_CPU": cpu_seconds + _HARD_CPU_SECONDS,
         "RLIMIT_STACK": 8 << 20,
         "RLIMIT_CORE": 0,
         "RLIMIT_FSIZE": 0,
@@ -167,7 +198,8 @@ def limit_resources(memory: int, cpu_seconds: int) -> None:
         with contextlib.suppress(OSError, ValueError):  # macOS refuses some; its mode is reported as weaker
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
+            soft = min(cpu_seconds, max(1, value - 1)) if name == "RLIMIT_CPU" else value
+            resource.setrlimit(kind, (soft, value))
 
 
 def close_all_but(keep: int) -> None:

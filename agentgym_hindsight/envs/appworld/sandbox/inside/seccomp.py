@@ -1,14 +1,15 @@
 """The seccomp filter: a list of the system calls that the worker may make; every other fails with EPERM.
 
 An allow list is used because new kernels add system calls. No allowed call takes a path, opens a descriptor or affects
-another process: they compute, read and write descriptors that are already open, and read the clock.
+another process: they compute, read and write descriptors that are already open, and read the clock. Process ids are not
+readable: they count the episodes that the host has played.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 import sys
 
@@ -40,8 +41,6 @@ ALLOWED: dict[str, tuple[int, int]] = {
     "close": (3, 57),
     "fstat": (5, 80),
     "lseek": (8, 62),
-    "getpid": (39, 172),
-    "gettid": (186, 178),
     "getuid": (102, 174),
     "geteuid": (107, 175),
     "getgid": (104, 176),
@@ -65,7 +64,7 @@ def program(machine: str) -> bytes:
     """The filter program: BPF instructions of 8 bytes each.
 
     >>> len(program("x86_64")) // 8, len(program("aarch64")) // 8
-    (79, 77)
+    (75, 73)
     """
     column, arch = MACHINES[machine]
     lines = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
@@ -89,7 +88,8 @@ class Filter:
     """Created once in the zygote and installed in each worker, where it must not import or read anything."""
 
     def __init__(self) -> None:
-        machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+        machine = os.uname().machine if sys.platform == "linux" else ""  # `platform` would store the host's name
+        machine = {"arm64": "aarch64"}.get(machine, machine)
         self._ready = sys.platform == "linux" and machine in MACHINES and struct.calcsize("P") == 8
         if self._ready:
             code = program(machine)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from agentgym_hindsight.envs.appworld.sandbox.inside.apis import ApiError, Apis
+from agentgym_hindsight.envs.appworld.sandbox.inside.confine import memory_probe
 from agentgym_hindsight.envs.appworld.sandbox.inside.modules import GuardedImport, RefusingFinder
 from agentgym_hindsight.envs.appworld.sandbox.inside.randomness import seed_all_randomness
 from agentgym_hindsight.envs.appworld.sandbox.inside.report import (
@@ -42,13 +43,20 @@ class TurnTimeout(BaseException):
 
 
 class TurnTimer:
-    """Raises :class:`TurnTimeout` in the agent's code, but never within a message to the host."""
+    """Raises :class:`TurnTimeout` in the agent's code, but never within a message to the host.
+
+    ``no_cpu_left``: the process has used up its processor time. The kernel repeats that signal every second, and kills
+    the process soon after.
+    """
 
     def __init__(self) -> None:
-        self._running = self._held = self._late = False
+        self._running = self._held = self._late = self.no_cpu_left = False
         signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.signal(signal.SIGXCPU, self._on_alarm)
 
-    def _on_alarm(self, *_: object) -> None:
+    def _on_alarm(self, number: int, _: object) -> None:
+        if number == signal.SIGXCPU:
+            self.no_cpu_left = True
         if self._held:
             self._late = True
         elif self._running:
@@ -83,6 +91,7 @@ class Worker:
         self._turns = self._calls = 0
         self._nonce = ""
         self._reserve: bytes | None = bytes(_RESERVE)
+        self._fits = memory_probe(_HEADROOM)
         self._real = builtins.__dict__  # taken now, because the agent may replace vars() later
         self._builtins = dict(self._real)
         self._given = {**self._builtins, "__import__": GuardedImport(), "ApiError": ApiError}
@@ -118,8 +127,10 @@ class Worker:
         output = self._prepare()
         kind, error = self._run(code, name)
         self._restore()
-        spent = not self._has_memory_left()
-        if spent and not error:
+        spent = self._timer.no_cpu_left or not self._has_memory_left()
+        if self._timer.no_cpu_left and kind != "timeout":
+            kind, error = "timeout", f"{error}\n{self._no_cpu_message}".strip()
+        elif spent and not error:
             kind, error = "memory", "MemoryError: the variables take up all the memory there is"
         return {
             "type": "done",
@@ -131,12 +142,17 @@ class Worker:
             "shape": "" if spent else clean(shape(self._variables)),
         }
 
+    @property
+    def _no_cpu_message(self) -> str:
+        return f"TimeoutError: the interpreter used up its {self._limits['cpu_seconds']} s of processor time"
+
     def _has_memory_left(self) -> bool:
         """Whether the memory suffices for another turn. A worker at its limit would die in the next turn."""
         try:
             if self._reserve is None:
                 self._reserve = bytes(_RESERVE)
-            bytes(_HEADROOM)
+            if not self._fits():
+                bytes(_HEADROOM)  # free memory of the interpreter itself is enough too
         except MemoryError:
             return False
         return True
@@ -153,7 +169,9 @@ class Worker:
             self._timer.stop()
             self._restore()
             message = (
-                f"TimeoutError: the turn ran longer than {self._limits['seconds']:g} s and was stopped; "
+                self._no_cpu_message
+                if self._timer.no_cpu_left
+                else f"TimeoutError: the turn ran longer than {self._limits['seconds']:g} s and was stopped; "
                 "variables are kept"
             )
             return "timeout", format_error(error, self._sources, limit, message)

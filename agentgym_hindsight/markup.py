@@ -1,16 +1,14 @@
-"""HTML and SVG as values. Every text is escaped unless it is :class:`Html`, so rollouts cannot inject markup."""
+"""HTML and SVG as values. Every text is escaped unless it is :class:`Html`, so world text cannot become markup."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["Html", "clean", "join", "tag"]
+from agentgym_hindsight.printable import printable
 
-# Unsafe in pages and terminals: control characters except tab and newline, lone surrogates, and the marks that reverse
-# the direction of text (they could show a number backwards).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+__all__ = ["Html", "join", "tag"]
+
 _EMPTY = frozenset({"br", "meta", "link", "hr"})
 
 
@@ -18,15 +16,6 @@ class Html(str):
     """Markup, which is not escaped again."""
 
     __slots__ = ()
-
-
-def clean(value: object) -> str:
-    """The text with unsafe characters replaced by U+FFFD.
-
-    >>> clean("a" + chr(27) + "[31mred")
-    'a\ufffd[31mred'
-    """
-    return _UNSAFE.sub("\ufffd", str(value).replace("\r\n", "\n"))
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
@@ -39,12 +28,16 @@ def join(parts: Iterable[object], separator: str = "") -> Html:
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
-    """One element. ``class_`` is ``class``, ``data_x`` is ``data-x``; ``None`` and ``False`` leave an attribute out.
+    r"""One element. ``class_`` is ``class``, ``data_x`` is ``data-x``; ``None`` and ``False`` leave an attribute out.
+
+    Control characters are shown as escapes.
 
     >>> tag("td", "a < b", class_="n", hidden=None)
     '<td class="n">a &lt; b</td>'
     >>> tag("line", x1=1.0, y1=2.25678)
     '<line x1="1" y1="2.26"></line>'
+    >>> print(tag("b", "\x1b[31mred"))
+    <b>\x1b[31mred</b>
     """
     attribute_text = "".join(
         f" {_attribute(key)}" if value is True else f' {_attribute(key)}="{escape(_plain(value))}"'
@@ -62,4 +55,5 @@ def _attribute(key: str) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, float):  # coordinates: a hundredth of a pixel is precise enough
         return f"{value:.2f}".rstrip("0").rstrip(".")
-    return clean(value)
+    # U+FFFE and U+FFFF are no characters: XML, and so SVG, forbids them.
+    return printable(str(value)).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
