@@ -78,6 +78,14 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
+class Situation(Protocol):
+    """What the agent knows about itself from the replies so far, as a line of text: part of augmented anchors."""
+
+    @property
+    def text(self) -> str: ...
+    def follow(self, command: str, reply: str) -> None: ...
+
+
 class HindsightEnv(gym.Env[str, str]):
     """A Gymnasium env whose ``info`` carries the five feedback sources and the anchor state.
 
@@ -87,7 +95,8 @@ class HindsightEnv(gym.Env[str, str]):
     * ``max_steps``: the number of turns after which the episode is truncated. ``gymnasium.make(id,
       max_episode_steps=k)`` replaces the default; if both are given, the smaller number counts. An env in a
       ``TimeLimit`` of your own cannot see that this wrapper has ended the episode (see :meth:`cut`).
-    * ``anchor``: ``"state"`` (canonical true state), ``"observation"`` (equal raw text) or ``"similar"``.
+    * ``anchor``: ``"state"`` (canonical true state), ``"observation"`` (equal raw text), ``"augmented"`` or
+      ``"similar"``.
     * ``expert``: fill ``info["expert_action"]``, and use the expert's rollout as the successful trajectory if there is
       no other.
     * ``render_mode``: ``"ansi"`` (``render()`` returns text) or ``"human"`` (prints each turn).
@@ -134,6 +143,7 @@ class HindsightEnv(gym.Env[str, str]):
         self._steps: list[Step] = []
         self._turn: Turn | None = None
         self._anchor = ""
+        self._situation: Situation | None = None
         self._seed: int | None = None  # the seed that the caller gave
         self._order_seed = 0  # the same, or a random one if the caller never gave a seed
         self._over = True
@@ -157,6 +167,7 @@ class HindsightEnv(gym.Env[str, str]):
         self.task, self._turn = task, turn
         self._steps, self._over = [], False
         self._anchor = anchor_key(self.anchor, turn.observation, turn.state)
+        self._situation = self._new_situation()
         if self.render_mode == "human":
             print(turn.observation)
         return turn.observation, self._info(turn, _NO_HINDSIGHT)
@@ -191,7 +202,10 @@ class HindsightEnv(gym.Env[str, str]):
             float(turn.score),
             turn.valid,
             turn.detail if isinstance(turn.detail, str) else turn.detail(),
+            extra={} if self._situation is None else {"situation": self._situation.text},
         )
+        if self._situation is not None:
+            self._situation.follow(str(action), turn.observation)
         self._anchor = anchor
         self._steps.append(step)
         truncated = not turn.terminated and index + 1 >= self.max_steps
@@ -288,6 +302,7 @@ class HindsightEnv(gym.Env[str, str]):
             score=self._turn.score,
             truncated=self._over and not self._turn.terminated,
             final_observation=self._turn.observation,
+            extra={} if self._situation is None else {"situation": self._situation.text},
         )
         return trajectory.replace(**changes) if changes else trajectory
 
@@ -320,6 +335,10 @@ class HindsightEnv(gym.Env[str, str]):
         index = self._order[self._position]
         self._position += 1
         return self.backend.task(self.split, index)
+
+    def _new_situation(self) -> Situation | None:
+        """What follows the situation of the agent in an episode, or None if the env has no such line."""
+        return None
 
     def _own_options(self) -> Sequence[str]:
         """The names of the reset options that a subclass adds."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from agentgym_hindsight.envs.alfworld.backend import NativeBackend, TextworldBackend
 from agentgym_hindsight.envs.alfworld.data_sources import open_library
 from agentgym_hindsight.envs.alfworld.library import FileLibrary
+from agentgym_hindsight.envs.alfworld.situation import Situation
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.tasks import Task
@@ -112,6 +113,9 @@ class ALFWorldEnv(HindsightEnv):
         library.count(split)  # raises now, not at the first reset, if there is no such split
         self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
         super().__init__(engine(library), split=split, **shared)
+
+    def _new_situation(self) -> Situation:
+        return Situation()
 
     def _own_options(self) -> Sequence[str]:
         return ("game_file",)
