@@ -316,6 +316,6 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 
 def _parsed(name: str, value: Any) -> Any:
     """A value of a method, parsed if it is text. A number for ``when`` is a constant schedule."""
-    if name == "when" and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _PARSERS.get(name) is parse_schedule and isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
     return _PARSERS[name](value) if name in _PARSERS and isinstance(value, str) else value

@@ -40,7 +40,6 @@ class Batch:
     * ``tokens``: response tokens, (B, T) bool. ``marked``: those that the method's ``tokens`` names. ``chosen``: marked
       tokens of rows that the teacher scored.
     * ``signals`` (B, T), ``row_signals`` (B,): the results of the hooks ``update_signals`` and ``row_signals``.
-    * ``policy_loss``: the policy loss of this batch, for ``extra_loss``.
     * ``lam``: λ of this update; ``update``: its number.
     * ``memory``: values that a method keeps between updates. They are stored with the checkpoints, so only numbers and
       texts belong there.
@@ -55,7 +54,6 @@ class Batch:
     marked: Tensor | None = None
     signals: Tensor | None = None
     row_signals: Tensor | None = None
-    policy_loss: Tensor = field(default_factory=lambda: torch.zeros(()))
     lam: float = 0.0
     update: int = 0
     memory: MutableMapping[str, Any] = field(default_factory=dict)

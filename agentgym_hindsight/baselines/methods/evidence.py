@@ -16,8 +16,11 @@ class Evidence:
 
     * ``gaps``: ``log π_T(y|x, c) − log π_old(y|x)``. With :attr:`Method.compares_teacher` the second term is the
       teacher's own, without the context.
+    * ``logps``: ``log π_old`` of the same tokens. ``lengths``: the number of response tokens. Both for every row.
     * ``entropies``: of the teacher's distribution, only with :attr:`Method.uses_teacher_entropy`.
     """
 
     gaps: Sequence[Array | None]
+    logps: Sequence[Array] = ()
+    lengths: Sequence[int] = ()
     entropies: Sequence[Array | None] = ()

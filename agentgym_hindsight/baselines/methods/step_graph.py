@@ -17,8 +17,9 @@ from agentgym_hindsight.errors import UsageError
 
 __all__ = ["FAILURE", "SUCCESS", "StepGraph"]
 
-#: Numbers of the two ends of a rollout, in place of the number of a state.
-SUCCESS, FAILURE = -1, -2
+#: The number of the end of a rollout that won, in place of the number of a state; and that of the end of another one.
+SUCCESS = -1
+FAILURE = -2
 
 
 class StepGraph:

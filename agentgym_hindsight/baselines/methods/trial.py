@@ -8,6 +8,7 @@ outcome in the prompt. With Δ the difference, clipped to ±c, s_k the mean ``|�
     L     = L_GRPO + λ · dense, where |λ · dense| ≤ |L_GRPO|  λ = 0.005, c = 2, from update 25 on
 
 The bound scales the dense term and keeps the direction of its gradient (ours; the note on the paper says "clamped").
+Both sides are computed once per update, where the ratio is 1: L_GRPO is minus the mean advantage over tokens.
 The view of the outcome is the future of the rollout (ours: ``what="future"``).
 """
 
@@ -43,6 +44,7 @@ class Trial(Method):
     gap_clip: float = 2.0
 
     scores_zero_advantages: ClassVar[bool] = True
+    whole_batch: ClassVar[bool] = True
     compares_teacher: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class Trial(Method):
     def update_signals(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> list[Array | None]:
-        """``w_k · Δ_t`` of every token."""
+        """``w_k · Δ_t`` of every token, scaled so that the dense loss is at most the policy loss."""
         gaps = [None if gap is None else np.clip(gap, -self.gap_clip, self.gap_clip) for gap in evidence.gaps]
         result: list[Array | None] = [None] * len(rows)
         turns: dict[int, list[int]] = {}
@@ -68,14 +70,22 @@ class Trial(Method):
             weights = trial_weights([np.abs(gap).mean() for gap in own], [len(gap) for gap in own])
             for row, gap, weight in zip(members, own, weights.tolist(), strict=True):
                 result[row] = weight * gap
-        return result
+        return self._bounded(result, advantages, evidence, lam)
+
+    def _bounded(
+        self, signals: list[Array | None], advantages: Array, evidence: Evidence, lam: float
+    ) -> list[Array | None]:
+        dense = lam * sum(
+            float(signal @ logps) for signal, logps in zip(signals, evidence.logps, strict=True) if signal is not None
+        )
+        policy = float(advantages @ np.asarray(evidence.lengths, np.float64))
+        scale = min(1.0, abs(policy) / abs(dense)) if dense else 1.0
+        return [None if signal is None else scale * signal for signal in signals]
 
     def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
         if batch.signals is None:
             return None
-        dense = -batch.lam * batch.token_mean(batch.signals * student.logps)
-        bound = batch.policy_loss.detach().abs()
-        return dense * (bound / dense.detach().abs().clamp(min=1e-12)).clamp(max=1.0)
+        return -batch.lam * batch.token_mean(batch.signals * student.logps)
 
 
 def trial_weights(scores: Any, counts: Any) -> Array:

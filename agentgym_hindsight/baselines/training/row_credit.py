@@ -54,6 +54,8 @@ def add_evidence(
 ) -> None:
     """Run the hooks of the method that use the teacher's scores of the whole update, and store their results."""
     gaps = [_chosen_gap(row, method) for row in rows]
+    logps = [np.asarray(row.logprobs, np.float64)[list(row.chosen)] for row in rows]
+    lengths = [len(row.response_ids) for row in rows]
     entropies = [_chosen(row, row.teacher_entropies) for row in rows] if method.uses_teacher_entropy else []
     everything, own = columns, slice(None)
     if method.whole_batch:
@@ -61,8 +63,8 @@ def add_evidence(
     advantages = [row.advantage for row in rows]
     if processes is not None and everything is not columns:
         gaps, advantages = processes.gather(gaps), processes.gather(advantages)
-        entropies = processes.gather(entropies)
-    inputs = (everything, np.array(advantages), Evidence(gaps, entropies), lam, memory)
+        logps, lengths, entropies = (processes.gather(each) for each in (logps, lengths, entropies))
+    inputs = (everything, np.array(advantages), Evidence(gaps, logps, lengths, entropies), lam, memory)
     if method.weights_updates:
         for row, values in zip(rows, list(method.update_advantages(*inputs))[own], strict=True):
             if values is not None:

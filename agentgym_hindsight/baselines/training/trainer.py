@@ -377,7 +377,6 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         share = self.processes.count * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share
-        batch.policy_loss = loss
         extra = self.method.extra_loss(batch, student, teacher)
         return loss if extra is None else loss + extra
 

@@ -198,7 +198,7 @@ def test_antisd_phi() -> None:
 def test_antisd_subtracts_the_penalty_after_the_warm_up() -> None:
     rows, gaps = episode([True, False], [2.0, -2.0])
     method, memory = recipe("antisd").changed(warmup=2), {}
-    evidence = Evidence(gaps, [np.full(2, 1.0), np.full(2, 1.0), None])
+    evidence = Evidence(gaps, entropies=[np.full(2, 1.0), np.full(2, 1.0), None])
     for _ in range(2):
         warm = method.update_advantages(rows, np.ones(3), evidence, 0.5, memory)
         assert [row.tolist() for row in warm[:2]] == [[1.0, 1.0]] * 2
@@ -229,10 +229,16 @@ def test_trial_weights() -> None:
 
 def test_trial_signals_are_the_clipped_gap_times_the_weight_of_the_turn() -> None:
     rows, gaps = episode([True], [0.2, -8.0])
-    first, second = recipe("trial").update_signals(rows, np.ones(2), Evidence(gaps), 0.005, {})
+    logps = [np.full(2, -1.0), np.full(2, -1.0)]
+    evidence = Evidence(gaps, logps, [2, 2])
+    first, second = recipe("trial").update_signals(rows, np.ones(2), evidence, 0.005, {})
     # Mean |Δ| of the turns: 0.1 and 2 (clipped from 4); both have two tokens, so the mean is 1.05.
     assert first.tolist() == pytest.approx([0.1 * 0.1 / 1.05] * 2)
     assert second.tolist() == pytest.approx([-2 * 2 / 1.05] * 2)
+    # The dense loss is at most the policy loss: here λ · Σ signal · log π = 7.6 with λ = 1, and Σ A = 0.4.
+    small = recipe("trial").update_signals(rows, np.full(2, 0.1), evidence, 1.0, {})
+    dense = sum(float(signal @ own) for signal, own in zip(small, logps, strict=True))
+    assert abs(dense) == pytest.approx(0.4)
 
 
 # ---------------------------------------------------------------- FACTOR
