@@ -5,19 +5,25 @@ Training, evaluation and tests use the same value, so they all play the same env
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
-from agentgym_hindsight.wrappers import PROTOCOLS, REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+from agentgym_hindsight.wrappers import REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+from agentgym_hindsight.wrappers.parsing import parser_name
+from agentgym_hindsight.wrappers.protocols import make_protocol, protocol_name
 
 __all__ = ["Stage", "held_out_split"]
 
@@ -27,14 +33,23 @@ def held_out_split(splits: Sequence[str]) -> str | None:
     return next((split for split in ("valid_unseen", "test") if split in splits), None)
 
 
+class _OfProtocol(str):
+    """The name of a parser that the protocol determines: ``replace(stage, protocol=…)`` changes it too."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Stage:
     """An env id, its arguments, and the prompt, parser and reward of a turn.
 
     * ``env``, ``settings``: the id and the arguments of the env (``data``, ``difficulty``, ``max_steps`` …).
     * ``protocol``, ``history``: the prompt of a turn and its number of past turns; ``None``: the protocol's default.
+    * ``parser``: the parser of replies (see ``wrappers.parsing``); ``""`` becomes the protocol's.
     * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
     * ``workers``: worker processes for the envs; 0: the envs run in this process.
+
+    ``protocol`` and ``parser`` may be your own: ``package.module:NAME``.
 
     >>> import agentgym_hindsight
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 9})
@@ -49,14 +64,13 @@ class Stage:
     history: int | None = None
     reward: str = "10-won"
     workers: int = 0
+    parser: str = ""
 
     def __post_init__(self) -> None:
         if self.env not in gym.registry and ":" not in self.env:
-            raise UnknownNameError("environment id", self.env, [entry.id for entry in ENVS])
-        if self.protocol not in PROTOCOLS:
-            raise UnknownNameError("prompt protocol", self.protocol, PROTOCOLS)
-        if self.reward not in REWARD_PROTOCOLS:
-            raise UnknownNameError("reward protocol", self.reward, REWARD_PROTOCOLS)
+            self._set("env", known_name("environment id", self.env, [entry.id for entry in ENVS]))
+        self._set("protocol", protocol_name(self.protocol))
+        self._set("reward", known_name("reward protocol", self.reward, REWARD_PROTOCOLS))
         if self.history is not None and (type(self.history) is not int or self.history < 0):
             raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try None for the protocol's default.")
         if self.workers < 0:
@@ -68,11 +82,20 @@ class Stage:
                 "Expected settings without 'split', got one; a stage has no split: "
                 "try the split argument of make, vector or panel, or --set evaluation.split=NAME."
             )
+        own = parser_name(make_protocol(self.protocol, history=self.history).parser)
+        given = "" if isinstance(self.parser, _OfProtocol) else self.parser
+        parser = parser_name(given) if given else own
+        self._set("parser", _OfProtocol(own) if parser == own else parser)
 
-    @property
-    def parser(self) -> str:
-        """The name of the parser of replies; see ``wrappers.parsing``."""
-        return PROTOCOLS[self.protocol].parser
+    def _set(self, name: str, value: str) -> None:
+        object.__setattr__(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stage as plain data; ``Stage(**…)`` accepts it. A parser that the protocol determines is omitted."""
+        plain = asdict(self)
+        if isinstance(self.parser, _OfProtocol):
+            del plain["parser"]
+        return plain
 
     @property
     def world(self) -> str:
@@ -85,13 +108,13 @@ class Stage:
         """The wrappers, innermost first. No wrapper penalizes invalid actions: the credit of a method does."""
         return (
             partial(PromptProtocol, protocol=self.protocol, history=self.history),
-            ActionParser,
+            partial(ActionParser, parser=str(self.parser)),
             partial(RewardProtocol, protocol=self.reward),
         )
 
     def make(self, split: str | None = None, **more: Any) -> Any:
         """One wrapped env."""
-        env = gym.make(self.env, **self._arguments(split), **more)
+        env = self._make_env(split, **more)
         for wrap in self.wrappers:
             env = wrap(env)
         return env
@@ -132,11 +155,35 @@ class Stage:
     @contextmanager
     def _unwrapped_env(self, split: str | None = None) -> Iterator[Any]:
         """The unwrapped env; closed at the end."""
-        env = gym.make(self.env, **self._arguments(split))
+        env = self._make_env(split)
         try:
             yield env.unwrapped
         finally:
             env.close()
 
+    def _make_env(self, split: str | None, **more: Any) -> gym.Env[Any, Any]:
+        try:
+            return gym.make(self.env, **self._arguments(split), **more)
+        except TypeError as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown is None or unknown[1] not in self.settings:
+                raise
+            raise UnknownNameError(f"argument of {self.env}", unknown[1], _argument_names(self.env)) from error
+
     def _arguments(self, split: str | None) -> dict[str, Any]:
         return {**self.settings, **({} if split is None else {"split": split})}
+
+
+def _argument_names(env_id: str) -> set[str]:
+    """The names of the arguments of an env, including those of its base classes."""
+    entry = gym.spec(env_id).entry_point
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    kinds = creator.__mro__ if isinstance(creator, type) else ()
+    functions = [vars(kind).get("__init__") for kind in kinds] or [creator]
+    parameters = [
+        parameter
+        for function in functions
+        if inspect.isfunction(function)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+    return {parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY}

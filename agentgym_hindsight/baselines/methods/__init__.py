@@ -7,6 +7,7 @@ Shared parts are in ``credit``, ``signals``, ``divergences`` and ``critics``. Th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 from agentgym_hindsight.baselines.requirements import require_torch
@@ -14,7 +15,8 @@ from agentgym_hindsight.baselines.requirements import require_torch
 require_torch("computing credit and token weights")
 
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
-from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
+from agentgym_hindsight.errors import UsageError  # noqa: E402
+from agentgym_hindsight.names import import_object, is_import_name, known_name  # noqa: E402
 
 __all__ = ["RECIPES", "recipe"]
 
@@ -30,12 +32,25 @@ RECIPES: dict[str, str] = {
 
 
 def recipe(name: str) -> Method:
-    """The method of this name, with the defaults of its released code.
+    """The method of this name, with the defaults of its released code. Names match without regard to case.
 
-    >>> recipe("grpo").has_teacher, recipe("rlsd").has_teacher
+    ``package.module:NAME`` is a :class:`Method` of your own, in a module that can be imported or that is in the current
+    folder.
+
+    >>> recipe("grpo").has_teacher, recipe("RLSD").has_teacher
     (False, True)
     """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    method: Method = import_module(f"{__name__}.{name}").METHOD
+    if isinstance(name, str) and is_import_name(name):
+        return _own(name)
+    method: Method = import_module(f"{__name__}.{known_name('recipe', name, RECIPES)}").METHOD
     return method
+
+
+def _own(name: str) -> Method:
+    found = import_object("method", name)
+    if not isinstance(found, Method):
+        raise UsageError(
+            f"Expected a Method as {name!r}, got {type(found).__name__}; "
+            "try METHOD = Method('mine', credit), from agentgym_hindsight.baselines.methods.base."
+        )
+    return replace(found, imported_from=name)

@@ -229,7 +229,7 @@ class _Run:
         return {
             "panel": self.panel.fingerprint,
             "temperature": temperature,
-            "stage": asdict(settings.stage),
+            "stage": settings.stage.as_dict(),
             "tokens": [settings.plan.prompt_tokens, settings.plan.response_tokens],
             "template": settings.template,
             "seed": settings.evaluation.seed,

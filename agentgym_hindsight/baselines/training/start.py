@@ -65,7 +65,7 @@ def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Pa
     """The folder of the tiny policy after its warm start; it does not depend on the method."""
     settings = {
         "model": model,
-        "stage": asdict(stage),
+        "stage": stage.as_dict(),
         "warm": asdict(warm),
         "tokens": [plan.prompt_tokens, plan.context_tokens],
     }
