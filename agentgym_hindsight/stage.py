@@ -177,7 +177,7 @@ class Stage:
 def _argument_names(env_id: str) -> set[str]:
     """The names of the arguments of an env, including those of its base classes."""
     entry = gym.spec(env_id).entry_point
-    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    creator: Any = load_env_creator(entry) if isinstance(entry, str) else entry
     kinds = creator.__mro__ if isinstance(creator, type) else ()
     functions = [vars(kind).get("__init__") for kind in kinds] or [creator]
     parameters = [

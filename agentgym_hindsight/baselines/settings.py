@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
 from math import isfinite, isnan
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
-__all__ = ["MAX_SEED", "SettingError", "build", "check_range", "checked", "mapping"]
+__all__ = ["MAX_SEED", "SettingError", "build", "check_range", "checked", "checked_arguments", "mapping"]
 
 #: The largest seed: numpy's seeds are below 2³², and libraries add the number of the process.
 MAX_SEED = 2**31 - 1
@@ -117,6 +118,40 @@ def checked(kind: type, values: Mapping[str, Any], name: str) -> dict[str, Any]:
             expected = f"as {_type_name(hints[key])}{_example(fields_by_name[key])}"
             raise SettingError(key, expected, value, "leaving it out for the default").within(name)
         result[key] = converted
+    return result
+
+
+def checked_arguments(function: Callable[..., Any], values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Values for the keyword arguments of a function or class, each converted to the type of its argument.
+
+    A mapping for an argument that is a dataclass becomes an instance of it. ``name`` is the part of the settings.
+
+    >>> def connect(url: str, *, timeout: float = 180.0) -> None: ...
+    >>> checked_arguments(connect, {"url": "http://localhost", "timeout": 3}, "judge")
+    {'url': 'http://localhost', 'timeout': 3.0}
+    """
+    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    parameters = {
+        key: parameter
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    hints = get_type_hints(target)
+    result = {}
+    for key, value in values.items():
+        if key not in parameters:
+            raise UnknownNameError(f"setting of {name}", key, parameters)
+        kinds = [kind for kind in get_args(hints[key]) or (hints[key],) if is_dataclass(kind)]
+        if kinds and isinstance(value, Mapping):
+            result[key] = build(kinds[0], value, f"{name}.{key}")  # type: ignore[arg-type]  # a dataclass
+            continue
+        converted, fits = _converted(value, hints[key])
+        if not fits:
+            raise SettingError(f"{name}.{key}", f"as {_type_name(hints[key])}", value, "leaving it out for the default")
+        result[key] = converted
+    missing = [key for key, each in parameters.items() if each.default is each.empty and key not in values]
+    if missing:
+        raise UsageError(f"Expected {name}.{missing[0]}, got none; try --set {name}.{missing[0]}=VALUE.")
     return result
 
 

@@ -18,7 +18,7 @@ from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.names import import_object, is_import_name, known_name  # noqa: E402
 
-__all__ = ["RECIPES", "recipe"]
+__all__ = ["RECIPES", "recipe", "recipe_name"]
 
 #: name → one line. The module of the same name has ``METHOD``.
 RECIPES: dict[str, str] = {
@@ -40,10 +40,22 @@ def recipe(name: str) -> Method:
     >>> recipe("grpo").has_teacher, recipe("RLSD").has_teacher
     (False, True)
     """
-    if isinstance(name, str) and is_import_name(name):
+    name = recipe_name(name)
+    if is_import_name(name):
         return _own(name)
-    method: Method = import_module(f"{__name__}.{known_name('recipe', name, RECIPES)}").METHOD
+    method: Method = import_module(f"{__name__}.{name}").METHOD
     return method
+
+
+def recipe_name(name: str) -> str:
+    """The name of a recipe as the library writes it; ``module:NAME`` is not imported here.
+
+    >>> recipe_name("Serl"), recipe_name("my_module:METHOD")
+    ('serl', 'my_module:METHOD')
+    """
+    if isinstance(name, str) and is_import_name(name.strip()):
+        return name.strip()
+    return known_name("recipe", name, RECIPES)
 
 
 def _own(name: str) -> Method:

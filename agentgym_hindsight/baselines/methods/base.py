@@ -205,7 +205,7 @@ class Method:
         if isinstance(text, str) and "@" in text and what.where != where:
             # One of the two may come from a configuration file; neither is dropped silently.
             raise UsageError(f"Expected one place, got what={text!r} and where={where!r}; try the same place for both.")
-        return ContextSpec(what.alternatives, where)  # type: ignore[arg-type]  # checked above
+        return ContextSpec(what.alternatives, where)
 
     def as_dict(self) -> Mapping[str, Any]:
         """Every value as text or number, for logs and configuration files; ``changed(**…)`` accepts the result.

@@ -27,7 +27,8 @@ class Plan:
       then depends on the other prompts of its batch.
     * ``references``: if no sibling won, the context uses a success of an earlier update (ours).
     * ``envs``: parallel rollouts; 0: all rollouts of an update.
-    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped); checkpoints to keep (0: all).
+    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped and at the end); checkpoints to keep
+      (0: all).
     * ``vllm``: ``""`` samples with the model itself; ``"colocate"`` and ``"server"`` use vLLM through TRL.
     * ``trl``: further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
     """

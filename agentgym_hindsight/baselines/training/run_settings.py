@@ -9,7 +9,7 @@ from typing import Any
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.tiny import SIZES
+from agentgym_hindsight.baselines.training.tiny import SIZES, is_tiny
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import known_name
@@ -76,9 +76,9 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         check_range(self, "train_tasks", "samples_every", least=0)
-        kind, colon, size = self.model.partition(":")
-        if colon and kind.strip().casefold() == "tiny":
-            object.__setattr__(self, "model", f"tiny:{known_name('size of a tiny policy', size, SIZES)}")
+        if is_tiny(self.model):
+            size = known_name("size of a tiny policy", self.model.partition(":")[2], SIZES)
+            object.__setattr__(self, "model", f"tiny:{size}")
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting as plain data, for run.json and configuration files.

@@ -55,8 +55,8 @@ def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequ
         )
     if not isinstance(getattr(made, "parser", None), str):
         raise UsageError(
-            f"Expected the name of a parser as the attribute parser of {name!r}, got {getattr(made, 'parser', None)!r}; "
-            "try parser = 'verl-agent-2025'."
+            f"Expected the name of a parser as the attribute parser of {name!r}, "
+            f"got {getattr(made, 'parser', None)!r}; try parser = 'verl-agent-2025'."
         )
     return made
 
