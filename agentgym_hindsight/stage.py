@@ -5,8 +5,6 @@ Training, evaluation and tests use the same value, so they all play the same env
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,9 +12,8 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import load_env_creator
 
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
@@ -114,7 +111,7 @@ class Stage:
 
     def make(self, split: str | None = None, **more: Any) -> Any:
         """One wrapped env."""
-        env = self._make_env(split, **more)
+        env = gym.make(self.env, **self._arguments(split), **more)
         for wrap in self.wrappers:
             env = wrap(env)
         return env
@@ -155,35 +152,22 @@ class Stage:
     @contextmanager
     def _unwrapped_env(self, split: str | None = None) -> Iterator[Any]:
         """The unwrapped env; closed at the end."""
-        env = self._make_env(split)
         try:
+            env = gym.make(self.env, **self._arguments(split))
+        except TypeError as error:  # an env of another kind does not take our arguments
+            unknown = str(error).partition(" was raised from")[0]
+            raise UsageError(
+                f"Expected settings that {self.env} takes, got TypeError: {unknown}; try an environment of `agh list`."
+            ) from error
+        try:
+            if not hasattr(env.unwrapped, "backend"):
+                raise UsageError(
+                    f"Expected an environment of this library's kind, got {self.env}; "
+                    "try one of `agh list`, or a subclass of agentgym_hindsight.envs.base.HindsightEnv."
+                )
             yield env.unwrapped
         finally:
             env.close()
 
-    def _make_env(self, split: str | None, **more: Any) -> gym.Env[Any, Any]:
-        try:
-            return gym.make(self.env, **self._arguments(split), **more)
-        except TypeError as error:
-            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-            if unknown is None or unknown[1] not in self.settings:
-                raise
-            raise UnknownNameError(f"argument of {self.env}", unknown[1], _argument_names(self.env)) from error
-
     def _arguments(self, split: str | None) -> dict[str, Any]:
         return {**self.settings, **({} if split is None else {"split": split})}
-
-
-def _argument_names(env_id: str) -> set[str]:
-    """The names of the arguments of an env, including those of its base classes."""
-    entry = gym.spec(env_id).entry_point
-    creator: Any = load_env_creator(entry) if isinstance(entry, str) else entry
-    kinds = creator.__mro__ if isinstance(creator, type) else ()
-    functions = [vars(kind).get("__init__") for kind in kinds] or [creator]
-    parameters = [
-        parameter
-        for function in functions
-        if inspect.isfunction(function)
-        for parameter in inspect.signature(function).parameters.values()
-    ]
-    return {parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY}

@@ -66,11 +66,11 @@ def check_range(
         if fits and (most is None or value <= most):
             continue
         if least is not None and most is not None:
-            expected = f"from {least:g} to {most:g}"
+            expected = f"from {least} to {most}"
         elif least is not None:
-            expected = f"≥ {least:g}"
+            expected = f"≥ {least}"
         else:
-            expected = f"above {above:g}" if above is not None else "as a finite number"
+            expected = f"above {above}" if above is not None else "as a finite number"
         if not isfinite(value) and "finite" not in expected:
             expected = f"{expected} and finite"
         raise SettingError(name, expected, value, f"{_default(settings, name)}{why}")

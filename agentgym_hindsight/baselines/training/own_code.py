@@ -6,27 +6,24 @@ with small inputs before anything else is done.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.own_modules import file_hashes, is_ours, stage_imports
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
 from agentgym_hindsight.baselines.training.tiny import is_tiny
 from agentgym_hindsight.errors import HindsightError, UsageError
 from agentgym_hindsight.names import is_import_name
 from agentgym_hindsight.stage import Stage
-from agentgym_hindsight.tasks import content_hash
 from agentgym_hindsight.wrappers import PromptState, format_response, parse_response
 from agentgym_hindsight.wrappers.protocols import make_protocol
 
-__all__ = ["changed_modules", "check_own_code", "imported_names", "module_hashes", "stage_hashes"]
+__all__ = ["changed_modules", "check_own_code", "imported_names", "module_hashes"]
 
-_PACKAGE = __name__.partition(".")[0]
 _UPDATES = 10_000  # λ is checked at so many updates at most
 
 
@@ -34,32 +31,13 @@ def imported_names(settings: RunSettings) -> list[str]:
     """The ``module:NAME`` of everything that the settings import, sorted."""
     method = settings.method
     names = {name for name in (method.imported_from, str(method.as_dict()["when"])) if is_import_name(name)}
-    return sorted(names | _names_of(settings.stage))
+    return sorted(names | stage_imports(settings.stage))
 
 
 def module_hashes(settings: RunSettings) -> dict[str, str]:
     """A hash of the file of each module that is not of this library and has a part of the run: module → hash."""
     method = settings.method
-    return _hashes([*imported_names(settings), _module_of(method.credit), _module_of(method.when)])
-
-
-def stage_hashes(stage: Stage) -> dict[str, str]:
-    """The hashes of the modules of protocol and parser, on which a warm start and its evaluation depend."""
-    return _hashes(sorted(_names_of(stage)))
-
-
-def _names_of(stage: Stage) -> set[str]:
-    parser = make_protocol(stage.protocol, history=stage.history).parser
-    return {str(name) for name in (stage.protocol, stage.parser, parser) if is_import_name(name)}
-
-
-def _hashes(names: list[str]) -> dict[str, str]:
-    hashes = {}
-    for name in sorted({name.partition(":")[0] for name in names}):
-        path = getattr(sys.modules.get(name), "__file__", None)
-        if not _is_ours(name) and path and Path(path).is_file():
-            hashes[name] = content_hash(Path(path).read_bytes().decode("utf-8", "replace"))
-    return hashes
+    return file_hashes([*imported_names(settings), _module_of(method.credit), _module_of(method.when)])
 
 
 def changed_modules(before: object, settings: RunSettings) -> list[str]:
@@ -73,17 +51,13 @@ def _module_of(part: Any) -> str:
     return str(part.__module__ if hasattr(part, "__qualname__") else type(part).__module__)
 
 
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] == _PACKAGE
-
-
 def check_own_code(settings: RunSettings) -> None:
     """Call the parts that are not of this library with small inputs. Raises if one fails or gives a wrong result."""
     method, stage = settings.method, settings.stage
-    if not _is_ours(_module_of(method.credit)):
+    if not is_ours(_module_of(method.credit)):
         with torch.random.fork_rng(devices=[]):
             _try_credit(method)
-    if not _is_ours(_module_of(method.when)):
+    if not is_ours(_module_of(method.when)):
         for update in range(min(settings.plan.updates, _UPDATES)):
             _tried("λ of the method", method.name, lambda update=update: method.check_strength(update))  # type: ignore[misc]
     if is_import_name(stage.protocol):

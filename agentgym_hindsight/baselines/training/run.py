@@ -11,13 +11,14 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.panels import evaluate_policy
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
+from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
-from agentgym_hindsight.baselines.training.own_code import changed_modules, imported_names, module_hashes, stage_hashes
+from agentgym_hindsight.baselines.training.own_code import changed_modules, imported_names, module_hashes
 from agentgym_hindsight.baselines.training.preflight import prepare
 from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver, evaluation_text
 from agentgym_hindsight.baselines.training.prolonging import check_length, done_in

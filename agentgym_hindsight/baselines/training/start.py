@@ -11,8 +11,8 @@ from typing import Any
 
 from agentgym_hindsight.atomic import atomic_folder, write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
-from agentgym_hindsight.baselines.training.own_code import stage_hashes
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.progress import Observer
 from agentgym_hindsight.baselines.training.run_folder import check_folder
