@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.errors import UnknownNameError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import import_object, is_import_name, known_name
 
-__all__ = ["RECIPES", "About", "about", "recipe"]
+__all__ = ["RECIPES", "About", "about", "recipe", "recipe_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +79,41 @@ def about(name: str) -> About:
 
 
 def _module(name: str) -> Any:
-    if name not in _modules():
-        raise UnknownNameError("recipe", name, RECIPES)
-    return import_module(_modules()[name])
+    return import_module(_modules()[known_name("recipe", name, RECIPES)])
 
 
 def recipe(name: str) -> Method:
-    """The method of this name, with the defaults of its released code.
+    """The method of this name, with the defaults of its released code. Names match without regard to case.
 
-    >>> recipe("grpo").has_teacher, recipe("rlsd").has_teacher
+    ``package.module:NAME`` is a :class:`Method` of your own, in a module that can be imported or that is in the current
+    folder.
+
+    >>> recipe("grpo").has_teacher, recipe("RLSD").has_teacher
     (False, True)
     """
+    name = recipe_name(name)
+    if is_import_name(name):
+        return _own(name)
     method: Method = _module(name).METHOD
     return method
+
+
+def recipe_name(name: str) -> str:
+    """The name of a recipe as the library writes it; ``module:NAME`` is not imported here.
+
+    >>> recipe_name("Serl"), recipe_name("my_module:METHOD")
+    ('serl', 'my_module:METHOD')
+    """
+    if isinstance(name, str) and is_import_name(name.strip()):
+        return name.strip()
+    return known_name("recipe", name, RECIPES)
+
+
+def _own(name: str) -> Method:
+    found = import_object("method", name)
+    if not isinstance(found, Method):
+        raise UsageError(
+            f"Expected a Method as {name!r}, got {type(found).__name__}; "
+            "try METHOD = Method('mine', credit), from agentgym_hindsight.baselines.methods.base."
+        )
+    return replace(found, imported_from=name)

@@ -8,6 +8,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     Scale,
     Statistics,
     as_float32,
+    check_credit,
     compared,
     group_advantages,
     penalised,
@@ -15,6 +16,7 @@ from agentgym_hindsight.baselines.methods.credit import (
 )
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import StepGraph
+from agentgym_hindsight.baselines.settings import check_range
 
 __all__ = ["GroupInGroup", "compared_in_state"]
 
@@ -31,6 +33,10 @@ class GroupInGroup:
     omega: float = 1.0
     scale: Scale = "std"
     statistics: Statistics = "rows"
+
+    def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "omega")
 
     def __call__(self, rows: Rows) -> Array:
         episode = group_advantages(rows, self.penalty, self.statistics, self.scale)

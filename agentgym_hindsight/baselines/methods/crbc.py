@@ -24,9 +24,16 @@ import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.checks import check_unit
-from agentgym_hindsight.baselines.methods.credit import Scale, Statistics, as_float32, group_advantages
+from agentgym_hindsight.baselines.methods.credit import (
+    Scale,
+    Statistics,
+    as_float32,
+    check_credit,
+    group_advantages,
+)
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import SUCCESS, StepGraph
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "BellmanClosure", "action_values"]
@@ -49,6 +56,8 @@ class BellmanClosure:
     statistics: Statistics = "rows"
 
     def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "w_group", "w_step")
         check_unit("beta", self.beta, example=0.98)
         if not self.sigma_min > 0:
             raise UsageError(f"Expected sigma_min above 0, got {self.sigma_min}; try 0.1.")

@@ -27,6 +27,7 @@ from agentgym_hindsight.baselines.methods.base import Method, Tokens
 from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.credit import (
     as_float32,
+    check_credit,
     penalised,
     rows_in_order,
     scores_of,
@@ -53,6 +54,9 @@ class TemporalDifference:
     """A* of every turn. The critic is trained towards the return of the rollout, less the penalty of the turn."""
 
     penalty: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_credit(self)
 
     def __call__(self, rows: Rows) -> Array:
         advantages = self.estimate(rows).advantages

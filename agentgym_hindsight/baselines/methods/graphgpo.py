@@ -28,11 +28,13 @@ from agentgym_hindsight.baselines.methods.credit import (
     Scale,
     Statistics,
     as_float32,
+    check_credit,
     group_advantages,
     penalised,
 )
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import SUCCESS, StepGraph
+from agentgym_hindsight.baselines.settings import check_range
 
 __all__ = ["METHOD", "ShortestPaths", "distances"]
 
@@ -51,6 +53,8 @@ class ShortestPaths:
     statistics: Statistics = "rows"
 
     def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "omega", "reward")
         check_unit("gamma", self.gamma, example=0.1)
 
     def __call__(self, rows: Rows) -> Array:

@@ -23,6 +23,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     ROUNDING,
     Scale,
     as_float32,
+    check_credit,
     group_advantages,
     labels_of,
     penalised,
@@ -32,7 +33,7 @@ from agentgym_hindsight.baselines.methods.credit import (
 )
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import StepGraph
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.baselines.settings import check_range
 
 __all__ = ["METHOD", "HistoryGroups"]
 
@@ -55,11 +56,9 @@ class HistoryGroups:
     scale: Scale = "std"
 
     def __post_init__(self) -> None:
-        if self.history < 0 or self.weight_offset < 0:
-            raise UsageError(
-                f"Expected history and weight_offset of 0 or more, got history={self.history}, "
-                f"weight_offset={self.weight_offset}; try history=2, weight_offset=1."
-            )
+        check_credit(self)
+        check_range(self, "history", "weight_offset", least=0)
+        check_range(self, "alpha")
 
     def __call__(self, rows: Rows) -> Array:
         graph = StepGraph(rows)

@@ -26,12 +26,14 @@ from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.credit import (
     Scale,
     as_float32,
+    check_credit,
     group_advantages,
     penalised,
     step_returns,
 )
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import StepGraph
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "Potential"]
@@ -50,6 +52,8 @@ class Potential:
     scale: Scale = "std"
 
     def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "beta", "episode")
         check_unit("potential_gamma", self.potential_gamma, example=1.0)
         if self.alpha < 0:
             raise UsageError(f"Expected alpha of 0 or more, got {self.alpha}; try 2.")

@@ -18,10 +18,15 @@ from typing import ClassVar
 import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.credit import as_float32, penalised
+from agentgym_hindsight.baselines.methods.credit import (
+    as_float32,
+    check_credit,
+    penalised,
+)
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
 from agentgym_hindsight.baselines.methods.critics import Estimate, turn_gae, values_of, whitened
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "TurnAdvantage"]
@@ -37,6 +42,10 @@ class TurnAdvantage:
     whiten: bool = False
     #: Whitening uses the rows of all processes.
     whole_batch: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "lam", least=0, most=1)
 
     def __call__(self, rows: Rows) -> Array:
         advantages = self.estimate(rows).advantages

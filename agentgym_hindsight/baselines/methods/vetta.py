@@ -21,10 +21,14 @@ from typing import ClassVar
 import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.credit import penalised
+from agentgym_hindsight.baselines.methods.credit import (
+    check_credit,
+    penalised,
+)
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
 from agentgym_hindsight.baselines.methods.critics import Estimate, token_gae, turn_gae, values_of, whitened
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "FusedAdvantage"]
@@ -43,6 +47,11 @@ class FusedAdvantage:
     whiten: bool = False
     #: Whitening uses the rows of all processes.
     whole_batch: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "lam", "token_gamma", "token_lam", least=0, most=1)
+        check_range(self, "alpha")
 
     def __call__(self, rows: Rows) -> list[Array]:
         advantages = self.estimate(rows).advantages
