@@ -41,7 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipe",
         nargs="?",
-        help=f"{', '.join(RECIPES)}, or package.module:METHOD for one of your own (default: the one in --config)",
+        help=f"{', '.join(RECIPES)}, or package.module:METHOD for one of your own; METHOD+CREDIT combines two "
+        "(default: the one in --config)",
+    )
+    parser.add_argument(
+        "--credit", metavar="NAME", help="use the credit of this method: `serl --credit crbc`, short for serl+crbc"
     )
     parser.add_argument(
         "--config",
@@ -84,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     name = options.recipe or configuration.get("recipe")
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
-    name = recipe_name(name)
+    name = recipe_name(f"{name.partition('+')[0]}+{options.credit}" if options.credit else name)
     if recipe_name(configuration.get("recipe", name)) != name:
         configuration.pop("method", None)  # the values in the file belong to another method
     training = configure(name, configuration, [*settings, *options.set])
@@ -116,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _file_name(text: str) -> str:
     """The name of a method as a part of a file name."""
-    return re.sub(r"[^\w.=-]+", "-", text).strip("-.") or "method"
+    return re.sub(r"[^\w.=+-]+", "-", text).strip("-.") or "method"
 
 
 def use_few_threads(training: RunSettings) -> None:

@@ -47,3 +47,35 @@ def test_it_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "recipe_in_file", "critic"),
+    [
+        (["serl", "--credit", "CRBC"], "serl+crbc", ""),
+        (["rlsd", "--credit", "pgpo"], "rlsd+pgpo", ""),
+        (["Serl+vetta"], "serl+vetta", "2:turn+token"),
+        (["serl+gigpo", "--credit", "hgpo"], "serl+hgpo", ""),
+    ],
+)
+def test_any_weighting_on_any_credit(
+    words: list[str], recipe_in_file: str, critic: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yaml = pytest.importorskip("yaml")
+    pytest.importorskip("trl")
+    assert main(["train", *words, "--print-config"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["recipe"], shown["method"]["critic"]) == (recipe_in_file, critic)
+    assert shown["method"]["what"] in ("immediate", "success")
+
+
+def test_wrong_compositions_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("trl")
+    for words in (["serl", "--credit", "crcb"], ["serl+"], ["serl+crbc+gigpo"]):
+        assert main(["train", *words, "--print-config"]) == 2
+    assert "METHOD+CREDIT" in capsys.readouterr().err
+
+
+def test_a_composed_method_has_the_values_of_both() -> None:
+    method = recipe("serl+uniopsd")
+    assert (method.name, method.credit, str(method.who)) == ("serl+uniopsd", recipe("uniopsd").credit, "sync:10")

@@ -85,28 +85,35 @@ def _module(name: str) -> Any:
 def recipe(name: str) -> Method:
     """The method of this name, with the defaults of its released code. Names match without regard to case.
 
+    ``METHOD+CREDIT`` is the first method with the credit of the second, and its critic if it has one.
     ``package.module:NAME`` is a :class:`Method` of your own, in a module that can be imported or that is in the current
     folder.
 
-    >>> recipe("grpo").has_teacher, recipe("RLSD").has_teacher
-    (False, True)
+    >>> recipe("grpo").has_teacher, recipe("RLSD").has_teacher, recipe("serl+crbc").credit.beta
+    (False, True, 0.98)
     """
-    name = recipe_name(name)
-    if is_import_name(name):
-        return _own(name)
-    method: Method = _module(name).METHOD
-    return method
+    methods = [_own(part) if is_import_name(part) else _shipped(part) for part in recipe_name(name).split("+")]
+    return methods[0] if len(methods) == 1 else methods[0].with_credit(methods[1])
 
 
 def recipe_name(name: str) -> str:
     """The name of a recipe as the library writes it; ``module:NAME`` is not imported here.
 
-    >>> recipe_name("Serl"), recipe_name("my_module:METHOD")
-    ('serl', 'my_module:METHOD')
+    >>> recipe_name("Serl"), recipe_name("SERL + gigpo"), recipe_name("my_module:METHOD")
+    ('serl', 'serl+gigpo', 'my_module:METHOD')
     """
-    if isinstance(name, str) and is_import_name(name.strip()):
-        return name.strip()
-    return known_name("recipe", name, RECIPES)
+    parts = str(name).split("+") if isinstance(name, str) else [name]
+    if len(parts) > 2:
+        raise UsageError(f"Expected METHOD or METHOD+CREDIT, got {name!r}; try serl+crbc.")
+    return "+".join(
+        part.strip() if isinstance(part, str) and is_import_name(part.strip()) else known_name("recipe", part, RECIPES)
+        for part in parts
+    )
+
+
+def _shipped(name: str) -> Method:
+    method: Method = _module(name).METHOD
+    return method
 
 
 def _own(name: str) -> Method:

@@ -281,6 +281,12 @@ class Method:
             changes["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
         return replace(self, **changes)
 
+    def with_credit(self, other: Method) -> Method:
+        """This method on the credit of another, and its critic if it has one: any weighting on any credit."""
+        imported = "+".join(dict.fromkeys(filter(None, (self.imported_from, other.imported_from))))
+        name = f"{self.name}+{other.name}"
+        return replace(self, name=name, credit=other.credit, critic=other.critic, imported_from=imported)
+
     def _with_place(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
         """``what`` at the place ``where``. An anchor without a context, or another place in ``text``, raises."""
         if not isinstance(where, str):

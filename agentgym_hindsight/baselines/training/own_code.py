@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.baselines.own_modules import file_hashes, is_ours, stage_imports
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
 from agentgym_hindsight.baselines.training.tiny import is_tiny
@@ -30,7 +31,8 @@ _UPDATES = 10_000  # λ is checked at so many updates at most
 def imported_names(settings: RunSettings) -> list[str]:
     """The ``module:NAME`` of everything that the settings import, sorted."""
     method = settings.method
-    names = {name for name in (method.imported_from, str(method.as_dict()["when"])) if is_import_name(name)}
+    given = (*method.imported_from.split("+"), str(method.as_dict()["when"]))
+    names = {name for name in given if is_import_name(name)}
     return sorted(names | stage_imports(settings.stage))
 
 
@@ -82,24 +84,35 @@ def _try_protocol(stage: Stage) -> None:
 def _try_credit(method: Method) -> None:
     """Two groups of two rollouts; one turn was invalid, and one rollout has two turns."""
     rows = Rows(
-        group=torch.tensor([0, 0, 0, 1, 1]),
-        trajectory=torch.tensor([0, 0, 1, 2, 3]),
-        place=torch.tensor([0, 1, 0, 0, 0]),
-        returns=torch.tensor([10.0, 10.0, 0.0, 0.0, 10.0]),
-        rewards=torch.tensor([0.0, 10.0, 0.0, 0.0, 10.0]),
-        invalid=torch.tensor([False, False, True, False, False]),
+        group=[0, 0, 0, 1, 1],
+        trajectory=[0, 0, 1, 2, 3],
+        place=[0, 1, 0, 0, 0],
+        returns=[10.0, 10.0, 0.0, 0.0, 10.0],
+        rewards=[0.0, 10.0, 0.0, 0.0, 10.0],
+        invalid=[False, False, True, False, False],
         anchors=("room", "hall", "room", "room", "room"),
+        actions=("north", "take mug", "eat", "take mug", "north"),
+        next_anchors=("hall", "end", "room", "end", "end"),
+        won=[True, True, False, False, True],
+        values=Values(np.zeros(5), tuple(np.zeros(2) for _ in range(5)), np.zeros(5)),
     )
-    advantages = _tried("the credit of the method", method.name, lambda: method.credit(rows))
-    shape = tuple(advantages.shape) if isinstance(advantages, torch.Tensor) else type(advantages).__name__
+    with np.errstate(all="ignore"):  # NaN and infinity are named below
+        advantages = _tried("the credit of the method", method.name, lambda: method.credit(rows))
+    if isinstance(advantages, list):  # one array per row, with an advantage per token
+        lengths = [np.shape(each) for each in advantages]
+        shape: Any = (len(rows),) if lengths == [(2,)] * len(rows) else lengths
+        numbers = np.concatenate([np.ravel(each) for each in advantages]) if lengths else np.zeros(0)
+    else:
+        shape = tuple(advantages.shape) if hasattr(advantages, "shape") else type(advantages).__name__
+        numbers = np.asarray(advantages) if hasattr(advantages, "shape") else np.zeros(0)
     if shape != (len(rows),):
         raise UsageError(
-            f"Expected one advantage per row, a tensor ({len(rows)},), from the credit of {method.name!r}, "
-            f"got {shape}; try returning a tensor of the shape of rows.returns."
+            f"Expected one advantage per row, an array ({len(rows)},), from the credit of {method.name!r}, "
+            f"got {shape}; try returning an array of the shape of rows.returns."
         )
-    if not bool(torch.isfinite(advantages).all()):
+    if not bool(np.isfinite(numbers).all()):
         raise UsageError(
-            f"Expected finite advantages from the credit of {method.name!r}, got {advantages.tolist()}; "
+            f"Expected finite advantages from the credit of {method.name!r}, got {numbers.tolist()}; "
             "try adding 1e-6 to what it divides by."
         )
 

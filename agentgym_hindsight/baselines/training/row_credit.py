@@ -100,7 +100,9 @@ def _over_response(row: TrainingRow, values: Array, rest: float) -> Tensor:
     return tokens
 
 
-def _set_advantages(rows: Sequence[TrainingRow], advantages: Array | list[Array]) -> None:
+def _set_advantages(rows: Sequence[TrainingRow], advantages: Any) -> None:
+    if hasattr(advantages, "detach"):  # a credit of one's own may return a tensor
+        advantages = advantages.detach().cpu().numpy()
     if isinstance(advantages, np.ndarray):
         for row, advantage in zip(rows, advantages.tolist(), strict=True):
             row.advantage = advantage

@@ -180,7 +180,7 @@ def run_with(method: Method, **changes: Any) -> RunSettings:
     [
         (
             lambda rows: rows.returns[:2],
-            r"one advantage per row, a tensor \(5,\), from the credit of 'mine', got \(2,\)",
+            r"one advantage per row, an array \(5,\), from the credit of 'mine', got \(2,\)",
         ),
         (lambda rows: 1.0, "got float"),
         (lambda rows: rows.returns / 0, "finite advantages"),
