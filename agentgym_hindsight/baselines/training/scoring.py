@@ -72,13 +72,19 @@ def score_rows(
 ) -> Iterator[tuple[TrainingRow, Tensor]]:
     """Every row with the log-probabilities (T) of its response, given its prompt or the teacher's prompt.
 
-    ``score`` maps ids (B, T), mask (B, T) and the response's width to log-probabilities (B, width).
+    ``score`` maps ids (B, T), mask (B, T) and the response's width to log-probabilities (B, width). Rows with equal
+    tokens are scored once: siblings often give the same response in the same state.
     """
-    for batch in processes.align(pack_rows(rows, budget, teacher=teacher)):
+    equal: dict[tuple[tuple[int, ...], tuple[int, ...]], list[TrainingRow]] = {}
+    for row in rows:
+        equal.setdefault((row.teacher_ids if teacher else row.prompt_ids, row.response_ids), []).append(row)
+    different = [copies[0] for copies in equal.values()]
+    for batch in processes.align(pack_rows(different, budget, teacher=teacher)):
         inputs = processes.to_device(text_tensors(batch, pad, teacher=teacher) if batch else no_rows(pad))
         logps = score(*join(inputs))
         for row, line in zip(batch, logps.float().cpu(), strict=False):
-            yield row, line[: len(row.response_ids)]
+            for copy in equal[row.teacher_ids if teacher else row.prompt_ids, row.response_ids]:
+                yield copy, line[: len(row.response_ids)]
 
 
 @contextmanager

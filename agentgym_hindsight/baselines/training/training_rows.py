@@ -155,7 +155,9 @@ def _add_contexts(
         if context is not None and any(row.chosen) and counts:
             scored.append((row, context))
     # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
-    teacher_prompts = encoder.tokens([context.prompt(row.step.prompt) for row, context in scored])
-    for (row, context), ids in zip(scored, teacher_prompts, strict=True):
-        fits = len(ids) <= encoder.max_tokens
-        row.teacher_ids = ids if fits else encoder.encode(context.prompt(row.step.prompt, limit))
+    texts = [context.prompt(row.step.prompt) for row, context in scored]
+    different = list(dict.fromkeys(texts))  # siblings in the same state have the same prompt and context
+    tokens = dict(zip(different, encoder.tokens(different), strict=True))
+    for (row, context), text in zip(scored, texts, strict=True):
+        fits = len(tokens[text]) <= encoder.max_tokens
+        row.teacher_ids = tokens[text] if fits else encoder.encode(context.prompt(row.step.prompt, limit))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,9 @@ import torch
 from trl import GRPOTrainer
 
 from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.scoring import score_rows
+from tests.baselines.training.test_training_rows import PAIR, rows_of
 from tests.baselines.training.tiny_runs import logps, make_trainer, model, serl
 from tests.baselines.training.trl_release import needs_trls_scorer
 
@@ -50,3 +55,23 @@ def test_scores_are_computed_without_dropout(tmp_path: Path) -> None:
     trainer.model.train()
     trainer._score_teacher(rows[:1])
     assert trainer.model.training
+
+
+def test_equal_rows_are_scored_once() -> None:
+    """Siblings give the same response in the same state; the teacher reads it once."""
+    rows = rows_of(PAIR, recipe("serl"))
+    for row in rows:
+        row.teacher_ids = row.prompt_ids
+    doubled = [*rows, *(replace(row) for row in reversed(rows))]
+    sizes: list[int] = []
+
+    def score(ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
+        sizes.append(len(ids))
+        return ids[:, -width:].float()
+
+    processes = Processes(SimpleNamespace(num_processes=1, process_index=0, device=torch.device("cpu")))
+    scored = list(score_rows(doubled, score, processes, budget=10**6, pad=0, teacher=True))
+    assert sum(sizes) == len({(row.teacher_ids, row.response_ids) for row in rows}) <= len(rows)
+    assert sorted(id(row) for row, _ in scored) == sorted(map(id, doubled))
+    for row, line in scored:
+        assert line.tolist() == list(map(float, row.response_ids))
