@@ -167,7 +167,7 @@ def test_an_environment_of_another_kind(tmp_path: Path) -> None:
         prepare(replace(configure("serl"), stage=Stage("CartPole-v1")), tmp_path)
 
 
-# -- a method in Python -------------------------------------------------------------------------------------------------
+# -- a method in Python -----------------------------------------------------------------------------------------------
 
 
 def run_with(method: Method, **changes: Any) -> RunSettings:
@@ -180,7 +180,7 @@ def run_with(method: Method, **changes: Any) -> RunSettings:
     [
         (
             lambda rows: rows.returns[:2],
-            r"one advantage per row, a tensor \(5,\), from the credit of 'mine', got \(2,\)",
+            r"one advantage per row, a tensor \(5,\), .* 'mine', got \(2,\)",
         ),
         (lambda rows: 1.0, "got float"),
         (lambda rows: rows.returns / 0, "finite advantages"),
@@ -204,7 +204,7 @@ def test_a_random_number_in_a_credit_does_not_change_the_training(tmp_path: Path
     assert torch.equal(state, torch.get_rng_state())
 
 
-# -- the folder ---------------------------------------------------------------------------------------------------------
+# -- the folder -------------------------------------------------------------------------------------------------------
 
 
 def no_start(*_: Any, **__: Any) -> None:
