@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
-from agentgym_hindsight.wrappers import PROTOCOLS, REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+from agentgym_hindsight.wrappers import REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
+from agentgym_hindsight.wrappers.parsing import parser_name
+from agentgym_hindsight.wrappers.protocols import make_protocol, protocol_name
 
 __all__ = ["Stage", "held_out_split"]
 
@@ -27,14 +30,23 @@ def held_out_split(splits: Sequence[str]) -> str | None:
     return next((split for split in ("valid_unseen", "test") if split in splits), None)
 
 
+class _OfProtocol(str):
+    """The name of a parser that the protocol determines: ``replace(stage, protocol=…)`` changes it too."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Stage:
     """An env id, its arguments, and the prompt, parser and reward of a turn.
 
     * ``env``, ``settings``: the id and the arguments of the env (``data``, ``difficulty``, ``max_steps`` …).
     * ``protocol``, ``history``: the prompt of a turn and its number of past turns; ``None``: the protocol's default.
+    * ``parser``: the parser of replies (see ``wrappers.parsing``); ``""`` becomes the protocol's.
     * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
     * ``workers``: worker processes for the envs; 0: the envs run in this process.
+
+    ``protocol`` and ``parser`` may be your own: ``package.module:NAME``.
 
     >>> import agentgym_hindsight
     >>> stage = Stage(settings={"data": "embedded", "max_steps": 9})
@@ -49,14 +61,13 @@ class Stage:
     history: int | None = None
     reward: str = "10-won"
     workers: int = 0
+    parser: str = ""
 
     def __post_init__(self) -> None:
         if self.env not in gym.registry and ":" not in self.env:
-            raise UnknownNameError("environment id", self.env, [entry.id for entry in ENVS])
-        if self.protocol not in PROTOCOLS:
-            raise UnknownNameError("prompt protocol", self.protocol, PROTOCOLS)
-        if self.reward not in REWARD_PROTOCOLS:
-            raise UnknownNameError("reward protocol", self.reward, REWARD_PROTOCOLS)
+            self._set("env", known_name("environment id", self.env, [entry.id for entry in ENVS]))
+        self._set("protocol", protocol_name(self.protocol))
+        self._set("reward", known_name("reward protocol", self.reward, REWARD_PROTOCOLS))
         if self.history is not None and (type(self.history) is not int or self.history < 0):
             raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try None for the protocol's default.")
         if self.workers < 0:
@@ -68,11 +79,20 @@ class Stage:
                 "Expected settings without 'split', got one; a stage has no split: "
                 "try the split argument of make, vector or panel, or --set evaluation.split=NAME."
             )
+        own = parser_name(make_protocol(self.protocol, history=self.history).parser)
+        given = "" if isinstance(self.parser, _OfProtocol) else self.parser
+        parser = parser_name(given) if given else own
+        self._set("parser", _OfProtocol(own) if parser == own else parser)
 
-    @property
-    def parser(self) -> str:
-        """The name of the parser of replies; see ``wrappers.parsing``."""
-        return PROTOCOLS[self.protocol].parser
+    def _set(self, name: str, value: str) -> None:
+        object.__setattr__(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stage as plain data; ``Stage(**…)`` accepts it. A parser that the protocol determines is omitted."""
+        plain = asdict(self)
+        if isinstance(self.parser, _OfProtocol):
+            del plain["parser"]
+        return plain
 
     @property
     def world(self) -> str:
@@ -85,7 +105,7 @@ class Stage:
         """The wrappers, innermost first. No wrapper penalizes invalid actions: the credit of a method does."""
         return (
             partial(PromptProtocol, protocol=self.protocol, history=self.history),
-            ActionParser,
+            partial(ActionParser, parser=str(self.parser)),
             partial(RewardProtocol, protocol=self.reward),
         )
 
@@ -132,8 +152,19 @@ class Stage:
     @contextmanager
     def _unwrapped_env(self, split: str | None = None) -> Iterator[Any]:
         """The unwrapped env; closed at the end."""
-        env = gym.make(self.env, **self._arguments(split))
         try:
+            env = gym.make(self.env, **self._arguments(split))
+        except TypeError as error:  # an env of another kind does not take our arguments
+            unknown = str(error).partition(" was raised from")[0]
+            raise UsageError(
+                f"Expected settings that {self.env} takes, got TypeError: {unknown}; try an environment of `agh list`."
+            ) from error
+        try:
+            if not hasattr(env.unwrapped, "backend"):
+                raise UsageError(
+                    f"Expected an environment of this library's kind, got {self.env}; "
+                    "try one of `agh list`, or a subclass of agentgym_hindsight.envs.base.HindsightEnv."
+                )
             yield env.unwrapped
         finally:
             env.close()

@@ -27,6 +27,7 @@ REFERENCE = (
 
 #: Modules that a ``name.*`` leaves out, because no code outside the library should depend on them.
 INTERNAL = {
+    "baselines.own_modules",
     "baselines.padding",
     "baselines.requirements",
     "baselines.settings",
@@ -36,11 +37,17 @@ INTERNAL = {
     "baselines.training.interrupt",
     "baselines.training.memory",
     "baselines.training.metrics",
+    "baselines.training.own_code",
+    "baselines.training.preflight",
+    "baselines.training.prolonging",
+    "baselines.training.run_folder",
+    "baselines.training.yaml_file",
     "baselines.training.collectives",
     "baselines.training.quiet",
     "baselines.training.samples",
     "baselines.training.scoring",
     "baselines.training.sharding",
+    "baselines.training.single_process",
     "baselines.training.start",
     "baselines.training.teacher_weights",
     "baselines.training.timing",

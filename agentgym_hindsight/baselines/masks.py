@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agentgym_hindsight.errors import UnknownNameError, UsageError
-from agentgym_hindsight.wrappers.parsing import PARSERS, action_spans
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.wrappers.parsing import action_spans, parser_name
 
 __all__ = ["Decode", "Extractor", "action_tokens", "token_spans", "tool_call_spans"]
 
@@ -104,8 +104,7 @@ def action_tokens(
     >>> action_tokens(lambda ids: "".join(words[i] for i in ids), range(5))
     [False, False, True, False, False]
     """
-    if parser not in PARSERS:
-        raise UnknownNameError("parser", parser, PARSERS)
+    parser = parser_name(parser)
     text, intervals = token_spans(decode, ids)
     if extractor is not None:
         spans = extractor(text)

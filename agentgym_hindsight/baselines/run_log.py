@@ -15,7 +15,9 @@ __all__ = ["RunLog"]
 
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
 #: Keys of run.json that may change when a run is continued.
-_MAY_CHANGE = frozenset({"command", "started", "versions"})
+_MAY_CHANGE = frozenset({"command", "started", "versions", "code"})
+#: Settings of ``settings.plan`` that may change when a run is continued: its length.
+_LENGTH = ("updates", "turns")
 
 
 class RunLog:
@@ -43,34 +45,48 @@ class RunLog:
         path = self.folder / "run.json"
         if self.active and path.exists():  # keep the first description and list the continuations
             continuation = {key: document.pop(key) for key in sorted(_MAY_CHANGE & document.keys())}
-            old = json.loads(path.read_text(encoding="utf-8"))
+            old = self.description()
+            lengths = {name: [_length(old, name), _length(document, name)] for name in _LENGTH}
+            continuation |= {name: both for name, both in lengths.items() if both[0] != both[1]}
             document = {**old, **document, "resumed": [*old.get("resumed", []), continuation]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
+    def description(self) -> dict[str, Any]:
+        """The content of run.json; empty if there is none."""
+        path = self.folder / "run.json"
+        if not path.exists():
+            return {}
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(document, dict):
+                raise ValueError(f"a {type(document).__name__}")
+        except (ValueError, RecursionError) as error:
+            raise DamagedDataError(
+                f"Expected the description of a run in {path}, got {error}; try another --out."
+            ) from None
+        return document
+
+    def is_run(self) -> bool:
+        """Whether run.json describes a run of this library. A damaged file counts: a crash may leave one."""
+        try:
+            return bool(self.description().get("schema") == _SCHEMA)
+        except DamagedDataError:
+            return any((self.folder / f"{name}.jsonl").exists() for name in ("metrics", "eval"))
+
     def _compare(self, description: Mapping[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(
             json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str)
         )
-        path = self.folder / "run.json"
-        if path.exists():
-            try:
-                old = json.loads(path.read_text(encoding="utf-8"))
-                if not isinstance(old, dict):
-                    raise ValueError(f"a {type(old).__name__}")
-            except ValueError as error:
-                raise DamagedDataError(
-                    f"Expected the description of a run in {path}, got {error}; try another --out."
-                ) from None
-            differing = [
-                key for key in sorted((old.keys() | document.keys()) - ignored) if old.get(key) != document.get(key)
-            ]
+        old, new = _without_length(self.description()), _without_length(document)
+        if (self.folder / "run.json").exists():
+            differing = [key for key in sorted((old.keys() | new.keys()) - ignored) if old.get(key) != new.get(key)]
             if differing:
                 key = differing[0]
                 raise UsageError(
                     f"Expected the run in {self.folder}, got another one: "
-                    f"{_difference(old, document, key)}; try another --out, or --fresh to delete it."
+                    f"{_difference(old, new, key)}; try another --out, or --fresh to delete it."
                 )
         return document
 
@@ -109,6 +125,22 @@ class RunLog:
         if self.active:
             with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(_line(record))
+
+
+def _plan(document: Mapping[str, Any]) -> dict[str, Any]:
+    settings = document.get("settings")
+    plan = settings.get("plan") if isinstance(settings, dict) else None
+    return plan if isinstance(plan, dict) else {}
+
+
+def _length(document: Mapping[str, Any], name: str) -> Any:
+    return _plan(document).get(name)
+
+
+def _without_length(document: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a description without the number of updates and turns."""
+    plan = {name: value for name, value in _plan(document).items() if name not in _LENGTH}
+    return {**document, "settings": {**document["settings"], "plan": plan}} if _plan(document) else document
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -17,10 +17,14 @@ from agentgym_hindsight.baselines.training.configuration import (
     load_configuration,
     shipped_configurations,
 )
+from agentgym_hindsight.baselines.training.preflight import check_settings, prepare
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.run_folder import check_folder
 from agentgym_hindsight.baselines.training.start import start_folder
 from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, during_training
-from agentgym_hindsight.cli.shared import console, output, progress_bar
+from agentgym_hindsight.cli.progress import progress_display
+from agentgym_hindsight.cli.shared import console, output
 from agentgym_hindsight.errors import HindsightError, UsageError
 
 #: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
@@ -50,7 +54,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "entries",
         nargs="+",
-        help=f"sets of entries ({', '.join(SETS)}) or single ones: grpo, serl:what=success+immediate,where=anchor",
+        help=f"sets of entries ({', '.join(SETS)}) or single ones: grpo, serl:what=success+immediate,where=anchor, "
+        "package.module:METHOD",
     )
     parser.add_argument("--seeds", type=int, default=5, help="train with seeds 0 to N - 1 (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=12000, help="env turns of each run (default: %(default)s)")
@@ -74,28 +79,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    entry_texts = dict.fromkeys(text for name in options.entries for text in SETS.get(name, (name,)))  # no duplicates
-    entries = [Entry.parse(text) for text in entry_texts]
+    entry_texts = dict.fromkeys(text for name in options.entries for text in _set(name) or (name,))  # no duplicates
+    entries = list(dict.fromkeys(Entry.parse(text) for text in entry_texts))
     if options.seeds < 1 or options.jobs < 1:
         raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}; try 5 and 2.")
     out = Path(options.out)
+    _check(entries, out, options)
     jobs = [(entry, seed) for seed in range(options.seeds) for entry in entries]
     failed: list[str] = []
     # The entries of a seed share one warm start. The lock lets only the first of them make it.
     start_locks = {seed: Lock() for seed in range(options.seeds)}
-    with progress_bar() as bar:
+    with progress_display(console, every_step=["runs"]) as bar:
         line = bar.add_task("runs", total=len(jobs), note="")
+        running: dict[tuple[Entry, int], str] = {}
 
         def work(job: tuple[Entry, int]) -> None:
             entry, seed = job
-            bar.update(line, note=f"{entry.name}, seed {seed}")
+            running[job] = f"{entry.name} seed {seed}"
+            bar.update(line, note=_running(running))
             with start_locks[seed]:
                 _make_start(entry, seed, options)
             problem = _train(entry, seed, out, options)
             if problem:
                 failed.append(problem)
-                bar.console.print(problem, soft_wrap=True)
-            bar.advance(line)
+                bar.console.print(problem, soft_wrap=True, markup=False)
+            bar.update(line, advance=1, note=f"{running.pop(job)} {'failed' if problem else 'done'}{_running(running)}")
 
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(work, _interleave_seeds(jobs, options.jobs)))
@@ -106,6 +114,27 @@ def run(options: argparse.Namespace) -> int:
     if options.markdown:
         _write(tables, options)
     return 1 if failed else 0
+
+
+def _set(name: str) -> Sequence[str]:
+    """The entries of a set, whose name matches without regard to case; none if there is no such set."""
+    return SETS.get(name.strip().casefold(), ())
+
+
+def _check(entries: Sequence[Entry], out: Path, options: argparse.Namespace) -> None:
+    """Check the settings of every entry before the first run, which may take hours."""
+    configuration = load_configuration(options.config) if options.config else {}
+    with quiet_libraries():
+        for number, entry in enumerate(entries):
+            training = configure(entry.recipe, configuration, _settings(entry, 0, options))
+            # All entries have the same tasks.
+            (check_settings if number else prepare)(training, out / f"{entry.folder}-seed0")
+    check_folder(out)
+
+
+def _running(running: Mapping[tuple[Entry, int], str]) -> str:
+    names = list(running.values())
+    return f"; running: {', '.join(names)}" if names else ""
 
 
 def _interleave_seeds(jobs: list[tuple[Entry, int]], width: int) -> list[tuple[Entry, int]]:

@@ -11,16 +11,17 @@ from rich.table import Table
 
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, SeedSummary, over_seeds
-from agentgym_hindsight.baselines.methods import RECIPES
+from agentgym_hindsight.baselines.methods import RECIPES, recipe_name
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import is_import_name
 
 __all__ = ["Entry", "Grid", "after_training", "during_training"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the comparison: a recipe with values of the method."""
+    """One entry of the comparison: a recipe, or a method of one's own, with values of the method."""
 
     name: str
     recipe: str
@@ -28,15 +29,17 @@ class Entry:
 
     @classmethod
     def parse(cls, text: str) -> Entry:
-        """Read ``"serl:what=success+immediate,where=anchor"``."""
-        recipe, _, values = text.partition(":")
-        if recipe not in RECIPES:
-            raise UnknownNameError("recipe", recipe, RECIPES)
+        """Read ``"serl:what=success+immediate,where=anchor"`` or ``"package.module:METHOD:what=next"``."""
+        name, _, values = text.partition(":")
+        own, _, rest = values.partition(":")
+        if is_import_name(f"{name}:{own}") and name.strip().casefold() not in RECIPES:
+            name, values = f"{name}:{own}", rest
+        recipe = recipe_name(name)
         pairs = tuple(pair for pair in values.split(",") if pair)
         for pair in pairs:
             if "=" not in pair:
                 raise UsageError(f"Expected RECIPE:NAME=VALUE, got {text!r}; try serl:what=next.")
-        return cls(text, recipe, pairs)
+        return cls(":".join([recipe, values]) if values else recipe, recipe, pairs)
 
     @property
     def folder(self) -> str:

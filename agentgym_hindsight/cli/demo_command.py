@@ -15,7 +15,8 @@ from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
-from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
+from agentgym_hindsight.cli.progress import progress_display
+from agentgym_hindsight.cli.shared import console, output, result_table
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -64,11 +65,11 @@ def _run_training(options: argparse.Namespace) -> int:
     page = Path(options.out) / "report.html"
     console.print(_INTRODUCTION.format(tasks=training.evaluation.tasks, folder=folder, page=page), markup=False)
     started = time.perf_counter()
-    with TrainingProgress() as progress:
+    with TrainingProgress(training) as progress:
         try:
             train(training, folder, command="agh demo", observer=progress, fresh=options.fresh)
         except Stopped as stopped:
-            console.print(f"demo: {stopped}", soft_wrap=True)
+            progress.say(f"demo: {stopped}")
             return 130
     write_report([folder], page, "SERL on generated houses")
     show(folder)
@@ -87,7 +88,7 @@ def _run_scripted(options: argparse.Namespace) -> int:
     policies: tuple[Policy, ...] = (ExpertPolicy(options.seed), RandomPolicy(options.seed))
     with (
         closing(HindsightVectorEnv(_ENV, min(64, len(panel)), split=_SPLIT, data="embedded", expert=True)) as venv,
-        progress_bar() as bar,
+        progress_display(console) as bar,
     ):
         for policy in policies:
             line = bar.add_task(policy.name, total=len(panel), note="")

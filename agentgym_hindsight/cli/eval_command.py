@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
+from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.cli.eval_policies import (
     KINDS,
     check_policy,
@@ -32,6 +33,7 @@ from agentgym_hindsight.cli.shared import (
     panel_of,
 )
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import import_object, is_import_name
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
@@ -49,9 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", type=int, default=0, help="number of tasks of the split (default: all)")
     parser.add_argument(
         "--protocol",
-        choices=PROTOCOLS,
-        help="the prompt of a turn (default: that of the training run, else the one that suits the env)",
+        help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, or package.module:NAME "
+        "(default: that of the training run, else the one that suits the env)",
     )
+    parser.add_argument("--parser", help="the parser of replies, also package.module:NAME (default: the protocol's)")
     parser.add_argument("--history", type=int, help="past turns in a prompt (default: the protocol's)")
     parser.add_argument(
         "--temperature", type=float, nargs="+", help="sampling temperatures of a model (default: 0 0.4); 0 is greedy"
@@ -88,7 +91,9 @@ def run(options: argparse.Namespace) -> int:
     settings = env_arguments(options)
     panel = _panel(options)
     settings.pop("split", None)  # each task of the panel states its split
-    stage = Stage(options.env, settings, options.protocol, options.history, workers=options.workers)
+    stage = Stage(
+        options.env, settings, options.protocol, options.history, workers=options.workers, parser=options.parser
+    )
     folder = Path(options.out or Path("runs", f"eval-{_file_name(options.policy)}-{panel.fingerprint}"))
     save_panel(panel, folder, fresh=options.fresh)
     terms = _terms(options, stage, panel, scripted)
@@ -137,12 +142,25 @@ def _default_to_training_run(options: argparse.Namespace) -> None:
     if stage and options.env == ENVS[0].id:
         options.env = stage["env"]
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
-    options.protocol = options.protocol or stage.get("protocol") or default_protocol(options.env)
+    if stage and not options.protocol:
+        options.protocol, options.parser = stage.get("protocol"), options.parser or stage.get("parser")
+        _check_importable(options, run_file.parent)
+    options.protocol, options.parser = options.protocol or default_protocol(options.env), options.parser or ""
     options.history = stage.get("history") if options.history is None else options.history
     options.generate = options.generate or plan.get("generate", False)
     options.template = run_settings.get("template", {})
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
+
+
+def _check_importable(options: argparse.Namespace, run: Path) -> None:
+    """Raise if protocol or parser of a training run are in a module that cannot be imported here."""
+    for kind, name in (("protocol", options.protocol), ("parser", options.parser)):
+        if name and is_import_name(name):
+            try:
+                import_object(kind, name)
+            except UsageError as error:
+                raise UsageError(f"The {kind} of the training run in {run} cannot be used: {error}") from error
 
 
 def _temperatures(given: Sequence[float] | None, scripted: bool) -> tuple[float, ...]:
@@ -171,10 +189,14 @@ def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel, scripted
         "backend": stage.backend(),
         "panel": panel.fingerprint,
         "settings": stage.settings,
-        "protocol": options.protocol,
+        "protocol": stage.protocol,
         "history": options.history,
         "reward": stage.reward,
     }
+    if options.parser:
+        terms["parser"] = options.parser
+    if code := stage_hashes(stage):
+        terms["code"] = code
     if not scripted:
         terms |= {
             "max_prompt_tokens": options.max_prompt_tokens,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress, TaskID
+from rich.progress import TaskID
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
-from agentgym_hindsight.baselines.methods import RECIPES
+from agentgym_hindsight.baselines.methods import RECIPES, recipe_name
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.configuration import (
     configure,
@@ -22,8 +22,9 @@ from agentgym_hindsight.baselines.training.configuration import (
     shipped_configurations,
 )
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped, train
-from agentgym_hindsight.cli.shared import console, output, progress_bar, result_table
-from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.cli.progress import progress_display
+from agentgym_hindsight.cli.shared import console, output, result_table
+from agentgym_hindsight.errors import UsageError
 
 _METHOD = {
     "what": "hindsight in the teacher's context: success+immediate, next|future, … (see docs/hindsight.md)",
@@ -37,7 +38,11 @@ _METHOD = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", nargs="?", help=f"{', '.join(RECIPES)} (default: the one in --config)")
+    parser.add_argument(
+        "recipe",
+        nargs="?",
+        help=f"{', '.join(RECIPES)}, or package.module:METHOD for one of your own (default: the one in --config)",
+    )
     parser.add_argument(
         "--config",
         metavar="NAME",
@@ -46,7 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--env", help="id of the environment (default: ALFWorld-Hindsight-v0)")
     parser.add_argument("--model", help="tiny:S, tiny:M, tiny:L, a folder, or a name that transformers can load")
-    parser.add_argument("--out", help="folder of the run (default: runs/RECIPE-seedN); a run in it is continued")
+    parser.add_argument(
+        "--out",
+        help="folder of the run (default: runs/RECIPE-seedN); a run in it is continued, or prolonged by more updates",
+    )
     parser.add_argument("--seed", type=int, help="seed of tasks, replies and the tiny policy (default: 0)")
     parser.add_argument("--updates", type=int, help="number of policy updates (default: 150; tiny models: 40)")
     parser.add_argument("--vllm", choices=("colocate", "server"), help="sample with vLLM, through TRL")
@@ -74,42 +82,41 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, option) is not None:
             settings.append(f"{path}={getattr(options, option)}")
     name = options.recipe or configuration.get("recipe")
-    if options.recipe and configuration.get("recipe", name) != name:
-        configuration.pop("method", None)  # the values in the file belong to another method
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
+    name = recipe_name(name)
+    if recipe_name(configuration.get("recipe", name)) != name:
+        configuration.pop("method", None)  # the values in the file belong to another method
     training = configure(name, configuration, [*settings, *options.set])
     if options.print_config:
         print(dump_configuration(name, training), end="")
         return 0
     if options.start_only:
+        from agentgym_hindsight.baselines.training.preflight import prepare
         from agentgym_hindsight.baselines.training.start import open_start
 
-        with TrainingProgress() as progress:
+        prepare(training, Path(options.out or "runs"))
+        with TrainingProgress(training) as progress:
             open_start(training.model, training.stage, training.warm, training.plan, progress)
         return 0
-    require_extras(training)
     use_few_threads(training)
-    out = Path(options.out or f"runs/{name}-seed{training.plan.seed}")
-    with TrainingProgress() as progress:
+    out = Path(options.out or f"runs/{_file_name(training.method.name)}-seed{training.plan.seed}")
+    with TrainingProgress(training) as progress:
         try:
             folder = train(
                 training, out, command=shlex.join(["agh", *sys.argv[1:]]), observer=progress, fresh=options.fresh
             )
         except Stopped as stopped:
-            console.print(f"{name}: {stopped}", soft_wrap=True)
+            progress.say(f"{training.method.name}: {stopped}")
             return 130
     if not progress.quiet:
         show(folder)
     return 0
 
 
-def require_extras(training: RunSettings) -> None:
-    """Raise :class:`MissingExtraError` for the extras that only some runs need, before the warm start."""
-    if training.plan.vllm and find_spec("vllm") is None:
-        raise MissingExtraError("vllm", "vllm", f"Training with plan.vllm={training.plan.vllm}")
-    if training.peft is not None and find_spec("peft") is None:
-        raise MissingExtraError("peft", "peft", "Training adapters")
+def _file_name(text: str) -> str:
+    """The name of a method as a part of a file name."""
+    return re.sub(r"[^\w.=-]+", "-", text).strip("-.") or "method"
 
 
 def use_few_threads(training: RunSettings) -> None:
@@ -136,11 +143,14 @@ def show(folder: Path) -> None:
 
 
 class TrainingProgress:
-    """An observer with one progress bar per stage and messages above it. Only the first process prints."""
+    """An observer with one progress bar per stage and messages above it; in a log, one line per update.
 
-    def __init__(self) -> None:
+    Only the first process prints.
+    """
+
+    def __init__(self, training: RunSettings) -> None:
         self.quiet = os.environ.get("RANK", "0") != "0"
-        self._bar: Progress = progress_bar()
+        self._bar = progress_display(console, every_step=[training.method.name])
         self._line: TaskID | None = None
 
     def __enter__(self) -> TrainingProgress:
@@ -162,4 +172,4 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            self._bar.console.print(text, soft_wrap=True)
+            self._bar.console.print(text, soft_wrap=True, markup=False)

@@ -8,10 +8,10 @@ import gymnasium as gym
 from rapidfuzz.distance import Levenshtein
 
 from agentgym_hindsight.envs.thought import Thought
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
-from agentgym_hindsight.wrappers.parsing import PARSERS, ParsedAction, format_response, parse_response
+from agentgym_hindsight.wrappers.parsing import ParsedAction, format_response, parse_response, parser_name
 
 __all__ = ["ActionParser"]
 
@@ -40,8 +40,8 @@ class ActionParser(TextWrapper):
     can be trained on it. Put reward penalties for invalid actions outside of this wrapper.
 
     Args:
-        parser: a name in ``PARSERS``; ``None`` takes the parser of an inner
-            :class:`~agentgym_hindsight.wrappers.PromptProtocol`, or ``"verl-agent-2025"`` without one.
+        parser: a name in ``PARSERS``, or ``module:NAME`` for a function of your own; ``None`` takes the parser of an
+            inner :class:`~agentgym_hindsight.wrappers.PromptProtocol`, or ``"verl-agent-2025"`` without one.
         membership: whether an action that the env refused is invalid.
         nearest: whether an action that is not listed is replaced by the nearest listed one.
 
@@ -62,8 +62,8 @@ class ActionParser(TextWrapper):
         membership: bool | None = None,
         nearest: bool | None = None,
     ) -> None:
-        if parser is not None and parser not in PARSERS:
-            raise UnknownNameError("parser", parser, PARSERS)
+        if parser is not None:
+            parser = parser_name(parser)
         for name, value in (("membership", membership), ("nearest", nearest)):
             if value is not None and not isinstance(value, bool):
                 raise UsageError(f"Expected {name} as True, False or None, got {value!r}; try None.")
@@ -78,7 +78,8 @@ class ActionParser(TextWrapper):
             raise UsageError("Expected one ActionParser in a stack, got two; try removing the inner one.")
         if parser is None:
             has_protocol = env.has_wrapper_attr("prompt_protocol")
-            parser = env.get_wrapper_attr("prompt_protocol").parser if has_protocol else "verl-agent-2025"
+            inner = env.get_wrapper_attr("prompt_protocol").parser if has_protocol else "verl-agent-2025"
+            parser = parser_name(inner)
         self.parser: str = parser
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
         self.nearest = parser in _NEAREST_BY_DEFAULT if nearest is None else nearest

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import is_import_name, known_name
+from agentgym_hindsight.wrappers.own_parsers import import_parser, own_format
 
-__all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_response"]
+__all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_response", "parser_name"]
 
 # Case folding is limited to ASCII: with Unicode folding "İ" matches "i", and a lower-cased copy can be longer than the
 # response, so its offsets would be wrong. All searches below therefore run on the response itself.
@@ -74,6 +77,9 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
 
     In the world ``"appworld"``, whose actions are code, no parser lower-cases or truncates.
 
+    ``package.module:NAME`` is a function of your own with the arguments ``response`` and ``world``. It returns a
+    :class:`ParsedAction`.
+
     >>> parse_response("<think>near</think><action> Go to Desk 1 </action>")
     ParsedAction(text='go to desk 1', span=(27, 41), valid=True, reason='', thought=False)
     >>> parse_response("go to desk 1").valid
@@ -83,26 +89,56 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
     """
     if not isinstance(response, str):
         raise UsageError(f"Expected the response as text, got {type(response).__name__}; try a str.")
-    try:
-        parse = PARSERS[parser]
-    except KeyError:
-        raise UnknownNameError("parser", parser, PARSERS) from None
-    return parse(response, world)
+    parse = PARSERS.get(parser)
+    if parse is not None:
+        return parse(response, world)
+    name = parser_name(parser)
+    if name in PARSERS:
+        return PARSERS[name](response, world)
+    return _checked(name, import_parser(name)(response, world), response)
 
 
 def format_response(action: str, parser: str = "verl-agent-2025") -> str:
     """A response with exactly this action in a parser's format: for experts, random policies and tests.
 
+    A parser of your own may have an attribute ``format_response``, a function from an action to a response. Without it
+    the first format of this library is used that the parser reads back unchanged.
+
     >>> parse_response(format_response("look")).text
     'look'
     """
-    if parser not in PARSERS:
-        raise UnknownNameError("parser", parser, PARSERS)
-    if parser == "verl-agent-2025":
-        return f"<think></think><action>{action}</action>"
-    if parser == "code":
-        return f"```python\n{action}\n```"
-    return f"<action>{action}</action>" if parser == "brief" else action
+    name = parser_name(parser)
+    if name not in _FORMATS:
+        return own_format(name, partial(parse_response, parser=name), _FORMATS.values())(action)
+    return _FORMATS[name](action)
+
+
+def parser_name(name: str) -> str:
+    """The name of a parser as the library writes it; an own parser, ``module:NAME``, is imported and checked.
+
+    >>> parser_name("Brief")
+    'brief'
+    """
+    if isinstance(name, str) and is_import_name(name):
+        import_parser(name)
+        return name
+    return known_name("parser", name, PARSERS)
+
+
+def _checked(name: str, parsed: ParsedAction, response: str) -> ParsedAction:
+    """The result of an own parser, with a span within the response, from which training makes the action mask."""
+    if not isinstance(parsed, ParsedAction):
+        raise UsageError(
+            f"Expected a ParsedAction from parser {name!r}, got {type(parsed).__name__}; "
+            "try ParsedAction(text), from agentgym_hindsight.wrappers."
+        )
+    begin, end = parsed.span or (0, 0)
+    if not 0 <= begin <= end <= len(response):
+        raise UsageError(
+            f"Expected a span within the {len(response)} characters of the response from parser {name!r}, "
+            f"got {parsed.span}; try (start, end) of the action in the response, or None."
+        )
+    return parsed
 
 
 def action_spans(response: str) -> tuple[tuple[int, int], ...]:
@@ -243,6 +279,14 @@ def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
     return ((begin, len(response)), False) if is_python and inside else (None, False)
 
 
+#: How an action is written for each parser.
+_FORMATS: Mapping[str, Callable[[str], str]] = {
+    "verl-agent-2025": "<think></think><action>{}</action>".format,
+    "brief": "<action>{}</action>".format,
+    "code": "```python\n{}\n```".format,
+    "plain": "{}".format,
+    "react-2022": "{}".format,
+}
 #: Parsers by name. Arguments: the response and the name of the world.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "verl-agent-2025": _parse_verl_agent,

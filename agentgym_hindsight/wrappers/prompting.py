@@ -35,7 +35,7 @@ class PromptProtocol(TextWrapper):
     Works inside and outside of :class:`~agentgym_hindsight.wrappers.ActionParser`.
 
     Args:
-        protocol: a name in ``PROTOCOLS``.
+        protocol: a name in ``PROTOCOLS``, or ``module:NAME`` for a protocol of your own.
         history: the number of earlier turns shown; ``None`` is the protocol's default.
         demonstrations: complete examples shown first, in order. The library includes none.
 

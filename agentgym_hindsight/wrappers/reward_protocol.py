@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from agentgym_hindsight.errors import UnknownNameError
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 
 __all__ = ["REWARD_PROTOCOLS", "RewardProtocol"]
@@ -37,8 +37,7 @@ class RewardProtocol(TextWrapper):
     rewards_by_protocol = True
 
     def __init__(self, env: gym.Env[str, str], protocol: str = "native") -> None:
-        if protocol not in REWARD_PROTOCOLS:
-            raise UnknownNameError("reward protocol", protocol, REWARD_PROTOCOLS)
+        protocol = known_name("reward protocol", protocol, REWARD_PROTOCOLS)
         super().__init__(env, protocol=protocol)
         refuse_below(env, "RewardProtocol", marker="rewards_by_protocol")
         self.protocol = protocol

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
-from agentgym_hindsight.baselines.training import configuration  # noqa: E402
+from agentgym_hindsight.baselines.training import configuration, preflight  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped  # noqa: E402
 from agentgym_hindsight.cli import compare_command, demo_command, eval_command, report_command, train_command  # noqa: E402
@@ -97,7 +97,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
     setting: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train_command, "find_spec", lambda _: None)
+    monkeypatch.setattr(preflight, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
         command(train_command, "serl", "--set", setting)
     assert list(tmp_path.iterdir()) == []

@@ -12,11 +12,12 @@ from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView, 
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy, ReplayPolicy
 from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
 from agentgym_hindsight.baselines.rollout import assignments, rollout
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task
-from agentgym_hindsight.wrappers import PARSERS, format_response
+from agentgym_hindsight.wrappers import format_response
+from agentgym_hindsight.wrappers.parsing import parser_name
 
 __all__ = ["Formatted", "evaluate_policy", "play_panel"]
 
@@ -33,9 +34,7 @@ class Formatted:
     """
 
     def __init__(self, policy: Policy, parser: str) -> None:
-        if parser not in PARSERS:
-            raise UnknownNameError("parser", parser, PARSERS)
-        self.policy, self.parser = policy, parser
+        self.policy, self.parser = policy, parser_name(parser)
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ when      ``"0.5->0/50"``                          the coefficient λ over polic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, Protocol
@@ -25,10 +26,11 @@ from torch import Tensor
 from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant, Schedule, parse_schedule
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
-from agentgym_hindsight.baselines.settings import checked
+from agentgym_hindsight.baselines.settings import SettingError, check_range, checked
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 from agentgym_hindsight.hindsight.spec import ContextSpec
+from agentgym_hindsight.names import import_object, is_import_name, known_name
 
 __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
@@ -57,10 +59,8 @@ class Tokens:
     turns: Literal["all", "failed", "won", "invalid"] = "all"
 
     def __post_init__(self) -> None:
-        if self.part not in _PARTS:
-            raise UnknownNameError("part of a response", self.part, _PARTS)
-        if self.turns not in _TURNS:
-            raise UnknownNameError("subset of turns", self.turns, _TURNS)
+        object.__setattr__(self, "part", known_name("part of a response", self.part, _PARTS))
+        object.__setattr__(self, "turns", known_name("subset of turns", self.turns, _TURNS))
 
     @classmethod
     def parse(cls, text: str) -> Tokens:
@@ -98,13 +98,12 @@ class Reweight:
     def parse(cls, text: str) -> Reweight:
         """Read ``"reweight"``, ``"reweight:0.2"`` or ``"reweight:0.2:mean"``."""
         name, *rest = text.split(":")
-        if name != "reweight":
-            raise UnknownNameError("signal", name, ["reweight"])
+        known_name("signal", name, ["reweight"])
         try:
             clip = float(rest[0]) if rest else 0.2
         except ValueError:
             raise UsageError(f"Expected reweight:CLIP, got {text!r}; try reweight:0.2.") from None
-        if len(rest) > 2 or (len(rest) == 2 and rest[1] != "mean"):
+        if len(rest) > 2 or (len(rest) == 2 and rest[1].strip().casefold() != "mean"):
             raise UsageError(f"Expected reweight:CLIP or reweight:CLIP:mean, got {text!r}; try reweight:0.2:mean.")
         return cls(clip, len(rest) == 2)
 
@@ -124,6 +123,10 @@ class Method:
     * ``aux_kl``: adds λ·aux_kl·KL(teacher ‖ policy) over the chosen tokens: the paper's Eq. 14, absent from the
       released code and 0 by default.
     * ``details``: whether feedback includes the reason for a refusal (ours; the genuine environments do not give it).
+    * ``imported_from``: the ``module:NAME`` of a method of your own, set when it is found by this name.
+
+    ``credit`` is a dataclass whose fields are its options, or a plain function. ``when`` may be a function of your own,
+    as text ``module:NAME``.
 
     >>> from agentgym_hindsight.baselines.methods import recipe
     >>> serl = recipe("serl")
@@ -145,23 +148,25 @@ class Method:
     kl: float = 0.0
     aux_kl: float = 0.0
     details: bool = False
+    imported_from: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name, value in checked(Method, values, self.name).items():
+        for name, value in checked(Method, values, "").items():
             object.__setattr__(self, name, value)
-        if self.anchor not in ANCHOR_KINDS:
-            raise UnknownNameError("anchor", self.anchor, ANCHOR_KINDS)
-        for name in ("entropy", "kl", "aux_kl"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"Expected {name} ≥ 0, got {getattr(self, name)}; try 0 for none.")
+        object.__setattr__(self, "anchor", known_name("anchor", self.anchor, ANCHOR_KINDS))
+        check_range(self, "entropy", "kl", "aux_kl", least=0)
         if not 0 < self.clip < 1:
-            raise UsageError(f"Expected 0 < clip < 1, got {self.clip}; try 0.2.")
+            raise SettingError("clip", "above 0 and below 1", self.clip, "0.2")
         for update in (0, getattr(self.when, "first", 0)):
-            if not 0 <= (lam := self.when(update)) <= 1:
-                raise UsageError(f"Expected λ between 0 and 1, got {lam} at update {update}; try 0.5->0/50.")
-        if self.dual_clip is not None and self.dual_clip <= 1 + self.clip:
-            raise UsageError(f"Expected dual_clip above 1 + clip, got {self.dual_clip}; try 3, or None for none.")
+            self.check_strength(update)
+        check_range(self, "dual_clip", above=1 + self.clip, why=", or None for none")
+
+    def check_strength(self, update: int) -> None:
+        """Raise if λ, the strength of the teacher at an update, is not a number between 0 and 1."""
+        lam = self.when(update)
+        if not isinstance(lam, (int, float)) or not 0 <= lam <= 1:
+            raise UsageError(f"Expected λ between 0 and 1, got {lam} at update {update}; try 0.5->0/50.")
 
     @property
     def has_teacher(self) -> bool:
@@ -174,24 +179,25 @@ class Method:
         Names that are not values of a method are options of its credit: ``changed(statistics="trajectories")``.
         ``where="anchor"`` is short for the ``@anchor`` of ``what``.
         """
-        names = {each.name for each in fields(self)} - {"name", "credit"}
+        names = {each.name for each in fields(self)} - _NOT_SETTINGS
         changes = {name: _parsed(name, value) for name, value in values.items() if name in names}
         options = {name: value for name, value in values.items() if name not in names and name != "where"}
         known: set[str] = {each.name for each in fields(self.credit)} if is_dataclass(self.credit) else set()
         for name in sorted(options.keys() - known):
             raise UnknownNameError(f"value of {self.name}", name, names | known | {"where"})
-        changes = checked(Method, changes, self.name)
+        changes = checked(Method, changes, "")
         if "where" in values:
             changes["what"] = self._with_place(values["where"], values.get("what"), changes.get("what", self.what))
         if options:
-            options = checked(type(self.credit), options, self.name)
+            options = checked(type(self.credit), options, "")
             changes["credit"] = replace(self.credit, **options)  # type: ignore[type-var]
         return replace(self, **changes)
 
     def _with_place(self, where: Any, text: Any, what: ContextSpec | None) -> ContextSpec | None:
         """``what`` at the place ``where``. An anchor without a context, or another place in ``text``, raises."""
-        if where not in _PLACES:
+        if not isinstance(where, str):
             raise UnknownNameError("place of a context", where, _PLACES)
+        where = known_name("place of a context", where, _PLACES)
         if what is None:
             if where != "step":
                 raise UsageError(f"Expected a context for where={where!r}, got none; try what='immediate@{where}'.")
@@ -202,25 +208,45 @@ class Method:
         return ContextSpec(what.alternatives, where)
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Every value as text or number, for logs and configuration files; ``changed(**…)`` accepts the result."""
+        """Every value as text or number, for logs and configuration files; ``changed(**…)`` accepts the result.
+
+        A schedule of your own is written as ``module:NAME`` if it is a function of a module.
+        """
         plain: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name == "credit":
-                plain.update({option.name: getattr(value, option.name) for option in fields(value)})
+                # A credit that is a function has no options.
+                options = fields(value) if is_dataclass(value) else ()
+                plain.update({option.name: _plain(getattr(value, option.name)) for option in options})
             elif each.name == "what":
                 plain["what"] = "" if value is None else str(value)
-            elif each.name != "name":
-                plain[each.name] = value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+            elif each.name not in _NOT_SETTINGS:
+                plain[each.name] = _plain(value)
         return plain
 
 
+_NOT_SETTINGS = frozenset({"name", "credit", "imported_from"})
+
+
+def _plain(value: Any) -> Any:
+    """The value as text or number. The text contains no address of an object, which differs between processes."""
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "__qualname__"):  # a function or a class
+        return f"{value.__module__}:{value.__qualname__}"
+    return _ADDRESS.sub("", str(value))
+
+
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "what": lambda text: ContextSpec.parse(text) if text else None,
     "who": TeacherSpec.parse,
     "tokens": Tokens.parse,
     "how": Reweight.parse,
-    "when": parse_schedule,
+    "when": lambda text: import_object("schedule", text) if is_import_name(text) else parse_schedule(text),
 }
 
 

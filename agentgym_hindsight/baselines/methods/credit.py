@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.methods.tensor_checks import check_unit
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Statistics",
     "as_float32",
     "as_float64",
+    "check_credit",
     "group_advantages",
     "labels_of",
     "penalised",
@@ -59,8 +61,24 @@ class GroupRelative:
     statistics: Statistics = "rows"
     scale: Scale = "std"
 
+    def __post_init__(self) -> None:
+        check_credit(self)
+
     def __call__(self, rows: Rows) -> Tensor:
         return as_float32(group_advantages(rows, self.penalty, self.statistics, self.scale), rows)
+
+
+def check_credit(credit: Any) -> None:
+    """Raise if an option that several credits have is out of its range: now, and not at the first update."""
+    for name, known in _CHOICES.items():
+        if name in credit.__dataclass_fields__ and getattr(credit, name) not in known:
+            raise UnknownNameError(name, getattr(credit, name), known)
+    if "gamma" in credit.__dataclass_fields__:
+        check_range(credit, "gamma", least=0, most=1)
+    check_range(credit, "penalty", least=0, why="; it is subtracted")
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {"scale": get_args(Scale), "statistics": get_args(Statistics)}
 
 
 def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Tensor:

@@ -24,6 +24,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     Scale,
     Statistics,
     as_float32,
+    check_credit,
     group_advantages,
     labels_of,
     penalised,
@@ -32,6 +33,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     step_returns,
 )
 from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.settings import check_range
 
 __all__ = ["METHOD", "GroupInGroup"]
 
@@ -48,6 +50,10 @@ class GroupInGroup:
     omega: float = 1.0
     scale: Scale = "std"
     statistics: Statistics = "rows"
+
+    def __post_init__(self) -> None:
+        check_credit(self)
+        check_range(self, "omega")
 
     def __call__(self, rows: Rows) -> Tensor:
         episode = group_advantages(rows, self.penalty, self.statistics, self.scale)

@@ -25,6 +25,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     ROUNDING,
     Scale,
     as_float32,
+    check_credit,
     group_advantages,
     labels_of,
     penalised,
@@ -34,7 +35,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     step_returns,
 )
 from agentgym_hindsight.baselines.methods.rows import Rows
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.baselines.settings import check_range
 
 __all__ = ["METHOD", "HistoryGroups"]
 
@@ -57,11 +58,9 @@ class HistoryGroups:
     scale: Scale = "std"
 
     def __post_init__(self) -> None:
-        if self.history < 0 or self.weight_offset < 0:
-            raise UsageError(
-                f"Expected history and weight_offset of 0 or more, got history={self.history}, "
-                f"weight_offset={self.weight_offset}; try history=2, weight_offset=1."
-            )
+        check_credit(self)
+        check_range(self, "history", "weight_offset", least=0)
+        check_range(self, "alpha")
 
     def __call__(self, rows: Rows) -> Tensor:
         values = penalised(step_returns(rows, self.gamma), rows, self.penalty)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, scores_of, spread
+from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, check_credit, scores_of, spread
 from agentgym_hindsight.baselines.methods.rows import Rows
 
 __all__ = ["METHOD", "LeaveOneOut"]
@@ -30,6 +30,9 @@ class LeaveOneOut:
 
     penalty: float = 0.1
     statistics: Statistics = "rows"
+
+    def __post_init__(self) -> None:
+        check_credit(self)
 
     def __call__(self, rows: Rows) -> Tensor:
         scores, labels, score_index = scores_of(rows, self.penalty, self.statistics)

@@ -22,7 +22,10 @@ class _Trainer(Protocol):
 
 
 class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint; stops at the end of the budget."""
+    """Calls ``trainer.after_step`` after every optimizer step, before a checkpoint.
+
+    At the end of the budget it stops the training with a checkpoint, from which the run can be prolonged.
+    """
 
     def __init__(self, trainer: _Trainer) -> None:
         self.trainer = trainer
@@ -30,7 +33,7 @@ class AfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer.after_step()
         if state.global_step % self.trainer.plan.mini_batches == 0 and self.trainer.budget_is_spent:
-            control.should_training_stop = True
+            control.should_training_stop = control.should_save = True
 
 
 class StopCallback(TrainerCallback):  # type: ignore[misc]

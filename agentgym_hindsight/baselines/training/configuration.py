@@ -11,11 +11,14 @@ from typing import Any
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.requirements import require_train
-from agentgym_hindsight.baselines.settings import build, checked, mapping
+from agentgym_hindsight.baselines.settings import SettingError, build, checked, mapping
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
+from agentgym_hindsight.baselines.training.tiny import is_tiny
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
+from agentgym_hindsight.baselines.training.yaml_file import read_yaml
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.stage import Stage
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
@@ -67,6 +70,7 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
 }
 _ALFWORLD = "ALFWorld"
+_DEEPEST = 32  # levels of a setting's name
 
 #: Settings that are themselves dataclasses.
 _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "evaluation": EvaluationSettings, "warm": WarmStart}
@@ -75,6 +79,7 @@ _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "evaluation": Evaluatio
 def configure(name: str, given: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> RunSettings:
     """The settings of a recipe: defaults, then ``given`` (a configuration file), then ``NAME=VALUE`` texts.
 
+    ``name`` is a recipe of this library, or ``package.module:NAME`` for a :class:`~.base.Method` of your own.
     The defaults are the paper's; for a tiny model :data:`TINY` overrides them.
 
     >>> run = configure("serl", settings=["plan.updates=3", "method.what=success|immediate", "method.penalty=0"])
@@ -87,31 +92,36 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
         _set_value(tree, path.split("."), _value(value))
-    tree = _with_preset(tree)
+    defaults = recipe(name)
+    tree = _with_preset(tree, defaults)
     known = {each.name for each in fields(RunSettings)}
     for key in tree:
         if key not in known:
             raise UnknownNameError("setting", key, known)
     parts: dict[str, Any] = {key: build(kind, mapping(tree.pop(key, {}), key), key) for key, kind in _PARTS.items()}
     values = mapping(tree.pop("method", {}), "method")
-    defaults = recipe(name)
-    method = defaults.changed(**values)
+    try:
+        method = defaults.changed(**values)
+    except SettingError as error:
+        raise error.within("method") from None
     _check_teacher(defaults, method)
     return RunSettings(method=method, **parts, **checked(RunSettings, tree, ""))
 
 
-def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
+def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
     """The settings, with the preset of their model as defaults. The default model is a tiny one."""
     model = tree.setdefault("model", "tiny:S")
     if not isinstance(model, str):
         raise UsageError(f"Expected model as a name, got {model!r}; try tiny:S.")
-    if not model.startswith("tiny:"):
+    if not is_tiny(model):
         return tree
     preset = json.loads(json.dumps(TINY))
-    env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD))
-    if _ALFWORLD not in env:
+    # A method of one's own need not have the options of our credits.
+    preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
+    env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)).casefold()
+    if _ALFWORLD.casefold() not in env:
         del preset["stage"]["settings"], preset["warm"]
-        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
+        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name.casefold() in env))
     return _merged(preset, tree)
 
 
@@ -138,32 +148,35 @@ def shipped_configurations() -> dict[str, Path]:
 def load_configuration(source: str | Path) -> dict[str, Any]:
     """Read a YAML file of settings: a path, or the name of a shipped configuration such as ``serl_alfworld_7b``."""
     require_train("reading a configuration file")
-    import yaml
-
     shipped = shipped_configurations()
     path = Path(source)
-    if not path.is_file():
-        if str(source) not in shipped:
+    if not path.exists():
+        try:
+            path = shipped[known_name("configuration", str(source), shipped)]
+        except UnknownNameError:
             raise MissingDataError(
                 f"Expected a configuration file or the name of a shipped one, got {str(source)!r}; "
                 f"try one of: {', '.join(shipped)}."
-            )
-        path = shipped[str(source)]
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DamagedDataError(f"Expected YAML in {path}, got: {str(error).splitlines()[0]}.") from error
+            ) from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise DamagedDataError(f"Expected settings by name in {path}, got {type(document).__name__}; try recipe: serl.")
     return document
 
 
 def dump_configuration(name: str, training: RunSettings) -> str:
-    """The whole configuration as YAML that :func:`load_configuration` reads."""
+    """The whole configuration as YAML that :func:`load_configuration` reads.
+
+    A schedule of your own that has no text form is left out: the method of this name has it.
+    """
     require_train("writing a configuration")
     import yaml
 
     plain = json.loads(json.dumps(training.as_dict(), default=list))
+    try:
+        training.method.changed(when=plain["method"]["when"])
+    except UsageError:
+        del plain["method"]["when"]
     plain["plan"]["seed"] = training.plan.seed
     text: str = yaml.safe_dump({"recipe": name, **plain}, sort_keys=False, allow_unicode=True, width=100)
     return text
@@ -181,6 +194,8 @@ def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
 
 
 def _set_value(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    if len(path) > _DEEPEST:
+        raise UsageError(f"Expected a setting, got a name of {len(path)} parts; try plan.updates=40.")
     for key in path[:-1]:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
@@ -193,3 +208,5 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+    except RecursionError:
+        raise UsageError(f"Expected a value with a few levels, got {text[:40]!r}…; try a smaller one.") from None

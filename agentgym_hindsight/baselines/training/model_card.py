@@ -144,6 +144,7 @@ def _eval_options(settings: RunSettings) -> list[str]:
     options = {
         "--env": stage.env,
         "--protocol": stage.protocol,
+        "--parser": stage.as_dict().get("parser"),
         "--history": stage.history,
         "--max-prompt-tokens": plan.prompt_tokens,
         "--max-new-tokens": plan.response_tokens,

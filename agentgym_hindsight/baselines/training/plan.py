@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
 
 __all__ = ["Plan"]
 
@@ -27,7 +27,8 @@ class Plan:
       then depends on the other prompts of its batch.
     * ``references``: if no sibling won, the context uses a success of an earlier update (ours).
     * ``envs``: parallel rollouts; 0: all rollouts of an update.
-    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped); checkpoints to keep (0: all).
+    * ``save_every``, ``keep``: updates between checkpoints (0: only when stopped and at the end); checkpoints to keep
+      (0: all).
     * ``vllm``: ``""`` samples with the model itself; ``"colocate"`` and ``"server"`` use vLLM through TRL.
     * ``trl``: further arguments of TRL's GRPOConfig, such as ``{"report_to": "tensorboard"}``.
     """
@@ -57,21 +58,13 @@ class Plan:
     trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("updates", "tasks", "mini_batches", "prompt_tokens", "response_tokens", "token_budget"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Expected {name} ≥ 1, got {getattr(self, name)}; try the default.")
-        for name in ("turns", "warmup", "grad_clip", "weight_decay", "context_tokens", "envs", "save_every", "keep"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"Expected {name} ≥ 0, got {getattr(self, name)}; try the default.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"Expected a learning rate above 0, got {self.learning_rate}; try 1e-6.")
-        if self.play_budget < 1:
-            raise UsageError(f"Expected play_budget ≥ 1, got {self.play_budget}; try the default.")
-        if self.siblings < 2:
-            raise UsageError(
-                f"Expected at least two siblings, got {self.siblings}; one rollout has no group to compare with: try 8."
-            )
+        check_range(self, "updates", "tasks", "mini_batches", "prompt_tokens", "response_tokens", least=1)
+        check_range(self, "token_budget", "play_budget", least=1)
+        check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", least=0)
+        check_range(self, "envs", "save_every", "keep", least=0)
+        check_range(self, "learning_rate", above=0)
+        check_range(self, "siblings", least=2, why=", because one rollout has no group to compare with")
+        check_range(self, "temperature", above=0, why=", because siblings must differ")
+        check_range(self, "seed", least=0, most=MAX_SEED)
         if self.vllm not in ("", "colocate", "server"):
-            raise UsageError(f"Expected vllm as '', 'colocate' or 'server', got {self.vllm!r}; try colocate.")
-        if self.temperature <= 0:
-            raise UsageError(f"Expected a temperature above 0, got {self.temperature}; siblings must differ: try 1.")
+            raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Observer", "SilentObserver"]
+from agentgym_hindsight.baselines.evaluation.results import Evaluation
+
+__all__ = ["Observer", "SilentObserver", "evaluation_text"]
+
+
+def evaluation_text(updates: int, label: str, evaluation: Evaluation) -> str:
+    """One line about an evaluation.
+
+    >>> from agentgym_hindsight.baselines.evaluation.results import evaluate
+    >>> from agentgym_hindsight.hindsight.trajectory import Trajectory
+    >>> evaluation_text(0, "greedy", evaluate([Trajectory("1f", category="easy", won=True, score=1.0)]))
+    'before training, greedy: success 100.0% [20.7%, 100.0%] of 1 tasks, 0.0 turns'
+    """
+    when = f"after {updates} updates" if updates else "before training"
+    result = evaluation.micro
+    low, high = result.interval
+    return (
+        f"{when}, {label}: success {result.success:.1%} [{low:.1%}, {high:.1%}] of {result.rollouts} tasks, "
+        f"{result.turns:.1f} turns"
+    )
 
 
 class Observer(Protocol):

@@ -6,25 +6,27 @@ import datetime
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.panels import evaluate_policy
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
+from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
+from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
-from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver
+from agentgym_hindsight.baselines.training.own_code import changed_modules, imported_names, module_hashes
+from agentgym_hindsight.baselines.training.preflight import prepare
+from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver, evaluation_text
+from agentgym_hindsight.baselines.training.prolonging import check_length, done_in
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.run_folder import check_folder, delete_run, keep_policy
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from agentgym_hindsight.baselines.training.start import Start, open_start
-from agentgym_hindsight.errors import MissingExtraError, UsageError
-from agentgym_hindsight.tasks import TaskPanel
 
 __all__ = ["EvaluationSettings", "Observer", "RunSettings", "Stopped", "train"]
 
@@ -41,6 +43,8 @@ def train(
 
     Ctrl-C ends the run after the current update, with a checkpoint; a second Ctrl-C ends it at once. In both cases the
     same call continues from the last checkpoint; on a CPU the final weights are the same as without the interruption.
+    A run is prolonged by the same call with more ``plan.updates`` or ``plan.turns``, which gives the same weights as a
+    run that was made at once.
     """
     require_train("training")
     with quiet_libraries():
@@ -58,35 +62,40 @@ class _Run:
         self.log = RunLog(folder, self.state.is_main_process)
         self.stop = StopFlag()
         self.turns_seen = 0
+        self.turns_of_update = 0
         self.trainer: Any = None
         self.encoder: Any = None
         self.start: Start | None = None
-        self.panel: TaskPanel | None = None
-        self.split = settings.evaluation.split or settings.stage.held_out
-        # Read once: no environment has to be opened after training, when a failure would lose the policy.
-        self.backend = settings.stage.backend()
+        # All settings are checked before the warm start, which takes minutes, and before a folder is deleted.
+        self.prepared = prepare(settings, folder, self.state.num_processes)
 
     def run(self, fresh: bool) -> Path:
+        from agentgym_hindsight.baselines.training.trl_config import length_of_schedule
+
         settings, plan = self.settings, self.settings.plan
-        # All settings are checked before the warm start, which takes minutes, and before a folder is deleted.
-        judge = _judge(settings)
-        evaluation = settings.evaluation
-        self.panel = settings.stage.panel(self.split, evaluation.tasks, evaluation.seed)
-        tasks = settings.stage.panel("train", settings.train_tasks or settings.stage.size("train"), plan.seed)
-        if fresh and self.state.is_main_process and (self.folder / "run.json").exists():
-            shutil.rmtree(self.folder)
+        if fresh and self.state.is_main_process:
+            delete_run(self.folder)
         self.state.wait_for_everyone()
         self.log.check(self._description(parameters=0))
-        if (self.folder / "policy").exists():
-            self.observer.say(f"{self.folder} is complete already.")
+        before = self.log.description()
+        is_complete = bool(before) and (self.folder / "policy").exists()
+        done = done_in(self.folder, self.log, plan, is_complete=is_complete)
+        check_length(self.folder, done, before.get("settings", {}).get("plan", {}), plan, length_of_schedule(plan))
+        if is_complete and done.is_enough(plan):
+            self.observer.say(f"{self.folder} is complete already ({done.updates} updates, {done.turns} turns).")
             return self.folder
+        for module in changed_modules(before.get("code"), settings):
+            self.observer.say(f"the module {module} has changed since the run began; its new code is used from here on")
+        check_folder(self.folder)
         with self.state.main_process_first():
             model, tokenizer, self.start = open_start(
                 settings.model, settings.stage, settings.warm, plan, self.observer, adapters=settings.peft is not None
             )
+        if is_complete and self.state.is_main_process:
+            keep_policy(self.folder, done.updates)
         self.log.begin(self._description(parameters=sum(p.numel() for p in model.parameters())))
         self.encoder = PromptEncoder(tokenizer, plan.prompt_tokens, settings.template)
-        self._make_trainer(model, tasks, judge)
+        self._make_trainer(model)
         try:
             self._train()
             self._save(tokenizer)
@@ -94,7 +103,7 @@ class _Run:
             self.trainer.close()
         return self.folder
 
-    def _make_trainer(self, model: Any, tasks: TaskPanel, judge: Any) -> None:
+    def _make_trainer(self, model: Any) -> None:
         from transformers import PrinterCallback
 
         from agentgym_hindsight.baselines.training.callbacks import EvaluationCallback, StopCallback
@@ -107,19 +116,18 @@ class _Run:
             settings.stage,
             settings.plan,
             encoder=self.encoder,
-            tasks=tasks,
+            tasks=self.prepared.tasks,
             output_dir=self.folder,
             on_update=self._updated,
-            judge=judge,
-            peft_config=_lora(settings.peft),
+            on_turns=self._played,
+            judge=self.prepared.judge,
+            peft_config=self.prepared.lora,
         )
         self.trainer.remove_callback(PrinterCallback)  # metrics.jsonl and the observer get everything that it prints
         self.trainer.add_callback(StopCallback(self.trainer, self.stop))
         self.trainer.add_callback(EvaluationCallback(self.trainer, settings.evaluation.every, self._evaluate))
 
     def _train(self) -> None:
-        from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
-
         plan, trainer = self.settings.plan, self.trainer
         checkpoint = last_checkpoint(self.folder)
         done = 0 if checkpoint is None else updates_in(checkpoint, plan)
@@ -146,8 +154,13 @@ class _Run:
         if self.state.is_main_process:
             tokenizer.save_pretrained(part)
             records, updates = self.log.read("eval"), self.trainer.updates_done
-            write_model_card(part, self.settings, self.backend, records, updates=updates)
+            write_model_card(part, self.settings, self.prepared.backend, records, updates=updates)
             part.rename(self.folder / "policy")
+
+    def _played(self, turns: int) -> None:
+        """Show the turns of the update that is being played."""
+        self.turns_of_update += turns
+        self.observer.advance(f"update {self.trainer.updates_done + 1}, {self.turns_of_update} turns played", steps=0)
 
     def _updated(self, record: dict[str, Any], measured: Any) -> None:
         """Log an update."""
@@ -157,6 +170,7 @@ class _Run:
         if settings.samples_every and (update % settings.samples_every == 0 or self.trainer.budget_is_spent):
             for sample in draw_samples(measured, settings.method, self.encoder, update):
                 self.log.sample(sample)
+        self.turns_of_update = 0
         note = f"success {record['success']:.0%}, turns {record['episode_turns']:.1f}"
         if record.get("lambda") is not None:
             note += f", λ {record['lambda']:.2f}"
@@ -166,7 +180,6 @@ class _Run:
 
     def _evaluate(self) -> None:
         """Evaluate on the panel at every temperature. Evaluations that are already logged are not repeated."""
-        assert self.panel is not None
         assert self.start is not None
         evaluation, trainer = self.settings.evaluation, self.trainer
         done = trainer.updates_done
@@ -181,26 +194,26 @@ class _Run:
             if logged:
                 continue
             if result is None:
-                result = self._play_panel(temperature)
+                result = self._play_panel(temperature, label)
                 if cacheable and self.state.is_main_process:
                     self.start.cache_evaluation(key, result)
+            self.observer.say(evaluation_text(done, label, result))
             self.log.evaluation(
                 {
                     "update": done,
                     "turns": trainer.turns_played,
                     "label": label,
                     "temperature": temperature,
-                    "panel": self.panel.fingerprint,
-                    "split": self.split,
+                    "panel": self.prepared.panel.fingerprint,
+                    "split": self.prepared.split,
                     "seed": evaluation.seed,
                     "evaluation": result.as_dict(),
                 }
             )
 
-    def _play_panel(self, temperature: float) -> Evaluation:
+    def _play_panel(self, temperature: float, label: str) -> Evaluation:
         """Evaluate on the panel; every process plays its share of the tasks."""
-        assert self.panel is not None
-        panel, evaluation, trainer = self.panel, self.settings.evaluation, self.trainer
+        panel, evaluation, trainer = self.prepared.panel, self.settings.evaluation, self.trainer
         own_tasks = trainer.processes.share(panel)
         played: list[Any] = []
         turns = 0
@@ -208,7 +221,7 @@ class _Run:
         def count(new: int) -> None:
             nonlocal turns
             turns += new
-            self.observer.advance(f"{panel.name}, {turns} turns", steps=0)
+            self.observer.advance(f"evaluation, {label}, on {panel.name}: {turns} turns", steps=0)
 
         with trainer.current_policy(temperature, seed=f"eval:{evaluation.seed}") as policy:
             if own_tasks:
@@ -224,15 +237,15 @@ class _Run:
 
     def _cache_key(self, temperature: float) -> dict[str, Any]:
         """The key of a cached evaluation: all values that the evaluation of the initial policy depends on."""
-        assert self.panel is not None
         settings = self.settings
         return {
-            "panel": self.panel.fingerprint,
+            "panel": self.prepared.panel.fingerprint,
             "temperature": temperature,
-            "stage": asdict(settings.stage),
+            "stage": settings.stage.as_dict(),
             "tokens": [settings.plan.prompt_tokens, settings.plan.response_tokens],
             "template": settings.template,
             "seed": settings.evaluation.seed,
+            **({"code": hashes} if (hashes := stage_hashes(settings.stage)) else {}),
         }
 
     def _description(self, parameters: int) -> dict[str, Any]:
@@ -242,10 +255,12 @@ class _Run:
         import trl
 
         settings = self.settings
+        own = {"imports": imported_names(settings), "code": module_hashes(settings)}
         return {
             "recipe": settings.method.name,
+            **{name: value for name, value in own.items() if value},
             "env": settings.stage.env,
-            "backend": self.backend,
+            "backend": self.prepared.backend,
             "seed": settings.plan.seed,
             "model": {"name": settings.model, "parameters": parameters},
             "settings": settings.as_dict(),
@@ -264,28 +279,3 @@ def _on_cpu() -> bool:
     import torch
 
     return not torch.cuda.is_available()
-
-
-def _lora(arguments: Mapping[str, Any] | None) -> Any:
-    if arguments is None:
-        return None
-    try:
-        from peft import LoraConfig
-    except ImportError as error:
-        raise MissingExtraError("peft", "peft", "Training adapters") from error
-    return LoraConfig(**{"task_type": "CAUSAL_LM", **arguments})
-
-
-def _judge(settings: RunSettings) -> Any:
-    """The judge's client, if the settings describe one. Raises if the method needs a judge and there is none."""
-    if settings.judge is not None:
-        from agentgym_hindsight.hindsight import JudgeClient
-
-        return JudgeClient(**settings.judge)
-    what = settings.method.what
-    if what is not None and what.needs_judge:
-        raise UsageError(
-            f"Expected a judge for the context {str(what)!r}, got none; "
-            "try --set judge.base_url=http://127.0.0.1:8000/v1 --set judge.model=NAME."
-        )
-    return None

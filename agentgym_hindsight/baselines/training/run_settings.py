@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.tiny import SIZES, is_tiny
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.stage import Stage
 
 __all__ = ["EvaluationSettings", "RunSettings"]
@@ -34,13 +37,17 @@ class EvaluationSettings:
     envs: int = 64
 
     def __post_init__(self) -> None:
-        if self.tasks < 0 or self.every < 0 or self.envs < 1:
-            raise UsageError(
-                f"Expected tasks ≥ 0, every ≥ 0 and envs ≥ 1 of an evaluation, got {self}; try 128, 0, 64."
-            )
-        numbers = all(isinstance(value, (int, float)) for value in self.temperatures)
-        if not self.temperatures or not numbers or not all(0 <= value < float("inf") for value in self.temperatures):
-            raise UsageError(f"Expected temperatures of 0 or more, got {self.temperatures}; try [0, 0.4].")
+        check_range(self, "tasks", "every", least=0)
+        check_range(self, "envs", least=1)
+        check_range(self, "seed", least=0, most=MAX_SEED)
+        given = self.temperatures
+        numbers = isinstance(given, (tuple, list)) and all(_is_number(value) for value in given)
+        if not given or not numbers or not all(0 <= value < float("inf") for value in given):
+            raise SettingError("temperatures", "as numbers ≥ 0", given, "[0, 0.4]")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,12 @@ class RunSettings:
     peft: Mapping[str, Any] | None = None
     judge: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        check_range(self, "train_tasks", "samples_every", least=0)
+        if is_tiny(self.model):
+            size = known_name("size of a tiny policy", self.model.partition(":")[2], SIZES)
+            object.__setattr__(self, "model", f"tiny:{size}")
+
     def as_dict(self) -> dict[str, Any]:
         """Every setting as plain data, for run.json and configuration files.
 
@@ -75,6 +88,7 @@ class RunSettings:
         """
         plain = asdict(replace(self, method=_PLACEHOLDER))  # asdict would copy the method's schedule and credit
         plain["method"] = dict(self.method.as_dict())
+        plain["stage"] = self.stage.as_dict()
         plain["plan"].pop("seed")
         return plain
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from agentgym_hindsight.atomic import atomic_folder, write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.progress import Observer
+from agentgym_hindsight.baselines.training.run_folder import check_folder
+from agentgym_hindsight.baselines.training.single_process import single_process
 from agentgym_hindsight.baselines.training.tiny import SIZES
-from agentgym_hindsight.baselines.training.warm_start import WarmStart, expert_play, fine_tune
-from agentgym_hindsight.errors import MissingDataError, UnknownNameError
+from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
+from agentgym_hindsight.errors import MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import content_hash
 
@@ -26,6 +29,8 @@ __all__ = ["Start", "open_start", "start_folder"]
 _STARTS = Path("runs") / "starts"
 #: Cached evaluations of initial policies.
 _EVALUATIONS = _STARTS / "evaluations"
+#: Expert play without any example ends after this number of tasks.
+_ENOUGH = 32
 
 
 class Start:
@@ -65,9 +70,10 @@ def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Pa
     """The folder of the tiny policy after its warm start; it does not depend on the method."""
     settings = {
         "model": model,
-        "stage": asdict(stage),
+        "stage": stage.as_dict(),
         "warm": asdict(warm),
         "tokens": [plan.prompt_tokens, plan.context_tokens],
+        **({"code": hashes} if (hashes := stage_hashes(stage)) else {}),
     }
     name = content_hash(json.dumps(settings, sort_keys=True, default=str))
     return (root or _STARTS) / f"{model.replace(':', '-')}-{name}-seed{plan.seed}"
@@ -94,6 +100,7 @@ def open_start(
         source = str(folder)
     else:
         source = model
+        observer.stage(f"loading {Path(model).name}", 1)
     start = Start(Path(source) if Path(source).is_dir() else None)
     if start.folder is not None:
         source = str(start.folder.resolve())  # an adapter refers to its base model by this path
@@ -106,6 +113,8 @@ def open_start(
             f"Expected a model and its tokenizer at {source!r}, got: {str(error).splitlines()[0]} "
             "Try tiny:S, a folder, or the name of a model that can be downloaded."
         ) from error
+    if not model.startswith("tiny:"):
+        observer.advance()
     return policy, tokenizer, start
 
 
@@ -114,21 +123,29 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
 
     size_of_split = stage.size("train")
     tasks = stage.panel("train", min(warm.tasks or size_of_split, size_of_split), plan.seed)
-    waves = -(-len(tasks) // max(1, 64 // warm.siblings))
-    observer.stage("expert play", waves)
-    examples = []
-    for wave in expert_play(stage, list(tasks), warm, seed=plan.seed, context_tokens=plan.context_tokens):
+    check_folder(folder.parent)
+    wave_size = max(1, 64 // warm.siblings)
+    observer.stage("expert play", -(-len(tasks) // wave_size))
+    examples: list[Example] = []
+    waves = expert_play(stage, list(tasks), warm, seed=plan.seed, context_tokens=plan.context_tokens)
+    for number, wave in enumerate(waves, start=1):
         examples += wave
         observer.advance(f"{len(examples)} examples")
+        if not examples and number * wave_size >= _ENOUGH:
+            raise UsageError(
+                f"Expected expert actions in {stage.env} for a warm start, got none in {number * wave_size} tasks; "
+                "try an environment with an expert, or --model with a folder or a name instead of a tiny model."
+            )
     texts = (text for example in examples[:3000] for text in (example.prompt, example.response))
     tokenizer = make_tokenizer(texts)
     encoder = PromptEncoder(tokenizer, plan.prompt_tokens)
     model = make_model(tokenizer, size, seed=plan.seed)
     steps = max(1, ceil(warm.epochs * ceil(len(examples) / warm.batch)))  # as the SFT trainer counts
     observer.stage("warm start", steps)
-    loss = fine_tune(
-        model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
-    )
+    with single_process():  # the other processes wait until the policy is made
+        loss = fine_tune(
+            model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
+        )
     observer.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
     with atomic_folder(folder) as part:
         model.save_pretrained(part)

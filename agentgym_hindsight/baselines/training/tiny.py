@@ -16,7 +16,7 @@ from agentgym_hindsight.errors import UnknownNameError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["SIZES", "TinySize", "make_model", "make_tokenizer"]
+__all__ = ["SIZES", "TEMPLATE_TOKENS", "TinySize", "empty_model", "is_tiny", "make_model", "make_tokenizer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,14 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
 )
+#: Number of tokens of the template with an empty prompt.
+TEMPLATE_TOKENS = 3
+
+
+def is_tiny(model: str) -> bool:
+    """Whether the name of a model is ``tiny:SIZE``, in any case."""
+    kind, colon, _ = model.partition(":")
+    return bool(colon) and kind.strip().casefold() == "tiny"
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
@@ -81,6 +89,11 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTo
     # Spaces before punctuation occur in observations; removing them would change the text.
     wrapped.clean_up_tokenization_spaces = False
     return wrapped
+
+
+def empty_model(size: str) -> PreTrainedModel:
+    """A model of this size for the tokens of no text: its modules are those of :func:`make_model`."""
+    return make_model(make_tokenizer([]), size)
 
 
 def make_model(tokenizer: Any, size: str = "S", *, seed: int = 0, max_positions: int = 4096) -> PreTrainedModel:

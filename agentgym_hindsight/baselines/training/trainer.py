@@ -53,7 +53,7 @@ from agentgym_hindsight.baselines.training.sharding import whole_model
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
 from agentgym_hindsight.baselines.training.training_rows import TrainingRow, judge_texts, make_rows, split_rows
-from agentgym_hindsight.baselines.training.trl_config import trl_arguments
+from agentgym_hindsight.baselines.training.trl_config import check_save_steps, trl_arguments
 from agentgym_hindsight.baselines.training.update_player import UpdatePlayer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
@@ -74,6 +74,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     * ``encoder``: tokenizer, chat template and prompt limit.
     * ``tasks``: played in order, again and again.
     * ``on_update``: called after every update with its figures as a dictionary, and with its rows and their tokens.
+    * ``on_turns``: called during the rollouts of an update with the number of turns just played.
     * ``judge``: required if the method's context contains a judge (``hindsight.JudgeClient``).
 
     All other parts are TRL's: logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
@@ -92,6 +93,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         tasks: TaskPanel,
         output_dir: str | Path,
         on_update: Callable[[dict[str, Any], Measured], object] | None = None,
+        on_turns: Callable[[int], object] | None = None,
         judge: Any = None,
         callbacks: Sequence[Any] = (),
         peft_config: Any = None,
@@ -101,15 +103,14 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
         processes = PartialState(cpu=not torch.cuda.is_available()).num_processes
         arguments = args or trl_arguments(plan, method, output_dir, processes)
-        if arguments.save_strategy == "steps" and arguments.save_steps % plan.mini_batches:
-            raise UsageError("Expected checkpoints between updates only; try save_steps as a multiple of mini_batches.")
+        check_save_steps(arguments, plan)
         if method.what is not None and method.what.needs_judge and judge is None:
             raise UsageError(f"Expected a judge for context {str(method.what)!r}, got none; try judge=JudgeClient(…).")
         self.method, self.stage, self.plan, self.encoder, self.judge = method, stage, plan, encoder, judge
         self.store = ReferenceStore()
         self.turns_played = 0
         self.seconds_played = 0.0
-        self._on_update = on_update
+        self._on_update, self._on_turns = on_update, on_turns
         self._mini_batches: list[list[TrainingRow]] = []
         self._scored: tuple[Tensor, Tensor | None, Tensor | None] | None = None
         self._chosen_tokens = 0.0
@@ -183,7 +184,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         return split_rows(rows, self.plan.mini_batches, self.plan.seed, update)
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
-        return self.player.play(update, policy)
+        return self.player.play(update, policy, self._on_turns)
 
     def _rows(self, episodes: list[Episode], lam: float) -> list[TrainingRow]:
         return make_rows(

@@ -12,7 +12,7 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["trl_arguments"]
+__all__ = ["check_save_steps", "length_of_schedule", "trl_arguments", "trl_values"]
 
 #: Arguments of TRL that a setting of ours determines → that setting. ``plan.trl`` must not contain them.
 _DETERMINED_BY = {
@@ -37,8 +37,43 @@ _DETERMINED_BY = {
 }
 
 
+#: Schedules of the learning rate that do not depend on the number of updates.
+_SCHEDULES_WITHOUT_END = frozenset({"constant", "constant_with_warmup", "inverse_sqrt"})
+
+
 def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> GRPOConfig:
     """The configuration of TRL's trainer; arguments in ``plan.trl`` override the others."""
+    values = trl_values(plan, method, output_dir, processes)
+    try:
+        return GRPOConfig(**values)
+    except (TypeError, ValueError, ImportError) as error:
+        raise UsageError(
+            f"Expected arguments that TRL accepts in plan.trl ({', '.join(plan.trl) or 'empty'}), "
+            f"got {type(error).__name__}: {error}; see TRL's documentation of GRPOConfig."
+        ) from error
+
+
+def check_save_steps(arguments: GRPOConfig, plan: Plan) -> None:
+    """Raise if a checkpoint would be written between two mini-batches of an update."""
+    if arguments.save_strategy == "steps" and arguments.save_steps % plan.mini_batches:
+        raise UsageError("Expected checkpoints between updates only; try save_steps as a multiple of mini_batches.")
+
+
+def length_of_schedule(plan: Plan) -> str:
+    """The argument by which the learning rate depends on the number of updates, or ""."""
+    given = plan.trl.get("lr_scheduler_type", "constant_with_warmup" if plan.warmup else "constant")
+    scheduler = str(getattr(given, "value", given))
+    if scheduler not in _SCHEDULES_WITHOUT_END:
+        return f"plan.trl.lr_scheduler_type={scheduler}"
+    for name in ("warmup_ratio", "warmup_steps"):
+        value = plan.trl.get(name)
+        if scheduler != "constant" and isinstance(value, float) and 0 < value < 1:  # a share of all steps
+            return f"plan.trl.{name}={value}"
+    return ""
+
+
+def trl_values(plan: Plan, method: Method, output_dir: str | Path, processes: int = 1) -> dict[str, Any]:
+    """The arguments of :func:`trl_arguments`, with the names in ``plan.trl`` checked."""
     cuda = torch.cuda.is_available()
     if plan.tasks % processes:
         raise UsageError(
@@ -101,4 +136,4 @@ def trl_arguments(plan: Plan, method: Method, output_dir: str | Path, processes:
     unknown = sorted(plan.trl.keys() - GRPOConfig.__dataclass_fields__.keys())
     if unknown:
         raise UsageError(f"Expected arguments of TRL's GRPOConfig, got {', '.join(unknown)}; see TRL's documentation.")
-    return GRPOConfig(**{**values, **plan.trl})
+    return {**values, **plan.trl}

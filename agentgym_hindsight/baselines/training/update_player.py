@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from agentgym_hindsight.baselines.rollout import Episode, assignments, play
@@ -11,7 +12,20 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, TaskPanel
 
-__all__ = ["UpdatePlayer"]
+__all__ = ["UpdatePlayer", "check_tasks"]
+
+
+def check_tasks(tasks: TaskPanel, plan: Plan) -> None:
+    """Raise if there are fewer tasks than an update plays.
+
+    Replies depend on seed, update, task and sibling: if a task occurred twice in an update, its rollouts would be
+    played twice with the same replies.
+    """
+    if len(tasks) < plan.tasks:
+        raise UsageError(
+            f"Expected at least {plan.tasks} training tasks, as many as an update plays (plan.tasks), got {len(tasks)}"
+            f"; try plan.tasks={len(tasks)}, or more training tasks (train_tasks=0 takes the whole split)."
+        )
 
 
 class UpdatePlayer:
@@ -22,13 +36,7 @@ class UpdatePlayer:
     """
 
     def __init__(self, stage: Stage, tasks: TaskPanel, plan: Plan, processes: Processes) -> None:
-        # Replies depend on seed, update, task and sibling: if a task occurred twice in an update, its rollouts would be
-        # played twice with the same replies.
-        if len(tasks) < plan.tasks:
-            raise UsageError(
-                f"Expected at least {plan.tasks} tasks, as many as an update plays, got {len(tasks)}; "
-                "try a larger panel or a smaller plan.tasks."
-            )
+        check_tasks(tasks, plan)
         self.stage, self.tasks, self.plan, self.processes = stage, tasks, plan, processes
         self._venv: Any = None
 
@@ -37,13 +45,16 @@ class UpdatePlayer:
         start = update * self.plan.tasks
         return [self.tasks[(start + i) % len(self.tasks)] for i in range(self.plan.tasks)]
 
-    def play(self, update: int, policy: Any) -> list[Episode]:
-        """The episodes of this process: whole groups, each of ``plan.siblings`` rollouts."""
+    def play(self, update: int, policy: Any, on_turns: Callable[[int], object] | None = None) -> list[Episode]:
+        """The episodes of this process: whole groups, each of ``plan.siblings`` rollouts.
+
+        ``on_turns`` is called with the number of turns just played.
+        """
         rollouts = assignments(self.processes.share(self.tasks_of(update)), self.plan.siblings)
         if self._venv is None:
             self._venv = self.stage.vector(self.plan.envs or len(rollouts), "train")
         # The environment's seed is the seed of the run, so siblings play the same world in every update.
-        return list(play(self._venv, policy, rollouts, seed=self.plan.seed))
+        return list(play(self._venv, policy, rollouts, seed=self.plan.seed, on_turns=on_turns))
 
     def close(self) -> None:
         """Close the environments."""

@@ -23,6 +23,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
+from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
@@ -87,11 +88,10 @@ class WarmStart:
     learning_rate: float = 4e-3
 
     def __post_init__(self) -> None:
-        for name in ("noise", "needless_looks", "hindsight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"Expected {name} between 0 and 1, got {getattr(self, name)}; try 0.3.")
-        if self.tasks < 0 or self.siblings < 1 or self.batch < 1 or self.epochs <= 0 or self.learning_rate <= 0:
-            raise UsageError(f"Expected positive numbers for a warm start, got {self}; try the defaults.")
+        check_range(self, "noise", "needless_looks", "hindsight", least=0, most=1)
+        check_range(self, "tasks", least=0)
+        check_range(self, "siblings", "batch", least=1)
+        check_range(self, "epochs", "learning_rate", above=0)
 
 
 class _Recorder:
@@ -297,6 +297,8 @@ def fine_tune(
             logging_steps=1,
             disable_tqdm=True,
         )
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            arguments._n_gpu = min(arguments.n_gpu, 1)  # this process trains alone, on its own GPU
         trainer = CompletionTrainer(
             model=model,
             args=arguments,

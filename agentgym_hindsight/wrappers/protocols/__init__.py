@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import isabstract
 
-from agentgym_hindsight.errors import UnknownNameError
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.names import import_object, is_import_name, known_name
 from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
 from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
@@ -12,18 +14,82 @@ from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
-__all__ = ["PROTOCOLS", "Brief", "Code", "Plain", "PromptState", "Protocol", "ReAct", "VerlAgent", "make_protocol"]
+__all__ = [
+    "PROTOCOLS",
+    "Brief",
+    "Code",
+    "Plain",
+    "PromptState",
+    "Protocol",
+    "ReAct",
+    "VerlAgent",
+    "make_protocol",
+    "protocol_name",
+]
 
 #: Protocols by name.
 PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code)}
 
 
 def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> Protocol:
-    """Make the protocol of this name.
+    """Make the protocol of this name. ``package.module:NAME`` is a subclass of :class:`Protocol`, or a function that
+    makes one from ``history`` and ``demonstrations``.
 
     >>> make_protocol("react-2022").parser
     'react-2022'
     """
-    if name not in PROTOCOLS:
-        raise UnknownNameError("prompt protocol", name, PROTOCOLS)
-    return PROTOCOLS[name](history=history, demonstrations=demonstrations)
+    name = protocol_name(name)
+    if name in PROTOCOLS:
+        return PROTOCOLS[name](history=history, demonstrations=demonstrations)
+    try:
+        made = _own(name)(history=history, demonstrations=demonstrations)
+    except TypeError as error:
+        raise UsageError(
+            f"Expected {name!r} to make a protocol from history and demonstrations, got TypeError: {error}; "
+            "try a subclass of agentgym_hindsight.wrappers.Protocol without its own __init__."
+        ) from error
+    if not isinstance(made, Protocol):
+        raise UsageError(
+            f"Expected a prompt protocol from {name!r}, got {type(made).__name__}; "
+            "try a subclass of agentgym_hindsight.wrappers.Protocol."
+        )
+    if not isinstance(getattr(made, "parser", None), str):
+        raise UsageError(
+            f"Expected the name of a parser as the attribute parser of {name!r}, "
+            f"got {getattr(made, 'parser', None)!r}; try parser = 'verl-agent-2025'."
+        )
+    return made
+
+
+def protocol_name(name: str) -> str:
+    """The name of a protocol as the library writes it; an own protocol, ``module:NAME``, is imported and checked.
+
+    >>> protocol_name("Brief")
+    'brief'
+    """
+    if isinstance(name, str) and is_import_name(name):
+        _own(name)
+        return name
+    return known_name("prompt protocol", name, PROTOCOLS)
+
+
+def _own(name: str) -> Callable[..., object]:
+    found = import_object("prompt protocol", name)
+    if isinstance(found, type):
+        if not issubclass(found, Protocol):
+            raise UsageError(
+                f"Expected a subclass of agentgym_hindsight.wrappers.Protocol as {name!r}, got the class "
+                f"{found.__name__}; try class {found.__name__}(Protocol)."
+            )
+        if isabstract(found):
+            raise UsageError(
+                f"Expected the method render(state) in the protocol {name!r}, got a class without it; "
+                "try def render(self, state: PromptState) -> str."
+            )
+    elif not callable(found) or isinstance(found, Protocol):
+        raise UsageError(
+            f"Expected a subclass of agentgym_hindsight.wrappers.Protocol, or a function that makes a protocol, as "
+            f"{name!r}, got {type(found).__name__}; try the name of the class."
+        )
+    make: Callable[..., object] = found
+    return make

@@ -206,7 +206,7 @@ def test_the_seed_is_not_part_of_the_settings_as_a_dictionary() -> None:
         ("plan.updates=many", UsageError, r"plan\.updates as int"),
         ("plan.updates=2.5", UsageError, r"plan\.updates as int"),
         ("plan.updates=0", UsageError, "updates ≥ 1"),
-        ("plan.siblings=1", UsageError, "two siblings"),
+        ("plan.siblings=1", UsageError, r"plan\.siblings ≥ 2, got 1; try 8, because one rollout has no group"),
         ("plan.learning_rate=fast", UsageError, r"plan\.learning_rate as float"),
         ("plan.references=1", UsageError, r"plan\.references as bool"),
         ("plan.vllm=yes", UsageError, "colocate"),

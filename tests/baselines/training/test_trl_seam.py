@@ -19,7 +19,7 @@ from trl.distributed import DistributedBackend
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.models import unwrap_model_for_generation
 
-from agentgym_hindsight.baselines.training.trl_config import trl_arguments
+from agentgym_hindsight.baselines.training.trl_config import trl_values
 
 
 def test_trl_has_every_name_that_we_use() -> None:
@@ -78,7 +78,7 @@ def test_trl_has_every_name_that_we_use() -> None:
     need("unwrap_model_for_generation(gather_deepspeed3_params)", "gather_deepspeed3_params" in opened)
     need("GRPOConfig.ds3_gather_for_generation", "ds3_gather_for_generation" in GRPOConfig.__dataclass_fields__)
     need("SFTTrainer.compute_loss", "model" in inspect.signature(SFTTrainer.compute_loss).parameters)
-    used = inspect.getsource(trl_arguments).split("values: dict[str, Any] = {")[1].split("unknown = ")[0]
+    used = inspect.getsource(trl_values).split("values: dict[str, Any] = {")[1].split("unknown = ")[0]
     fields = {*re.findall(r'"(\w+)":', used), *re.findall(r'values\["(\w+)"\]', used)}
     assert len(fields) > 25
     for name in sorted(fields):

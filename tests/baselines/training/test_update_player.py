@@ -131,7 +131,7 @@ def test_an_update_without_any_row_changes_nothing(tmp_path: Path, stormy: Stage
 
 def test_fewer_tasks_than_an_update_plays_are_refused(tmp_path: Path) -> None:
     # The same task twice would give the same replies twice.
-    with pytest.raises(UsageError, match="at least 2 tasks"):
+    with pytest.raises(UsageError, match="at least 2 training tasks"):
         make_trainer(serl(), tmp_path, tasks=TaskPanel(list(panel())[:1], name="one"))
 
 
