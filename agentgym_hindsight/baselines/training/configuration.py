@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
-from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.stage import Stage, known_env
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
 
@@ -108,7 +108,7 @@ def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
     if not model.startswith("tiny:"):
         return tree
     preset = json.loads(json.dumps(TINY))
-    env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD))
+    env = known_env(str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)))
     if _ALFWORLD not in env:
         del preset["stage"]["settings"], preset["warm"]
         preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
