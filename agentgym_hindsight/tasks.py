@@ -16,6 +16,7 @@ from math import gcd
 from pathlib import Path
 from typing import Protocol, overload
 
+from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
 
 __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "seeded_int"]
@@ -202,7 +203,7 @@ class TaskPanel(Sequence[Task]):
             "fingerprint": self.fingerprint,
             "tasks": [asdict(task) for task in self._tasks],
         }
-        Path(path).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> TaskPanel:

@@ -14,9 +14,10 @@ from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.cli.failures import explain
 from agentgym_hindsight.cli.parsing import Parser, parse
 from agentgym_hindsight.cli.terminal import prepare_streams, print_error
+from agentgym_hindsight.errors import MissingExtraError
 from agentgym_hindsight.names import known_name
 
-__all__ = ["COMMANDS", "command_parser", "main"]
+__all__ = ["COMMANDS", "command_parser", "full_parser", "main"]
 
 #: Command → its help text. The module ``NAME_command`` has ``arguments(parser)`` and ``run(options) -> int``.
 COMMANDS: dict[str, str] = {
@@ -70,14 +71,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
-def command_parser(called: str) -> argparse.ArgumentParser:
-    """The parser of ``agh`` with all commands, and with the options of the one that is called."""
+def full_parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser with the options of all commands, and the commands whose options need an extra that is missing."""
+    missing = []
+    for name in COMMANDS:
+        try:
+            _module(name)
+        except MissingExtraError:
+            missing.append(name)
+    return command_parser(*(name for name in COMMANDS if name not in missing)), missing
+
+
+def command_parser(*called: str) -> argparse.ArgumentParser:
+    """The parser of ``agh`` with all commands, and with the options of those that are called."""
     parser = Parser(prog="agh", description="Reinforcement learning of LLM agents from hindsight.")
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="command")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name == called:  # only this command's module is imported
+        if name in called:  # only this command's module is imported
             _module(name).arguments(command)
     return parser
 

@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,21 +61,21 @@ def check_folder(path: str | Path, what: str, *, option: str = "--out") -> Path:
 
 
 def _probe(folder: Path) -> None:
-    """Create the folder, and raise the OSError of writing a file in it."""
+    """Raise the OSError of creating the folder and of writing a file in it. Nothing is left there."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".agh-{uuid.uuid4().hex}"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with probe.open("xb") as file:
             file.write(bytes(_PROBE))
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
-        probe.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            probe.unlink()
         for each in missing:
-            each.rmdir()
-        raise
-    probe.unlink()
+            with suppress(OSError):
+                each.rmdir()
 
 
 # -- whether a file is ours -------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import gymnasium as gym
 from rich.text import Text
 
 from agentgym_hindsight.cli.parsing import path, seed, text
@@ -58,7 +57,7 @@ def _chosen_task(options: argparse.Namespace) -> dict[str, Any]:
 class _Game:
     """An env in the terminal: the present state of its episode, and what is printed about it."""
 
-    def __init__(self, env: gym.Env[Any, Any], out: SafeConsole) -> None:
+    def __init__(self, env: Any, out: SafeConsole) -> None:
         self._env, self._out = env, out
         self._world: Any = env.unwrapped
         self._observation = ""

@@ -35,13 +35,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=text, default="expert", help=f"{', '.join(_POLICIES)} (default: %(default)s)")
     parser.add_argument("--panel", type=path, help="a file written by `agh data panel`; replaces --split and --tasks")
     parser.add_argument("--tasks", type=whole(), default=0, help="number of tasks of the split (default: all)")
-    parser.add_argument("--siblings", type=whole(1, 10_000), default=1, help="rollouts of each task (default: %(default)s)")
+    parser.add_argument(
+        "--siblings", type=whole(1, 10_000), default=1, help="rollouts of each task (default: %(default)s)"
+    )
     parser.add_argument(
         "--seed", type=seed, default=0, help="seed of the tasks and of the policy (default: %(default)s)"
     )
-    parser.add_argument("--num-envs", type=whole(1, 100_000, example=64), default=64, help="parallel rollouts (default: %(default)s)")
+    parser.add_argument(
+        "--num-envs", type=whole(1, 100_000, example=64), default=64, help="parallel rollouts (default: %(default)s)"
+    )
     parser.add_argument("--workers", type=whole(0, 1000), default=0, help="worker processes; 0 plays in this process")
-    parser.add_argument("--out", type=path, help="the JSONL file; rollouts that it already contains are not played again")
+    parser.add_argument(
+        "--out", type=path, help="the JSONL file; rollouts that it already contains are not played again"
+    )
     parser.add_argument("--fresh", action="store_true", help="delete the file in --out instead of continuing")
 
 

@@ -62,9 +62,13 @@ def run(options: argparse.Namespace) -> int:
         app = create_app(seed=options.seed, reveal=not options.hide_goal, max_sessions=options.sessions, **settings)
         host, port = listener.getsockname()[:2]
         url_host = f"[{host}]" if ":" in host else host
-        console.print(f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
+        console.print(
+            f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}",
+            soft_wrap=True,
+            markup=True,
+        )
         if host not in ("127.0.0.1", "::1"):
-            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
+            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]", markup=True)
         _serve(app, listener, options)
     console.print("Closed.")
     return 0
@@ -99,7 +103,7 @@ def _listener(host: str, port: int) -> socket.socket:
 def _serve(app: Flask, listener: socket.socket, options: argparse.Namespace) -> None:
     if importlib.util.find_spec("waitress") is not None:
         waitress: Any = importlib.import_module("waitress")
-        console.print(f"[dim]waitress, {options.threads} threads. Ctrl-C closes the shop.[/dim]")
+        console.print(f"[dim]waitress, {options.threads} threads. Ctrl-C closes the shop.[/dim]", markup=True)
         waitress.serve(app, sockets=[listener], threads=options.threads, ident=None)
         return
     from werkzeug.serving import WSGIRequestHandler, make_server
@@ -109,7 +113,7 @@ def _serve(app: Flask, listener: socket.socket, options: argparse.Namespace) -> 
             if options.log:
                 super().log_request(code, size)
 
-    console.print("[dim]Werkzeug's server, one thread per request. Ctrl-C closes the shop.[/dim]")
+    console.print("[dim]Werkzeug's server, one thread per request. Ctrl-C closes the shop.[/dim]", markup=True)
     host, port = listener.getsockname()[:2]
     # serve_forever returns on Ctrl-C and closes its copy of the socket.
     make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()

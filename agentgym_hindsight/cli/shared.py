@@ -11,7 +11,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
-from agentgym_hindsight.cli.parsing import path, text
+from agentgym_hindsight.cli.parsing import text
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import console, output, progress_bar
 from agentgym_hindsight.envs.base import HindsightEnv
@@ -83,7 +83,7 @@ def _value(name: str, value: str) -> Any:
             cause = "deeper nesting than can be read" if isinstance(error, RecursionError) else str(error)
             raise UsageError(
                 f"Expected JSON in --set {name}=…, got {printable_line(value, 60)!r} ({cause}); "
-                'try quotes around the whole, as in --set \'task_types=["pick_two_obj_and_place"]\'.'
+                "try quotes around the whole, as in --set 'task_types=[\"pick_two_obj_and_place\"]'."
             ) from None
         return value
 

@@ -78,7 +78,9 @@ class Grid:
         width = 1
         for number, name in enumerate(self.head):
             cells = [printable(name), *(printable(row[number]) for row in self.rows)]
-            parts = [part for cell in cells for part in (cell.split("\n") if number < self.whole_columns else cell.split())]
+            parts = [
+                part for cell in cells for part in (cell.split("\n") if number < self.whole_columns else cell.split())
+            ]
             width += 3 + max(map(cell_len, parts), default=0)
         return width
 

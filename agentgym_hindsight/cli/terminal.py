@@ -1,7 +1,7 @@
 """What the commands print: consoles, plain lines, JSON and progress bars.
 
 Text of worlds, models and files is data. Every text is printed without its control characters, and markup such as
-``[red]`` is printed as it is written. With ``NO_COLOR``, with ``TERM=dumb`` and in a pipe no escape sequence is printed.
+``[red]`` is printed as it is written. With ``NO_COLOR`` or ``TERM=dumb``, and in a pipe, no escape sequence is printed.
 """
 
 from __future__ import annotations

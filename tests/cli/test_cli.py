@@ -13,7 +13,8 @@ import pytest
 
 from agentgym_hindsight.cli import COMMANDS, main, rollout_command
 from agentgym_hindsight.cli.bench import webshop as bench_webshop
-from agentgym_hindsight.cli.doctor_command import _tagger
+from agentgym_hindsight.cli.doctor_checks import _tagger
+from agentgym_hindsight.errors import pip_command
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
 EMBEDDED = ["--set", "data=embedded"]
@@ -50,7 +51,7 @@ def test_a_missing_extra_is_one_line(
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
     assert printed.err.startswith(f"agh {words.split()[0]}: ")
-    assert "pip install 'agentgym-hindsight[train]'" in printed.err
+    assert pip_command("train") in printed.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,6 +20,7 @@ from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
 from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.run_folder import check_run_folder, delete_run
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from agentgym_hindsight.baselines.training.start import Start, open_start
@@ -73,8 +74,9 @@ class _Run:
         evaluation = settings.evaluation
         self.panel = settings.stage.panel(self.split, evaluation.tasks, evaluation.seed)
         tasks = settings.stage.panel("train", settings.train_tasks or settings.stage.size("train"), plan.seed)
-        if fresh and self.state.is_main_process and (self.folder / "run.json").exists():
-            shutil.rmtree(self.folder)
+        check_run_folder(self.folder, fresh=fresh)
+        if fresh and self.state.is_main_process:
+            delete_run(self.folder)
         self.state.wait_for_everyone()
         self.log.check(self._description(parameters=0))
         if (self.folder / "policy").exists():

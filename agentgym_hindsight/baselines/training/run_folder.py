@@ -1,0 +1,66 @@
+"""The folder of a run: whether a run can be written there, and which of its files belong to the run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from agentgym_hindsight.errors import UsageError
+
+__all__ = ["check_run_folder", "delete_run"]
+
+#: What a run writes. Everything else in the folder is somebody else's.
+_NAMES = ("run.json", "metrics.jsonl", "eval.jsonl", "samples.jsonl", "policy", "policy.part")
+_PATTERNS = ("checkpoint-*",)
+
+
+def check_run_folder(folder: Path, *, fresh: bool = False) -> None:
+    """Raise if the folder contains files of another program that a run would overwrite. Other files do not matter.
+
+    With ``fresh`` those files are deleted by :func:`delete_run`, as the user has asked for it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"Expected a folder for the run, got the file {folder}; try another --out.")
+    if fresh or _is_run(folder / "run.json"):
+        return
+    names = [path.name for path in _own_files(folder)]
+    if names:
+        raise UsageError(
+            f"Expected an empty folder or a run in {folder}, got files that are not of a run ({', '.join(names[:5])}); "
+            "try another --out, or --fresh to delete them."
+        )
+
+
+def delete_run(folder: Path) -> None:
+    """Delete the files of the run. Other files in the folder are kept, and the folder too if there are any."""
+    for path in _own_files(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    for name in _NAMES:
+        path = folder / name
+        if path.exists() or path.is_symlink():
+            yield path
+    for pattern in _PATTERNS:
+        yield from sorted(folder.glob(pattern))
+
+
+def _is_run(description: Path) -> bool:
+    """Whether the file describes a run, also if it is of another version or cut."""
+    try:
+        text = description.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return '"agentgym-hindsight/run"' in text[:200]
+    return isinstance(document, dict) and document.get("schema") == "agentgym-hindsight/run"
