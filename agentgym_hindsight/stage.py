@@ -54,7 +54,13 @@ def known_env(name: str) -> str:
         except UsageError as error:
             raise UsageError(str(error).replace(f"{module}:__name__", name)) from error
         if env_id not in gym.registry:
-            raise UnknownNameError(f"environment id that {module} registers", env_id, set(gym.registry) - before)
+            registered = set(gym.registry) - before
+            if registered:
+                raise UnknownNameError(f"environment id of {module}", env_id, registered)
+            raise UsageError(
+                f"Expected {module} to register the environment id {env_id!r}, got a module without it; "
+                f"try gymnasium.register({env_id!r}, entry_point=…) in it, or --env {ENVS[0].id}."
+            )
         return _of_this_library(name, env_id)
     short_names = {short_name(entry.id): entry.id for entry in ENVS}
     known = known_name("environment id", name, [*(entry.id for entry in ENVS), *short_names])

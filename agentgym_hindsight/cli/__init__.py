@@ -13,7 +13,7 @@ from typing import Any
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.cli.failures import explain
 from agentgym_hindsight.cli.parsing import Parser, parse
-from agentgym_hindsight.cli.terminal import prepare_streams, print_error
+from agentgym_hindsight.cli.terminal import plain_warnings, prepare_streams, print_error
 from agentgym_hindsight.errors import MissingExtraError
 from agentgym_hindsight.names import known_name
 
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     called = ""
     try:
         called = _command_name(words)
-        status = _run([called, *words[1:]] if called else words, called)
+        with plain_warnings():
+            status = _run([called, *words[1:]] if called else words, called)
         _flush()  # here, not at the exit of the interpreter: a full disk is reported like any other error
         return status
     except BrokenPipeError:  # `agh list | head`: the reader has closed the pipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agentgym_hindsight.cli.parsing import path
+from agentgym_hindsight.cli.parsing import source
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.collisions import collision_report
@@ -15,7 +15,7 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
-        type=path,
+        type=source,
         nargs="+",
         help="JSONL files written by `agh rollout` with anchor=state, which is the default",
     )

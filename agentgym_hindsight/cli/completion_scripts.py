@@ -138,30 +138,45 @@ def _zsh_action(value: Value) -> str:
     return "_files" if value.files else f"({words})" if words else " "
 
 
+_FISH_FUNCTIONS = """\
+function __agh_at --description 'the line is in this command'
+  set -l typed (commandline -opc)
+  set -e typed[1]
+  set -l depth (count $argv)
+  test (count $typed) -ge $depth; and test "$typed[1..$depth]" = "$argv"
+end
+function __agh_next --description 'the next word is a command below this one'
+  set -l typed (commandline -opc)
+  set -e typed[1]
+  test "$typed" = "$argv"
+end
+"""
+
+
 def fish_script(root: CommandWords) -> str:
     """The script for fish: one line for each word."""
-    lines = [_HEAD.format(shell="fish").rstrip()]
+    lines = []
     for program in ("agh", "agentgym-hindsight"):
         lines.append(f"complete -c {program} -f")
         for command in root.all:
             lines += [f"complete -c {program} {line}" for line in _fish_lines(command)]
-    return "\n".join(lines) + "\n"
+    return _HEAD.format(shell="fish") + _FISH_FUNCTIONS + "\n".join(lines) + "\n"
 
 
 def _fish_lines(command: CommandWords) -> list[str]:
-    seen = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in command.path) or "__fish_use_subcommand"
-    deeper = " ".join(each.path[-1] for each in command.below)
-    first = f"{seen}; and not __fish_seen_subcommand_from {deeper}" if command.path and deeper else seen
-    lines = [f"-n {quote(first)} -a {each.path[-1]} -d {quote(_plain(each.summary))}" for each in command.below]
+    words = " ".join(("", *command.path))
+    following = f"__agh_next{words}"
+    inside = f"__agh_at{words}" if command.path else following
+    lines = [f"-n {quote(following)} -a {each.path[-1]} -d {quote(_plain(each.summary))}" for each in command.below]
     if command.arguments.words:
-        lines.append(f"-n {quote(seen)} -a {quote(' '.join(command.arguments.words))}")
+        lines.append(f"-n {quote(inside)} -a {quote(' '.join(command.arguments.words))}")
     if command.arguments.files:
-        lines.append(f"-n {quote(seen)} -F")
+        lines.append(f"-n {quote(inside)} -F")
     for flag, value in command.options.items():
         kind = f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
-        line = f"-n {quote(seen)} {kind} -d {quote(command.meanings[flag])}"
+        line = f"-n {quote(inside)} {kind} -d {quote(command.meanings[flag])}"
         if value is not None:
-            line += f" -r{' -F' if value.files else ''}"
+            line += " -r -F" if value.files else " -x"
             line += f" -a {quote(' '.join(value.words))}" if value.words else ""
         lines.append(line)
     return lines

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from agentgym_hindsight.cli.eval_policies import KINDS
-from agentgym_hindsight.cli.parsing import path as path_type
+from agentgym_hindsight.cli.parsing import path, source
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import short_name
 
@@ -51,7 +52,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _FILES = frozenset({"policy", "model", "config"})
 
 
-def command_words(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), summary: str = "") -> CommandWords:
+def command_words(parser: argparse.ArgumentParser, names: tuple[str, ...] = (), summary: str = "") -> CommandWords:
     """The words of a parser and of the commands below it."""
     options: dict[str, Value | None] = {}
     meanings: dict[str, str] = {}
@@ -59,27 +60,21 @@ def command_words(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), s
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            below += [command_words(each, (*path, name), helps.get(name, "")) for name, each in action.choices.items()]
+            below += [command_words(each, (*names, name), helps.get(name, "")) for name, each in action.choices.items()]
         elif action.option_strings:
             for flag in action.option_strings:
                 options[flag] = None if action.nargs == 0 else _value(action)
                 meanings[flag] = _meaning(action)
         else:
             arguments = _value(action)
-    return CommandWords(path, summary, options, meanings, arguments, tuple(below))
+    return CommandWords(names, summary, options, meanings, arguments, tuple(below))
 
 
 def _value(action: argparse.Action) -> Value:
     words: Sequence[str] = tuple(map(str, action.choices or ())) or _WORDS.get(action.dest, ())
     if action.dest in ("recipe", "entries", "config"):
         words = _trained(action.dest)
-    return Value(tuple(words), action.type in (path_type, _path_class()) or action.dest in _FILES)
-
-
-def _path_class() -> type:
-    from pathlib import Path
-
-    return Path
+    return Value(tuple(words), action.type in (path, source, Path) or action.dest in _FILES)
 
 
 def _trained(name: str) -> tuple[str, ...]:
@@ -98,5 +93,5 @@ def _trained(name: str) -> tuple[str, ...]:
 
 def _meaning(action: argparse.Action) -> str:
     """The help text up to the first semicolon or bracket, without the characters that a shell would read."""
-    text = (action.help or "").split("(default")[0].split(";")[0]
-    return "".join(character for character in text if character not in "'\"`[]:\\$%").strip()
+    text = (action.help or "").split("(")[0].split(";")[0]
+    return "".join(character for character in text if character not in "'\"`[]:\\$%").strip(" ,")

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentgym_hindsight.cli import data_appworld
 from agentgym_hindsight.cli.output_files import begins_with, check_file, check_folder, has_rollouts, is_panel
-from agentgym_hindsight.cli.parsing import path, seed, whole
+from agentgym_hindsight.cli.parsing import path, seed, source, whole
 from agentgym_hindsight.cli.shared import add_env_arguments, make_env, panel_of, task_line
 from agentgym_hindsight.cli.terminal import console, print_line, progress_bar
 from agentgym_hindsight.errors import UsageError
@@ -33,14 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     references = verbs.add_parser(
         "references", help="convert recordings of the original WebShop (transcripts, site logs) into trajectories"
     )
-    references.add_argument("file", type=path, help="a file (plain or .gz), or a folder of logs")
+    references.add_argument("file", type=source, help="a file (plain or .gz), or a folder of logs")
     references.add_argument("--out", type=path, required=True, help="the JSONL file to write, one trajectory per line")
     add_env_arguments(references)
     for verb in (panel, export, references):
         verb.add_argument("--fresh", action="store_true", help="replace files of other programs in --out")
     check = verbs.add_parser("check", help="read all official ALFWorld games and name those that cannot be used")
     check.add_argument(
-        "folder", type=path, nargs="?", help="folder of the games (default: $ALFWORLD_DATA or ~/.cache/alfworld)"
+        "folder", type=source, nargs="?", help="folder of the games (default: $ALFWORLD_DATA or ~/.cache/alfworld)"
     )
     data_appworld.arguments(
         verbs.add_parser("install", help="install the genuine AppWorld in a separate virtual environment")

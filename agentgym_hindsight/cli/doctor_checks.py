@@ -7,7 +7,8 @@ import sys
 from importlib import metadata, util
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.errors import DataError, HindsightError, pip_command
+from agentgym_hindsight.errors import DataError, HindsightError
+from agentgym_hindsight.installation import pip_command
 
 __all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", "packages", "webshop"]
 

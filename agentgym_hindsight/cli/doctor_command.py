@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from agentgym_hindsight import __version__
 from agentgym_hindsight.cli import doctor_checks as checks
-from agentgym_hindsight.cli.parsing import path
+from agentgym_hindsight.cli.parsing import source
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import SafeConsole, output, print_json
 
@@ -16,7 +16,7 @@ from agentgym_hindsight.cli.terminal import SafeConsole, output, print_json
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
-        type=path,
+        type=source,
         help="folder of official ALFWorld games or WebShop files to check instead of the default folders",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

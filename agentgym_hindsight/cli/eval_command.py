@@ -8,7 +8,7 @@ from pathlib import Path
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
 from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy
 from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table
-from agentgym_hindsight.cli.parsing import name_of, number, path, text, whole
+from agentgym_hindsight.cli.parsing import name_of, number, path, source, text, whole
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.errors import UsageError
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=["expert"],
         help=f"{', '.join(KINDS)} or the name of a model on a hub; several are compared task by task (default: expert)",
     )
-    parser.add_argument("--panel", type=path, help="a file written by `agh data panel`; replaces --split and --tasks")
+    parser.add_argument("--panel", type=source, help="a file written by `agh data panel`; replaces --split and --tasks")
     parser.add_argument("--tasks", type=whole(), default=0, help="number of tasks of the split (default: all)")
     parser.add_argument(
         "--protocol",

@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from agentgym_hindsight.cli.parsing import name_of, path, seed, text, whole
+from agentgym_hindsight.cli.parsing import name_of, seed, source, text, whole
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        type=path,
+        type=source,
         help="alfworld: a folder that is searched for game.tw-pddl, or one such file; webshop: the folder of the "
         "official product files",
     )
@@ -43,10 +43,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     shop = parser.add_argument_group("webshop")
     shop.add_argument(
-        "--goals", type=path, default="goals_prices.json.gz", help="recorded goals and prices (default: %(default)s)"
+        "--goals", type=source, default="goals_prices.json.gz", help="recorded goals and prices (default: %(default)s)"
     )
     shop.add_argument(
-        "--transcripts", type=path, default="transcripts.jsonl.gz", help="the recording (default: %(default)s)"
+        "--transcripts", type=source, default="transcripts.jsonl.gz", help="the recording (default: %(default)s)"
     )
     shop.add_argument(
         "--nouns", type=text, default="tokens-1", help="noun rule of the type test (default: %(default)s)"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.printable import printable
 
-__all__ = ["LARGEST_SEED", "Parser", "name_of", "number", "parse", "path", "seed", "text", "whole"]
+__all__ = ["LARGEST_SEED", "Parser", "name_of", "number", "parse", "path", "seed", "source", "text", "whole"]
 
 #: numpy and the trainers take 32 bits.
 LARGEST_SEED = 2**32 - 1
@@ -106,6 +107,20 @@ def path(given: str) -> str:
         raise argparse.ArgumentTypeError("Expected a path, got an empty text; try leaving the option out")
     if "\0" in given:
         raise argparse.ArgumentTypeError(f"Expected a path, got {_short(given)}; try one without a NUL character")
+    return given
+
+
+def source(given: str) -> str:
+    """The type of an option: the path of a file or folder that is read. Devices and pipes may have no end."""
+    found = Path(path(given))
+    try:
+        special = found.exists() and not found.is_file() and not found.is_dir()
+    except (OSError, ValueError):  # the command that reads it says why it cannot
+        special = False
+    if special:
+        raise argparse.ArgumentTypeError(
+            f"Expected a file or a folder, got the device or pipe {_short(given)}; try a file"
+        )
     return given
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from agentgym_hindsight.cli.parsing import path, seed, text
+from agentgym_hindsight.cli.parsing import seed, source, text
 from agentgym_hindsight.cli.play_input import CommandLine
 from agentgym_hindsight.cli.shared import add_env_arguments, make_env
 from agentgym_hindsight.cli.terminal import SafeConsole, output
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
     parser.add_argument("--seed", type=seed, default=None, help="order of the tasks (default: random)")
     parser.add_argument("--task", type=text, help="the id of the task to play; agh data list prints ids")
-    parser.add_argument("--game-file", type=path, help="a game.tw-pddl file to play (ALFWorld)")
+    parser.add_argument("--game-file", type=source, help="a game.tw-pddl file to play (ALFWorld)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from agentgym_hindsight.baselines.policies.base import Policy, check_world
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.rollout import Assignment, assignments, rollout
 from agentgym_hindsight.cli.earlier_rollouts import stored_rollouts
-from agentgym_hindsight.cli.parsing import path, seed, text, whole
+from agentgym_hindsight.cli.parsing import path, seed, source, text, whole
 from agentgym_hindsight.cli.shared import (
     add_env_arguments,
     env_arguments,
@@ -33,7 +33,7 @@ _POLICIES = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE"
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
     parser.add_argument("--policy", type=text, default="expert", help=f"{', '.join(_POLICIES)} (default: %(default)s)")
-    parser.add_argument("--panel", type=path, help="a file written by `agh data panel`; replaces --split and --tasks")
+    parser.add_argument("--panel", type=source, help="a file written by `agh data panel`; replaces --split and --tasks")
     parser.add_argument("--tasks", type=whole(), default=0, help="number of tasks of the split (default: all)")
     parser.add_argument(
         "--siblings", type=whole(1, 10_000), default=1, help="rollouts of each task (default: %(default)s)"

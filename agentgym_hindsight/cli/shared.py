@@ -130,7 +130,8 @@ def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
     for name in settings:
         if known is not None and name not in known:
             raise UnknownNameError(f"argument of {options.env}", name, known)
-    env = _make(options.env, {**settings, **more})
+    _check_render_mode(options.env, settings.get("render_mode"))
+    env = _make(options, {**settings, **more})
     if not isinstance(env.unwrapped, HindsightEnv):
         raise UsageError(
             f"Expected an environment of the kind HindsightEnv, got {options.env!r} ({type(env.unwrapped).__name__}); "
@@ -139,13 +140,30 @@ def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
     return env
 
 
-def _make(env_id: str, settings: dict[str, Any]) -> gym.Env[Any, Any]:
+def _make(options: argparse.Namespace, settings: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
-        return gym.make(env_id, **settings)
+        return gym.make(options.env, **settings)
     except (HindsightError, OSError):
         raise
     except gym.error.Error as error:
-        raise UsageError(f"Expected an environment that can be made, got {env_id!r}: {error}; try agh list.") from error
+        raise UsageError(
+            f"Expected an environment that can be made, got {options.env!r}: {error}; try agh list."
+        ) from error
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        if not options.set:
+            raise  # no value of the user's
+        given = printable_line(", ".join(options.set), 200)
+        raise UsageError(
+            f"Expected values that {options.env} accepts, got --set {given} ({type(error).__name__}: "
+            f"{printable_line(str(error), 200)}); try a text, a number or a list of texts, as its page in docs/envs says."
+        ) from error
+
+
+def _check_render_mode(env_id: str, mode: object) -> None:
+    """Raise before Gymnasium warns."""
+    known = (getattr(_creator(env_id), "metadata", None) or {}).get("render_modes", ())
+    if mode is not None and mode not in known:
+        raise UnknownNameError("render mode", mode, known)
 
 
 def _arguments_of(env_id: str) -> set[str] | None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -19,19 +21,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.segment import Segment
 from rich.text import Text
 
-from agentgym_hindsight.printable import printable
+from agentgym_hindsight.printable import printable, printable_line
 
 __all__ = [
     "SafeConsole",
     "console",
     "is_plain",
     "output",
+    "plain_warnings",
     "prepare_streams",
     "print_error",
     "print_json",
     "print_line",
     "progress_bar",
 ]
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 #: Columns of a pipe or a file, enough for nearly all tables.
 _PIPE_WIDTH = 150
@@ -123,6 +128,18 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=console,
     )
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print warnings as one line on standard error. Gymnasium's contain colours, and any may contain foreign text."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print_error(f"warning: {printable_line(_COLOUR.sub('', str(message)), 1000)}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def prepare_streams() -> None:

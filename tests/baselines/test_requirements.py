@@ -12,7 +12,8 @@ import importlib, pkgutil, sys
 TRAIN = ("torch", "transformers", "trl")
 sys.modules.update(dict.fromkeys(TRAIN))  # None: an import raises ModuleNotFoundError
 import agentgym_hindsight.baselines as baselines
-from agentgym_hindsight.errors import MissingExtraError, pip_command
+from agentgym_hindsight.errors import MissingExtraError
+from agentgym_hindsight.installation import pip_command
 
 CURE = f"try: {pip_command('train')}"
 PREFIX = baselines.__name__ + "."

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from agentgym_hindsight.errors import MissingExtraError, UsageError, pip_command
+from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.vector import HindsightVectorEnv, RayWorkers
 from tests.vector.worlds import StormyEnv, same, words
 
