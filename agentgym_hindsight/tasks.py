@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "se
 
 _MANIFEST_SCHEMA = "agentgym-hindsight/panel"
 _MANIFEST_VERSION = 1
+#: A goal may contain a lone surrogate, which UTF-8 does not have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def content_hash(*parts: str | bytes) -> str:
@@ -203,7 +206,10 @@ class TaskPanel(Sequence[Task]):
             "fingerprint": self.fingerprint,
             "tasks": [asdict(task) for task in self._tasks],
         }
-        write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        if _SURROGATE.search(text):
+            text = json.dumps(document, indent=1)
+        write_text(path, text + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> TaskPanel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def training_progress(policy: str) -> tuple[int, int]:
         return 0, 0
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _is_ours = has_records("update", "label")
 
 
@@ -81,4 +83,10 @@ def write_line(path: Path, line: dict[str, Any]) -> None:
                 lines.append(text)
         except ValueError:
             console.print(f"{path}: an incomplete line, which cannot be read, was removed.", soft_wrap=True)
-    write_text(path, "\n".join([*lines, json.dumps(line, ensure_ascii=False)]) + "\n")
+    write_text(path, "\n".join([*lines, _json(line)]) + "\n")
+
+
+def _json(line: dict[str, Any]) -> str:
+    text = json.dumps(line, ensure_ascii=False)
+    # A category of a world may contain a lone surrogate, which UTF-8 does not have.
+    return json.dumps(line) if _SURROGATE.search(text) else text

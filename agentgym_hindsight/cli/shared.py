@@ -155,7 +155,7 @@ def _make(options: argparse.Namespace, settings: dict[str, Any]) -> gym.Env[Any,
         given = printable_line(", ".join(options.set), 200)
         raise UsageError(
             f"Expected values that {options.env} accepts, got --set {given} ({type(error).__name__}: "
-            f"{printable_line(str(error), 200)}); try a text, a number or a list of texts, as its page in docs/envs says."
+            f"{printable_line(str(error), 200)}); try values of the kinds that its page in docs/envs names."
         ) from error
 
 

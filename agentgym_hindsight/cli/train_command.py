@@ -84,8 +84,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     configuration = load_configuration(options.config) if options.config else {}
     settings = [f"method.{name}={value}" for name in _METHOD if (value := getattr(options, name)) is not None]
-    for option, setting in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"), ("updates", "plan.updates"),
-                       ("vllm", "plan.vllm")):  # fmt: skip
+    for option, setting in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"),
+                            ("updates", "plan.updates"), ("vllm", "plan.vllm")):  # fmt: skip
         if getattr(options, option) is not None:
             settings.append(f"{setting}={getattr(options, option)}")
     name = options.recipe or configuration.get("recipe")

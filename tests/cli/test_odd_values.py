@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,10 +42,10 @@ CALLS: dict[str, list[str] | None] = {
     "data list": ["--tasks", "1"],
     "data panel": ["--tasks", "1", "--out", "PANEL.json"],
     "data export": ["--tasks", "1", "--set", "data=embedded", "--out", "GAMES"],
-    "data references": ["FILE", "--env", "webshop", "--set", "data=embedded", "--set", "products=20", "--out", "REF.jsonl"],
+    "data references": ["FILE", "--env", "webshop", "--set", "products=200", "--out", "REF.jsonl"],
     "data check": ["FOLDER"],
     "data install": ["appworld", "--dry-run"],
-    "bench": ["webshop", "--products", "20", "--episodes", "1"],
+    "bench": ["webshop"],
     "parity": ["alfworld", "--generated", "1", "--turns", "1", "--workers", "1"],
     "anchors": ["FILE"],
     "completion": [],
@@ -52,7 +53,6 @@ CALLS: dict[str, list[str] | None] = {
 
 #: Options that would make a call long, or start other programs, with a value that is not odd for them.
 LONG = {
-    ("bench", "--minutes"), ("bench", "--model"), ("bench", "--large"), ("bench", "--endpoint"),
     ("eval", "--generate"), ("demo", "--updates"), ("data install", "--yes"),
 }  # fmt: skip
 
@@ -65,6 +65,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("ALFWORLD_DATA", "WEBSHOP_DATA", "APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
+    # With options that they accept, these would run for long.
+    agrees = SimpleNamespace(summary=lambda: "no differences", agrees=True)
+    monkeypatch.setattr("agentgym_hindsight.envs.alfworld.parity.run_parity", lambda *_, **__: agrees)
+    monkeypatch.setattr("agentgym_hindsight.cli.bench_command._measure", lambda *_: ([("figure", "1")], ""))
     (tmp_path / "FOLDER").mkdir()
     (tmp_path / "FILE").write_bytes(b"my notes\xff\n")
     return tmp_path
