@@ -151,8 +151,10 @@ def load_configuration(source: str | Path) -> dict[str, Any]:
         path = shipped[str(source)]
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DamagedDataError(f"Expected YAML in {path}, got: {str(error).splitlines()[0]}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedDataError(
+            f"Expected YAML in {path}, got: {str(error).splitlines()[0]}; try agh train serl --print-config for one."
+        ) from error
     if not isinstance(document, dict):
         raise DamagedDataError(f"Expected settings by name in {path}, got {type(document).__name__}; try recipe: serl.")
     return document
@@ -191,5 +193,5 @@ def _set_value(tree: dict[str, Any], path: list[str], value: Any) -> None:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
