@@ -112,7 +112,9 @@ def _zsh_function(command: CommandWords) -> str:
         specifications.append(quote(f"*{flag}[{meaning}]{argument}"))
     name = _zsh_name(command.path)
     if not command.below:
-        specifications.append(quote(f"*:argument:{_zsh_action(command.arguments)}"))
+        # An argument without words would make zsh list the options instead of inserting the one that fits.
+        if command.arguments.words or command.arguments.files:
+            specifications.append(quote(f"*:argument:{_zsh_action(command.arguments)}"))
         return f"{name}() {{\n  _arguments -s \\\n    {' '.join(specifications)}\n}}"
     described = " ".join(quote(f"{each.path[-1]}:{_plain(each.summary)}") for each in command.below)
     branches = "\n".join(f"        {each.path[-1]}) {_zsh_name(each.path)} ;;" for each in command.below)
