@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -16,6 +17,7 @@ from math import gcd
 from pathlib import Path
 from typing import Any, Protocol, overload
 
+from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError, UnknownNameError, UsageError
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.short_repr import short_repr
@@ -24,6 +26,8 @@ __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "se
 
 _MANIFEST_SCHEMA = "agentgym-hindsight/panel"
 _MANIFEST_VERSION = 1
+#: A goal may contain a lone surrogate, which UTF-8 does not have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def content_hash(*parts: str | bytes) -> str:
@@ -237,7 +241,10 @@ class TaskPanel(Sequence[Task]):
             "fingerprint": self.fingerprint,
             "tasks": [asdict(task) for task in self._tasks],
         }
-        Path(path).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        if _SURROGATE.search(text):
+            text = json.dumps(document, indent=1)
+        write_text(path, text + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> TaskPanel:

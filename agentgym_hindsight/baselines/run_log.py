@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from agentgym_hindsight.errors import DamagedDataError, UsageError
 
 __all__ = ["RunLog"]
 
+#: Texts of envs and models may contain lone surrogates, which UTF-8 does not have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
 #: Keys of run.json that may change when a run is continued.
 _MAY_CHANGE = frozenset({"command", "started", "versions", "code"})
@@ -144,7 +147,11 @@ def _without_length(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+    plain = _finite(record)
+    text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if _SURROGATE.search(text):
+        text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
+    return text + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -16,11 +16,12 @@ from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
 from agentgym_hindsight.cli.compare_tables import Entry, after_training, during_training
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 
 def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     compare_command.arguments(parser)
     return parser.parse_args(words)
 

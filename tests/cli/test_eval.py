@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import eval_command, eval_policies
 from agentgym_hindsight.cli.eval_records import training_progress
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
+from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.tasks import TaskPanel
 from tests.hindsight.test_judge import completion, serving
 from tests.wrappers.stack import tagged
@@ -26,7 +28,7 @@ CORRIDOR = ["--env", "tests.wrappers.stack:WrappedCorridor-v0", "--split", "vali
 
 
 def agh_eval(*words: object) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     eval_command.arguments(parser)
     return eval_command.run(parser.parse_args([str(word) for word in words]))
 
@@ -249,7 +251,7 @@ def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--policy", "exprt:0.2"], "did you mean 'expert"),
         (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
         (["--policy", "expert", "--temperature", "0.4"], "with a scripted policy"),
-        (["--policy", "vllm:x", "--temperature", "-1"], "of 0 or more"),
+        (["--policy", "vllm:x", "--temperature", "-1"], "number of 0 or more"),
         (["--seeds", "0"], "--seeds"),
         (["--num-envs", "0"], "--num-envs"),
         (["--tasks", "9999"], "1 to 1200"),
@@ -267,7 +269,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr("agentgym_hindsight.baselines.requirements.find_spec", lambda _: None)
     monkeypatch.setattr(eval_policies, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_command(extra))):
         agh_eval(*EMBEDDED, "--policy", policy, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert capsys.readouterr() == ("", "")

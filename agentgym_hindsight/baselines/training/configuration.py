@@ -19,7 +19,7 @@ from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.baselines.training.yaml_file import read_yaml
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
-from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.stage import Stage, known_env
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
 
@@ -118,10 +118,10 @@ def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
     preset = json.loads(json.dumps(TINY))
     # A method of one's own need not have the options of our credits.
     preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
-    env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)).casefold()
-    if _ALFWORLD.casefold() not in env:
+    env = known_env(str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)))
+    if _ALFWORLD not in env:
         del preset["stage"]["settings"], preset["warm"]
-        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name.casefold() in env))
+        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
     return _merged(preset, tree)
 
 

@@ -15,7 +15,7 @@ from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.progress import Observer
-from agentgym_hindsight.baselines.training.run_folder import check_folder
+from agentgym_hindsight.baselines.training.run_folder import check_writable
 from agentgym_hindsight.baselines.training.single_process import single_process
 from agentgym_hindsight.baselines.training.tiny import SIZES
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
@@ -123,7 +123,7 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
 
     size_of_split = stage.size("train")
     tasks = stage.panel("train", min(warm.tasks or size_of_split, size_of_split), plan.seed)
-    check_folder(folder.parent)
+    check_writable(folder.parent)
     wave_size = max(1, 64 // warm.siblings)
     observer.stage("expert play", -(-len(tasks) // wave_size))
     examples: list[Example] = []

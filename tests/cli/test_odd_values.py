@@ -1,0 +1,128 @@
+"""Whatever a user types, a command ends with a status and a message, never with a traceback.
+
+Every option of every command gets odd values, one at a time. Only the values are odd: a command that would play long
+gets few tasks.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from agentgym_hindsight.cli import full_parser, main
+from agentgym_hindsight.cli.completion_words import CommandWords, command_words
+
+#: Values that no option is made for.
+ODD = (
+    "", " ", "-1", "0", "1e999", "nan", "NaN", "-0.5", "99999999999999999999999999", "9" * 5000, "true", "null", "[]",
+    "{", '{"a":', '["x"', "[" * 20_000, "\x1b[31mred", "\x00", "\udc80\udcff", "a" * 5000, "/",
+    "/dev/full", "/dev/null", "/proc/none/x", "FOLDER", "FOLDER/", "FILE", "FILE/below", "missing.json", "CartPole-v1",
+    "tests.toy:Missing", "module:", ":", ":x", "nowhere.at.all:X", "math:pi", "ALFWorld", "=", "a=", "=a", "id=1",
+    "max_steps=NaN", "max_steps=[", "data={}", "data=", "split=train", "env_id=x", "spec=1", "max_episode_steps=3",
+    "render_mode=nope", "anchor=[]", "expert=1", "expert:abc", "replay:", "replay:missing", "replay:FILE", "endpoint:",
+    "endpoint:http://127.0.0.1:1#m", "vllm:", "[red]x[/red]", "%s%n", "$(id)", "日本", "-", "--", "--x",
+)  # fmt: skip
+
+#: The shortest whole call of each command: its odd option is added. ``None``: not called with odd values.
+CALLS: dict[str, list[str] | None] = {
+    "list": [],
+    "doctor": [],
+    "demo": ["--scripted", "--tasks", "2", "--out", "DEMO"],
+    "play": ["--set", "data=embedded"],
+    "serve": None,  # a value that it accepts would serve for ever; see test_serve.py
+    "rollout": ["--set", "data=embedded", "--tasks", "1", "--num-envs", "1", "--out", "OUT.jsonl"],
+    "train": ["serl", "--print-config"],
+    "eval": ["--set", "data=embedded", "--tasks", "1", "--num-envs", "1", "--out", "EVAL"],
+    "compare": ["nothing"],
+    "report": ["FOLDER"],
+    "data list": ["--tasks", "1"],
+    "data panel": ["--tasks", "1", "--out", "PANEL.json"],
+    "data export": ["--tasks", "1", "--set", "data=embedded", "--out", "GAMES"],
+    "data references": ["FILE", "--env", "webshop", "--set", "products=200", "--out", "REF.jsonl"],
+    "data check": ["FOLDER"],
+    "data install": ["appworld", "--dry-run"],
+    "bench": ["webshop"],
+    "parity": ["alfworld", "--generated", "1", "--turns", "1", "--workers", "1"],
+    "anchors": ["FILE"],
+    "completion": [],
+}  # fmt: skip
+
+#: Options that would make a call long, or start other programs, with a value that is not odd for them.
+LONG = {
+    ("eval", "--generate"), ("demo", "--updates"), ("data install", "--yes"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("ALFWORLD_DATA", "WEBSHOP_DATA", "APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
+    # With options that they accept, these would run for long.
+    agrees = SimpleNamespace(summary=lambda: "no differences", agrees=True)
+    monkeypatch.setattr("agentgym_hindsight.envs.alfworld.parity.run_parity", lambda *_, **__: agrees)
+    monkeypatch.setattr("agentgym_hindsight.cli.bench_command._measure", lambda *_: ([("figure", "1")], ""))
+    (tmp_path / "FOLDER").mkdir()
+    (tmp_path / "FILE").write_bytes(b"my notes\xff\n")
+    return tmp_path
+
+
+def words_of(root: CommandWords) -> Iterator[tuple[str, list[str]]]:
+    """Each command, and its options that take a value."""
+    for command in root.all:
+        if command.path and not command.below:
+            yield " ".join(command.path), [flag for flag, value in command.options.items() if value is not None]
+
+
+def calls() -> list[tuple[str, str]]:
+    pairs = []
+    for command, flags in words_of(command_words(full_parser()[0])):
+        pairs += [(command, flag) for flag in [*flags, "word"] if (command, flag) not in LONG]
+    return [pair for pair in pairs if CALLS.get(pair[0], []) is not None]
+
+
+def test_every_command_is_called() -> None:
+    found = {command for command, _ in words_of(command_words(full_parser()[0]))}
+    missing_extra = set() if "train" in found else {"train", "compare"}
+    assert found | missing_extra | {"train", "compare"} == set(CALLS)
+
+
+@pytest.mark.parametrize(("command", "flag"), calls())
+def test_an_odd_value_gives_a_message(
+    command: str, flag: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = []
+    for value in ODD if flag != "--task" else ODD[::8]:  # an unknown id lists all tasks, which takes seconds
+        if flag == "--tasks" and value == "0":
+            continue  # all tasks of the split: not odd
+        monkeypatch.setattr("sys.stdin", io.StringIO("look\n:why\nquit\n"))
+        words = [*command.split(), *(CALLS[command] or []), *([value] if flag == "word" else [flag, value])]
+        shown = [word[:60] for word in words]
+        try:
+            status = main(words)
+        except SystemExit as stopped:  # --help
+            status = int(str(stopped.code or 0))
+        except BaseException as error:
+            problems.append(f"{shown}: {error!r}")
+            continue
+        printed = capsys.readouterr()
+        if status not in (0, 1, 2):
+            problems.append(f"{shown}: status {status}")
+        if "Traceback" in printed.err or "unexpected error" in printed.err:
+            problems.append(f"{shown}: {printed.err[-400:]}")
+        if status == 2 and not any(cure in printed.err for cure in ("try ", "did you mean", "Known: ", "install")):
+            problems.append(f"{shown}: no cure in {printed.err[-300:]}")
+        if status and not printed.err.strip() and command not in ("data check", "data references", "parity"):
+            problems.append(f"{shown}: no message")
+        if any(ord(character) < 32 and character not in "\n\t" for character in printed.out + printed.err):
+            problems.append(f"{shown}: control characters in {printed!r}"[:500])
+        if (place / "FILE").read_bytes() != b"my notes\xff\n" or not (place / "FOLDER").is_dir():
+            problems.append(f"{shown}: the user's file is gone")
+    assert not problems, "\n".join(problem[:600] for problem in problems)
