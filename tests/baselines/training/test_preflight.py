@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ SMALL = ["stage.settings.max_steps=3", "train_tasks=4", "plan.tasks=2", "plan.si
 def test_a_value_out_of_range_is_refused_when_it_is_read(name: str, setting: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         configure(name, settings=[setting])
+
+
+def test_an_error_of_a_setting_survives_pickling() -> None:
+    error = SettingError("updates", "≥ 1", 0, "150").within("plan")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.name) == (str(error), "plan.updates")
 
 
 @pytest.mark.parametrize(
