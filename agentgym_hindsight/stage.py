@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -68,6 +69,11 @@ class Stage:
                 "Expected settings without 'split', got one; a stage has no split: "
                 "try the split argument of make, vector or panel, or --set evaluation.split=NAME."
             )
+
+    def __repr__(self) -> str:
+        # Settings may contain the URLs of servers.
+        listed = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+        return hide_passwords(f"{type(self).__name__}({listed})")
 
     @property
     def parser(self) -> str:

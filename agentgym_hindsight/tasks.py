@@ -16,7 +16,8 @@ from math import gcd
 from pathlib import Path
 from typing import Protocol, overload
 
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, UnknownNameError, UsageError
+from agentgym_hindsight.files import read_file
 
 __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "seeded_int"]
 
@@ -208,10 +209,9 @@ class TaskPanel(Sequence[Task]):
     def load(cls, path: str | Path) -> TaskPanel:
         """Read a manifest written by :meth:`save`."""
         path = Path(path)
-        if not path.is_file():
-            raise MissingDataError(f"Expected a panel manifest at {path}, found no file; try TaskPanel.save first.")
+        text = read_file(path, "a panel manifest", "try TaskPanel.save first.")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(text)
             if (document["schema"], document["version"]) != (_MANIFEST_SCHEMA, _MANIFEST_VERSION):
                 raise DamagedDataError(
                     f"Expected {_MANIFEST_SCHEMA} version {_MANIFEST_VERSION} in {path}, got "
@@ -219,7 +219,7 @@ class TaskPanel(Sequence[Task]):
                 )
             panel = cls((Task(**task) for task in document["tasks"]), name=document["name"])
             stored_fingerprint = document["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(

@@ -17,8 +17,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: From the lowest layer up. A folder may import folders below it, and modules of its own.
 LAYERS = [
     {"errors", "atomic", "printable"},
-    {"names"},
-    {"spaces", "tasks"},
+    {"files", "names", "redaction"},
+    {"http_client", "spaces", "tasks"},
     {"hindsight"},
     {"envs"},
     {"wrappers"},
@@ -31,7 +31,7 @@ LAYERS = [
 SPECIAL_LAYERS = {"registration": 0, "testing": 6, "__init__": 9, "__main__": 10}
 #: What `pip install agentgym-hindsight` does not install.
 HEAVY = {"torch", "transformers", "trl", "vllm", "ray", "alfworld", "textworld", "appworld", "spacy", "pandas"}
-#: All that an env needs to be played. rich, httpx and flask are installed, but not imported for it.
+#: All that an env needs to be played. rich, httpcore and flask are installed, but not imported for it.
 LIGHT = {"gymnasium", "numpy", "cloudpickle", "farama_notifications", "typing_extensions"}
 
 

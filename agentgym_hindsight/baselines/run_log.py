@@ -10,6 +10,8 @@ from typing import Any
 
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.files import read_text
+from agentgym_hindsight.redaction import hide_secret_values
 
 __all__ = ["RunLog"]
 
@@ -43,23 +45,23 @@ class RunLog:
         path = self.folder / "run.json"
         if self.active and path.exists():  # keep the first description and list the continuations
             continuation = {key: document.pop(key) for key in sorted(_MAY_CHANGE & document.keys())}
-            old = json.loads(path.read_text(encoding="utf-8"))
+            old = hide_secret_values(json.loads(read_text(path)))
             document = {**old, **document, "resumed": [*old.get("resumed", []), continuation]}
         if self.active:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def _compare(self, description: Mapping[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(
-            json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str)
-        )
+        plain = json.loads(json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str))
+        document: dict[str, Any] = hide_secret_values(plain)
         path = self.folder / "run.json"
         if path.exists():
             try:
-                old = json.loads(path.read_text(encoding="utf-8"))
+                old = json.loads(read_text(path, "the description of a run", "try another --out."))
                 if not isinstance(old, dict):
                     raise ValueError(f"a {type(old).__name__}")
-            except ValueError as error:
+                old = hide_secret_values(old)  # of an earlier release, which stored passwords
+            except (ValueError, RecursionError) as error:
                 raise DamagedDataError(
                     f"Expected the description of a run in {path}, got {error}; try another --out."
                 ) from None
@@ -88,10 +90,10 @@ class RunLog:
         path = self.folder / f"{name}.jsonl"
         lines = []
         # Not splitlines: texts of envs and models may contain other line separators, which JSON does not escape.
-        for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+        for text in read_text(path).split("\n") if path.exists() else ():
             try:
                 lines.append(json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
         return lines
 

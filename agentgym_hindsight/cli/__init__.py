@@ -11,6 +11,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.errors import HindsightError, UsageError
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["COMMANDS", "main"]
 
@@ -42,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _main(words, name)
     except UsageError as error:
-        print(f"agh {name}: {error}", file=sys.stderr)
+        print(hide_passwords(f"agh {name}: {error}"), file=sys.stderr)
         return 2
     except BrokenPipeError:  # `agh list | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discard what is still buffered
         return 0
     except (HindsightError, OSError) as error:
-        print(f"agh {name}: {error}", file=sys.stderr)
+        print(hide_passwords(f"agh {name}: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nagh {name}: stopped; finished parts are kept.", file=sys.stderr)

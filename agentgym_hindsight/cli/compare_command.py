@@ -22,6 +22,7 @@ from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, during_training
 from agentgym_hindsight.cli.shared import console, output, progress_bar
 from agentgym_hindsight.errors import HindsightError, UsageError
+from agentgym_hindsight.redaction import hide_passwords
 
 #: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
@@ -173,7 +174,7 @@ def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
     words = [*options.entries, "--seeds", str(options.seeds), "--turns", str(options.turns), "--out", options.out]
     words += ["--config", options.config] if options.config else []
     words += [word for text in options.set for word in ("--set", text)]
-    command = shlex.join(["agh", "compare", *words])
+    command = hide_passwords(shlex.join(["agh", "compare", *words]))
     lines = [f"# {options.title}", "", f"`{command}` — {machine(memory=False)}.", "", *tables[0].markdown()]
     for table in tables[1:]:
         lines += ["", f"## {table.title}", "", *table.markdown()]

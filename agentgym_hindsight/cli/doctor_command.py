@@ -15,12 +15,13 @@ from rich.table import Table
 from agentgym_hindsight import __version__
 from agentgym_hindsight.cli.shared import output
 from agentgym_hindsight.errors import DataError, HindsightError
+from agentgym_hindsight.redaction import hide_passwords
 
 #: Package → (the extra that installs it, "" for the core; its purpose).
 _PACKAGES = {
     "gymnasium": ("", "the environment interface"),
     "numpy": ("", "the environment interface"),
-    "httpx": ("", "judges and model endpoints"),
+    "httpcore": ("", "judges and model endpoints"),
     "rich": ("", "progress and tables"),
     "rapidfuzz": ("", "the reward of WebShop"),
     "flask": ("", "web sites and viewer"),
@@ -184,7 +185,7 @@ def _official_appworld() -> str:
     servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
     try:
         if servers:
-            installation = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not contacted)"
+            installation = f"servers {hide_passwords(', '.join(servers))} ($APPWORLD_SERVERS; not contacted)"
         else:
             python, version = find_interpreter()
             installation = f"package {version} in {python}"

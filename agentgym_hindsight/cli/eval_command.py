@@ -32,6 +32,7 @@ from agentgym_hindsight.cli.shared import (
     panel_of,
 )
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
@@ -83,15 +84,15 @@ def run(options: argparse.Namespace) -> int:
     ):
         if value < minimum:
             raise UsageError(f"Expected {name} ≥ {minimum}, got {value}.")
-    scripted = is_scripted(options.policy)
+    scripted, shown_policy = is_scripted(options.policy), hide_passwords(options.policy)
     temperatures = _temperatures(options.temperature, scripted)
     settings = env_arguments(options)
     panel = _panel(options)
     settings.pop("split", None)  # each task of the panel states its split
     stage = Stage(options.env, settings, options.protocol, options.history, workers=options.workers)
-    folder = Path(options.out or Path("runs", f"eval-{_file_name(options.policy)}-{panel.fingerprint}"))
+    folder = Path(options.out or Path("runs", f"eval-{_file_name(shown_policy)}-{panel.fingerprint}"))
     save_panel(panel, folder, fresh=options.fresh)
-    terms = _terms(options, stage, panel, scripted)
+    terms = hide_secret_values(_terms(options, stage, panel, scripted))
     results: dict[str, list[Evaluation]] = {}
     broken: list[str] = []
     total = 0
@@ -110,14 +111,14 @@ def run(options: argparse.Namespace) -> int:
                     fresh=options.fresh,
                 )
                 evaluation = evaluate(trajectories)
-                line = evaluation_line(options.policy, label, temperature, panel, seed, evaluation)
+                line = evaluation_line(shown_policy, label, temperature, panel, seed, evaluation)
                 write_line(folder / "eval.jsonl", line)
                 results.setdefault(label, []).append(evaluation)
                 broken.extend(trajectory.broken for trajectory in trajectories if trajectory.broken)
                 total += len(trajectories)
     out = output()
     out.print(
-        f"{options.policy} on {panel.name} ({terms['backend']}, panel {panel.fingerprint}, {options.seeds} seed(s))",
+        f"{shown_policy} on {panel.name} ({terms['backend']}, panel {panel.fingerprint}, {options.seeds} seed(s))",
         soft_wrap=True,
     )
     out.print(evaluation_table(results))

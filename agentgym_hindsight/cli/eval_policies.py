@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.cli.shared import console
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["KINDS", "PolicyFactory", "check_policy", "is_scripted", "model_folder", "open_policy", "weights_key"]
@@ -35,7 +36,7 @@ def is_scripted(policy: str) -> bool:
     if kind in _SCRIPTED:
         return True
     if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
-        raise UnknownNameError("policy", policy, KINDS)  # "exprt" is a typing error, not a model's name
+        raise UnknownNameError("policy", hide_passwords(policy), KINDS)  # "exprt" is a typing error, not a model's name
     return False
 
 
@@ -111,7 +112,7 @@ def _endpoint(address: str) -> tuple[str, str]:
     url, _, model = address.rpartition("#")
     if not url or not model:
         raise UsageError(
-            f"Expected endpoint:URL#MODEL, got {f'endpoint:{address}'!r}; "
+            f"Expected endpoint:URL#MODEL, got {hide_passwords(f'endpoint:{address}')!r}; "
             "try endpoint:http://localhost:8000/v1#my-model."
         )
     return url, model

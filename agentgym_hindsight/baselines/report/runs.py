@@ -11,6 +11,8 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError
+from agentgym_hindsight.files import read_file
+from agentgym_hindsight.redaction import hide_secret_values
 
 __all__ = ["Measured", "Problem", "Run", "number", "read_run", "read_runs"]
 
@@ -148,7 +150,8 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
 def read_run(folder: Path) -> Run:
     """Read one run folder. Raises only if ``run.json`` is damaged."""
     try:
-        description = json.loads((folder / "run.json").read_bytes())
+        # Runs of earlier releases may have passwords in it.
+        description = hide_secret_values(json.loads(read_file(folder / "run.json", "the description of a run")))
         if not isinstance(description, dict) or description.get("schema", _SCHEMA) != _SCHEMA:
             raise ValueError(f"not of the schema {_SCHEMA}")
         if description.get("version", _VERSION) != _VERSION:

@@ -10,6 +10,7 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.redaction import hide_secret_values
 from agentgym_hindsight.stage import Stage
 
 __all__ = ["EvaluationSettings", "RunSettings"]
@@ -65,10 +66,10 @@ class RunSettings:
     train_tasks: int = 0
     samples_every: int = 10
     peft: Mapping[str, Any] | None = None
-    judge: Mapping[str, Any] | None = None
+    judge: Mapping[str, Any] | None = field(default=None, repr=False)  # its URL may contain a password
 
     def as_dict(self) -> dict[str, Any]:
-        """Every setting as plain data, for run.json and configuration files.
+        """Every setting as plain data, for run.json and configuration files. Passwords are hidden, also those in URLs.
 
         The seed is omitted. run.json stores it separately, because the report averages runs that differ only in the
         seed.
@@ -76,7 +77,8 @@ class RunSettings:
         plain = asdict(replace(self, method=_PLACEHOLDER))  # asdict would copy the method's schedule and credit
         plain["method"] = dict(self.method.as_dict())
         plain["plan"].pop("seed")
-        return plain
+        hidden: dict[str, Any] = hide_secret_values(plain)
+        return hidden
 
 
 def _no_credit(rows: Any) -> Any:

@@ -231,7 +231,7 @@ def test_walkthrough_of_another_type() -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match=r"nothing at .*game\.tw-pddl"):
+    with pytest.raises(MissingDataError, match=r"no file at .*game\.tw-pddl"):
         read_game(tmp_path / "game.tw-pddl")
 
 
