@@ -72,8 +72,8 @@ def _spans_by_windows(decode: Decode, ids: list[int], text: str, window: int) ->
         waited = index + 1 - read
         damaged = piece.endswith(_DAMAGED)
         if waited >= window and piece and not pending and (not damaged or waited >= _LONGEST * window):
-            # A replacement character at the end may be a character of which more bytes follow, so it stays in the piece.
-            # A long row of bytes that are no text needs this too: else each token is decoded with the whole row.
+            # A replacement character at the end may be a character of which more bytes follow: it stays in the piece.
+            # A long row of bytes that are no text needs a new window too: else each token is decoded with all of it.
             previous_piece = piece[-1:] if damaged else ""
             start, read, base = read, index + 1, complete - len(previous_piece)
             head = decode(ids[start:read])

@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.redaction import HIDDEN, Secret, hide_passwords
+from agentgym_hindsight.redaction import HIDDEN, Secret
 
 __all__ = ["Address", "environment_proxy"]
 
@@ -39,7 +39,7 @@ class Address(NamedTuple):
             network_host = host.encode("ascii" if host.isascii() else "idna")
         except ValueError:  # also: a port that is no number, a bracket that is not closed
             raise UsageError(
-                f"Expected the server's address, got {hide_passwords(url)!r}; try 'http://localhost:8000/v1'."
+                f"Expected the server's address, got {_shown(url)!r}; try 'http://localhost:8000/v1'."
             ) from None
         if parts.username == HIDDEN:
             raise UsageError(
@@ -72,6 +72,12 @@ def environment_proxy(address: Address) -> httpcore.Proxy | None:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     name, _, password = (user := _user_information(parts)).partition(":")
     return httpcore.Proxy(parts._replace(netloc=_without_user(parts)).geturl(), auth=(name, password) if user else None)
+
+
+def _shown(url: str) -> str:
+    """A URL that is not valid, without what may be a password."""
+    before, user, host = url.rpartition("@")
+    return f"{before[: before.find('://') + 3] if '://' in before else ''}{HIDDEN}@{host}" if user else url
 
 
 def _user_information(parts: SplitResult) -> str:
