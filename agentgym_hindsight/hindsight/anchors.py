@@ -158,7 +158,8 @@ class _Cluster:
         difflib looks for the longest common block, then for the longest one on each side of it, and so on. For each
         character it visits all its places in the first member's text.
         """
-        places, find = self.matcher.b2j, self.matcher.find_longest_match
+        places = self.matcher.b2j  # type: ignore[attr-defined]  # documented, but not in the stubs
+        find = self.matcher.find_longest_match
         steps_before = list(accumulate((1 + len(places.get(character, ())) for character in text), initial=0))
         matching = steps = 0
         ranges = [(0, len(text), 0, self.length)]
