@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from gymnasium.envs.registration import load_env_creator
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.names import import_object, known_name
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -158,6 +159,11 @@ class Stage:
         if isinstance(self.parser, _OfProtocol):
             del plain["parser"]
         return plain
+
+    def __repr__(self) -> str:
+        # Settings may contain the URLs of servers.
+        listed = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+        return hide_passwords(f"{type(self).__name__}({listed})")
 
     @property
     def world(self) -> str:

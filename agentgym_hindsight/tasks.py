@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from agentgym_hindsight.atomic import write_text
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.files import read_file
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.short_repr import short_repr
 
@@ -250,10 +251,9 @@ class TaskPanel(Sequence[Task]):
     def load(cls, path: str | Path) -> TaskPanel:
         """Read a manifest written by :meth:`save`."""
         path = Path(path)
-        if not path.is_file():
-            raise MissingDataError(f"Expected a panel manifest at {path}, found no file; try TaskPanel.save first.")
+        text = read_file(path, "a panel manifest", "try TaskPanel.save first.")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(text)
             if (document["schema"], document["version"]) != (_MANIFEST_SCHEMA, _MANIFEST_VERSION):
                 raise DamagedDataError(
                     f"Expected {_MANIFEST_SCHEMA} version {_MANIFEST_VERSION} in {path}, got "
@@ -261,7 +261,7 @@ class TaskPanel(Sequence[Task]):
                 )
             panel = cls((Task(**task) for task in document["tasks"]), name=document["name"])
             stored_fingerprint = document["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(

@@ -18,8 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"installation"},
     {"errors", "atomic", "printable", "short_repr"},
-    {"markup", "names"},
-    {"spaces", "tasks"},
+    {"files", "markup", "names", "redaction"},
+    {"http_client", "spaces", "tasks"},
     {"hindsight"},
     {"envs"},
     {"wrappers"},
@@ -32,7 +32,7 @@ LAYERS = [
 SPECIAL_LAYERS = {"registration": 1, "testing": 7, "__init__": 10, "__main__": 11}
 #: What `pip install agentgym-hindsight` does not install.
 HEAVY = {"torch", "transformers", "trl", "vllm", "ray", "alfworld", "textworld", "appworld", "spacy", "pandas"}
-#: All that an env needs to be played. rich, httpx and flask are installed, but not imported for it.
+#: All that an env needs to be played. rich, httpcore and flask are installed, but not imported for it.
 LIGHT = {"gymnasium", "numpy", "cloudpickle", "farama_notifications", "typing_extensions"}
 
 

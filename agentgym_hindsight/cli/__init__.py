@@ -16,6 +16,7 @@ from agentgym_hindsight.cli.parsing import Parser, parse
 from agentgym_hindsight.cli.terminal import plain_warnings, prepare_streams, print_error
 from agentgym_hindsight.errors import MissingExtraError
 from agentgym_hindsight.names import known_name
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["COMMANDS", "command_parser", "full_parser", "main"]
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status, message = explain(error)
         line_break = "\n" if status == 130 else ""  # the terminal has printed ^C
         with suppress(OSError):  # standard error may be full or closed too
-            print_error(f"{line_break}agh{f' {called}' if called else ''}: {message}")
+            print_error(f"{line_break}agh{f' {called}' if called else ''}: {hide_passwords(message)}")
         return status
 
 

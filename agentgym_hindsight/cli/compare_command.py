@@ -31,6 +31,7 @@ from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import SafeConsole, console, output, print_json
 from agentgym_hindsight.errors import HindsightError
+from agentgym_hindsight.redaction import hide_passwords
 
 #: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
@@ -237,7 +238,7 @@ def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
     words = [*options.entries, "--seeds", str(options.seeds), "--turns", str(options.turns), "--out", options.out]
     words += ["--config", options.config] if options.config else []
     words += [word for text in options.set for word in ("--set", text)]
-    command = shlex.join(["agh", "compare", *words])
+    command = hide_passwords(shlex.join(["agh", "compare", *words]))
     lines = [f"# {options.title}", "", f"`{command}` — {machine(memory=False)}.", "", *tables[0].markdown()]
     for table in tables[1:]:
         lines += ["", f"## {table.title}", "", *table.markdown()]

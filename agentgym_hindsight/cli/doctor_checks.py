@@ -16,7 +16,7 @@ __all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", 
 _PACKAGES = {
     "gymnasium": ("", "the environment interface"),
     "numpy": ("", "the environment interface"),
-    "httpx": ("", "judges and model endpoints"),
+    "httpcore": ("", "judges and model endpoints"),
     "rich": ("", "progress and tables"),
     "rapidfuzz": ("", "the reward of WebShop"),
     "flask": ("", "web sites and viewer"),

@@ -12,6 +12,7 @@ from agentgym_hindsight.cli.parsing import number, path, source, text, whole
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.wrappers import PROTOCOLS
 
 
@@ -111,7 +112,7 @@ def _check_jobs(jobs: list[EvalJob]) -> None:
 
 def _tables(jobs: list[EvalJob], columns: list[Column]) -> None:
     out, panel = output(), jobs[0].panel
-    names = ", ".join(job.policy for job in jobs)
+    names = ", ".join(hide_passwords(job.policy) for job in jobs)
     about = f"{jobs[0].backend}, panel {panel.fingerprint}, {jobs[0].seeds} seed(s)"
     out.print(f"{names} on {panel.name} ({about})", soft_wrap=True)
     evaluation_table(columns).print(out)

@@ -23,6 +23,7 @@ from agentgym_hindsight.cli.output_files import check_folder
 from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 from agentgym_hindsight.names import import_object, is_import_name
+from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage, known_env
 from agentgym_hindsight.tasks import TaskPanel
@@ -45,6 +46,11 @@ class EvalJob:
     terms: Mapping[str, Any]
     temperatures: tuple[float, ...]
     single: bool  # the only policy of the command
+
+    @property
+    def shown(self) -> str:
+        """The policy without the password of its URL."""
+        return hide_passwords(self.policy)
 
     @property
     def scripted(self) -> bool:
@@ -72,8 +78,8 @@ class EvalJob:
         with open_policy(self.options) as policy_for:
             for temperature in self.temperatures:
                 label = self._label(temperature)
-                name = label if self.single or self.scripted else f"{self.policy} {label}"
-                column = Column(name, self.policy, label, temperature, str(self.folder))
+                name = label if self.single or self.scripted else f"{self.shown} {label}"
+                column = Column(name, self.shown, label, temperature, str(self.folder))
                 for seed in range(self.seeds):
                     trajectories = play(
                         partial(policy_for, temperature, seed),
@@ -86,7 +92,7 @@ class EvalJob:
                         fresh=fresh,
                     )
                     evaluation = evaluate(trajectories)
-                    line = evaluation_line(self.policy, label, temperature, self.panel, seed, evaluation)
+                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation)
                     write_line(self.folder / "eval.jsonl", line)
                     column.add(evaluation, trajectories)
                 yield column
@@ -115,11 +121,11 @@ def prepare(options: argparse.Namespace, policy: str, *, single: bool) -> EvalJo
     settings = env_arguments(own)
     settings.pop("split", None)  # each task of the panel states its split
     stage = Stage(own.env, settings, own.protocol, own.history, workers=own.workers, parser=own.parser)
-    terms = _terms(own, stage, panel)
+    terms = hide_secret_values(_terms(own, stage, panel))
     if own.out:
-        folder = Path(own.out) if single else Path(own.out, _file_name(policy))
+        folder = Path(own.out) if single else Path(own.out, _file_name(hide_passwords(policy)))
     else:
-        folder = Path("runs", f"eval-{_file_name(policy)}-{panel.fingerprint}")
+        folder = Path("runs", f"eval-{_file_name(hide_passwords(policy))}-{panel.fingerprint}")
     return EvalJob(policy, own, stage, panel, terms["backend"], folder, terms, temperatures, single)
 
 

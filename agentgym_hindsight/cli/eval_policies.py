@@ -17,6 +17,7 @@ from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.errors import DamagedDataError, HindsightError, MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.printable import printable_line
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = [
@@ -53,7 +54,7 @@ def is_scripted(policy: str) -> bool:
     if kind in _SCRIPTED:
         return True
     if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
-        raise UnknownNameError("policy", policy, KINDS)  # "exprt" is a typing error, not a model's name
+        raise UnknownNameError("policy", hide_passwords(policy), KINDS)  # "exprt" is a typing error, not a model's name
     return False
 
 
@@ -130,7 +131,7 @@ def _endpoint(address: str) -> tuple[str, str]:
     url, _, model = address.rpartition("#")
     if not url or not model:
         raise UsageError(
-            f"Expected endpoint:URL#MODEL, got {f'endpoint:{address}'!r}; "
+            f"Expected endpoint:URL#MODEL, got {hide_passwords(f'endpoint:{address}')!r}; "
             "try endpoint:http://localhost:8000/v1#my-model."
         )
     return url, model

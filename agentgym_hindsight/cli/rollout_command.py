@@ -26,6 +26,7 @@ from agentgym_hindsight.cli.shared import (
 from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.redaction import hide_secret_values
 from agentgym_hindsight.vector import HindsightVectorEnv
 
 _POLICIES = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule")
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     env.close()
     check_world(policy, world.prompt_world)
     # The values that determine a rollout, except its task. Stored with each rollout, so that no file mixes two runs.
-    terms = {"policy": policy.name, "backend": backend, "seed": options.seed, "settings": settings}
+    terms = {"policy": policy.name, "backend": backend, "seed": options.seed}
+    terms["settings"] = hide_secret_values(settings)
     name = f"{policy.name.replace(':', '-').replace('/', '-')}-{panel.fingerprint}-seed{options.seed}.jsonl"
     out = Path(options.out) if options.out else Path("runs") / name
     requested = assignments(panel, options.siblings)

@@ -102,9 +102,11 @@ def test_doctor_finds_the_users_own_installation(
     assert agh("doctor") == 0
     printed = capsys.readouterr().out
     assert f"tasks in {tmp_path / 'root' / 'data'}: train 1, dev 0, test_normal 0, test_challenge 0" in printed
-    monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://two:2")
+    monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://me:s3cret@two:2")
     assert agh("doctor") == 0
-    assert "servers http://one:1, http://two:2 ($APPWORLD_SERVERS; not contacted); tasks in" in capsys.readouterr().out
+    assert (
+        "servers http://one:1, http://***@two:2 ($APPWORLD_SERVERS; not contacted); tasks in" in capsys.readouterr().out
+    )
 
 
 def test_play_with_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.cli import eval_command, eval_policies
+from agentgym_hindsight.cli import eval_command, eval_policies, main
 from agentgym_hindsight.cli.eval_records import training_progress
 from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
@@ -226,6 +226,27 @@ def test_a_model_behind_a_server(
     assert {body["max_tokens"] for body in stub.bodies} == {512}
     assert "got no answer" in capsys.readouterr().err
     assert [line["label"] for line in lines_of(tmp_path)] == ["T=0.2"]
+
+
+def test_a_password_of_a_server_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    with serving(lambda body: completion(tagged("east"))) as stub:
+        url = stub.url.replace("://", "://me:s3cret@")
+        assert agh_eval(*CORRIDOR, "--policy", f"endpoint:{url}#player", "--temperature", "0.2") == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    stored = [path.read_text() for path in folder.iterdir()]
+    assert any("://***@127.0.0.1" in text for text in stored)
+    for text in (str(folder), *stored, *capsys.readouterr()):
+        assert "s3cret" not in text
+
+
+def test_a_password_of_a_server_is_in_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for policy in ("endpoint:http://me:s3cret@host/v1", "endpoint:me:s3cret@host#m", "expertt:http://me:s3cret@host"):
+        assert main(["eval", *EMBEDDED, "--policy", policy]) == 2
+    assert "s3cret" not in capsys.readouterr().err
 
 
 def test_a_panel_from_a_file(tmp_path: Path) -> None:

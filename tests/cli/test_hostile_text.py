@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.cli import main
-from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.progress import progress_display
+from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import SafeConsole, console, print_json
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Step
