@@ -226,7 +226,7 @@ class TaskPanel(Sequence[Task]):
                 )
             panel = cls((Task(**task) for task in document["tasks"]), name=document["name"])
             stored_fingerprint = document["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(

@@ -151,7 +151,7 @@ def load_configuration(source: str | Path) -> dict[str, Any]:
         path = shipped[str(source)]
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or an endless number
         raise DamagedDataError(
             f"Expected YAML in {path}, got: {str(error).splitlines()[0]}; try agh train serl --print-config for one."
         ) from error

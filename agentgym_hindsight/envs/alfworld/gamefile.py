@@ -119,7 +119,7 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     """Read a game from the text of its file; ``source`` is the name of the file in error messages."""
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also an integer of thousands of digits
         position = (
             f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
         )
