@@ -10,9 +10,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 from agentgym_hindsight.cli import full_parser, main
 from agentgym_hindsight.cli.completion_words import CommandWords, command_words
 
@@ -61,7 +63,6 @@ LONG = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("ALFWORLD_DATA", "WEBSHOP_DATA", "APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
@@ -69,6 +70,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     agrees = SimpleNamespace(summary=lambda: "no differences", agrees=True)
     monkeypatch.setattr("agentgym_hindsight.envs.alfworld.parity.run_parity", lambda *_, **__: agrees)
     monkeypatch.setattr("agentgym_hindsight.cli.bench_command._measure", lambda *_: ([("figure", "1")], ""))
+    load = TransformersPolicy.load
+
+    def load_without_network(name: str, **options: Any) -> object:
+        if not Path(name).exists():
+            raise OSError(f"{name} is neither a local folder nor a name on the hub")
+        return load(name, **options)
+
+    monkeypatch.setattr(TransformersPolicy, "load", load_without_network)
     (tmp_path / "FOLDER").mkdir()
     (tmp_path / "FILE").write_bytes(b"my notes\xff\n")
     return tmp_path
