@@ -71,7 +71,7 @@ def _check_python(python: str) -> None:
 
 
 def _confirm() -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("Expected --yes or a terminal for the question, got neither; try --yes, or --dry-run first.")
     if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("Expected yes, got no; nothing was installed. Try --dry-run to see the steps.")

@@ -10,9 +10,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 from agentgym_hindsight.cli import full_parser, main
 from agentgym_hindsight.cli.completion_words import CommandWords, command_words
 
@@ -61,7 +63,6 @@ LONG = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("ALFWORLD_DATA", "WEBSHOP_DATA", "APPWORLD_PYTHON", "APPWORLD_ROOT", "APPWORLD_SERVERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AGENTGYM_HINDSIGHT_DATA", str(tmp_path / "data"))
@@ -69,6 +70,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     agrees = SimpleNamespace(summary=lambda: "no differences", agrees=True)
     monkeypatch.setattr("agentgym_hindsight.envs.alfworld.parity.run_parity", lambda *_, **__: agrees)
     monkeypatch.setattr("agentgym_hindsight.cli.bench_command._measure", lambda *_: ([("figure", "1")], ""))
+    load = TransformersPolicy.load
+
+    def load_without_network(name: str, **options: Any) -> object:
+        if not Path(name).exists():
+            raise OSError(f"{name} is neither a local folder nor a name on the hub")
+        return load(name, **options)
+
+    monkeypatch.setattr(TransformersPolicy, "load", load_without_network)
     (tmp_path / "FOLDER").mkdir()
     (tmp_path / "FILE").write_bytes(b"my notes\xff\n")
     return tmp_path
@@ -126,3 +135,70 @@ def test_an_odd_value_gives_a_message(
         if (place / "FILE").read_bytes() != b"my notes\xff\n" or not (place / "FOLDER").is_dir():
             problems.append(f"{shown}: the user's file is gone")
     assert not problems, "\n".join(problem[:600] for problem in problems)
+
+
+#: Contents of files that a command reads.
+CONTENTS: dict[str, bytes] = {
+    "nothing": b"",
+    "no UTF-8": b"\xff\xfe\x00",
+    "NUL bytes": bytes(1000),
+    "null": b"null",
+    "a list": b"[1, 2]",
+    "a number": b"7",
+    "an object": b"{}",
+    "deep": b"[" * 100_000,
+    "deep object": b'{"a":' * 100_000,
+    "an endless number": b'{"schema": ' + b"9" * 10_000 + b"}",
+    "a panel without tasks": b'{"schema": "agentgym-hindsight/panel", "version": 1, "name": "x", "tasks": [],'
+    b' "fingerprint": "e4a6a0577479b2b4"}',
+    "a panel of numbers": b'{"schema": "agentgym-hindsight/panel", "version": 1, "name": 3, "tasks": [1],'
+    b' "fingerprint": 4}',
+    "a trajectory of another version": b'{"schema": "agentgym-hindsight/trajectory", "version": 77}\n',
+    "a trajectory without steps": b'{"schema":"agentgym-hindsight/trajectory","version":1,"task_id":"x","steps":7}\n',
+    "YAML": b"a: [1\n",
+    "YAML aliases": b"a: &a [x]\nplan: {updates: *a}\n",
+    "a run": b'{"settings": {"stage": {"env": 3, "settings": []}, "plan": null}}',
+}
+READERS = {
+    "rollout, panel": ["rollout", "--set", "data=embedded", "--out", "OUT.jsonl", "--panel", "GIVEN"],
+    "rollout, replay": ["rollout", "--set", "data=embedded", "--tasks", "1", "--policy", "replay:GIVEN"],
+    "rollout, games": ["rollout", "--tasks", "1", "--set", "data=GIVEN"],
+    "eval, panel": ["eval", "--set", "data=embedded", "--out", "EVAL", "--panel", "GIVEN"],
+    "eval, replay": ["eval", "--set", "data=embedded", "--tasks", "1", "--policy", "replay:GIVEN"],
+    "eval, model": ["eval", "--set", "data=embedded", "--tasks", "1", "--policy", "MODEL/policy"],
+    "play": ["play", "--game-file", "GIVEN"],
+    "anchors": ["anchors", "GIVEN"],
+    "report": ["report", "MODEL"],
+    "train": ["train", "--config", "GIVEN", "--print-config"],
+    "compare": ["compare", "grpo", "--config", "GIVEN", "--seeds", "1", "--set", "plan.nothing=1"],
+    "data check": ["data", "check", "GIVEN"],
+    "references": ["data", "references", "GIVEN", "--env", "webshop", "--set", "products=200", "--out", "REF.jsonl"],
+    "parity": ["parity", "alfworld", "--data", "GIVEN"],
+    "doctor": ["doctor", "--data", "."],
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize("reader", READERS)
+def test_odd_files_give_a_message(
+    reader: str, content: bytes, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = READERS[reader]
+    if words[0] in ("train", "compare") or "MODEL/policy" in words:
+        pytest.importorskip("torch", reason="needs the extra [train]")
+    monkeypatch.setattr("sys.stdin", io.StringIO(":quit\n"))
+    (place / "MODEL" / "policy").mkdir(parents=True)
+    for name in (
+        "GIVEN",
+        "MODEL/run.json",
+        "MODEL/metrics.jsonl",
+        "MODEL/policy/config.json",
+        "items_shuffle_1000.json",
+    ):
+        (place / name).write_bytes(content)
+    status = main(words)
+    error = capsys.readouterr().err
+    assert status in (0, 1, 2)
+    assert "Traceback" not in error
+    assert "unexpected error" not in error
+    assert not any(ord(character) < 32 and character not in "\n\t" for character in error)

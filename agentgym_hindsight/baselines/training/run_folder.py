@@ -43,8 +43,10 @@ def check_run_folder(folder: Path, *, fresh: bool = False) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"Expected a folder for the run, got the file {folder}; try another --out.")
-    if fresh or _is_run(folder / "run.json"):
+    if fresh or _is_description(folder / "run.json"):
         return
+    if not (folder / "run.json").exists() and _has_updates(folder / "metrics.jsonl"):
+        return  # the description was deleted
     names = [path.name for path in _own_files(folder)]
     if names:
         raise UsageError(
@@ -80,7 +82,17 @@ def _own_files(folder: Path) -> Iterator[Path]:
         yield from sorted(folder.glob(pattern))
 
 
-def _is_run(description: Path) -> bool:
+def _has_updates(metrics: Path) -> bool:
+    """Whether the first line of the file is that of an update."""
+    try:
+        with metrics.open("rb") as file:
+            first = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and {"update", "turns"} <= first.keys()
+
+
+def _is_description(description: Path) -> bool:
     """Whether the file describes a run, also if it is of another version or cut."""
     try:
         text = description.read_text(encoding="utf-8", errors="replace")

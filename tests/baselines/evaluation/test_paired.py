@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from statistics import stdev
 
 import pytest
 
@@ -44,13 +45,16 @@ def test_the_interval_covers_the_difference() -> None:
 
 
 def test_several_seeds_use_the_tasks_means() -> None:
-    outcomes = {"a": [True, True], "b": [True, False], "c": [False, False]}
-    reference = {"a": [False, False], "b": [True, False], "c": [False, False]}
+    outcomes = {str(task): [True, task % 2 == 0] for task in range(20)}
+    reference = {str(task): [task < 10, False] for task in range(20)}
     found = paired_difference(outcomes, reference)
-    half = t_quantile(2) * (1 / 3) ** 0.5 / 3**0.5  # differences 1, 0, 0
-    assert found.mean == pytest.approx(1 / 3)
-    assert (found.low, found.high) == (pytest.approx(max(1 / 3 - half, -1)), 1.0)
-    assert found.tasks == 3
+    differences = [(1 + (task % 2 == 0)) / 2 - (task < 10) / 2 for task in range(20)]
+    half = t_quantile(19) * stdev(differences) / 20**0.5
+    assert found.mean == pytest.approx(0.5)
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
+    assert found.tasks == 20
+    one = paired_difference({"a": [True, True]}, {"a": [False, False]})
+    assert (one.low, one.high) == (-1.0, 1.0), "one task tells nothing about the variance"
 
 
 def test_only_common_tasks_count() -> None:

@@ -42,6 +42,15 @@ def test_a_run_is_continued_also_if_its_description_is_cut(tmp_path: Path) -> No
     check_run_folder(tmp_path)
 
 
+def test_a_run_whose_description_was_deleted_is_continued(tmp_path: Path) -> None:
+    RunLog(tmp_path).metrics({"update": 0, "turns": 9})
+    (tmp_path / "checkpoint-1").mkdir()
+    check_run_folder(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"loss": 1}\n')
+    with pytest.raises(UsageError, match="--fresh"):
+        check_run_folder(tmp_path)
+
+
 def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     RunLog(folder).begin({"recipe": "grpo"})
