@@ -15,7 +15,7 @@ SPOILS_ITS_OWN_APIS = ("api class emptied", "names that lie", "send replaced", "
 #: Snippets that leave something behind which may end the next turn of their own interpreter.
 SPOILS_THE_NEXT_TURN = (
     "sources that loop", "turn number that raises", "worker of another class", "read that forges", "flood of ends",
-    "tool for later", "nonce of a text of its own", "exception from C", "timeout renamed", "call in an alarm",
+    "tool for later", "nonce of a text of its own", "exception from C", "timeout renamed", "call in an alarm", "options of the channel",
 )  # fmt: skip
 #: Snippets that take more than a third of a second, mostly because they must run into a timeout: others of their kind
 #: remain in the fast suite.

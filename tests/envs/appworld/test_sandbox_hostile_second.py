@@ -20,7 +20,7 @@ from tests.envs.appworld.hostile_second import (
     SPOILS_ITS_OWN_APIS,
     SPOILS_THE_NEXT_TURN,
 )
-from tests.envs.appworld.sandbox_helpers import answer, is_running, linux
+from tests.envs.appworld.sandbox_helpers import answer, footprint, is_running, linux
 from tests.envs.appworld.test_sandbox_between_turns import idle_cpu_seconds
 from tests.envs.appworld.test_sandbox_hostile import WAYS, Surroundings, check_contained, names
 
@@ -46,8 +46,13 @@ def bystanders() -> Iterator[dict[str, Sandbox]]:
 
 
 def check(snippet: Snippet, way: str, surroundings: Surroundings, bystanders: dict[str, Sandbox]) -> None:
-    check_contained(snippet, surroundings, WAYS[way], way == "kernel", SPOILS_ITS_OWN_APIS, SPOILS_THE_NEXT_TURN)
     bystander = bystanders[way]
+    before = footprint(bystander)
+    exactly = way == "kernel" and "seccomp" in bystander.mode
+    check_contained(snippet, surroundings, WAYS[way], exactly, SPOILS_ITS_OWN_APIS, SPOILS_THE_NEXT_TURN)
+    after = footprint(bystander)
+    assert after.descriptors == before.descriptors
+    assert after.host_kb < before.host_kb + 50_000
     if "seccomp" not in bystander.mode and snippet.name in DISTURBS_WITHOUT_SECCOMP:
         bystander._zygote.close()
     outcome = bystander.run("print(kept + 1)")
