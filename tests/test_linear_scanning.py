@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ import gymnasium as gym
 import pytest
 
 import agentgym_hindsight
-from agentgym_hindsight import names, printable, redaction
+from agentgym_hindsight import markup, names, printable, redaction
 from agentgym_hindsight.baselines import masks, run_log
-from agentgym_hindsight.baselines.report import html, runs
+from agentgym_hindsight.baselines.report import runs
+from agentgym_hindsight.cli import eval_records
 from agentgym_hindsight.envs.alfworld import gamefile, rulebook, wording
 from agentgym_hindsight.envs.alfworld.gamewriter import scene_to_game
 from agentgym_hindsight.envs.alfworld.names import shown_names
@@ -35,6 +37,7 @@ from agentgym_hindsight.envs.appworld.sandbox.inside import report as sandbox_re
 from agentgym_hindsight.envs.webshop import (
     analyzer,
     colors,
+    example_searches,
     human_logs,
     json_stream,
     loading,
@@ -44,7 +47,8 @@ from agentgym_hindsight.envs.webshop import (
     session,
     wordbreak,
 )
-from agentgym_hindsight.envs.webshop.site import addresses, option_text, pictures, sessions
+from agentgym_hindsight.envs.webshop.site import addresses, hosts, option_text, pictures, sessions
+from agentgym_hindsight.envs.webshop.site import server as site_server
 from agentgym_hindsight.hindsight import (
     anchors,
     budget,
@@ -59,7 +63,9 @@ from agentgym_hindsight.hindsight import (
     resolve,
     trajectory,
 )
+from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.hindsight.spec import ContextOptions
+from agentgym_hindsight.hindsight.tables import to_rows
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.wrappers import action_parsing, parsing
@@ -74,6 +80,22 @@ _LINEAR = 9.0
 #: CPU seconds for the longer text. The slowest function needs a tenth of it.
 _MOST_SECONDS = 1.5
 _FLOOR = 1e-3  # seconds; the ratio of shorter times says nothing
+
+
+def prompt_tokens(text: str) -> object:
+    """The tokens of a prompt with this text, by the tiny policy's tokenizer."""
+    pytest.importorskip("transformers", reason="needs the extra [train]")
+    from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+
+    return PromptEncoder(_tokenizer(), 10**9).tokens([text])
+
+
+@cache
+def _tokenizer() -> Any:
+    from agentgym_hindsight.baselines.training.tiny import make_tokenizer
+
+    return make_tokenizer(["go to fridge 1", "go to desk 2"] * 9, vocabulary=300)
+
 
 #: A text of about this many characters.
 Text = Callable[[int], str]
@@ -297,7 +319,15 @@ SCANS: dict[str, Scan] = {
         )
         for name in PROTOCOLS
     },
-    "baselines.report.html: tag": Scan(lambda text: html.tag("p", html.clean(text), title=text)),
+    "hindsight.control_text: break_control_text": Scan(break_control_text),
+    "hindsight.tables: to_rows": Scan(lambda text: to_rows([rollout(text)])),
+    "baselines.policies.control_tokens: encode": Scan(prompt_tokens),
+    "baselines.run_log: a line": Scan(lambda text: run_log._SURROGATE.sub("", text)),
+    "cli.eval_records: a line": Scan(lambda text: eval_records._SURROGATE.sub("", text)),
+    "envs.webshop.example_searches: searches": Scan(lambda text: example_searches._WORD.findall(text)),
+    "envs.webshop.site.hosts: name_of": Scan(hosts.name_of),
+    "envs.webshop.site.server: a request": Scan(site_server._ABSOLUTE.fullmatch),
+    "markup: tag": Scan(lambda text: markup.tag("p", text, title=text)),
     "printable: printable": Scan(printable.printable),
     "printable: printable_line": Scan(printable.printable_line),
     "names: known_name": Scan(lambda text: names.known_name("split", text, ["train", "valid_unseen"])),
@@ -463,8 +493,13 @@ def test_a_quadratic_function_is_found() -> None:
 
 #: Modules that use regular expressions only on text of this library or of the user's command line.
 OWN_TEXT = {
+    "baselines.methods.base": "the repr of a setting",
+    "baselines.report.line_names": "the name of a folder",
     "baselines.trl_environment": "the id of an env",
-    "cli.eval_command": "a name for a file",
+    "cli.eval_jobs": "a name for a file",
+    "cli.terminal": "a warning of Python",
+    "cli.train_command": "the names of an env and a method",
+    "stage": "the id of an env",
     "cli.shared": "an error of Python",
     "envs.appworld.miniature.api": "docstrings of the library",
     "envs.appworld.miniature.templates.errands": "a program of the expert, which runs in the sandbox",

@@ -11,6 +11,8 @@ from agentgym_hindsight.cli.eval_policies import KINDS
 from agentgym_hindsight.cli.parsing import path, source
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import short_name
+from agentgym_hindsight.wrappers.parsing import PARSERS
+from agentgym_hindsight.wrappers.protocols import PROTOCOLS
 
 __all__ = ["CommandWords", "Value", "command_words"]
 
@@ -46,6 +48,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "policy": tuple(dict.fromkeys(kind.partition(":")[0] for kind in KINDS if kind != "PATH")),
     "model": ("tiny:S", "tiny:M", "tiny:L"),
     "where": ("step", "anchor"),
+    "protocol": tuple(PROTOCOLS),
+    "parser": tuple(PARSERS),
     "anchor": ("observation", "similar", "state"),
 }
 #: These take a file or a folder too.

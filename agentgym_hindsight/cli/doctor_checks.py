@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from agentgym_hindsight.errors import DataError, HindsightError
 from agentgym_hindsight.installation import pip_command
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", "packages", "webshop"]
 
@@ -197,7 +198,7 @@ def _official_appworld() -> str:
     servers = os.environ.get("APPWORLD_SERVERS", "").replace(",", " ").split()
     try:
         if servers:
-            installation = f"servers {', '.join(servers)} ($APPWORLD_SERVERS; not contacted)"
+            installation = f"servers {hide_passwords(', '.join(servers))} ($APPWORLD_SERVERS; not contacted)"
         else:
             python, version = find_interpreter()
             installation = f"package {version} in {python}"

@@ -370,4 +370,4 @@ def test_a_line_without_an_end_is_not_read_into_memory(tmp_path: Path, monkeypat
     assert result.problems[0].cause == "Expected at most 5,000 bytes on the line, got more."
     assert "JSON" in result.problems[1].cause
     with pytest.raises(SchemaError, match="line 2: Expected at most 5,000 bytes"):
-        read_jsonl(path, strict=True)
+        list(read_jsonl(path, strict=True))
