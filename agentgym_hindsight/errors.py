@@ -99,10 +99,9 @@ class MissingExtraError(HindsightError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, why: str) -> None:
-        super().__init__(
-            f"{why} needs the package {package!r}, which is not installed; "
-            f"try: pip install 'agentgym-hindsight[{extra}]'"
-        )
+        from agentgym_hindsight.installation import pip_command  # reading metadata is slow: only for this message
+
+        super().__init__(f"{why} needs the package {package!r}, which is not installed; try: {pip_command(extra)}")
         self.package, self.extra, self.why = package, extra, why
 
     def __reduce__(self) -> tuple[object, ...]:

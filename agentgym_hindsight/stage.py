@@ -5,16 +5,20 @@ Training, evaluation and tests use the same value, so they all play the same env
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 
-from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.names import known_name
+from agentgym_hindsight.envs.base import HindsightEnv
+from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.names import import_object, known_name
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -22,7 +26,67 @@ from agentgym_hindsight.wrappers import REWARD_PROTOCOLS, ActionParser, PromptPr
 from agentgym_hindsight.wrappers.parsing import parser_name
 from agentgym_hindsight.wrappers.protocols import make_protocol, protocol_name
 
-__all__ = ["Stage", "held_out_split"]
+__all__ = ["Stage", "held_out_split", "known_env", "short_name"]
+
+
+def short_name(env_id: str) -> str:
+    """The env's name without namespace, suffix and version, in lower case.
+
+    >>> short_name("ALFWorld-Hindsight-v0"), short_name("mypackage.worlds:MyShop-v3")
+    ('alfworld', 'myshop')
+    """
+    name = env_id.rpartition(":")[2].rpartition("/")[2]
+    return re.sub(r"-v\d+$", "", name).removesuffix("-Hindsight").lower()
+
+
+def known_env(name: str) -> str:
+    """The id of a registered env. Case does not matter, and ``alfworld`` is short for ``ALFWorld-Hindsight-v0``.
+
+    ``module:ID`` imports the module, which registers the id.
+
+    >>> known_env("webshop")
+    'WebShop-Hindsight-v0'
+    """
+    if name in gym.registry:
+        return _of_this_library(name, name)
+    module, colon, env_id = name.rpartition(":")
+    if colon:
+        before = set(gym.registry)
+        try:
+            import_object("environment", f"{module}:__name__")
+        except UsageError as error:
+            raise UsageError(str(error).replace(f"{module}:__name__", name)) from error
+        if env_id not in gym.registry:
+            registered = set(gym.registry) - before
+            if registered:
+                raise UnknownNameError(f"environment id of {module}", env_id, registered)
+            raise UsageError(
+                f"Expected {module} to register the environment id {env_id!r}, got a module without it; "
+                f"try gymnasium.register({env_id!r}, entry_point=…) in it, or --env {ENVS[0].id}."
+            )
+        return _of_this_library(name, env_id)
+    short_names = {short_name(entry.id): entry.id for entry in ENVS}
+    known = known_name("environment id", name, [*(entry.id for entry in ENVS), *short_names])
+    return short_names.get(known, known)
+
+
+def _of_this_library(name: str, env_id: str) -> str:
+    """The name, unless the id belongs to an env that is no :class:`HindsightEnv`, such as ``CartPole-v1``."""
+    entry = gym.registry[env_id].entry_point
+    if any(entry == each.entry_point for each in ENVS):
+        return name  # not imported, because it is known
+    try:
+        creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    except Exception as error:
+        raise UsageError(
+            f"Expected environment {name!r} to import, got {type(error).__name__}: {error}; install what it needs."
+        ) from error
+    if isinstance(creator, type) and not issubclass(creator, HindsightEnv):
+        raise UsageError(
+            f"Expected an environment of the kind HindsightEnv, got {name!r}, which has no tasks and no hindsight; "
+            f"try one of {', '.join(each.id for each in ENVS)}, or docs/your-own-env.md."
+        )
+    return name
 
 
 def held_out_split(splits: Sequence[str]) -> str | None:
@@ -40,7 +104,8 @@ class _OfProtocol(str):
 class Stage:
     """An env id, its arguments, and the prompt, parser and reward of a turn.
 
-    * ``env``, ``settings``: the id and the arguments of the env (``data``, ``difficulty``, ``max_steps`` …).
+    * ``env``, ``settings``: the id of the env, or its short name such as ``alfworld``, and the arguments of the env
+      (``data``, ``difficulty``, ``max_steps`` …).
     * ``protocol``, ``history``: the prompt of a turn and its number of past turns; ``None``: the protocol's default.
     * ``parser``: the parser of replies (see ``wrappers.parsing``); ``""`` becomes the protocol's.
     * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
@@ -64,8 +129,9 @@ class Stage:
     parser: str = ""
 
     def __post_init__(self) -> None:
-        if self.env not in gym.registry and ":" not in self.env:
-            self._set("env", known_name("environment id", self.env, [entry.id for entry in ENVS]))
+        if not isinstance(self.env, str):
+            raise UsageError(f"Expected the id of an environment, got {self.env!r}; try {ENVS[0].id!r}.")
+        self._set("env", known_env(self.env))
         self._set("protocol", protocol_name(self.protocol))
         self._set("reward", known_name("reward protocol", self.reward, REWARD_PROTOCOLS))
         if self.history is not None and (type(self.history) is not int or self.history < 0):
@@ -93,6 +159,11 @@ class Stage:
         if isinstance(self.parser, _OfProtocol):
             del plain["parser"]
         return plain
+
+    def __repr__(self) -> str:
+        # Settings may contain the URLs of servers.
+        listed = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+        return hide_passwords(f"{type(self).__name__}({listed})")
 
     @property
     def world(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -16,7 +17,9 @@ from math import gcd
 from pathlib import Path
 from typing import Any, Protocol, overload
 
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.atomic import write_text
+from agentgym_hindsight.errors import DamagedDataError, SchemaError, UnknownNameError, UsageError
+from agentgym_hindsight.files import read_file
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.short_repr import short_repr
 
@@ -24,6 +27,8 @@ __all__ = ["SeededOrder", "Task", "TaskPanel", "TaskSource", "content_hash", "se
 
 _MANIFEST_SCHEMA = "agentgym-hindsight/panel"
 _MANIFEST_VERSION = 1
+#: A goal may contain a lone surrogate, which UTF-8 does not have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def content_hash(*parts: str | bytes) -> str:
@@ -237,16 +242,18 @@ class TaskPanel(Sequence[Task]):
             "fingerprint": self.fingerprint,
             "tasks": [asdict(task) for task in self._tasks],
         }
-        Path(path).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        if _SURROGATE.search(text):
+            text = json.dumps(document, indent=1)
+        write_text(path, text + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> TaskPanel:
         """Read a manifest written by :meth:`save`."""
         path = Path(path)
-        if not path.is_file():
-            raise MissingDataError(f"Expected a panel manifest at {path}, found no file; try TaskPanel.save first.")
+        text = read_file(path, "a panel manifest", "try TaskPanel.save first.")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(text)
             if (document["schema"], document["version"]) != (_MANIFEST_SCHEMA, _MANIFEST_VERSION):
                 raise DamagedDataError(
                     f"Expected {_MANIFEST_SCHEMA} version {_MANIFEST_VERSION} in {path}, got "
@@ -254,7 +261,7 @@ class TaskPanel(Sequence[Task]):
                 )
             panel = cls((Task(**task) for task in document["tasks"]), name=document["name"])
             stored_fingerprint = document["fingerprint"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, DamagedDataError):
                 raise
             raise DamagedDataError(

@@ -47,6 +47,7 @@ INTERNAL = {
     "baselines.training.samples",
     "baselines.training.scoring",
     "baselines.training.sharding",
+    "baselines.training.single_process",
     "baselines.training.start",
     "baselines.training.teacher_weights",
     "baselines.training.timing",

@@ -16,9 +16,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the lowest layer up. A folder may import folders below it, and modules of its own.
 LAYERS = [
+    {"installation"},
     {"errors", "atomic", "printable", "short_repr"},
-    {"markup", "names"},
-    {"spaces", "tasks"},
+    {"files", "markup", "names", "redaction"},
+    {"http_client", "spaces", "tasks"},
     {"hindsight"},
     {"envs"},
     {"wrappers"},
@@ -28,10 +29,10 @@ LAYERS = [
     {"cli", "viewer"},
 ]
 #: Outside the order: the table of ids (only names), the public package, the conformance checks (they test every layer).
-SPECIAL_LAYERS = {"registration": 0, "testing": 6, "__init__": 9, "__main__": 10}
+SPECIAL_LAYERS = {"registration": 1, "testing": 7, "__init__": 10, "__main__": 11}
 #: What `pip install agentgym-hindsight` does not install.
 HEAVY = {"torch", "transformers", "trl", "vllm", "ray", "alfworld", "textworld", "appworld", "spacy", "pandas"}
-#: All that an env needs to be played. rich, httpx and flask are installed, but not imported for it.
+#: All that an env needs to be played. rich, httpcore and flask are installed, but not imported for it.
 LIGHT = {"gymnasium", "numpy", "cloudpickle", "farama_notifications", "typing_extensions"}
 
 

@@ -23,6 +23,8 @@ _DAMAGED = "\ufffd"
 #: At least this many tokens are decoded together, after up to as many tokens of context, so that they are joined as in
 #: the whole text.
 _WINDOW = 16
+#: After this many windows of tokens without a whole character, the next window begins all the same.
+_LONGEST = 4
 
 
 def token_spans(decode: Decode, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
@@ -67,9 +69,15 @@ def _spans_by_windows(decode: Decode, ids: list[int], text: str, window: int) ->
         else:
             spans.append((complete, complete))
         complete_before, previous_piece = complete, piece
-        if index + 1 - read >= window and piece and not pending and not piece.endswith(_DAMAGED):
-            start, read, base = read, index + 1, complete
-            head, previous_piece = decode(ids[start:read]), ""
+        waited = index + 1 - read
+        damaged = piece.endswith(_DAMAGED)
+        if waited >= window and piece and not pending and (not damaged or waited >= _LONGEST * window):
+            # A replacement character at the end may be a character of which more bytes follow: it stays in the piece.
+            # A long row of bytes that are no text needs a new window too: else each token is decoded with all of it.
+            previous_piece = piece[-1:] if damaged else ""
+            start, read, base = read, index + 1, complete - len(previous_piece)
+            head = decode(ids[start:read])
+            head = head[: len(head) - len(previous_piece)]
     return spans if complete_before == len(text) else None
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.files import read_text
+from agentgym_hindsight.redaction import hide_secret_values
 
 __all__ = ["RunLog"]
 
+#: Texts of envs and models may contain lone surrogates, which UTF-8 does not have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SCHEMA, _VERSION = "agentgym-hindsight/run", 1
 #: Keys of run.json that may change when a run is continued.
 _MAY_CHANGE = frozenset({"command", "started", "versions", "code"})
@@ -59,14 +64,15 @@ class RunLog:
         if not path.exists():
             return {}
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(read_text(path, "the description of a run", "try another --out."))
             if not isinstance(document, dict):
                 raise ValueError(f"a {type(document).__name__}")
         except (ValueError, RecursionError) as error:
             raise DamagedDataError(
                 f"Expected the description of a run in {path}, got {error}; try another --out."
             ) from None
-        return document
+        hidden: dict[str, Any] = hide_secret_values(document)  # an earlier release stored passwords
+        return hidden
 
     def is_run(self) -> bool:
         """Whether run.json describes a run of this library. A damaged file counts: a crash may leave one."""
@@ -76,9 +82,8 @@ class RunLog:
             return any((self.folder / f"{name}.jsonl").exists() for name in ("metrics", "eval"))
 
     def _compare(self, description: Mapping[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(
-            json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str)
-        )
+        plain = json.loads(json.dumps({"schema": _SCHEMA, "version": _VERSION, **description}, default=str))
+        document: dict[str, Any] = hide_secret_values(plain)
         old, new = _without_length(self.description()), _without_length(document)
         if (self.folder / "run.json").exists():
             differing = [key for key in sorted((old.keys() | new.keys()) - ignored) if old.get(key) != new.get(key)]
@@ -104,10 +109,10 @@ class RunLog:
         path = self.folder / f"{name}.jsonl"
         lines = []
         # Not splitlines: texts of envs and models may contain other line separators, which JSON does not escape.
-        for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+        for text in read_text(path).split("\n") if path.exists() else ():
             try:
                 lines.append(json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
         return lines
 
@@ -144,7 +149,11 @@ def _without_length(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+    plain = _finite(record)
+    text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if _SURROGATE.search(text):
+        text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
+    return text + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from agentgym_hindsight.cli.shared import console
+from agentgym_hindsight.cli.parsing import source
+from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.collisions import collision_report
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
@@ -13,7 +14,10 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", help="JSONL files written by `agh rollout` with anchor=state, which is the default"
+        "files",
+        type=source,
+        nargs="+",
+        help="JSONL files written by `agh rollout` with anchor=state, which is the default",
     )
 
 
@@ -28,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             "Expected at least one rollout, got none; try `agh rollout --policy random --out rollouts.jsonl`."
         )
-    print(collision_report(trajectories).to_markdown())
+    print_line(collision_report(trajectories).to_markdown())
     return 0

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from rich.table import Table
+from rich.text import Text
 
+from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.cli.bench.figures import machine
-from agentgym_hindsight.cli.shared import console, output
+from agentgym_hindsight.cli.output_files import check_file, is_page_of
+from agentgym_hindsight.cli.parsing import name_of, number, path, seed, text, whole
+from agentgym_hindsight.cli.tables import Grid
+from agentgym_hindsight.cli.terminal import console, output, print_json
+from agentgym_hindsight.printable import printable_line
 
 #: Benchmark → title of its table.
 TITLES = {
@@ -25,30 +29,68 @@ _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "env", nargs="?", default="alfworld", choices=list(TITLES), help="the benchmark (default: %(default)s)"
+        "env",
+        type=name_of("benchmark", TITLES),
+        nargs="?",
+        default="alfworld",
+        choices=list(TITLES),
+        help="the benchmark (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of games, tasks and actions (default: %(default)s)")
-    parser.add_argument("--out", help="also write the figures to this file, as Markdown")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of games, tasks and actions (default: %(default)s)")
+    parser.add_argument("--out", type=path, help="also write the figures to this file, as Markdown")
+    parser.add_argument("--fresh", action="store_true", help="replace the file in --out also if it is no such page")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     house = parser.add_argument_group("alfworld")
-    house.add_argument("--games", type=int, default=6, help="games that both engines play (default: %(default)s)")
-    house.add_argument("--turns", type=int, default=40, help="turns of a game (default: %(default)s)")
+    house.add_argument(
+        "--games", type=whole(1, 100_000), default=6, help="games that both engines play (default: %(default)s)"
+    )
+    house.add_argument("--turns", type=whole(1, 100_000), default=40, help="turns of a game (default: %(default)s)")
     shop = parser.add_argument_group("webshop, webshop-search")
-    shop.add_argument("--products", type=int, help="products in the embedded shop (default: 1000; search: 100000)")
-    shop.add_argument("--episodes", type=int, default=2000, help="webshop: episodes played (default: %(default)s)")
     shop.add_argument(
-        "--workers", type=int, default=4, help="webshop-search: processes that share an index (default: %(default)s)"
+        "--products", type=whole(1, 10_000_000), help="products in the embedded shop (default: 1000; search: 100000)"
+    )
+    shop.add_argument(
+        "--episodes", type=whole(1, 10_000_000), default=2000, help="webshop: episodes played (default: %(default)s)"
+    )
+    shop.add_argument(
+        "--workers",
+        type=whole(1, 1000),
+        default=4,
+        help="webshop-search: processes that share an index (default: %(default)s)",
     )
     apps = parser.add_argument_group("appworld")
-    apps.add_argument("--worlds", type=int, default=64, help="worlds played in parallel (default: %(default)s)")
-    apps.add_argument("--minutes", type=float, default=0.0, help="minutes of this run (default: %(default)s: no run)")
-    apps.add_argument("--fuzz", type=int, default=0, metavar="N", help="random programs to run (default: %(default)s)")
-    training = parser.add_argument_group("training-speed (needs the extra [train])")
-    training.add_argument("--model", default="tiny:S", help="the model, as in agh train (default: %(default)s)")
-    training.add_argument(
-        "--warm-tasks", type=int, default=300, help="expert rollouts of the warm start (default: %(default)s)"
+    apps.add_argument(
+        "--worlds", type=whole(1, 10_000), default=64, help="worlds played in parallel (default: %(default)s)"
     )
-    training.add_argument("--updates", type=int, default=2, help="updates to measure (default: %(default)s)")
-    training.add_argument("--repeats", type=int, default=3, help="measurements of each time (default: %(default)s)")
+    apps.add_argument(
+        "--minutes",
+        type=number(0.0, 100_000.0, example=1.0),
+        default=0.0,
+        help="minutes of this run (default: %(default)s: no run)",
+    )
+    apps.add_argument(
+        "--fuzz",
+        type=whole(0, 100_000_000),
+        default=0,
+        metavar="N",
+        help="random programs to run (default: %(default)s)",
+    )
+    training = parser.add_argument_group("training-speed (needs the extra [train])")
+    training.add_argument(
+        "--model", type=text, default="tiny:S", help="the model, as in agh train (default: %(default)s)"
+    )
+    training.add_argument(
+        "--warm-tasks",
+        type=whole(1, 1_000_000),
+        default=300,
+        help="expert rollouts of the warm start (default: %(default)s)",
+    )
+    training.add_argument(
+        "--updates", type=whole(1, 10_000), default=2, help="updates to measure (default: %(default)s)"
+    )
+    training.add_argument(
+        "--repeats", type=whole(1, 10_000), default=3, help="measurements of each time (default: %(default)s)"
+    )
     training.add_argument("--large", action="store_true", help="also measure sampling and memory of tiny:L")
     training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="also measure sampling from this server")
     training.add_argument(
@@ -59,21 +101,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.products is None:
         options.products = _PRODUCTS.get(options.env, 0)
-    with console.status("measuring") as status:
-        rows, reproduce = _measure(options, lambda what: status.update(f"measuring: {what}"))
     title = TITLES[options.env]
-    table = Table("what", "figure", title=title, title_justify="left")
-    table.columns[1].justify = "right"
-    for row in rows:
-        table.add_row(*row)
-    out = output()
-    out.print(table)
-    out.print(machine())
     if options.out:
-        command = f"agh bench {options.env} {reproduce} --seed {options.seed}"
+        check_file(options.out, "figures", is_page_of("bench"), fresh=options.fresh)
+    with console.status("measuring") as status:
+        rows, reproduce = _measure(options, lambda what: status.update(Text(printable_line(f"measuring: {what}"))))
+    command = f"agh bench {options.env} {reproduce} --seed {options.seed}"
+    if options.json:
+        figures = [{"name": what, "value": value} for what, value in rows]
+        print_json({"name": options.env, "title": title, "command": command, "machine": machine(), "figures": figures})
+    else:
+        out = output()
+        Grid(title, ("what", "figure"), [tuple(row) for row in rows], text_columns=1, whole_columns=0).print(out)
+        out.print(machine(), soft_wrap=True)
+    if options.out:
         lines = [f"# {title}", "", f"`{command}` — {machine()}.", "", "| what | figure |", "| --- | ---: |"]
         lines += [f"| {what} | {value} |" for what, value in rows]
-        Path(options.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(options.out, "\n".join(lines) + "\n")
     return 0
 
 

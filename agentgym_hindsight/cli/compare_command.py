@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
+from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.training.configuration import (
     configure,
     load_configuration,
@@ -19,13 +21,17 @@ from agentgym_hindsight.baselines.training.configuration import (
 )
 from agentgym_hindsight.baselines.training.preflight import check_settings, prepare
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
-from agentgym_hindsight.baselines.training.run_folder import check_folder
+from agentgym_hindsight.baselines.training.run_folder import check_writable
 from agentgym_hindsight.baselines.training.start import start_folder
 from agentgym_hindsight.cli.bench.figures import machine
-from agentgym_hindsight.cli.compare_tables import Entry, Grid, after_training, during_training
+from agentgym_hindsight.cli.compare_tables import Entry, after_training, during_training, results
+from agentgym_hindsight.cli.output_files import begins_with, check_file, check_folder, is_page_of
+from agentgym_hindsight.cli.parsing import path, text, whole
 from agentgym_hindsight.cli.progress import progress_display
-from agentgym_hindsight.cli.shared import console, output
-from agentgym_hindsight.errors import HindsightError, UsageError
+from agentgym_hindsight.cli.tables import Grid
+from agentgym_hindsight.cli.terminal import SafeConsole, console, output, print_json
+from agentgym_hindsight.errors import HindsightError
+from agentgym_hindsight.redaction import hide_passwords
 
 #: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
 SETS: Mapping[str, Sequence[str]] = {
@@ -54,13 +60,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "entries",
         nargs="+",
+        type=text,
         help=f"sets of entries ({', '.join(SETS)}) or single ones: grpo, serl:what=success+immediate,where=anchor, "
         "package.module:METHOD",
     )
-    parser.add_argument("--seeds", type=int, default=5, help="train with seeds 0 to N - 1 (default: %(default)s)")
-    parser.add_argument("--turns", type=int, default=12000, help="env turns of each run (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parallel runs (default: one per core)")
-    parser.add_argument("--out", default="runs/compare", help="folder of the runs (default: %(default)s)")
+    parser.add_argument(
+        "--seeds",
+        type=whole(1, 10_000, example=5),
+        default=5,
+        help="train with seeds 0 to N - 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--turns", type=whole(1, example=12000), default=12000, help="env turns of each run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--jobs", type=whole(1, 1000), default=os.cpu_count() or 1, help="parallel runs (default: one per core)"
+    )
+    parser.add_argument("--out", type=path, default="runs/compare", help="folder of the runs (default: %(default)s)")
     parser.add_argument(
         "--config",
         metavar="NAME",
@@ -74,16 +90,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a setting of all entries, as in agh train; repeatable",
     )
-    parser.add_argument("--markdown", help="also write the tables to this file, as Markdown")
+    parser.add_argument("--markdown", type=path, help="also write the tables to this file, as Markdown")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of tables")
     parser.add_argument("--title", default="Rivals on equal terms", help="title of the tables (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
     entry_texts = dict.fromkeys(text for name in options.entries for text in _set(name) or (name,))  # no duplicates
     entries = list(dict.fromkeys(Entry.parse(text) for text in entry_texts))
-    if options.seeds < 1 or options.jobs < 1:
-        raise UsageError(f"Expected --seeds ≥ 1 and --jobs ≥ 1, got {options.seeds} and {options.jobs}; try 5 and 2.")
-    out = Path(options.out)
+    out = check_folder(options.out, "runs")
+    if options.markdown:
+        check_file(options.markdown, "page", is_page_of("compare"), option="--markdown", fresh=None)
     _check(entries, out, options)
     jobs = [(entry, seed) for seed in range(options.seeds) for entry in entries]
     failed: list[str] = []
@@ -108,9 +125,10 @@ def run(options: argparse.Namespace) -> int:
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(work, _interleave_seeds(jobs, options.jobs)))
     tables = [after_training(entries, out, options.seeds, options.title), during_training(entries, out, options.seeds)]
-    for table in tables:
-        output().print(table.rich())
-    output().print(f"next: agh report {options.out}", soft_wrap=True)
+    if options.json:
+        print_json({"title": options.title, "results": results(entries, out, options.seeds), "failed": failed})
+    else:
+        _print(tables, options, output())
     if options.markdown:
         _write(tables, options)
     return 1 if failed else 0
@@ -129,7 +147,7 @@ def _check(entries: Sequence[Entry], out: Path, options: argparse.Namespace) -> 
             training = configure(entry.recipe, configuration, _settings(entry, 0, options))
             # All entries have the same tasks.
             (check_settings if number else prepare)(training, out / f"{entry.folder}-seed0")
-    check_folder(out)
+    check_writable(out)
 
 
 def _running(running: Mapping[tuple[Entry, int], str]) -> str:
@@ -187,10 +205,22 @@ def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> s
     result = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return ""
-    log = out / f"{entry.folder}-seed{seed}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(result.stdout + result.stderr, encoding="utf-8")
+    log = _log_file(out / f"{entry.folder}-seed{seed}.log")
+    write_text(log, f"{_LOG_HEAD} {shlex.join(['agh', *command[3:]])}\n{result.stdout}{result.stderr}")
     return f"{entry.name}, seed {seed}: exit status {result.returncode}; see {log}"
+
+
+#: The beginning of the output of a failed run.
+_LOG_HEAD = "$"
+
+
+def _log_file(wanted: Path) -> Path:
+    """The file for the output of a failed run. A file of another program is kept, and the next free name is taken."""
+    for number in count():
+        path = wanted if number == 0 else wanted.with_suffix(f".{number}.log")
+        if not path.exists() or (path.is_file() and begins_with(f"{_LOG_HEAD} agh train")(path)):
+            return path
+    raise AssertionError  # count() has no end
 
 
 def _environment() -> dict[str, str]:
@@ -198,13 +228,19 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "TOKENIZERS_PARALLELISM": "false"}
 
 
+def _print(tables: Sequence[Grid], options: argparse.Namespace, printed: SafeConsole) -> None:
+    for table in tables:
+        table.print(printed)
+    printed.print(f"next: agh report {options.out}", soft_wrap=True)
+
+
 def _write(tables: Sequence[Grid], options: argparse.Namespace) -> None:
     words = [*options.entries, "--seeds", str(options.seeds), "--turns", str(options.turns), "--out", options.out]
     words += ["--config", options.config] if options.config else []
     words += [word for text in options.set for word in ("--set", text)]
-    command = shlex.join(["agh", "compare", *words])
+    command = hide_passwords(shlex.join(["agh", "compare", *words]))
     lines = [f"# {options.title}", "", f"`{command}` — {machine(memory=False)}.", "", *tables[0].markdown()]
     for table in tables[1:]:
         lines += ["", f"## {table.title}", "", *table.markdown()]
-    Path(options.markdown).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(options.markdown, "\n".join(lines) + "\n")
     console.print(f"written: {options.markdown}", soft_wrap=True)

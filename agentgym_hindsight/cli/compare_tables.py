@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, SeedSummary, over_seeds
 from agentgym_hindsight.baselines.methods import RECIPES, recipe_name
 from agentgym_hindsight.baselines.run_log import RunLog
+from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import is_import_name
 
-__all__ = ["Entry", "Grid", "after_training", "during_training"]
+__all__ = ["Entry", "after_training", "during_training", "results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +46,34 @@ class Entry:
         return "".join(c if c.isalnum() or c in "=.-+" else "_" for c in self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table for the terminal or for a Markdown page."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    #: The number of first columns that contain text; the others contain numbers.
-    text_columns: int
-
-    def rich(self) -> Table:
-        table = Table(*self.head, title=self.title, title_justify="left")
-        for column in table.columns[self.text_columns :]:
-            column.justify = "right"
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> list[str]:
-        rule = ["---"] * self.text_columns + ["---:"] * (len(self.head) - self.text_columns)
-        lines = [self.head, rule, *([cell.replace("|", "\\|") for cell in row] for row in self.rows)]
-        return [f"| {' | '.join(line)} |" for line in lines]
-
-
 def after_training(entries: Sequence[Entry], out: Path, seeds: int, title: str) -> Grid:
     """Results on the panel before and after training, one row per entry and kind of decoding."""
-    rows = sorted(_rows(entries, out, seeds), key=lambda row: row.label)
+    rows = _sorted_rows(entries, out, seeds)
     return Grid(title, _HEAD, [_cells(row) for row in rows], text_columns=2)
+
+
+def results(entries: Sequence[Entry], out: Path, seeds: int) -> list[dict[str, Any]]:
+    """The rows of :func:`after_training` as plain data, for JSON."""
+    return [
+        {
+            "name": row.name,
+            "decoding": row.label,
+            "seeds": row.summary.seeds,
+            "success": row.summary.micro._asdict(),
+            "minus_start": None if row.against_start is None else row.against_start._asdict(),
+            "minus_first": None if row.against_first is None else row.against_first._asdict(),
+            "macro": row.summary.macro._asdict(),
+            "turns": row.summary.turns.mean,
+            "invalid": row.summary.invalid._asdict(),
+            "updates": row.updates,
+            "env_turns": row.turns,
+        }
+        for row in _sorted_rows(entries, out, seeds)
+    ]
+
+
+def _sorted_rows(entries: Sequence[Entry], out: Path, seeds: int) -> list[Row]:
+    return sorted(_rows(entries, out, seeds), key=lambda row: row.label)
 
 
 def during_training(entries: Sequence[Entry], out: Path, seeds: int) -> Grid:

@@ -6,18 +6,24 @@ import argparse
 import subprocess
 import sys
 
-from agentgym_hindsight.cli.shared import console
+from rich.text import Text
+
+from agentgym_hindsight.cli.parsing import name_of, path
+from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.printable import printable_line
 
 __all__ = ["arguments", "run"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["appworld"], help="the benchmark to install")
+    parser.add_argument(
+        "what", type=name_of("benchmark", ["appworld"]), choices=["appworld"], help="the benchmark to install"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the steps and stop")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
-        "--python", default=sys.executable, help="Python 3.11 or newer, for AppWorld's virtual environment"
+        "--python", type=path, default=sys.executable, help="Python 3.11 or newer, for AppWorld's virtual environment"
     )
 
 
@@ -26,11 +32,11 @@ def run(options: argparse.Namespace) -> int:
     from agentgym_hindsight.envs.appworld.official.interpreter import managed_folder
 
     steps = installation(python=options.python)
-    print(f"Installation of AppWorld (Apache-2.0, the authors' package and data) into {managed_folder()}:")
+    print_line(f"Installation of AppWorld (Apache-2.0, the authors' package and data) into {managed_folder()}:")
     for number, step in enumerate(steps, 1):
         state = "already done" if step.done() else f"writes {step.writes}"
-        print(f"{number}. {step.name}: {state}\n   {' '.join(step.command)}")
-    print("The task data is encrypted to keep it out of training corpora: do not publish the unpacked files.")
+        print_line(f"{number}. {step.name}: {state}\n   {' '.join(step.command)}")
+    print_line("The task data is encrypted to keep it out of training corpora: do not publish the unpacked files.")
     if options.dry_run:
         return 0
     if any(not step.done() for step in steps):
@@ -42,12 +48,12 @@ def run(options: argparse.Namespace) -> int:
             continue
         with console.status(f"{number}/{len(steps)} {step.name}") as status:
             for line in carry_out(step):
-                status.update(f"{number}/{len(steps)} {step.name}  {line[:60]}".replace("[", "\\["))
+                status.update(Text(printable_line(f"{number}/{len(steps)} {step.name}  {line}", 100)))
         console.print(f"{number}/{len(steps)} {step.name}: done")
     with console.status("opening a task"):
         counts = verify()
     sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"Ready ({sizes}). Try: agh play --env AppWorld-Hindsight-v0 --set backend=official")
+    print_line(f"Ready ({sizes}). Try: agh play --env AppWorld-Hindsight-v0 --set backend=official")
     return 0
 
 
@@ -65,7 +71,7 @@ def _check_python(python: str) -> None:
 
 
 def _confirm() -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("Expected --yes or a terminal for the question, got neither; try --yes, or --dry-run first.")
     if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise UsageError("Expected yes, got no; nothing was installed. Try --dry-run to see the steps.")

@@ -15,8 +15,12 @@ from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy, RandomPolicy
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
+from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
+from agentgym_hindsight.cli.output_files import check_file, check_folder
+from agentgym_hindsight.cli.parsing import path, seed, whole
 from agentgym_hindsight.cli.progress import progress_display
-from agentgym_hindsight.cli.shared import console, output, result_table
+from agentgym_hindsight.cli.shared import result_table
+from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -38,12 +42,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scripted", action="store_true", help="play the expert and a random policy; no training, no extra needed"
     )
-    parser.add_argument("--tasks", type=int, help="unseen tasks to evaluate on (default: 200; scripted: 120)")
-    parser.add_argument("--updates", type=int, help="number of policy updates (default: 40)")
+    parser.add_argument("--tasks", type=whole(1), help="unseen tasks to evaluate on (default: 200; scripted: 120)")
+    parser.add_argument("--updates", type=whole(1), help="number of policy updates (default: 40)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of tasks, training and evaluation (default: %(default)s)"
+        "--seed", type=seed, default=0, help="seed of tasks, training and evaluation (default: %(default)s)"
     )
-    parser.add_argument("--out", default="runs/demo", help="folder of run and report (default: %(default)s)")
+    parser.add_argument("--out", type=path, default="runs/demo", help="folder of run and report (default: %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="delete the run in --out instead of continuing it")
 
 
@@ -53,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_training(options: argparse.Namespace) -> int:
     require_train("training the demo's policy")
-    from agentgym_hindsight.baselines.report import write_report
+    from agentgym_hindsight.baselines.report import is_report, write_report
     from agentgym_hindsight.baselines.training.configuration import configure
     from agentgym_hindsight.baselines.training.run import Stopped, train
     from agentgym_hindsight.cli.train_command import TrainingProgress, show, use_few_threads
@@ -63,7 +67,8 @@ def _run_training(options: argparse.Namespace) -> int:
     use_few_threads(training)
     folder = Path(options.out) / f"serl-seed{options.seed}"
     page = Path(options.out) / "report.html"
-    console.print(_INTRODUCTION.format(tasks=training.evaluation.tasks, folder=folder, page=page), markup=False)
+    check_file(page, "report", is_report, fresh=options.fresh)
+    console.print(_INTRODUCTION.format(tasks=training.evaluation.tasks, folder=folder, page=page))
     started = time.perf_counter()
     with TrainingProgress(training) as progress:
         try:
@@ -82,8 +87,9 @@ def _run_training(options: argparse.Namespace) -> int:
 def _run_scripted(options: argparse.Namespace) -> int:
     out = output()
     panel = Stage(_ENV, {"data": "embedded"}).panel(_SPLIT, options.tasks or 120, options.seed)
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = check_folder(options.out, "rollouts")
+    for name in ("expert", "random"):
+        check_rollout_file(folder / f"{name}.jsonl", fresh=options.fresh)
     results, speeds, files = {}, {}, []
     policies: tuple[Policy, ...] = (ExpertPolicy(options.seed), RandomPolicy(options.seed))
     with (
@@ -113,7 +119,7 @@ def _run_scripted(options: argparse.Namespace) -> int:
         f"{len(panel)} unseen tasks, panel {panel.fingerprint}"
     )
     out.print(title, soft_wrap=True)
-    out.print(result_table(results))
+    result_table(results).print(out)
     out.print("speed: " + ", ".join(f"{name} {speed:,.0f} turns/s" for name, speed in speeds.items()))
     for path in files:
         out.print(f"saved: {path}", soft_wrap=True)

@@ -1,217 +1,134 @@
-"""``agh eval``: a policy on a panel, over temperatures and seeds; prints success with intervals."""
+"""``agh eval``: policies on a panel, over temperatures and seeds; prints success and differences with intervals."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
-from agentgym_hindsight.baselines.own_modules import stage_hashes
-from agentgym_hindsight.cli.eval_policies import (
-    KINDS,
-    check_policy,
-    is_scripted,
-    model_folder,
-    open_policy,
-    weights_key,
-)
-from agentgym_hindsight.cli.eval_records import evaluation_line, write_line
-from agentgym_hindsight.cli.eval_rollouts import play, save_panel
-from agentgym_hindsight.cli.eval_tables import evaluation_table
-from agentgym_hindsight.cli.shared import (
-    add_env_arguments,
-    console,
-    default_protocol,
-    env_arguments,
-    make_env,
-    output,
-    panel_of,
-)
+from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
+from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy
+from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table
+from agentgym_hindsight.cli.parsing import number, path, source, text, whole
+from agentgym_hindsight.cli.shared import add_env_arguments
+from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.names import import_object, is_import_name
-from agentgym_hindsight.registration import ENVS
-from agentgym_hindsight.stage import Stage
-from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.wrappers import PROTOCOLS
-
-_TEMPERATURES = (0.0, 0.4)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_env_arguments(parser)
     parser.add_argument(
-        "--policy", default="expert", help=f"{', '.join(KINDS)} or the name of a model on a hub (default: %(default)s)"
+        "--policy",
+        type=text,
+        nargs="+",
+        default=["expert"],
+        help=f"{', '.join(KINDS)} or the name of a model on a hub; several are compared task by task (default: expert)",
     )
-    parser.add_argument("--panel", help="a file written by `agh data panel`; replaces --split and --tasks")
-    parser.add_argument("--tasks", type=int, default=0, help="number of tasks of the split (default: all)")
+    parser.add_argument("--panel", type=source, help="a file written by `agh data panel`; replaces --split and --tasks")
+    parser.add_argument("--tasks", type=whole(), default=0, help="number of tasks of the split (default: all)")
     parser.add_argument(
         "--protocol",
+        type=text,
         help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, or package.module:NAME "
         "(default: that of the training run, else the one that suits the env)",
     )
-    parser.add_argument("--parser", help="the parser of replies, also package.module:NAME (default: the protocol's)")
-    parser.add_argument("--history", type=int, help="past turns in a prompt (default: the protocol's)")
     parser.add_argument(
-        "--temperature", type=float, nargs="+", help="sampling temperatures of a model (default: 0 0.4); 0 is greedy"
+        "--parser", type=text, help="the parser of replies, also package.module:NAME (default: the protocol's)"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="repeat with seeds 0 to N - 1 (default: %(default)s)")
-    parser.add_argument("--num-envs", type=int, default=64, help="parallel rollouts (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="worker processes; 0 plays in this process")
+    parser.add_argument("--history", type=whole(), help="past turns in a prompt (default: the protocol's)")
     parser.add_argument(
-        "--max-prompt-tokens", type=int, help="length limit of a prompt (default: that of the training run, else 2048)"
+        "--temperature",
+        type=number(example=0.4),
+        nargs="+",
+        help="sampling temperatures of a model (default: 0 0.4); 0 is greedy",
     )
     parser.add_argument(
-        "--max-new-tokens", type=int, help="length limit of a reply (default: that of the training run, else 512)"
+        "--seeds", type=whole(1, 10_000), default=1, help="repeat with seeds 0 to N - 1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--num-envs",
+        type=whole(1, 100_000, example=64),
+        default=64,
+        help="parallel rollouts (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=whole(0, 1000), default=0, help="worker processes; 0 plays in this process")
+    parser.add_argument(
+        "--max-prompt-tokens",
+        type=whole(1, example=2048),
+        help="length limit of a prompt (default: that of the training run, else 2048)",
+    )
+    parser.add_argument(
+        "--max-new-tokens",
+        type=whole(1, example=512),
+        help="length limit of a reply (default: that of the training run, else 512)",
     )
     parser.add_argument(
         "--generate", action="store_true", help="sample with model.generate instead of this library's loop"
     )
-    parser.add_argument("--out", help="folder for eval.jsonl, rollouts and panel; finished rollouts are not repeated")
+    parser.add_argument(
+        "--out",
+        type=path,
+        help="folder for eval.jsonl, rollouts and panel; finished rollouts are not repeated. "
+        "Several policies get a folder each in it",
+    )
     parser.add_argument("--fresh", action="store_true", help="play all rollouts again, also those in --out")
+    parser.add_argument("--json", action="store_true", help="print results and differences as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    check_policy(options.policy)
-    _default_to_training_run(options)
-    for name, value, minimum in (
-        ("--num-envs", options.num_envs, 1),
-        ("--workers", options.workers, 0),
-        ("--seeds", options.seeds, 1),
-        ("--max-new-tokens", options.max_new_tokens, 1),
-    ):
-        if value < minimum:
-            raise UsageError(f"Expected {name} ≥ {minimum}, got {value}.")
-    scripted = is_scripted(options.policy)
-    temperatures = _temperatures(options.temperature, scripted)
-    settings = env_arguments(options)
-    panel = _panel(options)
-    settings.pop("split", None)  # each task of the panel states its split
-    stage = Stage(
-        options.env, settings, options.protocol, options.history, workers=options.workers, parser=options.parser
-    )
-    folder = Path(options.out or Path("runs", f"eval-{_file_name(options.policy)}-{panel.fingerprint}"))
-    save_panel(panel, folder, fresh=options.fresh)
-    terms = _terms(options, stage, panel, scripted)
-    results: dict[str, list[Evaluation]] = {}
-    broken: list[str] = []
-    total = 0
-    with open_policy(options) as policy_for:
-        for temperature in temperatures:
-            label = options.policy if scripted else _label(temperature)
-            for seed in range(options.seeds):
-                trajectories = play(
-                    partial(policy_for, temperature, seed),
-                    stage,
-                    panel,
-                    folder / f"rollouts-{_file_name(label)}-seed{seed}.jsonl",
-                    {**terms, "seed": seed, **({} if scripted else {"temperature": temperature})},
-                    name=f"{label}, seed {seed}",
-                    num_envs=options.num_envs,
-                    fresh=options.fresh,
-                )
-                evaluation = evaluate(trajectories)
-                line = evaluation_line(options.policy, label, temperature, panel, seed, evaluation)
-                write_line(folder / "eval.jsonl", line)
-                results.setdefault(label, []).append(evaluation)
-                broken.extend(trajectory.broken for trajectory in trajectories if trajectory.broken)
-                total += len(trajectories)
-    out = output()
-    out.print(
-        f"{options.policy} on {panel.name} ({terms['backend']}, panel {panel.fingerprint}, {options.seeds} seed(s))",
-        soft_wrap=True,
-    )
-    out.print(evaluation_table(results))
-    out.print(f"saved: {folder}", soft_wrap=True)
+    policies = list(dict.fromkeys(map(canonical_policy, options.policy)))
+    for policy in policies:
+        check_policy(policy)
+    jobs = [prepare(options, policy, single=len(policies) == 1) for policy in policies]
+    _check_jobs(jobs)
+    for job in jobs:  # all of them before any is played
+        job.check_files(fresh=options.fresh)
+    columns = [column for job in jobs for column in job.play(fresh=options.fresh)]
+    broken = [reason for column in columns for reason in column.broken]
+    (_json if options.json else _tables)(jobs, columns)
     if broken:
         console.print(f"{len(broken)} broken; the first: {broken[0]}", soft_wrap=True)
-    return 1 if len(broken) == total else 0
+    return 1 if len(broken) == sum(column.rollouts for column in columns) else 0
 
 
-def _default_to_training_run(options: argparse.Namespace) -> None:
-    """If the policy is in the folder of a training run, options that are not set get the values of that run."""
-    run_file = model_folder(options.policy).parent / "run.json"
-    run_settings: dict[str, Any] = {}
-    if run_file.is_file():
-        run_settings = json.loads(run_file.read_text(encoding="utf-8"))["settings"]
-    stage, plan = run_settings.get("stage", {}), run_settings.get("plan", {})
-    if stage and options.env == ENVS[0].id:
-        options.env = stage["env"]
-    options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
-    if stage and not options.protocol:
-        options.protocol, options.parser = stage.get("protocol"), options.parser or stage.get("parser")
-        _check_importable(options, run_file.parent)
-    options.protocol, options.parser = options.protocol or default_protocol(options.env), options.parser or ""
-    options.history = stage.get("history") if options.history is None else options.history
-    options.generate = options.generate or plan.get("generate", False)
-    options.template = run_settings.get("template", {})
-    options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
-    options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
+def _check_jobs(jobs: list[EvalJob]) -> None:
+    first = jobs[0]
+    for job in jobs[1:]:
+        if (job.panel, job.backend) != (first.panel, first.backend):
+            raise UsageError(
+                f"Expected all policies on one panel, got {job.panel.name} ({job.backend}) for {job.policy} and "
+                f"{first.panel.name} ({first.backend}) for {first.policy}; try --env, --split and --set, or --panel."
+            )
+    folders: dict[Path, str] = {}
+    for job in jobs:
+        if job.folder in folders:
+            raise UsageError(
+                f"Expected policies with different names, got {folders[job.folder]} and {job.policy}, which are both "
+                f"stored in {job.folder}; try one at a time, each with an --out."
+            )
+        folders[job.folder] = job.policy
 
 
-def _check_importable(options: argparse.Namespace, run: Path) -> None:
-    """Raise if protocol or parser of a training run are in a module that cannot be imported here."""
-    for kind, name in (("protocol", options.protocol), ("parser", options.parser)):
-        if name and is_import_name(name):
-            try:
-                import_object(kind, name)
-            except UsageError as error:
-                raise UsageError(f"The {kind} of the training run in {run} cannot be used: {error}") from error
+def _tables(jobs: list[EvalJob], columns: list[Column]) -> None:
+    out, panel = output(), jobs[0].panel
+    names = ", ".join(hide_passwords(job.policy) for job in jobs)
+    about = f"{jobs[0].backend}, panel {panel.fingerprint}, {jobs[0].seeds} seed(s)"
+    out.print(f"{names} on {panel.name} ({about})", soft_wrap=True)
+    evaluation_table(columns).print(out)
+    if len(jobs) > 1:
+        difference_table(differences(columns)).print(out)
+    for job in jobs:
+        out.print(f"saved: {job.folder}", soft_wrap=True)
 
 
-def _temperatures(given: Sequence[float] | None, scripted: bool) -> tuple[float, ...]:
-    if scripted:
-        if given:
-            raise UsageError("Expected --temperature with a model, got it with a scripted policy; try leaving it out.")
-        return (0.0,)
-    temperatures = tuple(dict.fromkeys(given or _TEMPERATURES))
-    if any(not 0 <= temperature < float("inf") for temperature in temperatures):
-        raise UsageError(f"Expected temperatures of 0 or more, got {temperatures}; try --temperature 0 0.4.")
-    return temperatures
-
-
-def _panel(options: argparse.Namespace) -> TaskPanel:
-    env = make_env(options)
-    try:
-        return panel_of(env, options, seed=0)
-    finally:
-        env.close()
-
-
-def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel, scripted: bool) -> dict[str, Any]:
-    """The values that determine a rollout, except its task. Stored with each rollout: no file may mix two runs."""
-    terms: dict[str, Any] = {
-        "policy": options.policy,
-        "backend": stage.backend(),
-        "panel": panel.fingerprint,
-        "settings": stage.settings,
-        "protocol": stage.protocol,
-        "history": options.history,
-        "reward": stage.reward,
-    }
-    if options.parser:
-        terms["parser"] = options.parser
-    if code := stage_hashes(stage):
-        terms["code"] = code
-    if not scripted:
-        terms |= {
-            "max_prompt_tokens": options.max_prompt_tokens,
-            "max_new_tokens": options.max_new_tokens,
-            "template": options.template,
-            "generate": options.generate,
-            "weights": weights_key(options.policy),
+def _json(jobs: list[EvalJob], columns: list[Column]) -> None:
+    panel = jobs[0].panel
+    print_json(
+        {
+            "panel": {"name": panel.name, "fingerprint": panel.fingerprint, "tasks": len(panel)},
+            "backend": jobs[0].backend,
+            "policies": [column.as_dict() for column in columns],
+            "differences": [each.as_dict() for each in differences(columns)] if len(jobs) > 1 else [],
         }
-    return terms
-
-
-def _label(temperature: float) -> str:
-    return "greedy" if temperature == 0 else f"T={temperature:g}"
-
-
-def _file_name(text: str) -> str:
-    """The text without the characters that are unsafe in a file name."""
-    return re.sub(r"[^\w.=-]+", "-", text).strip("-.")[-60:]
+    )

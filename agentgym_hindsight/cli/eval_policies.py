@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,22 @@ from typing import Any
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
-from agentgym_hindsight.cli.shared import console
-from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.cli.terminal import console
+from agentgym_hindsight.errors import DamagedDataError, HindsightError, MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.printable import printable_line
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["KINDS", "PolicyFactory", "check_policy", "is_scripted", "model_folder", "open_policy", "weights_key"]
+__all__ = [
+    "KINDS",
+    "PolicyFactory",
+    "canonical_policy",
+    "check_policy",
+    "is_scripted",
+    "model_folder",
+    "open_policy",
+    "weights_key",
+]
 
 _SCRIPTED = ("expert", "seeking-expert", "random", "replay", "webshop-rule")
 _MODELS = ("endpoint:URL#MODEL", "vllm:MODEL", "PATH")
@@ -29,22 +40,30 @@ KINDS = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "w
 PolicyFactory = Callable[[float, int], Policy]
 
 
+def canonical_policy(policy: str) -> str:
+    """The name as it is stored: the kind of a scripted policy in lower case."""
+    kind, colon, argument = policy.strip().partition(":")
+    if kind.lower() in _SCRIPTED and not Path(policy).exists():
+        return f"{kind.lower()}{colon}{argument}"
+    return policy
+
+
 def is_scripted(policy: str) -> bool:
     """Whether the name is a scripted policy. A misspelt name raises :class:`UnknownNameError`."""
     kind = policy.partition(":")[0]
     if kind in _SCRIPTED:
         return True
     if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
-        raise UnknownNameError("policy", policy, KINDS)  # "exprt" is a typing error, not a model's name
+        raise UnknownNameError("policy", hide_passwords(policy), KINDS)  # "exprt" is a typing error, not a model's name
     return False
 
 
 def check_policy(policy: str) -> None:
     """Raise if the name is malformed or an extra is missing, before anything is written."""
-    if is_scripted(policy):
-        return
     kind, _, argument = policy.partition(":")
-    if kind == "endpoint":
+    if is_scripted(policy):
+        scripted_policy(policy)
+    elif kind == "endpoint":
         _endpoint(argument)
     else:
         require_packages(kind)
@@ -82,18 +101,19 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
 
         url, model = _endpoint(argument)
         with EndpointPolicy(url, model, max_tokens=options.max_new_tokens, concurrency=options.num_envs) as policy:
-            yield _one_model(lambda: policy)
+            yield _one_model(options.policy, lambda: policy)
             if policy.failures:
                 console.print(f"{policy.failures} turn(s) got no answer and were played as empty replies.")
     elif kind == "vllm":
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
-        yield _one_model(lambda: open_vllm(argument, template=options.template, **lengths))
+        yield _one_model(options.policy, lambda: open_vllm(argument, template=options.template, **lengths))
     else:
         from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 
         yield _one_model(
+            options.policy,
             lambda: TransformersPolicy.load(
                 options.policy,
                 temperature=0.0,
@@ -102,7 +122,7 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
                 max_prompt_tokens=options.max_prompt_tokens,
                 template=options.template,
                 native=options.generate,
-            )
+            ),
         )
 
 
@@ -111,15 +131,15 @@ def _endpoint(address: str) -> tuple[str, str]:
     url, _, model = address.rpartition("#")
     if not url or not model:
         raise UsageError(
-            f"Expected endpoint:URL#MODEL, got {f'endpoint:{address}'!r}; "
+            f"Expected endpoint:URL#MODEL, got {hide_passwords(f'endpoint:{address}')!r}; "
             "try endpoint:http://localhost:8000/v1#my-model."
         )
     return url, model
 
 
-def _one_model(load: Callable[[], Any]) -> PolicyFactory:
+def _one_model(name: str, load: Callable[[], Any]) -> PolicyFactory:
     """One model for all temperatures and seeds, because loading it takes long."""
-    load_once = lru_cache(maxsize=1)(load)
+    load_once = lru_cache(maxsize=1)(partial(_load, name, load))
 
     def configured(temperature: float, seed: int) -> Policy:
         policy: Any = load_once()
@@ -128,3 +148,15 @@ def _one_model(load: Callable[[], Any]) -> PolicyFactory:
         return same
 
     return configured
+
+
+def _load(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (HindsightError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise many kinds for a missing, damaged or unknown model
+        raise DamagedDataError(
+            f"Expected a model that can be loaded as {name!r}, got {type(error).__name__}: "
+            f"{printable_line(str(error), 300)}; try a folder with config.json and weights, or a name on a hub."
+        ) from error

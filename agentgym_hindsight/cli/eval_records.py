@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli.eval_policies import model_folder
-from agentgym_hindsight.cli.shared import console
+from agentgym_hindsight.cli.output_files import check_file, has_records
+from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.tasks import TaskPanel
 
-__all__ = ["evaluation_line", "training_progress", "write_line"]
+__all__ = ["check_record_file", "discard_other_records", "evaluation_line", "training_progress", "write_line"]
 
 #: A new line replaces an older one that has the same values of these keys.
 _IDENTITY = ("update", "label", "temperature", "panel", "seed", "policy")
@@ -53,14 +55,38 @@ def training_progress(policy: str) -> tuple[int, int]:
         return 0, 0
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_is_ours = has_records("update", "label")
+
+
+def check_record_file(path: Path, *, fresh: bool) -> None:
+    """Raise if the file cannot be written, or contains anything but evaluations."""
+    check_file(path, "evaluations", _is_ours, fresh=fresh)
+
+
+def discard_other_records(path: Path) -> None:
+    """Delete the file if it contains anything but evaluations, for ``--fresh``. Evaluations are kept."""
+    if path.exists() and not _is_ours(path):
+        path.unlink()
+
+
 def write_line(path: Path, line: dict[str, Any]) -> None:
-    """Add the line to the file. It replaces an earlier line of the same evaluation."""
+    """Add the line to the file. It replaces an earlier line of the same evaluation. A cut line is removed."""
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    # Not splitlines: names may contain other line separators, which JSON does not escape.
+    for text in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
+        if not text.strip():
+            continue
         try:
             earlier = json.loads(text)
             if not all(earlier.get(key) == line[key] for key in _IDENTITY):
                 lines.append(text)
-        except (ValueError, AttributeError):
-            console.print(f"{path}: a line that cannot be read was removed.", soft_wrap=True)
-    write_text(path, "\n".join([*lines, json.dumps(line, ensure_ascii=False)]) + "\n")
+        except ValueError:
+            console.print(f"{path}: an incomplete line, which cannot be read, was removed.", soft_wrap=True)
+    write_text(path, "\n".join([*lines, _json(line)]) + "\n")
+
+
+def _json(line: dict[str, Any]) -> str:
+    text = json.dumps(line, ensure_ascii=False)
+    # A category of a world may contain a lone surrogate, which UTF-8 does not have.
+    return json.dumps(line) if _SURROGATE.search(text) else text

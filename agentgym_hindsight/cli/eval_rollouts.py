@@ -9,25 +9,31 @@ from typing import Any
 from agentgym_hindsight.baselines.evaluation.panels import play_panel
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.cli.earlier_rollouts import stored_rollouts
-from agentgym_hindsight.cli.shared import progress_bar
+from agentgym_hindsight.cli.output_files import check_file, is_panel
+from agentgym_hindsight.cli.progress import progress_display
+from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
 
-__all__ = ["play", "save_panel"]
+__all__ = ["check_panel", "play", "save_panel"]
 
 
-def save_panel(panel: TaskPanel, folder: Path, *, fresh: bool) -> None:
-    """Write the panel into the folder of an evaluation. Raises if the folder contains another panel."""
-    path = folder / "panel.json"
+def check_panel(panel: TaskPanel, folder: Path, *, fresh: bool) -> None:
+    """Raise if the folder contains another panel, or a file of another kind under its name."""
+    path = check_file(folder / "panel.json", "panel", is_panel, fresh=fresh)
     if path.exists() and not fresh and (other := TaskPanel.load(path).fingerprint) != panel.fingerprint:
         raise UsageError(
             f"Expected panel {panel.fingerprint} in {folder}, got {other}; try another --out, or --fresh to replace it."
         )
+
+
+def save_panel(panel: TaskPanel, folder: Path) -> None:
+    """Write the panel into the folder of an evaluation."""
     folder.mkdir(parents=True, exist_ok=True)
-    panel.save(path)
+    panel.save(folder / "panel.json")
 
 
 def play(
@@ -50,7 +56,7 @@ def play(
     if len(stored) == len(panel):  # the terms name the panel, so these are its rollouts
         return [stored[task.id, 0] for task in panel]
     policy = make_policy()
-    with progress_bar() as bar:
+    with progress_display(console) as bar:
         line = bar.add_task(name, total=len(panel), completed=len(stored), note="")
 
         def count(new: int) -> None:

@@ -1,47 +1,135 @@
-"""The table of ``agh eval``."""
+"""The tables of ``agh eval``: success by category, and the differences between policies, paired by task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.table import Table
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
+from agentgym_hindsight.baselines.evaluation.paired import PairedDifference, paired_difference
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, over_seeds
 from agentgym_hindsight.cli.shared import result_table
+from agentgym_hindsight.cli.tables import Grid
+from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["evaluation_table"]
+__all__ = ["Column", "Difference", "difference_table", "differences", "evaluation_table"]
 
 
-def evaluation_table(results: dict[str, list[Evaluation]]) -> Table:
-    """One column per temperature. One seed: Wilson's intervals; several: the mean ± half of Student's interval."""
-    if all(len(evaluations) == 1 for evaluations in results.values()):
-        table = result_table({label: evaluations[0] for label, evaluations in results.items()})
-        table.add_row("score", *(f"{evaluations[0].micro.score:.3f}" for evaluations in results.values()))
-        return table
-    table = Table()
-    table.add_column("category")
-    for label, evaluations in results.items():
-        table.add_column(f"{label} ({len(evaluations)} seeds)", justify="right")
-    for name in sorted(
+@dataclass(slots=True)
+class Column:
+    """A policy at one temperature: its evaluations and outcomes, one for each seed."""
+
+    name: str
+    policy: str
+    label: str
+    temperature: float
+    folder: str
+    evaluations: list[Evaluation] = field(default_factory=list)
+    outcomes: dict[str, list[bool]] = field(default_factory=dict)  # by task id
+    broken: list[str] = field(default_factory=list)
+    rollouts: int = 0
+
+    def add(self, evaluation: Evaluation, trajectories: Sequence[Trajectory]) -> None:
+        """Add the evaluation of a seed and its rollouts."""
+        self.evaluations.append(evaluation)
+        for trajectory in trajectories:
+            self.outcomes.setdefault(trajectory.task_id, []).append(trajectory.won)
+        self.broken.extend(trajectory.broken for trajectory in trajectories if trajectory.broken)
+        self.rollouts += len(trajectories)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "name": self.name,
+            "policy": self.policy,
+            "label": self.label,
+            "temperature": self.temperature,
+            "folder": self.folder,
+            "broken": len(self.broken),
+            "seeds": [
+                {"seed": seed, "interval": list(each.micro.interval), **each.as_dict()}
+                for seed, each in enumerate(self.evaluations)
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The success of a policy minus that of the first one."""
+
+    name: str
+    reference: str
+    paired: PairedDifference
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "name": self.name,
+            "reference": self.reference,
+            "difference": self.paired.mean,
+            "interval": [self.paired.low, self.paired.high],
+            "tasks": self.paired.tasks,
+        }
+
+
+def differences(columns: Sequence[Column]) -> Iterator[Difference]:
+    """Each policy against the first one, at the same temperature where both have it."""
+    references = [column for column in columns if column.policy == columns[0].policy]
+    for column in columns:
+        if column.policy != columns[0].policy:
+            same = [reference for reference in references if reference.temperature == column.temperature]
+            reference = (same or references)[0]
+            yield Difference(column.name, reference.name, paired_difference(column.outcomes, reference.outcomes))
+
+
+def difference_table(found: Iterator[Difference]) -> Grid:
+    """One row for each policy but the first."""
+    rows = [
+        (
+            each.name,
+            each.reference,
+            f"{100 * each.paired.mean:+.1f} pp",
+            f"[{100 * each.paired.low:+.1f}, {100 * each.paired.high:+.1f}]",
+            str(each.paired.tasks),
+        )
+        for each in found
+    ]
+    head = ("policy", "minus", "success", "95 % interval", "tasks")
+    return Grid("Differences, paired by task", head, rows, text_columns=2, whole_columns=2)
+
+
+def evaluation_table(columns: Sequence[Column]) -> Grid:
+    """A column for each temperature. One seed: Wilson's intervals; several: mean ± half of Student's interval."""
+    if all(len(column.evaluations) == 1 for column in columns):
+        table = result_table({column.name: column.evaluations[0] for column in columns})
+        score = ["score", *(f"{column.evaluations[0].micro.score:.3f}" for column in columns)]
+        return Grid(table.title, table.head, [*table.rows, score], table.text_columns, rules=table.rules)
+    results = {column.name: column.evaluations for column in columns}
+    head = ["category", *(f"{name} ({len(evaluations)} seeds)" for name, evaluations in results.items())]
+    categories = sorted(
         {row.name for evaluations in results.values() for evaluation in evaluations for row in evaluation.categories}
-    ):
-        table.add_row(
+    )
+    rows = [
+        [
             name,
             *(_share(t_interval(row.success for row in _rows(evaluations, name))) for evaluations in results.values()),
-        )
-    table.add_section()
+        ]
+        for name in categories
+    ]
     summaries = [over_seeds(evaluations) for evaluations in results.values()]
-    table.add_row("all (micro)", *(_share(summary.micro) for summary in summaries))
-    table.add_row("mean of categories (macro)", *(_share(summary.macro) for summary in summaries))
-    table.add_row("turns", *(f"{summary.turns.mean:.1f} ± {summary.turns.half:.1f}" for summary in summaries))
-    table.add_row("invalid actions", *(_share(summary.invalid) for summary in summaries))
-    table.add_row(
-        "broken rollouts",
-        *(str(sum(evaluation.micro.broken for evaluation in evaluations)) for evaluations in results.values()),
+    rows.append(["all (micro)", *(_share(summary.micro) for summary in summaries)])
+    rows.append(["mean of categories (macro)", *(_share(summary.macro) for summary in summaries)])
+    rows.append(["turns", *(f"{summary.turns.mean:.1f} ± {summary.turns.half:.1f}" for summary in summaries)])
+    rows.append(["invalid actions", *(_share(summary.invalid) for summary in summaries)])
+    rows.append(
+        [
+            "broken rollouts",
+            *(str(sum(evaluation.micro.broken for evaluation in evaluations)) for evaluations in results.values()),
+        ]
     )
-    table.add_row("score", *(f"{summary.score.mean:.3f} ± {summary.score.half:.3f}" for summary in summaries))
-    return table
+    rows.append(["score", *(f"{summary.score.mean:.3f} ± {summary.score.half:.3f}" for summary in summaries)])
+    return Grid("", head, rows, text_columns=1, rules=(len(categories),))
 
 
 def _rows(evaluations: Sequence[Evaluation], name: str) -> list[CategoryResult]:

@@ -11,29 +11,46 @@ import os
 import tempfile
 from pathlib import Path
 
-from agentgym_hindsight.cli.shared import console
+from agentgym_hindsight.cli.parsing import name_of, seed, source, text, whole
+from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("env", choices=["alfworld", "webshop"], help="the environment")
+    parser.add_argument(
+        "env",
+        type=name_of("environment", ["alfworld", "webshop"]),
+        choices=["alfworld", "webshop"],
+        help="the environment",
+    )
     parser.add_argument(
         "--data",
+        type=source,
         help="alfworld: a folder that is searched for game.tw-pddl, or one such file; webshop: the folder of the "
         "official product files",
     )
     games = parser.add_argument_group("alfworld")
-    games.add_argument("--games", type=int, help="number of these games, drawn by the seed (default: all)")
-    games.add_argument("--generated", type=int, default=0, help="number of generated games to add")
-    games.add_argument("--seed", type=int, default=0, help="seed of games and commands (default: %(default)s)")
-    games.add_argument("--turns", type=int, default=40, help="turns of a game (default: %(default)s)")
-    games.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    games.add_argument(
+        "--games", type=whole(1, 100_000), help="number of these games, drawn by the seed (default: all)"
+    )
+    games.add_argument("--generated", type=whole(0, 100_000), default=0, help="number of generated games to add")
+    games.add_argument("--seed", type=seed, default=0, help="seed of games and commands (default: %(default)s)")
+    games.add_argument(
+        "--turns", type=whole(1, 100_000, example=40), default=40, help="turns of a game (default: %(default)s)"
+    )
+    games.add_argument(
+        "--workers", type=whole(1, 1000), default=os.cpu_count() or 1, help="processes (default: one per core)"
+    )
     shop = parser.add_argument_group("webshop")
     shop.add_argument(
-        "--goals", default="goals_prices.json.gz", help="recorded goals and prices (default: %(default)s)"
+        "--goals", type=source, default="goals_prices.json.gz", help="recorded goals and prices (default: %(default)s)"
     )
-    shop.add_argument("--transcripts", default="transcripts.jsonl.gz", help="the recording (default: %(default)s)")
-    shop.add_argument("--nouns", default="tokens-1", help="noun rule of the type test (default: %(default)s)")
+    shop.add_argument(
+        "--transcripts", type=source, default="transcripts.jsonl.gz", help="the recording (default: %(default)s)"
+    )
+    shop.add_argument(
+        "--nouns", type=text, default="tokens-1", help="noun rule of the type test (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +63,7 @@ def _webshop(options: argparse.Namespace) -> int:
     if options.data is None:
         raise UsageError("Expected the folder of the official product files, got none; try --data DIR.")
     report = run_parity(options.data, options.goals, options.transcripts, nouns=options.nouns)
-    print(report.summary())
+    print_line(report.summary())
     return 0 if report.agrees else 1
 
 
@@ -71,7 +88,7 @@ def _alfworld(options: argparse.Namespace) -> int:
             expert=next_action,
             progress=console.is_terminal,
         )
-    print(report.summary())
+    print_line(report.summary())
     return 0 if report.agrees else 1
 
 

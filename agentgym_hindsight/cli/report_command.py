@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
-from agentgym_hindsight.baselines.report import Report, write_report
+from agentgym_hindsight.baselines.report import Report, is_report, write_report
 from agentgym_hindsight.baselines.report.result_tables import COLUMNS, cells
-from agentgym_hindsight.cli.shared import console, output
+from agentgym_hindsight.cli.output_files import check_file
+from agentgym_hindsight.cli.tables import Grid
+from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.printable import printable
 
 #: The columns that fit into a terminal. The page has all of them.
@@ -20,15 +21,17 @@ _SHOWN = ("before", "after RL", "change", "invalid %", "games × seeds", "env tu
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that contain them")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: %(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="replace the file in --out also if it is no report")
     parser.add_argument("--title", default="Training report", help="title of the page (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
+    check_file(options.out, "report", is_report, fresh=options.fresh)
     report = write_report(options.runs, options.out, options.title)
     for problem in report.problems:
         console.print(Text(f"skipped: {printable(str(problem))}"), soft_wrap=True)
     results = output()
-    results.print(_table(report))
+    _table(report).print(results)
     for note in report.notes:
         results.print(Text(printable(note)), soft_wrap=True)
     for warning in report.warnings:
@@ -37,14 +40,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table(report: Report) -> Table:
-    table = Table()
-    table.add_column("recipe")
-    table.add_column("evaluation")
-    for name in _SHOWN:
-        table.add_column(name, justify="right")
+def _table(report: Report) -> Grid:
+    rows = []
     for row in report.rows:
         texts = dict(zip(COLUMNS, cells(row), strict=True))
         first = (row.line.name, " ".join(filter(None, (row.label, row.split))))
-        table.add_row(*(Text(printable(text)) for text in (*first, *(texts[name] for name in _SHOWN))))
-    return table
+        rows.append([printable(text) for text in (*first, *(texts[name] for name in _SHOWN))])
+    return Grid("", ("recipe", "evaluation", *_SHOWN), rows, text_columns=2)

@@ -75,10 +75,14 @@ def run(options: argparse.Namespace) -> int:
             **settings,
         )
         url_host = f"[{host}]" if ":" in host else host
-        console.print(f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}", soft_wrap=True)
+        console.print(
+            f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}",
+            soft_wrap=True,
+            markup=True,
+        )
         if not is_loopback(host):
-            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]")
-        console.print(f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]")
+            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]", markup=True)
+        console.print(f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]", markup=True)
         with suppress(KeyboardInterrupt):
             SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
     console.print("Closed.")

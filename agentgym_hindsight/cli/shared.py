@@ -1,25 +1,24 @@
-"""Functions that several commands use: options that name an env, consoles, progress bars and tables."""
+"""Functions that several commands use: options that name an env and its tasks, and the table of results."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import json
-import re
-import sys
-from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
-from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.cli.parsing import text
+from agentgym_hindsight.cli.tables import Grid
+from agentgym_hindsight.cli.terminal import console, output
+from agentgym_hindsight.envs.base import HindsightEnv
+from agentgym_hindsight.errors import HindsightError, UnknownNameError, UsageError
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.registration import ENVS
-from agentgym_hindsight.stage import held_out_split
+from agentgym_hindsight.stage import held_out_split, known_env
 from agentgym_hindsight.tasks import Task, TaskPanel
 
 __all__ = [
@@ -30,29 +29,22 @@ __all__ = [
     "make_env",
     "output",
     "panel_of",
-    "progress_bar",
     "result_table",
     "task_line",
 ]
 
-#: Messages and progress go to standard error, results to standard output.
-console = Console(stderr=True, highlight=False)
-
-
-def output() -> Console:
-    """The console for results, on standard output. A pipe or a file gets 150 columns, enough for all tables."""
-    return _Results(highlight=False, width=None if sys.stdout.isatty() else 150)
-
-
-class _Results(Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with status 1, but `agh list | head` is not a failure
-
 
 def add_env_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--env``, ``--split`` and ``--set``."""
-    parser.add_argument("--env", default=ENVS[0].id, help="id of the environment (default: %(default)s)")
-    parser.add_argument("--split", help="split of the tasks (default: valid_unseen or test, else the env's default)")
+    parser.add_argument(
+        "--env",
+        type=text,
+        default=ENVS[0].id,
+        help="id of the environment, or its short name such as alfworld (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--split", type=text, help="split of the tasks (default: valid_unseen or test, else the env's default)"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -64,18 +56,35 @@ def add_env_arguments(parser: argparse.ArgumentParser) -> None:
 
 def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of the env from ``--split`` and ``--set``. A value that is not JSON is text."""
-    if options.split is None:
-        options.split = held_out_split(getattr(_creator(options.env), "splits", ()))
+    if hasattr(options, "env"):
+        splits: tuple[str, ...] = getattr(_creator(options.env), "splits", ())
+        if options.split is None:
+            options.split = held_out_split(splits)
+        else:  # an env may have splits that its class does not name, so only the case is corrected here
+            options.split = {each.casefold(): each for each in splits}.get(options.split.casefold(), options.split)
     arguments: dict[str, Any] = {} if options.split is None else {"split": options.split}
     for pair in options.set:
         name, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise UsageError(f"Expected --set NAME=VALUE, got {pair!r}; try --set data=embedded.")
-        try:
-            arguments[name] = json.loads(value)
-        except ValueError:
-            arguments[name] = value
+        if name == "split":
+            raise UsageError("Expected the split in --split, got it in --set; try --split NAME.")
+        arguments[name] = _value(name, value)
     return arguments
+
+
+def _value(name: str, value: str) -> Any:
+    """JSON, or a text. What begins like a list, a mapping or a quoted text must be JSON."""
+    try:
+        return json.loads(value, parse_constant=lambda constant: constant)  # NaN is a text, not a number
+    except (ValueError, RecursionError) as error:
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            cause = "deeper nesting than can be read" if isinstance(error, RecursionError) else str(error)
+            raise UsageError(
+                f"Expected JSON in --set {name}=…, got {printable_line(value, 60)!r} ({cause}); "
+                "try quotes around the whole, as in --set 'task_types=[\"pick_two_obj_and_place\"]'."
+            ) from None
+        return value
 
 
 def default_protocol(env_id: str) -> str:
@@ -85,11 +94,8 @@ def default_protocol(env_id: str) -> str:
 
 
 def _creator(env_id: str) -> Any:
-    """The entry point of the env, usually its class; None for an unknown id."""
-    module, _, name = env_id.rpartition(":")
-    if module:
-        import_module(module)
-    entry = gym.registry[name].entry_point if name in gym.registry else None
+    """The entry point of the env, usually its class."""
+    entry = gym.registry[known_env(env_id).rpartition(":")[2]].entry_point
     return load_env_creator(entry) if isinstance(entry, str) else entry
 
 
@@ -100,6 +106,8 @@ def panel_of(env: gym.Env[Any, Any], options: argparse.Namespace, seed: int) -> 
     if not getattr(options, "panel", None):
         return TaskPanel.of_split(world.backend, split, options.tasks, seed)
     panel = TaskPanel.load(options.panel)
+    if not len(panel):
+        raise UsageError(f"Expected a panel of one task or more in {options.panel}, got none; try agh data panel.")
     backend = world.backend.task(split, 0).backend
     others = {task.backend for task in panel} - {backend, "file"}
     if others:
@@ -111,62 +119,81 @@ def panel_of(env: gym.Env[Any, Any], options: argparse.Namespace, seed: int) -> 
 
 
 def make_env(options: argparse.Namespace, **more: Any) -> gym.Env[Any, Any]:
-    """The env that the options name. An unknown id or argument raises an error that proposes the nearest one."""
-    if options.env not in gym.registry and ":" not in options.env:
-        raise UnknownNameError("environment id", options.env, [entry.id for entry in ENVS])
+    """The env that the options name. An unknown id or argument raises an error that proposes the nearest one.
+
+    ``options.env`` becomes the id if it was a short name.
+    """
+    options.env = known_env(options.env)
     settings = env_arguments(options)
+    known = _arguments_of(options.env)
+    for name in settings:
+        if known is not None and name not in known:
+            raise UnknownNameError(f"argument of {options.env}", name, known)
+    _check_render_mode(options.env, settings.get("render_mode"))
+    env = _make(options, {**settings, **more})
+    if not isinstance(env.unwrapped, HindsightEnv):
+        raise UsageError(
+            f"Expected an environment of the kind HindsightEnv, got {options.env!r} ({type(env.unwrapped).__name__}); "
+            f"try one of {', '.join(each.id for each in ENVS)}."
+        )
+    return env
+
+
+def _make(options: argparse.Namespace, settings: dict[str, Any]) -> gym.Env[Any, Any]:
     try:
-        return gym.make(options.env, **settings, **more)
-    except TypeError as error:
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if unknown is None or unknown[1] not in settings:
-            raise
-        raise UnknownNameError(f"argument of {options.env}", unknown[1], _arguments_of(options.env)) from error
+        return gym.make(options.env, **settings)
+    except (HindsightError, OSError):
+        raise
+    except gym.error.Error as error:
+        raise UsageError(
+            f"Expected an environment that can be made, got {options.env!r}: {error}; try agh list."
+        ) from error
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        if not options.set:
+            raise  # no value of the user's
+        given = printable_line(", ".join(options.set), 200)
+        raise UsageError(
+            f"Expected values that {options.env} accepts, got --set {given} ({type(error).__name__}: "
+            f"{printable_line(str(error), 200)}); try values of the kinds that its page in docs/envs names."
+        ) from error
 
 
-def _arguments_of(env_id: str) -> set[str]:
-    """The names of the arguments of an env, including those of its base classes."""
+def _check_render_mode(env_id: str, mode: object) -> None:
+    """Raise before Gymnasium warns."""
+    known = (getattr(_creator(env_id), "metadata", None) or {}).get("render_modes", ())
+    if mode is not None and mode not in known:
+        raise UnknownNameError("render mode", mode, known)
+
+
+def _arguments_of(env_id: str) -> set[str] | None:
+    """The names of the arguments of an env, including those of its base classes; None if it takes any name."""
     creator = _creator(env_id)
     constructors = (
         [vars(kind).get("__init__") for kind in creator.__mro__[::-1]] if isinstance(creator, type) else [creator]
     )
     signatures = [inspect.signature(constructor) for constructor in constructors if inspect.isfunction(constructor)]
     parameters = {name: parameter for signature in signatures for name, parameter in signature.parameters.items()}
+    if not isinstance(creator, type) and any(each.kind == each.VAR_KEYWORD for each in parameters.values()):
+        return None
     return {
         name for name, parameter in parameters.items() if parameter.kind == parameter.KEYWORD_ONLY or name == "split"
     }
 
 
-def progress_bar() -> Progress:
-    """A progress bar on standard error: spinner, name, bar, count, note, time left."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def result_table(results: dict[str, Evaluation]) -> Table:
+def result_table(results: dict[str, Evaluation]) -> Grid:
     """Success by category with 95 % intervals, one column per policy."""
-    table = Table()
-    table.add_column("category")
-    for name in results:
-        table.add_column(name, justify="right")
-    categories = sorted({row.name for evaluation in results.values() for row in evaluation.categories})
+    evaluations = list(results.values())
+    rows = []
+    categories = sorted({row.name for evaluation in evaluations for row in evaluation.categories})
     for category in categories:
-        rows = [{row.name: row for row in evaluation.categories}.get(category) for evaluation in results.values()]
-        table.add_row(category, *("" if row is None else _share(row) for row in rows))
-    table.add_section()
-    table.add_row("all (micro)", *(_share(evaluation.micro) for evaluation in results.values()))
-    table.add_row("mean of categories (macro)", *(f"{evaluation.macro:.1%}" for evaluation in results.values()))
-    table.add_row("turns", *(f"{evaluation.micro.turns:.1f}" for evaluation in results.values()))
-    table.add_row("invalid actions", *(f"{evaluation.micro.invalid:.1%}" for evaluation in results.values()))
-    table.add_row("broken rollouts", *(str(evaluation.micro.broken) for evaluation in results.values()))
-    return table
+        found = [{row.name: row for row in evaluation.categories}.get(category) for evaluation in evaluations]
+        rows.append([category, *("" if row is None else _share(row) for row in found)])
+    rows.append(["all (micro)", *(_share(evaluation.micro) for evaluation in evaluations)])
+    rows.append(["mean of categories (macro)", *(f"{evaluation.macro:.1%}" for evaluation in evaluations)])
+    rows.append(["turns", *(f"{evaluation.micro.turns:.1f}" for evaluation in evaluations)])
+    rows.append(["invalid actions", *(f"{evaluation.micro.invalid:.1%}" for evaluation in evaluations)])
+    rows.append(["broken rollouts", *(str(evaluation.micro.broken) for evaluation in evaluations)])
+    return Grid("", ["category", *results], rows, text_columns=1, rules=(len(categories),))
 
 
 def _share(row: CategoryResult) -> str:
@@ -176,4 +203,4 @@ def _share(row: CategoryResult) -> str:
 
 def task_line(task: Task) -> str:
     """One task on one line."""
-    return f"{task.id}  {task.split:13} {task.category:32} {task.goal}"
+    return f"{task.id}  {task.split:13} {task.category:32} {printable_line(task.goal)}"

@@ -22,9 +22,13 @@ from agentgym_hindsight.baselines.training.configuration import (
     shipped_configurations,
 )
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped, train
+from agentgym_hindsight.cli.output_files import check_folder
+from agentgym_hindsight.cli.parsing import path, seed, text, whole
 from agentgym_hindsight.cli.progress import progress_display
-from agentgym_hindsight.cli.shared import console, output, result_table
+from agentgym_hindsight.cli.shared import result_table
+from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.stage import short_name
 
 _METHOD = {
     "what": "hindsight in the teacher's context: success+immediate, next|future, … (see docs/hindsight.md)",
@@ -53,14 +57,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a YAML file, or the name of a shipped configuration: "
         f"{', '.join(shipped_configurations())}; other options override it",
     )
-    parser.add_argument("--env", help="id of the environment (default: ALFWorld-Hindsight-v0)")
-    parser.add_argument("--model", help="tiny:S, tiny:M, tiny:L, a folder, or a name that transformers can load")
+    parser.add_argument(
+        "--env", type=text, help="id of the environment, or its short name (default: ALFWorld-Hindsight-v0)"
+    )
+    parser.add_argument(
+        "--model", type=text, help="tiny:S, tiny:M, tiny:L, a folder, or a name that transformers can load"
+    )
     parser.add_argument(
         "--out",
-        help="folder of the run (default: runs/RECIPE-seedN); a run in it is continued, or prolonged by more updates",
+        type=path,
+        help="folder of the run (default: runs/RECIPE-ENV-seedN); a run in it is continued, or prolonged by --updates",
     )
-    parser.add_argument("--seed", type=int, help="seed of tasks, replies and the tiny policy (default: 0)")
-    parser.add_argument("--updates", type=int, help="number of policy updates (default: 150; tiny models: 40)")
+    parser.add_argument("--seed", type=seed, help="seed of tasks, replies and the tiny policy (default: 0)")
+    parser.add_argument("--updates", type=whole(1), help="number of policy updates (default: 150; tiny models: 40)")
     parser.add_argument("--vllm", choices=("colocate", "server"), help="sample with vLLM, through TRL")
     parser.add_argument(
         "--set",
@@ -70,21 +79,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="any setting by its dotted name; repeatable: plan.tasks=16, stage.settings.max_steps=50, "
         "method.statistics=trajectories, evaluation.tasks=200, warm.noise=0.2, plan.trl.report_to=tensorboard",
     )
-    parser.add_argument("--fresh", action="store_true", help="delete the run in --out instead of continuing it")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="delete the run in --out instead of continuing it; other files there are kept",
+    )
     parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")
     methods = parser.add_argument_group("values of the method (default: those of the recipe)")
-    for name, text in _METHOD.items():
-        methods.add_argument(f"--{name}", help=text.replace("%", "%%"))
+    for name, meaning in _METHOD.items():
+        methods.add_argument(f"--{name}", help=meaning.replace("%", "%%"))
 
 
 def run(options: argparse.Namespace) -> int:
     configuration = load_configuration(options.config) if options.config else {}
     settings = [f"method.{name}={value}" for name in _METHOD if (value := getattr(options, name)) is not None]
-    for option, path in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"), ("updates", "plan.updates"),
-                       ("vllm", "plan.vllm")):  # fmt: skip
+    for option, setting in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"),
+                            ("updates", "plan.updates"), ("vllm", "plan.vllm")):  # fmt: skip
         if getattr(options, option) is not None:
-            settings.append(f"{path}={getattr(options, option)}")
+            settings.append(f"{setting}={getattr(options, option)}")
     name = options.recipe or configuration.get("recipe")
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
@@ -104,7 +117,9 @@ def run(options: argparse.Namespace) -> int:
             open_start(training.model, training.stage, training.warm, training.plan, progress)
         return 0
     use_few_threads(training)
-    out = Path(options.out or f"runs/{_file_name(training.method.name)}-seed{training.plan.seed}")
+    env = re.sub(r"[^\w.-]+", "-", short_name(training.stage.env))
+    out = Path(options.out or f"runs/{_file_name(training.method.name)}-{env}-seed{training.plan.seed}")
+    check_folder(out, "run")
     with TrainingProgress(training) as progress:
         try:
             folder = train(
@@ -142,7 +157,7 @@ def show(folder: Path) -> None:
             results[f"{title}, {line['label']}"] = Evaluation.from_dict(line["evaluation"])
     out = output()
     if results:
-        out.print(result_table(dict(sorted(results.items(), key=lambda item: item[0].partition(", ")[2]))))
+        result_table(dict(sorted(results.items(), key=lambda item: item[0].partition(", ")[2]))).print(out)
     out.print(f"saved: {folder} (policy, metrics, evaluations); next: agh report {folder}", soft_wrap=True)
 
 

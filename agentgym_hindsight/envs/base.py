@@ -24,6 +24,7 @@ from agentgym_hindsight.hindsight.info import Info
 from agentgym_hindsight.hindsight.resolve import hindsight_now, resolve_episode
 from agentgym_hindsight.hindsight.sources import Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.printable import printable
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
 
@@ -169,7 +170,7 @@ class HindsightEnv(gym.Env[str, str]):
         self._anchor = anchor_key(self.anchor, turn.observation, turn.state)
         self._situation = self._new_situation()
         if self.render_mode == "human":
-            print(turn.observation)
+            print(printable(turn.observation))
         return turn.observation, self._info(turn, _NO_HINDSIGHT)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -214,7 +215,7 @@ class HindsightEnv(gym.Env[str, str]):
             self._over = True
             hindsight = self._final(hindsight, task)
         if self.render_mode == "human":
-            print(f"> {action}\n{turn.observation}")
+            print(printable(f"> {action}\n{turn.observation}"))
         return turn.observation, step.reward, turn.terminated, truncated, self._info(turn, hindsight)
 
     def render(self) -> Any:

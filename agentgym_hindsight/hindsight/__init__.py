@@ -1,7 +1,7 @@
 """Computes the five feedback sources, anchor groups and the teacher's context from finished groups of rollouts.
 
 Imports neither an env nor torch. The names below are the public API of this package. The judge is imported at first
-use, because it imports httpx.
+use, because it imports httpcore.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import NamedTuple
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -88,6 +89,9 @@ def cluster(
 
     ``autojunk`` is difflib's default and SERL's setting. In texts of 200 characters and more it ignores frequent
     characters, so ratios are too low. False gives exact ratios and is slower.
+
+    Two long texts for which difflib would take minutes are similar if their longest common subsequence has the ratio.
+    Texts of more than about 40,000 characters are only similar to equal ones.
 
     >>> steps = [Step(i, text, "look", "", "") for i, text in enumerate(["a hall", "a room", "a hall"])]
     >>> [[row.step.index for row in anchor.rows] for anchor in cluster([Trajectory("1f", steps=tuple(steps))])]
@@ -174,6 +178,8 @@ _KEYS: Mapping[str, Callable[[Step], str]] = {
     "observation": _text_key,
     "augmented": _augmented,
 }
+#: Limits of the comparison of two texts, which is cubic in their length: some seconds. Texts of worlds stay far below.
+_MOST_STEPS, _LARGEST_PRODUCT = 20_000_000, 40_000**2
 
 
 class _Cluster:
@@ -192,13 +198,38 @@ class _Cluster:
     def matches(self, text: str, ratio: float) -> bool:
         matcher = self.matcher
         matcher.set_seq1(text)
-        # The first three are upper bounds of ratio(), the cheapest first. They only avoid slow calls of ratio().
+        # The first three are upper bounds of difflib's ratio, the cheapest first. They only avoid slow comparisons.
         return (
             matcher.real_quick_ratio() >= ratio
             and matcher.quick_ratio() >= ratio
+            and self.length * len(text) <= _LARGEST_PRODUCT
             and self._subsequence_ratio(text) >= ratio
-            and matcher.ratio() >= ratio
+            and self._block_ratio(text) >= ratio
         )
+
+    def _block_ratio(self, text: str) -> float:
+        """``matcher.ratio()``; 1 if it would take more than ``_MOST_STEPS`` steps.
+
+        difflib looks for the longest common block, then for the longest one on each side of it, and so on. For each
+        character it visits all its places in the first member's text.
+        """
+        places = self.matcher.b2j  # type: ignore[attr-defined]  # documented, but not in the stubs
+        find = self.matcher.find_longest_match
+        steps_before = list(accumulate((1 + len(places.get(character, ())) for character in text), initial=0))
+        matching = steps = 0
+        ranges = [(0, len(text), 0, self.length)]
+        while ranges:
+            low, high, first_low, first_high = ranges.pop()
+            steps += steps_before[high] - steps_before[low]
+            if steps > _MOST_STEPS:
+                return 1.0
+            start, first_start, size = find(low, high, first_low, first_high)
+            matching += size
+            if size and low < start and first_low < first_start:
+                ranges.append((low, start, first_low, first_start))
+            if size and start + size < high and first_start + size < first_high:
+                ranges.append((start + size, high, first_start + size, first_high))
+        return 2.0 * matching / (self.length + len(text))
 
     def _subsequence_ratio(self, text: str) -> float:
         """An upper bound of ``ratio()``: difflib's blocks form a common subsequence, and this uses the longest one.

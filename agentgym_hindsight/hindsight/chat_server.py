@@ -1,7 +1,8 @@
 """A client of one OpenAI-compatible server, for judges and policies.
 
 Sends many chat completions in parallel and repeats them while the server is busy. The API key is read from the
-environment at each request and never stored.
+environment at each request and never stored. The server is not trusted: its replies are limited in time and size, and a
+key that it echoes is hidden.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
-import httpx
-
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.http_client import HttpClient, HttpError, HttpReply
+from agentgym_hindsight.printable import printable_line
+from agentgym_hindsight.redaction import hide
 
 __all__ = ["Answer", "Busy", "ChatServer", "Refused", "retry_after"]
 
 T = TypeVar("T")
 
 _LONGEST_WAIT = 60.0  # a server may request an hour; a training step cannot wait so long
+#: Bytes of a reply. An answer of 100,000 tokens is about 0.5 MB, and parsed JSON can need thirty times its size.
+_LARGEST_REPLY = 1 << 23
+_SCANNED, _SHOWN = 1 << 16, 200  # bytes of a refusal that are searched for the key, and characters in an error
+_SHORTEST_KEY = 16  # a shorter "key" such as EMPTY may be a word of an answer
 
 
 class Answer(NamedTuple):
@@ -52,7 +58,12 @@ class Refused(Exception):
 
 
 class ChatServer:
-    """One model of one server. ``seconds`` is called with the duration of each attempt."""
+    """One model of one server.
+
+    * ``base_url``: may contain a user and a password. They are sent if there is no key, and never shown.
+    * ``timeout_s``: limits an attempt from connecting to the last byte of the reply.
+    * ``seconds``: is called with the duration of each attempt.
+    """
 
     def __init__(
         self,
@@ -66,8 +77,6 @@ class ChatServer:
         concurrency: int,
         seconds: Callable[[float], object] = lambda _: None,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise UsageError(f"Expected the server's address, got {base_url!r}; try 'http://localhost:8000/v1'.")
         if not model:
             raise UsageError("Expected the model's name, got ''; try a name that the server lists at /v1/models.")
         for name, value, minimum in (("concurrency", concurrency, 1), ("retries", retries, 0)):
@@ -77,16 +86,17 @@ class ChatServer:
             raise UsageError(
                 f"Expected a timeout > 0 and a pause ≥ 0 seconds, got {timeout_s} and {backoff_s}; try 120 and 1."
             )
-        self.base_url, self.model, self.api_key_env = base_url.rstrip("/"), model, api_key_env
+        self._http = HttpClient(base_url, connections=concurrency)
+        #: The address without user and password.
+        self.base_url = self._http.url
+        self.model, self.api_key_env, self.timeout_s = model, api_key_env, timeout_s
         self.retries, self.backoff_s, self.concurrency = retries, backoff_s, concurrency
         self._seconds = seconds
-        limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        self._http = httpx.Client(timeout=timeout_s, limits=limits, headers={"Content-Type": "application/json"})
 
     @property
     def host(self) -> str:
-        """The host name only: the address may contain a password."""
-        return httpx.URL(self.base_url).host
+        """The host name only."""
+        return self._http.host
 
     def close(self) -> None:
         """Close the connections. May be called twice."""
@@ -107,52 +117,67 @@ class ChatServer:
     def ask(self, body: Mapping[str, Any]) -> Answer:
         """One completion, with retries. Raises :class:`Busy` or :class:`Refused` if there is none."""
         key = os.environ.get(self.api_key_env, "").strip()
+        secrets = (key, self._http.password.reveal())
         for attempt in range(self.retries + 1):
             started = time.monotonic()
             try:
-                return self._send_once(body, key)
+                return self._send_once(body, key, secrets)
             except Busy as busy:
                 if attempt == self.retries:
                     cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
-                    raise Busy(_hide_key(key, cause)) from None
+                    raise Busy(hide(cause, *secrets)) from None
                 wait = min(max(self.backoff_s * 2**attempt, busy.wait), _LONGEST_WAIT)
             except Refused as refused:
-                raise Refused(_hide_key(key, str(refused)), refused.status) from None
+                raise Refused(hide(str(refused), *secrets), refused.status) from None
             except Exception as error:  # any other error concerns this request only
-                raise Refused(_hide_key(key, f"{type(error).__name__} ({error})")) from None
+                raise Refused(hide(f"{type(error).__name__} ({error})", *secrets)) from None
             finally:
                 self._seconds(time.monotonic() - started)
             time.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _send_once(self, body: Mapping[str, Any], key: str) -> Answer:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+    def _send_once(self, body: Mapping[str, Any], key: str, secrets: Sequence[str]) -> Answer:
+        if not (key.isascii() and key.isprintable()):
+            raise Refused(f"a key in ${self.api_key_env} with characters that are not printable ASCII")
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         try:
-            # json.dumps escapes lone surrogates, which an observation may contain and httpx's own JSON cannot encode.
-            content = json.dumps(body).encode("ascii")
-            response = self._http.post(f"{self.base_url}/chat/completions", content=content, headers=headers)
-        except httpx.TransportError as error:
-            raise Busy(f"{type(error).__name__} ({error})") from error
-        status = response.status_code
+            reply = self._http.request(
+                "POST",
+                "/chat/completions",
+                json.dumps(body).encode("ascii"),  # escapes lone surrogates, which an observation may contain
+                headers,
+                seconds=self.timeout_s,
+                most_bytes=_LARGEST_REPLY,
+            )
+        except HttpError as error:
+            raise Busy(str(error)) from error
+        status = reply.status
         if status in (408, 409, 425, 429) or status >= 500:
-            raise Busy(f"status {status}", retry_after(response.headers.get("Retry-After", "")))
+            raise Busy(f"status {status}", retry_after(reply.headers.get("retry-after", "")))
         if status >= 300:
-            raise Refused(f"status {status} ({response.text[:200]})", status)
-        try:
-            document = response.json()
-            choice = document["choices"][0]
-            text, finish = _answer_text(choice["message"].get("content")), choice.get("finish_reason") or ""
-            if not isinstance(text, str):
-                raise TypeError(f"content is {type(text).__name__}")
-            usage = document.get("usage") or {}
-            token_counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise Busy(f"no chat completion ({error!r})") from error
-        return Answer(text, finish, *token_counts)
+            # Hidden before it is cut: the rest of a key that was cut in two would not be recognised.
+            text = hide(reply.body[:_SCANNED].decode("utf-8", "replace"), *secrets)
+            raise Refused(f"status {status} ({printable_line(text, _SHOWN)})", status)
+        if not reply.complete:
+            raise Refused(f"a reply of more than {_LARGEST_REPLY:,} bytes")
+        answer = _parsed(reply)
+        return answer._replace(text=hide(answer.text, *(secret for secret in secrets if len(secret) >= _SHORTEST_KEY)))
 
 
-def _hide_key(key: str, cause: str) -> str:
-    return cause.replace(key, "***") if key else cause  # servers quote invalid keys in their error messages
+def _parsed(reply: HttpReply) -> Answer:
+    try:
+        document = json.loads(reply.body)
+        choice = document["choices"][0]
+        text, finish = _answer_text(choice["message"].get("content")), choice.get("finish_reason") or ""
+        if not isinstance(text, str):
+            raise TypeError(f"content is {type(text).__name__}")
+        usage = document.get("usage") or {}
+        token_counts = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        # Messages of other errors quote the reply, and may cut a key in it in two.
+        cause = str(error) if isinstance(error, json.JSONDecodeError | KeyError) else type(error).__name__
+        raise Busy(f"no chat completion ({cause})") from error
+    return Answer(text, str(finish), *token_counts)
 
 
 def retry_after(value: str) -> float:
@@ -163,7 +188,7 @@ def retry_after(value: str) -> float:
         pass
     try:
         date = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     now = datetime.now(timezone.utc)
     return max((date.replace(tzinfo=date.tzinfo or timezone.utc) - now).total_seconds(), 0.0)

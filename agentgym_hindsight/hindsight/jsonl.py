@@ -17,10 +17,11 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from agentgym_hindsight.atomic import atomic_file
-from agentgym_hindsight.errors import MissingDataError, SchemaError
+from agentgym_hindsight.errors import SchemaError
+from agentgym_hindsight.files import open_file
 from agentgym_hindsight.hindsight.codec import SCHEMA, SCHEMA_VERSION, dump_trajectory, load_trajectory
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.short_repr import short_repr
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _EXCERPT = 80
+_LONGEST_LINE = 1 << 28  # bytes; a rollout of 100 turns with 100 kB each is 10 MB
 
 
 class LineProblem(NamedTuple):
@@ -147,7 +149,7 @@ def write_jsonl(path: str | Path, trajectories: Iterable[Trajectory], append: bo
 
 def iter_jsonl(path: str | Path, strict: bool = False) -> Iterator[Trajectory | LineProblem]:
     """Yield the trajectory of each line, or the problem if the line cannot be read; ``strict`` raises instead."""
-    return _lines(_existing(path), strict)
+    return _lines(_checked(path), strict)
 
 
 def read_jsonl(path: str | Path, strict: bool = False) -> ReadResult:
@@ -166,23 +168,26 @@ def read_jsonl(path: str | Path, strict: bool = False) -> ReadResult:
     >>> len(rollouts.trajectories), rollouts.problems
     (2, ())
     """
-    return ReadResult(file=TrajectoryFile(_existing(path), strict))
+    return ReadResult(file=TrajectoryFile(_checked(path), strict))
 
 
-def _existing(path: str | Path) -> Path:
+def _checked(path: str | Path) -> Path:
+    """The path of a file that can be read: raises now and not at the first line."""
     path = Path(path)
-    if not path.is_file():
-        raise MissingDataError(f"Expected recorded trajectories at {path}, found no file; try write_jsonl first.")
+    _open(path).close()
     return path
 
 
 def _lines(path: Path, strict: bool) -> Iterator[Trajectory | LineProblem]:
-    with path.open("rb") as file:  # binary, because text mode also ends lines at "\r"
-        for number, data in enumerate(file, start=1):
+    with _open(path) as file:  # binary, because text mode also ends lines at "\r"
+        for number, data in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), start=1):
             data = data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data
             if not data.strip():
                 continue
             try:
+                if len(data) > _LONGEST_LINE:
+                    _skip_line(file, data)
+                    raise SchemaError(f"Expected at most {_LONGEST_LINE:,} bytes on the line, got more.")
                 # surrogatepass: see codec._escape. All other invalid UTF-8 is refused.
                 yield load_trajectory(data.decode("utf-8", "surrogatepass"))
                 continue
@@ -194,6 +199,15 @@ def _lines(path: Path, strict: bool) -> Iterator[Trajectory | LineProblem]:
                 raise SchemaError(f"{path}, line {number}: {cause}")
             excerpt = data[: 4 * _EXCERPT].decode("utf-8", "replace").strip()
             yield LineProblem(number, cause, excerpt if len(excerpt) <= _EXCERPT else f"{excerpt[: _EXCERPT - 1]}…")
+
+
+def _open(path: Path) -> BinaryIO:
+    return open_file(path, "recorded trajectories", "try write_jsonl first.")
+
+
+def _skip_line(file: BinaryIO, read: bytes) -> None:
+    while read and not read.endswith(b"\n"):
+        read = file.readline(1 << 20)
 
 
 def _line(trajectory: Trajectory) -> bytes:

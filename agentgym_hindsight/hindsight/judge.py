@@ -18,6 +18,7 @@ from agentgym_hindsight.hindsight.judge_cache import AnswerCache, request_key
 from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_reference, useful_answer
 from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
+from agentgym_hindsight.redaction import Secret
 
 __all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
@@ -54,12 +55,14 @@ class JudgeUsage:
 class JudgeClient:
     """A client that requests judgements of finished rollouts from a model.
 
-    * ``base_url``, ``model``: an OpenAI-compatible server, up to and including ``/v1``.
+    * ``base_url``, ``model``: an OpenAI-compatible server, up to and including ``/v1``. A user and a password in the
+      address are sent if there is no key, and never shown.
     * ``api_key_env``: the *name* of the environment variable with the key. If it is not set, no key is sent. The key is
       read at each batch and never stored.
     * ``max_tokens``, ``retry_max_tokens``: the length of an answer; the second is used if the first was too short.
-    * ``timeout``, ``retries``, ``backoff``: seconds to wait for an answer; number of retries if the server is busy or
-      fails; the first pause, doubled each time (``Retry-After`` makes it longer).
+    * ``timeout``, ``retries``, ``backoff``: seconds of a request, from connecting to the last byte of the answer;
+      number of retries if the server is busy or fails; the first pause, doubled each time (``Retry-After`` makes it
+      longer).
     * ``concurrency``: number of parallel calls.
     * ``cache``: a file for the answers. Without it they are cached in memory.
     * ``options``: how rollouts are shown to the judge, as for :func:`~.context.compose`.
@@ -94,10 +97,10 @@ class JudgeClient:
             "concurrency": concurrency,
             "seconds": lambda seconds: self._count(calls=1, seconds=seconds),
         }
-        self.base_url, self.model = base_url, model
+        self._address, self.model = Secret(base_url), model
         self.temperature, self.max_tokens, self.retry_max_tokens = temperature, max_tokens, retry_max_tokens
         with closing(self._server()) as server:  # validates the arguments now and not at the first rollout
-            self._host = server.host
+            self._host, self._base_url = server.host, server.base_url
         self.options = options or ContextOptions()
         self.extra_body = dict(extra_body or {})
         self.cache = AnswerCache(cache)
@@ -106,6 +109,11 @@ class JudgeClient:
 
     def __repr__(self) -> str:
         return f"JudgeClient({self.model!r} at {self._host})"
+
+    @property
+    def base_url(self) -> str:
+        """The address of the server, without user and password."""
+        return self._base_url
 
     @property
     def usage(self) -> JudgeUsage:
@@ -149,7 +157,7 @@ class JudgeClient:
         return [known[key] for key in keys]
 
     def _server(self) -> ChatServer:
-        return ChatServer(self.base_url, self.model, **self._connection)
+        return ChatServer(self._address.reveal(), self.model, **self._connection)
 
     def _request_all(self, bodies: Sequence[dict[str, Any]]) -> list[Judgement]:
         with closing(self._server()) as server:

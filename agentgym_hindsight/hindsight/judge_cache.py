@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from agentgym_hindsight.files import read_file
 from agentgym_hindsight.hindsight.jsonl import end_last_line
 from agentgym_hindsight.tasks import content_hash
 
@@ -33,7 +34,7 @@ class AnswerCache:
         self._answers: dict[str, str | None] = {}
         self._lock = Lock()
         if self.path is not None and self.path.exists():
-            for line in self.path.read_bytes().split(b"\n"):
+            for line in read_file(self.path, "a cache of answers").split(b"\n"):
                 self._read(line)
 
     def __len__(self) -> int:
@@ -63,5 +64,5 @@ class AnswerCache:
                 key, text = entry["key"], entry["text"]
                 if isinstance(key, str) and (text is None or isinstance(text, str)):
                     self._answers[key] = text
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return

@@ -14,17 +14,26 @@ from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
 __all__ = ["candidate_action", "demonstration", "immediate_text", "next_text", "remove_thinking"]
 
-_THINKING = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
-_ACTION = re.compile(r"<action>(.*?)</action>", re.IGNORECASE | re.DOTALL)
+# Opening and closing tags are searched one after the other. One pattern for a whole block, "<think>.*?</think>", would
+# run to the end of the text for every opening tag that is not closed: a reply of 200 kB took minutes.
+_THINK, _THINK_END = "<think>", re.compile(r"</think>\s*")
+_ACTION, _ACTION_END = re.compile("<action>", re.IGNORECASE), re.compile("</action>", re.IGNORECASE)
 
 
 def remove_thinking(text: str) -> str:
-    """The text without its complete ``<think>…</think>`` blocks.
+    """The text without its complete ``<think>…</think>`` blocks and the white space after them.
 
     >>> remove_thinking("<think>Hm.</think> <action>look</action>")
     '<action>look</action>'
     """
-    return _THINKING.sub("", text)
+    kept, position = [], 0
+    while (opened := text.find(_THINK, position)) >= 0:
+        closed = _THINK_END.search(text, opened + len(_THINK))
+        if closed is None:  # then no later block is closed either
+            break
+        kept.append(text[position:opened])
+        position = closed.end()
+    return "".join(kept) + text[position:]
 
 
 def demonstration(steps: Sequence[Step], options: ContextOptions, limit: int) -> str:
@@ -54,9 +63,10 @@ def candidate_action(step: Step, options: ContextOptions) -> str:
     'go east'
     """
     reply = _reply(step, options)
-    tagged = _ACTION.search(reply)
-    if tagged is not None:
-        reply = tagged.group(1)
+    opened = _ACTION.search(reply)
+    closed = opened and _ACTION_END.search(reply, opened.end())
+    if opened and closed:
+        reply = reply[opened.end() : closed.start()]
     elif step.action_span is not None and step.response and "<action" not in reply.lower():
         reply = step.response[slice(*step.action_span)]
     return " ".join(reply.split()).lower() or "(empty action)"

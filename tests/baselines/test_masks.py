@@ -243,6 +243,23 @@ def test_long_responses_are_fast(tokenizer: Any, decode: Any) -> None:
     assert calls[0] < 40 * len(ids), "windows, not all prefixes"
 
 
+def test_bytes_that_are_no_text(decode: Any) -> None:
+    """Windows give the same intervals as all prefixes, and take a time that is linear in the number of tokens."""
+
+    def plain(ids: Sequence[int]) -> str:
+        calls[0] += len(ids)
+        return bytes(ids).decode("utf-8", "replace")
+
+    draw = random.Random(5)
+    runs = [b"\xff", b"\x80", b"\xe2\x82", b"\xf0\x90", b"\xef\xbf\xbd", "€".encode(), b"a", "😀".encode()]
+    for _ in range(150):
+        ids = list(b"".join(draw.choice(runs) * draw.randrange(90) for _ in range(draw.randrange(1, 6))))
+        calls = [0]
+        text, spans = token_spans(plain, ids)
+        assert calls[0] <= 150 * len(ids) + 10
+        assert spans == masks._spans_by_windows(plain, ids, text, len(ids) + 1)
+
+
 def test_errors(decode: Any) -> None:
     with pytest.raises(UnknownNameError, match="Expected a known parser, got 'plian'; did you mean 'plain'"):
         action_tokens(decode, [], parser="plian")

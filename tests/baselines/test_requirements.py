@@ -13,8 +13,9 @@ TRAIN = ("torch", "transformers", "trl")
 sys.modules.update(dict.fromkeys(TRAIN))  # None: an import raises ModuleNotFoundError
 import agentgym_hindsight.baselines as baselines
 from agentgym_hindsight.errors import MissingExtraError
+from agentgym_hindsight.installation import pip_command
 
-CURE = "try: pip install 'agentgym-hindsight[train]'"
+CURE = f"try: {pip_command('train')}"
 PREFIX = baselines.__name__ + "."
 NEED_TRAIN = tuple(PREFIX + name for name in ("methods", "training", "padding", "policies.generation"))
 

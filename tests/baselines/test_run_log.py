@@ -164,3 +164,41 @@ def test_an_inactive_log_writes_nothing(tmp_path: Path, log: RunLog) -> None:
     assert beside.read("metrics") == [{"update": 0}]
     with pytest.raises(UsageError, match="seed"):
         beside.begin({**ABOUT, "seed": 1})
+
+
+JUDGED = {
+    **ABOUT,
+    "settings": {"judge": {"base_url": "https://me:s3cret@host/v1", "extra_body": {"api_key": "sk-1"}}},
+    "command": "agh train serl --set judge.base_url=https://me:s3cret@host/v1",
+}
+
+
+def test_passwords_are_not_stored(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "judged")
+    log.begin(JUDGED)
+    log.begin(JUDGED)  # continued
+    text = (log.folder / "run.json").read_text(encoding="utf-8")
+    assert "https://***@host/v1" in text
+    assert "s3cret" not in text
+    assert "sk-1" not in text
+
+
+def test_a_run_of_an_earlier_release_with_a_password_can_be_continued(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "judged")
+    log.begin(JUDGED)
+    path = log.folder / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "settings": JUDGED["settings"]}), encoding="utf-8")
+    log.check(JUDGED)
+    log.begin(JUDGED)
+    assert "s3cret" not in path.read_text(encoding="utf-8")
+
+
+def test_the_difference_of_two_runs_has_no_password(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "judged")
+    log.begin(JUDGED)
+    with pytest.raises(
+        UsageError, match=r"judge.base_url was 'https://\*\*\*@host/v1' and is 'https://\*\*\*@other/v1'"
+    ):
+        log.check(
+            {**JUDGED, "settings": {"judge": {**JUDGED["settings"]["judge"], "base_url": "https://a:b@other/v1"}}}
+        )  # type: ignore[dict-item,index]

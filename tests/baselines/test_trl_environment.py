@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from agentgym_hindsight.baselines.trl_environment import (
 from agentgym_hindsight.errors import MissingExtraError, ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight import compose
 from agentgym_hindsight.hindsight.trajectory import Group
+from agentgym_hindsight.installation import pip_command
 from tests.baselines.training.trl_release import needs_trls_scorer
 from tests.toy import CorridorBackend, CorridorEnv
 
@@ -172,7 +174,7 @@ def test_errors() -> None:
 
 def test_a_dataset_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentgym_hindsight.baselines.trl_environment.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"agentgym-hindsight\[train\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_command("train"))):
         trl_dataset(CORRIDOR)
 
 

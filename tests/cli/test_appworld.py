@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.cli import main
-from agentgym_hindsight.cli.play_command import _is_incomplete
+from agentgym_hindsight.cli.play_input import is_incomplete
 from agentgym_hindsight.cli.shared import default_protocol
-from agentgym_hindsight.errors import WorkerError
+from agentgym_hindsight.errors import UnknownNameError, WorkerError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
 APPWORLD = ["--env", "AppWorld-Hindsight-v0"]
@@ -35,7 +35,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def typed(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     inputs: Iterator[str] = iter(lines)
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(inputs))
+    monkeypatch.setattr("builtins.input", lambda *_: next(inputs))
 
 
 def data_folder(root: Path) -> None:
@@ -102,9 +102,11 @@ def test_doctor_finds_the_users_own_installation(
     assert agh("doctor") == 0
     printed = capsys.readouterr().out
     assert f"tasks in {tmp_path / 'root' / 'data'}: train 1, dev 0, test_normal 0, test_challenge 0" in printed
-    monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://two:2")
+    monkeypatch.setenv("APPWORLD_SERVERS", "http://one:1 http://me:s3cret@two:2")
     assert agh("doctor") == 0
-    assert "servers http://one:1, http://two:2 ($APPWORLD_SERVERS; not contacted); tasks in" in capsys.readouterr().out
+    assert (
+        "servers http://one:1, http://***@two:2 ($APPWORLD_SERVERS; not contacted); tasks in" in capsys.readouterr().out
+    )
 
 
 def test_play_with_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +144,7 @@ def test_play_with_programs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_program_continues_as_at_pythons_prompt(program: str, more: bool) -> None:
-    assert _is_incomplete(program) is more
+    assert is_incomplete(program) is more
 
 
 def test_outside_appworld_a_line_is_a_command(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,20 +222,31 @@ def test_a_panel_of_another_env_is_refused(tmp_path: Path, capsys: Capture) -> N
     assert agh("rollout", *APPWORLD, "--panel", panel, "--out", tmp_path / "played.jsonl") == 0
 
 
-def test_an_error_inside_an_env_is_not_reported_as_a_wrong_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_inside_an_env_is_not_reported_as_a_wrong_argument(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise TypeError("f() got an unexpected keyword argument 'never_given'")
 
     monkeypatch.setattr("agentgym_hindsight.envs.appworld.env.MiniatureLibrary", broken)
+    monkeypatch.setenv("AGH_TRACEBACK", "1")
     with pytest.raises(TypeError, match="never_given"):
         agh("rollout", *APPWORLD)
+    monkeypatch.delenv("AGH_TRACEBACK")
+    assert agh("rollout", *APPWORLD) == 1
+    printed = capsys.readouterr().err
+    assert "An unexpected error, TypeError: f() got an unexpected" in printed
+    assert "AGH_TRACEBACK=1" in printed
+    assert "Traceback" not in printed
 
 
 def test_the_protocol_suits_the_env() -> None:
     assert default_protocol("AppWorld-Hindsight-v0") == "code"
     assert default_protocol("ALFWorld-Hindsight-v0") == "verl-agent-2025"
     assert default_protocol("tests.wrappers.stack:WrappedCorridor-v0") == "verl-agent-2025"
-    assert default_protocol("nowhere-v0") == "verl-agent-2025"
+    assert default_protocol("appworld") == "code"
+    with pytest.raises(UnknownNameError, match="environment id"):
+        default_protocol("nowhere-v0")
 
 
 def test_dry_run_prints_the_steps_of_the_installation(tmp_path: Path, capsys: Capture) -> None:

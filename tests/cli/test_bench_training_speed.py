@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from agentgym_hindsight.cli.bench.training import sampling_times, speed, update_
 from agentgym_hindsight.cli.bench.training.sampling_times import Sampling, served_rows
 from agentgym_hindsight.cli.bench.training.step_times import StepTime, _Replay, step_times
 from agentgym_hindsight.cli.bench.training.update_memory import Memory, memory_of
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import BackendError, UsageError
 from tests.baselines.training.tiny_runs import make_run, model, save_start, tokenizer
 
@@ -186,7 +186,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         return [Row("grpo", "1 s")]
 
     monkeypatch.setattr(speed, "measure", measured)
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     bench_command.arguments(parser)
     words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --set plan.tasks=2"
     page = tmp_path / "page.md"

@@ -13,8 +13,9 @@ import pytest
 
 from agentgym_hindsight.cli import COMMANDS, main, rollout_command
 from agentgym_hindsight.cli.bench import webshop as bench_webshop
-from agentgym_hindsight.cli.doctor_command import _tagger
+from agentgym_hindsight.cli.doctor_checks import _tagger
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
+from agentgym_hindsight.installation import pip_command
 
 EMBEDDED = ["--set", "data=embedded"]
 
@@ -50,7 +51,7 @@ def test_a_missing_extra_is_one_line(
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
     assert printed.err.startswith(f"agh {words.split()[0]}: ")
-    assert "pip install 'agentgym-hindsight[train]'" in printed.err
+    assert pip_command("train") in printed.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -108,7 +109,7 @@ def test_doctor_reports_the_tagger_model(model: bool, monkeypatch: pytest.Monkey
 
 def test_play_in_the_shop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = iter([":actions", "search[red shoes]", "click[nope]", ":actions", ":why", ":quit"])
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(typed))
+    monkeypatch.setattr("builtins.input", lambda *_: next(typed))
     assert agh("play", "--env", "WebShop-Hindsight-v0", *EMBEDDED, "--seed", "1") == 0
     printed = capsys.readouterr().out
     assert "search[words]" in printed
@@ -120,7 +121,7 @@ def test_play_in_the_shop(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_play_ends_with_the_review(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = iter(["search[shoes]", ":quit"])
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(typed))
+    monkeypatch.setattr("builtins.input", lambda *_: next(typed))
     assert agh("play", "--env", "WebShop-Hindsight-v0", *EMBEDDED, "--set", "max_steps=1") == 0
     assert "Nothing was bought: reward 0." in capsys.readouterr().out
 
@@ -278,7 +279,7 @@ def test_only_houses_of_alfworld_are_exported(tmp_path: Path, capsys: pytest.Cap
 
 def test_play_in_alfworld(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     typed = iter([":hint", ":actions", "look", "fly away", ":why", ":what", ":new", "inventory", ":quit"])
-    monkeypatch.setattr("rich.console.Console.input", lambda *_, **__: next(typed))
+    monkeypatch.setattr("builtins.input", lambda *_: next(typed))
     assert agh("play", *EMBEDDED, "--seed", "1") == 0
     printed = capsys.readouterr().out
     assert "why: " in printed

@@ -16,11 +16,12 @@ from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import compare_command
 from agentgym_hindsight.cli.compare_command import SETS
 from agentgym_hindsight.cli.compare_tables import Entry, after_training, during_training
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 
 def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     compare_command.arguments(parser)
     return parser.parse_args(words)
 
@@ -128,6 +129,45 @@ def test_a_failed_run_gives_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
     monkeypatch.setattr(compare_command, "_train", lambda entry, *_: f"{entry.name}: exit 1")
     assert compare_command.run(options("grpo", "--seeds", "1", "--out", str(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("grpo", "serl:penalty=-1"), r"method\.penalty ≥ 0"),
+        (("grpo", "--set", "plan.tasks=500"), "at least 500 training tasks"),
+        (("grpo", "serl", "--set", "plan.trl.report_to=nothing"), "tracker"),
+        (("grpo", "serl:what=judge"), "Expected a judge"),
+    ],
+)
+def test_settings_of_every_entry_are_checked_before_the_first_run(
+    words: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> str:
+        raise AssertionError("a run was started before the check")
+
+    monkeypatch.setattr(compare_command, "_make_start", never)
+    monkeypatch.setattr(compare_command, "_train", never)
+    with pytest.raises(UsageError, match=message):
+        compare_command.run(options(*words, "--seeds", "1", "--out", str(tmp_path / "runs")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_has_one_line_per_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare_command, "_make_start", lambda *_: None)
+    monkeypatch.setattr(
+        compare_command, "_train", lambda entry, *_: "" if entry.name == "grpo" else "rloo: [red]exit 1"
+    )
+    assert compare_command.run(options("GRPO", "rloo", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path))) == 1
+    lines = [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
+    assert lines == [
+        "runs: 0 of 2",
+        "runs: 1 of 2, grpo seed 0 done",
+        "rloo: [red]exit 1",
+        "runs: 2 of 2, rloo seed 0 failed",
+    ]
 
 
 @pytest.mark.slow  # two training processes

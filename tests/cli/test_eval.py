@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ import pytest
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.cli import eval_command, eval_policies
+from agentgym_hindsight.cli import eval_command, eval_policies, main
 from agentgym_hindsight.cli.eval_records import training_progress
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
+from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.tasks import TaskPanel
 from tests.hindsight.test_judge import completion, serving
 from tests.wrappers.stack import tagged
@@ -26,7 +28,7 @@ CORRIDOR = ["--env", "tests.wrappers.stack:WrappedCorridor-v0", "--split", "vali
 
 
 def agh_eval(*words: object) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     eval_command.arguments(parser)
     return eval_command.run(parser.parse_args([str(word) for word in words]))
 
@@ -226,6 +228,27 @@ def test_a_model_behind_a_server(
     assert [line["label"] for line in lines_of(tmp_path)] == ["T=0.2"]
 
 
+def test_a_password_of_a_server_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    with serving(lambda body: completion(tagged("east"))) as stub:
+        url = stub.url.replace("://", "://me:s3cret@")
+        assert agh_eval(*CORRIDOR, "--policy", f"endpoint:{url}#player", "--temperature", "0.2") == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    stored = [path.read_text() for path in folder.iterdir()]
+    assert any("://***@127.0.0.1" in text for text in stored)
+    for text in (str(folder), *stored, *capsys.readouterr()):
+        assert "s3cret" not in text
+
+
+def test_a_password_of_a_server_is_in_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for policy in ("endpoint:http://me:s3cret@host/v1", "endpoint:me:s3cret@host#m", "expertt:http://me:s3cret@host"):
+        assert main(["eval", *EMBEDDED, "--policy", policy]) == 2
+    assert "s3cret" not in capsys.readouterr().err
+
+
 def test_a_panel_from_a_file(tmp_path: Path) -> None:
     assert agh_eval(*EMBEDDED, "--out", tmp_path / "a") == 0
     manifest = tmp_path / "a" / "panel.json"
@@ -249,7 +272,7 @@ def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--policy", "exprt:0.2"], "did you mean 'expert"),
         (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
         (["--policy", "expert", "--temperature", "0.4"], "with a scripted policy"),
-        (["--policy", "vllm:x", "--temperature", "-1"], "of 0 or more"),
+        (["--policy", "vllm:x", "--temperature", "-1"], "number of 0 or more"),
         (["--seeds", "0"], "--seeds"),
         (["--num-envs", "0"], "--num-envs"),
         (["--tasks", "9999"], "1 to 1200"),
@@ -267,7 +290,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr("agentgym_hindsight.baselines.requirements.find_spec", lambda _: None)
     monkeypatch.setattr(eval_policies, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_command(extra))):
         agh_eval(*EMBEDDED, "--policy", policy, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert capsys.readouterr() == ("", "")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from agentgym_hindsight.cli import report_command
+from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import MissingDataError
 from tests.baselines.report.faked import fake_run
 
 
 def report(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     report_command.arguments(parser)
     return report_command.run(parser.parse_args([str(word) for word in words]))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from agentgym_hindsight.baselines.training import configuration, preflight  # no
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped  # noqa: E402
 from agentgym_hindsight.cli import compare_command, demo_command, eval_command, report_command, train_command  # noqa: E402
+from agentgym_hindsight.cli.parsing import Parser  # noqa: E402
 from agentgym_hindsight.errors import (  # noqa: E402
     HindsightError,
     MissingDataError,
@@ -24,12 +25,13 @@ from agentgym_hindsight.errors import (  # noqa: E402
     UnknownNameError,
     UsageError,
 )
+from agentgym_hindsight.installation import pip_command  # noqa: E402
 
 CONFIGS = Path(configuration.__file__).parents[1] / "configs"
 
 
 def command(module: Any, *words: object) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     module.arguments(parser)
     return int(module.run(parser.parse_args([str(word) for word in words])))
 
@@ -82,7 +84,7 @@ def test_where_is_short_for_a_suffix_of_what(capsys: pytest.CaptureFixture[str])
 
 def test_shipped_configurations_are_named_in_the_help_and_found(capsys: pytest.CaptureFixture[str]) -> None:
     for module in (train_command, compare_command):
-        parser = argparse.ArgumentParser()
+        parser = Parser()
         module.arguments(parser)
         text = " ".join(parser.format_help().split())
         assert ", ".join(configuration.shipped_configurations()) in text
@@ -98,7 +100,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(preflight, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=rf"pip install 'agentgym-hindsight\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(pip_command(extra))):
         command(train_command, "serl", "--set", setting)
     assert list(tmp_path.iterdir()) == []
 
@@ -112,7 +114,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
         (("serl", "--set", "plan.tusks=3"), UnknownNameError, "tasks"),
         (("serl", "--what", "imediate"), UnknownNameError, "immediate"),
         (("serl", "--when", "soon"), UsageError, "0.5->0/50"),
-        (("serl", "--env", "ALFWorld"), UnknownNameError, "ALFWorld-Hindsight-v0"),
+        (("serl", "--env", "ALFWrld"), UnknownNameError, "did you mean 'alfworld'"),
         (("serl", "--updates", "0"), UsageError, "updates"),
     ],
 )
@@ -141,7 +143,7 @@ def test_the_folder_of_a_run_and_the_status_of_a_stopped_one(
     monkeypatch.setattr(train_command, "train", stop)
     assert command(train_command, "grpo", "--seed", 4) == 130
     assert command(train_command, "grpo", "--out", "there", "--fresh") == 130
-    assert [(str(out), fresh) for _, out, fresh in calls] == [("runs/grpo-seed4", False), ("there", True)]
+    assert [(str(out), fresh) for _, out, fresh in calls] == [("runs/grpo-alfworld-seed4", False), ("there", True)]
     assert calls[0][0].method.name == "grpo"
     assert "stopped after 3 updates" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import string
+import time
 from difflib import SequenceMatcher
 
 import pytest
@@ -113,6 +114,32 @@ def test_autojunk_can_be_disabled() -> None:
     text = "ab" * 150  # every letter is frequent, so difflib matches nothing after the first difference
     assert len(cluster([seen(text, f"c{text}")], "similar")) == 2
     assert len(cluster([seen(text, f"c{text}")], "similar", autojunk=False)) == 1
+
+
+@pytest.mark.parametrize("autojunk", [True, False])
+def test_two_texts_are_compared_as_by_difflib(autojunk: bool) -> None:
+    draw = random.Random(3)
+    for _ in range(80):
+        first = [draw.choice("abcdefgh \n") for _ in range(draw.randrange(400))]
+        changed = list(first)
+        for _ in range(draw.randrange(12)):
+            place = draw.randrange(len(changed) + 1)
+            changed[place : place + draw.randrange(3)] = draw.choice(["", "q", "ab"])
+        one, other = f"A{''.join(first)}Z", f"A{''.join(changed)}Z"
+        exact = SequenceMatcher(None, other, one, autojunk).ratio()
+        for ratio in (0.5, 0.9, 0.95, min(exact, 0.99)):
+            groups = cluster([seen(one), seen(other)], "similar", ratio, autojunk=autojunk)
+            assert (len(groups) == 1) == (exact >= ratio)
+
+
+def test_long_texts_are_compared_in_bounded_time() -> None:
+    """difflib alone takes a minute for these two texts, which differ in every 25th character."""
+    text = "".join(chr(0x4E00 + place % 120) for place in range(16_000))
+    other = "".join("z" if place % 25 == 0 else letter for place, letter in enumerate(text))
+    started = time.process_time()
+    assert len(cluster([seen(text), seen(other)], "similar")) == 1
+    assert len(cluster([seen(text * 7), seen(other * 7)], "similar")) == 2, "too long to compare"
+    assert time.process_time() - started < 25.0
 
 
 def test_wrong_arguments() -> None:

@@ -355,3 +355,19 @@ def test_the_file_has_the_default_mode(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [WINNER])
     (tmp_path / "b").touch()
     assert (tmp_path / "a.jsonl").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_line_without_an_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentgym_hindsight.hindsight.jsonl._LONGEST_LINE", 5_000)
+    path = tmp_path / "rollouts.jsonl"
+    write_jsonl(path, [LOSER])
+    good = path.read_bytes()
+    assert len(good) < 5_000
+    path.write_bytes(good + b"x" * 20_000 + b"\n" + good + b"y" * 5_000)  # the last line has the largest size
+    result = read_jsonl(path)
+    assert result.trajectories == (LOSER, LOSER)
+    assert [problem.line_number for problem in result.problems] == [2, 4]
+    assert result.problems[0].cause == "Expected at most 5,000 bytes on the line, got more."
+    assert "JSON" in result.problems[1].cause
+    with pytest.raises(SchemaError, match="line 2: Expected at most 5,000 bytes"):
+        list(read_jsonl(path, strict=True))

@@ -17,10 +17,10 @@ def test_every_public_name_exists() -> None:
         hindsight.nonsense  # noqa: B018
 
 
-def test_import_loads_neither_httpx_nor_torch() -> None:
+def test_import_loads_neither_httpcore_nor_torch() -> None:
     code = (
         "import sys, agentgym_hindsight, agentgym_hindsight.hindsight as h; "
-        "print(*({'httpx', 'torch'} & set(sys.modules))); h.JudgeClient; print('httpx' in sys.modules)"
+        "print(*({'httpcore', 'torch'} & set(sys.modules))); h.JudgeClient; print('httpcore' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"]

@@ -16,7 +16,7 @@ import pytest
 from tests.packaging.clean_environment import make_environment
 
 ROOT = Path(__file__).parents[2]
-CURE = "pip install 'agentgym-hindsight[train]'"
+CURE = "pip install 'agentgym-hindsight[train] @ file:///"  # pip has installed the wheel from a file
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the source tree")
 
 

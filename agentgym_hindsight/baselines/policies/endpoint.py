@@ -23,13 +23,15 @@ _MAX_UNANSWERED_BATCHES = 3
 class EndpointPolicy:
     """Requests the reply of each turn from a chat model.
 
-    * ``base_url``: the address of an OpenAI-compatible server, up to and including ``/v1``; ``model``: its model.
+    * ``base_url``: the address of an OpenAI-compatible server, up to and including ``/v1``; ``model``: its model. A
+      user and a password in the address are sent if there is no key, and never shown.
     * ``api_key_env``: the *name* of the environment variable with the key; if it is not set, no key is sent. The
       key is read for each batch and never stored.
     * ``temperature``, ``max_tokens``: sampling temperature and maximum length of a reply.
     * ``concurrency``: number of requests at the same time.
-    * ``timeout_s``: time limit of a request. ``retries``: how often a request is repeated if the server is busy or
-      fails. ``backoff_s``: the first pause before a retry; it doubles each time (``Retry-After`` can make it longer).
+    * ``timeout_s``: time limit of a request, from connecting to the last byte of the reply. ``retries``: how often a
+      request is repeated if the server is busy or fails. ``backoff_s``: the first pause before a retry; it doubles each
+      time (``Retry-After`` can make it longer).
     * ``seed``: each request has a seed computed from this one, the task, the sibling and the turn. So siblings differ,
       the batch has no influence, and a server that supports seeds gives the same replies again. ``None``: no seed.
     * ``system``: a system message before every prompt.

@@ -104,8 +104,9 @@ class ReplayPolicy:
 
 def scripted_policy(name: str, *, seed: int = 0) -> Policy:
     """A policy by name: ``expert``, ``expert:0.2`` (with 20 % random actions), ``seeking-expert``, ``random``,
-    ``replay:FILE`` or ``webshop-rule``."""
+    ``replay:FILE`` or ``webshop-rule``. Case does not matter."""
     kind, _, argument = name.partition(":")
+    kind = kind.strip().lower()
     if kind == "random":
         return RandomPolicy(seed)
     if kind == "expert":
@@ -118,11 +119,11 @@ def scripted_policy(name: str, *, seed: int = 0) -> Policy:
         from agentgym_hindsight.hindsight.jsonl import read_jsonl
 
         return ReplayPolicy(read_jsonl(argument).trajectories)
-    if name == "seeking-expert":
+    if kind == "seeking-expert":
         from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
 
         return SeekingExpert()
-    if name == "webshop-rule":
+    if kind == "webshop-rule":
         from agentgym_hindsight.baselines.policies.webshop_rule import SearchAndBuyFirst
 
         return SearchAndBuyFirst()

@@ -8,6 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.files import open_file
+
 __all__ = ["MOST_BYTES", "json_lines", "json_object"]
 
 #: The longest line, and the largest file with one document. Lines of real runs have up to a few megabytes.
@@ -17,13 +19,13 @@ _DEEPEST = 30
 
 
 def json_object(file: Path) -> dict[str, Any]:
-    """The object in a file. Raises ValueError or OSError."""
-    with file.open("rb") as stream:
+    """The object in a regular file. Raises ValueError, OSError or :class:`DamagedDataError`."""
+    with open_file(file, "the description of a run", "try running `agh train` again.") as stream:
         return _parsed(stream.read(MOST_BYTES + 1))
 
 
 def json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The number of each line that is not blank, and its object or the reason why it has none."""
+    """Of a regular file, the number of each line that is not blank, and its object or the reason why it has none."""
     with file.open("rb") as stream:
         line_number = 0
         while line := stream.readline(MOST_BYTES + 1):

@@ -21,7 +21,9 @@ from agentgym_hindsight.baselines.report.training_curves import curves
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.markup import Html, tag
 
-__all__ = ["Report", "render", "write_report"]
+__all__ = ["Report", "is_report", "render", "write_report"]
+
+_GENERATOR = "agentgym-hindsight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,16 @@ def write_report(runs: Sequence[Path], out: Path, title: str = "Training report"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8", newline="\n")
     return report
+
+
+def is_report(path: Path) -> bool:
+    """Whether the file is a page that :func:`write_report` wrote."""
+    with path.open("rb") as file:
+        head = file.read(2000).decode("utf-8", "replace")
+    # Older pages do not name their generator; they begin with the same security policy.
+    return head.startswith("<!doctype html>") and (
+        f'content="{_GENERATOR}"' in head or "script-src &#x27;sha256-" in head or "script-src 'sha256-" in head
+    )
 
 
 def _notes(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -89,6 +101,7 @@ def render(report: Report, title: str) -> str:
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name_="generator", content=_GENERATOR),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         tag("title", title),
         tag("style", Html(style)),

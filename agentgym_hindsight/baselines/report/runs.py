@@ -12,6 +12,7 @@ from agentgym_hindsight.baselines.report.json_lines import json_lines, json_obje
 from agentgym_hindsight.baselines.report.measured import Measured, measured_of, update_of
 from agentgym_hindsight.baselines.report.plausible import number
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, SchemaError
+from agentgym_hindsight.redaction import hide_secret_values
 from agentgym_hindsight.short_repr import short_repr
 
 __all__ = ["Measured", "Problem", "Run", "read_run", "read_runs"]
@@ -126,7 +127,8 @@ def read_run(folder: Path) -> Run:
     """Read one run folder. Raises only if ``run.json`` is damaged."""
     file = folder / "run.json"
     try:
-        description = json_object(file)
+        # Runs of earlier releases may have passwords in it.
+        description = hide_secret_values(json_object(file))
         if description.get("schema", _SCHEMA) != _SCHEMA:
             raise ValueError(f"not of the schema {_SCHEMA}")
         if description.get("version", _VERSION) != _VERSION:

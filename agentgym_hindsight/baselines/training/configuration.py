@@ -19,7 +19,7 @@ from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.baselines.training.yaml_file import read_yaml
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
-from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.stage import Stage, known_env
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
 
@@ -92,14 +92,14 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
         _set_value(tree, path.split("."), _value(value))
-    tree = _with_preset(tree)
+    defaults = recipe(name)
+    tree = _with_preset(tree, defaults)
     known = {each.name for each in fields(RunSettings)}
     for key in tree:
         if key not in known:
             raise UnknownNameError("setting", key, known)
     parts: dict[str, Any] = {key: build(kind, mapping(tree.pop(key, {}), key), key) for key, kind in _PARTS.items()}
     values = mapping(tree.pop("method", {}), "method")
-    defaults = recipe(name)
     try:
         method = defaults.changed(**values)
     except SettingError as error:
@@ -108,7 +108,7 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
     return RunSettings(method=method, **parts, **checked(RunSettings, tree, ""))
 
 
-def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
+def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
     """The settings, with the preset of their model as defaults. The default model is a tiny one."""
     model = tree.setdefault("model", "tiny:S")
     if not isinstance(model, str):
@@ -116,10 +116,12 @@ def _with_preset(tree: dict[str, Any]) -> dict[str, Any]:
     if not is_tiny(model):
         return tree
     preset = json.loads(json.dumps(TINY))
-    env = str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)).casefold()
-    if _ALFWORLD.casefold() not in env:
+    # A method of one's own need not have the options of our credits.
+    preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
+    env = known_env(str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)))
+    if _ALFWORLD not in env:
         del preset["stage"]["settings"], preset["warm"]
-        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name.casefold() in env))
+        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
     return _merged(preset, tree)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["model_card", "write_model_card"]
 
@@ -44,7 +45,7 @@ def model_card(
         "## Training",
         _training(settings, updates),
     ]
-    return "\n\n".join(sections) + "\n"
+    return hide_passwords("\n\n".join(sections)) + "\n"
 
 
 def _front_matter(settings: RunSettings) -> str:

@@ -89,11 +89,10 @@ def _check_trl(settings: RunSettings, folder: Path, processes: int) -> None:
     from agentgym_hindsight.baselines.training.trl_config import check_save_steps, trl_arguments, trl_values
 
     plan, method = settings.plan, settings.method
-    sharded = "ACCELERATE_USE_FSDP" in os.environ
-    if sharded and os.environ.get("FSDP_VERSION", "1") == "1":
+    if _is_set("ACCELERATE_USE_FSDP") and os.environ.get("FSDP_VERSION", "1") == "1":
         raise UsageError("Expected FSDP 2, got FSDP 1; try fsdp_version: 2 in accelerate's configuration.")
-    if "ACCELERATE_USE_DEEPSPEED" in os.environ:
-        # Arguments with DeepSpeed change how a model is loaded while they exist.
+    if _is_set("ACCELERATE_USE_FSDP") or _is_set("ACCELERATE_USE_DEEPSPEED"):
+        # Arguments with sharding change how a model is loaded while they exist.
         trl_values(plan, method, folder, processes)
         return
     arguments = trl_arguments(plan, method, folder, processes)
@@ -103,6 +102,10 @@ def _check_trl(settings: RunSettings, folder: Path, processes: int) -> None:
             raise UnknownNameError("tracker in plan.trl.report_to", tracker, INTEGRATION_TO_CALLBACK)
         if tracker not in get_available_reporting_integrations():
             raise SettingError("plan.trl.report_to", "as an installed tracker", tracker, f"pip install {tracker}")
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() in ("1", "true", "yes")
 
 
 def _lora(settings: RunSettings) -> Any:

@@ -23,7 +23,7 @@ from agentgym_hindsight.baselines.training.preflight import prepare
 from agentgym_hindsight.baselines.training.progress import Observer, SilentObserver, evaluation_text
 from agentgym_hindsight.baselines.training.prolonging import check_length, done_in
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
-from agentgym_hindsight.baselines.training.run_folder import check_folder, delete_run, keep_policy
+from agentgym_hindsight.baselines.training.run_folder import check_run_folder, check_writable, delete_run, keep_policy
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from agentgym_hindsight.baselines.training.start import Start, open_start
@@ -73,6 +73,7 @@ class _Run:
         from agentgym_hindsight.baselines.training.trl_config import length_of_schedule
 
         settings, plan = self.settings, self.settings.plan
+        check_run_folder(self.folder, fresh=fresh)
         if fresh and self.state.is_main_process:
             delete_run(self.folder)
         self.state.wait_for_everyone()
@@ -86,7 +87,7 @@ class _Run:
             return self.folder
         for module in changed_modules(before.get("code"), settings):
             self.observer.say(f"the module {module} has changed since the run began; its new code is used from here on")
-        check_folder(self.folder)
+        check_writable(self.folder)
         with self.state.main_process_first():
             model, tokenizer, self.start = open_start(
                 settings.model, settings.stage, settings.warm, plan, self.observer, adapters=settings.peft is not None

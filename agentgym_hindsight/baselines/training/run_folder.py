@@ -1,18 +1,23 @@
-"""The folder of a run as a whole: whether it can be written, what ``fresh`` deletes, the policy of a prolonged run."""
+"""The folder of a run: whether it can be written, which of its files belong to the run, and its earlier policy."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["check_folder", "delete_run", "keep_policy"]
+__all__ = ["check_run_folder", "check_writable", "delete_run", "keep_policy"]
+
+#: What a run writes. Everything else in the folder is somebody else's.
+_NAMES = ("run.json", "metrics.jsonl", "eval.jsonl", "samples.jsonl", "policy", "policy.part")
+_PATTERNS = ("checkpoint-*", "policy-after-*")
 
 
-def check_folder(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Create the folder and a file in it, and delete the file: what fails later would fail after the warm start."""
     if (folder / "policy").exists() and not (folder / "run.json").exists():
         raise UsageError(
@@ -31,16 +36,34 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def delete_run(folder: Path) -> None:
-    """Delete the run in a folder, if there is one. A folder of anything else is not deleted."""
-    if not (folder / "run.json").exists():
+def check_run_folder(folder: Path, *, fresh: bool = False) -> None:
+    """Raise if the folder contains files of another program that a run would overwrite. Other files do not matter.
+
+    With ``fresh`` those files are deleted by :func:`delete_run`, as the user has asked for it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"Expected a folder for the run, got the file {folder}; try another --out.")
+    if fresh or _is_description(folder / "run.json"):
         return
-    if not RunLog(folder, active=False).is_run():
+    if not (folder / "run.json").exists() and _has_updates(folder / "metrics.jsonl"):
+        return  # the description was deleted
+    names = [path.name for path in _own_files(folder)]
+    if names:
         raise UsageError(
-            f"Expected a run of this library in {folder}, got a run.json of another kind; nothing was deleted: "
-            "try another --out."
+            f"Expected an empty folder or a run in {folder}, got files that are not of a run ({', '.join(names[:5])}); "
+            "try another --out, or --fresh to delete them."
         )
-    shutil.rmtree(folder)
+
+
+def delete_run(folder: Path) -> None:
+    """Delete the files of the run. Other files in the folder are kept, and the folder too if there are any."""
+    for path in _own_files(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def keep_policy(folder: Path, updates: int) -> None:
@@ -48,3 +71,35 @@ def keep_policy(folder: Path, updates: int) -> None:
     kept = folder / f"policy-after-{updates}"
     shutil.rmtree(kept, ignore_errors=True)
     (folder / "policy").rename(kept)
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    for name in _NAMES:
+        path = folder / name
+        if path.exists() or path.is_symlink():
+            yield path
+    for pattern in _PATTERNS:
+        yield from sorted(folder.glob(pattern))
+
+
+def _has_updates(metrics: Path) -> bool:
+    """Whether the first line of the file is that of an update."""
+    try:
+        with metrics.open("rb") as file:
+            first = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and {"update", "turns"} <= first.keys()
+
+
+def _is_description(description: Path) -> bool:
+    """Whether the file describes a run, also if it is of another version or cut."""
+    try:
+        text = description.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return '"agentgym-hindsight/run"' in text[:200]
+    return isinstance(document, dict) and document.get("schema") == "agentgym-hindsight/run"

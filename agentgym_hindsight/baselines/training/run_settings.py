@@ -13,6 +13,7 @@ from agentgym_hindsight.baselines.training.tiny import SIZES, is_tiny
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import known_name
+from agentgym_hindsight.redaction import hide_secret_values
 from agentgym_hindsight.stage import Stage
 
 __all__ = ["EvaluationSettings", "RunSettings"]
@@ -72,7 +73,7 @@ class RunSettings:
     train_tasks: int = 0
     samples_every: int = 10
     peft: Mapping[str, Any] | None = None
-    judge: Mapping[str, Any] | None = None
+    judge: Mapping[str, Any] | None = field(default=None, repr=False)  # its URL may contain a password
 
     def __post_init__(self) -> None:
         check_range(self, "train_tasks", "samples_every", least=0)
@@ -81,7 +82,7 @@ class RunSettings:
             object.__setattr__(self, "model", f"tiny:{size}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Every setting as plain data, for run.json and configuration files.
+        """Every setting as plain data, for run.json and configuration files. Passwords are hidden, also those in URLs.
 
         The seed is omitted. run.json stores it separately, because the report averages runs that differ only in the
         seed.
@@ -90,7 +91,8 @@ class RunSettings:
         plain["method"] = dict(self.method.as_dict())
         plain["stage"] = self.stage.as_dict()
         plain["plan"].pop("seed")
-        return plain
+        hidden: dict[str, Any] = hide_secret_values(plain)
+        return hidden
 
 
 def _no_credit(rows: Any) -> Any:

@@ -15,7 +15,8 @@ from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.progress import Observer
-from agentgym_hindsight.baselines.training.run_folder import check_folder
+from agentgym_hindsight.baselines.training.run_folder import check_writable
+from agentgym_hindsight.baselines.training.single_process import single_process
 from agentgym_hindsight.baselines.training.tiny import SIZES
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
 from agentgym_hindsight.errors import MissingDataError, UnknownNameError, UsageError
@@ -122,7 +123,7 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
 
     size_of_split = stage.size("train")
     tasks = stage.panel("train", min(warm.tasks or size_of_split, size_of_split), plan.seed)
-    check_folder(folder.parent)
+    check_writable(folder.parent)
     wave_size = max(1, 64 // warm.siblings)
     observer.stage("expert play", -(-len(tasks) // wave_size))
     examples: list[Example] = []
@@ -141,9 +142,10 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
     model = make_model(tokenizer, size, seed=plan.seed)
     steps = max(1, ceil(warm.epochs * ceil(len(examples) / warm.batch)))  # as the SFT trainer counts
     observer.stage("warm start", steps)
-    loss = fine_tune(
-        model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
-    )
+    with single_process():  # the other processes wait until the policy is made
+        loss = fine_tune(
+            model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
+        )
     observer.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
     with atomic_folder(folder) as part:
         model.save_pretrained(part)

@@ -297,6 +297,8 @@ def fine_tune(
             logging_steps=1,
             disable_tqdm=True,
         )
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            arguments._n_gpu = min(arguments.n_gpu, 1)  # this process trains alone, on its own GPU
         trainer = CompletionTrainer(
             model=model,
             args=arguments,

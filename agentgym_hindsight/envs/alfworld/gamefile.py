@@ -17,13 +17,18 @@ from typing import NoReturn
 
 from agentgym_hindsight.envs.alfworld.rulebook import rules_of, split_task
 from agentgym_hindsight.envs.alfworld.scene import Goal, Receptacle, Scene, Thing
-from agentgym_hindsight.errors import DamagedDataError, MissingDataError
+from agentgym_hindsight.errors import DamagedDataError
+from agentgym_hindsight.files import read_file
 
 __all__ = ["parse_game", "read_game"]
 
+#: Bytes: about fifty times the largest official game.
+_LARGEST = 1 << 23
 _FIX = "Try to download the data again (alfworld-download -f), or pass another file."
 
-_DECLARED = re.compile(r"([^\s()]+)\s+-\s+([^\s()]+)")
+# A name is only tried from its first character. Without the lookbehind, a long name without a type is scanned again
+# from each of its characters.
+_DECLARED = re.compile(r"(?<![^\s()])([^\s()]+)\s+-\s+([^\s()]+)")
 _FACT = re.compile(r"\(\s*([^\s()]+)(?:\s+([^\s()]+))?(?:\s+([^\s()]+))?\s*\)")
 _SPACE = re.compile(r"\s+")
 _PROBLEM_NAME = re.compile(r"\(\s*problem\s+([^\s()]+)\s*\)", re.IGNORECASE)
@@ -97,17 +102,8 @@ def read_game(path: str | PathLike[str]) -> Scene:
     message names the file, the position in it and the fix.
     """
     source = fspath(path)
-    try:
-        with open(source, "rb") as file:
-            raw = file.read()
-    except FileNotFoundError:
-        raise MissingDataError(f"Expected a game file, found nothing at {source}. {_FIX}") from None
-    except (OSError, ValueError) as error:  # a folder, no permission; ValueError: a NUL in the path
-        short_path = source if len(source) <= 200 else f"{source[:200]}…"
-        cause = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise DamagedDataError(
-            f"Expected a readable game file at {short_path!r}, got: {cause}. Try the path of a game.tw-pddl file."
-        ) from None
+    fix = "try the path of a game.tw-pddl file, or download the data again (alfworld-download -f)."
+    raw = read_file(source, "a readable game file", fix, largest=_LARGEST)
     try:
         text = raw.decode("utf-8-sig")  # some editors save a byte order mark
     except UnicodeDecodeError as error:
@@ -119,7 +115,7 @@ def parse_game(text: str, source: str = "<text>") -> Scene:
     """Read a game from the text of its file; ``source`` is the name of the file in error messages."""
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         position = (
             f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the JSON"
         )

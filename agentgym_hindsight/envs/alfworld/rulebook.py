@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
@@ -30,7 +31,8 @@ class Rules(NamedTuple):
     sink_washes: bool  # whether a Sink cleans things, as a SinkBasin does
 
 
-_TASK = re.compile(r'"Your task is to: ((?:[^"\\]|\\.)*)"')
+_TASK = '"Your task is to: '
+_QUOTED = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*')  # the text up to the closing quote
 _PDDL = re.compile(r"[()]|[^\s()]+")
 _TOKEN = re.compile(r'\s+|#[^\n]*|("""[\s\S]*?"""|"[^"]*"|[\w/-]+|::|[{};])')
 _CALL = re.compile(r"#([^#]+)#")
@@ -45,11 +47,19 @@ _CODE = frozenset('#{}[]|<>;"')
 
 def split_task(grammar: str) -> tuple[str, str] | None:
     """The sentence of the task, and the grammar without it, which is the same for all games of a release."""
-    match = _TASK.search(grammar)
-    if match is None:
-        return None
-    sentence: str = json.loads(f'"{match[1]}"', strict=False)
-    return sentence, f"{grammar[: match.start(1)]}{grammar[match.end(1) :]}"
+    position = 0
+    while (opened := grammar.find(_TASK, position)) >= 0:
+        start = opened + len(_TASK)
+        # A quote inside the text is escaped, so texts that begin inside this one end, or fail to end, where it does.
+        match = _QUOTED.match(grammar, start)
+        position = match.end() if match else start
+        if grammar.startswith('"', position):
+            try:
+                sentence: str = json.loads(f'"{grammar[start:position]}"', strict=False)
+            except ValueError:  # an escape that JSON does not have
+                return None
+            return sentence, f"{grammar[:start]}{grammar[position:]}"
+    return None
 
 
 def rules_of(domain: str, grammar: str, task_text: str) -> Rules | str:
@@ -132,7 +142,7 @@ def domain_parts(domain: str) -> dict[str, str]:
 def grammar_parts(grammar: str, actions: list[str]) -> Iterator[tuple[str, str]]:
     """The texts that a game with these actions can show, as (name, normalised text)."""
     templates, rules = _read_grammar(grammar)
-    calls = list(_ALWAYS_USED)
+    calls = deque(_ALWAYS_USED)
     for action in actions:
         if action not in templates:
             raise _UnreadableError(f"it has no entry for the action {action}")
@@ -141,7 +151,7 @@ def grammar_parts(grammar: str, actions: list[str]) -> Iterator[tuple[str, str]]
             calls += _CALL.findall(templates[action].get(key, ""))
     visited = set()
     while calls:
-        name = calls.pop(0)
+        name = calls.popleft()
         if name in visited:
             continue
         visited.add(name)
@@ -217,7 +227,7 @@ def _value(tokens: Iterator[str]) -> str:
 def _block(text: str) -> dict[str, Any]:
     try:
         block = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise _UnreadableError("a grammar in it is not JSON") from None
     if not isinstance(block, dict):
         raise _UnreadableError("a grammar in it is not a JSON object")

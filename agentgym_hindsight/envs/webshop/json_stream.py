@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
+from agentgym_hindsight.files import open_file
 
 __all__ = ["JsonFile", "estimated_records", "is_gzip"]
 
@@ -39,8 +40,7 @@ class JsonFile:
     """One JSON file. Inside ``with``, iterate once over the :meth:`items` of an array or :meth:`pairs` of an object."""
 
     def __init__(self, path: Path, *, chunk: int = _CHUNK) -> None:
-        if not path.is_file():
-            raise MissingDataError(f"Expected a file at {path}, found none; {_FIX}")
+        open_file(path, "official data", _FIX).close()
         self.path, self.record, self.key = path, 0, ""
         self._size = path.stat().st_size
         compressed = is_gzip(path)
@@ -145,6 +145,8 @@ class JsonFile:
                 raise self._damaged(error.msg, self._discarded + error.pos, self._ended and cut_off) from error
             except RecursionError as error:
                 raise self._damaged("too deeply nested", self.consumed, False) from error
+            except ValueError as error:  # a number of thousands of digits
+                raise self._damaged(str(error), self.consumed, False) from error
             length = end - self._offset
             if end >= len(self._text) - 2 and self._read_more():  # "12" may be the start of "123", "1.5" or "1e-5"
                 continue

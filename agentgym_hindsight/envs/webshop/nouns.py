@@ -18,7 +18,8 @@ __all__ = ["DEFAULT_NOUNS", "NOUN_RULES", "TAGGERS", "nouns_of"]
 #: The default rule.
 DEFAULT_NOUNS = "tokens-1"
 
-_TOKEN = re.compile(r"[\w'.-]*[^\W\d_][\w'.-]*")
+# Two patterns, because one pattern that also asks for a letter is quadratic on a long number.
+_TOKEN, _LETTER = re.compile(r"[\w'.-]+"), re.compile(r"[^\W\d_]")
 _CLOSED_WORDS = """
     a an the and or but nor of for with without in on at to from by as into onto over under per via
     is are be was were it its this that these those
@@ -30,7 +31,8 @@ _NOUNS = frozenset({"NOUN", "PROPN"})
 
 
 def _by_token(title: str) -> list[str]:
-    return [word for word in map(str.lower, _TOKEN.findall(title)) if word not in _CLOSED]
+    tokens = filter(_LETTER.search, _TOKEN.findall(title))
+    return [word for word in map(str.lower, tokens) if word not in _CLOSED]
 
 
 def _by_spacy(title: str) -> list[str]:

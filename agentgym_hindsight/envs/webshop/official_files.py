@@ -20,6 +20,7 @@ from agentgym_hindsight.envs.webshop.loading import Annotation, load_annotations
 from agentgym_hindsight.envs.webshop.product_import import open_products
 from agentgym_hindsight.envs.webshop.shop_types import Product
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
+from agentgym_hindsight.files import open_file
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["Catalogue", "CatalogueFiles", "find_catalogue", "read_catalogue", "read_json"]
@@ -121,8 +122,7 @@ def read_catalogue(
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The JSON of a file, plain or gzip. Errors name the file and the cause."""
     path = Path(path)
-    if not path.is_file():
-        raise MissingDataError(f"Expected a file at {path}, found none; {_FIX}")
+    open_file(path, "official data", _FIX).close()
     fix = "it is cut off or has other content than its name says; try downloading it again."
     try:
         if is_gzip(path):
@@ -133,5 +133,5 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DamagedDataError(
             f"Expected JSON in {path}, got an error in line {error.lineno}, column {error.colno} ({error.msg}): {fix}"
         ) from error
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, RecursionError) as error:
+    except (EOFError, OSError, zlib.error, ValueError, RecursionError) as error:  # ValueError: also a huge number
         raise DamagedDataError(f"Expected JSON in {path}, got {error!r:.200}: {fix}") from error

@@ -49,7 +49,7 @@ def read_references(path: str | PathLike[str], library: Library) -> ReadResult:
         for line in _lines(path):
             try:
                 first = json.loads(line.text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(first, dict) and "goal_index" in first:
                 return read_transcripts(path, library.shop.goals)

@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _SIMILAR = 85
+#: Characters that are compared: the time is quadratic. No attribute or option of the official catalogue is near it.
+_COMPARED = 20_000
 _COLOR_SET = frozenset(COLORS)
 
 
@@ -170,6 +172,7 @@ def similarity(one: str, other: str) -> int:
 
 
 def _plain(text: str) -> str:
+    text = text[:_COMPARED]
     # thefuzz drops non-ASCII characters before it lower-cases and replaces punctuation by blanks.
     return default_process(text if text.isascii() else text.encode("ascii", "ignore").decode())
 

@@ -110,3 +110,12 @@ def test_another_schema_is_refused(tmp_path: Path, text: str) -> None:
     runs, problems = read_runs([tmp_path])
     assert [run.folder.name for run in runs] == ["good"]
     assert "run.json" in str(problems[0])
+
+
+def test_passwords_in_old_runs_are_hidden(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run")
+    path = folder / "run.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["settings"]["judge"] = {"base_url": "https://me:s3cret@host/v1"}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert read_run(folder).settings["judge"] == {"base_url": "https://***@host/v1"}

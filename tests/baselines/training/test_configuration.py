@@ -28,6 +28,7 @@ from agentgym_hindsight.errors import (  # noqa: E402
     UnknownNameError,
     UsageError,
 )
+from agentgym_hindsight.hindsight.judge import JudgeClient  # noqa: E402
 
 CONFIGS = Path(configuration.__file__).parents[1] / "configs"
 EVERY = sorted(CONFIGS.glob("*.yaml"))
@@ -290,3 +291,20 @@ def test_teacher_options_without_a_teacher_are_refused(settings: list[str], mess
 def test_lambda_may_be_0_for_a_method_with_a_teacher() -> None:
     assert configure("serl", settings=["method.when=0"]).method.when(0) == 0
     assert configure("grpo", settings=["method.what=immediate", "method.when=0.3"]).method.when(9) == 0.3
+
+
+def test_passwords_of_a_judge_are_hidden() -> None:
+    url = "https://me:s3cret@host/v1"
+    given = {"judge": {"base_url": url, "model": "critic", "extra_body": {"api_key": "sk-1"}}}
+    run = configure("serl", given, ['stage.settings.urls=["http://me:s3cret@one:1"]'])
+    assert run.judge is not None
+    assert run.judge["base_url"] == url, "the judge needs it"
+    shown = [json.dumps(run.as_dict()), dump_configuration("serl", run), repr(run), str(run.stage)]
+    for text in shown:
+        assert "s3cret" not in text
+        assert "sk-1" not in text
+    assert "https://***@host/v1" in shown[0]
+    # The printed configuration is read again, but its judge needs the password.
+    again = configure("serl", yaml.safe_load(shown[1]))
+    with pytest.raises(UsageError, match="try the real password"):
+        JudgeClient(**again.judge)  # type: ignore[arg-type]

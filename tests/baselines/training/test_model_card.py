@@ -290,3 +290,10 @@ def test_peft_leaves_no_other_card(start: str, tmp_path: Path, monkeypatch: pyte
     names: dict[str, Any] = {}
     exec(block(card, "python"), names)
     assert any("lora" in name for name, _ in names["model"].named_parameters())
+
+
+def test_the_card_has_no_password() -> None:
+    settings = configure("serl", settings=['stage.settings.urls=["http://me:s3cret@one:1"]'])
+    card = model_card(settings, "native/embedded", [])
+    assert "http://***@one:1" in card
+    assert "s3cret" not in card

@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.training import start as starts  # noqa: E402
 from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
 from agentgym_hindsight.baselines.training.start import Start, open_start, start_folder  # noqa: E402
 from agentgym_hindsight.baselines.training.warm_start import WarmStart  # noqa: E402
-from agentgym_hindsight.errors import MissingDataError, UnknownNameError  # noqa: E402
+from agentgym_hindsight.errors import MissingDataError, UnknownNameError, UsageError  # noqa: E402
 from agentgym_hindsight.hindsight.trajectory import Trajectory  # noqa: E402
 from agentgym_hindsight.stage import Stage  # noqa: E402
 from tests.baselines.training.test_tiny import small_model, small_tokenizer  # noqa: E402
@@ -108,6 +108,28 @@ def test_after_a_failure_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ZeroDivisionError):
         starts._make_tiny("S", folder, STAGE, WARM, PLAN, RecordingObserver())
     assert list(folder.parent.iterdir()) == []
+
+
+def test_expert_play_without_an_expert_ends_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waves: list[int] = []
+
+    def without_expert(stage: Stage, tasks: list[Any], warm: WarmStart, **_: Any) -> Any:
+        for wave in range(len(tasks) // 32):
+            waves.append(wave)
+            yield []
+
+    monkeypatch.setattr(starts, "expert_play", without_expert)
+    with pytest.raises(UsageError, match=r"Expected expert actions in ALFWorld-Hindsight-v0 .*, got none in 32 tasks"):
+        starts._make_tiny("S", tmp_path / "starts" / "mine", STAGE, replace(WARM, tasks=200), PLAN, RecordingObserver())
+    assert waves == [0]
+
+
+def test_a_folder_of_starts_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "starts").write_text("mine")
+    observer = RecordingObserver()
+    with pytest.raises(UsageError, match="Expected a folder, got a file"):
+        starts._make_tiny("S", tmp_path / "starts" / "mine", STAGE, WARM, PLAN, observer)
+    assert observer.calls == []
 
 
 def test_a_given_folder_is_loaded(tmp_path: Path) -> None:

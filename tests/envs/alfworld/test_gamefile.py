@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.envs.alfworld.gamefile import parse_game, read_game
+from agentgym_hindsight.envs.alfworld.gamefile import _DECLARED, parse_game, read_game
 from agentgym_hindsight.envs.alfworld.gamewriter import scene_to_game
 from agentgym_hindsight.envs.alfworld.library import FileLibrary, compiled_file
+from agentgym_hindsight.envs.alfworld.rulebook import split_task
 from agentgym_hindsight.envs.alfworld.scene import TASK_TYPES, Goal, Receptacle, Scene
 from agentgym_hindsight.errors import DamagedDataError, DataError, MissingDataError, UsageError
 from tests.envs.alfworld.scenes import kitchen, locate, thing
@@ -231,7 +234,7 @@ def test_walkthrough_of_another_type() -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match=r"nothing at .*game\.tw-pddl"):
+    with pytest.raises(MissingDataError, match=r"no file at .*game\.tw-pddl"):
         read_game(tmp_path / "game.tw-pddl")
 
 
@@ -281,3 +284,43 @@ def test_file_and_text_give_the_same_scene(tmp_path: Path) -> None:
     file = tmp_path / "game.tw-pddl"
     file.write_text(text_of(kitchen()), encoding="utf-8")
     assert read_game(str(file)) == parse_game(text_of(kitchen()))
+
+
+def test_declarations_are_found_as_by_the_plain_pattern() -> None:
+    """The plain pattern takes 15 seconds for a name of 30,000 characters."""
+    plain = re.compile(r"([^\s()]+)\s+-\s+([^\s()]+)")
+    draw = random.Random(0)
+    for _ in range(20_000):
+        text = "".join(draw.choice(" -ab()\n") for _ in range(draw.randrange(14)))
+        assert _DECLARED.findall(text) == plain.findall(text), text
+
+
+def test_the_task_is_found_as_by_the_plain_pattern() -> None:
+    plain = re.compile(r'"Your task is to: ((?:[^"\\]|\\.)*)"')
+    draw = random.Random(0)
+    pieces = ('"Your task is to: ', '"', "\\", '\\"', "\n", "a", "\\n", " ")
+    for _ in range(20_000):
+        grammar = "".join(draw.choice(pieces) for _ in range(draw.randrange(10)))
+        match, split = plain.search(grammar), split_task(grammar)
+        if split is not None:
+            assert match is not None
+            assert split == (
+                json.loads(f'"{match[1]}"', strict=False),
+                grammar[: match.start(1)] + grammar[match.end(1) :],
+            )
+        elif match is not None:  # an escape that JSON does not have
+            with pytest.raises(ValueError, match="escape"):
+                json.loads(f'"{match[1]}"', strict=False)
+
+
+def test_an_escape_that_json_does_not_have() -> None:
+    grammar = scene_to_game(kitchen())["grammar"].replace("Your task is to: ", "Your task is to: \\q ")
+    with pytest.raises(DamagedDataError, match="contains no task"):
+        parse_game(text_of(kitchen(), grammar=grammar))
+
+
+@pytest.mark.parametrize("key", ["grammar", "extra"])
+def test_a_number_of_thousands_of_digits(key: str) -> None:
+    text = text_of(kitchen())
+    with pytest.raises(DamagedDataError):
+        parse_game(f'{{"{key}": {"9" * 10_000}, {text[1:]}')

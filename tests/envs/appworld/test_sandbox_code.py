@@ -96,6 +96,13 @@ class TestDate:
         assert box.run("from datetime import *\nprint(datetime.now().year > 2023)").output == "True\n"
         box.close()
 
+    def test_so_does_every_calendar_clock_that_python_reads_by_number(self) -> None:
+        box = Sandbox(answer, now="2023-05-18T12:30:00")
+        code = "import time\nfor n in range(12):\n  try: print(int(time.clock_gettime(n)), time.clock_gettime_ns(n) // 10**9)\n  except OSError: pass"
+        times = {int(value) for value in box.run(code).output.split()}
+        assert {value for value in times if value > 1_600_000_000} == {1684413000}
+        box.close()
+
     def test_monotonic_clocks_keep_running(self) -> None:
         box = Sandbox(answer, now="2023-05-18")
         code = "import time\na = time.perf_counter()\ntime.sleep(0.01)\nprint(time.perf_counter() - a > 0.009)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,14 @@ def limits_for(snippet: Snippet) -> Limits:
     return STOPS if snippet.says and "lost" not in snippet.says else KILLED
 
 
-def check_contained(snippet: Snippet, surroundings: Surroundings, way: tuple[str, ...], exactly: bool) -> None:
+def check_contained(
+    snippet: Snippet,
+    surroundings: Surroundings,
+    way: tuple[str, ...],
+    exactly: bool,
+    spoils_its_own_apis: Container[str] = SPOILS_ITS_OWN_APIS,
+    spoils_the_next_turn: Container[str] = SPOILS_THE_NEXT_TURN,
+) -> None:
     world, limits = Bank(), limits_for(snippet)
     sandbox = Sandbox(world, {"bank": ["look", "pay", "much", "refuse"]}, limits, without=way)
     zygote = sandbox._zygote
@@ -117,12 +124,12 @@ def check_contained(snippet: Snippet, surroundings: Surroundings, way: tuple[str
         if snippet.calls >= 0 and exactly:
             assert world.calls == snippet.calls
         after = sandbox.run("print(2+2)")
-        if snippet.name in SPOILS_THE_NEXT_TURN and after.kind in ("protocol", "timeout", "died"):
+        if snippet.name in spoils_the_next_turn and after.kind in ("protocol", "timeout", "died"):
             assert after.fresh
             after = sandbox.run("print(2+2)")
         assert after.output == "4\n", after
         if sandbox.run("print(apis.bank.look()['calls'])").output != f"{world.calls}\n":
-            assert snippet.name in SPOILS_ITS_OWN_APIS
+            assert snippet.name in spoils_its_own_apis
             sandbox.reset()
             assert sandbox.run("print(apis.bank.look()['calls'])").output == f"{world.calls}\n"
     finally:

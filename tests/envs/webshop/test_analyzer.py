@@ -9,7 +9,7 @@ import pytest
 from agentgym_hindsight.envs.webshop.analyzer import STOP_WORDS, chunk_terms, chunks, terms
 from agentgym_hindsight.envs.webshop.porter import stem
 from agentgym_hindsight.envs.webshop.wordbreak import MAX_WORD, words
-from tests.envs.webshop.growth import LINEAR, growth
+from tests.growth import LINEAR, growth
 
 # The examples of the paper (M. F. Porter, An algorithm for suffix stripping, 1980), each passed through all steps.
 PORTER = {

@@ -21,7 +21,7 @@ from agentgym_hindsight.envs.webshop.feedback import REASON_KINDS, explain
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.session import parse_action
 from agentgym_hindsight.envs.webshop.shop_types import RULES, Goal
-from tests.envs.webshop.growth import LINEAR, growth
+from tests.growth import LINEAR, growth
 
 #: Longer than any page of the embedded shop. Only addresses repeat the text of an action.
 LONGEST_PAGE = 20_000

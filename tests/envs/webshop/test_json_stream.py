@@ -112,7 +112,7 @@ def test_broken_objects(tmp_path: Path) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="none"):
+    with pytest.raises(MissingDataError, match="no file at"):
         JsonFile(tmp_path / "a.json")
     assert estimated_records(tmp_path / "a.json") == 0
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+import time
 from typing import Any
 
 import pytest
@@ -143,3 +146,18 @@ def test_without_spacy_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch
     nouns._tagger.cache_clear()
     with pytest.raises(MissingExtraError, match="spacy"):
         nouns_of("a title nobody asked for yet", "spacy")
+
+
+def test_nouns_are_found_as_by_one_pattern() -> None:
+    """The one pattern takes seconds for a number of 10,000 digits."""
+    pattern = re.compile(r"[\w'.-]*[^\W\d_][\w'.-]*")
+    draw = random.Random(0)
+    for _ in range(20_000):
+        title = "".join(draw.choice(" -'._b1\u00e9\u00b2\u0663\u2461,") for _ in range(draw.randrange(14)))
+        assert list(nouns_of(title)) == [word.lower() for word in pattern.findall(title)], ascii(title)
+
+
+def test_long_options_are_compared_in_bounded_time() -> None:
+    started = time.process_time()
+    assert similarity("a" * 1_000_000, "b" * 1_000_000) == 0
+    assert time.process_time() - started < 2.0

@@ -1,4 +1,4 @@
-"""An HTTP client for AppWorld's server. Every request has a timeout.
+"""An HTTP client for AppWorld's server. Every request has a time limit, and every reply a size limit.
 
 The client works around three properties of the server:
 
@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from agentgym_hindsight.envs.appworld.official.changes import Changes, read_changes
 from agentgym_hindsight.envs.appworld.official.replies import Verdict, read_verdict
 from agentgym_hindsight.envs.appworld.official.world_interface import TaskStart
 from agentgym_hindsight.errors import BackendError, WorkerError
+from agentgym_hindsight.http_client import HttpClient, HttpError, HttpTimeoutError
 
 __all__ = ["WorldClient", "parse_task_start"]
 
@@ -45,17 +44,14 @@ class WorldClient:
         logs: Path | None = None,
         last_error: Callable[[], str] | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self._http = HttpClient(url, socket_path=socket_path, keep_alive=False, use_proxies=False)
+        #: The address without user and password.
+        self.url = self._http.url
         self.where = self.url if socket_path is None else "the server"
         self.seconds, self.starting, self.experiment = seconds, starting, experiment
         self._logs, self._last_error = logs, last_error
         self._task_id = ""
         self._version = ""
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=socket_path, limits=httpx.Limits(max_keepalive_connections=0)),
-            headers={"Connection": "close"},
-            trust_env=False,  # ignore proxy settings
-        )
 
     @property
     def version(self) -> str:
@@ -125,30 +121,31 @@ class WorldClient:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None, within: float) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        # Only the response may take long: a missing server is detected when connecting.
-        limits = httpx.Timeout(within, connect=min(within, 10.0))
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Connection": "close"}
         try:
-            with self._http.stream(method, self.url + path, content=content, headers=headers, timeout=limits) as reply:
-                data = bytearray()
-                for chunk in reply.iter_bytes():
-                    data += chunk
-                    if len(data) > _MAX_BYTES:
-                        raise WorkerError(
-                            f"Expected at most {_MAX_BYTES} bytes from {path} of {self.where}, got more; "
-                            "try printing less."
-                        )
-                status = reply.status_code
-        except httpx.TimeoutException as error:
+            reply = self._http.request(
+                method,
+                path,
+                content,
+                headers,
+                seconds=within,
+                connect_seconds=min(within, 10.0),  # only the response may take long
+                most_bytes=_MAX_BYTES,
+            )
+        except HttpTimeoutError as error:
             raise WorkerError(
                 f"Expected an answer to {path} from {self.where} within {within:g} s, got none; "
                 "try a new server, or more seconds."
             ) from error
-        except (httpx.HTTPError, OSError) as error:
+        except HttpError as error:
             raise WorkerError(
-                f"Expected an answer to {path} from {self.where}, got {type(error).__name__}: {error}"
-                f"{self._cause()}; try a new server."
+                f"Expected an answer to {path} from {self.where}, got {error}{self._cause()}; try a new server."
             ) from error
+        if not reply.complete:
+            raise WorkerError(
+                f"Expected at most {_MAX_BYTES} bytes from {path} of {self.where}, got more; try printing less."
+            )
+        status, data = reply.status, reply.body
         if status == 422:
             raise BackendError(f"Expected {path} of {self.where} to accept the request, got 422; try appworld 0.1.3.")
         if status != 200:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentgym_hindsight.errors import MissingDataError, UsageError
+from agentgym_hindsight.files import read_text
 
 __all__ = ["OPEN_SPLITS", "is_open", "reference_program"]
 
@@ -34,7 +35,7 @@ def reference_program(root: Path, split: str, name: str) -> str:
         )
     path = root / "data" / "tasks" / name / "ground_truth" / "compiled_solution.py"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise MissingDataError(
             f"Expected the reference solution of {name} at {path}, found none; try `agh data install appworld`."

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from agentgym_hindsight.envs.trusted_folders import check_trusted
 from agentgym_hindsight.errors import BackendError, DamagedDataError, MissingDataError
+from agentgym_hindsight.files import read_text
 
 __all__ = [
     "DATA_VERSION",
@@ -130,7 +131,7 @@ def _checked(folder: Path) -> Path:
             f"Expected tasks in {folder / 'data' / 'tasks'}, found none with a specs.json; try {_INSTALL}."
         )
     try:
-        version = json.loads(specs.read_text(encoding="utf-8"))["db_version"]
+        version = json.loads(read_text(specs))["db_version"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DamagedDataError(f"Expected a task's specification in {specs}, got {error!r}; try {_INSTALL}.") from error
     if version != DATA_VERSION:

@@ -13,6 +13,7 @@ from agentgym_hindsight.envs.appworld.official.server import COMMAND, Server
 from agentgym_hindsight.envs.appworld.official.world_interface import OfficialWorld
 from agentgym_hindsight.envs.trusted_folders import open_lock
 from agentgym_hindsight.errors import BackendError, WorkerError
+from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["ManagedSlot", "ServerUnreachableError", "Slot", "UrlSlot"]
@@ -110,7 +111,9 @@ class UrlSlot:
 
     def __init__(self, url: str, *, seconds: int = 100, starting: float = 300.0) -> None:
         if not url.startswith(("http://", "https://")):
-            raise BackendError(f"Expected an AppWorld server's URL, got {url!r}; try 'http://127.0.0.1:9000'.")
+            raise BackendError(
+                f"Expected an AppWorld server's URL, got {hide_passwords(url)!r}; try 'http://127.0.0.1:9000'."
+            )
         self.url = url
         self.seconds, self.starting = seconds, starting
         self._client: WorldClient | None = None

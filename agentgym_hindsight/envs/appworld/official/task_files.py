@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError
+from agentgym_hindsight.files import read_text
 from agentgym_hindsight.tasks import Task, content_hash
 
 __all__ = ["SPLITS", "OfficialTasks", "task_name"]
@@ -33,7 +34,7 @@ class OfficialTasks:
         if split not in self._names:
             path = self._path(split)
             try:
-                lines = path.read_text(encoding="utf-8").splitlines()
+                lines = read_text(path).splitlines()
             except OSError as error:
                 raise MissingDataError(
                     f"Expected the list of {split} at {path}, found none; try `agh data install appworld`."
@@ -76,7 +77,7 @@ class OfficialTasks:
         if key not in self._tasks:
             folder = self.root / "data" / "tasks" / name
             try:
-                specs = json.loads((folder / "specs.json").read_text(encoding="utf-8"))
+                specs = json.loads(read_text(folder / "specs.json"))
                 goal = str(specs["instruction"])
             except (OSError, ValueError, LookupError, TypeError) as error:
                 raise DamagedDataError(
@@ -93,7 +94,7 @@ class OfficialTasks:
 def _difficulty(folder: Path) -> str:
     """The difficulty label. It is the only ground truth that is read for the test splits too."""
     try:
-        metadata = json.loads((folder / "ground_truth" / "metadata.json").read_text(encoding="utf-8"))
+        metadata = json.loads(read_text(folder / "ground_truth" / "metadata.json"))
         return f"difficulty-{int(metadata['difficulty'])}"
     except (OSError, ValueError, LookupError, TypeError):
         return "difficulty-unknown"

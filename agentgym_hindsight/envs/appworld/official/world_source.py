@@ -13,6 +13,7 @@ from agentgym_hindsight.envs.appworld.official.interpreter import find_data, fin
 from agentgym_hindsight.envs.appworld.official.slots import ManagedSlot, UrlSlot
 from agentgym_hindsight.envs.appworld.official.world_pool import WorldPool
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["WorldSource", "default_server_count", "shared_source"]
 
@@ -64,7 +65,8 @@ def shared_source(
     if servers is not None and (isinstance(servers, bool) or not isinstance(servers, int) or servers < 1):
         raise UsageError(f"Expected servers as a whole number ≥ 1, got {servers!r}; try servers=2.")
     if isinstance(urls, str):
-        raise UsageError(f"Expected a list of URLs, got {urls!r}; try urls=[{urls!r}].")
+        shown = hide_passwords(urls)
+        raise UsageError(f"Expected a list of URLs, got {shown!r}; try urls=[{shown!r}].")
     if in_process and (urls or servers):
         raise UsageError("Expected one way to reach AppWorld, got in_process with urls or servers; try only one.")
     folder = find_data(root)

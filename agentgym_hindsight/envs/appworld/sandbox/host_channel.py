@@ -14,6 +14,7 @@ __all__ = ["ChannelClosedError", "ChannelProtocolError", "ChannelTimeoutError", 
 
 _CHUNK = 1 << 16
 _DEPTH, _VALUES, _INTEGER, _DIGITS = 32, 200_000, 2**63, 20
+_NO_BRACKETS = bytes(code for code in range(256) if chr(code) not in "[]{}")
 
 
 class ChannelTimeoutError(Exception):
@@ -51,7 +52,9 @@ class HostChannel:
             raise ChannelProtocolError(f"a message of {length} bytes")
         try:
             data = self._take(length, deadline)
-            message = json.loads(data, parse_constant=_refuse_constant, parse_int=_short_integer)
+            if not _is_shallow(data):
+                raise ChannelProtocolError("a message of too many levels")
+            message = json.loads(data.decode("ascii"), parse_constant=_refuse_constant, parse_int=_short_integer)
         except (ValueError, RecursionError, MemoryError):
             raise ChannelProtocolError("a message that is no JSON") from None
         if not isinstance(message, dict) or not is_safe_json(message):
@@ -91,6 +94,23 @@ class HostChannel:
         if left <= 0:
             raise ChannelTimeoutError
         self._socket.settimeout(left)
+
+
+def _is_shallow(data: bytes) -> bool:
+    """Whether the JSON parser needs few levels of recursion for ``data``, be it valid or not.
+
+    Python's own limit of recursion does not protect the host: where a program has raised it, Python before 3.12
+    overflows the C stack, which ends the process.
+    """
+    if data.count(b"[") + data.count(b"{") <= _DEPTH:
+        return True
+    outside_strings = b"".join(data.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    brackets = outside_strings.translate(None, _NO_BRACKETS)
+    for _ in range(_DEPTH):  # each time one level is removed, or two
+        before, brackets = brackets, brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if brackets == before:  # nothing is left, or brackets that do not match
+            break
+    return not brackets
 
 
 def _short_integer(digits: str) -> int:

@@ -43,7 +43,8 @@ class Sandbox:
 
     * ``call(app, api, arguments)`` answers ``apis.<app>.<api>(**arguments)`` in the host process. It returns a JSON
       value or raises :class:`ApiFailure`. Any other exception is a bug of the world, and :meth:`run` raises it.
-    * ``names``: the API names of each app, for suggestions in errors. With None, every name is passed to ``call``.
+    * ``names``: the API names of each app. No other name is passed to ``call``, and errors suggest similar ones. With
+      None, every name is passed to ``call``, also names such as ``__class__``.
     * ``seed``: the seed of the code's ``random``.
     * ``now``: the date and time that the code's clocks show, in ISO format; "" for the real ones.
     * ``without``: isolation layers to leave out, to test the others.
@@ -100,7 +101,10 @@ class Sandbox:
         self._worker.end()
 
     def run(self, code: str) -> Outcome:
-        """Run ``code`` as the next cell. Returns after about ``seconds + grace`` at the latest."""
+        """Run ``code`` as the next cell.
+
+        Returns after about ``seconds + grace`` at the latest, or after the call of an API that is being answered then.
+        """
         if len(code) > self.limits.code_chars:
             message = f"SyntaxError: Expected at most {self.limits.code_chars} characters of code, got {len(code)}"
             return Outcome("", message, "syntax", False, self._worker.shape)
@@ -109,12 +113,13 @@ class Sandbox:
             self._worker.end()
         if self._worker.channel is None:
             self._start()
+        deadline = monotonic() + self.limits.seconds + self.limits.grace
         try:
-            outcome = self._turn(code)
+            outcome = self._turn(code, deadline)
         except _StaleError:  # once at most: a new worker has no earlier turn
             self._worker.end()
             self._start()
-            lost, outcome = True, self._turn(code)
+            lost, outcome = True, self._turn(code, deadline)
         except BaseException:
             self._worker.end()
             raise
@@ -133,10 +138,9 @@ class Sandbox:
                 self._worker.end()
         raise WorkerError("Expected a worker for the agent's code, got none that responds; try to reduce the load.")
 
-    def _turn(self, code: str) -> Outcome:
+    def _turn(self, code: str, deadline: float) -> Outcome:
         channel = self._worker.channel
         assert channel is not None
-        deadline = monotonic() + self.limits.seconds + self.limits.grace
         nonce, calls = secrets.token_hex(8), 0
         previous, self._worker.nonce = self._worker.nonce, nonce
         self._worker.resume()
@@ -170,6 +174,8 @@ class Sandbox:
             raise ChannelProtocolError("a message of another shape")
         if not (isinstance(app, str) and isinstance(api, str) and max(len(app), len(api)) <= _NAME_CHARS):
             raise ChannelProtocolError("a call without a name")
+        if self._names is not None and api not in self._names.get(app, ()):  # the worker's own check refuses it before
+            raise ChannelProtocolError("a call of an unknown API")
         try:
             reply = json.dumps({"value": self._call(app, api, arguments)})
         except ApiFailure as failure:

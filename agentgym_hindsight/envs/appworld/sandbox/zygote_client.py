@@ -118,7 +118,9 @@ class ZygoteClient:
                     reply, descriptors = self._receive(_REPLY_SECONDS)
                     if descriptors:
                         return self._worker(reply["pid"], descriptors)
-                    break  # the system is out of processes or descriptors; a new zygote would fail in the same way
+                    if not reply["limited"]:
+                        break  # the system is out of processes or descriptors; a new zygote would fail in the same way
+                    self.close()
                 except (OSError, ValueError, KeyError):
                     self.close()
             raise WorkerError(

@@ -21,6 +21,7 @@ __all__ = [
     "limit_resources",
     "mapped_memory",
     "memory_probe",
+    "own_limits",
 ]
 
 NOBODY = 65534
@@ -188,6 +189,7 @@ def limit_resources(memory: int, cpu_seconds: int) -> None:
         "RLIMIT_FSIZE": 0,
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": 0,  # no timer that sends SIGCONT, which would resume the worker between turns
         "RLIMIT_NPROC": 0,
         "RLIMIT_NOFILE": 0,  # no new file, socket or pipe; descriptors that are open stay open
     }
@@ -200,6 +202,11 @@ def limit_resources(memory: int, cpu_seconds: int) -> None:
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
             soft = min(cpu_seconds, max(1, value - 1)) if name == "RLIMIT_CPU" else value
             resource.setrlimit(kind, (soft, value))
+
+
+def own_limits() -> tuple[tuple[int, int], ...]:
+    """The limits of open files and processes. Code that can make any system call can lower those of its parent."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_NPROC)
 
 
 def close_all_but(keep: int) -> None:

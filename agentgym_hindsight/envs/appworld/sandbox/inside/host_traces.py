@@ -45,6 +45,9 @@ def forget_host() -> None:
     """Remove paths from all objects. No module can be loaded from a file afterwards."""
     for name in _UNUSED_MODULES:
         sys.modules.pop(name, None)
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:  # loaded before Python 3.11
+        threading.main_thread()._native_id = None  # the process id of the program before it had a namespace
     home = os.path.dirname(os.__file__)
     executables = (sys.executable, getattr(sys, "_base_executable", ""))
     for name in ("executable", "_base_executable", "prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):

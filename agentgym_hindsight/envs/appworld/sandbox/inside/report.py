@@ -13,6 +13,11 @@ __all__ = ["Output", "clean", "cut", "format_error", "format_syntax_error", "sha
 _FIRST, _LAST = 3, 6  # frames shown of a long traceback
 _COUNTED = frozenset(map(id, (str, bytes, bytearray, list, tuple, dict, set, frozenset)))
 _NAME = type.__dict__["__name__"].__get__
+#: The attributes of an exception as Python stores them, read past properties of its class with the same names.
+_TRACEBACK, _CAUSE, _CONTEXT, _SUPPRESS_CONTEXT = (
+    BaseException.__dict__[name].__get__
+    for name in ("__traceback__", "__cause__", "__context__", "__suppress_context__")
+)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _VARIABLES, _SHAPE_CHARS = 200, 4_000
 
@@ -54,9 +59,10 @@ class Output:
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        text = str.__str__(text)  # of a subclass: a plain copy, made without the subclass's methods
         length, taken = len(text), self._head_room
         self._length += length
-        if taken:
+        if taken and text:  # endless empty texts would fill the list
             self._head.append(text[:taken])
             self._head_room -= min(taken, length)
         if length > taken:
@@ -96,10 +102,11 @@ def format_error(error: BaseException, sources: Mapping[str, str], limit: int, l
     """The frames of the traceback that lie in the agent's code, and the message or ``last_line`` instead of it."""
     parts = [_format_one(error, sources, limit, last_line)]
     while len(parts) < 3:
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        direct = _CAUSE(error)
+        cause = direct if direct is not None or _SUPPRESS_CONTEXT(error) else _CONTEXT(error)
         if cause is None or last_line:
             break
-        link = "which was the cause of:" if error.__cause__ is not None else "and while this was handled:"
+        link = "which was the cause of:" if direct is not None else "and while this was handled:"
         parts.append(f"{_format_one(cause, sources, limit, '')}\n\n{link}")
         error = cause
     return cut("\n\n".join(reversed(parts)), limit)
@@ -114,7 +121,7 @@ def format_syntax_error(error: Exception, limit: int) -> str:
 
 
 def _format_one(error: BaseException, sources: Mapping[str, str], limit: int, last_line: str) -> str:
-    frames = _frames(error.__traceback__, sources)
+    frames = _frames(_TRACEBACK(error), sources)
     head = ["Traceback (most recent call last):"] if frames else []
     return "\n".join([*head, *frames, last_line or _message(error, limit)])
 
@@ -125,9 +132,10 @@ def _frames(trace: TracebackType | None, sources: Mapping[str, str]) -> list[str
     count = 0
     while trace is not None:  # may be a million frames; store only the first and last ones
         code = trace.tb_frame.f_code
-        if code.co_filename in sources:
+        if type(code.co_filename) is str and code.co_filename in sources:  # a subclass can have its own __hash__
             count += 1
-            (first if count <= _FIRST else last).append((code.co_filename, trace.tb_lineno or 0, code.co_name))
+            name = str.__str__(code.co_name)  # may be of a subclass too
+            (first if count <= _FIRST else last).append((code.co_filename, trace.tb_lineno or 0, name))
         trace = trace.tb_next
     left_out = count - len(first) - len(last)
     between = [f"  … {left_out} more frames …"] if left_out else []

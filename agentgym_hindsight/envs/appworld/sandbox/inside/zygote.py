@@ -4,8 +4,8 @@ A fork shares the loaded modules and takes one or two milliseconds. A worker nev
 because the zygote is a separate program. Requests are lines of JSON over a socket pair:
 
     {"spawn": true}  ->  {"pid": 12} and, as descriptors, the host's end of that worker's channel and, where the
-                         system has them, a process descriptor; {"pid": 0} and no descriptor if the system refuses
-                         another process
+                         system has them, a process descriptor; {"pid": 0, "limited": false} and no descriptor if the
+                         system refuses another process; "limited": because the limits of the zygote were changed
     {"signal": 12, "number": 19}  ->  {}; only where there are no process descriptors
     {"end": 12, "want_status": true}  ->  {"status": 9, "cpu": 0.02}, as reported by wait4; no reply without
                          "want_status"
@@ -31,6 +31,7 @@ from agentgym_hindsight.envs.appworld.sandbox.inside.fixed_clock import fix_cloc
 from agentgym_hindsight.envs.appworld.sandbox.inside.host_traces import erase_arguments, forget_host
 from agentgym_hindsight.envs.appworld.sandbox.inside.modules import preload
 from agentgym_hindsight.envs.appworld.sandbox.inside.seccomp import Filter
+from agentgym_hindsight.envs.appworld.sandbox.inside.thread_id import ThreadRecord, erase_thread_id
 from agentgym_hindsight.envs.appworld.sandbox.inside.worker import Worker
 from agentgym_hindsight.envs.appworld.sandbox.inside.worker_channel import WorkerChannel
 
@@ -49,6 +50,7 @@ class _Confinement(NamedTuple):
 
 def main(descriptor: int, without: frozenset[str]) -> NoReturn:
     control = socket.socket(fileno=descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # else a worker that can send signals could end the zygote by it
     preload()
     warnings.simplefilter("ignore")
     mapped = confine.mapped_memory()
@@ -68,9 +70,12 @@ def main(descriptor: int, without: frozenset[str]) -> NoReturn:
     _reply(control, {"mode": "+".join(layers) or "rlimits", "pid": os.getpid()})
     gc.collect()
     gc.freeze()  # otherwise the collector writes into shared pages, which copies them in every worker
+    thread = None if filter_ is None else ThreadRecord.read()
     channel = Zygote(control).serve()
     # From here on this is a worker. The objects of the zygote are gone: code in the worker can reach every frame.
-    del control
+    if thread is not None:
+        erase_thread_id(thread)
+    del control, thread
     _become_worker(channel, _Confinement(mapped, filter_, "audit" not in without))
 
 
@@ -104,6 +109,7 @@ class Zygote:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._requests = control.makefile("rb")
+        self._limits = confine.own_limits()
         self._alive: set[int] = set()
         self._spare: tuple[int, socket.socket] | None = None
 
@@ -142,7 +148,7 @@ class Zygote:
 
     def _hand_over(self, made: tuple[int, socket.socket] | None) -> None:
         if made is None:
-            _reply(self._control, {"pid": 0})
+            _reply(self._control, {"pid": 0, "limited": confine.own_limits() != self._limits})
             return
         pid, channel = made
         self._alive.add(pid)

@@ -1,0 +1,213 @@
+"""The evaluation of one policy by ``agh eval``: its settings, panel, folder and rollouts."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agentgym_hindsight.baselines.evaluation.results import evaluate
+from agentgym_hindsight.baselines.own_modules import stage_hashes
+from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
+from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, weights_key
+from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
+from agentgym_hindsight.cli.eval_rollouts import check_panel, play, save_panel
+from agentgym_hindsight.cli.eval_tables import Column
+from agentgym_hindsight.cli.output_files import check_folder
+from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
+from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.names import import_object, is_import_name
+from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
+from agentgym_hindsight.registration import ENVS
+from agentgym_hindsight.stage import Stage, known_env
+from agentgym_hindsight.tasks import TaskPanel
+
+__all__ = ["EvalJob", "prepare"]
+
+_TEMPERATURES = (0.0, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalJob:
+    """One policy on one panel."""
+
+    policy: str
+    options: argparse.Namespace
+    stage: Stage
+    panel: TaskPanel
+    backend: str
+    folder: Path
+    terms: Mapping[str, Any]
+    temperatures: tuple[float, ...]
+    single: bool  # the only policy of the command
+
+    @property
+    def shown(self) -> str:
+        """The policy without the password of its URL."""
+        return hide_passwords(self.policy)
+
+    @property
+    def scripted(self) -> bool:
+        return is_scripted(self.policy)
+
+    @property
+    def seeds(self) -> int:
+        count: int = self.options.seeds
+        return count
+
+    def check_files(self, *, fresh: bool) -> None:
+        """Raise if a file cannot be written, or belongs to another program or evaluation."""
+        check_folder(self.folder, "evaluation")
+        check_panel(self.panel, self.folder, fresh=fresh)
+        check_record_file(self.folder / "eval.jsonl", fresh=fresh)
+        for temperature in self.temperatures:
+            for seed in range(self.seeds):
+                check_rollout_file(self._file(temperature, seed), fresh=fresh)
+
+    def play(self, *, fresh: bool) -> Iterator[Column]:
+        """Play what is not stored yet, and yield one column for each temperature."""
+        save_panel(self.panel, self.folder)
+        if fresh:
+            discard_other_records(self.folder / "eval.jsonl")
+        with open_policy(self.options) as policy_for:
+            for temperature in self.temperatures:
+                label = self._label(temperature)
+                name = label if self.single or self.scripted else f"{self.shown} {label}"
+                column = Column(name, self.shown, label, temperature, str(self.folder))
+                for seed in range(self.seeds):
+                    trajectories = play(
+                        partial(policy_for, temperature, seed),
+                        self.stage,
+                        self.panel,
+                        self._file(temperature, seed),
+                        {**self.terms, "seed": seed, **({} if self.scripted else {"temperature": temperature})},
+                        name=f"{name}, seed {seed}",
+                        num_envs=self.options.num_envs,
+                        fresh=fresh,
+                    )
+                    evaluation = evaluate(trajectories)
+                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation)
+                    write_line(self.folder / "eval.jsonl", line)
+                    column.add(evaluation, trajectories)
+                yield column
+
+    def _label(self, temperature: float) -> str:
+        if self.scripted:
+            return self.policy
+        return "greedy" if temperature == 0 else f"T={temperature:g}"
+
+    def _file(self, temperature: float, seed: int) -> Path:
+        return self.folder / f"rollouts-{_file_name(self._label(temperature))}-seed{seed}.jsonl"
+
+
+def prepare(options: argparse.Namespace, policy: str, *, single: bool) -> EvalJob:
+    """The job of a policy. Options that are not set get the values of its training run, if it has one."""
+    own = copy.copy(options)
+    own.policy = policy
+    own.env = known_env(own.env)
+    _default_to_training_run(own)
+    temperatures = _temperatures(own.temperature, is_scripted(policy))
+    env = make_env(own)
+    try:
+        panel = panel_of(env, own, seed=0)
+    finally:
+        env.close()
+    settings = env_arguments(own)
+    settings.pop("split", None)  # each task of the panel states its split
+    stage = Stage(own.env, settings, own.protocol, own.history, workers=own.workers, parser=own.parser)
+    terms = hide_secret_values(_terms(own, stage, panel))
+    if own.out:
+        folder = Path(own.out) if single else Path(own.out, _file_name(hide_passwords(policy)))
+    else:
+        folder = Path("runs", f"eval-{_file_name(hide_passwords(policy))}-{panel.fingerprint}")
+    return EvalJob(policy, own, stage, panel, terms["backend"], folder, terms, temperatures, single)
+
+
+def _default_to_training_run(options: argparse.Namespace) -> None:
+    """If the policy is in the folder of a training run, options that are not set get the values of that run."""
+    run_settings = _training_settings(model_folder(options.policy).parent / "run.json")
+    stage, plan = run_settings.get("stage", {}), run_settings.get("plan", {})
+    if "env" in stage and options.env == ENVS[0].id:
+        options.env = known_env(str(stage["env"]))
+    options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
+    if stage and not options.protocol:
+        options.protocol, options.parser = stage.get("protocol"), options.parser or stage.get("parser")
+        _check_importable(options, model_folder(options.policy).parent)
+    options.protocol, options.parser = options.protocol or default_protocol(options.env), options.parser or ""
+    options.history = stage.get("history") if options.history is None else options.history
+    options.generate = options.generate or plan.get("generate", False)
+    options.template = run_settings.get("template", {})
+    options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
+    options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
+
+
+def _check_importable(options: argparse.Namespace, run: Path) -> None:
+    """Raise if protocol or parser of a training run are in a module that cannot be imported here."""
+    for kind, name in (("protocol", options.protocol), ("parser", options.parser)):
+        if name and is_import_name(name):
+            try:
+                import_object(kind, name)
+            except UsageError as error:
+                raise UsageError(f"The {kind} of the training run in {run} cannot be used: {error}") from error
+
+
+def _training_settings(run_file: Path) -> dict[str, Any]:
+    """The settings in run.json; none if the policy is not in the folder of a run."""
+    if not run_file.is_file():
+        return {}
+    try:
+        settings = json.loads(run_file.read_text(encoding="utf-8"))["settings"]
+        if not all(isinstance(part, dict) for part in (settings, settings.get("stage", {}), settings.get("plan", {}))):
+            raise TypeError("settings of another shape")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedDataError(
+            f"Expected the description of a training run in {run_file}, got {type(error).__name__}: {error}; "
+            "try moving the policy to a folder of its own, or removing that file."
+        ) from error
+    found: dict[str, Any] = settings
+    return found
+
+
+def _temperatures(given: Sequence[float] | None, scripted: bool) -> tuple[float, ...]:
+    if scripted:
+        if given:
+            raise UsageError("Expected --temperature with a model, got it with a scripted policy; try leaving it out.")
+        return (0.0,)
+    return tuple(dict.fromkeys(given or _TEMPERATURES))
+
+
+def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel) -> dict[str, Any]:
+    """The values that determine a rollout, except its task. Stored with each rollout: no file may mix two runs."""
+    terms: dict[str, Any] = {
+        "policy": options.policy,
+        "backend": stage.backend(),
+        "panel": panel.fingerprint,
+        "settings": stage.settings,
+        "protocol": stage.protocol,
+        "history": options.history,
+        "reward": stage.reward,
+    }
+    if options.parser:
+        terms["parser"] = options.parser
+    if code := stage_hashes(stage):
+        terms["code"] = code
+    if not is_scripted(options.policy):
+        terms |= {
+            "max_prompt_tokens": options.max_prompt_tokens,
+            "max_new_tokens": options.max_new_tokens,
+            "template": options.template,
+            "generate": options.generate,
+            "weights": weights_key(options.policy),
+        }
+    return terms
+
+
+def _file_name(text: str) -> str:
+    """The text without the characters that are unsafe in a file name."""
+    return re.sub(r"[^\w.=-]+", "-", text).strip("-.")[-60:]

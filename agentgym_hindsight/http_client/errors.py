@@ -1,0 +1,31 @@
+"""Why there is no reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpcore
+
+__all__ = ["HttpError", "HttpTimeoutError", "mapped_errors"]
+
+
+class HttpError(Exception):
+    """There is no reply. The message has the kind of the error."""
+
+
+class HttpTimeoutError(HttpError):
+    """There was no whole reply in time."""
+
+
+@contextmanager
+def mapped_errors(seconds: float) -> Iterator[None]:
+    """Raise the errors of the connection as :class:`HttpError`."""
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise HttpTimeoutError(f"{type(error).__name__} (no whole reply within {seconds:g} s)") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol) as error:
+        raise HttpError(f"{type(error).__name__} ({error})") from error
+    except OSError as error:
+        raise HttpError(f"{type(error).__name__} ({error})") from error
