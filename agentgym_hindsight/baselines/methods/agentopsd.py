@@ -67,10 +67,10 @@ class AgentOPSD(Method):
             turns.setdefault(trajectory, []).append(row)
         result: list[Array | None] = [None] * len(rows)
         for trajectory, members in turns.items():
-            evidence = [0.0 if (gap := gaps[row]) is None else float(np.sum(gap, dtype=np.float64)) for row in members]
+            sums = [0.0 if (gap := gaps[row]) is None else float(np.sum(gap, dtype=np.float64)) for row in members]
             if len(members) < 2 or all(gaps[row] is None for row in members):
                 continue
-            z = _standardised(belief_changes(evidence, float(prior[trajectory]), self.belief_decay))
+            z = _standardised(belief_changes(sums, float(prior[trajectory]), self.belief_decay))
             for row, value in zip(members, z.tolist(), strict=True):
                 if (gap := gaps[row]) is not None:
                     weight = np.clip(1 + self.band * np.sign(advantages[row]) * value, 1 - self.band, 1 + self.band)
@@ -93,7 +93,8 @@ def belief_changes(evidence: Sequence[float], prior: float, decay: float) -> Arr
 
 
 def _standardised(values: Array) -> Array:
-    return (values - values.mean()) / (values.std() + 1e-6)
+    standard: Array = (values - values.mean()) / (values.std() + 1e-6)
+    return standard
 
 
 PAPER = "arXiv 2608.05987"

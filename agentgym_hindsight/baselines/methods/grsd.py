@@ -57,10 +57,10 @@ class GRSD(Method):
             scored = [row for row in members.tolist() if gaps[row] is not None]
             if not scored or rows.won[members].all() or not rows.won[members].any():
                 continue
-            means = np.array([np.mean(gaps[row], dtype=np.float64) for row in scored])  # type: ignore[arg-type]
+            means = np.array([np.mean(gaps[row], dtype=np.float64) for row in scored])
             factors = turn_factors(means, advantages[scored], lam, g_max=self.g_max, dead_zone=self.dead_zone)
             for row, factor in zip(scored, factors.tolist(), strict=True):
-                result[row] = np.full(len(gaps[row]), advantages[row] * factor)  # type: ignore[arg-type]
+                result[row] = np.full(len(gaps[row]), advantages[row] * factor)
         return result
 
 

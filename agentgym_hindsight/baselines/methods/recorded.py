@@ -29,16 +29,16 @@ def rows_of_rollouts(groups: Sequence[Sequence[Trajectory]], anchor: str) -> Row
     keys = [pair for group in groups for rollout in anchor_keys(group, anchor) for pair in rollout]
     returns = [trajectory.total_reward for _, trajectory in members]
     return Rows(
-        group=[group for group, _, _, _ in turns],
-        trajectory=[rollout for _, rollout, _, _ in turns],
-        place=[step.index for _, _, _, step in turns],
+        group=np.array([group for group, _, _, _ in turns], np.int64),
+        trajectory=np.array([rollout for _, rollout, _, _ in turns], np.int64),
+        place=np.array([step.index for _, _, _, step in turns], np.int64),
         returns=np.array([returns[rollout] for _, rollout, _, _ in turns], np.float32),
         rewards=np.array([step.reward for _, _, _, step in turns], np.float32),
-        invalid=[not step.action_valid for _, _, _, step in turns],
+        invalid=np.array([not step.action_valid for _, _, _, step in turns], bool),
         anchors=tuple(before for before, _ in keys),
         actions=tuple(" ".join(step.action.lower().split()) for _, _, _, step in turns),
         next_anchors=tuple(after for _, after in keys),
-        won=[trajectory.won for _, _, trajectory, _ in turns],
+        won=np.array([trajectory.won for _, _, trajectory, _ in turns], bool),
     )
 
 

@@ -92,7 +92,8 @@ class StepGraph:
         """Whether the turn's rollout won, (B,)."""
         if self._columns.won is None:
             raise _missing("won")
-        return self._columns.won[self.rows]
+        won: Array = self._columns.won[self.rows]
+        return won
 
     @cached_property
     def successor(self) -> Array:
@@ -110,7 +111,8 @@ class StepGraph:
 
     def mean_of_state(self, values: Array) -> Array:
         """The mean over the turns of every state, (B,) to (visited,)."""
-        return np.bincount(self.state, values, self.visited) / self.visits
+        mean: Array = np.bincount(self.state, values, self.visited) / self.visits
+        return mean
 
     def in_batch_order(self, values: Array) -> Array:
         """One value per turn, (B,), from the order of this graph to that of the batch."""

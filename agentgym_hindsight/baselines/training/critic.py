@@ -117,7 +117,7 @@ class Critic:
         total = 0.0
         for batch in pack_rows(rows, self._budget):
             loss = self._loss(batch, self._forward(batch), turns, tokens)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # untyped in some releases of torch
             total += float(loss.detach())
         if self._processes > 1:
             for parameter in self.model.parameters():

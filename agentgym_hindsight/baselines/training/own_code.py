@@ -84,16 +84,16 @@ def _try_protocol(stage: Stage) -> None:
 def _try_credit(method: Method) -> None:
     """Two groups of two rollouts; one turn was invalid, and one rollout has two turns."""
     rows = Rows(
-        group=[0, 0, 0, 1, 1],
-        trajectory=[0, 0, 1, 2, 3],
-        place=[0, 1, 0, 0, 0],
-        returns=[10.0, 10.0, 0.0, 0.0, 10.0],
-        rewards=[0.0, 10.0, 0.0, 0.0, 10.0],
-        invalid=[False, False, True, False, False],
+        group=np.array([0, 0, 0, 1, 1]),
+        trajectory=np.array([0, 0, 1, 2, 3]),
+        place=np.array([0, 1, 0, 0, 0]),
+        returns=np.array([10.0, 10.0, 0.0, 0.0, 10.0]),
+        rewards=np.array([0.0, 10.0, 0.0, 0.0, 10.0]),
+        invalid=np.array([False, False, True, False, False]),
         anchors=("room", "hall", "room", "room", "room"),
         actions=("north", "take mug", "eat", "take mug", "north"),
         next_anchors=("hall", "end", "room", "end", "end"),
-        won=[True, True, False, False, True],
+        won=np.array([True, True, False, False, True]),
         values=Values(np.zeros(5), tuple(np.zeros(2) for _ in range(5)), np.zeros(5)),
     )
     with np.errstate(all="ignore"):  # NaN and infinity are named below

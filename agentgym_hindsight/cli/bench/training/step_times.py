@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.run import RunSettings
@@ -61,8 +62,9 @@ class StepTime(NamedTuple):
 class EveryTurn:
     """A credit that is never 0, so that the teacher skips no row, even if no rollout won."""
 
-    def __call__(self, rows: Rows) -> torch.Tensor:
-        return torch.where(torch.arange(len(rows.returns)) % 2 == 0, 1.0, -1.0)
+    def __call__(self, rows: Rows) -> Array:
+        advantages: Array = np.where(np.arange(len(rows)) % 2 == 0, np.float32(1.0), np.float32(-1.0))
+        return advantages
 
 
 def worst() -> Method:
