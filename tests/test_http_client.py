@@ -69,7 +69,7 @@ def test_a_query_of_the_address_is_kept() -> None:
 
 
 def test_user_information_is_sent_only_without_another_authorization() -> None:
-    with serving_raw(answer) as server:
+    with serving_raw(answer_all) as server:
         url = server.url.replace("://", "://me:p%40ss%C3%A9@")
         with closing(HttpClient(url)) as client:
             get(client)

@@ -29,6 +29,7 @@ from agentgym_hindsight.cli import eval_records
 from agentgym_hindsight.envs.alfworld import gamefile, rulebook, wording
 from agentgym_hindsight.envs.alfworld.gamewriter import scene_to_game
 from agentgym_hindsight.envs.alfworld.names import shown_names
+from agentgym_hindsight.envs.alfworld.situation import Situation
 from agentgym_hindsight.envs.appworld.miniature import checks, goals, parameter_types
 from agentgym_hindsight.envs.appworld.official import backend as official_backend
 from agentgym_hindsight.envs.appworld.official import changes, replies
@@ -319,6 +320,7 @@ SCANS: dict[str, Scan] = {
         )
         for name in PROTOCOLS
     },
+    "envs.alfworld.situation: follow": Scan(lambda text: Situation().follow(f"go to {text}", text)),
     "hindsight.control_text: break_control_text": Scan(break_control_text),
     "hindsight.tables: to_rows": Scan(lambda text: to_rows([rollout(text)])),
     "baselines.policies.control_tokens: encode": Scan(prompt_tokens),

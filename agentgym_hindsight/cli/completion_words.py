@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from agentgym_hindsight.cli.eval_policies import KINDS
 from agentgym_hindsight.cli.parsing import path, source
+from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import short_name
 from agentgym_hindsight.wrappers.parsing import PARSERS
@@ -50,7 +51,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "where": ("step", "anchor"),
     "protocol": tuple(PROTOCOLS),
     "parser": tuple(PARSERS),
-    "anchor": ("observation", "similar", "state"),
+    "anchor": ANCHOR_KINDS,
 }
 #: These take a file or a folder too.
 _FILES = frozenset({"policy", "model", "config"})
@@ -76,7 +77,7 @@ def command_words(parser: argparse.ArgumentParser, names: tuple[str, ...] = (), 
 
 def _value(action: argparse.Action) -> Value:
     words: Sequence[str] = tuple(map(str, action.choices or ())) or _WORDS.get(action.dest, ())
-    if action.dest in ("recipe", "entries", "config"):
+    if action.dest in ("recipe", "entries", "config", "credit", "method"):
         words = _trained(action.dest)
     return Value(tuple(words), action.type in (path, source, Path) or action.dest in _FILES)
 
@@ -88,7 +89,7 @@ def _trained(name: str) -> tuple[str, ...]:
 
     if name == "config":
         return tuple(shipped_configurations())
-    if name == "recipe":
+    if name in ("recipe", "credit", "method"):
         return tuple(RECIPES)
     from agentgym_hindsight.cli.compare_command import SETS
 

@@ -17,7 +17,10 @@ from agentgym_hindsight.installation import pip_command
 
 CURE = f"try: {pip_command('train')}"
 PREFIX = baselines.__name__ + "."
-NEED_TRAIN = tuple(PREFIX + name for name in ("methods", "training", "padding", "policies.generation"))
+NEED_TRAIN = tuple(PREFIX + name for name in (
+    "methods.batch", "methods.divergences", "methods.sdar", "methods.signals", "methods.tensor_checks",
+    "training", "padding", "policies.generation",
+))
 
 
 def check(name):

@@ -50,6 +50,8 @@ CALLS: dict[str, list[str] | None] = {
     "bench": ["webshop"],
     "parity": ["alfworld", "--generated", "1", "--turns", "1", "--workers", "1"],
     "anchors": ["FILE"],
+    "credit": ["FILE"],
+    "methods": [],
     "completion": [],
 }  # fmt: skip
 

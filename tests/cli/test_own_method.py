@@ -107,7 +107,7 @@ def test_recipes_match_without_regard_to_case(capsys: pytest.CaptureFixture[str]
     ("name", "message"),
     [
         ("my_method:AgainstTheBest", "Expected a Method as 'my_method:AgainstTheBest', got type; try METHOD = Method"),
-        ("my_method:METHODS", "Known: AgainstTheBest, METHOD, "),
+        ("my_method:METHODS", "Known: AgainstTheBest, Array, METHOD, "),
         (
             "my_methods:METHOD",
             "no module 'my_methods'; install it, or start the command in the folder that contains it",

@@ -6,8 +6,12 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
+
+require_torch("computing token weights")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 __all__ = ["Batch", "Scores"]
 

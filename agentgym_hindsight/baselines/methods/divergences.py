@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from math import log
 
-import torch
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
 
-from agentgym_hindsight.baselines.methods.checks import check_unit
-from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, detached, float_type
-from agentgym_hindsight.errors import UsageError
+require_torch("computing divergences")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from agentgym_hindsight.baselines.methods.checks import check_unit  # noqa: E402
+from agentgym_hindsight.baselines.methods.tensor_checks import check_shapes, detached, float_type  # noqa: E402
+from agentgym_hindsight.errors import UsageError  # noqa: E402
 
 __all__ = ["divergence", "k3"]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
 
-from agentgym_hindsight.baselines.methods.tensor_checks import detached
+require_torch("computing token weights")
+
+from torch import Tensor  # noqa: E402
+
+from agentgym_hindsight.baselines.methods.tensor_checks import detached  # noqa: E402
 
 __all__ = ["sdar_gate"]
 

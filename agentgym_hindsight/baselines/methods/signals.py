@@ -5,11 +5,15 @@ Results have no gradient. 16-bit inputs are computed in float32, which is then t
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
 
-from agentgym_hindsight.baselines.methods.checks import check_unit
-from agentgym_hindsight.baselines.methods.tensor_checks import check_rows, check_shapes, detached
+require_torch("computing token weights")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from agentgym_hindsight.baselines.methods.checks import check_unit  # noqa: E402
+from agentgym_hindsight.baselines.methods.tensor_checks import check_rows, check_shapes, detached  # noqa: E402
 
 __all__ = ["gap", "reweight", "weights"]
 

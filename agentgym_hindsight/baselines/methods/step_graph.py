@@ -103,7 +103,7 @@ class StepGraph:
     @cached_property
     def next_state(self) -> Array:
         texts, states, groups = self._texts("next_anchors"), dict(self._states), self._columns.group.tolist()
-        after = self.successor.copy()
+        after: Array = self.successor.copy()
         for turn in np.flatnonzero(after == FAILURE).tolist():
             row = int(self.rows[turn])
             after[turn] = states.setdefault((groups[row], texts[row]), len(states))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from agentgym_hindsight.baselines.requirements import require_torch
 
-from agentgym_hindsight.errors import UsageError
+require_torch("computing token weights")
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from agentgym_hindsight.errors import UsageError  # noqa: E402
 
 __all__ = ["check_mask", "check_rows", "check_shapes", "detached", "float_type"]
 

@@ -42,7 +42,7 @@ def use(rows: list[TrainingRow], method: Method | None = None, lam: float = 0.5)
     if inputs is not None:
         logps = pad_right([row.logprobs for row in rows], 0.0, torch.float32)
         student, teacher = (Scores(each, logps.clone) for each in (logps, inputs["teacher_logps"]))
-        batch = Batch(inputs["advantages"], logps != 0, inputs["chosen"], lam)
+        batch = Batch(inputs["advantages"], logps != 0, inputs["chosen"], lam=lam)
         used = (method or recipe("serl")).token_advantages(batch, student, teacher)
         store_used(rows, used, batch.per_token_of(batch.advantages), teacher.logps - student.logps)
     return rows
