@@ -262,7 +262,7 @@ def test_the_commands_of_the_page(folder: Path, tmp_path_factory: pytest.TempPat
     words = ("train", METHOD, "--set", "method.share=0.7", "--set", f"stage.protocol={SHORT}", *SETS)
     status, text = agh(*words, "--updates", 2)
     assert status == 0, text
-    run = folder / "runs" / "against-the-best-seed0"
+    run = folder / "runs" / "against-the-best-alfworld-seed0"
     document = json.loads((run / "run.json").read_text())
     assert document["recipe"] == "against-the-best"
     assert document["imports"] == [METHOD, SHORT, "my_method:read_reply"]
