@@ -61,7 +61,7 @@ def import_object(kind: str, name: str) -> Any:
                 f"install it, or start the command in the folder that contains it."
             ) from error
         raise UsageError(f"Expected {kind} {name!r} to import, got: {error}; install what it needs.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends the process when it is imported
         raise UsageError(f"Expected {kind} {name!r} to import, got {type(error).__name__}: {error}.") from error
     for attribute in path.split("."):
         if not hasattr(found, attribute):

@@ -52,3 +52,10 @@ def test_a_module_that_cannot_be_imported_is_a_usage_error(tmp_path: Path, monke
     (tmp_path / "broken_module_of_names.py").write_text("1 / 0\n")
     with pytest.raises(UsageError, match="ZeroDivisionError"):
         import_object("method", "broken_module_of_names:METHOD")
+
+
+def test_a_module_that_ends_the_process_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ending_module_of_names.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(UsageError, match="SystemExit: 3"):
+        import_object("method", "ending_module_of_names:METHOD")

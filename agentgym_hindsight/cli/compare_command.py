@@ -31,6 +31,7 @@ from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import SafeConsole, console, output, print_json
 from agentgym_hindsight.errors import HindsightError
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.redaction import hide_passwords
 
 #: Set → its entries. An entry is a recipe, or RECIPE:NAME=VALUE,… with values of the method.
@@ -207,7 +208,8 @@ def _train(entry: Entry, seed: int, out: Path, options: argparse.Namespace) -> s
         return ""
     log = _log_file(out / f"{entry.folder}-seed{seed}.log")
     write_text(log, f"{_LOG_HEAD} {shlex.join(['agh', *command[3:]])}\n{result.stdout}{result.stderr}")
-    return f"{entry.name}, seed {seed}: exit status {result.returncode}; see {log}"
+    last_line = printable_line("".join(result.stderr.strip().splitlines()[-1:]), 300)
+    return f"{entry.name}, seed {seed}: exit status {result.returncode} ({last_line}); see {log}"
 
 
 #: The beginning of the output of a failed run.

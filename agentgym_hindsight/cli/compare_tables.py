@@ -34,6 +34,8 @@ class Entry:
         if is_import_name(f"{name}:{own}") and name.strip().casefold() not in RECIPES:
             name, values = f"{name}:{own}", rest
         recipe = recipe_name(name)
+        if text.rstrip().endswith((":", ",")):
+            raise UsageError(f"Expected RECIPE:NAME=VALUE, got {text!r} without a value; try {recipe}.")
         pairs = tuple(pair for pair in values.split(",") if pair)
         for pair in pairs:
             if "=" not in pair:

@@ -57,7 +57,7 @@ class _Task:
         self.name, self.total, self.completed, self.note = name, total, completed, note
 
     def __str__(self) -> str:
-        note = f", {self.note}" if self.note else ""
+        note = f", {self.note.lstrip('; ')}" if self.note else ""
         return printable_line(f"{self.name}: {self.completed:g} of {self.total:g}{note}", _WIDTH)
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from agentgym_hindsight.baselines.report import Report, is_report, write_report
 from agentgym_hindsight.baselines.report.result_tables import COLUMNS, cells
 from agentgym_hindsight.cli.output_files import check_file
+from agentgym_hindsight.cli.parsing import source
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.printable import printable
@@ -19,7 +20,7 @@ _SHOWN = ("before", "after RL", "change", "invalid %", "games × seeds", "env tu
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that contain them")
+    parser.add_argument("runs", nargs="+", type=source, metavar="RUN", help="run folders, or folders that contain them")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="replace the file in --out also if it is no report")
     parser.add_argument("--title", default="Training report", help="title of the page (default: %(default)s)")
@@ -27,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     check_file(options.out, "report", is_report, fresh=options.fresh)
-    report = write_report(options.runs, options.out, options.title)
+    report = write_report([Path(run) for run in options.runs], options.out, options.title)
     for problem in report.problems:
         console.print(Text(f"skipped: {printable(str(problem))}"), soft_wrap=True)
     results = output()

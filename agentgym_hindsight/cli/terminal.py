@@ -128,7 +128,19 @@ def plain_warnings() -> Iterator[None]:
 
 
 def prepare_streams() -> None:
-    """Let any text be printed and read: what an encoding does not have is escaped, and wrong bytes are replaced."""
+    """Let any text be printed and read: what an encoding does not have is escaped, and wrong bytes are replaced.
+
+    A closed standard error becomes the null device. Its number would else be given to the next file that is opened.
+    """
+    try:
+        os.fstat(2)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        if null != 2:
+            os.dup2(null, 2)
+            os.close(null)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
     for stream, errors in ((sys.stdout, "backslashreplace"), (sys.stdin, "replace")):
         # A stream is None if it was closed by the caller; a test's replacement may have no reconfigure.
         with suppress(AttributeError, ValueError, OSError):

@@ -66,6 +66,8 @@ def plain_info(info: Mapping[str, Any], *, episode: bool = False) -> dict[str, A
     >>> plain["score"], plain["hindsight"]["next_observation"]
     (None, {'text': 'A hall.', 'detail': '', 'provenance': 'environment', 'step': 0})
     """
+    if not isinstance(info, Mapping):
+        raise UsageError(f"Expected the info of an env, got {type(info).__name__}; try plain_info(env.reset()[1]).")
     return {str(key): _Plain(episode).of(value, f"info[{str(key)[:100]!r}]", 0) for key, value in info.items()}
 
 

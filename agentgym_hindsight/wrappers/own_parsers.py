@@ -33,7 +33,17 @@ def import_parser(name: str) -> Callable[[str, str], Any]:
             f"fails: {error}; try def {name.rpartition(':')[2]}(response, world)."
         ) from error
     parser: Callable[[str, str], Any] = found
-    return parser
+
+    def read(response: str, world: str) -> Any:
+        try:
+            return parser(response, world)
+        except Exception as error:
+            raise UsageError(
+                f"Expected parser {name!r} to read every response, got {type(error).__name__}: {error}; "
+                "try returning ParsedAction(…, valid=False, reason=…) for one that it cannot read."
+            ) from error
+
+    return read
 
 
 def own_format(name: str, parse: Callable[[str], Any], formats: Iterable[Callable[[str], str]]) -> Callable[[str], str]:

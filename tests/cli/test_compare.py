@@ -180,3 +180,9 @@ def test_a_whole_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("grpo", "rloo"):
         lines = [json.loads(line) for line in Path("runs", f"{name}-seed0", "metrics.jsonl").read_text().splitlines()]
         assert lines[-1]["turns"] >= 60 > (lines[-2]["turns"] if len(lines) > 1 else 0)
+
+
+@pytest.mark.parametrize("text", ["grpo:", "serl:what=next,", "serl:what"])
+def test_an_entry_without_a_value_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="RECIPE:NAME=VALUE"):
+        Entry.parse(text)

@@ -276,3 +276,11 @@ def test_an_output_without_utf_8() -> None:
     assert b"Traceback" not in done.stderr
     json_done = subprocess.run([*command, "--json"], capture_output=True, env=environment, timeout=120)
     assert json.loads(json_done.stdout)["healthy"] is True
+
+
+def test_a_closed_standard_error_loses_nothing_else(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = f"{sys.executable} -m agentgym_hindsight rollout --set data=embedded --tasks 1 --out r.jsonl 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 1

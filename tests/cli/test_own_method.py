@@ -212,7 +212,11 @@ def test_own_parts_are_tried_before_the_warm_start(folder: Path) -> None:
                 "state.gaol",
                 "the protocol 'my_wrong0:Short' to work on a small example, got AttributeError",
             ),
-            ('response.find("do:")', "response.find(3)", "the parser 'my_wrong1:read_reply' to work"),
+            (
+                'response.find("do:")',
+                "response.find(3)",
+                "parser 'my_wrong1:read_reply' to read every response, got TypeError",
+            ),
             ("self.share * best", "self.share * best[:2]", "the credit of the method 'against-the-best' to work"),
             ("read_reply.format_response =", "unused =", r"try read_reply\.format_response = lambda"),
         ]

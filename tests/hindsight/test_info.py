@@ -183,3 +183,9 @@ def test_printing_computes_nothing() -> None:
     assert repr(Hindsight()) == "Hindsight()"
     assert repr(Feedback(fail, step=4)) == "Feedback(<RuntimeError>, environment, step=4)"
     assert agentgym_hindsight.Hindsight is Hindsight
+
+
+@pytest.mark.parametrize("value", [None, 3, "info", [1]])
+def test_what_is_no_info_is_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match="Expected the info of an env"):
+        plain_info(value)

@@ -238,3 +238,12 @@ def test_a_module_that_fails_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "my_broken.py").write_text("1 / 0")
     with pytest.raises(HindsightError, match=r"'my_broken:Short' to import, got ZeroDivisionError"):
         Stage(protocol="my_broken:Short")
+
+
+def test_a_parser_that_raises_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_broken_parser.py").write_text("def read(response, world):\n    raise ValueError('boom')\n")
+    with pytest.raises(
+        UsageError, match=r"parser 'my_broken_parser:read' to read every response, got ValueError: boom"
+    ):
+        parse_response("look", "my_broken_parser:read")

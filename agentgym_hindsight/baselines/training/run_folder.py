@@ -39,14 +39,23 @@ def check_writable(folder: Path) -> None:
 def check_run_folder(folder: Path, *, fresh: bool = False) -> None:
     """Raise if the folder contains files of another program that a run would overwrite. Other files do not matter.
 
-    With ``fresh`` those files are deleted by :func:`delete_run`, as the user has asked for it.
+    With ``fresh`` those files are deleted by :func:`delete_run`, as the user has asked for it; folders are not.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"Expected a folder for the run, got the file {folder}; try another --out.")
-    if fresh or _is_description(folder / "run.json"):
+    if _is_description(folder / "run.json"):
         return
     if not (folder / "run.json").exists() and _has_updates(folder / "metrics.jsonl"):
         return  # the description was deleted
+    if fresh:
+        # Without a run, these folders may contain anything: they are not deleted as a whole.
+        names = [path.name for path in _own_files(folder) if path.is_dir() and not path.is_symlink()]
+        if names:
+            raise UsageError(
+                f"Expected a run in {folder}, got none and the folders {', '.join(names[:5])}, which a run would "
+                "overwrite; try another --out, or delete them yourself."
+            )
+        return
     names = [path.name for path in _own_files(folder)]
     if names:
         raise UsageError(

@@ -68,3 +68,12 @@ def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path) -> None:
     (folder / "mine").rmdir()
     delete_run(folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["policy", "checkpoint-1"])
+def test_fresh_deletes_no_folder_where_there_is_no_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match=f"folders {name}"):
+        check_run_folder(tmp_path, fresh=True)
+    assert (tmp_path / name / "thesis.txt").read_text() == "mine"
