@@ -114,17 +114,17 @@ class Critic:
         for parameter in self.model.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        total = 0.0
+        total = torch.zeros((), device=self._device)
         for batch in pack_rows(rows, self._budget):
             loss = self._loss(batch, self._forward(batch), turns, tokens)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in some releases of torch
-            total += float(loss.detach())
+            total += loss.detach()
         if self._processes > 1:
-            for parameter in self.model.parameters():
-                torch.distributed.all_reduce(parameter.grad)
+            for summed in (total, *(parameter.grad for parameter in self.model.parameters())):
+                torch.distributed.all_reduce(summed)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._clip or float("inf"))
         self.optimizer.step()
-        return {"value_loss": total, "value_grad_norm": float(norm)}
+        return {"value_loss": float(total), "value_grad_norm": float(norm)}
 
     def _forward(self, batch: Sequence[TrainingRow]) -> dict[str, Tensor]:
         inputs = {name: tensor.to(self._device) for name, tensor in text_tensors(batch, self._pad).items()}

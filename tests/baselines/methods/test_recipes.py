@@ -12,9 +12,10 @@ from agentgym_hindsight.baselines import methods as recipes
 from agentgym_hindsight.baselines.methods import RECIPES, recipe
 from agentgym_hindsight.baselines.methods.anchor_groups import GroupInGroup
 from agentgym_hindsight.baselines.methods.credit import GroupRelative
+from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.hgpo import HistoryGroups
 from agentgym_hindsight.baselines.methods.rloo import LeaveOneOut
-from agentgym_hindsight.baselines.methods.rows import Rows
+from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.errors import UnknownNameError
 
 #: Parameters of the policy loss, the same for all recipes.
@@ -284,3 +285,14 @@ def test_lambda_decays_to_zero() -> None:
 def test_an_unknown_recipe() -> None:
     with pytest.raises(UnknownNameError, match="serl"):
         recipe("sarl")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_process_without_rows_gives_an_empty_result(name: str) -> None:
+    """In a run of several processes all make the same calls, also one whose rollouts all broke."""
+    nothing = Rows([], [], [], [], [], [], (), (), (), [], Values(np.zeros(0), (), np.zeros(0)))  # type: ignore[arg-type]
+    method, evidence = recipe(name), Evidence([], [], [], [])
+    assert len(method.credit(nothing)) == 0
+    if method.weights_updates:
+        assert list(method.update_advantages(nothing, np.zeros(0), evidence, 0.5, {})) == []
+    assert method.update_signals(nothing, np.zeros(0), evidence, 0.5, {}) in (None, [])

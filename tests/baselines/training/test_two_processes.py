@@ -81,8 +81,14 @@ elif case.get("sharding"):
     case["plan"]["trl"] = {"use_cpu": False}
 
 records = []
+if "recipe" not in case:
+    method = serl(**case["method"])
+else:
+    method = recipe(case["recipe"])
+    values = {"tokens": "response", "when": "0.5"} if method.has_teacher else {}
+    method = method.changed(**{**values, **case["method"]})
 trainer = make_trainer(
-    serl(**case["method"]),
+    method,
     out / "run",
     replace(PLAN, **case["plan"]),
     Uneven if case["uneven"] else HalfWonTrainer,
@@ -192,6 +198,43 @@ def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, A
         assert left["grad_norm"] > 0.01
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, atol=1e-4, rtol=1e-3)
+
+
+#: Methods that compare rows of all processes, have a critic or keep a memory; one of each kind is sharded too.
+_METHODS: list[Any] = [
+    ("crbc", {}, None),
+    ("crbc", {}, "fsdp2"),
+    ("ppo", {}, None),
+    ("vetta", {"critic": "1:turn+token"}, None),
+    ("vetta", {"critic": "1:turn+token"}, "fsdp2"),
+    ("factor", {"critic": "1:turn"}, None),
+    ("trial", {"when": "0.1"}, None),
+    ("antisd", {"warmup": 1}, None),
+    ("uniopsd", {}, None),
+    ("uniopsd", {}, "fsdp2"),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "sharding"), _METHODS)
+def test_methods_give_the_same_in_two_processes(
+    tmp_path: Path, name: str, values: dict[str, Any], sharding: str | None
+) -> None:
+    import torch
+
+    case = {
+        "start": save_start(tmp_path / "start"), "recipe": name, "method": {"kl": 0.0, **values}, "uneven": False,
+        "plan": {"learning_rate": 1e-3, "updates": 2},
+    }  # fmt: skip
+    one, alone = play(tmp_path / "one", 1, case)
+    two, together = play(tmp_path / "two", 2, {**case, "sharding": sharding})
+    for left, right in zip(one, two, strict=True):
+        assert left.keys() == right.keys()
+        for key in ("loss", "grad_norm", "advantage_abs", "value_loss", "value_grad_norm"):
+            if key in left:
+                assert left[key] == pytest.approx(right[key], abs=1e-4, rel=1e-4), key
+        assert left["grad_norm"] > 1e-3
+    for weight_name, weight in alone.items():
+        torch.testing.assert_close(together[weight_name], weight, atol=2e-4, rtol=2e-3)
 
 
 def test_a_process_may_have_empty_mini_batches(tmp_path: Path) -> None:
