@@ -1,4 +1,4 @@
-"""What the token-level hooks of a method get: a micro-batch of turns, and the scores of student and teacher."""
+"""The input of a method's token-level hooks: a micro-batch of turns, and the scores of student and teacher."""
 
 from __future__ import annotations
 

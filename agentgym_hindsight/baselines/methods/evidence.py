@@ -1,4 +1,4 @@
-"""What a teacher said about the turns of an update: the input of the hooks that run once per update."""
+"""The teacher's scores for the turns of an update: the input of the hooks that run once per update."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def fuse(steps: Array, returns: Array, labels: Array, gaps: Sequence[Array | Non
 
 
 def _ratio_of_stds(steps: Array, deviations: Array) -> float:
-    """s of Eq. 4: 0 where fewer than two turns are taught or the teacher says the same of all of them."""
+    """s of Eq. 4: 0 if fewer than two turns are taught, or if their evidence does not differ."""
     if len(steps) < 2 or (spread_of := float(deviations.std(ddof=1))) <= _EPSILON:
         return 0.0
     return float(steps.std(ddof=1)) / (spread_of + _EPSILON)
