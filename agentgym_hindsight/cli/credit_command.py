@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from agentgym_hindsight.baselines.methods import RECIPES, recipe
+from agentgym_hindsight.baselines.methods import recipe, recipe_name
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.recorded import credit_of
 from agentgym_hindsight.baselines.methods.rows import Array
@@ -31,7 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a method without a teacher, such as grpo or crbc; repeatable (default: grpo)",
     )
     parser.add_argument(
-        "--anchor", default="observation", help=f"which turns share a state: {', '.join(ANCHOR_KINDS)} (%(default)s)"
+        "--anchor",
+        help=f"which turns share a state: {', '.join(ANCHOR_KINDS)} (default: that of each method, observation)",
     )
     parser.add_argument(
         "--set",
@@ -44,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    anchor = known_name("anchor", options.anchor, ANCHOR_KINDS)
+    anchor = None if options.anchor is None else known_name("anchor", options.anchor, ANCHOR_KINDS)
     methods = _methods(options.method or ["grpo"], options.set)
     groups = group_by_task(trajectory for trajectory in _read(options.files) if not trajectory.broken)
     if not groups:
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 def _methods(names: list[str], settings: list[str]) -> dict[str, Method]:
     methods = {}
     for typed in names:
-        name = known_name("method", typed, RECIPES)
+        name = recipe_name(typed)
         method = recipe(name)
         methods[name] = method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
     for pair in settings:

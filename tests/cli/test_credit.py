@@ -74,6 +74,20 @@ def test_anchors_and_values_can_be_chosen(recorded: Path, capsys: pytest.Capture
     assert states[2]["credit"]["crbc"] != 0.0, "all turns share one true state"
 
 
+def test_the_anchor_of_a_method_is_used_unless_another_is_given(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--method", "crbc", "--set", "crbc.w_group=0", "--set", "crbc.anchor=state")
+    assert lines(capsys, recorded, *options)[2]["credit"]["crbc"] != 0.0
+    assert lines(capsys, recorded, *options, "--anchor", "observation")[2]["credit"]["crbc"] == 0.0
+
+
+def test_a_method_with_the_credit_of_another(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    composed = lines(capsys, recorded, "--method", "grpo+crbc")
+    plain = lines(capsys, recorded, "--method", "crbc")
+    assert [turn["credit"]["grpo+crbc"] for turn in composed] == [turn["credit"]["crbc"] for turn in plain]
+
+
 def test_invalid_actions_are_not_penalised_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     won, lost = rollout("s a t", True), rollout("s b t", False)
     invalid = Trajectory("1f", steps=(*lost.steps[:-1], Step(0, "s", "b", "t", "t", action_valid=False)))

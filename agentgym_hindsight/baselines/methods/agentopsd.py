@@ -45,6 +45,7 @@ class AgentOPSD(Method):
     band: float = 0.2
 
     weights_updates: ClassVar[bool] = True
+    scores_zero_advantages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

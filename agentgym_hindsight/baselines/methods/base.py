@@ -174,6 +174,19 @@ class Method:
         for update in (0, getattr(self.when, "first", 0)):
             self.check_strength(update)
         check_range(self, "dual_clip", above=1 + self.clip, why=", or None for none")
+        self._check_critic()
+
+    def _check_critic(self) -> None:
+        if (self.critic is not None) != hasattr(self.credit, "estimate"):
+            raise UsageError(
+                f"Expected a critic if the credit uses one, and none otherwise, got critic={str(self.critic or '')!r} "
+                f"with {type(self.credit).__name__}; try a method of `agh methods` that needs a critic."
+            )
+        if self.critic is not None and self.weights_updates and "token" in self.critic.heads:
+            raise UsageError(
+                f"Expected one advantage per turn for {self.name}, which weights whole turns, got a critic of tokens; "
+                "try the credit of turn-ppo, or one without a critic."
+            )
 
     def check_strength(self, update: int) -> None:
         """Raise if λ, the strength of the teacher at an update, is not a number between 0 and 1."""

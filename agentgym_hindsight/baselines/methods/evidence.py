@@ -16,6 +16,7 @@ class Evidence:
 
     * ``gaps``: ``log π_T(y|x, c) − log π_old(y|x)``. With :attr:`Method.compares_teacher` the second term is the
       teacher's own, without the context.
+      ``π_old`` is the sampler: with vLLM its numbers differ a little from the trained model's.
     * ``logps``: ``log π_old`` of the same tokens. ``lengths``: the number of response tokens. Both for every row.
     * ``entropies``: of the teacher's distribution, only with :attr:`Method.uses_teacher_entropy`.
     """

@@ -11,7 +11,8 @@ A = R − b, plus λ KL(teacher ‖ policy) over the action's tokens (SERL's Eq.
 
     η = 0.7 · max(1 − k/50, 0) in updates 11 to 49,  λ = max(1 − k/50, 0)
 
-In the release the value head is an MLP on the policy's states; here it is the turn head of the critic.
+While λ = 0 there is no teacher, and ω = 1. In the release the value head is an MLP on the policy's states; here it is
+the turn head of the critic.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     rows_in_order,
     scores_of,
     spread,
+    step_returns,
 )
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
 from agentgym_hindsight.baselines.methods.critics import Estimate, values_of
@@ -51,7 +53,7 @@ __all__ = ["METHOD", "Factor", "TemporalDifference", "factor_weights"]
 
 @dataclass(frozen=True, slots=True)
 class TemporalDifference:
-    """A* of every turn. The critic is trained towards the return of the rollout, less the penalty of the turn."""
+    """A* of every turn. The critic is trained towards the return that is still to come, less the turn's penalty."""
 
     penalty: float = 0.1
 
@@ -78,7 +80,7 @@ class TemporalDifference:
         for (trajectory, _, row), (after, _, following) in pairwise(order):
             if trajectory == after:
                 advantages[row] += value[following]
-        return Estimate(as_float32(advantages), penalised(rows.returns, rows, self.penalty))
+        return Estimate(as_float32(advantages), penalised(step_returns(rows, 1.0), rows, self.penalty))
 
     def baselines(self, rows: Rows) -> Array:
         """The mean return of the other rollouts of the task, (B,); 0 for the only rollout."""
@@ -98,6 +100,11 @@ class Factor(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.what is None or self.tokens.turns != "all":
+            raise UsageError(
+                f"Expected a context and the tokens of all turns for {self.name}, got what={str(self.what or '')!r} "
+                f"and tokens={self.tokens}; try what=immediate and tokens=action."
+            )
         if not (self.tau > 0 and isfinite(self.tau) and self.gap_clip > 0):
             raise UsageError(f"Expected tau and gap_clip above 0, got {self.tau} and {self.gap_clip}; try 1 and 3.")
 

@@ -37,6 +37,7 @@ class GRSD(Method):
     dead_zone: float = 0.0
 
     weights_updates: ClassVar[bool] = True
+    scores_zero_advantages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

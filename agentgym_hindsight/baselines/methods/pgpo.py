@@ -9,9 +9,9 @@ With R_t the discounted return from a turn, and Φ(s) its mean over the visits o
     w   = β (1 − p)^α                p: share of rollouts with r_final > 0  Eq. 9, 10; α = 2, β = 1
     A   = A^S + w · A^φ                                                     Eq. 11, without an episode term
 
-r_final is the last turn's reward; 0 for a truncated rollout. Where no rollout succeeds, Φ is 0 and so is A^φ. Φ is
-computed from returns without penalties (ours; the paper's derivation has none): the penalty of an invalid action is
-subtracted from its own R_t in A^S, as in GiGPO. ``episode=1`` adds GRPO's credit, as in the paper's ablation.
+r_final is the last turn's reward, and 0 if the rollout did not win. Where no rollout succeeds, Φ is 0 and so is A^φ.
+Φ is computed from returns without penalties (ours; the paper's derivation has none): the penalty of an invalid action
+is subtracted from its own R_t in A^S, as in GiGPO. ``episode=1`` adds GRPO's credit, as in the paper's ablation.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ turns T that are taught, E whose anchor group has returns of different size, and
 
 v^R is the variance of the discounted returns of the anchor group, v^δ that of the turn's gaps, L its number of tokens.
 ρ̄ is a running mean (decay 0.9) of the correlation of A^S and A^T over B. It is updated after its use, and stored with
-the checkpoints; before the first measurement c = 1.
+the checkpoints; before the first measurement c = 1. While λ = 0, after 100 updates, there is no teacher pass and the
+method is GiGPO.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class UniOPSD(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.credit, GroupInGroup):
+            raise UsageError(
+                f"Expected GiGPO's credit for {self.name}, which fuses its step part, got "
+                f"{type(self.credit).__name__}; try uniopsd without --credit."
+            )
         if not (0 < self.prior < 1 and 0 <= self.decay < 1 and self.horizon > 0 and 0 < self.weight_clip < 1):
             raise UsageError(
                 f"Expected 0 < prior < 1, 0 ≤ decay < 1, horizon > 0 and 0 < weight_clip < 1, got {self.prior}, "

@@ -44,7 +44,12 @@ class CriticModel(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor, width: int) -> dict[str, Tensor]:
         """``turn`` (B,); ``tokens`` (B, width), before each response token; ``after`` (B,), after the last one."""
-        states = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state.float()
+        states = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        # Under autocast the heads would return 16-bit values, which are too coarse for returns near 10.
+        with torch.autocast(states.device.type, enabled=False):
+            return self._values(states.float(), mask, width)
+
+    def _values(self, states: Tensor, mask: Tensor, width: int) -> dict[str, Tensor]:
         result = {}
         if "turn" in self.heads:
             # Read before the response: the backbone is causal, so no token of the response changes it.

@@ -160,3 +160,17 @@ def test_a_missing_head_is_named() -> None:
         TurnAdvantage()(replace(ROWS, values=Values(tokens=ROWS.values.tokens)))
     with pytest.raises(UsageError, match="values of a critic"):
         FusedAdvantage()(replace(ROWS, values=None))
+
+
+def test_a_critic_is_there_exactly_if_the_credit_uses_one() -> None:
+    with pytest.raises(UsageError, match="Expected a critic if the credit uses one"):
+        replace(recipe("grpo"), critic=CriticSpec())
+    with pytest.raises(UsageError, match="Expected a critic if the credit uses one"):
+        replace(recipe("ppo"), critic=None)
+    with pytest.raises(UsageError, match="one advantage per turn for agentopsd"):
+        recipe("agentopsd+ppo")
+
+
+def test_the_critic_of_factor_is_trained_towards_the_return_to_come() -> None:
+    early = replace(ROWS, returns=[10.0, 10.0], rewards=[4.0, 6.0], invalid=[False, False])
+    assert recipe("factor").credit.estimate(early).turn_targets.tolist() == [10.0, 6.0]

@@ -264,3 +264,19 @@ def test_factors_differences_sum_to_the_return_minus_the_baseline() -> None:
 def test_options_are_checked(name: str, option: str, value: float) -> None:
     with pytest.raises(UsageError, match=option):
         recipe(name).changed(**{option: value})
+
+
+@pytest.mark.parametrize("change", [{"what": None}, {"tokens": "action@failed"}])
+def test_factor_needs_a_teacher_of_every_turn(change: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="Expected a context and the tokens of all turns for factor"):
+        recipe("factor").changed(**change)
+
+
+def test_uniopsd_keeps_the_credit_of_gigpo() -> None:
+    with pytest.raises(UsageError, match="Expected GiGPO's credit for uniopsd"):
+        recipe("uniopsd+crbc")
+
+
+@pytest.mark.parametrize("name", ["agentopsd", "grsd"])
+def test_methods_that_add_to_the_advantage_score_turns_without_one(name: str) -> None:
+    assert recipe(name).scores_zero_advantages
