@@ -107,6 +107,11 @@ trainer.save_policy(out / "policy")
 if trainer.accelerator.is_main_process:
     (out / "records.json").write_text(json.dumps(records))
     torch.save(whole, out / "weights.pt")
+# Without this, gloo's threads can abort the interpreter while it exits ("terminate called without ...").
+trainer.accelerator.wait_for_everyone()
+trainer.accelerator.end_training()
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
 """
 
 
