@@ -63,7 +63,7 @@ def _methods(names: list[str], settings: list[str]) -> dict[str, Method]:
         methods[name] = method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
     for pair in settings:
         target, equals, value = pair.partition("=")
-        name, dot, option = target.partition(".")
+        name, dot, option = target.rpartition(".")  # an own method, package.module:NAME, contains dots
         if not (equals and dot):
             raise UsageError(f"Expected --set METHOD.NAME=VALUE, got {pair!r}; try --set crbc.beta=0.95.")
         name = known_name("method of --method", name, methods)

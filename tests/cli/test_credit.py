@@ -88,6 +88,13 @@ def test_a_method_with_the_credit_of_another(recorded: Path, capsys: pytest.Capt
     assert [turn["credit"]["grpo+crbc"] for turn in composed] == [turn["credit"]["crbc"] for turn in plain]
 
 
+def test_options_of_a_method_whose_name_contains_dots(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "agentgym_hindsight.baselines.methods.crbc:METHOD"
+    half = lines(capsys, recorded, "--method", name, "--set", f"{name}.w_step=0", "--method", "grpo")
+    own = next(key for key in half[0]["credit"] if key != "grpo")
+    assert [turn["credit"][own] for turn in half] == [turn["credit"]["grpo"] for turn in half]
+
+
 def test_invalid_actions_are_not_penalised_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     won, lost = rollout("s a t", True), rollout("s b t", False)
     invalid = Trajectory("1f", steps=(*lost.steps[:-1], Step(0, "s", "b", "t", "t", action_valid=False)))

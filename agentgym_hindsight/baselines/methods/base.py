@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
+from agentgym_hindsight.baselines.methods.critics import CriticCredit
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import Constant, Schedule, parse_schedule
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
@@ -177,7 +178,7 @@ class Method:
         self._check_critic()
 
     def _check_critic(self) -> None:
-        if (self.critic is not None) != hasattr(self.credit, "estimate"):
+        if (self.critic is not None) != isinstance(self.credit, CriticCredit):
             raise UsageError(
                 f"Expected a critic if the credit uses one, and none otherwise, got critic={str(self.critic or '')!r} "
                 f"with {type(self.credit).__name__}; try a method of `agh methods` that needs a critic."
@@ -225,7 +226,10 @@ class Method:
 
         A row whose result is ``None`` keeps its advantage. Only for methods with ``weights_updates``.
         """
-        raise NotImplementedError(f"{self.name} sets weights_updates and does not define update_advantages.")
+        raise NotImplementedError(
+            f"Expected {type(self).__name__} to define update_advantages, because weights_updates is set; "
+            "try defining it, or removing weights_updates."
+        )
 
     def update_signals(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 
 from agentgym_hindsight.baselines.methods.checks import check_unit
 from agentgym_hindsight.baselines.methods.credit import rows_in_order
-from agentgym_hindsight.baselines.methods.rows import Array, Rows, Values
+from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["CriticCredit", "Estimate", "gae", "token_gae", "turn_gae", "values_of", "whitened"]
+__all__ = ["CriticCredit", "Estimate", "gae", "token_gae", "token_values", "turn_gae", "turn_values", "whitened"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,17 @@ class Estimate:
     after_targets: bool = False
 
 
-class CriticCredit(Protocol):
-    """A credit that needs ``rows.values``."""
+class CriticCredit(ABC):
+    """A credit that needs ``rows.values``: a subclass defines ``estimate``."""
 
-    def __call__(self, rows: Rows) -> Array | list[Array]: ...
-    def estimate(self, rows: Rows) -> Estimate: ...
+    __slots__ = ()
+
+    @abstractmethod
+    def estimate(self, rows: Rows) -> Estimate:
+        """The advantages, and what the heads of the critic are trained towards."""
+
+    def __call__(self, rows: Rows) -> Array | list[Array]:
+        return self.estimate(rows).advantages
 
 
 def gae(rewards: Array, values: Array, dones: Array, *, gamma: float, lam: float) -> tuple[Array, Array]:
@@ -100,11 +109,21 @@ def token_gae(
     return advantages, [a + np.asarray(v, np.float64) for a, v in zip(advantages, values, strict=True)]
 
 
-def values_of(rows: Rows) -> Values:
-    """The critic's values; a batch without them raises."""
-    if rows.values is None:
-        raise UsageError("Expected rows with the values of a critic, got none; try a method with a critic.")
-    return rows.values
+def turn_values(rows: Rows) -> Array:
+    """The values (B,) of the critic's head for turns; a batch without them raises."""
+    return _values(rows, "turn", None if rows.values is None else rows.values.turn)
+
+
+def token_values(rows: Rows) -> Sequence[Array]:
+    """The values of the critic's head for tokens, one array per row; a batch without them raises."""
+    return _values(rows, "token", None if rows.values is None else rows.values.tokens)
+
+
+def _values(rows: Rows, head: str, values: _T | None) -> _T:
+    if values is None:
+        got = "rows without the values of a critic" if rows.values is None else "one without it"
+        raise UsageError(f"Expected a critic with a head for {head}s, got {got}; try critic=2:{head}.")
+    return values
 
 
 def whitened(values: Sequence[Array]) -> list[Array]:

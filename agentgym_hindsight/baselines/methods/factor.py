@@ -36,7 +36,7 @@ from agentgym_hindsight.baselines.methods.credit import (
     step_returns,
 )
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
-from agentgym_hindsight.baselines.methods.critics import Estimate, values_of
+from agentgym_hindsight.baselines.methods.critics import CriticCredit, Estimate, turn_values
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.schedules import LinearDecay, Schedule, Window
 from agentgym_hindsight.baselines.methods.teachers import TeacherSpec
@@ -52,7 +52,7 @@ __all__ = ["METHOD", "Factor", "TemporalDifference", "factor_weights"]
 
 
 @dataclass(frozen=True, slots=True)
-class TemporalDifference:
+class TemporalDifference(CriticCredit):
     """A* of every turn. The critic is trained towards the return that is still to come, less the turn's penalty."""
 
     penalty: float = 0.1
@@ -60,17 +60,9 @@ class TemporalDifference:
     def __post_init__(self) -> None:
         check_credit(self)
 
-    def __call__(self, rows: Rows) -> Array:
-        advantages = self.estimate(rows).advantages
-        assert isinstance(advantages, np.ndarray)
-        return advantages
-
     def estimate(self, rows: Rows) -> Estimate:
         """Advantages, and the targets of the critic."""
-        values = values_of(rows)
-        if values.turn is None:
-            raise UsageError("Expected a critic with a head for turns, got none; try critic=2:turn.")
-        value, rewards = values.turn.copy(), penalised(rows.rewards, rows, self.penalty)
+        value, rewards = turn_values(rows).copy(), penalised(rows.rewards, rows, self.penalty)
         order = rows_in_order(rows)
         baselines = self.baselines(rows)
         for index, (trajectory, _, row) in enumerate(order):

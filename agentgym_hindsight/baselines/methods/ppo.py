@@ -29,16 +29,15 @@ from agentgym_hindsight.baselines.methods.credit import (
     penalised,
 )
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
-from agentgym_hindsight.baselines.methods.critics import Estimate, token_gae, values_of, whitened
+from agentgym_hindsight.baselines.methods.critics import CriticCredit, Estimate, token_gae, token_values, whitened
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.settings import check_range
-from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "RowAdvantage"]
 
 
 @dataclass(frozen=True, slots=True)
-class RowAdvantage:
+class RowAdvantage(CriticCredit):
     """GAE over the tokens of each row, whitened over the batch."""
 
     penalty: float = 0.1
@@ -53,21 +52,14 @@ class RowAdvantage:
         check_credit(self)
         check_range(self, "lam", least=0, most=1)
 
-    def __call__(self, rows: Rows) -> list[Array]:
-        advantages = self.estimate(rows).advantages
-        assert isinstance(advantages, list)
-        return advantages
-
     def estimate(self, rows: Rows) -> Estimate:
         """Advantages, and the targets of the critic."""
-        values = values_of(rows)
-        if values.tokens is None:
-            raise UsageError("Expected a critic with a head for tokens, got none; try critic=token.")
+        values = token_values(rows)
         scores = penalised(rows.returns, rows, self.penalty)
-        advantages, targets = token_gae(rows, values.tokens, scores, gamma=self.gamma, lam=self.lam, across_turns=False)
-        if self.after_end and values.after is not None:
-            self._add_value_after_end(advantages, values.after)
-            targets = [a + np.asarray(v, np.float64) for a, v in zip(advantages, values.tokens, strict=True)]
+        advantages, targets = token_gae(rows, values, scores, gamma=self.gamma, lam=self.lam, across_turns=False)
+        if self.after_end and rows.values is not None and rows.values.after is not None:
+            self._add_value_after_end(advantages, rows.values.after)
+            targets = [a + np.asarray(v, np.float64) for a, v in zip(advantages, values, strict=True)]
         shown = whitened(advantages) if self.whiten else advantages
         return Estimate([row.astype(np.float32) for row in shown], None, targets, self.after_end)
 

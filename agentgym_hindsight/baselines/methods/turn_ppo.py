@@ -15,8 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.credit import (
     as_float32,
@@ -24,16 +22,15 @@ from agentgym_hindsight.baselines.methods.credit import (
     penalised,
 )
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
-from agentgym_hindsight.baselines.methods.critics import Estimate, turn_gae, values_of, whitened
-from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.methods.critics import CriticCredit, Estimate, turn_gae, turn_values, whitened
+from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.settings import check_range
-from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "TurnAdvantage"]
 
 
 @dataclass(frozen=True, slots=True)
-class TurnAdvantage:
+class TurnAdvantage(CriticCredit):
     """GAE over the turns of each rollout; the value after the last turn is 0."""
 
     penalty: float = 0.1
@@ -47,18 +44,10 @@ class TurnAdvantage:
         check_credit(self)
         check_range(self, "lam", least=0, most=1)
 
-    def __call__(self, rows: Rows) -> Array:
-        advantages = self.estimate(rows).advantages
-        assert isinstance(advantages, np.ndarray)
-        return advantages
-
     def estimate(self, rows: Rows) -> Estimate:
         """Advantages, and the targets of the critic."""
-        values = values_of(rows)
-        if values.turn is None:
-            raise UsageError("Expected a critic with a head for turns, got none; try critic=turn.")
         rewards = penalised(rows.rewards, rows, self.penalty)
-        advantages, targets = turn_gae(rows, values.turn, rewards, gamma=self.gamma, lam=self.lam)
+        advantages, targets = turn_gae(rows, turn_values(rows), rewards, gamma=self.gamma, lam=self.lam)
         shown = whitened([advantages])[0] if self.whiten else advantages
         return Estimate(as_float32(shown), targets)
 

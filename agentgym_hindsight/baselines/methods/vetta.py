@@ -26,16 +26,23 @@ from agentgym_hindsight.baselines.methods.credit import (
     penalised,
 )
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
-from agentgym_hindsight.baselines.methods.critics import Estimate, token_gae, turn_gae, values_of, whitened
-from agentgym_hindsight.baselines.methods.rows import Array, Rows
+from agentgym_hindsight.baselines.methods.critics import (
+    CriticCredit,
+    Estimate,
+    token_gae,
+    token_values,
+    turn_gae,
+    turn_values,
+    whitened,
+)
+from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.baselines.settings import check_range
-from agentgym_hindsight.errors import UsageError
 
 __all__ = ["METHOD", "FusedAdvantage"]
 
 
 @dataclass(frozen=True, slots=True)
-class FusedAdvantage:
+class FusedAdvantage(CriticCredit):
     """The turn's advantage plus ``alpha`` times the centred advantage of its tokens."""
 
     penalty: float = 0.1
@@ -53,20 +60,12 @@ class FusedAdvantage:
         check_range(self, "lam", "token_gamma", "token_lam", least=0, most=1)
         check_range(self, "alpha")
 
-    def __call__(self, rows: Rows) -> list[Array]:
-        advantages = self.estimate(rows).advantages
-        assert isinstance(advantages, list)
-        return advantages
-
     def estimate(self, rows: Rows) -> Estimate:
         """Advantages, and the targets of both heads."""
-        values = values_of(rows)
-        if values.turn is None or values.tokens is None:
-            raise UsageError("Expected a critic with heads for turns and tokens, got one; try critic=2:turn+token.")
         rewards = penalised(rows.rewards, rows, self.penalty)
-        turns, turn_targets = turn_gae(rows, values.turn, rewards, gamma=self.gamma, lam=self.lam)
+        turns, turn_targets = turn_gae(rows, turn_values(rows), rewards, gamma=self.gamma, lam=self.lam)
         tokens, token_targets = token_gae(
-            rows, values.tokens, rewards, gamma=self.token_gamma, lam=self.token_lam, across_turns=True
+            rows, token_values(rows), rewards, gamma=self.token_gamma, lam=self.token_lam, across_turns=True
         )
         fused = [
             turn + self.alpha * (token - token.mean() if len(token) else token)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.critics import Estimate
+from agentgym_hindsight.baselines.methods.critics import CriticCredit
 from agentgym_hindsight.baselines.methods.evidence import Evidence
 from agentgym_hindsight.baselines.methods.rows import Array, Rows, Values
 from agentgym_hindsight.baselines.training.collectives import Processes
@@ -30,10 +30,10 @@ def add_credit(rows: Sequence[TrainingRow], columns: Rows, method: Method, proce
     if numbers is not None:
         for row, number in zip(rows, numbers.tolist(), strict=True):
             row.row_signal = number
-    if method.critic is None:
+    if not isinstance(method.credit, CriticCredit):
         _set_advantages(rows, method.credit(everything)[own])
         return
-    estimate: Estimate = method.credit.estimate(everything)  # type: ignore[attr-defined]  # see CriticCredit
+    estimate = method.credit.estimate(everything)
     _set_advantages(rows, estimate.advantages[own])
     for name in ("turn_targets", "token_targets"):
         if (targets := getattr(estimate, name)) is not None:
