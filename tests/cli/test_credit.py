@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.recorded import credit_of
+from agentgym_hindsight.baselines.methods.rows import Rows
 from agentgym_hindsight.cli import main
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight import Step, Trajectory
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 
@@ -168,3 +173,22 @@ def test_it_needs_no_torch(recorded: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["list", "tensor", "tokens"])
+def test_a_credit_of_ones_own_may_return(kind: str) -> None:
+    def own(rows: Rows) -> Any:
+        values = [float(value) for value in rows.returns]
+        if kind == "tensor":
+            return pytest.importorskip("torch").tensor(values)
+        return values if kind == "list" else [[value - 1.0, value + 1.0] for value in values]
+
+    groups = [[rollout("s a t", True), rollout("s b t", False)]]
+    credit = credit_of(groups, {"own": Method("own", own)})["own"]
+    assert [turn.tolist() for turn in credit] == [[10.0], [0.0]]
+
+
+def test_a_credit_of_another_shape_is_refused() -> None:
+    groups = [[rollout("s a t", True), rollout("s b t", False)]]
+    with pytest.raises(UsageError, match=r"one advantage per turn, \(2,\), from the credit of own, got \(3,\)"):
+        credit_of(groups, {"own": Method("own", lambda rows: np.zeros(3))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -68,5 +69,21 @@ def credit_of(
         kind = anchor or method.anchor
         if kind not in columns:
             columns[kind] = rows_of_rollouts(groups, kind)
-        result[name] = np.split(method.credit(columns[kind]), np.cumsum(lengths)[:-1])
+        credit = _per_turn(name, method.credit(columns[kind]), len(columns[kind]))
+        result[name] = np.split(credit, np.cumsum(lengths)[:-1])
     return result
+
+
+def _per_turn(name: str, credit: Any, turns: int) -> Array:
+    """A credit of one's own may return a list or a tensor, or an array of token values per turn: then their means."""
+    if hasattr(credit, "detach"):
+        credit = credit.detach().cpu().numpy()
+    if isinstance(credit, (list, tuple)):
+        credit = np.array([np.mean(value) if np.size(value) else 0.0 for value in credit], np.float32)
+    values = np.asarray(credit)
+    if values.shape != (turns,):
+        raise UsageError(
+            f"Expected one advantage per turn, ({turns},), from the credit of {name}, got {values.shape}; "
+            "try returning an array of the shape of rows.returns."
+        )
+    return values
