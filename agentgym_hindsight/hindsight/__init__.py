@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentgym_hindsight.hindsight.analyses import ANALYSIS_KINDS, Analysis
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, AnchorGroup, Row, anchor_key, cluster, rows_of, state_key
 from agentgym_hindsight.hindsight.budget import Budget, approximate_tokens
 from agentgym_hindsight.hindsight.collisions import CollisionReport, collision_report
@@ -23,6 +24,7 @@ from agentgym_hindsight.hindsight.jsonl import (
     read_jsonl,
     write_jsonl,
 )
+from agentgym_hindsight.hindsight.messages import Message, prompt_messages
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage
 
 __all__ = [
+    "ANALYSIS_KINDS",
     "ANCHOR_KINDS",
     "SERL_MODES",
+    "Analysis",
     "AnchorGroup",
     "Budget",
     "CollisionReport",
@@ -50,6 +54,7 @@ __all__ = [
     "JudgeUsage",
     "Judgement",
     "LineProblem",
+    "Message",
     "Provenance",
     "ReadResult",
     "ReferenceSource",
@@ -71,6 +76,7 @@ __all__ = [
     "iter_jsonl",
     "load_trajectory",
     "plain_info",
+    "prompt_messages",
     "read_jsonl",
     "render_steps",
     "resolve",

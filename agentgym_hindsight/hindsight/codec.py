@@ -11,12 +11,15 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from agentgym_hindsight.errors import SchemaError, UsageError
+from agentgym_hindsight.hindsight.analyses import Analysis
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "dump_trajectory", "load_trajectory"]
 
 SCHEMA = "agentgym-hindsight/trajectory"
-SCHEMA_VERSION = 1
+#: 2 added ``analyses``. Version 1 is read as rollouts without any.
+SCHEMA_VERSION = 2
+_READ = (1, 2)
 
 
 def dump_trajectory(trajectory: Trajectory) -> str:
@@ -52,8 +55,8 @@ def load_trajectory(line: str) -> Trajectory:
             f"Expected schema {SCHEMA!r}, got {document.get('schema')!r}; try a file of recorded trajectories."
         )
     version = document.get("version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise SchemaError(f"Expected schema version {SCHEMA_VERSION}, got {version!r}; try a matching release.")
+    if not isinstance(version, int) or isinstance(version, bool) or version not in _READ:
+        raise SchemaError(f"Expected schema version 1 or 2, got {version!r}; try a matching release.")
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
 
@@ -89,7 +92,7 @@ def _read_finite(text: str) -> float:
     return value
 
 
-def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
+def _plain(record: Step | Trajectory | Analysis, where: str) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, with the type checks of the reader: every line written can be read."""
     plain: dict[str, Any] = {}
     for field in fields(record):
@@ -103,7 +106,9 @@ def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
     return plain
 
 
-def _typed(kind: type[Step] | type[Trajectory], document: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _typed(
+    kind: type[Step] | type[Trajectory] | type[Analysis], document: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
     for field in fields(kind):
@@ -173,6 +178,18 @@ def _read_steps(value: object, where: str) -> tuple[Step, ...]:
     return tuple(Step(**_typed(Step, _read_mapping(item, path), path)) for path, item in items)
 
 
+def _read_analyses(value: object, where: str) -> tuple[Analysis, ...]:
+    items = ((f"{where}[{index}]", item) for index, item in enumerate(_read_list(value, where)))
+    analyses = []
+    for path, item in items:
+        arguments = _typed(Analysis, _read_mapping(item, path), path)
+        try:
+            analyses.append(Analysis(**arguments))
+        except UsageError as error:  # an unknown kind, or a negative step
+            raise SchemaError(f"{error} (at {path})") from error
+    return tuple(analyses)
+
+
 def _write_str(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"Expected text at {where}, got {type(value).__name__}; try str(…) before recording it.")
@@ -223,6 +240,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "tuple[int, int] | None": _read_span,
     "Mapping[str, Any]": _read_mapping,
     "tuple[Step, ...]": _read_steps,
+    "tuple[Analysis, ...]": _read_analyses,
 }
 _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "str": _write_str,
@@ -234,4 +252,5 @@ _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "tuple[int, int] | None": lambda value, where: None if value is None else [operator.index(i) for i in value],
     "Mapping[str, Any]": _write_json,
     "tuple[Step, ...]": lambda value, where: [_plain(step, f"{where}[{i}]") for i, step in enumerate(value)],
+    "tuple[Analysis, ...]": lambda value, where: [_plain(each, f"{where}[{i}]") for i, each in enumerate(value)],
 }

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchor_context import candidate_block, feedback_lines
 from agentgym_hindsight.hindsight.anchors import cluster
 from agentgym_hindsight.hindsight.budget import Budget
@@ -21,7 +21,16 @@ from agentgym_hindsight.hindsight.resolve import ReferenceSource, reference_for
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group
 
-__all__ = ["SERL_MODES", "Budget", "ContextOptions", "ContextSpec", "Section", "TeacherContext", "compose"]
+__all__ = [
+    "SERL_MODES",
+    "Budget",
+    "ContextOptions",
+    "ContextSpec",
+    "Section",
+    "TeacherContext",
+    "compose",
+    "written_context",
+]
 
 _CANDIDATES = "candidates"
 
@@ -35,16 +44,29 @@ TITLES: Mapping[str, str] = {
     "judge": "Trajectory Judge:",
     "judge:success": "Trajectory Judge:",
     _CANDIDATES: "Candidate actions tried from this state:",
+    # Texts that a model wrote (ours); see :mod:`~.analyses`.
+    "hint": "Hint for the current step:",
+    "diagnosis": "Diagnosis of the current step:",
+    "reflection": "Reflection on the attempt:",
+    "playbook": "Playbook:",
+    "skill": "Skills for the task:",
 }
 _CLOSING = "Correctly solve the current task."
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One titled piece of privileged text. ``source`` is a source of the spec, or "candidates" at an anchor."""
+    """One titled piece of privileged text.
+
+    ``source`` is a source of the spec, "candidates" at an anchor, or the kind of a text that a model wrote ("hint").
+    """
 
     source: str
     body: str
+
+    def __post_init__(self) -> None:
+        if self.source not in TITLES:
+            raise UnknownNameError("section of a context", self.source, TITLES)
 
     @property
     def title(self) -> str:
@@ -115,6 +137,24 @@ class TeacherContext:
         if self.budget is None or self.budget.truncation != "right_raw":
             return prompt
         return self.budget.cut_right(prompt)
+
+
+def written_context(sections: Sequence[Section], budget: Budget | None = None) -> TeacherContext | None:
+    """A context of given sections, cut to the budget; ``None`` if no section has a text.
+
+    >>> context = written_context([Section("hint", "Open the fridge.")])
+    >>> print(context.prompt("You are in a kitchen."), end="")
+    You are in a kitchen.
+    <BLANKLINE>
+    Hint for the current step:
+    Open the fridge.
+    <BLANKLINE>
+    Correctly solve the current task.
+    """
+    uncut = tuple(replace(section, body=section.body.strip()) for section in sections if section.body.strip())
+    if not uncut:
+        return None
+    return TeacherContext(uncut if budget is None else _apply_budget(uncut, budget), uncut, budget)
 
 
 Contexts = tuple[tuple["TeacherContext | None", ...], ...]

@@ -1,8 +1,8 @@
 """Reads and writes trajectories as JSON Lines: one versioned schema, one trajectory per line.
 
-A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` with the fields of
+A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 2, …}`` with the fields of
 :class:`~agentgym_hindsight.hindsight.trajectory.Trajectory`. ``steps`` is a list of objects with the fields of
-``Step``.
+``Step``, and ``analyses`` one with the fields of ``Analysis``. Version 1, without analyses, is read too.
 
 * Fields without a default are required, others may be absent. Unknown keys are ignored, so a later release may *add*
   fields under the same version. A field that changes its meaning raises the version.

@@ -71,9 +71,14 @@ def reference_for(
     if sibling is not None:
         return sibling, Provenance.SIBLING
     stored = store.reference(group.task_id) if store is not None else None
-    if stored is None or (not own_success and stored == group[member]):
+    if stored is None or (not own_success and _same_rollout(stored, group[member])):
         return None, Provenance.STORE
     return stored, Provenance.EXPERT if stored.policy == "expert" else Provenance.STORE
+
+
+def _same_rollout(left: Trajectory, right: Trajectory) -> bool:
+    # A stored rollout may have analyses that were written after the one of the group, or the reverse.
+    return left.replace(analyses=()) == right.replace(analyses=())
 
 
 def _render_success(success: Trajectory) -> str:

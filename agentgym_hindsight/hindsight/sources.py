@@ -46,6 +46,7 @@ class Provenance(str, Enum):
     STORE = "store"
     EXPERT = "expert"
     JUDGE = "judge"
+    ANALYSER = "analyser"
 
 
 class Feedback:

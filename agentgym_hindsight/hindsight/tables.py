@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.analyses import Analysis
 from agentgym_hindsight.hindsight.info import plain_info
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
@@ -24,7 +26,8 @@ def to_rows(
 
     A row of a step has the fields of :class:`Step`, before them ``task_id``, ``sibling``, ``seed`` and ``policy``, and
     at the end ``won`` and ``trajectory_score`` of its rollout. A row of a trajectory has its fields, ``outcome``,
-    ``total_reward`` and the number of ``steps``. ``extra`` is text in JSON. A lone surrogate is written as an escape.
+    ``total_reward`` and the number of ``steps``. ``extra`` and ``analyses`` are text in JSON.
+    A lone surrogate is written as an escape.
 
     ``pandas.DataFrame(rows)`` and ``datasets.Dataset.from_list(rows)`` read the rows.
 
@@ -116,7 +119,12 @@ def _trajectory_rows(trajectory: Trajectory) -> Iterator[dict[str, Any]]:
         "broken": _text(trajectory.broken),
         "final_observation": _text(trajectory.final_observation),
         "extra": _json(trajectory.extra),
+        "analyses": json.dumps([_analysis(each) for each in trajectory.analyses]),
     }
+
+
+def _analysis(analysis: Analysis) -> dict[str, Any]:
+    return {**asdict(analysis), "text": _text(analysis.text), "analyser": _text(analysis.analyser)}
 
 
 def _text(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.analyses import Analysis
 from agentgym_hindsight.short_repr import short_repr
 
 if TYPE_CHECKING:  # imported at first use: most programs run outside of notebooks
@@ -52,6 +53,8 @@ class Step:
 class Trajectory:
     """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished.
 
+    ``analyses`` are texts that models wrote about the rollout afterwards.
+
     >>> steps = (Step(0, "A hall.", "look", "A hall.", "A hall."), Step(1, "A hall.", "go", "A garden.", "A garden."))
     >>> Trajectory("1f", goal="Find the mug.", steps=steps, won=True, score=1.0)
     Trajectory('1f', 'Find the mug.', 2 steps, won, score=1)
@@ -75,6 +78,7 @@ class Trajectory:
     policy: str = ""
     final_observation: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    analyses: tuple[Analysis, ...] = ()
 
     @property
     def total_reward(self) -> float:
