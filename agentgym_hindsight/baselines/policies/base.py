@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.messages import Message
 
 __all__ = ["Policy", "Reply", "TurnView", "check_world"]
 
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """The current turn of one rollout: what a policy needs to choose the next action."""
+    """The current turn of one rollout: what a policy needs to choose the next action.
+
+    ``messages``, if there are any, are the chat that a model reads in place of the observation.
+    """
 
     task_id: str
     sibling: int
     step: int
     observation: str
     info: Mapping[str, Any]
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

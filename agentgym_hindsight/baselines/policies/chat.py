@@ -44,17 +44,17 @@ class PromptEncoder:
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
                 "try the template of the model's publisher."
             )
-        self._control = ControlTokens(tokenizer, rendered)
+        self.control = ControlTokens(tokenizer, rendered)
         #: The control tokens of the template around a prompt.
-        self._around = self._control.of(self._control.plain([rendered])[0])
+        self._around = self.control.of(self.control.plain([rendered])[0])
         self._end: str = getattr(tokenizer, "eos_token", None) or ""
         # In some templates the roles are ordinary text ("[INST]" of Llama 2): only another spelling keeps them apart.
-        self._text_markers = _text_markers(f"{tokenizer.chat_template}\n{rendered}", self._control)
+        self._text_markers = _text_markers(f"{tokenizer.chat_template}\n{rendered}", self.control)
         #: Number of tokens of the template with an empty prompt.
         self.overhead = len(self._encode([""])[0])
         if max_tokens <= self.overhead:
             raise UsageError(f"Expected more than {self.overhead} tokens per prompt, got {max_tokens}; try 2048.")
-        self._count = lru_cache(maxsize=256)(lambda text: len(self._control.encode_text(self._as_content(text))))
+        self._count = lru_cache(maxsize=256)(lambda text: len(self.control.encode_text(self.as_content(text))))
 
     def text(self, prompt: str) -> str:
         """The prompt in the chat template, up to the start of the answer.
@@ -62,7 +62,7 @@ class PromptEncoder:
         The text shows what the model reads. To tokenize it would make control tokens of a prompt's text:
         :meth:`encode` does not.
         """
-        content = self._as_content(prompt)
+        content = self.as_content(prompt)
         try:
             return self._render(content)
         except Exception:  # the template refuses this content, such as one in the tags of a tool's result
@@ -86,9 +86,9 @@ class PromptEncoder:
 
     def responses(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of replies that no model sampled (an expert's), each with the token that ends a reply."""
-        contents = [self._as_content(text) for text in texts]
-        end = self._control.of(self._control.plain([self._end])[0])
-        return self._control.encode(
+        contents = [self.as_content(text) for text in texts]
+        end = self.control.of(self.control.plain([self._end])[0])
+        return self.control.encode(
             [content + self._end for content in contents], end, lambda index: ("", contents[index], self._end)
         )
 
@@ -105,13 +105,13 @@ class PromptEncoder:
 
     def _encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         texts = [self.text(prompt) for prompt in prompts]
-        return self._control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
+        return self.control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
 
     def _parts(self, rendered: str, prompt: str) -> tuple[str, str, str]:
         """The rendered text as the template before the prompt, the prompt, and the template after it."""
         head, tail = self._template_around()
         if len(rendered) < len(head) + len(tail) or not (rendered.startswith(head) and rendered.endswith(tail)):
-            return head, self._as_content(prompt), tail  # the prompt changed the template around it
+            return head, self.as_content(prompt), tail  # the prompt changed the template around it
         return head, rendered[len(head) : len(rendered) - len(tail)], tail  # some templates strip the prompt
 
     def _template_around(self) -> tuple[str, str]:
@@ -125,7 +125,8 @@ class PromptEncoder:
         )
         return rendered
 
-    def _as_content(self, text: str) -> str:
+    def as_content(self, text: str) -> str:
+        """The text as the content of a message: where roles are ordinary text in the template, it contains none."""
         if any(marker in text for marker in self._text_markers):
             return break_control_text(text)
         return text

@@ -73,6 +73,32 @@ class ControlTokens:
         """The tokens of one text, none of them a control token."""
         return self.encode([text], (), lambda _: ("", text, ""))[0]
 
+    def encode_parts(
+        self, around: Sequence[str], contents: Sequence[str], expected: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """The tokens of contents with a template's text ``around`` them, one part more than there are contents.
+
+        ``expected`` are the control tokens of the template.
+        """
+        parts: list[str] = []
+        cuts, length = [0], 0
+        for index, content in enumerate(contents):
+            begin = length + len(around[index])
+            cuts += [begin + match.start() + 1 for match in self._starts.finditer(content)]
+            parts += [around[index], content]
+            length = begin + len(content)
+        text = "".join([*parts, around[-1]])
+        ids = self._joined(text[begin:end] for begin, end in pairwise([*cuts, len(text)]))
+        if self._known(self.of(ids)) == self._known(expected):
+            return ids
+        templates = self.plain(around)
+        tokens = [*templates[0]]
+        for content, template in zip(contents, templates[1:], strict=True):
+            pieces = [piece for piece in re.split(r"(?<=[<\[])", content) if piece]
+            tokens += [token for token in self._joined(pieces) if not self._is_control(token)]
+            tokens += template
+        return tuple(tokens)
+
     # -- private ------------------------------------------------------------------------------------------------------
 
     def _find(self, rendered: str) -> dict[int, str]:

@@ -10,6 +10,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.hindsight.chat_server import Busy, ChatServer, Refused
 from agentgym_hindsight.hindsight.control_text import break_control_text
+from agentgym_hindsight.hindsight.messages import as_messages
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["EndpointPolicy"]
@@ -138,10 +139,12 @@ class EndpointPolicy:
         return Reply(answer.text, finished=answer.finish != "length")
 
     def _body(self, turn: TurnView) -> dict[str, Any]:
-        messages = [{"role": "system", "content": self.system}] if self.system else []
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        read = as_messages(turn.messages or turn.observation)
+        messages = [*system, *({**each, "content": break_control_text(each["content"])} for each in read)]
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [*messages, {"role": "user", "content": break_control_text(turn.observation)}],
+            "messages": messages,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
         }

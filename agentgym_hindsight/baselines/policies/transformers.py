@@ -8,6 +8,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.chat_messages import encode_turns
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.errors import MissingDataError
 
@@ -84,9 +85,13 @@ class TransformersPolicy:
         return frozenset([*ids, tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else ids)
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
+        keys = [(turn.task_id, turn.sibling, turn.step) for turn in turns]
+        return self.generate(encode_turns(self.encoder, turns), keys)
+
+    def generate(self, prompts: Sequence[tuple[int, ...]], keys: Sequence[tuple[object, ...]]) -> list[Reply]:
+        """Replies to prompts in tokens. A reply depends on its prompt, its key and the policy's seed."""
         from agentgym_hindsight.baselines.policies import generation
 
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
         pad = self.encoder.tokenizer.pad_token_id
         options: dict[str, Any] = {
             "stop": self.stop,
@@ -99,14 +104,12 @@ class TransformersPolicy:
         self.model.eval()  # with dropout the log-probabilities would be those of a different model
         try:
             if self.native:
-                sampled = generation.sample_with_generate(self.model, prompts, seed=self._key(turns), **options)
+                sampled = generation.sample_with_generate(self.model, prompts, seed=(self.seed, *keys), **options)
             else:
                 sampled = generation.sample(
                     self.model,
                     prompts,
-                    lambda i: generation.uniforms(
-                        self.max_new_tokens, "reply", self.seed, turns[i].task_id, turns[i].sibling, turns[i].step
-                    ),
+                    lambda i: generation.uniforms(self.max_new_tokens, "reply", self.seed, *keys[i]),
                     **options,
                 )
         finally:
@@ -120,6 +123,3 @@ class TransformersPolicy:
 
     def _text(self, ids: Sequence[int]) -> str:
         return self.encoder.decode(ids[:-1] if ids and ids[-1] in self.stop else ids)
-
-    def _key(self, turns: Sequence[TurnView]) -> tuple[object, ...]:
-        return (self.seed, *((turn.task_id, turn.sibling, turn.step) for turn in turns))

@@ -75,7 +75,10 @@ class VLLMPolicy:
         self._gather = gather or (_gather_object() if self._collective else None)
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        return self.generate(_encoded(self.encoder, turns))
+
+    def generate(self, prompts: Sequence[tuple[int, ...]]) -> list[Reply]:
+        """Replies to prompts in tokens; as for :meth:`act`, all processes take part."""
         _, ids, logprobs = self._generate([list(prompt) for prompt in prompts])
         return [
             self._reply(prompt, tuple(reply), token_logprobs)
@@ -158,7 +161,7 @@ class VLLMEnginePolicy:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         if not turns:
             return []
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        prompts = _encoded(self.encoder, turns)
         outputs = self.llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in prompts],
             sampling_params=[self._parameters(turn) for turn in turns],
@@ -257,6 +260,12 @@ def _is_collective(generation: Any) -> bool:
 def _gather_object() -> Callable[[list[int]], list[int]]:
     gather: Callable[[list[int]], list[int]] = import_module("accelerate.utils").gather_object
     return gather
+
+
+def _encoded(encoder: Any, turns: Sequence[TurnView]) -> list[tuple[int, ...]]:
+    from agentgym_hindsight.baselines.policies.chat_messages import encode_turns
+
+    return encode_turns(encoder, turns)
 
 
 def _encoder(tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> Encoder:
