@@ -35,8 +35,12 @@ from agentgym_hindsight.names import import_object, is_import_name, known_name
 if TYPE_CHECKING:  # methods can be listed without torch
     from torch import Tensor
 
+    from agentgym_hindsight.baselines.methods.asking import Ask
     from agentgym_hindsight.baselines.methods.batch import Batch, Scores
     from agentgym_hindsight.baselines.methods.evidence import Evidence
+    from agentgym_hindsight.baselines.methods.replacing import Replacement
+    from agentgym_hindsight.baselines.methods.teacher_prompts import GivenContext
+    from agentgym_hindsight.hindsight.trajectory import Group
 
 __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
@@ -198,7 +202,17 @@ class Method:
     @property
     def has_teacher(self) -> bool:
         """Whether the method uses a teacher."""
-        return self.what is not None
+        return self.what is not None or self.writes_contexts
+
+    @property
+    def writes_contexts(self) -> bool:
+        """Whether the method defines :meth:`contexts`."""
+        return type(self).contexts is not Method.contexts
+
+    @property
+    def replaces_rollouts(self) -> bool:
+        """Whether the method defines :meth:`resample`."""
+        return type(self).resample is not Method.resample
 
     @property
     def needs_model(self) -> bool:
@@ -218,6 +232,28 @@ class Method:
     #: Whether the teacher's entropies are computed. Whether gaps compare the teacher with itself, without the context.
     uses_teacher_entropy: ClassVar[bool] = False
     compares_teacher: ClassVar[bool] = False
+
+    #: How often ``resample`` is called in an update, at most.
+    resample_rounds: ClassVar[int] = 1
+
+    def resample(self, groups: Sequence[Group], ask: Ask) -> Sequence[Replacement]:
+        """Rollouts to be played again, with messages that the policy reads while playing; an empty list for none.
+
+        ``groups`` are the complete rollouts of this process. A replaced rollout is discarded; its turns count towards
+        the turns of the plan. A rollout that breaks when it is played again keeps the first one in its place.
+        """
+        return ()
+
+    def contexts(self, groups: Sequence[Group], ask: Ask) -> Sequence[Sequence[Sequence[GivenContext]]]:
+        """What the teacher reads at every turn: a list for every group, in it one for every member.
+
+        The entry of a turn is a text (a hint after the policy's prompt), the messages of a chat (the whole prompt), a
+        :class:`~.teacher_prompts.ChatContext`, a ``TeacherContext``, or ``None``: no teacher for this turn. Called
+        while λ > 0. The default composes the contexts that ``what`` describes.
+        """
+        if self.what is None:
+            return [[[None] * len(trajectory) for trajectory in group] for group in groups]
+        return ask.compose(self.what, groups)
 
     def update_advantages(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]

@@ -33,6 +33,7 @@ class Reply:
 
     ``logprobs`` are the log-probabilities of ``response_ids`` under the sampling distribution (temperature included).
     ``finished`` is False if the token limit cut the reply. A policy without tokens leaves the token fields empty.
+    ``other_prompt``: the tokens were sampled after another prompt than ``prompt_ids``, which are to be trained on.
 
     >>> Reply("look").response_ids
     ()
@@ -43,6 +44,7 @@ class Reply:
     response_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finished: bool = True
+    other_prompt: bool = False
 
 
 class Policy(Protocol):

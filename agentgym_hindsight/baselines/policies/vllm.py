@@ -77,8 +77,8 @@ class VLLMPolicy:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         return self.generate(_encoded(self.encoder, turns))
 
-    def generate(self, prompts: Sequence[tuple[int, ...]]) -> list[Reply]:
-        """Replies to prompts in tokens; as for :meth:`act`, all processes take part."""
+    def generate(self, prompts: Sequence[tuple[int, ...]], keys: Sequence[object] = ()) -> list[Reply]:
+        """Replies to prompts in tokens; all processes take part, as in :meth:`act`. keys are not used."""
         _, ids, logprobs = self._generate([list(prompt) for prompt in prompts])
         return [
             self._reply(prompt, tuple(reply), token_logprobs)

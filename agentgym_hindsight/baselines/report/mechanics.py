@@ -104,13 +104,17 @@ def _gap_of(run: Run) -> dict[str, tuple[float, float, float]]:
 
 
 def step_seconds(line: Line) -> tuple[float, float, float] | None:
-    """Seconds of rollout, teacher and update in an update. The first update is excluded, because it warms up."""
+    """Seconds of rollout, teacher and update in an update. The first update is excluded, because it warms up.
+
+    The method's questions to models count as the teacher's time.
+    """
     runs = []
     for run in line.runs:
         rows = [row for row in run.metrics if any(number(row, f"seconds_{part}") is not None for part in _PARTS)]
         rows = rows[1:] or rows
         if rows:
-            runs.append([mean([number(row, f"seconds_{part}") or 0.0 for row in rows]) for part in _PARTS])
+            means = [mean([number(row, f"seconds_{part}") or 0.0 for row in rows]) for part in (*_PARTS, "ask")]
+            runs.append([means[0], means[1] + means[3], means[2]])
     if not runs:
         return None
     rollout, teacher, update = (mean(column) for column in zip(*runs, strict=True))

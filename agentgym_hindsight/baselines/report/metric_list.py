@@ -33,6 +33,9 @@ METRICS = (
     Metric("success", RESULTS, "Success in training", "Share of the batch's rollouts that won; sampled.", True),
     Metric("return", RESULTS, "Return", "Mean reward of a rollout."),
     Metric("score", RESULTS, "Score in training", "The benchmark's own score.", True),
+    Metric("replaced_success", RESULTS, "Success of replaced rollouts", "Of rollouts that were played again.", True),
+    Metric("resampled_success", RESULTS, "Success of their replacements", "With the messages of the method.", True),
+    Metric("resampled", RESULTS, "Replaced rollouts", "Rollouts of an update that were played again."),
     Metric("episode_turns", REPLIES, "Turns per episode", "On the same tasks, fewer is better."),
     Metric("truncated", REPLIES, "Truncated episodes", "Share of episodes that reached the turn limit.", True),
     Metric("invalid", REPLIES, "Invalid actions", "Share of training actions that the env refused.", True),
@@ -51,6 +54,10 @@ METRICS = (
     Metric("groups_without_variance", TEACHER, "Groups without variance", "Share of groups without gradient.", True),
     Metric("lambda", TEACHER, "λ", "Share of the teacher's weights in the token weights."),
     Metric("context_available", TEACHER, "Context available", "Share of rows with hindsight for the teacher.", True),
+    Metric("context_cut", TEACHER, "Contexts cut", "Share of the teacher's prompts that lost text to the limit.", True),
+    Metric("ask_prompts", TEACHER, "Questions", "Asked by the method in an update."),
+    Metric("ask_tokens", TEACHER, "Tokens of answers", "Per update."),
+    Metric("ask_failures", TEACHER, "Questions without an answer", "The server gave none."),
     Metric("gap", TEACHER, "Gap", "Teacher's log-probability minus the policy's, signed mean."),
     Metric("gap_abs", TEACHER, "Gap, absolute", "Mean absolute gap: how much teacher and policy differ."),
     Metric("weight_mean", TEACHER, "Mean weight", "Of the tokens in the mask; at 1 updates are as large as GRPO's."),
@@ -59,6 +66,7 @@ METRICS = (
     Metric("clipped", TEACHER, "Weights at a bound", "Share of token weights that were clipped.", True),
     Metric("seconds_rollout", TIME, "Seconds of rollouts", "Per update."),
     Metric("seconds_teacher", TIME, "Seconds of the teacher", "Per update."),
+    Metric("seconds_ask", TIME, "Seconds of questions", "Per update."),
     Metric("seconds_update", TIME, "Seconds of the optimizer", "Per update."),
     Metric("rollout_tokens_per_second", TIME, "Tokens per second", "In rollouts."),
     Metric("memory_mb", TIME, "Memory", "Peak of an update, in MB."),
@@ -66,7 +74,7 @@ METRICS = (
 #: Counts that other parts of the page use, and that a curve would not explain.
 _COUNTS = frozenset(
     {"update", "turns", "seconds", "episodes", "broken", "rows", "response_tokens", "prompt_tokens"}
-    | {"rollout_tokens", "teacher_tokens"}
+    | {"rollout_tokens", "teacher_tokens", "ask_prompt_tokens", "resampled_turns"}
 )
 NUMBERS = frozenset(metric.key for metric in METRICS) | _COUNTS
 SHARES = frozenset(metric.key for metric in METRICS if metric.share)

@@ -127,7 +127,7 @@ def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
 
 def _check_teacher(defaults: Method, method: Method) -> None:
     """Reject teacher options when the method has no teacher, and a teacher whose λ is always 0."""
-    if method.what is None:
+    if not method.has_teacher:
         ignored = [
             name for name in ("who", "tokens", "how", "aux_kl") if getattr(method, name) != getattr(defaults, name)
         ]
@@ -136,7 +136,7 @@ def _check_teacher(defaults: Method, method: Method) -> None:
                 f"Expected a teacher for the option {ignored[0]}, got {defaults.name} without one; "
                 "try --what immediate."
             )
-    elif defaults.what is None and str(method.when) == str(defaults.when):
+    elif not defaults.has_teacher and str(method.when) == str(defaults.when):
         raise UsageError(f"Expected a λ for the teacher, got none in {defaults.name}; try --when '0.5->0/50' as well.")
 
 

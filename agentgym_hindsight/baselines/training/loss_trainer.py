@@ -49,6 +49,8 @@ class LossTrainer(ScoringTrainer):
     _turns: float
     _marked_tokens: float
     _marked_turns: float
+    #: Whether a row of the update was sampled after another prompt than its own.
+    _corrects_prompts: bool
 
     @property
     def updates_done(self) -> int:
@@ -72,7 +74,7 @@ class LossTrainer(ScoringTrainer):
         # Without any row there is still an optimizer step, with one empty batch.
         batches = self.processes.align(pack_rows(rows, self.plan.token_budget) or [[]])
         chunks = [self._collate(batch) for batch in batches]
-        if self.plan.mini_batches > 1 or self.plan.vllm:
+        if self.plan.mini_batches > 1 or self.plan.vllm or self._corrects_prompts:
             self._score_old(batches, chunks)
         device = self.accelerator.device
         total = torch.zeros((), device=device)
@@ -167,11 +169,15 @@ class LossTrainer(ScoringTrainer):
         )
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
-        """Add π_old where it differs from π: at later mini-batches, and where vLLM's sampler differs from the model."""
+        """Add π_old where it differs from π.
+
+        It does at later mini-batches, where vLLM's sampler differs from the model, and where a row was sampled after
+        another prompt: π_old is then the sampler's probability after that prompt.
+        """
         if int(self.state.global_step) % self.plan.mini_batches == 0:
             # All rows of the update at once, before the first optimizer step changes the weights.
             for row, logps in self._scores([row for part in self._mini_batches for row in part]):
-                row.old_logps = logps
+                row.old_logps = torch.tensor(row.logprobs) if row.other_prompt else logps
         for batch, chunk in zip(batches, chunks, strict=True):
             old = self.processes.to_device(old_policy_tensors(batch))
             chunk["old_per_token_logps"] = old["model_logps"]

@@ -16,12 +16,15 @@ import torch
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.padding import pad_right
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.asker import AskFigures
+from agentgym_hindsight.baselines.training.resampling import Replaced
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 
 __all__ = [
     "Means",
     "Measured",
     "TokenMean",
+    "add_questions",
     "add_weights",
     "from_trl",
     "measure",
@@ -102,6 +105,8 @@ class Sums:
     chosen: int = 0
     parse_failures: int = 0
     contexts: int = 0
+    prompted: int = 0
+    cut: int = 0
     teacher_tokens: int = 0
     surprise: float = 0.0
 
@@ -126,6 +131,35 @@ def measure(
     for part in gather([_sums(episodes, rows, method, lam)]):
         _add(sums, part)
     return Measured(_record(sums, lam, method.has_teacher), episodes, rows, lam)
+
+
+def add_questions(
+    measured: Measured,
+    method: Method,
+    asked: AskFigures,
+    replaced: Replaced,
+    gather: Callable[[list[Any]], list[Any]] = lambda values: values,
+) -> None:
+    """Add what the hooks of the method asked, and what was played again, over all processes."""
+    if method.replaces_rollouts:
+        total = Replaced()
+        for part in gather([replaced]):
+            _add(total, part)
+        measured.record.update(resampled=total.rollouts, resampled_turns=total.turns)
+        if total.rollouts:
+            measured.record["replaced_success"] = total.won_before / total.rollouts
+            measured.record["resampled_success"] = total.won / total.rollouts
+        measured.record["rollout_tokens"] += total.tokens
+    if method.replaces_rollouts or method.writes_contexts:
+        figures = AskFigures()
+        for part in gather([asked]):
+            _add(figures, part)
+        measured.record.update(
+            ask_prompts=figures.prompts,
+            ask_prompt_tokens=figures.prompt_tokens,
+            ask_tokens=figures.tokens,
+            ask_failures=figures.failures,
+        )
 
 
 def store_used(
@@ -248,6 +282,8 @@ def _sums(episodes: Sequence[Episode], rows: Sequence[TrainingRow], method: Meth
         chosen=sum(sum(row.chosen) for row in rows),
         parse_failures=sum(not any(row.chosen) for row in rows) if method.has_teacher else 0,
         contexts=sum(row.context is not None for row in rows),
+        prompted=sum(bool(row.teacher_ids) for row in rows),
+        cut=sum(row.context_cut for row in rows),
         teacher_tokens=sum(len(row.teacher_ids) + len(row.response_ids) for row in rows if row.teacher_ids),
         surprise=-sum(sum(row.logprobs) for row in rows),
     )
@@ -335,6 +371,7 @@ def _record(sums: Sums, lam: float, has_teacher: bool) -> dict[str, Any]:
             {
                 "lambda": lam,
                 "context_available": _share(sums.contexts, sums.rows),
+                "context_cut": _share(sums.cut, sums.prompted),
                 "action_tokens": _share(sums.chosen, sums.tokens),
                 "parse_failures": _share(sums.parse_failures, sums.rows),
                 "teacher_tokens": sums.teacher_tokens,

@@ -23,7 +23,7 @@ __all__ = ["Prepared", "check_settings", "prepare"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run needs besides its settings: the tasks, the judge, the adapters."""
+    """What a run needs besides its settings: the tasks, the judge, the analyser, the adapters."""
 
     tasks: TaskPanel
     panel: TaskPanel
@@ -31,6 +31,7 @@ class Prepared:
     backend: str
     judge: Any
     lora: Any
+    analyser: Any = None
 
 
 def prepare(settings: RunSettings, folder: Path, processes: int = 1) -> Prepared:
@@ -42,13 +43,14 @@ def prepare(settings: RunSettings, folder: Path, processes: int = 1) -> Prepared
     panel = _panel(stage, split, evaluation.tasks, evaluation.seed, "evaluation.tasks")
     tasks = _panel(stage, "train", settings.train_tasks or stage.size("train"), plan.seed, "train_tasks")
     check_tasks(tasks, plan)
-    return Prepared(tasks, panel, split, backend, judge, lora)
+    return Prepared(tasks, panel, split, backend, judge, lora, _analyser(settings))
 
 
 def check_settings(settings: RunSettings, folder: Path, processes: int = 1) -> tuple[Any, Any]:
     """The checks without those of the tasks, which take longer. Returns the judge and the adapters."""
     _require_extras(settings)
     judge = _judge(settings)
+    _analyser(settings)
     _check_trl(settings, folder, processes)
     lora = _lora(settings)
     _check_prompt(settings)
@@ -77,6 +79,15 @@ def _judge(settings: RunSettings) -> Any:
             "try --set judge.base_url=http://127.0.0.1:8000/v1 --set judge.model=NAME."
         )
     return None
+
+
+def _analyser(settings: RunSettings) -> Any:
+    """The client of the analyser, if the settings describe one."""
+    if settings.analyser is None:
+        return None
+    from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
+
+    return AnalyserClient(**checked_arguments(AnalyserClient, settings.analyser, "analyser"))
 
 
 def _check_trl(settings: RunSettings, folder: Path, processes: int) -> None:

@@ -122,6 +122,7 @@ class _Run:
             on_update=self._updated,
             on_turns=self._played,
             judge=self.prepared.judge,
+            analyser=self.prepared.analyser,
             peft_config=self.prepared.lora,
         )
         self.trainer.remove_callback(PrinterCallback)  # metrics.jsonl and the observer get everything that it prints

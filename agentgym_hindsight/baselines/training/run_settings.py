@@ -61,6 +61,7 @@ class RunSettings:
     * ``samples_every``: updates between recorded sample rollouts.
     * ``peft``: arguments of a LoraConfig; then only adapters are trained.
     * ``judge``: arguments of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient`, for contexts that need a judge.
+    * ``analyser``: arguments of :class:`~.analyser_client.AnalyserClient`, for methods that ask an endpoint.
     """
 
     method: Method
@@ -74,6 +75,7 @@ class RunSettings:
     samples_every: int = 10
     peft: Mapping[str, Any] | None = None
     judge: Mapping[str, Any] | None = field(default=None, repr=False)  # its URL may contain a password
+    analyser: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_range(self, "train_tasks", "samples_every", least=0)

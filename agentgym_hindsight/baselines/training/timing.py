@@ -21,19 +21,22 @@ class PhaseTimer:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._end = 0.0
+        self._end = self._inside = 0.0
 
     def reset(self) -> None:
         """Start from zero, for the next update."""
         self.seconds = {}
+        self._inside = 0.0
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add the seconds of the block to a phase."""
-        started = time.perf_counter()
+        """Add the seconds of the block to a phase, without those of phases inside of it."""
+        started, outer, self._inside = time.perf_counter(), self._inside, 0.0
         yield
         self._end = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + self._end - started
+        elapsed = self._end - started
+        self.seconds[name] = self.seconds.get(name, 0.0) + elapsed - self._inside
+        self._inside = outer + elapsed
 
     def extend(self, name: str) -> None:
         """Add the seconds since the end of the last block to a phase."""

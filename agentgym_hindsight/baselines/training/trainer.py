@@ -1,11 +1,12 @@
 """HindsightTrainer: TRL's GRPOTrainer over rows of turns.
 
 TRL trains one flat sequence per episode, with one scalar reward, and exactly one row per prompt. Here an update plays
-groups of siblings, makes one row per turn, and gives TRL's loss one advantage per token. Four files override methods of
+groups of siblings, makes one row per turn, and gives TRL's loss one advantage per token. Five files override methods of
 TRL; no other file depends on its internals:
 
 * this one: ``_prepare_inputs`` plays an update where TRL would generate, and returns its rows (no row is dropped);
   ``log`` adds the figures of the update to TRL's;
+* :mod:`.generating_trainer`: the policy and the teacher, to sample from; synchronises vLLM's weights;
 * :mod:`.scoring_trainer`: scores of rows without a gradient, by the policy and by the teacher;
 * :mod:`.loss_trainer`: the optimizer step and its loss;
 * :mod:`.saving_trainer`: checkpoints.
@@ -13,8 +14,7 @@ TRL; no other file depends on its internals:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +24,32 @@ from torch import Tensor
 from trl import GRPOConfig
 
 from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.replacing import checked_replacements
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
-from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
-from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
+from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.baselines.training.callbacks import AfterStep
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.generating_trainer import GeneratingTrainer
 from agentgym_hindsight.baselines.training.loss_trainer import LossTrainer
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import (
     Means,
     Measured,
     TokenMean,
+    add_questions,
     add_weights,
     from_trl,
     measure,
     to_trl,
 )
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.resampling import PromptedPolicy, Replaced, replaced_episodes
 from agentgym_hindsight.baselines.training.row_credit import add_evidence
 from agentgym_hindsight.baselines.training.saving_trainer import SavingTrainer
 from agentgym_hindsight.baselines.training.scoring import Scorer
-from agentgym_hindsight.baselines.training.sharding import whole_model
+from agentgym_hindsight.baselines.training.teacher_contexts import Composer
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
@@ -60,6 +64,7 @@ from agentgym_hindsight.baselines.training.trl_config import check_save_steps, t
 from agentgym_hindsight.baselines.training.update_player import UpdatePlayer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
+from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
 
@@ -70,7 +75,7 @@ def _no_reward(*args: Any, **kwargs: Any) -> list[float]:
     raise AssertionError("Rewards come from the environments; TRL must not compute them.")
 
 
-class HindsightTrainer(LossTrainer, SavingTrainer):
+class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
     """Trains a policy by a :class:`~.method.Method` on a :class:`~.stage.Stage`.
 
     * ``model``: a causal model of transformers, or its path or name; adapters through ``peft_config`` as in TRL.
@@ -79,6 +84,7 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
     * ``on_update``: called after every update with its figures as a dictionary, and with its rows and their tokens.
     * ``on_turns``: called during the rollouts of an update with the number of turns just played.
     * ``judge``: required if the method's context contains a judge (``hindsight.JudgeClient``).
+    * ``analyser``: required if the method asks an endpoint (:class:`~.analyser_client.AnalyserClient`).
 
     All other parts are TRL's: logging, checkpoints, PEFT, accelerate, DeepSpeed, FSDP, vLLM.
     """
@@ -98,6 +104,7 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
         on_update: Callable[[dict[str, Any], Measured], object] | None = None,
         on_turns: Callable[[int], object] | None = None,
         judge: Any = None,
+        analyser: AnalyserClient | None = None,
         callbacks: Sequence[Any] = (),
         peft_config: Any = None,
         args: GRPOConfig | None = None,
@@ -120,6 +127,7 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
         self._measured: Measured | None = None
         self._times = PhaseTimer()
         self._entropy = TokenMean()
+        self._corrects_prompts = False
         self._turns = self._marked_tokens = self._marked_turns = 0.0
         self._values = Means()
         self._teacher_state: dict[str, Any] | None = None
@@ -140,10 +148,22 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
             raise UsageError("Expected FSDP 2, got FSDP 1; try fsdp_version: 2 in accelerate's configuration.")
         self.add_callback(AfterStep(self))
         self.processes = Processes(self.accelerator)
+        self.asker = Asker(
+            encoder,
+            self.answering,
+            seed=plan.seed,
+            gather=self.processes.gather,
+            together=self.answers_together,
+            has_teacher=method.has_teacher,
+            analyser=analyser,
+            most_tokens=arguments.vllm_max_model_length if plan.vllm else None,
+            timed=lambda: self._times.phase("ask"),
+        )
+        self._replaced = Replaced()
         self.player = UpdatePlayer(stage, tasks, plan, self.processes)
         self._scorer = Scorer(self.temperature, self.accelerator.autocast)
         self._pad = encoder.tokenizer.pad_token_id
-        self._synced_step = -1
+        self._synced = (-1, "policy")
         self.teacher: Teacher | None = None
         self.critic = self._make_critic()
 
@@ -168,21 +188,30 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
             self._make_teacher()
         lam = self.method.when(update) if self.method.has_teacher else 0.0
         self._times.reset()
+        self.asker.begin(update, self.memory)
         # A reply depends only on (seed, update, task, sibling, turn), which a resumed run has too.
         seed = f"{self.plan.seed}:{update}"
         with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
             episodes = self._play(update, policy)
+        if self.method.replaces_rollouts:
+            episodes = self._resample(update, episodes)
         with self._times.phase("teacher"):  # includes the time to make the contexts
             rows = self._rows(episodes, lam)
             if lam > 0:
                 self._score_teacher([row for row in rows if row.teacher_ids])
                 columns = columns_of(group_episodes(episodes), self.method)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
+        if self.asker.kept:
+            episodes = [self._with_analyses(episode) for episode in episodes]
         if self.plan.references:
             # Only after the contexts are made: they must contain only successes of earlier updates.
             self.store.add(episode.trajectory for episode in episodes)
-        self.turns_played += int(self.processes.total(sum(len(episode.trajectory) for episode in episodes)))
+        self.turns_played += self._turns_of(episodes)
+        self._corrects_prompts = self.method.replaces_rollouts and any(
+            self.processes.gather([any(row.other_prompt for row in rows)])
+        )
         self._measured = measure(episodes, rows, self.method, lam, self.processes.gather)
+        add_questions(self._measured, self.method, self.asker.figures, self._replaced, self.processes.gather)
         self._measured.record["rollout_tokens_per_second"] = self._measured.record.pop("rollout_tokens") / max(
             self._times.seconds["rollout"], 1e-9
         )
@@ -191,54 +220,63 @@ class HindsightTrainer(LossTrainer, SavingTrainer):
     def _play(self, update: int, policy: Any) -> list[Episode]:
         return self.player.play(update, policy, self._on_turns)
 
+    def _turns_of(self, episodes: Sequence[Episode]) -> int:
+        """The turns that all processes played in this update, with those that were replaced."""
+        own = sum(len(episode.trajectory) for episode in episodes) + self._replaced.turns
+        return int(self.processes.total(own))
+
+    def _resample(self, update: int, episodes: list[Episode]) -> list[Episode]:
+        """The episodes after the rounds of the method's ``resample``. All processes make the same number of rounds."""
+        self._replaced = Replaced()
+        for number in range(self.method.resample_rounds):
+            if 0 < self.plan.turns <= self.turns_played + self._turns_of(episodes):
+                break
+            members = group_episodes(episodes)
+            groups = [Group(episode.trajectory for episode in each) for each in members]
+            composer = Composer(self.method, self.encoder, self._references, self.plan.context_tokens or None)
+            given = self.method.resample(groups, self.asker.hook(composer.compose, groups))
+            self.asker.drain()
+            replacements = {
+                (groups[each.group].task_id, groups[each.group][each.member].sibling): each
+                for each in checked_replacements(given, groups, self.method.name)
+            }
+            if not any(self.processes.gather([bool(replacements)])):
+                break
+            seed = f"{self.plan.seed}:{update}:again{number}"
+            with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
+                played = self._play_again(update, PromptedPolicy(policy, replacements)) if replacements else []
+            episodes = replaced_episodes(episodes, played, replacements, self.encoder, self._replaced)
+        return episodes
+
+    def _play_again(self, update: int, policy: PromptedPolicy) -> list[Episode]:
+        return self.player.play_again(list(policy.replacements), update, policy, self._on_turns)
+
+    def _with_analyses(self, episode: Episode) -> Episode:
+        trajectory = episode.trajectory
+        kept = self.asker.kept.get((trajectory.task_id, trajectory.sibling), [])
+        return episode._replace(trajectory=trajectory.replace(analyses=(*trajectory.analyses, *kept)))
+
+    @property
+    def _references(self) -> ReferenceStore | None:
+        return self.store if self.plan.references else None
+
     def _rows(self, episodes: list[Episode], lam: float) -> list[TrainingRow]:
-        return make_rows(
+        rows = make_rows(
             episodes,
             self.method,
             self.encoder,
             lam,
             parser=self.stage.parser,
-            references=self.store if self.plan.references else None,
+            references=self._references,
             context_tokens=self.plan.context_tokens or None,
             judgements=judge_texts(episodes, self.method.what, self.judge) if lam > 0 else None,
             predict=None if self.critic is None else self.critic.predict,
             processes=self.processes,
+            asker=self.asker,
         )
-
-    @contextmanager
-    def current_policy(self, temperature: float, seed: object) -> Iterator[Any]:
-        """The current weights as a policy, in vLLM if ``plan.vllm`` is set.
-
-        All processes must enter the block. With vLLM, the end of the block waits for the rollouts of all processes.
-        """
-        if self.plan.vllm:
-            if self.state.global_step != self._synced_step:
-                self.vllm_generation.sync_weights()
-                self._synced_step = int(self.state.global_step)
-            before, self.vllm_generation.temperature = self.vllm_generation.temperature, temperature
-            try:
-                policy = VLLMPolicy(self.vllm_generation, self.encoder.tokenizer, self.encoder)
-                yield policy
-                policy.drain()
-            finally:
-                self.vllm_generation.temperature = before
-            return
-        gather = self.args.ds3_gather_for_generation
-        with (
-            whole_model(self.model_wrapped, self.accelerator, zero3=gather) as model,
-            torch.no_grad(),
-            self.accelerator.autocast(),
-        ):
-            yield TransformersPolicy(
-                model,
-                self.encoder,
-                temperature=temperature,
-                seed=seed,
-                max_new_tokens=self.plan.response_tokens,
-                batch_tokens=self.plan.play_budget,
-                native=self.plan.generate,
-                name=self.method.name,
-            )
+        if lam > 0:
+            self.asker.drain()
+        return rows
 
     # -- logs ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from agentgym_hindsight.baselines.methods.teacher_prompts import ChatContext
 from agentgym_hindsight.hindsight.context import TeacherContext
 from agentgym_hindsight.hindsight.trajectory import Step
 
@@ -37,8 +38,12 @@ class TrainingRow:
     targets: dict[str, Any] = field(default_factory=dict, repr=False)
     #: Gap and Â/A of every token, as they were used in the loss.
     used: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
-    context: TeacherContext | None = None
+    context: TeacherContext | ChatContext | None = None
     teacher_ids: tuple[int, ...] = ()
+    #: Whether the teacher's prompt lost text to the limit.
+    context_cut: bool = False
+    #: Whether ``response_ids`` and ``logprobs`` were sampled after another prompt than ``prompt_ids``.
+    other_prompt: bool = False
     teacher_logps: Tensor | None = field(default=None, repr=False)
     teacher_entropies: Tensor | None = field(default=None, repr=False)
     #: The teacher's log-probabilities without the context, for methods that compare both.

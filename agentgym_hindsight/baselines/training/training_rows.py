@@ -12,11 +12,12 @@ from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts
 from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.row_credit import add_credit
+from agentgym_hindsight.baselines.training.teacher_contexts import Composer, add_contexts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
@@ -52,6 +53,7 @@ def make_rows(
     judgements: Sequence[Sequence[str | None]] | None = None,
     predict: Predict | None = None,
     processes: Processes | None = None,
+    asker: Asker | None = None,
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
@@ -59,7 +61,8 @@ def make_rows(
     the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
 
     ``judgements`` contains the judge's texts: one list per group, one text per member. ``predict`` gives the values of
-    the method's critic. ``processes`` are needed if the credit uses the rows of all processes.
+    the method's critic. ``processes`` are needed if the credit uses the rows of all processes, ``asker`` if a model
+    writes the contexts of the method.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
@@ -80,16 +83,18 @@ def make_rows(
                     if response not in masks:
                         masks[response] = _chosen_tokens(encoder, reply.response_ids, step, method, parser)
                     chosen = masks[response]
-                rows.append(
-                    TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
-                )
+                tokens = reply.prompt_ids, reply.response_ids, reply.logprobs
+                rows.append(TrainingRow(number, index, step, *tokens, chosen, other_prompt=reply.other_prompt))
             number += 1
     columns = columns_of(groups, method)
     if predict is not None:
         columns = replace(columns, values=predict(rows))
     add_credit(rows, columns, method, processes)
-    if method.what is not None and lam > 0:
-        _add_contexts(rows, groups, method, encoder, references, context_tokens, judgements)
+    if method.has_teacher and lam > 0:
+        composer = Composer(method, encoder, references, context_tokens, judgements)
+        trajectories = [Group(episode.trajectory for episode in members) for members in groups]
+        hook = (asker or Asker.silent()).hook(composer.compose, trajectories)
+        add_contexts(rows, trajectories, method, encoder, hook, composer.budget)
     return rows
 
 
@@ -120,44 +125,3 @@ def _chosen_tokens(
     if method.tokens.part == "response":
         return (True,) * len(ids)
     return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))
-
-
-def _add_contexts(
-    rows: list[TrainingRow],
-    groups: list[list[Episode]],
-    method: Method,
-    encoder: PromptEncoder,
-    references: ReferenceSource | None,
-    context_tokens: int | None,
-    judgements: Sequence[Sequence[str | None]] | None,
-) -> None:
-    assert method.what is not None
-    options = ContextOptions(anchor=method.anchor, details=method.details)
-    limit = encoder.max_tokens - encoder.overhead
-    budget = Budget(context_tokens or limit, encoder.count)
-    contexts: list[TeacherContext | None] = []
-    for index, members in enumerate(groups):
-        composed = compose(
-            method.what,
-            Group(episode.trajectory for episode in members),
-            options=options,
-            budget=budget,
-            references=references,
-            judgements=None if judgements is None else judgements[index],
-        )
-        contexts += [context for member in composed for context in member]
-    scored: list[tuple[TrainingRow, TeacherContext]] = []
-    scores_all = method.aux_kl > 0 or method.scores_zero_advantages
-    for row, context in zip(rows, contexts, strict=True):
-        row.context = context
-        # Weights cannot change an advantage of 0, but the paper's KL term uses such rows too.
-        counts = row.advantage != 0.0 or row.token_advantages is not None or scores_all
-        if context is not None and any(row.chosen) and counts:
-            scored.append((row, context))
-    # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
-    texts = [context.prompt(row.step.prompt) for row, context in scored]
-    different = list(dict.fromkeys(texts))  # siblings in the same state have the same prompt and context
-    tokens = dict(zip(different, encoder.tokens(different), strict=True))
-    for (row, context), text in zip(scored, texts, strict=True):
-        fits = len(tokens[text]) <= encoder.max_tokens
-        row.teacher_ids = tokens[text] if fits else encoder.encode(context.prompt(row.step.prompt, limit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentgym_hindsight.baselines.rollout import Episode, assignments, play
@@ -44,6 +44,14 @@ class UpdatePlayer:
         """The tasks that all processes together play in an update."""
         start = update * self.plan.tasks
         return [self.tasks[(start + i) % len(self.tasks)] for i in range(self.plan.tasks)]
+
+    def play_again(
+        self, rollouts: Sequence[tuple[str, int]], update: int, policy: Any, on_turns: Callable[[int], object] | None
+    ) -> list[Episode]:
+        """Other rollouts of an update, by task id and sibling, in the environments of :meth:`play`."""
+        tasks = {task.id: task for task in self.tasks_of(update)}
+        todo = [(tasks[task_id], sibling) for task_id, sibling in rollouts]
+        return list(play(self._venv, policy, todo, seed=self.plan.seed, on_turns=on_turns))
 
     def play(self, update: int, policy: Any, on_turns: Callable[[int], object] | None = None) -> list[Episode]:
         """The episodes of this process: whole groups, each of ``plan.siblings`` rollouts.

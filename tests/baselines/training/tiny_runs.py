@@ -111,6 +111,9 @@ class HalfWonTrainer(HindsightTrainer):
     def _play(self, update: int, policy: Any) -> list[Episode]:
         return [half_won(episode) for episode in super()._play(update, policy)]
 
+    def _play_again(self, update: int, policy: Any) -> list[Episode]:
+        return [half_won(episode) for episode in super()._play_again(update, policy)]
+
 
 class FixedPolicy:
     """A policy that replies with the action ``action_of(turn)``, in tokens."""
