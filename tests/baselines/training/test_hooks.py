@@ -1,4 +1,4 @@
-"""The hooks of a method that ask models, write contexts and replace rollouts: in training, resumed, and used wrongly."""
+"""The hooks of a method that ask models, write contexts and replace rollouts: trained, resumed, and used wrongly."""
 
 from __future__ import annotations
 
@@ -169,12 +169,12 @@ def test_without_a_strength_the_contexts_are_not_asked_for(tmp_path: Path) -> No
 def test_plain_prompts_are_trained_with_the_ratio_to_the_prompts_that_were_played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer, rows = one_update(tmp_path, hooked(trained_on="plain"))
-    assert all(row.other_prompt for row in rows)
-    assert all(row.prompt_ids == trainer.encoder.encode(row.step.prompt) for row in rows)
-    trainer._mini_batches = [rows]
+    trainer = make_trainer(hooked(trained_on="plain"), tmp_path)
     seen = record_loss_inputs(monkeypatch)
     trainer.training_step(trainer.model, None)
+    (rows,) = trainer._mini_batches
+    assert all(row.other_prompt for row in rows)
+    assert all(row.prompt_ids == trainer.encoder.encode(row.step.prompt) for row in rows)
     old = torch.cat([each["old_per_token_logps"][each["completion_mask"].bool()] for each in seen])
     new = torch.cat([each["logps"][each["completion_mask"].bool()] for each in seen])
     sampled = sorted(value for row in rows for value in row.logprobs)
@@ -418,7 +418,7 @@ def test_wrong_questions_are_errors_with_a_cure() -> None:
     ask = asker.hook(lambda what, groups: [], GROUPS)
     wrong: list[tuple[Callable[[], Any], str]] = [
         (lambda: ask("Why?"), "a list of prompts, got str"),
-        (lambda: ask([3]), "a text or a list of messages, got int"),  # type: ignore[list-item]
+        (lambda: ask([3], max_tokens=9), "a text or a list of messages, got int"),  # type: ignore[list-item]
         (lambda: ask(["a"], who="oracle"), "oracle"),  # type: ignore[arg-type]
         (lambda: ask(["a"], who="endpoint"), "a server for who='endpoint'.*analyser.base_url"),
         (lambda: ask(["a"], who="teacher"), "a method with a teacher"),
@@ -433,5 +433,5 @@ def test_wrong_questions_are_errors_with_a_cure() -> None:
     for call, says in wrong:
         with pytest.raises(UsageError, match=says):
             call()
-    assert ask([]) == []
+    assert ask([], max_tokens=9) == []
     assert json.dumps(asker.figures.prompts) == "0"

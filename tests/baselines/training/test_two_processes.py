@@ -205,6 +205,7 @@ def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, A
         torch.testing.assert_close(together[name], weight, atol=1e-4, rtol=1e-3)
 
 
+_HOOKED = "tests.baselines.training.hooked:METHOD"
 #: Methods that compare rows of all processes, have a critic or keep a memory; one of each kind is sharded too.
 _METHODS: list[Any] = [
     ("crbc", {}, None),
@@ -217,6 +218,9 @@ _METHODS: list[Any] = [
     ("antisd", {"warmup": 1}, None),
     ("uniopsd", {}, None),
     ("uniopsd", {}, "fsdp2"),
+    (_HOOKED, {}, None),
+    (_HOOKED, {"writer": "teacher", "who": "sync:2"}, None),
+    (_HOOKED, {"writer": "teacher", "who": "sync:2"}, "fsdp2"),
 ]
 
 
@@ -234,12 +238,27 @@ def test_methods_give_the_same_in_two_processes(
     two, together = play(tmp_path / "two", 2, {**case, "sharding": sharding})
     for left, right in zip(one, two, strict=True):
         assert left.keys() == right.keys()
-        for key in ("loss", "grad_norm", "advantage_abs", "value_loss", "value_grad_norm"):
+        for key in ("loss", "grad_norm", "advantage_abs", "value_loss", "value_grad_norm", "ask_tokens", "resampled"):
             if key in left:
                 assert left[key] == pytest.approx(right[key], abs=1e-4, rel=1e-4), key
         assert left["grad_norm"] > 1e-3
     for weight_name, weight in alone.items():
         torch.testing.assert_close(together[weight_name], weight, atol=2e-4, rtol=2e-3)
+
+
+def test_hooks_resume_in_two_processes_with_the_memory_of_each(tmp_path: Path) -> None:
+    import torch
+
+    case = {
+        "start": save_start(tmp_path / "start"), "recipe": _HOOKED, "method": {"kl": 0.0}, "uneven": False,
+        "plan": {"learning_rate": 1e-3, "updates": 4, "save_every": 1, "keep": 9},
+    }  # fmt: skip
+    whole, weights = play(tmp_path / "whole", 2, case)
+    rest, resumed = play(tmp_path / "rest", 2, {**case, "resume": str(tmp_path / "whole" / "run" / "checkpoint-3")})
+    # The fourth update plays the tasks of the first one again, which each process remembers.
+    assert [record["resampled"] for record in whole] == [8, 8, 8, 0]
+    assert (rest[0]["resampled"], rest[0]["loss"]) == (0, whole[3]["loss"])
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
 
 
 def test_a_process_may_have_empty_mini_batches(tmp_path: Path) -> None:
