@@ -17,7 +17,7 @@ __all__ = ["chosen_samples", "colour_key", "colour_scale", "rollout_html", "toke
 _SHADES = 5
 _MAX_CHARACTERS = 20_000
 #: Limits for files that no training wrote.
-_MOST_TURNS, _MOST_TOKENS = 300, 20_000
+_MOST_TURNS, _MOST_TOKENS, _MOST_ANALYSES = 300, 20_000, 20
 
 
 def chosen_samples(run: Run, limit: int = 4) -> list[Mapping[str, Any]]:
@@ -75,6 +75,7 @@ def rollout_html(sample: Mapping[str, Any], scale: float) -> Html:
             tag("span", " · ".join(facts), class_="soft"),
         ),
         tag("p", f"Task {_short(sample.get('task_id', '?'), 100)}.", class_="soft"),
+        *_analyses(sample.get("analyses")),
         tag("ol", *(_turn(step, scale) for step in steps[:_MOST_TURNS]), class_="turns"),
         tag("p", f"… {len(steps) - _MOST_TURNS} more turns", class_="soft") if len(steps) > _MOST_TURNS else "",
         class_="rollout",
@@ -104,7 +105,20 @@ def _turn(step: Mapping[str, Any], scale: float) -> Html:
         parts.append(tag("p", tag("b", "Feedback "), _short(step["feedback"], 2000), class_="feedback"))
     if step.get("context"):
         parts.append(_details("Teacher's context", step["context"]))
+    parts += _analyses(step.get("analyses"))
     return tag("li", *parts)
+
+
+def _analyses(given: object) -> list[Html]:
+    """What models wrote about the rollout or the turn, each closed."""
+    if not isinstance(given, list):
+        return []
+    shown = [each for each in given[:_MOST_ANALYSES] if isinstance(each, Mapping)]
+    return [
+        _details(f"{_short(each.get('kind', 'analysis'), 20)} by {_short(each.get('analyser') or 'a model', 60)}", text)
+        for each in shown
+        if (text := each.get("text"))
+    ]
 
 
 def _details(name: str, value: object) -> Html:

@@ -152,8 +152,8 @@ class Asker:
             )
         if who == "teacher" and not self._has_teacher:
             raise UsageError(
-                "Expected a method with a teacher for who='teacher', got one without; try who='policy', or a method with "
-                "contexts."
+                "Expected a method with a teacher for who='teacher', got one without; "
+                "try who='policy', or a method that has contexts."
             )
         if who != "endpoint" and self._answering is None:
             raise UsageError(f"Expected a model that answers as {who!r}, got none; try ask in a trainer.")

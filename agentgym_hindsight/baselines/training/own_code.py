@@ -15,6 +15,7 @@ import torch
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.baselines.own_modules import file_hashes, is_ours, stage_imports
+from agentgym_hindsight.baselines.training.own_hooks import try_hooks
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
 from agentgym_hindsight.baselines.training.tiny import is_tiny
 from agentgym_hindsight.errors import HindsightError, UsageError
@@ -59,6 +60,8 @@ def check_own_code(settings: RunSettings) -> None:
     if not is_ours(_module_of(method.credit)):
         with torch.random.fork_rng(devices=[]):
             _try_credit(method)
+    if not is_ours(type(method).__module__):
+        try_hooks(method)
     if not is_ours(_module_of(method.when)):
         for update in range(min(settings.plan.updates, _UPDATES)):
             _tried("λ of the method", method.name, lambda update=update: method.check_strength(update))  # type: ignore[misc]

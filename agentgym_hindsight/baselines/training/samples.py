@@ -9,6 +9,7 @@ from agentgym_hindsight.baselines.masks import token_spans
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.training.metrics import Measured, token_weights
+from agentgym_hindsight.hindsight.analyses import Analysis
 
 __all__ = ["draw_samples"]
 
@@ -46,6 +47,7 @@ def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, upd
                     "weights": factors.tolist(),
                     "gaps": gaps.tolist(),
                     "context": "" if row.context is None else row.context.text,
+                    "analyses": [_analysis(each) for each in trajectory.analyses if each.step == row.step.index],
                 }
             )
         yield {
@@ -55,5 +57,10 @@ def draw_samples(measured: Measured, method: Method, encoder: PromptEncoder, upd
             "won": trajectory.won,
             "sibling": trajectory.sibling,
             "return": trajectory.total_reward,
+            "analyses": [_analysis(each) for each in trajectory.analyses if each.step is None],
             "steps": steps,
         }
+
+
+def _analysis(analysis: Analysis) -> dict[str, str]:
+    return {"kind": analysis.kind, "text": analysis.text, "analyser": analysis.analyser}

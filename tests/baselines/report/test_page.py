@@ -199,6 +199,19 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     assert "\\ud83d" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_analyses_of_rollouts_are_shown_as_text(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", updates=1)
+    hint = {"kind": "hint", "text": HOSTILE, "analyser": "teacher"}
+    step = {"tokens": ["look"], "weights": [1.0], "gaps": [0.0], "analyses": [hint, 3, {"kind": "hint"}]}
+    sample = {"update": 0, "won": True, "goal": "a", "steps": [step], "analyses": [{**hint, "kind": "skill"}]}
+    write_lines(folder / "samples.jsonl", [sample, {**sample, "won": False, "analyses": "broken"}])
+    write_report([folder], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert page.count("hint by teacher") == 2
+    assert page.count("skill by teacher") == 1
+    assert HOSTILE not in page
+
+
 def test_the_page_lists_what_was_skipped(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=1)
     with (folder / "metrics.jsonl").open("a") as file:

@@ -12,6 +12,7 @@ from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.samples import draw_samples
+from agentgym_hindsight.hindsight import Analysis
 from tests.baselines.training.test_metrics import scored_rows, use
 from tests.baselines.training.test_training_rows import LOST, PAIR, WON, encoder, episode, rows_of
 
@@ -73,3 +74,13 @@ def test_without_a_teacher_every_weight_is_1() -> None:
             assert {*step["weights"]} == {1.0}
             assert {*step["gaps"]} == {0.0}
             assert step["context"] == ""
+
+
+def test_analyses_stand_beside_their_turn_or_the_rollout() -> None:
+    texts = (Analysis("hint", "Go east.", step=1, analyser="teacher"), Analysis("skill", "Look first."))
+    analysed = [pair._replace(trajectory=pair.trajectory.replace(analyses=texts)) for pair in PAIR]
+    result = next(draw_samples(Measured({}, analysed, rows_of(PAIR), 0.5), SERL, encoder(), 0))
+    assert result["analyses"] == [{"kind": "skill", "text": "Look first.", "analyser": ""}]
+    assert [step["analyses"] for step in result["steps"]] == [
+        [], [{"kind": "hint", "text": "Go east.", "analyser": "teacher"}],
+    ]  # fmt: skip
