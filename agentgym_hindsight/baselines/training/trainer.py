@@ -50,6 +50,7 @@ from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import (
     Means,
     Measured,
+    TokenCounts,
     TokenMean,
     add_weights,
     from_trl,
@@ -59,7 +60,8 @@ from agentgym_hindsight.baselines.training.metrics import (
 )
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.row_credit import add_evidence
-from agentgym_hindsight.baselines.training.scoring import Scorer, join, pack_rows, score_rows, without_dropout
+from agentgym_hindsight.baselines.training.scoring import Scorer, of_logits, pack_rows, score_rows, without_dropout
+from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.sharding import whole_model
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
@@ -79,6 +81,12 @@ from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
 
 __all__ = ["HindsightTrainer"]
+
+
+def _sequences(inputs: Inputs) -> Sequences:
+    """The sequences of a micro-batch; one for every row if they were not made."""
+    sequences: Sequences | None = inputs.get("sequences")
+    return Sequences.of_tensors(inputs) if sequences is None else sequences
 
 
 def _no_reward(*args: Any, **kwargs: Any) -> list[float]:
@@ -135,6 +143,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self._measured: Measured | None = None
         self._times = PhaseTimer()
         self._entropy = TokenMean()
+        self._tokens = TokenCounts()
         self._turns = self._marked_tokens = self._marked_turns = 0.0
         self._values = Means()
         self._teacher_state: dict[str, Any] | None = None
@@ -287,16 +296,14 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         score = self._entropies if entropy else self._score
         return score_rows(rows, score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher)
 
-    def _score(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+    def _score(self, sequences: Sequences) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):
-            logps: Tensor = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)[0]
-        return logps
+            return self._row_scores(self.model, sequences, entropy=False)[0]
 
-    def _entropies(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+    def _entropies(self, sequences: Sequences) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):
-            entropies: Tensor = self._get_per_token_logps_and_entropies(
-                self.model, ids, mask, width, compute_entropy=True
-            )[1]
+            entropies = self._row_scores(self.model, sequences, entropy=True)[1]
+        assert entropies is not None
         return entropies
 
     # -- the critic ---------------------------------------------------------------------------------------------
@@ -360,9 +367,8 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> Tensor:
         """TRL's loss on the token advantages of this pass, plus the terms that TRL does not have."""
-        ids, mask, width = join(inputs)
         self._scored = None
-        student, scored = self._student_scores(model, ids, mask, width)
+        student, scored = self._student_scores(model, inputs)
         entropies = scored[1]
         teacher = self._teacher_scores(model, inputs)
         batch = self._batch(inputs)
@@ -414,14 +420,15 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 advantages = batch.per_token_of(advantages) * batch.turn_means()
             return advantages * self.method.policy_weight if self.method.policy_weight != 1 else advantages
 
-    def _student_scores(self, model: Any, ids: Tensor, mask: Tensor, width: int) -> tuple[Scores, tuple[Any, ...]]:
+    def _student_scores(self, model: Any, inputs: Inputs) -> tuple[Scores, tuple[Any, ...]]:
         """The scores of the pass that has the gradient. Logits are kept if the method uses them."""
+        sequences = _sequences(inputs)
         if not self.method.uses_logits:
-            scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
-            return Scores(scored[0], lambda: self._scorer.logits(model, ids, mask, width)), scored
-        logits = self._scorer.logits(model, ids, mask, width)
-        scored = (*self._scorer.of_logits(logits, ids, mask, width, True), None)
-        return Scores(scored[0], lambda: logits), scored
+            scored = self._row_scores(model, sequences, entropy=True)
+            return Scores(scored[0], lambda: self._logits(model, sequences)), (*scored, None)
+        logits = self._logits(model, sequences)
+        scored = of_logits(logits, inputs["completion_ids"], inputs["completion_mask"], True)
+        return Scores(scored[0], lambda: logits), (*scored, None)
 
     def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
         """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
@@ -433,27 +440,52 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             lambda: self._teacher_logits(model, inputs),
         )
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+    def _row_scores(self, model: Any, sequences: Sequences, entropy: bool) -> tuple[Tensor, Tensor | None]:
+        """Log-probabilities and entropies (B, T) of the response tokens; 0 where there is none."""
+        self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
+        sequences = sequences.to(self.accelerator.device)
+        on_cpu = self.accelerator.device.type == "cpu"  # TRL's scores on a GPU are those of the last tokens
+        keep, choose = (sequences.keep, sequences.of_kept) if on_cpu else (None, sequences.of_last)
+        scored = self._get_per_token_logps_and_entropies(
+            model, sequences.ids, sequences.mask, sequences.width, compute_entropy=entropy, keep=keep
+        )
+        logps, entropies = (None if each is None else choose(each).where(sequences.present, 0.0) for each in scored[:2])
+        assert logps is not None
+        return logps, entropies
+
+    def _logits(self, model: Any, sequences: Sequences) -> Tensor:
+        """Scaled logits (B, T, V) of the response tokens."""
+        self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
+        sequences = sequences.to(self.accelerator.device)
+        return self._scorer.logits(model, sequences)
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, keep: Tensor | None = None, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss needs the scores that this step has already computed
             return self._scored
         if self.accelerator.device.type != "cpu" or kwargs.get("compute_aux_loss"):
             return super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        return self._score_on_cpu(*args, **kwargs)
+        return self._score_on_cpu(*args, keep=keep, **kwargs)
 
     def _score_on_cpu(
-        self, model: Any, ids: Tensor, mask: Tensor, width: int, compute_entropy: bool = False, **_: Any
+        self,
+        model: Any,
+        ids: Tensor,
+        mask: Tensor,
+        width: int,
+        compute_entropy: bool = False,
+        keep: Tensor | None = None,
+        **_: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
         """The same numbers as TRL's. Without Triton, TRL also projects every prompt token onto the vocabulary."""
-        return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy), None)
+        return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy, keep), None)
 
     def _teacher_logits(self, model: Any, inputs: Inputs) -> Tensor:
         """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt."""
         assert self.teacher is not None
-        width = inputs["completion_ids"].size(1)
-        teacher_ids = torch.cat([inputs["teacher_ids"], inputs["completion_ids"]], 1)
-        teacher_mask = torch.cat([inputs["teacher_mask"], inputs["completion_mask"]], 1)
+        rows = inputs["rows"]
+        sequences = Sequences.of_rows(tokens_of(rows, teacher=True), self._pad) if rows else _sequences(inputs)
         with self.teacher.acting(), torch.no_grad(), without_dropout(model):
-            return self._scorer.logits(model, teacher_ids, teacher_mask, width)
+            return self._logits(model, sequences)
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
         """Add π_old where it differs from π: at later mini-batches, and where vLLM's sampler differs from the model."""
@@ -480,6 +512,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.uses_logits)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
+            inputs["sequences"] = Sequences.of_rows(tokens_of(batch), self._pad)
         else:
             inputs = self.processes.to_device(no_rows(self._pad))
         inputs["rows"] = batch
@@ -489,13 +522,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _reference_logps(self, inputs: Inputs) -> Tensor:
         """Log-probabilities under the initial policy, for the KL penalty."""
-        ids, mask, width = join(inputs)
         model, scope = self.ref_model, nullcontext()
         if model is None:  # adapters: the initial policy is the model without them
             model, scope = self.model, self.accelerator.unwrap_model(self.model).disable_adapter()
         with torch.no_grad(), scope, without_dropout(model):
-            logps: Tensor = self._get_per_token_logps_and_entropies(model, ids, mask, width)[0]
-        return logps
+            return self._row_scores(model, _sequences(inputs), entropy=False)[0]
 
     # -- logs and checkpoints -----------------------------------------------------------------------------------
 
@@ -509,6 +540,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             measured.record.update(
                 # TRL's entropy is the mean of the means of its micro-batches, which depends on how rows were packed.
                 entropy=self._entropy.result(self.processes.gather),
+                **self._tokens.result(self.processes.gather),
                 update=self.updates_done - 1,
                 turns=self.turns_played,
                 seconds=self.seconds_played,
