@@ -157,7 +157,7 @@ class Sequences:
         joined = values.flatten(0, 1)
         # On a CPU only index_select adds the gradients of equal rows in a fixed order.
         picked = joined.index_select(0, flat) if values.device.type == "cpu" else joined[flat]
-        return picked.unflatten(0, columns.shape)
+        return picked.view(*columns.shape, *picked.shape[1:])
 
 
 def tokens_of(rows: Sequence[Any], teacher: bool = False) -> list[Tokens]:

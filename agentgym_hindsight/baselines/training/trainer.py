@@ -464,7 +464,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             return self._scored
         if self.accelerator.device.type != "cpu" or kwargs.get("compute_aux_loss"):
             return super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        return self._score_on_cpu(*args, keep=keep, **kwargs)
+        return self._score_on_cpu(*args, **{"keep": keep, **kwargs})
 
     def _score_on_cpu(
         self,
