@@ -13,13 +13,18 @@ __all__ = ["Policy", "Reply", "TurnView", "check_world"]
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """The current turn of one rollout: what a policy needs to choose the next action."""
+    """The current turn of one rollout: what a policy needs to choose the next action.
+
+    ``past`` has the earlier messages of a conversation, each with the reply; empty if ``observation`` is the complete
+    prompt.
+    """
 
     task_id: str
     sibling: int
     step: int
     observation: str
     info: Mapping[str, Any]
+    past: tuple[tuple[str, Reply], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,9 @@ class Reply:
 
     ``logprobs`` are the log-probabilities of ``response_ids`` under the sampling distribution (temperature included).
     ``finished`` is False if the token limit cut the reply. A policy without tokens leaves the token fields empty.
+
+    In a conversation, the first ``past_tokens`` of the prompt are the earlier turns. ``message`` is the user message
+    after them, if it differs from the observation.
 
     >>> Reply("look").response_ids
     ()
@@ -38,6 +46,8 @@ class Reply:
     response_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finished: bool = True
+    past_tokens: int = 0
+    message: str = ""
 
 
 class Policy(Protocol):

@@ -38,23 +38,26 @@ class PromptEncoder:
             )
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
         self.cut = 0
+        #: The encoding of conversations, made when it is first needed.
+        self.conversations: object = None
         rendered = self._render(_CONTENT)
         if rendered.count(_CONTENT) != 1:
             raise UsageError(
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
                 "try the template of the model's publisher."
             )
-        self._control = ControlTokens(tokenizer, rendered)
+        #: The tokenizer's control tokens, and the encoding of texts that must not contain any.
+        self.control = ControlTokens(tokenizer, rendered)
         #: The control tokens of the template around a prompt.
-        self._around = self._control.of(self._control.plain([rendered])[0])
+        self._around = self.control.of(self.control.plain([rendered])[0])
         self._end: str = getattr(tokenizer, "eos_token", None) or ""
         # In some templates the roles are ordinary text ("[INST]" of Llama 2): only another spelling keeps them apart.
-        self._text_markers = _text_markers(f"{tokenizer.chat_template}\n{rendered}", self._control)
+        self._text_markers = _text_markers(f"{tokenizer.chat_template}\n{rendered}", self.control)
         #: Number of tokens of the template with an empty prompt.
         self.overhead = len(self._encode([""])[0])
         if max_tokens <= self.overhead:
             raise UsageError(f"Expected more than {self.overhead} tokens per prompt, got {max_tokens}; try 2048.")
-        self._count = lru_cache(maxsize=256)(lambda text: len(self._control.encode_text(self._as_content(text))))
+        self._count = lru_cache(maxsize=256)(lambda text: len(self.control.encode_text(self.as_content(text))))
 
     def text(self, prompt: str) -> str:
         """The prompt in the chat template, up to the start of the answer.
@@ -62,7 +65,7 @@ class PromptEncoder:
         The text shows what the model reads. To tokenize it would make control tokens of a prompt's text:
         :meth:`encode` does not.
         """
-        content = self._as_content(prompt)
+        content = self.as_content(prompt)
         try:
             return self._render(content)
         except Exception:  # the template refuses this content, such as one in the tags of a tool's result
@@ -86,9 +89,9 @@ class PromptEncoder:
 
     def responses(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of replies that no model sampled (an expert's), each with the token that ends a reply."""
-        contents = [self._as_content(text) for text in texts]
-        end = self._control.of(self._control.plain([self._end])[0])
-        return self._control.encode(
+        contents = [self.as_content(text) for text in texts]
+        end = self.control.of(self.control.plain([self._end])[0])
+        return self.control.encode(
             [content + self._end for content in contents], end, lambda index: ("", contents[index], self._end)
         )
 
@@ -105,13 +108,13 @@ class PromptEncoder:
 
     def _encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
         texts = [self.text(prompt) for prompt in prompts]
-        return self._control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
+        return self.control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
 
     def _parts(self, rendered: str, prompt: str) -> tuple[str, str, str]:
         """The rendered text as the template before the prompt, the prompt, and the template after it."""
         head, tail = self._template_around()
         if len(rendered) < len(head) + len(tail) or not (rendered.startswith(head) and rendered.endswith(tail)):
-            return head, self._as_content(prompt), tail  # the prompt changed the template around it
+            return head, self.as_content(prompt), tail  # the prompt changed the template around it
         return head, rendered[len(head) : len(rendered) - len(tail)], tail  # some templates strip the prompt
 
     def _template_around(self) -> tuple[str, str]:
@@ -119,13 +122,18 @@ class PromptEncoder:
         return head, tail
 
     def _render(self, content: str) -> str:
-        chat = [{"role": "user", "content": content}]
+        return self.render([("user", content)])
+
+    def render(self, chat: Sequence[tuple[str, str]]) -> str:
+        """The template with these messages, each a role and a text, up to the start of the next reply."""
+        messages = [{"role": role, "content": content} for role, content in chat]
         rendered: str = self.tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=True, **self.template
+            messages, tokenize=False, add_generation_prompt=True, **self.template
         )
         return rendered
 
-    def _as_content(self, text: str) -> str:
+    def as_content(self, text: str) -> str:
+        """A text as it stands in a message: the template's own control texts are spelt differently."""
         if any(marker in text for marker in self._text_markers):
             return break_control_text(text)
         return text

@@ -139,6 +139,11 @@ class EndpointPolicy:
 
     def _body(self, turn: TurnView) -> dict[str, Any]:
         messages = [{"role": "system", "content": self.system}] if self.system else []
+        for prompt, reply in turn.past:
+            messages += [
+                {"role": "user", "content": break_control_text(prompt)},
+                {"role": "assistant", "content": break_control_text(reply.text)},
+            ]
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [*messages, {"role": "user", "content": break_control_text(turn.observation)}],

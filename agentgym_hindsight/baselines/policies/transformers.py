@@ -8,6 +8,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.conversation import encode_turns
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.errors import MissingDataError
 
@@ -86,7 +87,8 @@ class TransformersPolicy:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         from agentgym_hindsight.baselines.policies import generation
 
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        encoded = encode_turns(self.encoder, turns)
+        prompts = [each.ids for each in encoded]
         pad = self.encoder.tokenizer.pad_token_id
         options: dict[str, Any] = {
             "stop": self.stop,
@@ -114,8 +116,8 @@ class TransformersPolicy:
         self.tokens_read += sum(map(len, prompts))
         self.tokens_written += sum(len(reply.ids) for reply in sampled)
         return [
-            Reply(self._text(reply.ids), prompt, reply.ids, reply.logprobs, reply.finished)
-            for prompt, reply in zip(prompts, sampled, strict=True)
+            Reply(self._text(reply.ids), prompt, reply.ids, reply.logprobs, reply.finished, past, message)
+            for (prompt, past, message), reply in zip(encoded, sampled, strict=True)
         ]
 
     def _text(self, ids: Sequence[int]) -> str:

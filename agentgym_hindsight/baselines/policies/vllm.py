@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
+from agentgym_hindsight.baselines.policies.conversation import Encoded, encode_turns
 from agentgym_hindsight.errors import MissingExtraError, UsageError
 from agentgym_hindsight.tasks import seeded_int
 
@@ -75,8 +76,8 @@ class VLLMPolicy:
         self._gather = gather or (_gather_object() if self._collective else None)
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
-        _, ids, logprobs = self._generate([list(prompt) for prompt in prompts])
+        prompts = encode_turns(self.encoder, turns)
+        _, ids, logprobs = self._generate([list(prompt.ids) for prompt in prompts])
         return [
             self._reply(prompt, tuple(reply), token_logprobs)
             for prompt, reply, token_logprobs in zip(prompts, ids, logprobs, strict=True)
@@ -112,9 +113,7 @@ class VLLMPolicy:
     def _dummy(self) -> int:
         return min(self.end_ids, default=0)  # any token of the vocabulary works
 
-    def _reply(
-        self, prompt: tuple[int, ...], ids: tuple[int, ...], token_logprobs: Sequence[Sequence[float | None]]
-    ) -> Reply:
+    def _reply(self, prompt: Encoded, ids: tuple[int, ...], token_logprobs: Sequence[Sequence[float | None]]) -> Reply:
         logprobs = tuple(_number(token[0] if token else None) for token in token_logprobs)
         if len(logprobs) != len(ids):
             raise UsageError(
@@ -122,7 +121,8 @@ class VLLMPolicy:
             )
         self.missing_logprobs += sum(map(math.isnan, logprobs))
         finished = bool(ids) and ids[-1] in self.end_ids
-        return Reply(self.encoder.decode(ids[:-1] if finished else ids), prompt, ids, logprobs, finished)
+        text = self.encoder.decode(ids[:-1] if finished else ids)
+        return Reply(text, prompt.ids, ids, logprobs, finished, prompt.past_tokens, prompt.message)
 
 
 class VLLMEnginePolicy:
@@ -158,9 +158,9 @@ class VLLMEnginePolicy:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         if not turns:
             return []
-        prompts = self.encoder.encode_all([turn.observation for turn in turns])
+        prompts = encode_turns(self.encoder, turns)
         outputs = self.llm.generate(
-            [{"prompt_token_ids": list(prompt)} for prompt in prompts],
+            [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
             sampling_params=[self._parameters(turn) for turn in turns],
             use_tqdm=False,
         )
@@ -170,12 +170,13 @@ class VLLMEnginePolicy:
         seed = seeded_int("vllm", self.seed, turn.task_id, turn.sibling, turn.step) % 2**31
         return self._sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=seed, logprobs=0)
 
-    def _reply(self, prompt: tuple[int, ...], output: Any) -> Reply:
+    def _reply(self, prompt: Encoded, output: Any) -> Reply:
         ids = tuple(output.token_ids)
         entries = (candidates.get(token) for token, candidates in zip(ids, output.logprobs, strict=True))
         logprobs = tuple(_number(None if entry is None else entry.logprob) for entry in entries)
         text = self.encoder.decode(ids[:-1] if ids and ids[-1] in self.end_ids else ids)
-        return Reply(text, prompt, ids, logprobs, output.finish_reason != "length")
+        finished = output.finish_reason != "length"
+        return Reply(text, prompt.ids, ids, logprobs, finished, prompt.past_tokens, prompt.message)
 
 
 def open_vllm(
@@ -193,7 +194,8 @@ def open_vllm(
     """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
 
     ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
-    ``max_prompt_tokens``, as for every local model.
+    ``max_prompt_tokens``, as for every local model. The engine keeps the cache of a prompt, so that the next turn of a
+    conversation computes only its new tokens.
     """
     try:
         vllm: Any = import_module("vllm")
@@ -202,6 +204,7 @@ def open_vllm(
             raise  # vllm is installed but broken: its own error is more specific
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     length = max_model_length or max_prompt_tokens + max_tokens
+    engine.setdefault("enable_prefix_caching", True)
     llm = vllm.LLM(
         model=model,
         gpu_memory_utilization=gpu_memory_utilization,

@@ -73,11 +73,12 @@ def check_own_code(settings: RunSettings) -> None:
 def _try_protocol(stage: Stage) -> None:
     protocol = make_protocol(stage.protocol, history=stage.history)
     for history in ((), [("A room.", "look")]):
-        prompt = protocol.render(PromptState("find the mug", "A room.", ("look", "wait"), history))
+        makes = protocol.follow_up if history and protocol.conversation else protocol.render
+        prompt = makes(PromptState("find the mug", "A room.", ("look", "wait"), history))
         if not isinstance(prompt, str):
             raise UsageError(
-                f"Expected the prompt as text from render of {stage.protocol!r}, got {type(prompt).__name__}; "
-                "try returning a str."
+                f"Expected the prompt as text from {makes.__name__} of {stage.protocol!r}, "
+                f"got {type(prompt).__name__}; try returning a str."
             )
 
 

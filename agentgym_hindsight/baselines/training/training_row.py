@@ -46,3 +46,7 @@ class TrainingRow:
     signals: Tensor | None = field(default=None, repr=False)
     row_signal: float | None = None
     old_logps: Tensor | None = field(default=None, repr=False)
+    #: In a conversation: the number of prompt tokens that are earlier turns, and the message after them if it is not
+    #: the step's.
+    past_tokens: int = 0
+    message: str = ""

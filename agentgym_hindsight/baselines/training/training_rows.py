@@ -14,6 +14,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.row_credit import add_credit
+from agentgym_hindsight.baselines.training.teacher_prompts import add_teacher_prompts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
@@ -81,7 +82,17 @@ def make_rows(
                         masks[response] = _chosen_tokens(encoder, reply.response_ids, step, method, parser)
                     chosen = masks[response]
                 rows.append(
-                    TrainingRow(number, index, step, reply.prompt_ids, reply.response_ids, reply.logprobs, chosen)
+                    TrainingRow(
+                        number,
+                        index,
+                        step,
+                        reply.prompt_ids,
+                        reply.response_ids,
+                        reply.logprobs,
+                        chosen,
+                        past_tokens=reply.past_tokens,
+                        message=reply.message,
+                    )
                 )
             number += 1
     columns = columns_of(groups, method)
@@ -154,10 +165,4 @@ def _add_contexts(
         counts = row.advantage != 0.0 or row.token_advantages is not None or scores_all
         if context is not None and any(row.chosen) and counts:
             scored.append((row, context))
-    # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
-    texts = [context.prompt(row.step.prompt) for row, context in scored]
-    different = list(dict.fromkeys(texts))  # siblings in the same state have the same prompt and context
-    tokens = dict(zip(different, encoder.tokens(different), strict=True))
-    for (row, context), text in zip(scored, texts, strict=True):
-        fits = len(tokens[text]) <= encoder.max_tokens
-        row.teacher_ids = tokens[text] if fits else encoder.encode(context.prompt(row.step.prompt, limit))
+    add_teacher_prompts(scored, encoder)
