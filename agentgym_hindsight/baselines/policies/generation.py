@@ -26,7 +26,7 @@ from agentgym_hindsight.baselines.policies.kept_cache import Kept, joined, part 
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.tasks import seeded_int  # noqa: E402
 
-__all__ = ["Sampled", "sample", "sample_with_generate", "uniforms"]
+__all__ = ["Sampled", "cache_name", "sample", "sample_with_generate", "uniforms"]
 
 
 class Sampled(NamedTuple):
@@ -122,7 +122,7 @@ def _sample_batch(
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.size(1) :]
     draws = None if numbers is None else torch.from_numpy(numbers).to(device)
     stops = torch.tensor(sorted(stop), device=device)
-    cache_argument = {_cache_name(model): cache}
+    cache_argument = {cache_name(model): cache}
     rows = list(range(len(prompts)))
     tokens: list[list[int]] = [[] for _ in prompts]
     logprobs: list[list[float]] = [[] for _ in prompts]
@@ -165,7 +165,7 @@ def _keep_member(keep: Callable[[int, Kept], object], members: Sequence[int], ro
     keep(members[row], kept)
 
 
-def _cache_name(model: Any) -> str:
+def cache_name(model: Any) -> str:
     """The name of the model's argument for the KV cache, which transformers 5 renamed."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT passes arguments by name
     return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"

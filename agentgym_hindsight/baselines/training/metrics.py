@@ -219,7 +219,11 @@ class TokenCounts:
     def add(self, sequences: Sequences) -> None:
         """Add one forward pass."""
         useful = sequences.useful
-        for place, count in enumerate((useful, sequences.computed, sequences.row_tokens - useful)):
+        self.count(useful, sequences.computed, sequences.row_tokens - useful)
+
+    def count(self, useful: int, computed: int, saved: int) -> None:
+        """Add the tokens of a pass without and with padding, and those that it did not compute again."""
+        for place, count in enumerate((useful, computed, saved)):
             self._counts[place] += count
 
     def result(self, gather: Callable[[list[Any]], list[Any]]) -> dict[str, float]:

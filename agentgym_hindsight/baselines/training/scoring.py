@@ -25,7 +25,7 @@ class Scorer:
     """
 
     def __init__(self, temperature: float, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
-        self.temperature, self._autocast = temperature, autocast
+        self.temperature, self.autocast = temperature, autocast
 
     def logits(self, model: Any, sequences: Sequences) -> Tensor:
         """Scaled logits (B, T, V) in float32 of the response tokens."""
@@ -42,7 +42,7 @@ class Scorer:
         return of_logits(self._kept(model, ids, mask, width, keep), targets, present, entropy)
 
     def _kept(self, model: Any, ids: Tensor, mask: Tensor, width: int, keep: Tensor | None) -> Tensor:
-        with self._autocast():
+        with self.autocast():
             kept = width + 1 if keep is None else keep
             logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=kept).logits
         scaled: Tensor = (logits[:, :-1] if keep is None else logits).float() / self.temperature

@@ -63,6 +63,7 @@ from agentgym_hindsight.baselines.training.row_credit import add_evidence
 from agentgym_hindsight.baselines.training.scoring import Scorer, of_logits, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.sharding import whole_model
+from agentgym_hindsight.baselines.training.shared_prefixes import PrefixScorer
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
@@ -79,6 +80,7 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.wrappers.protocols import CONVERSATION
 
 __all__ = ["HindsightTrainer"]
 
@@ -265,6 +267,7 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
                 seed=seed,
                 max_new_tokens=self.plan.response_tokens,
                 batch_tokens=self.plan.play_budget,
+                cache_mb=self.plan.cache_mb,
                 native=self.plan.generate,
                 name=self.method.name,
             )
@@ -294,7 +297,17 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False
     ) -> Iterator[tuple[TrainingRow, Tensor]]:
         score = self._entropies if entropy else self._score
-        return score_rows(rows, score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher)
+        budget, pad = self.plan.token_budget, self._pad
+        if teacher and self.stage.history == CONVERSATION:
+            later = [row for row in rows if row.past_tokens]
+            rows = [row for row in rows if not row.past_tokens]
+            scorer = PrefixScorer(
+                self.model, self._scorer, self.processes, self._tokens, self.accelerator.device, budget, pad
+            )
+            with torch.no_grad(), without_dropout(self.model):
+                scored = list(scorer.score(later, entropy=entropy))
+            yield from scored
+        yield from score_rows(rows, score, self.processes, budget=budget, pad=pad, teacher=teacher)
 
     def _score(self, sequences: Sequences) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):

@@ -17,6 +17,7 @@ from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.conversation import Conversations
 from agentgym_hindsight.baselines.training import scoring, sequences
+from agentgym_hindsight.baselines.training import trainer as trainer_module
 from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
@@ -29,6 +30,7 @@ from tests.baselines.training.tiny_runs import (
     model,
     panel,
     same_weights,
+    scores,
     serl,
     tokenizer,
     weights,
@@ -93,13 +95,14 @@ def test_chains_change_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             alone = lambda rows: [[number] for number in range(len(rows))]  # noqa: E731
             monkeypatch.setattr(sequences, "chains", alone)
             monkeypatch.setattr(scoring, "chains", alone)
+            monkeypatch.setattr(trainer_module, "CONVERSATION", "")
         trainer = trainer_of(serl(kl=0.1, entropy=0.01), tmp_path / str(apart), model=_saved(tmp_path))
         loss = step(trainer)
         rows = [row for part in trainer._mini_batches for row in part]
         computed = trainer._tokens.result(lambda values: values)
         results.append((loss, gradients(trainer), rows, computed))
     (loss, grads, rows, computed), (loss_apart, grads_apart, rows_apart, computed_apart) = results
-    assert computed["tokens_computed"] < 0.7 * computed_apart["tokens_computed"]
+    assert computed["tokens_computed"] < 0.6 * computed_apart["tokens_computed"]
     assert computed_apart["tokens_saved"] == 0
     torch.testing.assert_close(loss, loss_apart, atol=1e-5, rtol=1e-5)
     for name, gradient in grads.items():
@@ -113,6 +116,27 @@ def test_chains_change_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             torch.testing.assert_close(row.teacher_logps, other.teacher_logps, atol=1e-5, rtol=1e-5)
             scored += 1
     assert scored > 10
+
+
+def test_the_teacher_reads_a_conversation_once(tmp_path: Path) -> None:
+    """Its log-probabilities and entropies are those of a plain pass over each whole prompt."""
+    trainer = trainer_of(serl(what="immediate"), tmp_path, replace(LONG, token_budget=900))
+    (rows,) = trainer._play_update(0)
+    later = [row for row in rows if row.past_tokens and row.teacher_ids]
+    assert len(later) > 8
+    trainer._tokens.result(lambda values: values)
+    for entropy in (False, True):
+        for row, values in trainer._scores(later, teacher=True, entropy=entropy):
+            expected = scores(trainer.model.eval(), row.teacher_ids, row.response_ids)
+            if entropy:
+                expected = -(expected.exp() * expected).sum(-1)
+            else:
+                expected = expected.gather(-1, torch.tensor(row.response_ids)[:, None])[:, 0]
+            torch.testing.assert_close(values.double(), expected, atol=1e-4, rtol=1e-4)
+    counts = trainer._tokens.result(lambda values: values)
+    whole = 2 * sum(len(row.teacher_ids) + len(row.response_ids) for row in later)
+    assert counts["tokens_computed"] < 0.75 * whole
+    assert counts["token_efficiency"] > 0.85
 
 
 def _saved(folder: Path) -> str:
