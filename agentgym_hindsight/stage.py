@@ -24,7 +24,7 @@ from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.vector import HindsightVectorEnv
 from agentgym_hindsight.wrappers import REWARD_PROTOCOLS, ActionParser, PromptProtocol, RewardProtocol
 from agentgym_hindsight.wrappers.parsing import parser_name
-from agentgym_hindsight.wrappers.protocols import make_protocol, protocol_name
+from agentgym_hindsight.wrappers.protocols import History, check_history, make_protocol, protocol_name
 
 __all__ = ["Stage", "held_out_split", "known_env", "short_name"]
 
@@ -107,6 +107,7 @@ class Stage:
     * ``env``, ``settings``: the id of the env, or its short name such as ``alfworld``, and the arguments of the env
       (``data``, ``difficulty``, ``max_steps`` …).
     * ``protocol``, ``history``: the prompt of a turn and its number of past turns; ``None``: the protocol's default.
+      ``"conversation"``: past turns are chat messages.
     * ``parser``: the parser of replies (see ``wrappers.parsing``); ``""`` becomes the protocol's.
     * ``reward``: ``"10-won"`` as in the papers, or ``"native"``.
     * ``workers``: worker processes for the envs; 0: the envs run in this process.
@@ -123,7 +124,7 @@ class Stage:
     env: str = ENVS[0].id
     settings: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "verl-agent-2025"
-    history: int | None = None
+    history: History = None
     reward: str = "10-won"
     workers: int = 0
     parser: str = ""
@@ -134,8 +135,7 @@ class Stage:
         self._set("env", known_env(self.env))
         self._set("protocol", protocol_name(self.protocol))
         self._set("reward", known_name("reward protocol", self.reward, REWARD_PROTOCOLS))
-        if self.history is not None and (type(self.history) is not int or self.history < 0):
-            raise UsageError(f"Expected history ≥ 0 turns, got {self.history!r}; try None for the protocol's default.")
+        check_history(self.history)
         if self.workers < 0:
             raise UsageError(f"Expected workers ≥ 0, got {self.workers}; try 0 to run the envs in this process.")
         if not isinstance(self.settings, Mapping):

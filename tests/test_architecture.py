@@ -117,7 +117,7 @@ def loaded_by(code: str) -> tuple[set[str], set[str]]:
 def test_importing_the_package_loads_little() -> None:
     ours, others = loaded_by("import agentgym_hindsight")
     assert others <= LIGHT
-    assert len(ours) <= 28, sorted(ours)  # 25 when this was written
+    assert len(ours) <= 32, sorted(ours)  # 29 when this was written
 
 
 def test_the_first_observation_loads_one_env_and_nothing_heavy() -> None:

@@ -16,29 +16,35 @@ __all__ = ["pack", "pad_left", "pad_right"]
 
 T = TypeVar("T")
 
+#: A batch of less than this part of the budget takes more items whatever their padding: many small passes are slow.
+_SMALL_BATCH = 8
+#: The least share of a batch that is not padding, if another batch avoids it.
+_LEAST_USEFUL = 0.9
 
-def pack(items: Sequence[T], budget: int, size: Callable[[T], tuple[int, int]]) -> list[list[T]]:
+
+def pack(items: Sequence[T], budget: int, size: Callable[[T], int]) -> list[list[T]]:
     """Batches of items of similar length, each of at most ``budget`` tokens, padding included.
 
-    An item longer than the budget is a batch by itself. ``size`` gives an item's prompt length and response length.
-    Prompts are padded on the left and responses on the right, so a batch is as wide as its longest prompt plus its
-    longest response. The batches depend on the items only.
+    An item longer than the budget is a batch by itself. A batch is as wide as its longest item. A batch with an eighth
+    of the budget is closed before an item whose padding would make up a tenth of the batch. The batches depend on the
+    items only.
 
-    >>> pack([5, 1, 4, 1], budget=8, size=lambda n: (n, 0))
+    >>> pack([5, 1, 4, 1], budget=8, size=lambda n: n)
     [[1, 1], [4], [5]]
     """
-    order = sorted(range(len(items)), key=lambda i: (sum(size(items[i])), i))
+    order = sorted(range(len(items)), key=lambda i: (size(items[i]), i))
     batches: list[list[T]] = []
-    left = right = 0
+    tokens = 0  # of the last batch, without padding
     for i in order:
-        lengths = size(items[i])
-        width = max(left, lengths[0]) + max(right, lengths[1])
-        if batches and width * (len(batches[-1]) + 1) <= budget:
+        length = size(items[i])
+        padded = length * (len(batches[-1]) + 1) if batches else 0
+        is_full = padded > budget or (tokens >= budget / _SMALL_BATCH and tokens + length < _LEAST_USEFUL * padded)
+        if batches and not is_full:
             batches[-1].append(items[i])
-            left, right = max(left, lengths[0]), max(right, lengths[1])
+            tokens += length
         else:
             batches.append([items[i]])
-            left, right = lengths
+            tokens = length
     return batches
 
 

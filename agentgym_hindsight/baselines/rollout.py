@@ -68,10 +68,11 @@ def play(
         wave = todo[start : start + venv.num_envs]
         observations, infos = venv.reset(seed=seed, tasks=[task for task, _ in wave])
         replies: list[list[Reply]] = [[] for _ in wave]
+        pasts: list[tuple[tuple[str, Reply], ...]] = [() for _ in wave]  # of conversations
         step = 0
         while venv.active.any():
             turns = {
-                slot: TurnView(wave[slot][0].id, wave[slot][1], step, observations[slot], info)
+                slot: TurnView(wave[slot][0].id, wave[slot][1], step, observations[slot], info, pasts[slot])
                 for slot, info in enumerate(unstack(infos))
                 if info is not None and venv.active[slot]
             }
@@ -86,6 +87,8 @@ def play(
                 reply = Reply(answer) if isinstance(answer, str) else answer
                 replies[slot].append(reply)
                 actions[slot] = reply.text
+                if turns[slot].info.get("conversation"):
+                    pasts[slot] += ((turns[slot].observation, reply),)
             observations, _, _, _, infos = venv.step(actions)
             step += 1
             if on_turns is not None:

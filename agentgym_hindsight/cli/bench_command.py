@@ -23,7 +23,9 @@ TITLES = {
     "webshop-search": "WebShop: search",
     "appworld": "AppWorld's miniature: speed",
     "training-speed": "Training: speed",
+    "conversations": "Training: conversations",
 }
+_TURNS = {"alfworld": 40, "conversations": 30}
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 
@@ -44,7 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     house.add_argument(
         "--games", type=whole(1, 100_000), default=6, help="games that both engines play (default: %(default)s)"
     )
-    house.add_argument("--turns", type=whole(1, 100_000), default=40, help="turns of a game (default: %(default)s)")
+    house.add_argument(
+        "--turns", type=whole(1, 100_000), help="turns of a game, or of a conversation (default: 40; conversations: 30)"
+    )
     shop = parser.add_argument_group("webshop, webshop-search")
     shop.add_argument(
         "--products", type=whole(1, 10_000_000), help="products in the embedded shop (default: 1000; search: 100000)"
@@ -75,7 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="random programs to run (default: %(default)s)",
     )
-    training = parser.add_argument_group("training-speed (needs the extra [train])")
+    training = parser.add_argument_group("training-speed, conversations (needs the extra [train])")
     training.add_argument(
         "--model", type=text, default="tiny:S", help="the model, as in agh train (default: %(default)s)"
     )
@@ -101,6 +105,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.products is None:
         options.products = _PRODUCTS.get(options.env, 0)
+    if options.turns is None:
+        options.turns = _TURNS.get(options.env, 0)
     title = TITLES[options.env]
     if options.out:
         check_file(options.out, "figures", is_page_of("bench"), fresh=options.fresh)
@@ -140,10 +146,31 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
         return rows, f"--worlds {options.worlds} --minutes {options.minutes:g} --fuzz {options.fuzz}"
     if options.env == "training-speed":
         return _measure_training(options, note)
+    if options.env == "conversations":
+        return _measure_conversations(options, note)
     from agentgym_hindsight.cli.bench import webshop_search as bench_webshop_search
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
     return rows, f"--products {options.products} --workers {options.workers}"
+
+
+def _measure_conversations(
+    options: argparse.Namespace, note: Callable[[str], object]
+) -> tuple[Sequence[tuple[str, str]], str]:
+    from agentgym_hindsight.baselines.requirements import require_train
+
+    require_train("measuring training")
+    from agentgym_hindsight.baselines.training.configuration import configure
+    from agentgym_hindsight.cli.bench.training import conversation_times
+
+    # Times do not depend on the weights, so the warm start is as short as possible.
+    values = {"model": options.model, "warm.tasks": 2, "plan.seed": options.seed}
+    settings = [*(f"{name}={value}" for name, value in values.items()), *options.set]
+    rows = conversation_times.measure(
+        configure("grpo", settings=settings), turns=options.turns, repeats=options.repeats, note=note
+    )
+    words = ["--model", options.model, "--turns", options.turns, "--repeats", options.repeats]
+    return rows, shlex.join(map(str, [*words, *(word for setting in options.set for word in ("--set", setting))]))
 
 
 def _measure_training(

@@ -8,7 +8,7 @@ from pathlib import Path
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
 from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy
 from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table
-from agentgym_hindsight.cli.parsing import number, path, source, text, whole
+from agentgym_hindsight.cli.parsing import number, path, source, text, whole, whole_or
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.errors import UsageError
@@ -36,7 +36,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parser", type=text, help="the parser of replies, also package.module:NAME (default: the protocol's)"
     )
-    parser.add_argument("--history", type=whole(), help="past turns in a prompt (default: the protocol's)")
+    parser.add_argument(
+        "--history",
+        type=whole_or("conversation"),
+        help="past turns in a prompt, or conversation: as chat messages (default: the protocol's)",
+    )
     parser.add_argument(
         "--temperature",
         type=number(example=0.4),

@@ -68,6 +68,23 @@ def whole(least: int = 0, most: int | None = None, *, example: int | None = None
     return read
 
 
+def whole_or(*words: str) -> Callable[[str], int | str]:
+    """The type of an option: a whole number, or one of these words."""
+    read_whole = whole()
+
+    def read(given: str) -> int | str:
+        word = given.strip().casefold()
+        if word in words:
+            return word
+        try:
+            return read_whole(given)
+        except argparse.ArgumentTypeError as error:
+            number, _, tried = str(error).partition(", got ")
+            raise argparse.ArgumentTypeError(f"{number} or {' or '.join(words)}, got {tried}") from None
+
+    return read
+
+
 #: The type of ``--seed``.
 seed = whole(0, LARGEST_SEED)
 

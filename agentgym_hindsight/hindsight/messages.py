@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.trajectory import Step
+from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["ROLES", "Message", "as_messages", "prompt_messages"]
 
@@ -29,13 +29,28 @@ def as_messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:
     return [_checked(message) for message in prompt]
 
 
-def prompt_messages(step: Step) -> list[dict[str, str]]:
-    """The policy's own prompt at a turn as messages: a base for a teacher's prompt with further messages.
+def prompt_messages(trajectory: Trajectory, place: int) -> list[dict[str, str]]:
+    """The messages to which the policy replied at the step at this place, oldest first.
 
-    >>> prompt_messages(Step(0, "A hall.", "look", "A hall.", "A hall.", prompt="You are in a hall."))
-    [{'role': 'user', 'content': 'You are in a hall.'}]
+    A step of a conversation (``history="conversation"``) records only its own message, so that a file grows with the
+    length of a rollout and not with its square. A step with a bounded prompt has one message. A policy whose context is
+    too short for all messages saw fewer.
+
+    >>> from agentgym_hindsight.hindsight.trajectory import Step
+    >>> chat = {"conversation": True}
+    >>> steps = (
+    ...     Step(0, "A hall.", "north", "A room.", "A room.", prompt="Find it.", response="north", extra=chat),
+    ...     Step(1, "A room.", "look", "A mug.", "A mug.", prompt="A room.", response="look", extra=chat),
+    ... )
+    >>> [message["content"] for message in prompt_messages(Trajectory("1f", steps=steps), 1)]
+    ['Find it.', 'north', 'A room.']
     """
-    return as_messages(step.prompt or step.observation)
+    step = trajectory.steps[place]
+    chat = []
+    if step.extra.get("conversation"):
+        for past in trajectory.steps[:place]:
+            chat += [{"role": "user", "content": past.prompt}, {"role": "assistant", "content": past.response}]
+    return [*chat, *as_messages(step.prompt or step.observation)]
 
 
 def _checked(message: object) -> dict[str, str]:

@@ -18,7 +18,7 @@ from agentgym_hindsight.wrappers.base import (
     require_record,
 )
 from agentgym_hindsight.wrappers.parsing import parse_response
-from agentgym_hindsight.wrappers.protocols import PromptState, make_protocol
+from agentgym_hindsight.wrappers.protocols import History, PromptState, make_protocol
 
 __all__ = ["PromptProtocol"]
 
@@ -32,11 +32,15 @@ class PromptProtocol(TextWrapper):
     * With ``"react-2022"`` a turn "think: …" gets the reply "OK." and the world does not change.
     * The env's ``prompt_world`` selects the variant of the protocol.
 
+    With ``history="conversation"`` the observation is the next message of a chat: the first has the task and how to
+    act, the others what the last action led to. ``info["conversation"]`` is then True, and the recorded steps have it
+    in ``extra``; the whole chat of a turn is :func:`~agentgym_hindsight.hindsight.messages.prompt_messages`.
+
     Works inside and outside of :class:`~agentgym_hindsight.wrappers.ActionParser`.
 
     Args:
         protocol: a name in ``PROTOCOLS``, or ``module:NAME`` for a protocol of your own.
-        history: the number of earlier turns shown; ``None`` is the protocol's default.
+        history: the number of earlier turns shown; ``None`` is the protocol's default, ``"conversation"`` a chat.
         demonstrations: complete examples shown first, in order. The library includes none.
 
     >>> import gymnasium as gym, agentgym_hindsight
@@ -53,7 +57,7 @@ class PromptProtocol(TextWrapper):
         self,
         env: gym.Env[str, str],
         protocol: str = "verl-agent-2025",
-        history: int | None = None,
+        history: History = None,
         demonstrations: Sequence[str] = (),
     ) -> None:
         prompt_protocol = make_protocol(protocol, history=history, demonstrations=demonstrations)
@@ -72,7 +76,7 @@ class PromptProtocol(TextWrapper):
         self._history, self._prompts = [], []
         self._parsed_below = "parsed_action" in info
         prompt = self._render(observation, info)
-        return prompt, info | {"prompt": prompt, "raw_observation": observation}
+        return prompt, info | self._own_keys(prompt, observation)
 
     def step(self, action: str) -> StepResult:
         if not self._parsed_below:
@@ -82,10 +86,15 @@ class PromptProtocol(TextWrapper):
         self._history.append((self._observation, taken))
         shown_prompt = self._prompts[-1]
         prompt = self._render(observation, info)
-        annotate(self.env, prompt=shown_prompt, next_observation=prompt)
+        is_message = {"extra": {"conversation": True}} if self.prompt_protocol.conversation else {}
+        annotate(self.env, prompt=shown_prompt, next_observation=prompt, **is_message)
         hindsight = final_hindsight(self.env, info["hindsight"], terminated or truncated)
-        info = info | {"hindsight": self._with_prompts(hindsight), "prompt": prompt, "raw_observation": observation}
+        info = info | {"hindsight": self._with_prompts(hindsight)} | self._own_keys(prompt, observation)
         return prompt, float(reward), terminated, truncated, info
+
+    def _own_keys(self, prompt: str, observation: str) -> dict[str, Any]:
+        keys: dict[str, Any] = {"prompt": prompt, "raw_observation": observation}
+        return keys | ({"conversation": True} if self.prompt_protocol.conversation else {})
 
     def _mark_thought(self, action: str) -> str:
         """Mark the action as a thought, if the protocol allows thoughts and no parser below has done it."""
@@ -96,16 +105,16 @@ class PromptProtocol(TextWrapper):
 
     def _render(self, observation: str, info: dict[str, Any]) -> str:
         extra = info.get("extra", {})
-        prompt = self.prompt_protocol.render(
-            PromptState(
-                info["goal"],
-                observation,
-                info["admissible_actions"],
-                tuple(self._history),
-                self._world,
-                bool(extra["has_search_bar"]) if "has_search_bar" in extra else False,
-            )
+        state = PromptState(
+            info["goal"],
+            observation,
+            info["admissible_actions"],
+            tuple(self._history),
+            self._world,
+            bool(extra["has_search_bar"]) if "has_search_bar" in extra else False,
         )
+        protocol = self.prompt_protocol
+        prompt = protocol.follow_up(state) if protocol.conversation and self._history else protocol.render(state)
         self._observation = observation
         self._prompts.append(prompt)
         return prompt

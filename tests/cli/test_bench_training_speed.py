@@ -16,7 +16,7 @@ from agentgym_hindsight.cli import bench_command
 from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.cli.bench.training import sampling_times, speed, update_memory
 from agentgym_hindsight.cli.bench.training.sampling_times import Sampling, served_rows
-from agentgym_hindsight.cli.bench.training.step_times import StepTime, _Replay, step_times
+from agentgym_hindsight.cli.bench.training.step_times import Replay, StepTime, step_times
 from agentgym_hindsight.cli.bench.training.update_memory import Memory, memory_of
 from agentgym_hindsight.cli.parsing import Parser
 from agentgym_hindsight.errors import BackendError, UsageError
@@ -108,7 +108,7 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
     training: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: dict[str, list[Any]] = {}
-    original = _Replay.timed
+    original = Replay.timed
 
     def spy(self: Any, update: int) -> Any:
         before = [p.detach().clone() for p in self.model.parameters()]
@@ -119,7 +119,7 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
         trained.setdefault(self.method.name, []).append((update, rows, self.method.when(self.updates_done)))
         return step
 
-    monkeypatch.setattr(_Replay, "timed", spy)
+    monkeypatch.setattr(Replay, "timed", spy)
     training = replace(training, plan=replace(training.plan, tasks=1))
     steps, prompts = step_times(training, model(), tokenizer(), updates=2, repeats=1)
     played = {update: rows for update, rows, _ in trained["grpo"]}

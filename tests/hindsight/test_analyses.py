@@ -73,7 +73,7 @@ def test_a_rollout_is_not_its_own_reference_because_it_was_analysed_meanwhile() 
 
 def test_messages_are_checked() -> None:
     assert (
-        prompt_messages(STEP)
+        prompt_messages(Trajectory("1f", steps=(STEP,)), 0)
         == as_messages("You are in a hall.")
         == [{"role": "user", "content": "You are in a hall."}]
     )

@@ -4,6 +4,8 @@ import gymnasium as gym
 import pytest
 
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.codec import dump_trajectory, load_trajectory
+from agentgym_hindsight.hindsight.messages import prompt_messages
 from agentgym_hindsight.hindsight.resolve import resolve_episode
 from agentgym_hindsight.wrappers import PROTOCOLS, ActionParser, PromptProtocol
 from tests.toy import CorridorEnv
@@ -43,6 +45,47 @@ def test_prompts_are_in_hindsight_and_record(protocol: str) -> None:
     assert [step.next_observation for step in steps] == prompts[1:]
     assert [step.observation for step in steps][1] == "You are in room 1."  # the record has the raw text
     assert [each.next_observation for each in resolve_episode(steps)] == [each.next_observation for each in episode]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_conversation_has_one_message_a_turn(protocol: str) -> None:
+    env = ActionParser(PromptProtocol(make(max_steps=4), protocol, history="conversation"))
+    first, info = env.reset(seed=1)
+    bounded, _ = PromptProtocol(make(max_steps=4), protocol).reset(seed=1)
+    assert first == bounded  # the first message is the prompt of a first turn
+    assert info["conversation"] is True
+    shown, replies = [first], []
+    for action in ("east", "fly", "west", "east"):
+        replies.append(env.format_response(action))
+        message, *_, info = env.step(replies[-1])
+        assert info["conversation"] is True
+        assert info["raw_observation"] in message
+        assert "corridor" not in message or "corridor" in info["raw_observation"]
+        assert info["hindsight"].next_observation.text == message
+        shown.append(message)
+    trajectory = env.unwrapped.trajectory()
+    assert [step.prompt for step in trajectory.steps] == shown[:-1]
+    chat = prompt_messages(trajectory, 3)
+    assert [each["role"] for each in chat] == ["user", "assistant"] * 3 + ["user"]
+    assert [each["content"] for each in chat[::2]] == shown[:-1]
+    assert [each["content"] for each in chat[1::2]] == replies[:3]
+    assert load_trajectory(dump_trajectory(trajectory)) == trajectory
+
+
+def test_a_bounded_prompt_is_the_only_message() -> None:
+    env = ActionParser(PromptProtocol(make(max_steps=4)))
+    env.reset(seed=1)
+    *_, info = env.step("<think></think><action>east</action>")
+    env.step("<think></think><action>east</action>")
+    assert "conversation" not in info
+    steps = env.unwrapped.trajectory().steps
+    assert prompt_messages(env.unwrapped.trajectory(), 1) == [{"role": "user", "content": steps[1].prompt}]
+
+
+@pytest.mark.parametrize("history", ["chat", -1, 1.5, True])
+def test_no_other_history(history: object) -> None:
+    with pytest.raises(UsageError, match="history"):
+        PromptProtocol(make(), history=history)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.context import TITLES, Section, TeacherContext, written_context
 from agentgym_hindsight.hindsight.messages import Message, as_messages, prompt_messages
-from agentgym_hindsight.hindsight.trajectory import Group, Step
+from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
 from agentgym_hindsight.names import known_name
 
 __all__ = ["ChatContext", "GivenContext", "checked_contexts"]
@@ -20,8 +20,9 @@ __all__ = ["ChatContext", "GivenContext", "checked_contexts"]
 class ChatContext:
     """The whole prompt of the teacher as messages. ``source`` names what is privileged in it, for the figures.
 
+    >>> from agentgym_hindsight.hindsight.trajectory import Step
     >>> step = Step(0, "A hall.", "look", "A hall.", "A hall.", prompt="You are in a hall.")
-    >>> context = ChatContext.after(step, "Consider the following feedback: go east.")
+    >>> context = ChatContext.after(Trajectory("1f", steps=(step,)), 0, "Consider the following feedback: go east.")
     >>> [message["content"] for message in context.messages]
     ['You are in a hall.', 'Consider the following feedback: go east.']
     >>> context.text
@@ -37,14 +38,14 @@ class ChatContext:
         object.__setattr__(self, "source", known_name("section of a context", self.source, TITLES))
 
     @classmethod
-    def after(cls, step: Step, text: str, source: str = "hint") -> ChatContext:
-        """The policy's prompt, then the text as a further message of the user."""
-        return cls([*prompt_messages(step), {"role": "user", "content": text}], source, text)
+    def after(cls, trajectory: Trajectory, place: int, text: str, source: str = "hint") -> ChatContext:
+        """The policy's prompt at the step at this place, then the text as a further message of the user."""
+        return cls([*prompt_messages(trajectory, place), {"role": "user", "content": text}], source, text)
 
     @classmethod
-    def before(cls, step: Step, text: str, source: str = "skill") -> ChatContext:
-        """The text as a system message, then the policy's prompt."""
-        return cls([{"role": "system", "content": text}, *prompt_messages(step)], source, text)
+    def before(cls, trajectory: Trajectory, place: int, text: str, source: str = "skill") -> ChatContext:
+        """The text as a system message, then the policy's prompt at the step at this place."""
+        return cls([{"role": "system", "content": text}, *prompt_messages(trajectory, place)], source, text)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def checked_contexts(
         _check_length(members, len(group), f"members of group {number}", method)
         for member, (trajectory, turns) in enumerate(zip(group, members, strict=True)):
             _check_length(turns, len(trajectory), f"turns of group {number}, member {member}", method)
-            flat += [_context(each, step, method, budget) for each, step in zip(turns, trajectory.steps, strict=True)]
+            flat += [_context(each, trajectory, place, method, budget) for place, each in enumerate(turns)]
     return flat
 
 
@@ -88,14 +89,16 @@ def _check_length(given: Any, count: int, of: str, method: str) -> None:
     )
 
 
-def _context(given: Any, step: Step, method: str, budget: Budget | None) -> TeacherContext | ChatContext | None:
+def _context(
+    given: Any, trajectory: Trajectory, place: int, method: str, budget: Budget | None
+) -> TeacherContext | ChatContext | None:
     if given is None or isinstance(given, (TeacherContext, ChatContext)):
         return given
     if isinstance(given, str):
         return written_context([Section("hint", given)], budget)
     if isinstance(given, Sequence):
         messages = as_messages(given)
-        own = {message["content"] for message in prompt_messages(step)}
+        own = {message["content"] for message in prompt_messages(trajectory, place)}
         text = "\n\n".join(message["content"] for message in messages if message["content"] not in own)
         return ChatContext(messages, text=text)
     raise UsageError(

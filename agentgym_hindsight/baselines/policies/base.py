@@ -16,7 +16,8 @@ __all__ = ["Policy", "Reply", "TurnView", "check_world"]
 class TurnView:
     """The current turn of one rollout: what a policy needs to choose the next action.
 
-    ``messages``, if there are any, are the chat that a model reads in place of the observation.
+    ``past`` has the earlier messages of a conversation, each with the reply; empty if ``observation`` is the complete
+    prompt. ``messages``, if there are any, are the chat that a model reads in place of the observation.
     """
 
     task_id: str
@@ -24,6 +25,7 @@ class TurnView:
     step: int
     observation: str
     info: Mapping[str, Any]
+    past: tuple[tuple[str, Reply], ...] = ()
     messages: tuple[Message, ...] = ()
 
 
@@ -35,6 +37,9 @@ class Reply:
     ``finished`` is False if the token limit cut the reply. A policy without tokens leaves the token fields empty.
     ``other_prompt``: the tokens were sampled after another prompt than ``prompt_ids``, which are to be trained on.
 
+    In a conversation, the first ``past_tokens`` of the prompt are the earlier turns. ``message`` is the user message
+    after them, if it differs from the observation.
+
     >>> Reply("look").response_ids
     ()
     """
@@ -44,6 +49,8 @@ class Reply:
     response_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     finished: bool = True
+    past_tokens: int = 0
+    message: str = ""
     other_prompt: bool = False
 
 

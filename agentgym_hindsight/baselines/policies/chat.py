@@ -38,12 +38,15 @@ class PromptEncoder:
             )
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
         self.cut = 0
+        #: The encoding of conversations, made when it is first needed.
+        self.conversations: object = None
         rendered = self._render(_CONTENT)
         if rendered.count(_CONTENT) != 1:
             raise UsageError(
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
                 "try the template of the model's publisher."
             )
+        #: The tokenizer's control tokens, and the encoding of texts that must not contain any.
         self.control = ControlTokens(tokenizer, rendered)
         #: The control tokens of the template around a prompt.
         self._around = self.control.of(self.control.plain([rendered])[0])
@@ -119,9 +122,13 @@ class PromptEncoder:
         return head, tail
 
     def _render(self, content: str) -> str:
-        chat = [{"role": "user", "content": content}]
+        return self.render([("user", content)])
+
+    def render(self, chat: Sequence[tuple[str, str]]) -> str:
+        """The template with these messages, each a role and a text, up to the start of the next reply."""
+        messages = [{"role": role, "content": content} for role, content in chat]
         rendered: str = self.tokenizer.apply_chat_template(
-            chat, tokenize=False, add_generation_prompt=True, **self.template
+            messages, tokenize=False, add_generation_prompt=True, **self.template
         )
         return rendered
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.messages import Message, as_messages
 
-__all__ = ["EncodedChat", "MessageEncoder", "encode_turns"]
+__all__ = ["EncodedChat", "MessageEncoder"]
 
 _Messages = list[dict[str, str]]
 
@@ -21,17 +20,6 @@ class EncodedChat(NamedTuple):
 
     ids: tuple[int, ...]
     is_cut: bool
-
-
-def encode_turns(encoder: Any, turns: Sequence[TurnView]) -> list[tuple[int, ...]]:
-    """The prompts of turns: the messages of those that have any, else the observation as one message of the user.
-
-    ``encoder`` only needs ``encode_all`` if no turn has messages.
-    """
-    if not any(turn.messages for turn in turns):
-        return list(encoder.encode_all([turn.observation for turn in turns]))
-    messages = MessageEncoder(encoder)
-    return [messages.encode(turn.messages).ids if turn.messages else encoder.encode(turn.observation) for turn in turns]
 
 
 class _Template(NamedTuple):

@@ -139,9 +139,12 @@ class EndpointPolicy:
         return Reply(answer.text, finished=answer.finish != "length")
 
     def _body(self, turn: TurnView) -> dict[str, Any]:
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        read = as_messages(turn.messages or turn.observation)
-        messages = [*system, *({**each, "content": break_control_text(each["content"])} for each in read)]
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        past = [each for prompt, reply in turn.past for each in (prompt, reply.text)]
+        roles = ("user", "assistant")
+        chat = [{"role": roles[place % 2], "content": text} for place, text in enumerate(past)]
+        read = [*chat, *as_messages(turn.messages or turn.observation)]
+        messages += [{**each, "content": break_control_text(each["content"])} for each in read]
         body: dict[str, Any] = {
             "model": self.model,
             "messages": messages,

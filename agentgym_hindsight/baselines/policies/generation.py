@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +22,11 @@ require_train("sampling from a model")
 import torch  # noqa: E402
 
 from agentgym_hindsight.baselines.padding import pad_left  # noqa: E402
+from agentgym_hindsight.baselines.policies.kept_cache import Kept, joined, part  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from agentgym_hindsight.tasks import seeded_int  # noqa: E402
 
-__all__ = ["Sampled", "sample", "sample_with_generate", "uniforms"]
+__all__ = ["Sampled", "cache_name", "sample", "sample_with_generate", "uniforms"]
 
 
 class Sampled(NamedTuple):
@@ -56,28 +58,42 @@ def sample(
     max_new_tokens: int,
     temperature: float = 1.0,
     batch_tokens: int = 16384,
+    kept: Sequence[Kept | None] | None = None,
+    keep: Callable[[int, Kept], object] | None = None,
 ) -> list[Sampled]:
     """One reply for every prompt, in order. ``draws(i)`` returns the uniform numbers of prompt i, one per token.
 
     Prompts are batched by length; a batch has at most ``batch_tokens`` tokens, padding and replies included.
     ``temperature=0`` takes the most probable token; its log-probability is that at temperature 1.
+
+    ``kept[i]`` is the cache of the first tokens of prompt i, if there is one. ``keep(i, cache)`` is called with the
+    cache of prompt i and its reply, except for the reply's last token, which the model has not read.
     """
     if temperature < 0:
         raise UsageError(f"Expected a temperature ≥ 0, got {temperature}; try 1.0, or 0 for the most probable token.")
     if max_new_tokens < 1:
         raise UsageError(f"Expected max_new_tokens ≥ 1, got {max_new_tokens}; try 64.")
     replies: list[Sampled | None] = [None] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    known = [0 if kept is None or (each := kept[i]) is None else len(each.ids) for i in range(len(prompts))]
+    # Prompts with and without a cache are in different batches: a batch is as wide as its longest cache and its longest
+    # other part together.
+    order = sorted(range(len(prompts)), key=lambda i: (known[i] > 0, len(prompts[i])))
     start = 0
     while start < len(order):
-        # Prompts are sorted by length, so the last one decides the width of the batch.
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * (len(prompts[order[end]]) + max_new_tokens) <= batch_tokens:
-            end += 1
+        end, old, new = start, 0, 0
+        while end < len(order):
+            i = order[end]
+            old_width, new_width = max(old, known[i]), max(new, len(prompts[i]) - known[i])
+            fits = (end + 1 - start) * (old_width + new_width + max_new_tokens) <= batch_tokens
+            if end > start and (not fits or bool(known[i]) != bool(old)):
+                break
+            end, old, new = end + 1, old_width, new_width
         members = order[start:end]
         numbers = np.stack([draws(i)[:max_new_tokens] for i in members]) if temperature else None
         batch = [prompts[i] for i in members]
-        sampled = _sample_batch(model, batch, numbers, stop, pad, max_new_tokens, temperature)
+        caches = [None if kept is None else kept[i] for i in members]
+        keep_row = None if keep is None else partial(_keep_member, keep, members)
+        sampled = _sample_batch(model, batch, numbers, stop, pad, max_new_tokens, temperature, caches, keep_row)
         for i, reply in zip(members, sampled, strict=True):
             replies[i] = reply
         start = end
@@ -92,16 +108,21 @@ def _sample_batch(
     pad: int,
     max_new_tokens: int,
     temperature: float,
+    kept: Sequence[Kept | None],
+    keep: Callable[[int, Kept], object] | None,
 ) -> list[Sampled]:
     from transformers import DynamicCache
 
     device = model.device
-    ids, mask = (tensor.to(device) for tensor in pad_left(prompts, pad))
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    unread = [prompt[0 if old is None else len(old.ids) :] for prompt, old in zip(prompts, kept, strict=True)]
+    ids, mask = (tensor.to(device) for tensor in pad_left(unread, pad))
+    cache = DynamicCache()
+    read = joined(kept, cache)
+    mask = mask if read is None else torch.cat([read, mask], dim=1)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.size(1) :]
     draws = None if numbers is None else torch.from_numpy(numbers).to(device)
     stops = torch.tensor(sorted(stop), device=device)
-    cache = DynamicCache()
-    cache_argument = {_cache_name(model): cache}
+    cache_argument = {cache_name(model): cache}
     rows = list(range(len(prompts)))
     tokens: list[list[int]] = [[] for _ in prompts]
     logprobs: list[list[float]] = [[] for _ in prompts]
@@ -122,6 +143,11 @@ def _sample_batch(
             tokens[row].append(token)
             logprobs[row].append(score)
             finished[row] = over
+        if keep is not None:
+            is_last = step + 1 == max_new_tokens
+            for place, (row, over) in enumerate(zip(rows, ended.tolist(), strict=True)):
+                if over or is_last:
+                    keep(row, Kept((*prompts[row], *tokens[row][:-1]), part(cache, place, mask[place])))
         if step + 1 == max_new_tokens or bool(ended.all()):
             break
         if bool(ended.any()):  # finished rows leave the batch and the cache
@@ -135,7 +161,11 @@ def _sample_batch(
     return [Sampled(tuple(t), tuple(p), f) for t, p, f in zip(tokens, logprobs, finished, strict=True)]
 
 
-def _cache_name(model: Any) -> str:
+def _keep_member(keep: Callable[[int, Kept], object], members: Sequence[int], row: int, kept: Kept) -> None:
+    keep(members[row], kept)
+
+
+def cache_name(model: Any) -> str:
     """The name of the model's argument for the KV cache, which transformers 5 renamed."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT passes arguments by name
     return "cache" if "cache" in inspect.signature(type(base).forward).parameters else "past_key_values"

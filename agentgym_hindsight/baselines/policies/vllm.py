@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol
 
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
+from agentgym_hindsight.baselines.policies.conversation import Encoded
+from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
 from agentgym_hindsight.errors import MissingExtraError, UsageError
 from agentgym_hindsight.tasks import seeded_int
 
@@ -75,7 +78,9 @@ class VLLMPolicy:
         self._gather = gather or (_gather_object() if self._collective else None)
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
-        return self.generate(_encoded(self.encoder, turns))
+        prompts = encode_turns(self.encoder, turns)
+        replies = self.generate([prompt.ids for prompt in prompts])
+        return [_in_chat(reply, prompt) for reply, prompt in zip(replies, prompts, strict=True)]
 
     def generate(self, prompts: Sequence[tuple[int, ...]], keys: Sequence[object] = ()) -> list[Reply]:
         """Replies to prompts in tokens; all processes take part, as in :meth:`act`. keys are not used."""
@@ -161,9 +166,9 @@ class VLLMEnginePolicy:
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         if not turns:
             return []
-        prompts = _encoded(self.encoder, turns)
+        prompts = encode_turns(self.encoder, turns)
         outputs = self.llm.generate(
-            [{"prompt_token_ids": list(prompt)} for prompt in prompts],
+            [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
             sampling_params=[self._parameters(turn) for turn in turns],
             use_tqdm=False,
         )
@@ -173,12 +178,13 @@ class VLLMEnginePolicy:
         seed = seeded_int("vllm", self.seed, turn.task_id, turn.sibling, turn.step) % 2**31
         return self._sampling(temperature=self.temperature, max_tokens=self.max_tokens, seed=seed, logprobs=0)
 
-    def _reply(self, prompt: tuple[int, ...], output: Any) -> Reply:
+    def _reply(self, prompt: Encoded, output: Any) -> Reply:
         ids = tuple(output.token_ids)
         entries = (candidates.get(token) for token, candidates in zip(ids, output.logprobs, strict=True))
         logprobs = tuple(_number(None if entry is None else entry.logprob) for entry in entries)
         text = self.encoder.decode(ids[:-1] if ids and ids[-1] in self.end_ids else ids)
-        return Reply(text, prompt, ids, logprobs, output.finish_reason != "length")
+        finished = output.finish_reason != "length"
+        return _in_chat(Reply(text, prompt.ids, ids, logprobs, finished), prompt)
 
 
 def open_vllm(
@@ -196,7 +202,8 @@ def open_vllm(
     """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
 
     ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
-    ``max_prompt_tokens``, as for every local model.
+    ``max_prompt_tokens``, as for every local model. The engine keeps the cache of a prompt, so that the next turn of a
+    conversation computes only its new tokens.
     """
     try:
         vllm: Any = import_module("vllm")
@@ -205,6 +212,7 @@ def open_vllm(
             raise  # vllm is installed but broken: its own error is more specific
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     length = max_model_length or max_prompt_tokens + max_tokens
+    engine.setdefault("enable_prefix_caching", True)
     llm = vllm.LLM(
         model=model,
         gpu_memory_utilization=gpu_memory_utilization,
@@ -262,10 +270,8 @@ def _gather_object() -> Callable[[list[int]], list[int]]:
     return gather
 
 
-def _encoded(encoder: Any, turns: Sequence[TurnView]) -> list[tuple[int, ...]]:
-    from agentgym_hindsight.baselines.policies.chat_messages import encode_turns
-
-    return encode_turns(encoder, turns)
+def _in_chat(reply: Reply, prompt: Encoded) -> Reply:
+    return replace(reply, past_tokens=prompt.past_tokens, message=prompt.message)
 
 
 def _encoder(tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> Encoder:

@@ -69,6 +69,9 @@ METRICS = (
     Metric("seconds_ask", TIME, "Seconds of questions", "Per update."),
     Metric("seconds_update", TIME, "Seconds of the optimizer", "Per update."),
     Metric("rollout_tokens_per_second", TIME, "Tokens per second", "In rollouts."),
+    Metric("token_efficiency", TIME, "Useful tokens", "Share of the computed tokens that is not padding.", True),
+    Metric("tokens_computed", TIME, "Tokens computed", "Of all passes of an update, padding included."),
+    Metric("tokens_saved", TIME, "Tokens saved", "Not computed again, because their row begins another row."),
     Metric("memory_mb", TIME, "Memory", "Peak of an update, in MB."),
 )
 #: Counts that other parts of the page use, and that a curve would not explain.

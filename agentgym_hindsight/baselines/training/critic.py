@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from agentgym_hindsight.baselines.methods.critic_spec import CriticSpec
 from agentgym_hindsight.baselines.methods.rows import Values
 from agentgym_hindsight.baselines.padding import pad_right
-from agentgym_hindsight.baselines.training.collating import text_tensors
-from agentgym_hindsight.baselines.training.scoring import join, pack_rows
+from agentgym_hindsight.baselines.training.scoring import pack_rows
+from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.errors import DamagedDataError, UsageError
 
@@ -42,22 +42,21 @@ class CriticModel(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad_(True)
 
-    def forward(self, ids: Tensor, mask: Tensor, width: int) -> dict[str, Tensor]:
-        """``turn`` (B,); ``tokens`` (B, width), before each response token; ``after`` (B,), after the last one."""
-        states = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    def forward(self, sequences: Sequences) -> dict[str, Tensor]:
+        """``turn`` (B,); ``tokens`` (B, T), before each response token; ``after`` (B,), after the last one."""
+        states = self.backbone(input_ids=sequences.ids, attention_mask=sequences.mask, use_cache=False)
         # Under autocast the heads would return 16-bit values, which are too coarse for returns near 10.
-        with torch.autocast(states.device.type, enabled=False):
-            return self._values(states.float(), mask, width)
+        with torch.autocast(sequences.ids.device.type, enabled=False):
+            return self._values(states.last_hidden_state.float(), sequences)
 
-    def _values(self, states: Tensor, mask: Tensor, width: int) -> dict[str, Tensor]:
+    def _values(self, states: Tensor, sequences: Sequences) -> dict[str, Tensor]:
         result = {}
         if "turn" in self.heads:
             # Read before the response: the backbone is causal, so no token of the response changes it.
-            result["turn"] = self.heads["turn"](states[:, -width - 1]).squeeze(-1)
+            result["turn"] = sequences.before(self.heads["turn"](states).squeeze(-1))[:, 0]
         if "token" in self.heads:
-            values = self.heads["token"](states[:, -width - 1 :]).squeeze(-1)
-            last = mask[:, -width:].sum(-1, keepdim=True)
-            result["tokens"], result["after"] = values[:, :-1], values.gather(1, last).squeeze(1)
+            values = self.heads["token"](states).squeeze(-1)
+            result["tokens"], result["after"] = sequences.before(values), sequences.after(values)
         return result
 
 
@@ -132,10 +131,10 @@ class Critic:
         return {"value_loss": float(total), "value_grad_norm": float(norm)}
 
     def _forward(self, batch: Sequence[TrainingRow]) -> dict[str, Tensor]:
-        inputs = {name: tensor.to(self._device) for name, tensor in text_tensors(batch, self._pad).items()}
+        sequences = Sequences.of_rows(tokens_of(batch), self._pad).to(self._device)
         scope: AbstractContextManager[Any] = self._autocast()
         with scope:
-            output: dict[str, Tensor] = self.model(*join(inputs))
+            output: dict[str, Tensor] = self.model(sequences)
         return output
 
     def _loss(self, batch: Sequence[TrainingRow], output: dict[str, Tensor], turns: float, tokens: float) -> Tensor:

@@ -78,6 +78,7 @@ class GeneratingTrainer(ScoringTrainer):
                 seed=seed,
                 max_new_tokens=max_tokens,
                 batch_tokens=self.plan.play_budget,
+                cache_mb=self.plan.cache_mb,
                 native=self.plan.generate,
                 name=self.method.name,
             )

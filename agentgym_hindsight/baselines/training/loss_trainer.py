@@ -20,8 +20,9 @@ from agentgym_hindsight.baselines.training.collating import (
 from agentgym_hindsight.baselines.training.critic import Critic
 from agentgym_hindsight.baselines.training.importance import importance_ratio
 from agentgym_hindsight.baselines.training.metrics import Means, TokenMean, store_used
-from agentgym_hindsight.baselines.training.scoring import join, pack_rows, without_dropout
-from agentgym_hindsight.baselines.training.scoring_trainer import ScoringTrainer
+from agentgym_hindsight.baselines.training.scoring import of_logits, pack_rows, without_dropout
+from agentgym_hindsight.baselines.training.scoring_trainer import ScoringTrainer, sequences_of
+from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.timing import PhaseTimer
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.errors import UsageError
@@ -95,9 +96,8 @@ class LossTrainer(ScoringTrainer):
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> Tensor:
         """TRL's loss on the token advantages of this pass, plus the terms that TRL does not have."""
-        ids, mask, width = join(inputs)
         self._scored = None
-        student, scored = self._student_scores(model, ids, mask, width)
+        student, scored = self._student_scores(model, inputs)
         entropies = scored[1]
         teacher = self._teacher_scores(model, inputs)
         batch = self._batch(inputs)
@@ -149,14 +149,15 @@ class LossTrainer(ScoringTrainer):
                 advantages = batch.per_token_of(advantages) * batch.turn_means()
             return advantages * self.method.policy_weight if self.method.policy_weight != 1 else advantages
 
-    def _student_scores(self, model: Any, ids: Tensor, mask: Tensor, width: int) -> tuple[Scores, tuple[Any, ...]]:
+    def _student_scores(self, model: Any, inputs: Inputs) -> tuple[Scores, tuple[Any, ...]]:
         """The scores of the pass that has the gradient. Logits are kept if the method uses them."""
+        sequences = sequences_of(inputs)
         if not self.method.uses_logits:
-            scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
-            return Scores(scored[0], lambda: self._scorer.logits(model, ids, mask, width)), scored
-        logits = self._scorer.logits(model, ids, mask, width)
-        scored = (*self._scorer.of_logits(logits, ids, mask, width, True), None)
-        return Scores(scored[0], lambda: logits), scored
+            scored = self._row_scores(model, sequences, entropy=True)
+            return Scores(scored[0], lambda: self._logits(model, sequences)), (*scored, None)
+        logits = self._logits(model, sequences)
+        scored = of_logits(logits, inputs["completion_ids"], inputs["completion_mask"], True)
+        return Scores(scored[0], lambda: logits), (*scored, None)
 
     def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
         """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
@@ -197,6 +198,7 @@ class LossTrainer(ScoringTrainer):
             credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.uses_logits)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
+            inputs["sequences"] = Sequences.of_rows(tokens_of(batch), self._pad)
         else:
             inputs = self.processes.to_device(no_rows(self._pad))
         inputs["rows"] = batch
@@ -206,13 +208,11 @@ class LossTrainer(ScoringTrainer):
 
     def _reference_logps(self, inputs: Inputs) -> Tensor:
         """Log-probabilities under the initial policy, for the KL penalty."""
-        ids, mask, width = join(inputs)
         model, scope = self.ref_model, nullcontext()
         if model is None:  # adapters: the initial policy is the model without them
             model, scope = self.model, self.accelerator.unwrap_model(self.model).disable_adapter()
         with torch.no_grad(), scope, without_dropout(model):
-            logps: Tensor = self._get_per_token_logps_and_entropies(model, ids, mask, width)[0]
-        return logps
+            return self._row_scores(model, sequences_of(inputs), entropy=False)[0]
 
     # -- the critic ---------------------------------------------------------------------------------------------
 

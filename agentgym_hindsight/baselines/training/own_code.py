@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.rows import Rows, Values
 from agentgym_hindsight.baselines.own_modules import file_hashes, is_ours, stage_imports
 from agentgym_hindsight.baselines.training.own_hooks import try_hooks
+from agentgym_hindsight.baselines.training.resampling import check_resampling
 from agentgym_hindsight.baselines.training.run_settings import RunSettings
 from agentgym_hindsight.baselines.training.tiny import is_tiny
 from agentgym_hindsight.errors import HindsightError, UsageError
@@ -60,6 +61,7 @@ def check_own_code(settings: RunSettings) -> None:
     if not is_ours(_module_of(method.credit)):
         with torch.random.fork_rng(devices=[]):
             _try_credit(method)
+    check_resampling(method, stage)
     if not is_ours(type(method).__module__):
         try_hooks(method)
     if not is_ours(_module_of(method.when)):
@@ -76,11 +78,12 @@ def check_own_code(settings: RunSettings) -> None:
 def _try_protocol(stage: Stage) -> None:
     protocol = make_protocol(stage.protocol, history=stage.history)
     for history in ((), [("A room.", "look")]):
-        prompt = protocol.render(PromptState("find the mug", "A room.", ("look", "wait"), history))
+        makes = protocol.follow_up if history and protocol.conversation else protocol.render
+        prompt = makes(PromptState("find the mug", "A room.", ("look", "wait"), history))
         if not isinstance(prompt, str):
             raise UsageError(
-                f"Expected the prompt as text from render of {stage.protocol!r}, got {type(prompt).__name__}; "
-                "try returning a str."
+                f"Expected the prompt as text from {makes.__name__} of {stage.protocol!r}, "
+                f"got {type(prompt).__name__}; try returning a str."
             )
 
 

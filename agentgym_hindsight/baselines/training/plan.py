@@ -23,6 +23,8 @@ class Plan:
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: sampling temperature and maximum lengths of a turn.
     * ``context_tokens``: maximum length of the teacher's extra context; 0: as much as the limit of the prompt allows.
     * ``token_budget``, ``play_budget``: tokens per batch, padding included, in training and in rollouts.
+    * ``cache_mb``: memory of each process for the KV caches that rollouts keep between the turns of conversations, in
+      MiB; 0 keeps none.
     * ``generate``: sample with ``model.generate``, for models whose kind of cache our loop does not support. A reply
       then depends on the other prompts of its batch.
     * ``references``: if no sibling won, the context uses a success of an earlier update (ours).
@@ -48,6 +50,7 @@ class Plan:
     context_tokens: int = 0
     token_budget: int = 16384
     play_budget: int = 32768
+    cache_mb: int = 4096
     generate: bool = False
     references: bool = False
     envs: int = 0
@@ -61,7 +64,7 @@ class Plan:
         check_range(self, "updates", "tasks", "mini_batches", "prompt_tokens", "response_tokens", least=1)
         check_range(self, "token_budget", "play_budget", least=1)
         check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", least=0)
-        check_range(self, "envs", "save_every", "keep", least=0)
+        check_range(self, "envs", "save_every", "keep", "cache_mb", least=0)
         check_range(self, "learning_rate", above=0)
         check_range(self, "siblings", least=2, why=", because one rollout has no group to compare with")
         check_range(self, "temperature", above=0, why=", because siblings must differ")

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.replacing import Replacement
 from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.wrappers.protocols import CONVERSATION
 
-__all__ = ["PromptedPolicy", "Replaced", "replaced_episodes"]
+__all__ = ["PromptedPolicy", "Replaced", "check_resampling", "replaced_episodes"]
 
 #: A task's id, and the number of the sibling.
 Place = tuple[str, int]
@@ -28,6 +32,15 @@ class Replaced:
     #: Turns and tokens of rollouts that are not trained on.
     turns: int = 0
     tokens: int = 0
+
+
+def check_resampling(method: Method, stage: Stage) -> None:
+    """Raise if the method replaces rollouts and prompts are conversations, to which no messages can be added."""
+    if method.replaces_rollouts and stage.history == CONVERSATION:
+        raise UsageError(
+            f"Expected bounded prompts for {method.name}, which plays rollouts again with messages of its own, got "
+            f"history={CONVERSATION!r}; try history=2."
+        )
 
 
 class PromptedPolicy:

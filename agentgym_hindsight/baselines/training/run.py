@@ -176,6 +176,7 @@ class _Run:
         note = f"success {record['success']:.0%}, turns {record['episode_turns']:.1f}"
         if record.get("lambda") is not None:
             note += f", λ {record['lambda']:.2f}"
+        note += f", useful tokens {record['token_efficiency']:.0%}, saved {record['tokens_saved']:,.0f}"
         turns = int(record["turns"])
         self.observer.advance(note, turns - self.turns_seen if settings.plan.turns else 1)
         self.turns_seen = turns

@@ -12,12 +12,23 @@ from trl import GRPOTrainer
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.collating import Inputs
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.metrics import TokenCounts
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.scoring import Scorer, score_rows, without_dropout
+from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
+from agentgym_hindsight.baselines.training.shared_prefixes import PrefixScorer
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
+from agentgym_hindsight.stage import Stage
+from agentgym_hindsight.wrappers.protocols import CONVERSATION
 
-__all__ = ["ScoringTrainer"]
+__all__ = ["ScoringTrainer", "sequences_of"]
+
+
+def sequences_of(inputs: Inputs) -> Sequences:
+    """The sequences of a micro-batch; one for every row if they were not made."""
+    sequences: Sequences | None = inputs.get("sequences")
+    return Sequences.of_tensors(inputs) if sequences is None else sequences
 
 
 class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
@@ -32,7 +43,9 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     processes: Processes
     teacher: Teacher | None
     _scored: tuple[Tensor, Tensor | None, Tensor | None] | None
+    stage: Stage
     _scorer: Scorer
+    _tokens: TokenCounts
     _pad: int
     _teacher_state: dict[str, Any] | None
 
@@ -59,38 +72,70 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False
     ) -> Iterator[tuple[TrainingRow, Tensor]]:
         score = self._entropies if entropy else self._score
-        return score_rows(rows, score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher)
+        budget, pad = self.plan.token_budget, self._pad
+        if teacher and self.stage.history == CONVERSATION:
+            later = [row for row in rows if row.teacher_reads_past]
+            rows = [row for row in rows if not row.teacher_reads_past]
+            scorer = PrefixScorer(
+                self.model, self._scorer, self.processes, self._tokens, self.accelerator.device, budget, pad
+            )
+            with torch.no_grad(), without_dropout(self.model):
+                scored = list(scorer.score(later, entropy=entropy))
+            yield from scored
+        yield from score_rows(rows, score, self.processes, budget=budget, pad=pad, teacher=teacher)
 
-    def _score(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+    def _score(self, sequences: Sequences) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):
-            logps: Tensor = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)[0]
-        return logps
+            return self._row_scores(self.model, sequences, entropy=False)[0]
 
-    def _entropies(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+    def _entropies(self, sequences: Sequences) -> Tensor:
         with torch.no_grad(), without_dropout(self.model):
-            entropies: Tensor = self._get_per_token_logps_and_entropies(
-                self.model, ids, mask, width, compute_entropy=True
-            )[1]
+            entropies = self._row_scores(self.model, sequences, entropy=True)[1]
+        assert entropies is not None
         return entropies
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+    def _row_scores(self, model: Any, sequences: Sequences, entropy: bool) -> tuple[Tensor, Tensor | None]:
+        """Log-probabilities and entropies (B, T) of the response tokens; 0 where there is none."""
+        self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
+        sequences = sequences.to(self.accelerator.device)
+        on_cpu = self.accelerator.device.type == "cpu"  # TRL's scores on a GPU are those of the last tokens
+        keep, choose = (sequences.keep, sequences.of_kept) if on_cpu else (None, sequences.of_last)
+        scored = self._get_per_token_logps_and_entropies(
+            model, sequences.ids, sequences.mask, sequences.width, compute_entropy=entropy, keep=keep
+        )
+        logps, entropies = (None if each is None else choose(each).where(sequences.present, 0.0) for each in scored[:2])
+        assert logps is not None
+        return logps, entropies
+
+    def _logits(self, model: Any, sequences: Sequences) -> Tensor:
+        """Scaled logits (B, T, V) of the response tokens."""
+        self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
+        return self._scorer.logits(model, sequences.to(self.accelerator.device))
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, keep: Tensor | None = None, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss needs the scores that this step has already computed
             return self._scored
         if self.accelerator.device.type != "cpu" or kwargs.get("compute_aux_loss"):
             return super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        return self._score_on_cpu(*args, **kwargs)
+        return self._score_on_cpu(*args, **{"keep": keep, **kwargs})
 
     def _score_on_cpu(
-        self, model: Any, ids: Tensor, mask: Tensor, width: int, compute_entropy: bool = False, **_: Any
+        self,
+        model: Any,
+        ids: Tensor,
+        mask: Tensor,
+        width: int,
+        compute_entropy: bool = False,
+        keep: Tensor | None = None,
+        **_: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
         """The same numbers as TRL's. Without Triton, TRL also projects every prompt token onto the vocabulary."""
-        return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy), None)
+        return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy, keep), None)
 
     def _teacher_logits(self, model: Any, inputs: Inputs) -> Tensor:
         """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt."""
         assert self.teacher is not None
-        width = inputs["completion_ids"].size(1)
-        teacher_ids = torch.cat([inputs["teacher_ids"], inputs["completion_ids"]], 1)
-        teacher_mask = torch.cat([inputs["teacher_mask"], inputs["completion_mask"]], 1)
+        rows = inputs["rows"]
+        sequences = Sequences.of_rows(tokens_of(rows, teacher=True), self._pad) if rows else sequences_of(inputs)
         with self.teacher.acting(), torch.no_grad(), without_dropout(model):
-            return self._scorer.logits(model, teacher_ids, teacher_mask, width)
+            return self._logits(model, sequences)

@@ -9,6 +9,7 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.teacher_prompts import ChatContext, checked_contexts
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
+from agentgym_hindsight.baselines.training.teacher_prompts import add_teacher_prompts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
@@ -77,19 +78,7 @@ def add_contexts(
             chats.append((row, context))
         else:
             scored.append((row, context))
-    _encode_texts(scored, encoder)
+    add_teacher_prompts(scored, encoder)
     messages = MessageEncoder(encoder)
     for row, chat in chats:
         row.teacher_ids, row.context_cut = messages.encode(chat.messages)
-
-
-def _encode_texts(scored: Sequence[tuple[TrainingRow, TeacherContext]], encoder: PromptEncoder) -> None:
-    limit = encoder.max_tokens - encoder.overhead
-    # Most prompts fit, so all are tokenized in one call. Cutting a prompt that is too long tokenizes it many times.
-    texts = [context.prompt(row.step.prompt) for row, context in scored]
-    different = list(dict.fromkeys(texts))  # siblings in the same state have the same prompt and context
-    tokens = dict(zip(different, encoder.tokens(different), strict=True))
-    for (row, context), text in zip(scored, texts, strict=True):
-        fits = len(tokens[text]) <= encoder.max_tokens
-        row.teacher_ids = tokens[text] if fits else encoder.encode(context.prompt(row.step.prompt, limit))
-        row.context_cut = context.truncated or not fits

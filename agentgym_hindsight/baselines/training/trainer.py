@@ -37,6 +37,7 @@ from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import (
     Means,
     Measured,
+    TokenCounts,
     TokenMean,
     add_questions,
     add_weights,
@@ -45,7 +46,12 @@ from agentgym_hindsight.baselines.training.metrics import (
     to_trl,
 )
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.resampling import PromptedPolicy, Replaced, replaced_episodes
+from agentgym_hindsight.baselines.training.resampling import (
+    PromptedPolicy,
+    Replaced,
+    check_resampling,
+    replaced_episodes,
+)
 from agentgym_hindsight.baselines.training.row_credit import add_evidence
 from agentgym_hindsight.baselines.training.saving_trainer import SavingTrainer
 from agentgym_hindsight.baselines.training.scoring import Scorer
@@ -116,6 +122,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         check_save_steps(arguments, plan)
         if method.what is not None and method.what.needs_judge and judge is None:
             raise UsageError(f"Expected a judge for context {str(method.what)!r}, got none; try judge=JudgeClient(…).")
+        check_resampling(method, stage)
         self.method, self.stage, self.plan, self.encoder, self.judge = method, stage, plan, encoder, judge
         self.store = ReferenceStore()
         self.turns_played = 0
@@ -128,6 +135,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         self._times = PhaseTimer()
         self._entropy = TokenMean()
         self._corrects_prompts = False
+        self._tokens = TokenCounts()
         self._turns = self._marked_tokens = self._marked_turns = 0.0
         self._values = Means()
         self._teacher_state: dict[str, Any] | None = None
@@ -290,6 +298,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             measured.record.update(
                 # TRL's entropy is the mean of the means of its micro-batches, which depends on how rows were packed.
                 entropy=self._entropy.result(self.processes.gather),
+                **self._tokens.result(self.processes.gather),
                 update=self.updates_done - 1,
                 turns=self.turns_played,
                 seconds=self.seconds_played,

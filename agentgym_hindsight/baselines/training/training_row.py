@@ -51,3 +51,13 @@ class TrainingRow:
     signals: Tensor | None = field(default=None, repr=False)
     row_signal: float | None = None
     old_logps: Tensor | None = field(default=None, repr=False)
+    #: In a conversation: the number of prompt tokens that are earlier turns, and the message after them if it is not
+    #: the step's.
+    past_tokens: int = 0
+    message: str = ""
+
+    @property
+    def teacher_reads_past(self) -> bool:
+        """Whether the teacher's prompt begins with the same earlier turns of a conversation, and goes on after them."""
+        past = self.past_tokens
+        return 0 < past < len(self.teacher_ids) and self.teacher_ids[:past] == self.prompt_ids[:past]

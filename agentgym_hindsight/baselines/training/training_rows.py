@@ -83,8 +83,20 @@ def make_rows(
                     if response not in masks:
                         masks[response] = _chosen_tokens(encoder, reply.response_ids, step, method, parser)
                     chosen = masks[response]
-                tokens = reply.prompt_ids, reply.response_ids, reply.logprobs
-                rows.append(TrainingRow(number, index, step, *tokens, chosen, other_prompt=reply.other_prompt))
+                rows.append(
+                    TrainingRow(
+                        number,
+                        index,
+                        step,
+                        reply.prompt_ids,
+                        reply.response_ids,
+                        reply.logprobs,
+                        chosen,
+                        other_prompt=reply.other_prompt,
+                        past_tokens=reply.past_tokens,
+                        message=reply.message,
+                    )
+                )
             number += 1
     columns = columns_of(groups, method)
     if predict is not None:

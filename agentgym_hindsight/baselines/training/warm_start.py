@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from agentgym_hindsight.baselines.policies.alfworld_search import SeekingExpert
-from agentgym_hindsight.baselines.policies.base import TurnView
+from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
+from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.settings import check_range
@@ -28,7 +30,7 @@ from agentgym_hindsight.baselines.training.quiet import quiet_libraries
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.context import ContextOptions, compose
-from agentgym_hindsight.hindsight.trajectory import Group, group_by_task
+from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.wrappers import format_response
@@ -55,10 +57,14 @@ _CONTEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The prompt of a turn and the response with the expert's action."""
+    """The prompt of a turn and the response with the expert's action.
+
+    ``past`` has the earlier messages of a conversation, each with the response that was played.
+    """
 
     prompt: str
     response: str
+    past: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +219,35 @@ def _examples(
             if key not in recorder.advice:
                 continue
             response, with_hindsight = recorder.advice[key]
-            yield Example(step.prompt, response)
+            past = tuple((each.prompt, each.response) for each in _messages_before(trajectory, step))
+            yield Example(step.prompt, response, past)
             chance = seeded_int("hindsight", seed, *key) % _PRECISION
             if context is not None and chance < hindsight * _PRECISION:
-                yield Example(context.prompt(step.prompt), with_hindsight)
+                yield Example(context.prompt(step.prompt), with_hindsight, past)
+
+
+def _messages_before(trajectory: Trajectory, step: Step) -> tuple[Step, ...]:
+    return trajectory.steps[: trajectory.steps.index(step)] if step.extra.get("conversation") else ()
+
+
+def _prompts(encoder: PromptEncoder, examples: Sequence[Example]) -> list[tuple[int, ...]]:
+    """The prompts of the examples, in a conversation after the tokens of the earlier turns."""
+    spoken = list(dict.fromkeys(response for example in examples for _, response in example.past))
+    responses = dict(zip(spoken, encoder.responses(spoken), strict=True)) if spoken else {}
+
+    @lru_cache(maxsize=1024)  # the examples of a rollout are neighbours
+    def replied(past: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Reply], ...]:
+        """The earlier turns with their tokens."""
+        if not past:
+            return ()
+        before, (prompt, response) = replied(past[:-1]), past[-1]
+        (encoded,) = encode_turns(encoder, [TurnView("", 0, 0, prompt, {}, before)])
+        ids, (_, past_tokens, message) = responses[response], encoded
+        reply = Reply(response, encoded.ids, ids, (0.0,) * len(ids), True, past_tokens, message)
+        return (*before, (prompt, reply))
+
+    turns = [TurnView("", 0, 0, example.prompt, {}, replied(example.past)) for example in examples]
+    return [encoded.ids for encoded in encode_turns(encoder, turns)]
 
 
 def fine_tune(
@@ -261,7 +292,7 @@ def fine_tune(
         raise UsageError("Expected examples of expert play, got none; try an environment with an expert.")
     # Prompts are passed as tokens: the encoder cuts the middle of a long prompt, as in rollouts. SFTTrainer would cut
     # the right end of a text, which is the response.
-    prompts = encoder.encode_all([example.prompt for example in examples])
+    prompts = _prompts(encoder, examples)
     replies = encoder.responses([example.response for example in examples])
     rows = {
         "input_ids": [[*prompt, *reply] for prompt, reply in zip(prompts, replies, strict=True)],

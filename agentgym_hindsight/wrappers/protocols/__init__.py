@@ -7,7 +7,7 @@ from inspect import isabstract
 
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import import_object, is_import_name, known_name
-from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
+from agentgym_hindsight.wrappers.protocols.base import CONVERSATION, History, PromptState, Protocol, check_history
 from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
@@ -15,14 +15,17 @@ from agentgym_hindsight.wrappers.protocols.react import ReAct
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
 __all__ = [
+    "CONVERSATION",
     "PROTOCOLS",
     "Brief",
     "Code",
+    "History",
     "Plain",
     "PromptState",
     "Protocol",
     "ReAct",
     "VerlAgent",
+    "check_history",
     "make_protocol",
     "protocol_name",
 ]
@@ -31,7 +34,7 @@ __all__ = [
 PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code)}
 
 
-def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> Protocol:
+def make_protocol(name: str, *, history: History = None, demonstrations: Sequence[str] = ()) -> Protocol:
     """Make the protocol of this name. ``package.module:NAME`` is a subclass of :class:`Protocol`, or a function that
     makes one from ``history`` and ``demonstrations``.
 

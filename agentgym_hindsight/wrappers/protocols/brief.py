@@ -47,16 +47,24 @@ class Brief(Protocol):
         if _is_short(state.observation):
             last_long = next((text for text, _ in reversed(state.history) if not _is_short(text)), "")
             lines += [f"Before: {_without_banner(last_long, state.goal)}"] if last_long else []
-        lines.append(f"Now: {_without_banner(state.observation, state.goal)}")
-        possible = _possible_actions(state)
-        taken = {action for _, action in state.history}
-        for title, actions in (
-            ("Can", [action for action in possible if action not in taken]),
-            ("Again", [action for action in possible if action in taken]),
-        ):
-            if actions:
-                lines.append(f"{title}: {_merge_actions(actions)}")
-        return self.examples() + "\n".join(lines)
+        return self.examples() + "\n".join([*lines, *_situation(state)])
+
+    def follow_up(self, state: PromptState) -> str:
+        return "\n".join(_situation(state))
+
+
+def _situation(state: PromptState) -> list[str]:
+    """The observation and the possible actions."""
+    lines = [f"Now: {_without_banner(state.observation, state.goal)}"]
+    possible = _possible_actions(state)
+    taken = {action for _, action in state.history}
+    for title, actions in (
+        ("Can", [action for action in possible if action not in taken]),
+        ("Again", [action for action in possible if action in taken]),
+    ):
+        if actions:
+            lines.append(f"{title}: {_merge_actions(actions)}")
+    return lines
 
 
 def _is_short(reply: str) -> bool:

@@ -44,3 +44,6 @@ class Code(Protocol):
             lines.append(f"```python\n{code}\n```\nOutput:\n{output}")
         lines.append("\nGo on with one ```python block.")
         return self.examples() + "\n".join(lines)
+
+    def follow_up(self, state: PromptState) -> str:
+        return f"Output:\n{state.observation}\n\nGo on with one ```python block."

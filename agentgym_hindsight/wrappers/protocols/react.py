@@ -62,6 +62,9 @@ class ReAct(Protocol):
             head += " Here is one example." if count == 1 else f" Here are {count} examples."
         return f"{head}\n{self.examples()}Here is the task.\n{transcript}"
 
+    def follow_up(self, state: PromptState) -> str:
+        return f"{_without_arrival(state.observation)}\n>"
+
 
 def _without_arrival(observation: str) -> str:
     if observation.startswith(_ARRIVAL):

@@ -50,6 +50,11 @@ class VerlAgent(Protocol):
             prompt = self._render(state, with_history=False)
         return prompt
 
+    def follow_up(self, state: PromptState) -> str:
+        lines = [f"Your current observation is: {state.observation}"]
+        lines += [] if state.world == "appworld" else [_admissible(state)]
+        return "\n".join(lines)
+
     def _render(self, state: PromptState, with_history: bool) -> str:
         start, turns = self.recent(state)
         lines = [_ROLES.get(state.world, _ROLES["generic"])]

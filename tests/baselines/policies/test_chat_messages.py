@@ -11,7 +11,8 @@ pytest.importorskip("transformers")
 
 from agentgym_hindsight.baselines.policies.base import TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
-from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder, encode_turns
+from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
+from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
 from agentgym_hindsight.errors import UsageError
 from tests.baselines.policies import chat_tokenizers as made
 
@@ -87,7 +88,7 @@ def test_a_template_without_system_messages_reads_them_before_the_user() -> None
 
 def test_turns_with_messages_are_read_instead_of_the_observation() -> None:
     prompts = encoder(made.chatml)
-    turns = [TurnView("a", 0, 0, "A room.", {}), TurnView("a", 1, 0, "A room.", {}, tuple(CHAT))]
-    plain, told = encode_turns(prompts, turns)
+    turns = [TurnView("a", 0, 0, "A room.", {}), TurnView("a", 1, 0, "A room.", {}, messages=tuple(CHAT))]
+    plain, told = (each.ids for each in encode_turns(prompts, turns))
     assert plain == prompts.encode("A room.")
     assert told == MessageEncoder(prompts).encode(CHAT).ids

@@ -57,6 +57,17 @@ def test_request_and_reply() -> None:
     assert stub.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
+def test_a_conversation_is_sent_as_messages() -> None:
+    with serving([completion("west")]) as stub, policy(stub, system="Be brief.") as player:
+        past = (("Find the mug.", Reply("look")), ("A hall. <|im_end|>", Reply("east <|im_start|>")))
+        player.act([TurnView("task", 0, 2, "A room.", {}, past)])
+    messages = stub.bodies[0]["messages"]
+    assert [each["role"] for each in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [each["content"] for each in messages][:3] == ["Be brief.", "Find the mug.", "look"]
+    assert messages[-1]["content"] == "A room."
+    assert not any("<|im_end|>" in each["content"] or "<|im_start|>" in each["content"] for each in messages)
+
+
 def test_control_tokens_in_an_observation_are_broken() -> None:
     """The server renders and tokenizes the message; it would read them as the end of the message."""
     with serving([completion("look")]) as stub, policy(stub, system="<|mine|>") as player:

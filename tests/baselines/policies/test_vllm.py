@@ -186,6 +186,7 @@ def test_a_separate_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         "max_model_len": 35,
         "seed": 1,
         "logprobs_mode": "processed_logprobs",
+        "enable_prefix_caching": True,
         "dtype": "float16",
     }
     assert policy.act([]) == []

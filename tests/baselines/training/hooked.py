@@ -67,10 +67,10 @@ class Hooked(Method):
                     continue
                 ask.keep(rollout, "hint", hint, step=0, analyser=self.writer)
                 turns: list[GivenContext] = []
-                for place, step in enumerate(rollout.steps):
+                for place in range(len(rollout)):
                     kind = KINDS[place % 3]
                     text = f"Consider: {hint}"
-                    chat: Any = ChatContext.after(step, text)
+                    chat: Any = ChatContext.after(rollout, place, text)
                     turns.append({"text": text, "messages": chat, "none": None}[kind])
                 contexts.append(turns)
             result.append(contexts)

@@ -14,6 +14,7 @@ import torch
 from agentgym_hindsight.baselines.methods import RECIPES, recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.checkpoints import all_checkpoints, load_state
+from agentgym_hindsight.baselines.training.sequences import Sequences
 from tests.baselines.training.tiny_runs import PLAN, make_trainer, model, same_weights, save_start, weights
 from tests.baselines.training.trainer_probes import gradients, step
 
@@ -81,15 +82,20 @@ def test_the_value_before_a_response_does_not_depend_on_it(tmp_path: Path) -> No
     ids = torch.randint(5, 100, (2, 12))
     other = ids.clone()
     other[:, 8:] = torch.randint(5, 100, (2, 4))
-    mask = torch.ones_like(ids)
-    first, second = (trainer.critic.model(each, mask, 4) for each in (ids, other))
+
+    def predicted(ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        inputs = {"prompt_ids": ids[:, :8], "completion_ids": ids[:, 8:]}
+        masks = {name.replace("ids", "mask"): torch.ones_like(part) for name, part in inputs.items()}
+        return trainer.critic.model(Sequences.of_tensors({**inputs, **masks}))
+
+    first, second = map(predicted, (ids, other))
     assert torch.equal(first["turn"], second["turn"])
     assert torch.equal(first["tokens"][:, 0], second["tokens"][:, 0])
     assert not torch.equal(first["after"], second["after"])
     # The value before token j does not depend on token j or later ones.
     later = ids.clone()
     later[:, -1] += 1
-    assert torch.equal(first["tokens"], trainer.critic.model(later, mask, 4)["tokens"])
+    assert torch.equal(first["tokens"], predicted(later)["tokens"])
 
 
 def test_a_critic_of_some_blocks_leaves_the_policy_whole(tmp_path: Path) -> None:

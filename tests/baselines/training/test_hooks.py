@@ -37,6 +37,7 @@ from tests.baselines.training.hooked import METHOD, Hooked
 from tests.baselines.training.tiny_runs import (
     CUTTING_PLAN,
     PLAN,
+    STAGE,
     encoder,
     logps,
     make_trainer,
@@ -195,7 +196,7 @@ def test_contexts_that_lose_text_are_counted(tmp_path: Path) -> None:
         def contexts(self, groups: Any, ask: Any) -> Any:
             text = "Go to the desk. " * 400
             return [
-                [[ChatContext.after(step, text) if step.index % 2 else text for step in r.steps] for r in g]
+                [[ChatContext.after(r, place, text) if place % 2 else text for place in range(len(r))] for r in g]
                 for g in groups
             ]
 
@@ -435,3 +436,26 @@ def test_wrong_questions_are_errors_with_a_cure() -> None:
             call()
     assert ask([], max_tokens=9) == []
     assert json.dumps(asker.figures.prompts) == "0"
+
+
+def test_rollouts_of_conversations_are_not_played_again_with_messages(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Expected bounded prompts for hooked"):
+        one_update(tmp_path, stage=replace(STAGE, history="conversation"))
+
+
+def test_a_chat_of_a_conversation_has_its_earlier_turns(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Told(Method):
+        def contexts(self, groups: Any, ask: Any) -> Any:
+            return [[[ChatContext.after(r, place, "Go on.") for place in range(len(r))] for r in g] for g in groups]
+
+    method = Told("told", GroupRelative(), tokens=METHOD.tokens, when=METHOD.when, kl=0.0)
+    trainer, rows = one_update(tmp_path, method, stage=replace(STAGE, history="conversation"))
+    scored = [row for row in rows if row.teacher_ids]
+    assert any(row.past_tokens for row in scored)
+    for row in scored:
+        text = trainer.encoder.tokenizer.decode(list(row.teacher_ids))
+        assert "Go on." in text
+        assert row.context_cut or row.step.prompt[:40] in text
+        assert row.teacher_logps is not None
+        assert torch.isfinite(row.teacher_logps).all()

@@ -17,6 +17,7 @@ from trl import GRPOTrainer
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.scoring import score_rows
+from agentgym_hindsight.baselines.training.sequences import Sequences
 from tests.baselines.training.test_training_rows import PAIR, rows_of
 from tests.baselines.training.tiny_runs import logps, make_trainer, model, serl
 from tests.baselines.training.trl_release import needs_trls_scorer
@@ -65,9 +66,9 @@ def test_equal_rows_are_scored_once() -> None:
     doubled = [*rows, *(replace(row) for row in reversed(rows))]
     sizes: list[int] = []
 
-    def score(ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
-        sizes.append(len(ids))
-        return ids[:, -width:].float()
+    def score(sequences: Sequences) -> torch.Tensor:
+        sizes.append(len(sequences.ids))
+        return sequences.of_last(sequences.ids[:, -sequences.width :]).float()
 
     processes = Processes(SimpleNamespace(num_processes=1, process_index=0, device=torch.device("cpu")))
     scored = list(score_rows(doubled, score, processes, budget=10**6, pad=0, teacher=True))

@@ -19,7 +19,7 @@ from agentgym_hindsight.cli.bench.training.step_times import one_thread, step_ro
 from agentgym_hindsight.cli.bench.training.update_memory import memory_rows, open_model
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["measure"]
+__all__ = ["StatusLine", "measure"]
 
 
 def measure(
@@ -38,7 +38,7 @@ def measure(
     plan = training.plan
     policy = open_endpoint(endpoint, plan) if endpoint else None  # first: a bad address is rejected at once
     with quiet_libraries():
-        progress = _StatusLine(note)
+        progress = StatusLine(note)
         model, tokenizer, start = open_start(training.model, training.stage, training.warm, plan, progress)
         encoder = PromptEncoder(tokenizer, plan.prompt_tokens, training.template)
         names = [training.model, *(name for size in sizes if (name := f"tiny:{size}") != training.model)]
@@ -58,7 +58,7 @@ def measure(
     return rows
 
 
-class _StatusLine:
+class StatusLine:
     """An observer that shows the progress of the warm start as one line."""
 
     def __init__(self, note: Callable[[str], object]) -> None:

@@ -28,7 +28,7 @@ from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.cli.bench.figures import Row
 
-__all__ = ["GOAL", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]
+__all__ = ["GOAL", "EveryTurn", "Replay", "StepTime", "clock", "one_thread", "step_rows", "step_times", "worst"]
 
 #: The project's goal for the time of SERL's update divided by GRPO's, on equal rows.
 GOAL = 1.15
@@ -72,7 +72,7 @@ def worst() -> Method:
     return replace(recipe("serl").changed(tokens="response"), credit=EveryTurn())
 
 
-class _Replay(HindsightTrainer):
+class Replay(HindsightTrainer):
     """A trainer that plays an update only once and then trains on the stored episodes."""
 
     def __init__(self, *args: Any, played: dict[int, list[Episode]], **options: Any) -> None:
@@ -99,6 +99,10 @@ class _Replay(HindsightTrainer):
         mini_batches = super()._play_update(update)
         self.play_seconds = clock() - started
         return mini_batches
+
+    def counted(self) -> dict[str, float]:
+        """The tokens of the passes since the last call."""
+        return self._tokens.result(self.processes.gather)
 
     def timed(self, update: int) -> StepTime:
         """One training step with the tasks and the λ of this update. The weights are not changed."""
@@ -139,7 +143,7 @@ def step_times(
         learners = {
             name: stack.enter_context(
                 closing(
-                    _Replay(
+                    Replay(
                         copy.deepcopy(model),
                         worst() if name == _WORST else _with_penalty(name, training.method),
                         training.stage,
