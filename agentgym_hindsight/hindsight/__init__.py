@@ -28,7 +28,7 @@ from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now,
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.tables import to_dataframe, to_rows
-from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task, render_steps
+from agentgym_hindsight.hindsight.trajectory import Group, Origin, Step, Trajectory, group_by_task, render_steps
 
 if TYPE_CHECKING:
     from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage
@@ -50,6 +50,7 @@ __all__ = [
     "JudgeUsage",
     "Judgement",
     "LineProblem",
+    "Origin",
     "Provenance",
     "ReadResult",
     "ReferenceSource",

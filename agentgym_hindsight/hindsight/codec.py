@@ -11,12 +11,13 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from agentgym_hindsight.errors import SchemaError, UsageError
-from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.hindsight.trajectory import Origin, Step, Trajectory
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "dump_trajectory", "load_trajectory"]
 
 SCHEMA = "agentgym-hindsight/trajectory"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READABLE = (1, 2)  # version 1 has no origin
 
 
 def dump_trajectory(trajectory: Trajectory) -> str:
@@ -52,8 +53,8 @@ def load_trajectory(line: str) -> Trajectory:
             f"Expected schema {SCHEMA!r}, got {document.get('schema')!r}; try a file of recorded trajectories."
         )
     version = document.get("version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise SchemaError(f"Expected schema version {SCHEMA_VERSION}, got {version!r}; try a matching release.")
+    if version not in _READABLE or isinstance(version, bool):
+        raise SchemaError(f"Expected schema version {SCHEMA_VERSION} or older, got {version!r}; try a matching release.")
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
 
@@ -89,7 +90,7 @@ def _read_finite(text: str) -> float:
     return value
 
 
-def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
+def _plain(record: Step | Trajectory | Origin, where: str) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, with the type checks of the reader: every line written can be read."""
     plain: dict[str, Any] = {}
     for field in fields(record):
@@ -103,7 +104,7 @@ def _plain(record: Step | Trajectory, where: str) -> dict[str, Any]:
     return plain
 
 
-def _typed(kind: type[Step] | type[Trajectory], document: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _typed(kind: type[Step] | type[Trajectory] | type[Origin], document: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
     for field in fields(kind):
@@ -173,6 +174,16 @@ def _read_steps(value: object, where: str) -> tuple[Step, ...]:
     return tuple(Step(**_typed(Step, _read_mapping(item, path), path)) for path, item in items)
 
 
+def _read_origin(value: object, where: str) -> Origin | None:
+    return None if value is None else Origin(**_typed(Origin, _read_mapping(value, where), where))
+
+
+def _write_origin(value: Any, where: str) -> dict[str, Any] | None:
+    if value is not None and not isinstance(value, Origin):
+        raise UsageError(f"Expected an Origin or None at {where}, got {type(value).__name__}; try None.")
+    return None if value is None else _plain(value, where)
+
+
 def _write_str(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"Expected text at {where}, got {type(value).__name__}; try str(…) before recording it.")
@@ -223,6 +234,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "tuple[int, int] | None": _read_span,
     "Mapping[str, Any]": _read_mapping,
     "tuple[Step, ...]": _read_steps,
+    "Origin | None": _read_origin,
 }
 _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "str": _write_str,
@@ -234,4 +246,5 @@ _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "tuple[int, int] | None": lambda value, where: None if value is None else [operator.index(i) for i in value],
     "Mapping[str, Any]": _write_json,
     "tuple[Step, ...]": lambda value, where: [_plain(step, f"{where}[{i}]") for i, step in enumerate(value)],
+    "Origin | None": _write_origin,
 }

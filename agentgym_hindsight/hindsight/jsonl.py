@@ -1,6 +1,6 @@
 """Reads and writes trajectories as JSON Lines: one versioned schema, one trajectory per line.
 
-A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 1, …}`` with the fields of
+A line is ``{"schema": "agentgym-hindsight/trajectory", "version": 2, …}`` with the fields of
 :class:`~agentgym_hindsight.hindsight.trajectory.Trajectory`. ``steps`` is a list of objects with the fields of
 ``Step``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
@@ -24,7 +25,7 @@ def to_rows(
 
     A row of a step has the fields of :class:`Step`, before them ``task_id``, ``sibling``, ``seed`` and ``policy``, and
     at the end ``won`` and ``trajectory_score`` of its rollout. A row of a trajectory has its fields, ``outcome``,
-    ``total_reward`` and the number of ``steps``. ``extra`` is text in JSON. A lone surrogate is written as an escape.
+    ``total_reward`` and the number of ``steps``. ``extra`` and ``origin`` are texts in JSON. A lone surrogate is written as an escape.
 
     ``pandas.DataFrame(rows)`` and ``datasets.Dataset.from_list(rows)`` read the rows.
 
@@ -116,6 +117,7 @@ def _trajectory_rows(trajectory: Trajectory) -> Iterator[dict[str, Any]]:
         "broken": _text(trajectory.broken),
         "final_observation": _text(trajectory.final_observation),
         "extra": _json(trajectory.extra),
+        "origin": "" if trajectory.origin is None else _json(asdict(trajectory.origin)),
     }
 
 
