@@ -37,6 +37,7 @@ class NativeBackend(LibraryBackend):
         self.files = FileLibrary()
         self._play: Play | None = None
         self._shared_facts: dict[str, Any] = {}
+        self._task: Task | None = None  # of the game in progress
         self._episode_states: EpisodeStates | None = None
         self._refused = ""  # the last command, if the game refused it
 
@@ -50,7 +51,7 @@ class NativeBackend(LibraryBackend):
 
     def start(self, task: Task) -> Turn:
         house = self.house(task)
-        self._play = Play(house)
+        self._play, self._task = Play(house), task
         self._shared_facts = self._facts(task, house)
         self._episode_states = EpisodeStates(house)
         self._refused = ""
@@ -124,7 +125,11 @@ class NativeBackend(LibraryBackend):
 
     def restore(self, task: Task, world: Saved, turn: Turn) -> Turn:
         """Set the game to a state that :meth:`snapshot` returned. Earlier infos keep their own states."""
-        house = self.house(task)
+        if self._play is not None and task is self._task:
+            house = self._play.house
+        else:
+            house, self._task = self.house(task), task
+            self._shared_facts = self._facts(task, house)
         states, observation, valid, changed, refused = world
         play = Play.__new__(Play)
         play.house = house
@@ -132,13 +137,9 @@ class NativeBackend(LibraryBackend):
         episode = EpisodeStates(house)
         episode.states.extend(states)
         self._play, self._episode_states, self._refused = play, episode, refused
-        self._shared_facts = self._facts(task, house)
         # The turn is valid after a thought too, which the game never sees.
         reason = None if turn.valid else partial(explain, play.copy(), refused)
-        return turn._replace(
-            extra=AlfworldExtra(episode, self._shared_facts, reason),
-            admissible_actions=play.admissible,
-        )
+        return turn._replace(extra=AlfworldExtra(episode, self._shared_facts, reason))
 
     def decode(self, task: Task, world: Any) -> Saved:
         """The state of :meth:`snapshot` from JSON."""
