@@ -83,6 +83,7 @@ class Sandbox:
         self._names = None if names is None else {app: sorted(apis) for app, apis in names.items()}
         self._seed, self._now = seed, now
         self._lost = False  # the worker was ended by save(), which the next turn reports
+        self._pending: InterpreterState | None = None  # of load(), for the interpreter that the next turn starts
         if now:
             _check_moment(now)
         self._zygote = zygote_client(python, left_out)
@@ -101,10 +102,11 @@ class Sandbox:
         self._seed = self._seed if seed is None else seed
         self._now = self._now if now is None else _check_moment(now)
         self._worker.end()
-        self._lost = False
+        self._lost, self._pending = False, None
         self._start()
 
     def close(self) -> None:
+        self._pending = None
         self._worker.end()
 
     def save(self) -> InterpreterState:
@@ -113,6 +115,8 @@ class Sandbox:
         The worker lists its variables as JSON values; the host stores the text and never evaluates it. Variables that
         have no such form are named in ``lost``. A worker that does not answer properly is ended, as after a bad turn.
         """
+        if self._pending is not None:
+            return self._pending
         if self._worker.channel is None:
             return new_interpreter()
         if self._worker.is_usable():
@@ -125,8 +129,18 @@ class Sandbox:
         return InterpreterState("", ("all variables",))
 
     def load(self, state: InterpreterState, *, seed: int | None = None, now: str | None = None) -> None:
-        """Start a new interpreter in a state that :meth:`save` returned. ``seed`` and ``now`` are as in :meth:`reset`."""
-        self.reset(seed=seed, now=now)
+        """Go on in a state that :meth:`save` returned. ``seed`` and ``now`` are as in :meth:`reset`.
+
+        The new interpreter starts with the next turn: many forks are never played, and starting takes milliseconds.
+        """
+        self._seed = self._seed if seed is None else seed
+        self._now = self._now if now is None else _check_moment(now)
+        self._worker.end()
+        self._lost, self._pending = False, state
+
+    def _start_pending(self, state: InterpreterState) -> None:
+        self._pending = None
+        self._start()
         if not state.data:
             return
         try:
@@ -159,6 +173,8 @@ class Sandbox:
 
         Returns after about ``seconds + grace`` at the latest, or after the call of an API that is being answered then.
         """
+        if self._pending is not None:
+            self._start_pending(self._pending)
         if len(code) > self.limits.code_chars:
             message = f"SyntaxError: Expected at most {self.limits.code_chars} characters of code, got {len(code)}"
             return Outcome("", message, "syntax", False, self._worker.shape)
