@@ -239,10 +239,21 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         """A copy of the mask of active envs."""
         return np.array(self._active)
 
-    def trajectories(self) -> list[Trajectory]:
-        """The latest rollout of every env, in their order, broken ones included. Idle envs have none."""
+    def trajectories(self, envs: Sequence[int] | None = None) -> list[Trajectory]:
+        """The latest rollout of every env, or of some, in their order, broken ones included. Idle envs have none."""
         self._check_open()
-        return [self._trajectory(job) for job in self._jobs if job is not None]
+        jobs = self._jobs if envs is None else [self._jobs[index] for index in envs]
+        return [self._trajectory(job) for job in jobs if job is not None]
+
+    def idle(self, envs: Sequence[int] | None = None) -> None:
+        """Drop the rollouts of some envs, by default of all: they are idle until the next ``reset`` or ``restore``."""
+        self._check_open()
+        chosen = range(self.num_envs) if envs is None else envs
+        for index in chosen:
+            self._check_index(index)
+        self._forget(chosen)
+        for index in chosen:
+            self._active[index] = False
 
     def snapshot(self, env: int) -> Snapshot:
         """The present moment of one env's rollout, wrappers included: a value for :meth:`restore`."""

@@ -19,7 +19,7 @@ from agentgym_hindsight.envs.alfworld.saved_state import Saved, decoded
 from agentgym_hindsight.envs.base import Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
 from agentgym_hindsight.envs.plain_values import row, texts
-from agentgym_hindsight.errors import BackendError, ResetNeededError
+from agentgym_hindsight.errors import BackendError, ResetNeededError, SchemaError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import Task
 
@@ -142,7 +142,9 @@ class NativeBackend(LibraryBackend):
         return turn._replace(extra=AlfworldExtra(episode, self._shared_facts, reason))
 
     def decode(self, task: Task, world: Any) -> Saved:
-        """The state of :meth:`snapshot` from JSON."""
+        """The state of :meth:`snapshot` from JSON. The locator of its task may be a path: it is not believed."""
+        if task != self._task and task != self.find(task.id):
+            raise SchemaError(f"Expected task {task.id} as this env lists it, got {task.locator[:80]!r} in the snapshot.")
         return decoded(self.house(task), world)
 
     def _turn(self, play: Play, reward: float, reason: Any = None) -> Turn:
