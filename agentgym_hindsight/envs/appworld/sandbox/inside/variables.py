@@ -148,7 +148,8 @@ class _Encoder:
     def _pairs(self, value: Mapping[Any, Any], depth: int) -> list[int]:
         if len(value) > _LINKS:
             raise _RefusedError
-        return [self.add(part, depth) for pair in list(dict.items(value)) for part in pair]  # type: ignore[arg-type]
+        # An OrderedDict has an order of its own. The type is exact here, so the method is that of the library.
+        return [self.add(part, depth) for pair in list(value.items()) for part in pair]
 
     def _rare(self, kind: type, value: Any, depth: int) -> list[Any]:
         if kind in _DATED:
@@ -208,9 +209,9 @@ def _name(value: Any) -> str:
 
 def _module_name(value: ModuleType) -> str:
     for name, module in list(sys.modules.items()):
-        if module is value and type(name) is str and name.partition(".")[0] in AVAILABLE:
+        if module is value and type(name) is str and name != "os" and name.partition(".")[0] in AVAILABLE:
             return name
-    if value.__dict__.get("__name__") == "os":  # the os of the agent, which only joins and splits paths
+    if value is not sys.modules.get("os") and value.__dict__.get("__name__") == "os":  # the agent's, which has only paths
         return "os"
     raise _RefusedError
 
@@ -311,7 +312,7 @@ class _Decoder:
             elif letter == "m":
                 parts = list(map(self.value, node[2:]))
                 for key, value in zip(parts[::2], parts[1::2], strict=True):
-                    dict.__setitem__(self._made[number], key, value)
+                    self._made[number][key] = value
             elif letter == "F":
                 function = self._made[number]
                 values = map(self.value, node[4:])
@@ -372,13 +373,23 @@ class _Decoder:
                 value = getattr(value, name)
             return value
         if letter == "M":
-            return self._import(parts[0])
+            return self._module(parts[0])
         if letter == "a":
             module, name = parts
             if not module:
                 return ApiError
-            return vars(builtins if module == "builtins" else sys.modules[self._import(module).__name__])[name]
+            return vars(builtins if module == "builtins" else self._module(module))[name]
         raise ValueError("a node of another kind")
+
+    def _module(self, name: str) -> ModuleType:
+        """A module, if the agent's own ``import`` would give it."""
+        module = self._import(name)
+        if name == "os":
+            return module
+        if name == "os.path":
+            path: ModuleType = module.path
+            return path
+        return sys.modules[name]
 
 
 def _moment(kind: str, text: str, fold: int) -> Any:
