@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.envs.extra import example_actions
 from agentgym_hindsight.envs.snapshot_value import Snapshot
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.hindsight.info import plain_info
 from agentgym_hindsight.wrappers import restore_into, snapshot_of
+from tests.toy import CorridorBackend
 
 Choose = Callable[[random.Random, dict[str, Any]], str]
 #: Actions that no world takes: they must leave the same traces too.
 _ODD = ("xyzzy", "", "go to nowhere 9", "click[no such thing]")
+
+
+class FixedBackend(CorridorBackend):
+    """A world that cannot be saved."""
+
+    snapshot = None  # type: ignore[assignment]
+
+
+class FixedEnv(HindsightEnv):
+    """The corridor without snapshots."""
+
+    splits = ("train", "valid")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(FixedBackend(), **kwargs)
 
 
 class Moment(NamedTuple):
@@ -36,7 +53,10 @@ def any_action(rng: random.Random, info: dict[str, Any]) -> str:
         return rng.choice(_ODD)
     if draw < 0.15:
         return Thought("think: what now?")
-    legal = [*info["admissible_actions"], *rng.sample(example_actions(info["extra"]), min(2, len(example_actions(info["extra"]))))]
+    legal = [
+        *info["admissible_actions"],
+        *rng.sample(example_actions(info["extra"]), min(2, len(example_actions(info["extra"])))),
+    ]
     calm = [action for action in legal if action != "click[buy now]"] if rng.random() < 0.9 else legal
     return str(rng.choice(calm or legal))
 
@@ -94,9 +114,3 @@ def check_walks(
         env.close()
         other.close()
     return checked
-
-
-def numbers_of(states: int, parts: int) -> Iterator[tuple[int, int]]:
-    """``states`` in equal parts, each with its seed."""
-    for part in range(parts):
-        yield states // parts, part

@@ -35,9 +35,7 @@ class _Playing:
 
     def turn(self, observation: str, info: Mapping[str, Any]) -> TurnView:
         snapshot = self.start.snapshot
-        return TurnView(
-            snapshot.task.id, self.start.sibling, snapshot.step + len(self.replies), observation, info
-        )
+        return TurnView(snapshot.task.id, self.start.sibling, snapshot.step + len(self.replies), observation, info)
 
     def recorded(self, trajectory: Trajectory, policy: str) -> Trajectory:
         origin = trajectory.origin

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
-import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from agentgym_hindsight.envs.extra import Extra, example_actions
-from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.envs.snapshots import RestorableEnv, Snapshot
+from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.envs.time_limit import chosen_limit
 from agentgym_hindsight.envs.turn import Turn
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError

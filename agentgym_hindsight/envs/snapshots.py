@@ -49,7 +49,7 @@ class RestorableEnv(gym.Env[str, str]):
     _over: bool
     _forked_at: int | None = None  # the turns before the rollout was restored; None: it began with reset()
     #: The arguments of the world that a snapshot depends on: texts and numbers by name. A subclass sets them.
-    _world_settings: Mapping[str, Any] = {}  # noqa: RUF012  # never changed, only replaced
+    _world_settings: Mapping[str, Any] = {}  # never changed, only replaced
 
     @property
     def can_snapshot(self) -> bool:

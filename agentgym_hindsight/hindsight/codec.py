@@ -54,7 +54,9 @@ def load_trajectory(line: str) -> Trajectory:
         )
     version = document.get("version")
     if version not in _READABLE or isinstance(version, bool):
-        raise SchemaError(f"Expected schema version {SCHEMA_VERSION} or older, got {version!r}; try a matching release.")
+        raise SchemaError(
+            f"Expected schema version {SCHEMA_VERSION} or older, got {version!r}; try a matching release."
+        )
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
 
@@ -104,7 +106,9 @@ def _plain(record: Step | Trajectory | Origin, where: str) -> dict[str, Any]:
     return plain
 
 
-def _typed(kind: type[Step] | type[Trajectory] | type[Origin], document: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _typed(
+    kind: type[Step] | type[Trajectory] | type[Origin], document: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
     for field in fields(kind):

@@ -107,9 +107,8 @@ def test_a_rollout_that_breaks_is_data(moments: list[Snapshot], monkeypatch: pyt
 
 
 def test_calls_that_cannot_work_say_why(moments: list[Snapshot]) -> None:
-    with closing(made(2)) as venv:
-        with pytest.raises(UsageError, match="either tasks or continuations"):
-            list(play(venv, RandomPolicy(0), [Continuation(moments[0]), (moments[0].task, 0)]))  # type: ignore[list-item]
+    with closing(made(2)) as venv, pytest.raises(UsageError, match="either tasks or continuations"):
+        list(play(venv, RandomPolicy(0), [Continuation(moments[0]), (moments[0].task, 0)]))  # type: ignore[list-item]
     with closing(made(2, group_size=2)) as venv, pytest.raises(UsageError, match="group_size=1"):
         list(play(venv, RandomPolicy(0), [Continuation(moments[0])]))
 

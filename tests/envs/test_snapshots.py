@@ -13,8 +13,7 @@ import pytest
 import agentgym_hindsight  # noqa: F401  # registers the ids
 from agentgym_hindsight.envs.snapshot_value import Snapshot
 from agentgym_hindsight.errors import ResetNeededError, SchemaError, UsageError
-from tests.forks import any_action, check_walks, in_words, walk
-from tests.toy import CorridorEnv
+from tests.forks import FixedEnv, any_action, check_walks, in_words, walk
 
 MADE: dict[str, tuple[str, dict[str, Any]]] = {
     "alfworld": ("ALFWorld-Hindsight-v0", {"data": "embedded", "max_steps": 30}),
@@ -173,7 +172,7 @@ def test_calls_that_cannot_work_say_why(env: Any) -> None:
         env.restore({})
     with pytest.raises(ResetNeededError, match="snapshot"):
         make("alfworld").unwrapped.snapshot()
-    toy = CorridorEnv()
+    toy = FixedEnv()
     toy.reset(seed=0)
     assert not toy.can_snapshot
     with pytest.raises(UsageError, match="corridor, which cannot"):

@@ -13,8 +13,7 @@ from agentgym_hindsight.errors import ResetNeededError, SchemaError, UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 from agentgym_hindsight.wrappers import snapshot_of
-from tests.forks import in_words
-from tests.toy import CorridorEnv
+from tests.forks import FixedEnv, in_words
 
 STAGE = Stage(settings={"data": "embedded", "max_steps": 12}, protocol="brief")
 
@@ -31,7 +30,9 @@ def turns(venv: HindsightVectorEnv, infos: dict[str, Any], count: int, seed: int
     for _ in range(count):
         actions = [rng.choice([*listed, "fly"]) if listed else "look" for listed in legal]
         observations, rewards, terminations, truncations, infos = venv.step(actions)
-        outcomes = zip(observations, rewards.tolist(), terminations.tolist(), truncations.tolist(), unstack(infos), strict=True)
+        outcomes = zip(
+            observations, rewards.tolist(), terminations.tolist(), truncations.tolist(), unstack(infos), strict=True
+        )
         results.append([None if info is None else in_words((*rest, info)) for *rest, info in outcomes])
         legal = [list(actions) for actions in infos["admissible_actions"]]
     return results
@@ -150,7 +151,7 @@ def test_the_envs_of_a_group_keep_one_task() -> None:
 
 def test_a_world_without_snapshots_says_so_in_a_worker_too() -> None:
     for workers in (0, 1):
-        with closing(HindsightVectorEnv(CorridorEnv, 2, workers=workers)) as venv:
+        with closing(HindsightVectorEnv(FixedEnv, 2, workers=workers)) as venv:
             venv.reset(seed=0)
             with pytest.raises(UsageError, match="which cannot"):
                 venv.snapshots()

@@ -206,7 +206,9 @@ def test_forks_share_nothing() -> None:
         check_restored(forked, moments, 3, 2, stored=False)
     forks[0].close()
     assert in_words(env.step(moments[3].action)) == moments[3].result
-    assert in_words(forks[1].step("<action>inventory</action>")) == in_words(forks[2].step("<action>inventory</action>"))
+    assert in_words(forks[1].step("<action>inventory</action>")) == in_words(
+        forks[2].step("<action>inventory</action>")
+    )
 
 
 def test_forks_of_a_registered_env_have_its_wrappers() -> None:

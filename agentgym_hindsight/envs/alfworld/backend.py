@@ -144,7 +144,10 @@ class NativeBackend(LibraryBackend):
     def decode(self, task: Task, world: Any) -> Saved:
         """The state of :meth:`snapshot` from JSON. The locator of its task may be a path: it is not believed."""
         if task != self._task and task != self.find(task.id):
-            raise SchemaError(f"Expected task {task.id} as this env lists it, got {task.locator[:80]!r} in the snapshot.")
+            raise SchemaError(
+                f"Expected task {task.id} as this env lists it, got {task.locator[:80]!r} in the snapshot; "
+                "try an env with the data of the first one."
+            )
         return decoded(self.house(task), world)
 
     def _turn(self, play: Play, reward: float, reason: Any = None) -> Turn:
@@ -215,7 +218,7 @@ class TextworldBackend(NativeBackend):
         return super().snapshot(turn), tuple(self._commands)
 
     def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
-        """Play the commands again in the genuine engine, which cannot store a state: seconds instead of microseconds."""
+        """Play the commands again in the genuine engine, which cannot store a state. This takes seconds."""
         native, commands = world
         self._commands = []
         self._restart(task)

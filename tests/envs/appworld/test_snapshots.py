@@ -118,12 +118,16 @@ def test_functions_are_carried_with_their_defaults_and_not_run_again(sandbox: Sa
 
 def test_a_changed_function_is_not_carried_by_its_old_text(sandbox: Sandbox) -> None:
     sandbox.run("def one():\n    return 1")
-    sandbox.run("def two():\n    return 2\none.__code__ = two.__code__\ndef deco(f): return f\n@deco\ndef three(): return 3")
+    sandbox.run(
+        "def two():\n    return 2\none.__code__ = two.__code__\ndef deco(f): return f\n@deco\ndef three(): return 3"
+    )
     assert sandbox.save().lost == ("one", "three")
 
 
 def test_too_much_is_named_instead_of_carried(sandbox: Sandbox) -> None:
-    sandbox.run("deep = []\nfor _ in range(500): deep = [deep]\nlong = 'x' * 3_000_000\nmany = list(range(200_000))\nn = 1")
+    sandbox.run(
+        "deep = []\nfor _ in range(500): deep = [deep]\nlong = 'x' * 3_000_000\nmany = list(range(200_000))\nn = 1"
+    )
     state = sandbox.save()
     assert set(state.lost) == {"deep", "long", "many"}
     assert len(state.data) < 1 << 20
@@ -168,7 +172,15 @@ def test_a_worker_that_cannot_be_asked_loses_its_variables(sandbox: Sandbox) -> 
 
 @pytest.mark.parametrize(
     "nodes",
-    [[["?"]], [["t", 0]], [["m", "os"]], [["l", 5]], [["M", "subprocess"]], [["a", "os", "system"]], [["F", "x", "y", 1]]],
+    [
+        [["?"]],
+        [["t", 0]],
+        [["m", "os"]],
+        [["l", 5]],
+        [["M", "subprocess"]],
+        [["a", "os", "system"]],
+        [["F", "x", "y", 1]],
+    ],
 )
 def test_a_forged_state_cannot_start_an_interpreter(sandbox: Sandbox, nodes: list[Any]) -> None:
     forged = {"names": {"x": 0}, "nodes": nodes, "sources": {}, "turns": 1, "random": None}

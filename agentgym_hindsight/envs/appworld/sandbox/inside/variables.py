@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from agentgym_hindsight.envs.appworld.sandbox.inside.apis import Api, ApiError, App, Apis
+from agentgym_hindsight.envs.appworld.sandbox.inside.apis import Api, ApiError, Apis, App
 from agentgym_hindsight.envs.appworld.sandbox.inside.modules import AVAILABLE
 
 __all__ = ["decode", "encode"]
@@ -39,9 +39,7 @@ class _RefusedError(Exception):
     """A value has no form as data."""
 
 
-def encode(
-    variables: Mapping[str, Any], sources: Mapping[str, str], apis: Apis | None, limit: int
-) -> dict[str, Any]:
+def encode(variables: Mapping[str, Any], sources: Mapping[str, str], apis: Apis | None, limit: int) -> dict[str, Any]:
     """The variables as JSON values of about ``limit`` characters at most."""
     encoder = _Encoder(variables, sources, apis, limit)
     names: dict[str, int] = {}
@@ -211,7 +209,9 @@ def _module_name(value: ModuleType) -> str:
     for name, module in list(sys.modules.items()):
         if module is value and type(name) is str and name != "os" and name.partition(".")[0] in AVAILABLE:
             return name
-    if value is not sys.modules.get("os") and value.__dict__.get("__name__") == "os":  # the agent's, which has only paths
+    if (
+        value is not sys.modules.get("os") and value.__dict__.get("__name__") == "os"
+    ):  # the agent's, which has only paths
         return "os"
     raise _RefusedError
 
