@@ -69,7 +69,7 @@ class CorridorBackend:
 
     def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
         self.room, self.goal = world
-        return turn._replace(extra=Extra(backend=self.name, room=self.room))
+        return turn._replace(extra=self._turn("", valid=True).extra)
 
     def decode(self, task: Task, world: Any) -> Any:
         room, goal = world

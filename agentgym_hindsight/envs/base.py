@@ -97,6 +97,7 @@ class HindsightEnv(RestorableEnv):
     splits: ClassVar[tuple[str, ...]] = ("train",)
     #: The variant of a prompt protocol that is written for this world ("alfworld", "webshop", …).
     prompt_world: ClassVar[str] = "generic"
+    backend: Backend
     _spec: EnvSpec | None = None
 
     def __init__(

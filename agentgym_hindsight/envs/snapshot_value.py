@@ -10,7 +10,6 @@ from typing import Any
 
 from agentgym_hindsight.envs.plain_values import flag, mapping, number, reject, row, text, texts, whole
 from agentgym_hindsight.errors import SchemaError
-from agentgym_hindsight.hindsight.codec import dump_trajectory, load_trajectory
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.short_repr import short_repr
 from agentgym_hindsight.tasks import Task
@@ -80,6 +79,8 @@ class Snapshot:
 
     def to_json(self) -> str:
         """The snapshot as JSON."""
+        from agentgym_hindsight.hindsight.codec import dump_trajectory  # most programs store no snapshot
+
         document = {
             "schema": SNAPSHOT_SCHEMA,
             "version": SNAPSHOT_VERSION,
@@ -146,6 +147,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _checked(cls: type[Snapshot], value: dict[str, Any]) -> Snapshot:
+    from agentgym_hindsight.hindsight.codec import load_trajectory
+
     settings = mapping(value.get("settings"), "settings")
     for name, setting in settings.items():
         if setting is not None and type(setting) not in (str, int, float, bool):

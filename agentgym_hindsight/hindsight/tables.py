@@ -25,7 +25,8 @@ def to_rows(
 
     A row of a step has the fields of :class:`Step`, before them ``task_id``, ``sibling``, ``seed`` and ``policy``, and
     at the end ``won`` and ``trajectory_score`` of its rollout. A row of a trajectory has its fields, ``outcome``,
-    ``total_reward`` and the number of ``steps``. ``extra`` and ``origin`` are texts in JSON. A lone surrogate is written as an escape.
+    ``total_reward`` and the number of ``steps``. ``extra`` and ``origin`` are texts in JSON. A lone surrogate is
+    written as an escape.
 
     ``pandas.DataFrame(rows)`` and ``datasets.Dataset.from_list(rows)`` read the rows.
 

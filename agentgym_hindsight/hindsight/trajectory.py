@@ -71,7 +71,7 @@ class Origin:
 class Trajectory:
     """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished.
 
-    ``origin`` is None, or the moment of another rollout at which this one begins. ``steps`` has the turns before it too.
+    ``origin`` is None, or the moment of another rollout at which this one begins. ``steps`` also has the turns before.
 
     >>> steps = (Step(0, "A hall.", "look", "A hall.", "A hall."), Step(1, "A hall.", "go", "A garden.", "A garden."))
     >>> Trajectory("1f", goal="Find the mug.", steps=steps, won=True, score=1.0)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+from agentgym_hindsight.envs.snapshot_value import Snapshot
 from agentgym_hindsight.envs.snapshots import RestorableEnv
 from agentgym_hindsight.errors import ConformanceError, SchemaError, UsageError
 from agentgym_hindsight.testing.behaviour_checks import first_difference
 from agentgym_hindsight.testing.env_under_test import EnvUnderTest, Episode, NotOffered, PlayedTurn
-from agentgym_hindsight.wrappers.snapshots import Snapshot, restore_into, snapshot_of
+from agentgym_hindsight.wrappers.snapshots import restore_into, snapshot_of
 
 __all__ = ["check_snapshots"]
 
@@ -25,8 +29,8 @@ def check_snapshots(tested: EnvUnderTest) -> None:
     for number, played in enumerate(tested.episodes, 1):
         half = len(played.turns) // 2
         actions = [turn.action for turn in played.turns]
-        tested.play(tested.env, lambda turn, info, actions=actions: actions[turn],
-                    options={"task_id": played.info["task_id"]}, cap=half)  # fmt: skip
+        options = {"task_id": played.info["task_id"]}
+        tested.play(tested.env, partial(_played_action, actions), options=options, cap=half)
         try:
             snapshot = snapshot_of(tested.env)
         except UsageError as error:  # a wrapper whose state is not known
@@ -54,6 +58,10 @@ def check_snapshots(tested: EnvUnderTest) -> None:
                     f"{different} after turn {half} of episode {number}; try adding everything that can change to "
                     "Backend.snapshot: counters, random generators, what the last turn did."
                 )
+
+
+def _played_action(actions: list[str], turn: int, info: dict[str, Any]) -> str:
+    return actions[turn]
 
 
 def _continue(tested: EnvUnderTest, env: object, value: Snapshot, actions: list[str]) -> Episode:

@@ -274,9 +274,9 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Continue from snapshots in some envs, while the others go on: as ``reset`` with a ``reset_mask``.
 
-        ``restore(3, value)`` is for one env, ``restore([3, 4], [one, two])`` for several, and ``restore([3, 4], value)``
-        starts several rollouts at one moment. An env whose snapshot is of an ended episode is inactive. The envs of a
-        group must have one task.
+        ``restore(3, value)`` is for one env, ``restore([3, 4], [one, two])`` for several, and ``restore([3, 4],
+        value)`` starts several rollouts at one moment. An env whose snapshot is of an ended episode is inactive. The
+        envs of a group must have one task.
         """
         self._check_open()
         chosen = [envs] if isinstance(envs, int | np.integer) else list(envs)

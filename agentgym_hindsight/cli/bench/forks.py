@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -75,13 +76,13 @@ def _world(name: str, env: Any, other: Any, moments: int, seed: int) -> list[Row
     for _ in _random_moments(env, moments, seed):
         snapshot = env.snapshot()
         save.append(_each(env.snapshot))
-        load.append(_each(lambda snapshot=snapshot: env.restore(snapshot)))
+        load.append(_each(partial(env.restore, snapshot)))
         if earlier is not None:  # alternating between two moments, so that nothing of the last one can be used again
-            fresh.append(_each(lambda one=earlier, two=snapshot: (other.restore(one), other.restore(two))) / 2)
+            fresh.append(_each(partial(_both, other, earlier, snapshot)) / 2)
         earlier = snapshot
         data = snapshot.to_bytes()
         sizes.append(len(data))
-        json_load.append(_each(lambda data=data: Snapshot.from_bytes(data), repeats=1))
+        json_load.append(_each(partial(Snapshot.from_bytes, data), repeats=1))
     together = [one + two for one, two in zip(save, load, strict=True)]
     return [
         Row(f"{name}: snapshot", _micro(save)),
@@ -92,6 +93,11 @@ def _world(name: str, env: Any, other: Any, moments: int, seed: int) -> list[Row
         Row("  size in bytes (to_bytes): median, largest", f"{median(sizes):,.0f}, {max(sizes):,}"),
         Row("  reading these bytes", f"{median(json_load) * 1e3:.2f} ms"),
     ]
+
+
+def _both(env: Any, one: Snapshot, two: Snapshot) -> None:
+    env.restore(one)
+    env.restore(two)
 
 
 def _appworld(env: Any, other: Any, moments: int, seed: int) -> list[Row]:

@@ -26,7 +26,8 @@ LINES = (
     "print(twice(3))",
     "from datetime import datetime, timedelta\nsoon = datetime.now() + timedelta(days=1)\nprint(soon)",
     "import re\nword = re.compile('[a-z]+')\nprint(word.findall('one two'))",
-    "from collections import Counter, defaultdict\nseen = defaultdict(list)\nseen['a'].append(Counter('aab'))\nprint(dict(seen))",
+    "from collections import Counter, defaultdict\nseen = defaultdict(list)\nseen['a'].append(Counter('aab'))\n"
+    "print(dict(seen))",
     "pair = [1, 2]\nsame = pair\nsame.append(pair)\nprint(pair is same, len(pair))",
     "print(sorted(name for name in globals() if not name.startswith('_')))",
     "profile = apis.supervisor.show_profile()\nprint(profile)",
@@ -38,7 +39,8 @@ LINES = (
     "1 / 0",
     "print(",
     "raise KeyError('no')",
-    "big, odd, far = 2 ** 70, '\\ud800', (1.5, float('inf'), b'x', frozenset({1}), range(3), None, 1j)\nprint(big, far)",
+    "big, odd, far = 2 ** 70, '\\ud800', (1.5, float('inf'), b'x', frozenset({1}), range(3), None, 1j)\n"
+    "print(big, far)",
 )
 
 

@@ -108,11 +108,13 @@ class _Encoder:
             return self._text(value)
         if kind in (bytes, bytearray):
             return ["b" if kind is bytes else "y", value.hex()]
-        many = {list: "l", tuple: "t", set: "s", frozenset: "z", collections.deque: "q"}.get(kind)
+        letters: dict[Any, str] = {list: "l", tuple: "t", set: "s", frozenset: "z", collections.deque: "q"}
+        many = letters.get(kind)
         if many is not None:
             return self._many(many, value, depth)
-        if kind in (dict, collections.OrderedDict, collections.Counter):
-            name = {dict: "", collections.OrderedDict: "OrderedDict", collections.Counter: "Counter"}[kind]
+        names: dict[Any, str] = {dict: "", collections.OrderedDict: "OrderedDict", collections.Counter: "Counter"}
+        if kind in names:
+            name = names[kind]
             return ["m", name, *self._pairs(value, depth)]
         if kind is collections.defaultdict:
             factory = next((name for name, each in _FACTORIES.items() if each is value.default_factory), None)
@@ -209,10 +211,8 @@ def _module_name(value: ModuleType) -> str:
     for name, module in list(sys.modules.items()):
         if module is value and type(name) is str and name != "os" and name.partition(".")[0] in AVAILABLE:
             return name
-    if (
-        value is not sys.modules.get("os") and value.__dict__.get("__name__") == "os"
-    ):  # the agent's, which has only paths
-        return "os"
+    if value is not sys.modules.get("os") and value.__dict__.get("__name__") == "os":
+        return "os"  # the one that the agent imports, which has only paths
     raise _RefusedError
 
 
@@ -227,9 +227,9 @@ def _imported(value: Any) -> list[Any]:
     if type(name) is not str or type(module) is not str:
         raise _RefusedError
     for place in (module, module.lstrip("_")):
-        if (place == "builtins" or place.partition(".")[0] in AVAILABLE) and place in sys.modules:
-            if sys.modules[place].__dict__.get(name) is value:
-                return ["a", place, name]
+        known = place == "builtins" or place.partition(".")[0] in AVAILABLE
+        if known and place in sys.modules and sys.modules[place].__dict__.get(name) is value:
+            return ["a", place, name]
     raise _RefusedError
 
 

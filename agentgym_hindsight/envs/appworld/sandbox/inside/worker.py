@@ -148,7 +148,7 @@ class Worker:
         decode(state, self._variables, self._sources, self._apis, self._given["__import__"])
         self._turns = state["turns"]
         if state["random"] is not None:
-            for source, (version, words, gauss) in zip((random._inst, self._draws), state["random"], strict=True):  # type: ignore[attr-defined]
+            for source, (version, words, gauss) in zip((random._inst, self._draws), state["random"], strict=True):
                 source.setstate((version, tuple(words), gauss))
 
     def _turn(self, nonce: str, code: str) -> dict[str, Any]:
