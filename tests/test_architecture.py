@@ -123,7 +123,7 @@ def test_importing_the_package_loads_little() -> None:
 def test_the_first_observation_loads_one_env_and_nothing_heavy() -> None:
     ours, others = loaded_by(FIRST_OBSERVATION)
     assert others <= LIGHT
-    assert len(ours) <= 70, sorted(ours)  # 55 when this was written
+    assert len(ours) <= 76, sorted(ours)  # 70 when this was written
     folders = {name.split(".")[1] for name in ours if "." in name}
     assert not folders & {"wrappers", "vector", "baselines", "cli", "viewer", "testing"}
     worlds = {name.split(".")[2] for name in ours if name.startswith("agentgym_hindsight.envs.")}

@@ -18,6 +18,7 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory, render_steps
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.tasks import Task, TaskPanel
 from agentgym_hindsight.testing import CHECKS, ConformanceReport, check_hindsight_env
+from tests.forks import FixedEnv
 from tests.toy import CorridorBackend, CorridorEnv
 
 ENV_ID = "ConformantCorridor-v0"
@@ -431,8 +432,34 @@ BROKEN: list[tuple[str, str, Callable[[], gym.Env[Any, Any]]]] = [
     ("pickling", "picklable", partial(Broken, with_(extra=lambda info: lambda: 0))),
     ("pickling", "equal after", partial(Broken, with_(extra=lambda info: object()))),
     ("spec", "to rebuild", lambda: RecordsNoArguments(gym.make(ENV_ID))),
+    ("snapshots", "the same results", lambda: Broken(backend=ForgetsTheRoom())),
+    ("snapshots", "to go on", lambda: Broken(backend=CannotRestore())),
+    ("snapshots", "plain data", lambda: Broken(backend=SavesObjects())),
     ("spec", "play the same", lambda: RecordsWrongArgument(gym.make(ENV_ID), "!")),
 ]
+
+
+class ForgetsTheRoom(CorridorBackend):
+    def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
+        return super().restore(task, (0, world[1]), turn)
+
+
+class CannotRestore(CorridorBackend):
+    def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
+        raise RuntimeError("no way back")
+
+
+class SavesObjects(CorridorBackend):
+    def snapshot(self, turn: Turn) -> Any:
+        return (self,)
+
+
+def test_an_env_without_snapshots_passes_and_the_report_says_so() -> None:
+    report = check_hindsight_env(FixedEnv, report=True)
+    assert report.ok
+    assert "snapshots" not in report.passed
+    assert "snapshots: not offered, so not checked: the backend has no snapshot(turn)" in str(report)
+    assert check_hindsight_env(FixedEnv) is None
 
 
 @pytest.mark.parametrize(("name", "word", "make"), BROKEN, ids=[f"{name}: {word}" for name, word, _ in BROKEN])

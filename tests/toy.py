@@ -64,6 +64,17 @@ class CorridorBackend:
     def close(self) -> None:
         self.closed = True
 
+    def snapshot(self, turn: Turn) -> Any:
+        return self.room, self.goal
+
+    def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
+        self.room, self.goal = world
+        return turn._replace(extra=self._turn("", valid=True).extra)
+
+    def decode(self, task: Task, world: Any) -> Any:
+        room, goal = world
+        return int(room), int(goal)
+
     def _legal(self) -> tuple[str, ...]:
         return ("east",) if self.room == 0 else ("east", "west")
 

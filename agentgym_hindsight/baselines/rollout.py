@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from agentgym_hindsight.baselines.continuations import Continuation, answers_of, play_on
 from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
 
-__all__ = ["Assignment", "Episode", "assignments", "play", "rollout"]
+__all__ = ["Assignment", "Continuation", "Episode", "assignments", "play", "rollout"]
 
 #: A task and the number of the rollout within its group (the sibling).
 Assignment = tuple[Task, int]
 
 
 class Episode(NamedTuple):
-    """A rollout and the policy's reply at each of its steps, with tokens if the policy gives them."""
+    """A rollout and the policy's reply at each of its steps, with tokens if the policy gives them.
+
+    The replies of a continuation begin with the first step after ``trajectory.origin.step``.
+    """
 
     trajectory: Trajectory
     replies: tuple[Reply, ...]
@@ -36,7 +40,7 @@ def assignments(
 def rollout(
     venv: HindsightVectorEnv,
     policy: Policy,
-    todo: Sequence[Assignment],
+    todo: Sequence[Assignment] | Sequence[Continuation],
     *,
     seed: int = 0,
     on_turns: Callable[[int], object] | None = None,
@@ -48,12 +52,15 @@ def rollout(
 def play(
     venv: HindsightVectorEnv,
     policy: Policy,
-    todo: Sequence[Assignment],
+    todo: Sequence[Assignment] | Sequence[Continuation],
     *,
     seed: int = 0,
     on_turns: Callable[[int], object] | None = None,
 ) -> Iterator[Episode]:
     """Play ``todo`` in batches of ``venv.num_envs`` and yield the episodes in the order of ``todo``, batch by batch.
+
+    Instead of tasks, ``todo`` may be continuations of snapshots. Then an env takes the next one as soon as its rollout
+    has ended, which keeps the batches broad, and ``seed`` has no meaning: each has that of its snapshot.
 
     ``on_turns`` is called after each step with the number of turns just played (for a progress display). The generator
     may be closed at any point: every yielded episode is complete. ``seed`` is passed to the envs and stored in every
@@ -64,8 +71,15 @@ def play(
             f"Expected a vector env with group_size=1, got {venv.group_size}; try group_size=1, "
             "because the assignments already define the groups."
         )
-    for start in range(0, len(todo), venv.num_envs):
-        wave = todo[start : start + venv.num_envs]
+    starts = [each for each in todo if isinstance(each, Continuation)]
+    if starts:
+        if len(starts) != len(todo):
+            raise UsageError("Expected either tasks or continuations to play, got both; try two calls.")
+        yield from _continued(venv, policy, starts, on_turns)
+        return
+    tasks = [each for each in todo if not isinstance(each, Continuation)]
+    for start in range(0, len(tasks), venv.num_envs):
+        wave = tasks[start : start + venv.num_envs]
         observations, infos = venv.reset(seed=seed, tasks=[task for task, _ in wave])
         replies: list[list[Reply]] = [[] for _ in wave]
         pasts: list[tuple[tuple[str, Reply], ...]] = [() for _ in wave]  # of conversations
@@ -76,15 +90,9 @@ def play(
                 for slot, info in enumerate(unstack(infos))
                 if info is not None and venv.active[slot]
             }
-            answers = policy.act(list(turns.values()))
-            if len(answers) != len(turns):
-                raise UsageError(
-                    f"Expected {len(turns)} answers from policy {policy.name!r}, got {len(answers)}; "
-                    "try returning one answer per turn."
-                )
+            answers = answers_of(policy, list(turns.values()))
             actions: list[str | None] = [None] * venv.num_envs
-            for slot, answer in zip(turns, answers, strict=True):
-                reply = Reply(answer) if isinstance(answer, str) else answer
+            for slot, reply in zip(turns, answers, strict=True):
                 replies[slot].append(reply)
                 actions[slot] = reply.text
                 if turns[slot].info.get("conversation"):
@@ -97,3 +105,19 @@ def play(
             recorded = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
             # The turn in which an env failed has a reply but no step.
             yield Episode(recorded, tuple(replies[slot][: len(recorded.steps)]))
+
+
+def _continued(
+    venv: HindsightVectorEnv,
+    policy: Policy,
+    starts: Sequence[Continuation],
+    on_turns: Callable[[int], object] | None,
+) -> Iterator[Episode]:
+    """The episodes in the order of ``starts``, each as soon as it and all before it have ended."""
+    ended: dict[int, Episode] = {}
+    due = 0
+    for number, trajectory, replies in play_on(venv, policy, starts, on_turns):
+        ended[number] = Episode(trajectory, replies)
+        while due in ended:
+            yield ended.pop(due)
+            due += 1

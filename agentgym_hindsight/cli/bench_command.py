@@ -22,6 +22,7 @@ TITLES = {
     "webshop": "WebShop: speed",
     "webshop-search": "WebShop: search",
     "appworld": "AppWorld's miniature: speed",
+    "forks": "Forks: speed and size of snapshots",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
 }
@@ -78,6 +79,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="random programs to run (default: %(default)s)",
+    )
+    forks = parser.add_argument_group("forks")
+    forks.add_argument(
+        "--moments",
+        type=whole(2, 1_000_000),
+        default=400,
+        help="random moments of each world (default: %(default)s)",
+    )
+    forks.add_argument(
+        "--continuations",
+        type=whole(1, 1_000_000),
+        default=2000,
+        help="rollouts played from snapshots (default: %(default)s)",
     )
     training = parser.add_argument_group("training-speed, conversations (needs the extra [train])")
     training.add_argument(
@@ -144,6 +158,11 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
 
         rows = bench_appworld.measure(options.worlds, options.minutes, options.fuzz, options.seed, note)
         return rows, f"--worlds {options.worlds} --minutes {options.minutes:g} --fuzz {options.fuzz}"
+    if options.env == "forks":
+        from agentgym_hindsight.cli.bench import forks as bench_forks
+
+        rows = bench_forks.measure(options.moments, options.continuations, options.seed, note)
+        return rows, f"--moments {options.moments} --continuations {options.continuations}"
     if options.env == "training-speed":
         return _measure_training(options, note)
     if options.env == "conversations":

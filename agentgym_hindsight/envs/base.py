@@ -8,16 +8,17 @@ anchors and rendering.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
-import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from agentgym_hindsight.envs.extra import Extra, example_actions
+from agentgym_hindsight.envs.snapshots import RestorableEnv, Snapshot
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.envs.time_limit import chosen_limit
+from agentgym_hindsight.envs.turn import Turn
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS, anchor_key
 from agentgym_hindsight.hindsight.info import Info
@@ -28,7 +29,7 @@ from agentgym_hindsight.printable import printable
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.tasks import SeededOrder, Task, TaskPanel
 
-__all__ = ["INFO_KEYS", "Backend", "Extra", "HindsightEnv", "Turn"]
+__all__ = ["INFO_KEYS", "Backend", "Extra", "HindsightEnv", "Snapshot", "Turn"]
 
 #: Keys and types of the standard ``info``: the same on every reset and every step of every env.
 INFO_KEYS: Mapping[str, type] = {
@@ -46,21 +47,6 @@ INFO_KEYS: Mapping[str, type] = {
 
 _NO_HINDSIGHT = Hindsight()
 _ANNOTATIONS = ("prompt", "response", "action_span", "next_observation", "reward", "action_valid", "extra")
-
-
-class Turn(NamedTuple):
-    """The result of a backend's ``start`` or ``act``."""
-
-    observation: str
-    admissible_actions: tuple[str, ...] = ()
-    valid: bool = True
-    won: bool = False
-    score: float = 0.0
-    reward: float = 0.0
-    terminated: bool = False
-    state: str = ""  # canonical key of the true state; "" if the backend has none
-    detail: str | Callable[[], str] = ""  # the reason for the reply, if the reply does not give it
-    extra: Extra = Extra()
 
 
 class Backend(Protocol):
@@ -87,7 +73,7 @@ class Situation(Protocol):
     def follow(self, command: str, reply: str) -> None: ...
 
 
-class HindsightEnv(gym.Env[str, str]):
+class HindsightEnv(RestorableEnv):
     """A Gymnasium env whose ``info`` carries the five feedback sources and the anchor state.
 
     Parameters shared by every env:
@@ -111,6 +97,7 @@ class HindsightEnv(gym.Env[str, str]):
     splits: ClassVar[tuple[str, ...]] = ("train",)
     #: The variant of a prompt protocol that is written for this world ("alfworld", "webshop", …).
     prompt_world: ClassVar[str] = "generic"
+    backend: Backend
     _spec: EnvSpec | None = None
 
     def __init__(
@@ -166,7 +153,7 @@ class HindsightEnv(gym.Env[str, str]):
         task = self._choose(seed, options or {})
         turn = self.backend.start(task)
         self.task, self._turn = task, turn
-        self._steps, self._over = [], False
+        self._steps, self._over, self._forked_at = [], False, None
         self._anchor = anchor_key(self.anchor, turn.observation, turn.state)
         self._situation = self._new_situation()
         if self.render_mode == "human":
@@ -304,6 +291,7 @@ class HindsightEnv(gym.Env[str, str]):
             truncated=self._over and not self._turn.terminated,
             final_observation=self._turn.observation,
             extra={} if self._situation is None else {"situation": self._situation.text},
+            origin=self._origin(),
         )
         return trajectory.replace(**changes) if changes else trajectory
 

@@ -30,7 +30,7 @@ from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now,
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
 from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.tables import to_dataframe, to_rows
-from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, group_by_task, render_steps
+from agentgym_hindsight.hindsight.trajectory import Group, Origin, Step, Trajectory, group_by_task, render_steps
 
 if TYPE_CHECKING:
     from agentgym_hindsight.hindsight.judge import JudgeClient, Judgement, JudgeUsage
@@ -55,6 +55,7 @@ __all__ = [
     "Judgement",
     "LineProblem",
     "Message",
+    "Origin",
     "Provenance",
     "ReadResult",
     "ReferenceSource",

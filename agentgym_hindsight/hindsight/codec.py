@@ -12,14 +12,14 @@ from typing import Any
 
 from agentgym_hindsight.errors import SchemaError, UsageError
 from agentgym_hindsight.hindsight.analyses import Analysis
-from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.hindsight.trajectory import Origin, Step, Trajectory
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "dump_trajectory", "load_trajectory"]
 
 SCHEMA = "agentgym-hindsight/trajectory"
-#: 2 added ``analyses``. Version 1 is read as rollouts without any.
+#: 2 added ``analyses`` and ``origin``. Version 1 is read as rollouts without any.
 SCHEMA_VERSION = 2
-_READ = (1, 2)
+_READABLE = (1, 2)
 
 
 def dump_trajectory(trajectory: Trajectory) -> str:
@@ -55,7 +55,7 @@ def load_trajectory(line: str) -> Trajectory:
             f"Expected schema {SCHEMA!r}, got {document.get('schema')!r}; try a file of recorded trajectories."
         )
     version = document.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version not in _READ:
+    if not isinstance(version, int) or isinstance(version, bool) or version not in _READABLE:
         raise SchemaError(f"Expected schema version 1 or 2, got {version!r}; try a matching release.")
     return Trajectory(**_typed(Trajectory, document, "trajectory"))
 
@@ -92,7 +92,7 @@ def _read_finite(text: str) -> float:
     return value
 
 
-def _plain(record: Step | Trajectory | Analysis, where: str) -> dict[str, Any]:
+def _plain(record: Step | Trajectory | Analysis | Origin, where: str) -> dict[str, Any]:
     """The fields of a dataclass as JSON values, with the type checks of the reader: every line written can be read."""
     plain: dict[str, Any] = {}
     for field in fields(record):
@@ -107,7 +107,7 @@ def _plain(record: Step | Trajectory | Analysis, where: str) -> dict[str, Any]:
 
 
 def _typed(
-    kind: type[Step] | type[Trajectory] | type[Analysis], document: Mapping[str, Any], where: str
+    kind: type[Step] | type[Trajectory] | type[Analysis] | type[Origin], document: Mapping[str, Any], where: str
 ) -> dict[str, Any]:
     """The constructor arguments of a dataclass from JSON values, each checked against its annotated type."""
     typed: dict[str, Any] = {}
@@ -190,6 +190,16 @@ def _read_analyses(value: object, where: str) -> tuple[Analysis, ...]:
     return tuple(analyses)
 
 
+def _read_origin(value: object, where: str) -> Origin | None:
+    return None if value is None else Origin(**_typed(Origin, _read_mapping(value, where), where))
+
+
+def _write_origin(value: Any, where: str) -> dict[str, Any] | None:
+    if value is not None and not isinstance(value, Origin):
+        raise UsageError(f"Expected an Origin or None at {where}, got {type(value).__name__}; try None.")
+    return None if value is None else _plain(value, where)
+
+
 def _write_str(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"Expected text at {where}, got {type(value).__name__}; try str(…) before recording it.")
@@ -241,6 +251,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "Mapping[str, Any]": _read_mapping,
     "tuple[Step, ...]": _read_steps,
     "tuple[Analysis, ...]": _read_analyses,
+    "Origin | None": _read_origin,
 }
 _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "str": _write_str,
@@ -253,4 +264,5 @@ _WRITERS: Mapping[str, Callable[[Any, str], Any]] = {
     "Mapping[str, Any]": _write_json,
     "tuple[Step, ...]": lambda value, where: [_plain(step, f"{where}[{i}]") for i, step in enumerate(value)],
     "tuple[Analysis, ...]": lambda value, where: [_plain(each, f"{where}[{i}]") for i, each in enumerate(value)],
+    "Origin | None": _write_origin,
 }

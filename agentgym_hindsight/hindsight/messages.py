@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["ROLES", "Message", "as_messages", "prompt_messages"]
+__all__ = ["ROLES", "Message", "as_messages", "chat_so_far", "prompt_messages"]
 
 #: ``{"role": "user", "content": "…"}``
 Message = Mapping[str, str]
@@ -46,11 +46,16 @@ def prompt_messages(trajectory: Trajectory, place: int) -> list[dict[str, str]]:
     ['Find it.', 'north', 'A room.']
     """
     step = trajectory.steps[place]
-    chat = []
-    if step.extra.get("conversation"):
-        for past in trajectory.steps[:place]:
-            chat += [{"role": "user", "content": past.prompt}, {"role": "assistant", "content": past.response}]
-    return [*chat, *as_messages(step.prompt or step.observation)]
+    chat = chat_so_far(trajectory, place) if step.extra.get("conversation") else ()
+    return [*map(dict, chat), *as_messages(step.prompt or step.observation)]
+
+
+def chat_so_far(trajectory: Trajectory, place: int | None = None) -> tuple[Message, ...]:
+    """The messages of a conversation and its replies before the step at this place; of all steps by default."""
+    chat: list[Message] = []
+    for past in trajectory.steps[:place]:
+        chat += [{"role": "user", "content": past.prompt}, {"role": "assistant", "content": past.response}]
+    return tuple(chat)
 
 
 def _checked(message: object) -> dict[str, str]:

@@ -26,8 +26,8 @@ def to_rows(
 
     A row of a step has the fields of :class:`Step`, before them ``task_id``, ``sibling``, ``seed`` and ``policy``, and
     at the end ``won`` and ``trajectory_score`` of its rollout. A row of a trajectory has its fields, ``outcome``,
-    ``total_reward`` and the number of ``steps``. ``extra`` and ``analyses`` are text in JSON.
-    A lone surrogate is written as an escape.
+    ``total_reward`` and the number of ``steps``. ``extra``, ``analyses`` and ``origin`` are texts in JSON. A lone
+    surrogate is written as an escape.
 
     ``pandas.DataFrame(rows)`` and ``datasets.Dataset.from_list(rows)`` read the rows.
 
@@ -120,6 +120,7 @@ def _trajectory_rows(trajectory: Trajectory) -> Iterator[dict[str, Any]]:
         "final_observation": _text(trajectory.final_observation),
         "extra": _json(trajectory.extra),
         "analyses": json.dumps([_analysis(each) for each in trajectory.analyses]),
+        "origin": "" if trajectory.origin is None else _json(asdict(trajectory.origin)),
     }
 
 

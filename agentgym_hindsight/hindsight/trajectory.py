@@ -13,7 +13,7 @@ from agentgym_hindsight.short_repr import short_repr
 if TYPE_CHECKING:  # imported at first use: most programs run outside of notebooks
     from agentgym_hindsight.hindsight.notebook import RolloutView, TurnView
 
-__all__ = ["Group", "Step", "Trajectory", "group_by_task", "render_steps"]
+__all__ = ["Group", "Origin", "Step", "Trajectory", "group_by_task", "render_steps"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,11 +49,31 @@ class Step:
         return f"Step({_number(self.index)}, {turn}{invalid}{reward})"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a rollout begins that continues another one: after the first ``step`` turns of it.
+
+    These turns are the first steps of the new rollout too. ``rollout`` identifies them: rollouts that continue one
+    moment have the same value. ``how`` is ``"restore"``, or ``"action"`` if the first own action was prescribed and not
+    chosen by the policy; ``action`` is this action.
+
+    >>> Origin("1f", 3).how
+    'restore'
+    """
+
+    task_id: str
+    step: int
+    rollout: str = ""
+    how: str = "restore"
+    action: str = ""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Trajectory:
     """One rollout of one task. ``broken`` is empty, or the reason why the rollout could not be finished.
 
-    ``analyses`` are texts that models wrote about the rollout afterwards.
+    ``analyses`` are texts that models wrote about the rollout afterwards. ``origin`` is None, or the moment of another
+    rollout at which this one begins; ``steps`` also has the turns before.
 
     >>> steps = (Step(0, "A hall.", "look", "A hall.", "A hall."), Step(1, "A hall.", "go", "A garden.", "A garden."))
     >>> Trajectory("1f", goal="Find the mug.", steps=steps, won=True, score=1.0)
@@ -79,6 +99,7 @@ class Trajectory:
     final_observation: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     analyses: tuple[Analysis, ...] = ()
+    origin: Origin | None = None
 
     @property
     def total_reward(self) -> float:

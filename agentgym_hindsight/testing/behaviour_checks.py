@@ -19,6 +19,7 @@ __all__ = [
     "check_task_replay",
     "check_truncation",
     "check_unknown_task",
+    "first_difference",
 ]
 
 _ODD_ACTIONS = (
@@ -36,7 +37,7 @@ _ODD_ACTIONS = (
 def check_determinism(tested: EnvUnderTest) -> None:
     """Two envs with one seed give the same episodes, info included."""
     for number, (first, second) in enumerate(zip(tested.episodes, tested.play_episodes(tested.twin()), strict=True), 1):
-        different = _first_difference(first, second)
+        different = first_difference(first, second)
         if different:
             raise ConformanceError(
                 f"Expected two envs with seed {tested.seed} to play the same, got another {different} in episode "
@@ -80,7 +81,7 @@ def check_task_replay(tested: EnvUnderTest) -> None:
                     f"Expected reset(options={{'task_id': {task_id!r}}}) to replay that task on {env_name}, got "
                     f"{error!r}; try Backend.find."
                 ) from error
-            different = _first_difference(played, replayed)
+            different = first_difference(played, replayed)
             if different:
                 raise ConformanceError(
                     f"Expected reset(options={{'task_id': {task_id!r}}}) and the same actions to replay the episode on "
@@ -203,7 +204,7 @@ def _step(tested: EnvUnderTest, env: Any, action: str) -> PlayedTurn:
         ) from error
 
 
-def _first_difference(first: Episode, second: Episode) -> str:
+def first_difference(first: Episode, second: Episode) -> str:
     """The first difference between two episodes as text; "" if they are equal."""
     if first.observation != second.observation:
         return "first observation"

@@ -9,8 +9,14 @@ from typing import Any, Literal, NamedTuple, overload
 import gymnasium as gym
 
 from agentgym_hindsight.errors import ConformanceError, UsageError
-from agentgym_hindsight.testing import api_checks, behaviour_checks, convention_checks, hindsight_checks
-from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotPlayable
+from agentgym_hindsight.testing import (
+    api_checks,
+    behaviour_checks,
+    convention_checks,
+    hindsight_checks,
+    snapshot_checks,
+)
+from agentgym_hindsight.testing.env_under_test import EnvUnderTest, NotOffered, NotPlayable
 
 __all__ = ["CHECKS", "ConformanceReport", "Finding", "check_hindsight_env"]
 
@@ -47,6 +53,7 @@ CHECKS: tuple[tuple[str, Callable[[EnvUnderTest], None]], ...] = (
     ("time limit", convention_checks.check_time_limit),
     ("pickling", api_checks.check_pickling),
     ("spec", api_checks.check_spec),
+    ("snapshots", snapshot_checks.check_snapshots),
 )
 
 
@@ -59,11 +66,15 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConformanceReport:
-    """The result of :func:`check_hindsight_env`: the checks that passed, that failed, and that could not run."""
+    """The result of :func:`check_hindsight_env`: the checks that passed, that failed, and that could not run.
+
+    ``absent`` names optional parts of the standard that the env does not offer, and why: they were not checked.
+    """
 
     passed: tuple[str, ...]
     findings: tuple[Finding, ...]
     skipped: tuple[str, ...]
+    absent: tuple[Finding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -74,6 +85,7 @@ class ConformanceReport:
         lines = [f"{len(self.passed)} passed, {len(self.findings)} failed, {len(self.skipped)} could not run"]
         lines += [f"- {finding.check}: {finding.message}" for finding in self.findings]
         lines += [f"- {name}: could not run, no episode can be played" for name in self.skipped]
+        lines += [f"- {finding.check}: not offered, so not checked: {finding.message}" for finding in self.absent]
         return "\n".join(lines)
 
 
@@ -133,6 +145,7 @@ def check_hindsight_env(
     passed: list[str] = []
     findings: list[Finding] = []
     skipped: list[str] = []
+    absent: list[Finding] = []
     for name, check in CHECKS:
         try:
             check(tested)
@@ -143,6 +156,8 @@ def check_hindsight_env(
                 skipped.append(name)
             else:
                 findings.append(Finding(name, str(error)))
+        except NotOffered as missing:
+            absent.append(Finding(name, str(missing)))
         except Exception as error:
             # If an env breaks one rule, checks that depend on this rule can raise other errors.
             message = f"Expected the check {name!r} to run, got {type(error).__name__}: {error}"
@@ -151,4 +166,4 @@ def check_hindsight_env(
             findings.append(Finding(name, message))
         else:
             passed.append(name)
-    return ConformanceReport(tuple(passed), tuple(findings), tuple(skipped)) if report else None
+    return ConformanceReport(tuple(passed), tuple(findings), tuple(skipped), tuple(absent)) if report else None

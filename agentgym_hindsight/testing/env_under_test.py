@@ -15,7 +15,7 @@ from agentgym_hindsight.envs.extra import example_actions
 from agentgym_hindsight.errors import ConformanceError
 from agentgym_hindsight.tasks import seeded_int
 
-__all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotPlayable", "PlayedTurn", "show"]
+__all__ = ["NONSENSE", "TURN_CAP", "EnvUnderTest", "Episode", "NotOffered", "NotPlayable", "PlayedTurn", "show"]
 
 #: An episode with more turns counts as endless.
 TURN_CAP = 1_000
@@ -25,6 +25,10 @@ NONSENSE = "xyzzy qwertz 12345"
 
 class NotPlayable(ConformanceError):
     """No episode can be played. The report shows this once; the checks that need an episode are skipped."""
+
+
+class NotOffered(Exception):  # no error: an optional part of the standard is absent
+    """The env does not offer what a check examines, and need not. The message says what is absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from agentgym_hindsight.errors import ConformanceError, ResetNeededError, UsageError
+from agentgym_hindsight.envs.snapshot_value import Snapshot
+from agentgym_hindsight.errors import ConformanceError, ResetNeededError, SchemaError, UsageError
 from agentgym_hindsight.hindsight.sources import Hindsight
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
@@ -238,12 +239,114 @@ class HindsightVectorEnv(VectorEnv[tuple[str, ...], Sequence["str | None"], npt.
         """A copy of the mask of active envs."""
         return np.array(self._active)
 
-    def trajectories(self) -> list[Trajectory]:
-        """The latest rollout of every env, in their order, broken ones included. Idle envs have none."""
+    def trajectories(self, envs: Sequence[int] | None = None) -> list[Trajectory]:
+        """The latest rollout of every env, or of some, in their order, broken ones included. Idle envs have none."""
         self._check_open()
-        return [self._trajectory(job) for job in self._jobs if job is not None]
+        jobs = self._jobs if envs is None else [self._jobs[index] for index in envs]
+        return [self._trajectory(job) for job in jobs if job is not None]
+
+    def idle(self, envs: Sequence[int] | None = None) -> None:
+        """Drop the rollouts of some envs, by default of all: they are idle until the next ``reset`` or ``restore``."""
+        self._check_open()
+        chosen = range(self.num_envs) if envs is None else envs
+        for index in chosen:
+            self._check_index(index)
+        self._forget(chosen)
+        for index in chosen:
+            self._active[index] = False
+
+    def snapshot(self, env: int) -> Snapshot:
+        """The present moment of one env's rollout, wrappers included: a value for :meth:`restore`."""
+        return self.snapshots([env])[0]
+
+    def snapshots(self, envs: Sequence[int] | None = None) -> list[Snapshot]:
+        """The present moments of several envs, by default of all active ones. The rollouts go on."""
+        self._check_open()
+        chosen = [index for index, active in enumerate(self._active) if active] if envs is None else list(envs)
+        for index in chosen:
+            self._check_index(index)
+            if self._jobs[index] is None or self._broken[index]:
+                raise ResetNeededError(f"Expected a rollout in env {index}, got none or a broken one; try reset().")
+        return self._pool.snapshots(chosen)
+
+    def restore(
+        self, envs: int | Sequence[int], values: Snapshot | Sequence[Snapshot]
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Continue from snapshots in some envs, while the others go on: as ``reset`` with a ``reset_mask``.
+
+        ``restore(3, value)`` is for one env, ``restore([3, 4], [one, two])`` for several, and ``restore([3, 4],
+        value)`` starts several rollouts at one moment. An env whose snapshot is of an ended episode is inactive. The
+        envs of a group must have one task.
+        """
+        self._check_open()
+        chosen = [envs] if isinstance(envs, int | np.integer) else list(envs)
+        given = [values] * len(chosen) if isinstance(values, Snapshot) else list(values)
+        self._check_restore(chosen, given)
+        active = self._active
+        self._active = [False] * self.num_envs  # if an exception follows, no env can be stepped
+        self._forget(chosen)
+        for index, value in zip(chosen, given, strict=True):
+            self._jobs[index] = Job(index, value.draws[0] or 0, 0, 0, value.task, {})
+            active[index] = True
+        before = np.array(active)
+        try:
+            for index, outcome in self._pool.restore(list(zip(chosen, given, strict=True))):
+                if not isinstance(outcome, Broken):
+                    self._observations[index] = outcome[0]
+                    self._store_info(index, outcome[4], active)
+                elif active[index]:  # perhaps a rollout that goes on, and whose worker died
+                    self._mark_broken(index, outcome.why, active)
+        except BaseException as error:
+            self._forget(chosen)
+            if isinstance(error, (UsageError, SchemaError)):  # the other rollouts go on
+                self._active = [was and index not in chosen for index, was in enumerate(active)]
+            raise
+        for index, value in zip(chosen, given, strict=True):
+            if value.over:
+                active[index] = False
+        self._active = active
+        broken = before & ~np.array(active)
+        broken[[index for index, value in zip(chosen, given, strict=True) if value.over]] = False
+        self._unflagged.update(broken.nonzero()[0].tolist())
+        changed = broken.copy()
+        changed[chosen] = True
+        return tuple(self._observations), self._table.batch(changed, self._broken)
+
+    def fork(self, env: int, into: Sequence[int]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Continue the rollout of one env in other envs too, from the present moment on."""
+        return self.restore(into, self.snapshot(env))
 
     # -- internal ------------------------------------------------------------------------------------------------
+
+    def _check_index(self, index: object) -> None:
+        if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < self.num_envs:
+            raise UsageError(f"Expected the number of an env from 0 to {self.num_envs - 1}, got {index!r}; try 0.")
+
+    def _check_restore(self, envs: Sequence[int], values: Sequence[Snapshot]) -> None:
+        """Check the arguments of :meth:`restore` before any env changes."""
+        for index in envs:
+            self._check_index(index)
+        if not envs or len(set(envs)) != len(envs) or len(envs) != len(values):
+            raise UsageError(
+                f"Expected different envs and a snapshot for each, got {len(envs)} envs, {len(set(envs))} of them "
+                f"different, and {len(values)} snapshots; try restore([0, 1], [one, two])."
+            )
+        for value in values:
+            if not isinstance(value, Snapshot):
+                raise UsageError(f"Expected snapshots, got {type(value).__name__}; try venv.snapshot(0).")
+        ids = {index: value.task.id for index, value in zip(envs, values, strict=True)}
+        for group in {index // self.group_size for index in envs}:
+            members = range(group * self.group_size, (group + 1) * self.group_size)
+            tasks = {
+                ids.get(index) or self._table[index]["task_id"]
+                for index in members
+                if index in ids or self._jobs[index] is not None
+            }
+            if len(tasks) > 1:
+                raise UsageError(
+                    f"Expected one task in group {group}, whose envs are siblings, got {len(tasks)} tasks; "
+                    "try restoring all envs of the group, or group_size=1."
+                )
 
     def _check_open(self) -> None:
         if self.closed:

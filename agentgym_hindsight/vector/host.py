@@ -15,10 +15,12 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from agentgym_hindsight.envs.base import HindsightEnv
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.envs.snapshot_value import Snapshot
+from agentgym_hindsight.errors import ResetNeededError, SchemaError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import SeededOrder, Task
 from agentgym_hindsight.wrappers.base import final_hindsight
+from agentgym_hindsight.wrappers.snapshots import restore_into, snapshot_of
 
 __all__ = ["Broken", "Description", "EnvFactory", "EnvHost", "EnvPool", "Job", "LocalEnvs", "Outcome", "reason"]
 
@@ -65,6 +67,8 @@ class EnvPool(Protocol):
 
     def describe(self) -> Description: ...
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]: ...
+    def restore(self, values: Sequence[tuple[int, Snapshot]]) -> Iterator[tuple[int, Outcome]]: ...
+    def snapshots(self, envs: Sequence[int]) -> list[Snapshot]: ...
     def step(self, actions: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Outcome]]: ...
     def trajectory(self, index: int) -> Trajectory | None: ...
     def render(self) -> tuple[Any, ...]: ...
@@ -137,6 +141,24 @@ class EnvHost:
             return Broken(reason(error))
         return observation, 0.0, False, False, info
 
+    def restore(self, value: Snapshot) -> Outcome:
+        """Continue from a snapshot. Raises only what is a mistake of the caller, as :meth:`reset` does."""
+        self._rollout_of_failed = None
+        try:
+            observation, info = restore_into(self.env, value)
+        except (UsageError, SchemaError):
+            raise
+        except (Exception, SystemExit) as error:
+            self._discard()
+            return Broken(reason(error))
+        return observation, 0.0, False, False, info
+
+    def snapshot(self) -> Snapshot:
+        """The present moment. Raises any exception of the env: the rollout goes on."""
+        if self._env is None:
+            raise ResetNeededError("Expected a rollout to take a snapshot of, got none or a broken one; try reset().")
+        return snapshot_of(self._env)
+
     def step(self, action: str) -> Outcome:
         """Play one turn. Also catches SystemExit: a simulator that exits must not end the whole batch."""
         try:
@@ -197,6 +219,13 @@ class LocalEnvs:
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         for job in jobs:
             yield job.env, self._hosts[job.env].reset(job)
+
+    def restore(self, values: Sequence[tuple[int, Snapshot]]) -> Iterator[tuple[int, Outcome]]:
+        for index, value in values:
+            yield index, self._hosts[index].restore(value)
+
+    def snapshots(self, envs: Sequence[int]) -> list[Snapshot]:
+        return [self._hosts[index].snapshot() for index in envs]
 
     def step(self, actions: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Outcome]]:
         hosts = self._hosts

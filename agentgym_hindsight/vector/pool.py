@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
+from agentgym_hindsight.envs.snapshot_value import Snapshot
 from agentgym_hindsight.errors import UsageError, WorkerError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.vector.delta_encoding import OutcomeDecoder
@@ -69,14 +70,31 @@ class WorkerEnvs:
 
     def reset(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         """Start rollouts. If a worker is lost, the rollouts of its other envs break."""
-        starting = {job.env for job in jobs}
+        return self._begin("reset", [(job.env, job) for job in jobs])
+
+    def restore(self, values: Sequence[tuple[int, Snapshot]]) -> Iterator[tuple[int, Outcome]]:
+        """Continue from snapshots, as :meth:`reset` starts rollouts."""
+        return self._begin("restore", values)
+
+    def snapshots(self, envs: Sequence[int]) -> list[Snapshot]:
+        """The present moment of some envs."""
+        answers = dict(self._exchange("snapshot", [(index, None) for index in envs]))
+        for answer in answers.values():
+            if isinstance(answer, Failed):
+                raise answer.error
+            if isinstance(answer, Broken):
+                raise WorkerError(f"Expected a snapshot from a worker, but {answer.why}; try reset().")
+        return [answers[index] for index in envs]
+
+    def _begin(self, verb: str, requests: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, Outcome]]:
+        starting = {index for index, _ in requests}
         lost: list[tuple[int, Outcome]] = []
         for slot, worker in enumerate(self._workers):
             if worker is not None and not self._alive(worker):
                 lost += self._lost_with_worker(slot, self._replace(slot), without=starting)
-        for job in jobs:
-            self._decoders[job.env].reset()
-        return chain(lost, self._outcomes("reset", [(job.env, job) for job in jobs]))
+        for index, _ in requests:
+            self._decoders[index].reset()
+        return chain(lost, self._outcomes(verb, requests))
 
     def step(self, actions: Sequence[tuple[int, str]]) -> Iterator[tuple[int, Outcome]]:
         return self._outcomes("step", actions)
@@ -149,7 +167,7 @@ class WorkerEnvs:
             shares.setdefault(self._slot_of[index], []).append((index, request))
         due = {slot: len(share) for slot, share in shares.items()}
         # If a worker is dead before it started a rollout, retry once: it may have died before the request.
-        retry_slots = set(shares) if verb == "reset" else set()
+        retry_slots = set(shares) if verb in ("reset", "restore") else set()
         try:
             deadlines = {slot: self._send(slot, verb, share) for slot, share in shares.items()}
             while due:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from agentgym_hindsight.errors import UsageError, WorkerError
+from agentgym_hindsight.errors import SchemaError, UsageError, WorkerError
 from agentgym_hindsight.vector.delta_encoding import EncodedOutcome, OutcomeEncoder
 from agentgym_hindsight.vector.host import Broken, EnvHost, Outcome, reason
 from agentgym_hindsight.vector.wire import Reader, dump, send
@@ -58,16 +58,16 @@ class EnvServer:
     def answer(self, verb: str, index: int, request: Any) -> bytes:
         """The env's index with its :class:`EncodedOutcome`, or with a :class:`Failed` for the caller."""
         host, encoder = self._hosts[index], self._encoders[index]
-        if verb == "render":
+        if verb in ("render", "snapshot"):
             try:
-                return dump((index, host.render()))
+                return dump((index, host.render() if verb == "render" else host.snapshot()))
             except Exception as error:
                 return dump((index, _picklable_error(error)))
-        if verb == "reset":
+        if verb in ("reset", "restore"):
             encoder.reset()
             try:
-                outcome = host.reset(request)
-            except UsageError as error:
+                outcome = host.reset(request) if verb == "reset" else host.restore(request)
+            except (UsageError, SchemaError) as error:
                 return dump((index, _picklable_error(error)))
         else:
             outcome = host.step(request)

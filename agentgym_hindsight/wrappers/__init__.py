@@ -13,6 +13,7 @@ that ``gym.make(env.spec)`` builds the same stack.
 
 from __future__ import annotations
 
+from agentgym_hindsight.envs.snapshot_value import Snapshot
 from agentgym_hindsight.wrappers.action_parsing import ActionParser
 from agentgym_hindsight.wrappers.invalid_action_penalty import InvalidActionPenalty
 from agentgym_hindsight.wrappers.judging import Judge, JudgeFeedback
@@ -27,6 +28,7 @@ from agentgym_hindsight.wrappers.prompting import PromptProtocol
 from agentgym_hindsight.wrappers.protocols import PROTOCOLS, PromptState, Protocol
 from agentgym_hindsight.wrappers.recording import RecordTrajectories
 from agentgym_hindsight.wrappers.reward_protocol import REWARD_PROTOCOLS, RewardProtocol
+from agentgym_hindsight.wrappers.snapshots import fork, restore_into, snapshot_of
 
 __all__ = [
     "PARSERS",
@@ -42,7 +44,11 @@ __all__ = [
     "Protocol",
     "RecordTrajectories",
     "RewardProtocol",
+    "Snapshot",
     "action_spans",
+    "fork",
     "format_response",
     "parse_response",
+    "restore_into",
+    "snapshot_of",
 ]

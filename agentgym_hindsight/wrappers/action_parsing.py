@@ -7,11 +7,13 @@ from typing import Any
 import gymnasium as gym
 from rapidfuzz.distance import Levenshtein
 
+from agentgym_hindsight.envs.plain_values import flag, row, text, whole
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 from agentgym_hindsight.wrappers.parsing import ParsedAction, format_response, parse_response, parser_name
+from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
 __all__ = ["ActionParser"]
 
@@ -20,6 +22,7 @@ _FORMAT_ONLY = ("verl-agent-2025",)
 #: Parsers of small policies, which often copy an action with a mistake.
 _NEAREST_BY_DEFAULT = ("brief",)
 _NO_ACTION = ParsedAction("")
+_WHERE = "wrappers.ActionParser"
 
 
 class ActionParser(TextWrapper):
@@ -84,6 +87,7 @@ class ActionParser(TextWrapper):
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
         self.nearest = parser in _NEAREST_BY_DEFAULT if nearest is None else nearest
         self._admissible: tuple[str, ...] = ()
+        self._last = _NO_ACTION, True, True  # the parsed action, its validity, and whether the env accepted it
         self.action_space = UnicodeText()
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
 
@@ -94,6 +98,7 @@ class ActionParser(TextWrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
         self._admissible = info["admissible_actions"]
+        self._last = _NO_ACTION, info["action_valid"], info["action_valid"]
         return observation, info | {"parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
@@ -105,12 +110,44 @@ class ActionParser(TextWrapper):
         accepted = info["action_valid"]
         self._admissible = info["admissible_actions"]
         valid = parsed.valid and (accepted or not self.membership)
+        self._last = parsed, valid, accepted
         annotate(self.env, response=str(action), action_span=parsed.span, action_valid=valid)
         info = info | {"action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
         return observation, float(reward), terminated, truncated, info
+
+    def snapshot_state(self) -> Any:
+        """What the last info said of the action, for :func:`~agentgym_hindsight.wrappers.snapshot_of`."""
+        return (self.parser, self.membership, self.nearest), *self._last
+
+    def restore_state(self, state: Any, restore_inner: RestoreInner) -> tuple[str, dict[str, Any]]:
+        """Set what :meth:`snapshot_state` returned, and the env inside."""
+        arguments, parsed, valid, accepted = row(state, _WHERE, 4)
+        for name, given in zip(("parser", "membership", "nearest"), row(arguments, _WHERE, 3), strict=True):
+            require_argument(self, name, getattr(self, name), given)
+        action, span, parsed_valid, reason, thought = row(parsed, _WHERE, 5)
+        last = (
+            ParsedAction(
+                text(action, _WHERE),
+                None if span is None else _span(span),
+                flag(parsed_valid, _WHERE),
+                text(reason, _WHERE),
+                flag(thought, _WHERE),
+            ),
+            flag(valid, _WHERE),
+            flag(accepted, _WHERE),
+        )
+        observation, info = restore_inner()
+        self._admissible, self._last = info["admissible_actions"], last
+        parsed, valid, accepted = last
+        return observation, info | {"action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
 
     def _nearest_listed(self, parsed: ParsedAction) -> ParsedAction:
         # The smallest edit distance. Ties: the first on the list, so that equal responses give equal actions.
         text = min(self._admissible, key=lambda listed: Levenshtein.distance(parsed.text, listed))
         reason = parsed.reason or f"{parsed.text!r} is not on the list"
         return parsed._replace(text=text, valid=False, reason=reason)
+
+
+def _span(value: Any) -> tuple[int, int]:
+    start, end = row(value, _WHERE, 2)
+    return whole(start, _WHERE, 0, 2**63), whole(end, _WHERE, 0, 2**63)

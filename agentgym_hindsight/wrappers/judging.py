@@ -8,10 +8,13 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.plain_values import row
+from agentgym_hindsight.envs.plain_values import text as text_value
 from agentgym_hindsight.errors import JudgeError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight, Provenance
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, final_hindsight, require_record
+from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
 __all__ = ["Judge", "JudgeFeedback"]
 
@@ -85,6 +88,24 @@ class JudgeFeedback(TextWrapper):
         self.client: Judge = judge
         self.every = every
         self.failures = 0
+        self._text = ""  # of the judge on the present episode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        self._text = ""
+        return self.env.reset(seed=seed, options=options)
+
+    def snapshot_state(self) -> Any:
+        """The judge's text, for :func:`~agentgym_hindsight.wrappers.snapshot_of`. ``failures`` counts on."""
+        return self.every, self._text
+
+    def restore_state(self, state: Any, restore_inner: RestoreInner) -> tuple[str, dict[str, Any]]:
+        """Set what :meth:`snapshot_state` returned, and the env inside."""
+        every, judged = row(state, "wrappers.JudgeFeedback", 2)
+        require_argument(self, "every", self.every, every)
+        saved = text_value(judged, "wrappers.JudgeFeedback")
+        observation, info = restore_inner()
+        self._text = saved
+        return observation, info | {"hindsight": _with_judgement(info["hindsight"], saved)} if saved else info
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -100,9 +121,11 @@ class JudgeFeedback(TextWrapper):
     def step(self, action: str) -> StepResult:
         observation, reward, terminated, truncated, info = self.env.step(action)
         over = terminated or truncated
+        self._text = ""
         if over and not (self.every == "failure" and info["won"]):
             text = self._judge(truncated and not terminated)
             if text:
+                self._text = text
                 annotate(self.env, extra={"judge": text})
                 hindsight = final_hindsight(self.env, info["hindsight"], over)
                 info = info | {"hindsight": _with_judgement(hindsight, text)}

@@ -7,8 +7,10 @@ from typing import Any
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.plain_values import flag, reject, row, text, texts
 from agentgym_hindsight.envs.thought import Thought
 from agentgym_hindsight.hindsight.sources import Feedback, Hindsight
+from agentgym_hindsight.tasks import content_hash
 from agentgym_hindsight.wrappers.base import (
     StepResult,
     TextWrapper,
@@ -19,8 +21,11 @@ from agentgym_hindsight.wrappers.base import (
 )
 from agentgym_hindsight.wrappers.parsing import parse_response
 from agentgym_hindsight.wrappers.protocols import History, PromptState, make_protocol
+from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
 __all__ = ["PromptProtocol"]
+
+_WHERE = "wrappers.PromptProtocol"
 
 
 class PromptProtocol(TextWrapper):
@@ -70,6 +75,8 @@ class PromptProtocol(TextWrapper):
         self._prompts: list[str] = []  # the first prompt, then one after each step
         self._observation = ""
         self._parsed_below = False
+        digest = content_hash(*prompt_protocol.demonstrations)
+        self._arguments = f"{protocol}, history={prompt_protocol.history}, demonstrations={digest}"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
@@ -95,6 +102,26 @@ class PromptProtocol(TextWrapper):
     def _own_keys(self, prompt: str, observation: str) -> dict[str, Any]:
         keys: dict[str, Any] = {"prompt": prompt, "raw_observation": observation}
         return keys | ({"conversation": True} if self.prompt_protocol.conversation else {})
+
+    def snapshot_state(self) -> Any:
+        """The prompts and turns so far, for :func:`~agentgym_hindsight.wrappers.snapshot_of`."""
+        prompts, turns = tuple(self._prompts), tuple(self._history)
+        return self._arguments, prompts, turns, self._observation, self._parsed_below
+
+    def restore_state(self, state: Any, restore_inner: RestoreInner) -> tuple[str, dict[str, Any]]:
+        """Set what :meth:`snapshot_state` returned, and the env inside."""
+        arguments, prompts, turns, observation, parsed_below = row(state, _WHERE, 5)
+        require_argument(self, "protocol and history", self._arguments, text(arguments, _WHERE))
+        kept = texts(prompts, _WHERE)
+        pairs = [row(turn, _WHERE, 2) for turn in row(turns, _WHERE)]
+        history = [(text(shown, _WHERE), text(taken, _WHERE)) for shown, taken in pairs]
+        if len(kept) != len(history) + 1:
+            reject("a prompt before and after each turn", len(kept), _WHERE)
+        shown, below = text(observation, _WHERE), flag(parsed_below, _WHERE)
+        raw, info = restore_inner()
+        self._history, self._prompts, self._observation, self._parsed_below = history, list(kept), shown, below
+        hindsight = self._with_prompts(info["hindsight"])
+        return kept[-1], info | {"hindsight": hindsight} | self._own_keys(kept[-1], raw)
 
     def _mark_thought(self, action: str) -> str:
         """Mark the action as a thought, if the protocol allows thoughts and no parser below has done it."""

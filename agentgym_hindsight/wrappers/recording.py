@@ -12,6 +12,7 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, require_record
+from agentgym_hindsight.wrappers.snapshots import RestoreInner
 
 __all__ = ["RecordTrajectories"]
 
@@ -80,13 +81,25 @@ class RecordTrajectories(TextWrapper):
             self._record(truncated=truncated and not terminated)
         return observation, float(reward), terminated, truncated, info
 
+    def snapshot_state(self) -> None:
+        """Nothing: the recorded episodes stay those of this env."""
+        return
+
+    def restore_state(self, state: Any, restore_inner: RestoreInner) -> tuple[str, dict[str, Any]]:
+        """Record the unfinished episode, as ``reset`` does, and restore the env inside."""
+        self._record_unfinished("restore")
+        observation, info = restore_inner()
+        # The rollout has its earlier steps. An episode that is over has been recorded where it was played.
+        self._open = False
+        return observation, info
+
     def close(self) -> None:
         self._record_unfinished("close")
         self.env.close()
 
     def _record_unfinished(self, why: str) -> None:
         if self._open:
-            self._record(broken=f"cut by {why}" if why in ("reset", "close") else why)
+            self._record(broken=f"cut by {why}" if why in ("reset", "restore", "close") else why)
 
     def _record(self, **changes: Any) -> None:
         self._open = False

@@ -6,10 +6,14 @@ from typing import Any
 
 import gymnasium as gym
 
+from agentgym_hindsight.envs.plain_values import flag, number, row
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
+from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
 __all__ = ["REWARD_PROTOCOLS", "RewardProtocol"]
+
+_WHERE = "wrappers.RewardProtocol"
 
 REWARD_PROTOCOLS: tuple[str, ...] = ("native", "10-won")
 
@@ -43,10 +47,11 @@ class RewardProtocol(TextWrapper):
         self.protocol = protocol
         self._is_webshop = getattr(env.unwrapped, "prompt_world", "generic") == "webshop"
         self._won = False
+        self._raw: float | None = None  # the reward before the penalty of an inner wrapper, if there is one
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        self._won = False
+        self._won, self._raw = False, None
         return observation, info
 
     def step(self, action: str) -> StepResult:
@@ -58,7 +63,21 @@ class RewardProtocol(TextWrapper):
         self._won = self._won or won
         if "raw_reward" in info:  # keep the penalty that an inner wrapper subtracted
             penalty = info["raw_reward"] - float(env_reward)
+            self._raw = reward
             info = info | {"raw_reward": reward}
             reward -= penalty
         annotate(self.env, reward=reward)
         return observation, reward, terminated, truncated, info
+
+    def snapshot_state(self) -> Any:
+        """Whether the win was rewarded, for :func:`~agentgym_hindsight.wrappers.snapshot_of`."""
+        return self.protocol, self._won, self._raw
+
+    def restore_state(self, state: Any, restore_inner: RestoreInner) -> tuple[str, dict[str, Any]]:
+        """Set what :meth:`snapshot_state` returned, and the env inside."""
+        protocol, won, raw = row(state, _WHERE, 3)
+        require_argument(self, "protocol", self.protocol, protocol)
+        saved = flag(won, _WHERE), None if raw is None else number(raw, _WHERE)
+        observation, info = restore_inner()
+        self._won, self._raw = saved
+        return observation, info if self._raw is None else info | {"raw_reward": self._raw}

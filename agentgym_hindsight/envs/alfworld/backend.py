@@ -15,9 +15,11 @@ from agentgym_hindsight.envs.alfworld.goals import EpisodeStates
 from agentgym_hindsight.envs.alfworld.library import FileLibrary, Library
 from agentgym_hindsight.envs.alfworld.native import House, Play
 from agentgym_hindsight.envs.alfworld.reasons import explain
+from agentgym_hindsight.envs.alfworld.saved_state import Saved, decoded
 from agentgym_hindsight.envs.base import Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
-from agentgym_hindsight.errors import BackendError, ResetNeededError
+from agentgym_hindsight.envs.plain_values import row, texts
+from agentgym_hindsight.errors import BackendError, ResetNeededError, SchemaError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.tasks import Task
 
@@ -35,7 +37,9 @@ class NativeBackend(LibraryBackend):
         self.files = FileLibrary()
         self._play: Play | None = None
         self._shared_facts: dict[str, Any] = {}
+        self._task: Task | None = None  # of the game in progress
         self._episode_states: EpisodeStates | None = None
+        self._refused = ""  # the last command, if the game refused it
 
     @property
     def name(self) -> str:
@@ -47,21 +51,27 @@ class NativeBackend(LibraryBackend):
 
     def start(self, task: Task) -> Turn:
         house = self.house(task)
-        self._play = Play(house)
-        self._shared_facts = {
+        self._play, self._task = Play(house), task
+        self._shared_facts = self._facts(task, house)
+        self._episode_states = EpisodeStates(house)
+        self._refused = ""
+        return self._turn(self._play, 0.0)
+
+    def _facts(self, task: Task, house: House) -> dict[str, Any]:
+        return {
             "backend": self.name if task.backend != self.files.name else f"{self.engine}/{self.files.name}",
             "game": task.locator,
             "task_type": house.scene.goal.task_type,
             "dialect": house.scene.dialect,
         }
-        self._episode_states = EpisodeStates(house)
-        return self._turn(self._play, 0.0)
 
     def act(self, action: str) -> Turn:
         play = self.play
         play.step(action)
         if play.valid:
+            self._refused = ""
             return self._turn(play, float(play.won))
+        self._refused = action
         # A refused command does not change the state, so the reason can be computed later, when it is read.
         reason = partial(explain, play.copy(), action)
         return self._turn(play, 0.0, reason)
@@ -105,6 +115,41 @@ class NativeBackend(LibraryBackend):
     def close(self) -> None:
         self._play = None
 
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, turn: Turn) -> Saved:
+        """The state of the game, and the earlier ones of the episode, which ``fulfilled_tasks`` reads."""
+        play, episode = self.play, self._episode_states
+        assert episode is not None  # start sets it together with _play
+        return tuple(episode.states), play.observation, play.valid, play.changed, self._refused
+
+    def restore(self, task: Task, world: Saved, turn: Turn) -> Turn:
+        """Set the game to a state that :meth:`snapshot` returned. Earlier infos keep their own states."""
+        if self._play is not None and task is self._task:
+            house = self._play.house
+        else:
+            house, self._task = self.house(task), task
+            self._shared_facts = self._facts(task, house)
+        states, observation, valid, changed, refused = world
+        play = Play.__new__(Play)
+        play.house = house
+        play.restore((states[-1], observation, valid, changed))
+        episode = EpisodeStates(house)
+        episode.states.extend(states)
+        self._play, self._episode_states, self._refused = play, episode, refused
+        # The turn is valid after a thought too, which the game never sees.
+        reason = None if turn.valid else partial(explain, play.copy(), refused)
+        return turn._replace(extra=AlfworldExtra(episode, self._shared_facts, reason))
+
+    def decode(self, task: Task, world: Any) -> Saved:
+        """The state of :meth:`snapshot` from JSON. The locator of its task may be a path: it is not believed."""
+        if task != self._task and task != self.find(task.id):
+            raise SchemaError(
+                f"Expected task {task.id} as this env lists it, got {task.locator[:80]!r} in the snapshot; "
+                "try an env with the data of the first one."
+            )
+        return decoded(self.house(task), world)
+
     def _turn(self, play: Play, reward: float, reason: Any = None) -> Turn:
         won, episode_states = play.won, self._episode_states
         assert episode_states is not None  # start sets it together with _play
@@ -146,22 +191,54 @@ class TextworldBackend(NativeBackend):
         self._genuine: GenuinePlay | None = None
         self._path: Path | None = None
         self._temporary_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._commands: list[str] = []  # of the episode: the genuine engine can only be restored by playing them again
 
     def start(self, task: Task) -> Turn:
         turn = super().start(task)
+        self._commands = []
+        return self._genuine_turn("reset", turn, self._restart(task))
+
+    def _restart(self, task: Task) -> str:
+        """Start the genuine engine on a task and return its first text."""
         path = self._game_file(task)
         if self._genuine is None or path != self._path:
             if self._genuine is not None:
                 self._genuine.close()
             self._genuine, self._path = GenuinePlay(path), path
-        observation = self._genuine.reset()
-        return self._genuine_turn("reset", turn, observation)
+        return self._genuine.reset()
 
     def act(self, action: str) -> Turn:
         turn = super().act(action)
         if self._genuine is None:
             raise ResetNeededError("Expected a game in progress, got none; try start(task) first.")
+        self._commands.append(action)
         return self._genuine_turn(action, turn, self._genuine.step(action))
+
+    def snapshot(self, turn: Turn) -> Any:
+        return super().snapshot(turn), tuple(self._commands)
+
+    def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
+        """Play the commands again in the genuine engine, which cannot store a state. This takes seconds."""
+        native, commands = world
+        self._commands = []
+        self._restart(task)
+        assert self._genuine is not None  # _restart sets it
+        for command in commands:
+            self._genuine.step(command)
+            self._commands.append(command)
+        restored = super().restore(task, native, turn)
+        self._check_same(
+            f"the {len(commands)} commands of a snapshot",
+            {
+                "won": (self._genuine.won, turn.won),
+                "admissible commands": (self._genuine.admissible, restored.admissible_actions),
+            },
+        )
+        return restored
+
+    def decode(self, task: Task, world: Any) -> Any:
+        native, commands = row(world, "world", 2)
+        return super().decode(task, native), texts(commands, "world.commands")
 
     def close(self) -> None:
         super().close()
@@ -193,13 +270,7 @@ class TextworldBackend(NativeBackend):
             "won": (genuine.won, native.won),
             "admissible commands": (genuine.admissible, native.admissible_actions),
         }
-        for field, (genuine_value, native_value) in pairs.items():
-            if genuine_value != native_value:
-                raise BackendError(
-                    f"Expected the same {field} from both engines after {action[:80]!r} in {self._path}, "
-                    f"got {str(genuine_value)[:200]!r} (genuine) and {str(native_value)[:200]!r} (native); "
-                    "please report the game. The rollout ends here, because later turns would be wrong too."
-                )
+        self._check_same(repr(action[:80]), pairs)
         return native._replace(
             observation=observation,
             admissible_actions=genuine.admissible,
@@ -208,3 +279,13 @@ class TextworldBackend(NativeBackend):
             reward=float(genuine.reward),
             terminated=genuine.won,
         )
+
+    def _check_same(self, after: str, pairs: dict[str, tuple[object, object]]) -> None:
+        """Raise if the two engines differ in a field."""
+        for field, (genuine_value, native_value) in pairs.items():
+            if genuine_value != native_value:
+                raise BackendError(
+                    f"Expected the same {field} from both engines after {after} in {self._path}, "
+                    f"got {str(genuine_value)[:200]!r} (genuine) and {str(native_value)[:200]!r} (native); "
+                    "please report the game. The rollout ends here, because later turns would be wrong too."
+                )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from agentgym_hindsight.envs.alfworld.backend import NativeBackend, TextworldBackend
 from agentgym_hindsight.envs.alfworld.data_sources import open_library
-from agentgym_hindsight.envs.alfworld.library import FileLibrary
+from agentgym_hindsight.envs.alfworld.library import FileLibrary, check_task_types
 from agentgym_hindsight.envs.alfworld.situation import Situation
 from agentgym_hindsight.envs.base import HindsightEnv
 from agentgym_hindsight.errors import UnknownNameError, UsageError
@@ -104,7 +104,8 @@ class ALFWorldEnv(HindsightEnv):
                     f"Expected data that fits backend={backend!r}, got data={data_name!r}; try only one of them."
                 )
             implied_data = data_name  # backend="official" with a folder: its official games
-        library = open_library(implied_data or data_name, difficulty=difficulty, task_types=task_types)
+        types = None if task_types is None else check_task_types(task_types)
+        library = open_library(implied_data or data_name, difficulty=difficulty, task_types=types)
         if difficulty != "standard" and library.name != "embedded":
             raise UsageError(
                 f"Expected embedded houses for difficulty={difficulty!r}, got {library.name} games, "
@@ -113,6 +114,7 @@ class ALFWorldEnv(HindsightEnv):
         library.count(split)  # raises now, not at the first reset, if there is no such split
         self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
         super().__init__(engine(library), split=split, **shared)
+        self._world_settings = {"difficulty": difficulty, "task_types": "all" if types is None else ",".join(types)}
 
     def _new_situation(self) -> Situation:
         return Situation()

@@ -53,6 +53,13 @@ class Situation:
         elif sliced := _SLICED.fullmatch(reply):
             self._add(sliced[1], "sliced")
 
+    def copy(self) -> Situation:
+        """An independent copy."""
+        copied = Situation()
+        copied._location, copied._held, copied._moved = self._location, self._held, list(self._moved)
+        copied._states = {thing: list(states) for thing, states in self._states.items()}
+        return copied
+
     def _add(self, thing: str, state: str) -> None:
         states = self._states.setdefault(thing, [])
         opposite = {"hot": "cold", "cold": "hot"}.get(state)

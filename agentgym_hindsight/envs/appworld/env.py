@@ -119,6 +119,11 @@ class AppWorldEnv(HindsightEnv):
                 other = next((f"split={name!r}" for name in self.splits), "other templates")
                 raise UsageError(f"Expected tasks in {split!r}, got none of the chosen templates there; try {other}.")
             super().__init__(world, split=split, max_steps=max_steps, **shared)
+            self._world_settings = {
+                "templates": "all" if templates is None else ",".join(sorted(templates)),
+                "difficulty": difficulty,
+                **{f"limits.{name}": value for name, value in (limits or {}).items()},
+            }
         except BaseException:
             world.close()
             raise

@@ -14,6 +14,7 @@ from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
 from agentgym_hindsight.envs.webshop.observe import MODES, observe
 from agentgym_hindsight.envs.webshop.oracle import next_action, plan
 from agentgym_hindsight.envs.webshop.pages import State
+from agentgym_hindsight.envs.webshop.saved_state import Saved, decoded
 from agentgym_hindsight.envs.webshop.session import Session, admissible_actions
 from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra, state_key
 from agentgym_hindsight.errors import ResetNeededError, UnknownNameError
@@ -125,6 +126,27 @@ class NativeBackend(LibraryBackend):
 
     def close(self) -> None:
         self._session = None
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, turn: Turn) -> Saved:
+        """The page, the products that were seen, the history of the observation, and the last move."""
+        session = self.session
+        before, refused = turn.extra.last_move if isinstance(turn.extra, WebshopExtra) else (None, None)
+        return session.state, tuple(session.seen.items()), *self._history.saved(), before, refused
+
+    def restore(self, task: Task, world: Saved, turn: Turn) -> Turn:
+        """Set a new session to a state that :meth:`snapshot` returned. Earlier infos keep their own session."""
+        state, seen, pages, actions, before, refused = world
+        session = self._session = self._new_session(task)
+        session.state, session.seen = state, dict(seen)
+        self._history.load(pages, actions)
+        extra = WebshopExtra(self._shared_facts, session, before, refused, turn.terminated)
+        return turn._replace(extra=extra)
+
+    def decode(self, task: Task, world: Any) -> Saved:
+        """The state of :meth:`snapshot` from JSON."""
+        return decoded(self._new_session(task), world)
 
     def _new_session(self, task: Task) -> Session:
         library = self.library

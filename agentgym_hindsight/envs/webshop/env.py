@@ -98,6 +98,17 @@ class WebShopEnv(HindsightEnv):
         library.count(split)  # raises for a split without goals now, not at the first reset
         self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
         super().__init__(backend, split=split, max_steps=max_steps, **shared)
+        self._world_settings = {
+            "rules": rules,
+            "goals": os.fspath(goals),
+            "products": products,
+            "tag": tag,
+            "shop_seed": shop_seed,
+            "nouns": nouns,
+            "observation_mode": observation_mode,
+            "num_prev_obs": num_prev_obs,
+            "num_prev_actions": num_prev_actions,
+        }
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         if self._over and not turn.terminated and isinstance(turn.extra, WebshopExtra):

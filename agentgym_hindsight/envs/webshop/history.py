@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from agentgym_hindsight.errors import UsageError
 
@@ -51,6 +52,15 @@ class History:
                 parts.append(self._pages[-distance])
         self._pages.append(page)
         return _SEPARATOR.join(reversed(parts))
+
+    def saved(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The pages and actions, for :meth:`load`."""
+        return tuple(self._pages), tuple(self._actions)
+
+    def load(self, pages: Iterable[str], actions: Iterable[str]) -> None:
+        """Set the pages and actions."""
+        self._pages = deque(pages, maxlen=self.observations)
+        self._actions = deque(actions, maxlen=self.actions)
 
     def copy(self) -> History:
         """An empty history of the same lengths."""

@@ -95,6 +95,11 @@ class WebshopExtra(Extra):
         """The same facts, with the turn as the last one of the episode."""
         return self.at(self._argument._replace(over=True))
 
+    @property
+    def last_move(self) -> tuple[State | None, str | None]:
+        """The state before the last action, and the action if the shop refused it: one of both is None."""
+        return self._argument.before, self._argument.refused
+
     def after_thought(self) -> WebshopExtra:
         return self.at(self._argument._replace(before=None, refused=None))
 

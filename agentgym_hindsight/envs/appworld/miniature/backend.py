@@ -9,12 +9,15 @@ from typing import Any
 
 from agentgym_hindsight.envs.appworld.example_actions import EXAMPLE_ACTIONS
 from agentgym_hindsight.envs.appworld.miniature.checks import Verdict, judge
+from agentgym_hindsight.envs.appworld.miniature.database import Entries
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.hamlet import SCHEMA
 from agentgym_hindsight.envs.appworld.miniature.library import MiniatureLibrary
+from agentgym_hindsight.envs.appworld.miniature.saved_state import SAVED_FACTS, Saved, decoded
 from agentgym_hindsight.envs.appworld.miniature.tasks import Made
 from agentgym_hindsight.envs.appworld.miniature.world import World
 from agentgym_hindsight.envs.appworld.sandbox import Limits, Outcome, Sandbox
+from agentgym_hindsight.envs.appworld.sandbox.interpreter_state import new_interpreter
 from agentgym_hindsight.envs.base import Extra, Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
 from agentgym_hindsight.errors import ResetNeededError
@@ -38,6 +41,7 @@ class MiniatureBackend(LibraryBackend):
     def __init__(self, library: MiniatureLibrary, limits: Limits | None = None) -> None:
         self.library, self.limits = library, limits
         self._play: _Play | None = None
+        self._task: Task | None = None  # of the play
         self._sandbox: Sandbox | None = None
 
     def start(self, task: Task) -> Turn:
@@ -47,11 +51,9 @@ class MiniatureBackend(LibraryBackend):
         if self._sandbox is None:
             self._sandbox = Sandbox(self._call, World.names(), self.limits)
         self._play = _Play(made, self._sandbox, self.name)
-        opening = self._play.opening()
-        # The code gets the world's clock and a seeded random source, not those of the host. Code can find its seed by
-        # trial, so the seed is a hash of what the agent is shown: it says nothing about the task's number or its world.
-        self._sandbox.reset(seed=int(content_hash(opening.observation), 16), now=self._play.world.now)
-        return opening
+        self._task = task
+        self._sandbox.reset(**_surroundings(self._play))
+        return self._play.opening()
 
     def act(self, action: str) -> Turn:
         return self.play.act(action)
@@ -94,6 +96,46 @@ class MiniatureBackend(LibraryBackend):
             self._sandbox.close()
             self._sandbox = None
 
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, turn: Turn) -> Saved:
+        """The changed rows, the interpreter, the rest of the reference solution, and the facts of the turn."""
+        play = self.play
+        sandbox = self._sandbox
+        interpreter = new_interpreter() if sandbox is None else sandbox.save()
+        facts = tuple(turn.extra[name] for name in SAVED_FACTS)
+        return play.world.db.saved(), interpreter, play.remaining, facts
+
+    def restore(self, task: Task, world: Saved, turn: Turn) -> Turn:
+        """Set the world, and start an interpreter with the variables that :meth:`snapshot` could carry over."""
+        rows, interpreter, remaining, facts = world
+        if self._play is not None and self._task == task:
+            play = self._play
+        else:
+            made = self.library.made(task)
+            if self._play is not None:
+                self._play.close()
+            if self._sandbox is None:
+                self._sandbox = Sandbox(self._call, World.names(), self.limits)
+            play, self._task = _Play(made, self._sandbox, self.name), task
+        self._play = play
+        play.load(rows, remaining)
+        assert self._sandbox is not None  # start and this method make it with the play
+        if turn.terminated:
+            self._sandbox.close()
+        else:
+            self._sandbox.load(interpreter, **_surroundings(play))
+        return turn._replace(extra=play.facts(facts))
+
+    def decode(self, task: Task, world: Any) -> Saved:
+        """The state of :meth:`snapshot` from JSON."""
+        return decoded(self.library.made(task), world)
+
+    @staticmethod
+    def lost(world: Saved) -> tuple[str, ...]:
+        """The names of the variables that a saved state does not have."""
+        return world[1].lost
+
     def _call(self, app: str, api: str, arguments: dict[str, Any]) -> Any:
         return self.play.call(app, api, arguments)
 
@@ -113,6 +155,7 @@ class _Play:
     def __init__(self, made: Made, sandbox: Sandbox, backend: str) -> None:
         self.made, self.world, self._sandbox = made, World.load(made.frozen), sandbox
         self._remaining = list(made.job.solution)
+        self._first_observation = _opening(self.world)
         self._calls = 0
         self._delta = self.world.delta()
         self._facts: dict[str, Any] = {
@@ -132,8 +175,29 @@ class _Play:
 
     def opening(self) -> Turn:
         return Turn(
-            _opening(self.world), state=self.state_key(""), extra=self._extra(Outcome("", "", "", False, ""), 0, "")
+            self._first_observation, state=self.state_key(""), extra=self._extra(Outcome("", "", "", False, ""), 0, "")
         )
+
+    @property
+    def first_observation(self) -> str:
+        """What the agent is shown at the start."""
+        return self._first_observation
+
+    @property
+    def remaining(self) -> int:
+        """The number of turns of the reference solution that have not run."""
+        return len(self._remaining)
+
+    def load(self, rows: Entries, remaining: int) -> None:
+        """Set the world and the rest of the solution."""
+        self.world.db.load(rows)
+        solution = self.made.job.solution
+        self._remaining = list(solution[len(solution) - remaining :])
+        self._delta = self.world.delta()
+
+    def facts(self, saved: tuple[Any, ...]) -> Extra:
+        """The facts of a turn of a snapshot."""
+        return _Facts(**self._facts, **dict(zip(SAVED_FACTS, saved, strict=True)))
 
     def next_solution_turn(self) -> str:
         """Return the first turn of the reference solution that has not run yet.
@@ -187,6 +251,15 @@ class _Play:
             changes=changes,
             evaluation="" if verdict is None else _verdict_text(verdict),
         )
+
+
+def _surroundings(play: _Play) -> dict[str, Any]:
+    """The seed and the clock of the code, which are not those of the host.
+
+    Code can find its seed by trial, so the seed is a hash of what the agent is shown: it says nothing about the task's
+    number or its world.
+    """
+    return {"seed": int(content_hash(play.first_observation), 16), "now": play.world.now}
 
 
 def _opening(world: World) -> str:

@@ -18,9 +18,10 @@ from typing import Any
 
 from agentgym_hindsight.envs.appworld.miniature.delta import Delta
 from agentgym_hindsight.envs.appworld.miniature.schema import Raw, Row, Schema, Table
+from agentgym_hindsight.envs.plain_values import reject, row, text
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 
-__all__ = ["Database", "Frozen", "FullError", "Key"]
+__all__ = ["Database", "Entries", "Frozen", "FullError", "Key"]
 
 #: What identifies a row: its id, its natural key, or the row itself.
 Key = int | str | tuple[Any, ...] | Row
@@ -28,6 +29,10 @@ Key = int | str | tuple[Any, ...] | Row
 #: Limit of the bytes of changed rows in one episode: much more than a task needs, much less than a host has.
 CAPACITY = 4_000_000
 _MODULUS = 2**128
+
+
+#: Rows that differ from the snapshot: table, key, and the row; None if it was removed.
+Entries = tuple[tuple[str, Raw, "Raw | None"], ...]
 
 
 class FullError(Exception):
@@ -252,6 +257,50 @@ class Database:
             raise
         finally:
             self._connection.execute("RELEASE call")
+
+    def saved(self) -> Entries:
+        """The rows that differ from the snapshot, for :meth:`load`: table, key, and the row, None if it was removed."""
+        return tuple((name, key, after) for (name, key), (_, after) in self._changes.items())
+
+    def load(self, entries: Entries) -> None:
+        """Return to the snapshot and make these rows differ from it."""
+        self.reset()
+        tables = [self.schema[name] for name, _, _ in entries]
+        for table in tables:
+            if table.numbered:  # new ids follow the highest one of the snapshot, also if its row is removed
+                self._highest.setdefault(table.name, self.highest(table.name, "id"))
+        earlier = [
+            self._connection.execute(table.one_sql, key).fetchone()
+            for table, (_, key, _) in zip(tables, entries, strict=True)
+        ]
+        for table, (name, key, after), before in zip(tables, entries, earlier, strict=True):
+            if before is not None:
+                self._connection.execute(table.delete_sql, key)
+            if after is not None:
+                self._connection.execute(table.insert_sql, after)
+            self._record((name, key), before, after)
+
+    def decoded(self, value: Any) -> Entries:
+        """The entries of :meth:`saved` from JSON. Every value has the type of its column."""
+        return tuple(self._entry(*row(entry, "world.rows", 3)) for entry in row(value, "world.rows"))
+
+    def _entry(self, name: Any, key: Any, after: Any) -> tuple[str, Raw, Raw | None]:
+        table = self.schema.get(text(name, "world.rows"))
+        if table is None:
+            reject("a table", name, "world.rows")
+        key_values = tuple(row(key, "world.rows", len(table.key)))
+        for column, stored in zip(table.key, key_values, strict=True):
+            if not table.fits(column, stored):
+                reject(f"a key of {name}", key, "world.rows")
+        if after is None:
+            return name, key_values, None
+        raw = tuple(row(after, "world.rows", len(table.columns)))
+        for column, stored in zip(table.columns, raw, strict=True):
+            if not table.fits(column, stored):
+                reject(f"a value of {name}.{column}", stored, "world.rows")
+        if table.key_of(raw) != key_values:
+            reject(f"a row with the key {key_values}", raw, "world.rows")
+        return name, key_values, raw
 
     def _next_id(self, table: Table) -> int:
         if not self._sealed:  # filling a world inserts hundreds of rows one after the other

@@ -116,6 +116,17 @@ class Table:
             return _TO_JSON(value) if value else "[]"
         return int(value) if kind is bool else value
 
+    def fits(self, column: str, value: Any) -> bool:
+        """Whether a value can be one of a row in its SQLite form."""
+        kind = self.types[column]
+        if value is None:
+            return column in self.nullable
+        if kind is list:
+            return type(value) is str and _is_list(value)
+        if kind is bool:
+            return type(value) is int and value in (0, 1)
+        return type(value) is kind and (kind is not int or -_LARGEST <= value < _LARGEST)
+
     def decode(self, raw: Raw) -> Row:
         """Convert a row from its SQLite form."""
         row = dict(zip(self.columns, raw, strict=True))
@@ -132,6 +143,13 @@ class Table:
 
 def _list(stored: str) -> list[Any]:
     return json.loads(stored) if stored != "[]" else []  # most lists are empty
+
+
+def _is_list(stored: str) -> bool:
+    try:
+        return isinstance(json.loads(stored), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 Schema = Mapping[str, Table]

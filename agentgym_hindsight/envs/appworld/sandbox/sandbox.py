@@ -19,11 +19,16 @@ from agentgym_hindsight.envs.appworld.sandbox.host_channel import (
     ChannelTimeoutError,
     HostChannel,
 )
+from agentgym_hindsight.envs.appworld.sandbox.interpreter_state import (
+    InterpreterState,
+    new_interpreter,
+    received_state,
+)
 from agentgym_hindsight.envs.appworld.sandbox.limits import KINDS, Limits, Outcome
 from agentgym_hindsight.envs.appworld.sandbox.strictness import is_strict
 from agentgym_hindsight.envs.appworld.sandbox.worker_process import WorkerProcess
 from agentgym_hindsight.envs.appworld.sandbox.zygote_client import Ending, ZygoteClient, zygote_client
-from agentgym_hindsight.errors import UnknownNameError, UsageError, WorkerError
+from agentgym_hindsight.errors import SchemaError, UnknownNameError, UsageError, WorkerError
 
 __all__ = ["LAYERS", "Sandbox"]
 
@@ -77,6 +82,8 @@ class Sandbox:
         self._call, self.limits = call, limits or Limits()
         self._names = None if names is None else {app: sorted(apis) for app, apis in names.items()}
         self._seed, self._now = seed, now
+        self._lost = False  # the worker was ended by save(), which the next turn reports
+        self._pending: InterpreterState | None = None  # of load(), for the interpreter that the next turn starts
         if now:
             _check_moment(now)
         self._zygote = zygote_client(python, left_out)
@@ -95,20 +102,83 @@ class Sandbox:
         self._seed = self._seed if seed is None else seed
         self._now = self._now if now is None else _check_moment(now)
         self._worker.end()
+        self._lost, self._pending = False, None
         self._start()
 
     def close(self) -> None:
+        self._pending = None
         self._worker.end()
+
+    def save(self) -> InterpreterState:
+        """The state of the interpreter, as data from which :meth:`load` makes an equal one.
+
+        The worker lists its variables as JSON values; the host stores the text and never evaluates it. Variables that
+        have no such form are named in ``lost``. A worker that does not answer properly is ended, as after a bad turn.
+        """
+        if self._pending is not None:
+            return self._pending
+        if self._worker.channel is None:
+            return new_interpreter()
+        if self._worker.is_usable():
+            try:
+                return received_state(self._request({"save": self.limits.frame_bytes * 3 // 4}, "saved").get("state"))
+            except (ChannelClosedError, ChannelProtocolError, ChannelTimeoutError, SchemaError):
+                pass
+        self._worker.end()
+        self._lost = True
+        return InterpreterState("", ("all variables",))
+
+    def load(self, state: InterpreterState, *, seed: int | None = None, now: str | None = None) -> None:
+        """Go on in a state that :meth:`save` returned. ``seed`` and ``now`` are as in :meth:`reset`.
+
+        The new interpreter starts with the next turn: many forks are never played, and starting takes milliseconds.
+        """
+        self._seed = self._seed if seed is None else seed
+        self._now = self._now if now is None else _check_moment(now)
+        self._worker.end()
+        self._lost, self._pending = False, state
+
+    def _start_pending(self, state: InterpreterState) -> None:
+        self._pending = None
+        self._start()
+        if not state.data:
+            return
+        try:
+            shape = self._request({"load": json.loads(state.data)}, "loaded").get("shape")
+        except (ChannelClosedError, ChannelProtocolError, ChannelTimeoutError) as error:
+            self._worker.end()
+            raise WorkerError(
+                f"Expected an interpreter that takes the variables of the snapshot, got {type(error).__name__}; try "
+                "taking the snapshot again."
+            ) from error
+        self._worker.shape = shape[:4_099] if isinstance(shape, str) else ""
+
+    def _request(self, request: dict[str, Any], answer: str) -> dict[str, Any]:
+        """Send a request between two turns, and return the answer."""
+        channel = self._worker.channel
+        assert channel is not None
+        nonce = secrets.token_hex(8)
+        self._worker.nonce = nonce
+        deadline = monotonic() + self.limits.seconds + self.limits.grace
+        self._worker.resume()
+        channel.send(json.dumps({"nonce": nonce, **request}), deadline)
+        message = channel.receive(deadline)
+        if message.get("nonce") != nonce or message.get("type") != answer:
+            raise ChannelProtocolError("a message of another turn")
+        self._worker.stop()
+        return message
 
     def run(self, code: str) -> Outcome:
         """Run ``code`` as the next cell.
 
         Returns after about ``seconds + grace`` at the latest, or after the call of an API that is being answered then.
         """
+        if self._pending is not None:
+            self._start_pending(self._pending)
         if len(code) > self.limits.code_chars:
             message = f"SyntaxError: Expected at most {self.limits.code_chars} characters of code, got {len(code)}"
             return Outcome("", message, "syntax", False, self._worker.shape)
-        lost = self._worker.channel is not None and not self._worker.is_usable()
+        lost, self._lost = self._lost or (self._worker.channel is not None and not self._worker.is_usable()), False
         if lost:
             self._worker.end()
         if self._worker.channel is None:

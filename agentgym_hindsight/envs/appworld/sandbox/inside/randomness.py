@@ -10,10 +10,11 @@ from typing import Any
 __all__ = ["seed_all_randomness"]
 
 
-def seed_all_randomness(seed: int) -> None:
+def seed_all_randomness(seed: int) -> random.Random:
     """Derive ``random``, ``secrets``, ``uuid`` and ``os.urandom`` of this process from the seed.
 
-    A worker holds no secrets, so unpredictable numbers would only make episodes irreproducible.
+    A worker holds no secrets, so unpredictable numbers would only make episodes irreproducible. Returns the source of
+    ``os.urandom``, whose state is part of the interpreter's.
     """
     draws, plain = random.Random(seed), random.Random.seed
 
@@ -27,3 +28,4 @@ def seed_all_randomness(seed: int) -> None:
     # Without these, uuid1 takes the time from the C library and the node number from the network card.
     for name, value in (("_generate_time_safe", None), ("_UuidCreate", None), ("_node", draws.getrandbits(48))):
         setattr(uuid, name, value)
+    return draws

@@ -10,6 +10,7 @@ import builtins
 import gc
 import json
 import os
+import random
 import signal
 import sys
 from types import ModuleType
@@ -27,6 +28,7 @@ from agentgym_hindsight.envs.appworld.sandbox.inside.report import (
     format_syntax_error,
     shape,
 )
+from agentgym_hindsight.envs.appworld.sandbox.inside.variables import decode, encode
 from agentgym_hindsight.envs.appworld.sandbox.inside.worker_channel import WorkerChannel, to_json_value
 
 __all__ = ["Worker"]
@@ -89,6 +91,8 @@ class Worker:
         self._apis: Apis | None = None
         self._sources: dict[str, str] = {}
         self._turns = self._calls = 0
+        self._draws = random.Random(0)
+        self._first_draws: list[Any] = []
         self._nonce = ""
         self._reserve: bytes | None = bytes(_RESERVE)
         self._fits = memory_probe(_HEADROOM)
@@ -107,15 +111,45 @@ class Worker:
     def begin(self, limits: dict[str, Any], names: dict[str, list[str]] | None, seed: int) -> None:
         self._limits = limits
         self._apis = Apis(self._call, names)
-        seed_all_randomness(seed)
+        self._draws = seed_all_randomness(seed)
+        self._first_draws = self._random_states()
 
     def serve(self) -> None:
         try:
             while True:
                 request = self._channel.read()
-                self._channel.write(self._channel.pack(self._turn(request["nonce"], request["code"])))
+                self._channel.write(self._channel.pack(self._answer(request)))
         except BaseException:  # after any fault, exit: the host replaces a dead worker
             os._exit(_BROKEN_STATUS)
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        nonce = request["nonce"]
+        if "save" in request:
+            return {"type": "saved", "nonce": nonce, "state": self._save(request["save"])}
+        if "load" in request:
+            self._load(request["load"])
+            return {"type": "loaded", "nonce": nonce, "shape": clean(shape(self._variables))}
+        return self._turn(nonce, request["code"])
+
+    def _random_states(self) -> list[Any]:
+        """The states of ``random`` and of ``os.urandom``, as JSON values."""
+        return [[state[0], list(state[1]), state[2]] for state in (random.getstate(), self._draws.getstate())]
+
+    def _save(self, limit: int) -> dict[str, Any]:
+        """The state of the interpreter between two turns, as far as it is data."""
+        self._restore()
+        states = self._random_states()
+        saved = encode(self._variables, self._sources, self._apis, limit)
+        return {**saved, "turns": self._turns, "random": None if states == self._first_draws else states}
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Set the state of a new interpreter."""
+        self._prepare()
+        decode(state, self._variables, self._sources, self._apis, self._given["__import__"])
+        self._turns = state["turns"]
+        if state["random"] is not None:
+            for source, (version, words, gauss) in zip((random._inst, self._draws), state["random"], strict=True):
+                source.setstate((version, tuple(words), gauss))
 
     def _turn(self, nonce: str, code: str) -> dict[str, Any]:
         self._nonce, self._calls = nonce, 0
