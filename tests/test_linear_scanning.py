@@ -92,6 +92,16 @@ def prompt_tokens(text: str) -> object:
     return PromptEncoder(_tokenizer(), 10**9).tokens([text])
 
 
+def chat_tokens(text: str) -> object:
+    """The tokens of a chat with this text in two messages."""
+    pytest.importorskip("transformers", reason="needs the extra [train]")
+    from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+    from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
+
+    chat = [{"role": "system", "content": text}, {"role": "user", "content": text}]
+    return MessageEncoder(PromptEncoder(_tokenizer(), 10**9)).encode(chat)
+
+
 @cache
 def _tokenizer() -> Any:
     from agentgym_hindsight.baselines.training.tiny import make_tokenizer
@@ -325,6 +335,7 @@ SCANS: dict[str, Scan] = {
     "hindsight.control_text: break_control_text": Scan(break_control_text),
     "hindsight.tables: to_rows": Scan(lambda text: to_rows([rollout(text)])),
     "baselines.policies.control_tokens: encode": Scan(prompt_tokens),
+    "baselines.policies.chat_messages: encode": Scan(chat_tokens, (rows("<|user|>"), rows("<"))),
     "baselines.run_log: a line": Scan(lambda text: run_log._SURROGATE.sub("", text)),
     "cli.eval_records: a line": Scan(lambda text: eval_records._SURROGATE.sub("", text)),
     "envs.webshop.example_searches: searches": Scan(lambda text: example_searches._WORD.findall(text)),

@@ -24,7 +24,6 @@ from agentgym_hindsight.hindsight.jsonl import (
     read_jsonl,
     write_jsonl,
 )
-from agentgym_hindsight.hindsight.messages import Message, prompt_messages
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, hindsight_now, resolve, resolve_episode
 from agentgym_hindsight.hindsight.sources import Feedback, FeedbackSource, Hindsight, Provenance
@@ -54,7 +53,6 @@ __all__ = [
     "JudgeUsage",
     "Judgement",
     "LineProblem",
-    "Message",
     "Origin",
     "Provenance",
     "ReadResult",
@@ -77,7 +75,6 @@ __all__ = [
     "iter_jsonl",
     "load_trajectory",
     "plain_info",
-    "prompt_messages",
     "read_jsonl",
     "render_steps",
     "resolve",

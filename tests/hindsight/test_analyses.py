@@ -15,11 +15,10 @@ from agentgym_hindsight.hindsight import (
     Trajectory,
     dump_trajectory,
     load_trajectory,
-    prompt_messages,
     resolve,
     to_rows,
 )
-from agentgym_hindsight.hindsight.messages import as_messages
+from agentgym_hindsight.hindsight.messages import as_messages, prompt_messages
 from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.sources import Provenance
 

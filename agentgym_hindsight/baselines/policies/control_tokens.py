@@ -20,6 +20,7 @@ __all__ = ["ControlTokens"]
 #: The text before the content, the content, and the text after it.
 Parts = tuple[str, str, str]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: ``<think>`` or ``</think>``.
 _TAG = re.compile(r"</?([^\s<>/|]+)>")
 #: A word in angle or square brackets. Other added tokens, such as runs of line feeds, are ordinary text.
@@ -53,7 +54,11 @@ class ControlTokens:
     def plain(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """The tokens of texts, control tokens included, in one call of the tokenizer."""
         # A chat template already contains the tokens that the tokenizer would add.
-        encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        try:
+            encoded = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        except TypeError:  # lone surrogates, which JSON from a server can contain, have no encoding
+            whole = [_SURROGATE.sub("\ufffd", text) for text in texts]
+            encoded = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return [tuple(ids) for ids in encoded]
 
     def encode(

@@ -44,6 +44,7 @@ class SavingTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         state = {
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
+            "memory": self.memory,
             # Each process may keep something else: what its groups told the method.
             "memories": self.processes.gather([self.memory]),
             "critic": None if self.critic is None else self.critic.state_dict(),
@@ -72,9 +73,9 @@ class SavingTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         state = load_state(Path(checkpoint), share=share, shares=self._shares)
         self._teacher_state = state["teacher"]
         self.teacher = None
-        memories = state.get("memories") or [state.get("memory", {})]
-        own = self.accelerator.process_index
-        self.memory = dict(memories[own if len(memories) == self.processes.count else 0])
+        memories = state.get("memories", [])
+        is_whole = len(memories) == self.processes.count
+        self.memory = dict(memories[self.accelerator.process_index] if is_whole else state.get("memory", {}))
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])
         self.turns_played, self.seconds_played = int(state["turns"]), float(state["seconds"])

@@ -86,6 +86,13 @@ def test_a_template_without_system_messages_reads_them_before_the_user() -> None
         MessageEncoder(PromptEncoder(refusing, 512)).encode([{"role": "assistant", "content": "Hm."}])
 
 
+def test_lone_surrogates_of_a_server_are_read_as_unknown_characters() -> None:
+    prompts = encoder(made.chatml)
+    assert prompts.encode("a \ud83d b") == prompts.encode("a \ufffd b")
+    chat = [{"role": "user", "content": "a \ud83d b"}]
+    assert MessageEncoder(prompts).encode(chat).ids == prompts.encode("a \ufffd b")
+
+
 def test_turns_with_messages_are_read_instead_of_the_observation() -> None:
     prompts = encoder(made.chatml)
     turns = [TurnView("a", 0, 0, "A room.", {}), TurnView("a", 1, 0, "A room.", {}, messages=tuple(CHAT))]
