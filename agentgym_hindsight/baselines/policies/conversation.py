@@ -127,11 +127,16 @@ class Conversations:
         replies = (_REPLY, f"<think>\n{_REPLY}thought\n</think>\n\n{_REPLY}")
         rendered = [encoder.render([("user", _USER), ("assistant", reply), ("user", _NEXT)]) for reply in replies]
         between, found, after = rendered[0].rpartition(_REPLY)[2].partition(_NEXT)
-        is_kept = all(text.startswith(opening + reply + between) for text, reply in zip(rendered, replies, strict=True))
         longer = encoder.render(
             [("user", _USER), ("assistant", _REPLY), ("user", _NEXT), ("assistant", _REPLY), ("user", _USER)]
         )
-        is_kept = is_kept and longer == opening + _REPLY + between + _NEXT + after + _REPLY + between + _USER + after
+        # White space around a reply, which some templates add or strip, is no change of the reply.
+        is_kept = all(
+            _solid(text) == _solid(opening + reply + between + _NEXT + after)
+            for text, reply in zip(rendered, replies, strict=True)
+        )
+        expected = opening + _REPLY + between + _NEXT + after + _REPLY + between + _USER + after
+        is_kept = is_kept and _solid(longer) == _solid(expected)
         counts = (rendered[0].count(_USER), rendered[0].count(_REPLY), rendered[0].count(_NEXT))
         if counts != (1, 1, 1) or not found or not between:
             raise UsageError(
@@ -144,4 +149,11 @@ class Conversations:
                 f"them, such as one that removes their thinking; try the template's setting {_KEEP}=true "
                 "(--set template.keep_replies=true), with which replies stay as they were sampled."
             )
-        return between, after
+        # Some templates write a blank before the token that ends a reply.
+        ends = encoder.control.of(encoder.control.plain([between.lstrip()])[0][:1])
+        return (between.lstrip() if ends else between), after
+
+
+def _solid(text: str) -> str:
+    """The text without white space."""
+    return "".join(text.split())

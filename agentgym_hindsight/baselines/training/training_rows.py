@@ -125,7 +125,16 @@ def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: An
 
 
 def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> list[list[TrainingRow]]:
-    """Mini-batches of nearly equal size in an order drawn from the seed; every row is in exactly one."""
+    """Mini-batches of nearly equal size in an order drawn from the seed; every row is in exactly one.
+
+    All turns of a conversation are in the same one, because they are computed together.
+    """
+    if count > 1 and any(row.past_tokens for row in rows):
+        episodes: dict[int, list[TrainingRow]] = {}
+        for row in rows:
+            episodes.setdefault(row.episode, []).append(row)
+        order = sorted(episodes, key=lambda number: seeded_int("mini", seed, update, number))
+        return [[row for number in order[i::count] for row in episodes[number]] for i in range(count)]
     if count > 1:
         rows = sorted(rows, key=lambda row: seeded_int("mini", seed, update, row.step.index, row.episode, row.group))
     return [rows[i::count] for i in range(count)]

@@ -174,6 +174,18 @@ def test_the_teachers_context_stands_in_the_last_message(tmp_path: Path) -> None
         assert row.teacher_logps is not None
 
 
+def test_a_conversation_is_in_one_mini_batch(tmp_path: Path) -> None:
+    trainer = trainer_of(recipe("grpo"), tmp_path, replace(LONG, mini_batches=3, updates=1))
+    parts = trainer._play_update(0)
+    assert len(parts) == 3
+    episodes = [{row.episode for row in part} for part in parts]
+    assert sorted(number for part in episodes for number in part) == list(range(8))
+    again = trainer._play_update(0)
+    assert [[row.prompt_ids for row in part] for part in again] == [[row.prompt_ids for row in part] for part in parts]
+    assert episodes != [{0, 3, 6}, {1, 4, 7}, {2, 5}], "the order is drawn"
+    trainer.train()
+
+
 def test_a_limit_that_drops_turns_begins_new_sequences(tmp_path: Path) -> None:
     short = replace(LONG, prompt_tokens=250, context_tokens=60)
     trainer = trainer_of(serl(), tmp_path, short, encoder=encoder(short))

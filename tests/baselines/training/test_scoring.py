@@ -76,3 +76,25 @@ def test_equal_rows_are_scored_once() -> None:
     assert sorted(id(row) for row, _ in scored) == sorted(map(id, doubled))
     for row, line in scored:
         assert line.tolist() == list(map(float, row.response_ids))
+
+
+@needs_trls_scorer
+def test_on_a_gpu_the_rows_of_a_chain_get_trls_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There TRL scores the last tokens of every sequence, and the rows are chosen from them."""
+    trainer = make_trainer(recipe("grpo"), tmp_path)
+    draw = torch.Generator().manual_seed(0)
+    ids = tuple(torch.randint(8, 200, (40,), generator=draw).tolist())
+    rows = [(ids[:9], ids[9:14]), (ids[:20], ids[20:23]), (ids[:30], ids[30:40]), (ids[5:12], ids[12:30])]
+    sequences = Sequences.of_rows(rows, 0)
+    assert len(sequences.ids) == 2
+    assert sequences.keep is not None
+    ours = trainer._row_scores(trainer.model, sequences, entropy=True)
+    trls = partial(GRPOTrainer._get_per_token_logps_and_entropies, trainer)
+    monkeypatch.setattr(trainer, "_get_per_token_logps_and_entropies", lambda *a, keep=None, **more: trls(*a, **more))
+    monkeypatch.setattr(Sequences, "of_kept", Sequences.of_last)
+    theirs = trainer._row_scores(trainer.model, sequences, entropy=True)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    for row, line in zip(rows, theirs[0], strict=True):
+        expected = logps(trainer.model.eval(), *row)
+        torch.testing.assert_close(line[: len(expected)].double(), expected, atol=1e-4, rtol=1e-4)
