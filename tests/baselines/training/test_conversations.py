@@ -16,8 +16,7 @@ import torch
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.conversation import Conversations
-from agentgym_hindsight.baselines.training import scoring, sequences
-from agentgym_hindsight.baselines.training import trainer as trainer_module
+from agentgym_hindsight.baselines.training import scoring, scoring_trainer, sequences
 from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
@@ -95,7 +94,7 @@ def test_chains_change_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             alone = lambda rows: [[number] for number in range(len(rows))]  # noqa: E731
             monkeypatch.setattr(sequences, "chains", alone)
             monkeypatch.setattr(scoring, "chains", alone)
-            monkeypatch.setattr(trainer_module, "CONVERSATION", "")
+            monkeypatch.setattr(scoring_trainer, "CONVERSATION", "")
         trainer = trainer_of(serl(kl=0.1, entropy=0.01), tmp_path / str(apart), model=_saved(tmp_path))
         loss = step(trainer)
         rows = [row for part in trainer._mini_batches for row in part]
