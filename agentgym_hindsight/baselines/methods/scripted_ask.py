@@ -21,8 +21,8 @@ __all__ = ["ScriptedAsk"]
 class ScriptedAsk:
     """Answers every question by a function of its messages; without one, by an empty text, as a failing server.
 
-    ``prompts`` are the messages of all questions so far, ``kept`` the analyses with their rollouts. Contexts are
-    composed without a budget, references or a judge.
+    ``prompts`` are the messages of all questions so far, ``asked`` who was to answer, ``kept`` the analyses with their
+    rollouts. Contexts are composed without a budget, references or a judge.
 
     >>> from agentgym_hindsight.baselines.methods import recipe
     >>> ask = ScriptedAsk(recipe("serl"), lambda messages: messages[-1]["content"].upper())
@@ -34,6 +34,7 @@ class ScriptedAsk:
         self._options = ContextOptions(anchor=method.anchor, details=method.details)
         self._answer = answer
         self.prompts: list[list[dict[str, str]]] = []
+        self.asked: set[str] = set()
         self.kept: list[tuple[Trajectory, Analysis]] = []
         self.update = 0
         self.memory: MutableMapping[str, Any] = {}
@@ -56,6 +57,7 @@ class ScriptedAsk:
             raise UsageError(f"Expected a key for each of {len(prompts)} prompts, got {len(keys)}; try keys=None.")
         asked = [as_messages(prompt) for prompt in prompts]
         self.prompts += asked
+        self.asked.add(who)
         return [self._answer(messages) for messages in asked]
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:

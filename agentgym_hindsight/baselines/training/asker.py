@@ -23,7 +23,7 @@ from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.tasks import content_hash, seeded_int
 
-__all__ = ["AskFigures", "Asker"]
+__all__ = ["AskFigures", "Asker", "HookAsk", "check_who"]
 
 Compose = Callable[[ContextSpec, Sequence[Group]], list[list[list[TeacherContext | None]]]]
 #: Who answers, the temperature and the length: what one call of a model has in common.
@@ -145,16 +145,7 @@ class Asker:
             )
         if keys is not None and len(keys) != len(prompts):
             raise UsageError(f"Expected a key for each of {len(prompts)} prompts, got {len(keys)}; try keys=None.")
-        if who == "endpoint" and self.analyser is None:
-            raise UsageError(
-                "Expected a server for who='endpoint', got none; "
-                "try --set analyser.base_url=http://127.0.0.1:8000/v1 --set analyser.model=NAME."
-            )
-        if who == "teacher" and not self._has_teacher:
-            raise UsageError(
-                "Expected a method with a teacher for who='teacher', got one without; "
-                "try who='policy', or a method that has contexts."
-            )
+        check_who(who, has_server=self.analyser is not None, has_teacher=self._has_teacher)
         if who != "endpoint" and self._answering is None:
             raise UsageError(f"Expected a model that answers as {who!r}, got none; try ask in a trainer.")
         if who != "endpoint" and self._most_tokens is not None and max_tokens >= self._most_tokens:
@@ -213,6 +204,20 @@ class Asker:
                 return []
             replies: list[Reply] = policy.generate(prompts, places)
             return replies
+
+
+def check_who(who: str, *, has_server: bool, has_teacher: bool) -> None:
+    """Raise if nobody can answer as ``who``."""
+    if who == "endpoint" and not has_server:
+        raise UsageError(
+            "Expected a server for who='endpoint', got none; "
+            "try --set analyser.base_url=http://127.0.0.1:8000/v1 --set analyser.model=NAME."
+        )
+    if who == "teacher" and not has_teacher:
+        raise UsageError(
+            "Expected a method with a teacher for who='teacher', got one without; "
+            "try who='policy', or a method that has contexts."
+        )
 
 
 class HookAsk:

@@ -13,20 +13,26 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.replacing import checked_replacements
 from agentgym_hindsight.baselines.methods.scripted_ask import ScriptedAsk
 from agentgym_hindsight.baselines.methods.teacher_prompts import checked_contexts
+from agentgym_hindsight.baselines.training.asker import check_who
 from agentgym_hindsight.errors import HindsightError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 
 __all__ = ["try_hooks"]
 
 
-def try_hooks(method: Method) -> None:
-    """Raise if ``resample`` or ``contexts`` fails on a small example, or returns something of the wrong shape."""
+def try_hooks(method: Method, *, has_server: bool = True) -> None:
+    """Raise if ``resample`` or ``contexts`` fails on a small example, or returns something of the wrong shape.
+
+    Also raises if they ask a server or a teacher that the run does not have.
+    """
     groups = (_group("a", won=(True, False)), _group("b", won=(False, False)))
     ask = ScriptedAsk(method)
     if method.replaces_rollouts:
         checked_replacements(_called(method, "resample", deepcopy(groups), ask), groups, method.name)
     if method.writes_contexts:
         checked_contexts(_called(method, "contexts", deepcopy(groups), ask), groups, method.name)
+    for who in sorted(ask.asked):
+        check_who(who, has_server=has_server, has_teacher=method.has_teacher)
 
 
 def _called(method: Method, hook: str, groups: Sequence[Group], ask: ScriptedAsk) -> Any:

@@ -282,7 +282,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             processes=self.processes,
             asker=self.asker,
         )
-        if lam > 0:
+        if lam > 0 and self.method.writes_contexts:
             self.asker.drain()
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,8 +29,9 @@ MAKERS = [made.chatml, made.strict_chatml, made.llama_3, made.mistral, made.llam
           made.bracketed, made.zephyr]  # fmt: skip
 
 
-def encoder(maker: Callable[[], Any], limit: int = 4096) -> PromptEncoder:
-    return PromptEncoder(maker(), limit)
+@cache
+def encoder(maker: Callable[[], Any]) -> PromptEncoder:
+    return PromptEncoder(maker(), 4096)
 
 
 @pytest.mark.parametrize("maker", MAKERS)

@@ -152,8 +152,8 @@ def test_contexts_of_every_kind_become_the_teachers_prompts(tmp_path: Path) -> N
 
 def test_a_run_with_hooks_resumes_to_the_same_bits(tmp_path: Path) -> None:
     method = hooked(writer="teacher", who=recipe("serl").who)
-    whole = trained(method, tmp_path / "whole", updates=3, save_every=1, keep=9)
-    rest = trained(method, tmp_path / "rest", tmp_path / "whole" / "checkpoint-2", updates=3)
+    whole = trained(method, tmp_path / "whole", updates=2, save_every=1, keep=9)
+    rest = trained(method, tmp_path / "rest", tmp_path / "whole" / "checkpoint-1", updates=2)
     assert same_weights(whole, rest)
 
 
@@ -271,7 +271,8 @@ def test_an_endpoint_writes_until_it_dies(
     trainer.method = hooked(writer="endpoint")
     with caplog.at_level(logging.WARNING):
         trainer.train()
-    assert [record["ask_failures"] for record in records] == [6, 6] or [r["ask_failures"] for r in records] == [4, 6]
+    # The first update is played a second time: the skills of its two groups are in the method's memory.
+    assert [record["ask_failures"] for record in records] == [4, 6]
     assert len([message for message in caplog.messages if "got no answer" in message]) == 1
     assert records[-1]["context_available"] > 0
     assert trainer.updates_done == 2

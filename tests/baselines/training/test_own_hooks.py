@@ -52,6 +52,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"writes": lambda groups, ask: ask("a")}, r"try ask\(\[prompt\]\)"),
     ({"plays": lambda groups, ask: ask(["a"], who="me")}, "me"),
     ({"plays": lambda groups, ask: [ask(["a"])]}, "a list of Replacement from resample of 'mine'"),
+    (
+        {"plays": lambda groups, ask: ask(["a"], who="endpoint") and []},
+        "a server for who='endpoint'.*analyser.base_url",
+    ),
     ({"plays": lambda groups, ask: [Replacement(2, 0)]}, "got group 2, member 0"),
     ({"plays": lambda groups, ask: int(ask(["a"])[0])}, "Expected resample of the method 'mine' to work.*ValueError"),
 ]
