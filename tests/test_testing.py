@@ -293,6 +293,9 @@ class OpenActions(CorridorBackend):
     def act(self, action: str) -> Turn:
         return self._open(super().act(action)._replace(valid=action != "fly"))
 
+    def restore(self, task: Task, world: Any, turn: Turn) -> Turn:
+        return self._open(super().restore(task, world, turn))
+
     def _open(self, turn: Turn) -> Turn:
         return turn._replace(admissible_actions=(), extra=Extra(**turn.extra, example_actions=self.examples))
 

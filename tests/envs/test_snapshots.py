@@ -306,6 +306,8 @@ def test_a_single_game_file_is_restored(tmp_path: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # textworld leaves files open
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_genuine_engine_is_restored_by_playing_again() -> None:
     pytest.importorskip("textworld")
     player = gym.make("ALFWorld-Hindsight-v0", backend="textworld", data="embedded", max_steps=9).unwrapped

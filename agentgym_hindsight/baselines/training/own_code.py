@@ -61,14 +61,9 @@ def check_own_code(settings: RunSettings) -> None:
     if not is_ours(_module_of(method.credit)):
         with torch.random.fork_rng(devices=[]):
             _try_credit(method)
-<<<<<<< HEAD
     check_resampling(method, stage)
-    if not is_ours(type(method).__module__):
-        try_hooks(method)
-=======
     if method.replaces_rollouts or method.writes_contexts:
         try_hooks(method, has_server=settings.analyser is not None)
->>>>>>> h-a
     if not is_ours(_module_of(method.when)):
         for update in range(min(settings.plan.updates, _UPDATES)):
             _tried("λ of the method", method.name, lambda update=update: method.check_strength(update))  # type: ignore[misc]
