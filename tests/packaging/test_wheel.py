@@ -158,6 +158,7 @@ def test_commands_that_need_no_extra(words: tuple[str, ...], python: Path, tmp_p
         ("compare", "--help"),
         ("eval", "--policy", "some/model"),
         ("bench", "training-speed"),
+        ("bench", "conversations"),
     ],
     ids=" ".join,
 )

@@ -185,6 +185,16 @@ def test_a_conversation_is_in_one_mini_batch(tmp_path: Path) -> None:
     trainer.train()
 
 
+def test_a_resumed_run_has_the_same_weights(tmp_path: Path) -> None:
+    plan = replace(LONG, save_every=1, keep=9)
+    method = serl(who="sync:2")
+    whole = trainer_of(method, tmp_path / "whole", plan)
+    whole.train()
+    rest = trainer_of(method, tmp_path / "rest", plan)
+    rest.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-1"))
+    assert same_weights(weights(whole.model), weights(rest.model))
+
+
 def test_a_limit_that_drops_turns_begins_new_sequences(tmp_path: Path) -> None:
     short = replace(LONG, prompt_tokens=250, context_tokens=60)
     trainer = trainer_of(serl(), tmp_path, short, encoder=encoder(short))

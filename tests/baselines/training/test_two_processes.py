@@ -35,7 +35,7 @@ from accelerate.utils import DistributedType
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
-from tests.baselines.training.tiny_runs import PLAN, HalfWonTrainer, make_trainer, serl, weights
+from tests.baselines.training.tiny_runs import PLAN, STAGE, HalfWonTrainer, make_trainer, serl, weights
 
 out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 
@@ -93,6 +93,7 @@ trainer = make_trainer(
     replace(PLAN, **case["plan"]),
     Uneven if case["uneven"] else HalfWonTrainer,
     model=case["start"],
+    stage=replace(STAGE, **case.get("stage", {})),
     on_update=lambda record, measured: records.append(record),
 )
 trainer.train(resume_from_checkpoint=case.get("resume"))
@@ -181,10 +182,15 @@ _UNEVEN: dict[str, Any] = {
     "method": {"aux_kl": 0.5, "entropy": 0.05, "kl": 0.02, "who": "sync:2"}, "plan": {"token_budget": 900},
     "uneven": True,
 }  # fmt: skip
+#: Earlier turns are shared by the teacher's prompts, in an unequal number of passes of the two processes.
+_CHAT: dict[str, Any] = {
+    "method": {}, "plan": {"prompt_tokens": 480, "token_budget": 900}, "uneven": True,
+    "stage": {"history": "conversation"},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
-@pytest.mark.parametrize("case", [_EVEN, _UNEVEN], ids=["even", "uneven-with-auxiliary-kl"])
+@pytest.mark.parametrize("case", [_EVEN, _UNEVEN, _CHAT], ids=["even", "uneven-with-auxiliary-kl", "chat"])
 def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
     import torch
 
