@@ -14,7 +14,7 @@ from agentgym_hindsight.baselines.methods.rows import Array, Rows, Values
 __all__ = ["batches", "batches_with_gaps", "batches_with_values", "numbers", "property_test", "reordered"]
 
 #: The same examples in every run, and no files.
-property_test = settings(derandomize=True, database=None, deadline=None, max_examples=40)
+property_test = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:

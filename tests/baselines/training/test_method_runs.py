@@ -18,8 +18,8 @@ import torch
 from agentgym_hindsight.baselines.methods import RECIPES
 from agentgym_hindsight.baselines.training.checkpoints import all_checkpoints
 from tests.baselines.training.launching import launch
-from tests.baselines.training.method_runs import UPDATES, kind_of, small, state_of, train_method
-from tests.baselines.training.tiny_runs import same_weights, save_start
+from tests.baselines.training.method_runs import PRESET, UPDATES, kind_of, small, state_of, train_method
+from tests.baselines.training.tiny_runs import make_trainer, same_weights, save_start
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +45,10 @@ def run_alone(start: str, tmp_path_factory: pytest.TempPathFactory) -> RunAlone:
     @cache
     def run(name: str) -> tuple[Path, Run]:
         folder = tmp_path_factory.mktemp(name)
+        untrained = state_of(make_trainer(small(name), folder, PRESET, model=start))
         trainer, records = train_method(name, folder, start)
         trainer.close()
-        return folder, (records, state_of(trainer))
+        return folder, (records, {**state_of(trainer), "untrained": untrained})
 
     return run
 
@@ -125,8 +126,12 @@ def _check_same(one: Run, other: Run) -> None:
     assert other[1]["weights"].keys() - one[1]["weights"].keys() <= {"lm_head.weight"}
     assert one[1]["critic"].keys() == other[1]["critic"].keys()
     for part in ("weights", "critic"):
-        for name, weight in one[1][part].items():
-            torch.testing.assert_close(other[1][part][name], weight, atol=5e-4, rtol=5e-3)
+        assert _distance(one[1][part], other[1][part]) <= 0.02 * _distance(one[1][part], one[1]["untrained"][part])
+
+
+def _distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """The Euclidean distance of two sets of weights."""
+    return float(sum((other[name] - weight).square().sum().double() for name, weight in one.items())) ** 0.5
 
 
 def _nearly(memory: dict[str, Any]) -> dict[str, Any]:
