@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from agentgym_hindsight.baselines.training.collating import (
 )
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.critic import Critic
+from agentgym_hindsight.baselines.training.hidden_states import recorded_hidden_states
 from agentgym_hindsight.baselines.training.importance import importance_ratio
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import (
@@ -193,8 +195,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
             episodes = self._play(update, policy)
         with self._times.phase("teacher"):  # includes the time to make the contexts
-            rows = self._rows(episodes, lam)
-            if lam > 0:
+            asks_teacher = self.method.needs_teacher(update)
+            rows = self._rows(episodes, asks_teacher)
+            if asks_teacher:
                 self._score_teacher([row for row in rows if row.teacher_ids])
                 columns = columns_of(group_episodes(episodes), self.method)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
@@ -211,16 +214,16 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _play(self, update: int, policy: Any) -> list[Episode]:
         return self.player.play(update, policy, self._on_turns)
 
-    def _rows(self, episodes: list[Episode], lam: float) -> list[TrainingRow]:
+    def _rows(self, episodes: list[Episode], asks_teacher: bool) -> list[TrainingRow]:
         return make_rows(
             episodes,
             self.method,
             self.encoder,
-            lam,
+            asks_teacher,
             parser=self.stage.parser,
             references=self.store if self.plan.references else None,
             context_tokens=self.plan.context_tokens or None,
-            judgements=judge_texts(episodes, self.method.what, self.judge) if lam > 0 else None,
+            judgements=judge_texts(episodes, self.method.what, self.judge) if asks_teacher else None,
             predict=None if self.critic is None else self.critic.predict,
             processes=self.processes,
         )
@@ -272,19 +275,20 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """Set the teacher's log-probabilities of the sampled tokens, given the teacher's prompt."""
         assert self.teacher is not None
         with self.teacher.acting():
-            for row, logps in self._scores(rows, teacher=True):
-                row.teacher_logps = logps
+            if self.method.uses_teacher_entropy:
+                for row, both in self._scores(rows, teacher=True, entropy=True):
+                    row.teacher_logps, row.teacher_entropies = (part.contiguous() for part in both.unbind(-1))
+            else:
+                for row, logps in self._scores(rows, teacher=True):
+                    row.teacher_logps = logps
             if self.method.compares_teacher:
                 for row, logps in self._scores(rows):
                     row.plain_logps = logps
-            if self.method.uses_teacher_entropy:
-                for row, entropies in self._scores(rows, teacher=True, entropy=True):
-                    row.teacher_entropies = entropies
 
     def _scores(
         self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False
     ) -> Iterator[tuple[TrainingRow, Tensor]]:
-        score = self._entropies if entropy else self._score
+        score = self._score_with_entropies if entropy else self._score
         return score_rows(rows, score, self.processes, budget=self.plan.token_budget, pad=self._pad, teacher=teacher)
 
     def _score(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
@@ -292,12 +296,11 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             logps: Tensor = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)[0]
         return logps
 
-    def _entropies(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+    def _score_with_entropies(self, ids: Tensor, mask: Tensor, width: int) -> Tensor:
+        """Log-probabilities and entropies of one pass, (B, T, 2)."""
         with torch.no_grad(), without_dropout(self.model):
-            entropies: Tensor = self._get_per_token_logps_and_entropies(
-                self.model, ids, mask, width, compute_entropy=True
-            )[1]
-        return entropies
+            scored = self._get_per_token_logps_and_entropies(self.model, ids, mask, width, compute_entropy=True)
+        return torch.stack([each.float() for each in scored[:2]], -1)
 
     # -- the critic ---------------------------------------------------------------------------------------------
 
@@ -404,33 +407,39 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         self, batch: Batch, student: Scores, teacher: Scores | None, rows: Sequence[TrainingRow]
     ) -> Tensor:
         """The advantages that the loss uses. What the teacher changed is stored in the rows, for the metrics."""
-        detached = Scores(student.logps.detach(), lambda: student.logits.detach())
+        detached = student.detached()
         with torch.no_grad():
             advantages = self.method.token_advantages(batch, detached, teacher)
             if teacher is not None:
                 before = None if self.method.weights_updates else batch.per_token_of(batch.advantages)
                 store_used(rows, batch.per_token_of(advantages), before, teacher.logps - detached.logps)
-            if self.method.reduction == "turn":
-                advantages = batch.per_token_of(advantages) * batch.turn_means()
+            factors = self.method.reduction_factors(batch)
+            if factors is not None:
+                advantages = batch.per_token_of(advantages) * factors
             return advantages * self.method.policy_weight if self.method.policy_weight != 1 else advantages
 
     def _student_scores(self, model: Any, ids: Tensor, mask: Tensor, width: int) -> tuple[Scores, tuple[Any, ...]]:
-        """The scores of the pass that has the gradient. Logits are kept if the method uses them."""
-        if not self.method.uses_logits:
+        """The scores of the pass that has the gradient. Logits and hidden states are kept if the method uses them."""
+        uses_hidden = self.method.uses_hidden
+        if not (self.method.uses_logits or uses_hidden):
             scored = self._get_per_token_logps_and_entropies(model, ids, mask, width, compute_entropy=True)
             return Scores(scored[0], lambda: self._scorer.logits(model, ids, mask, width)), scored
-        logits = self._scorer.logits(model, ids, mask, width)
+        with recorded_hidden_states(self.accelerator.unwrap_model(model), uses_hidden) as states:
+            logits = self._scorer.logits(model, ids, mask, width)
         scored = (*self._scorer.of_logits(logits, ids, mask, width, True), None)
-        return Scores(scored[0], lambda: logits), scored
+        return Scores(scored[0], lambda: logits, (lambda: states[0][:, :-1]) if uses_hidden else None), scored
 
     def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
         """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
-        if not self._chosen_tokens or (not self.method.uses_logits and not inputs["chosen"].any()):
+        reads_pass = self.method.uses_logits or self.method.uses_hidden
+        if not self._chosen_tokens or (not reads_pass and not inputs["chosen"].any()):
             return None
         logps = inputs.get("teacher_logps")
+        read = cache(lambda: self._teacher_pass(model, inputs))
         return Scores(
             torch.zeros_like(inputs["chosen"], dtype=torch.float32) if logps is None else logps,
-            lambda: self._teacher_logits(model, inputs),
+            lambda: read()[0],
+            (lambda: read()[1][0][:, :-1]) if self.method.uses_hidden else None,
         )
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
@@ -446,14 +455,20 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """The same numbers as TRL's. Without Triton, TRL also projects every prompt token onto the vocabulary."""
         return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy), None)
 
-    def _teacher_logits(self, model: Any, inputs: Inputs) -> Tensor:
-        """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt."""
+    def _teacher_pass(self, model: Any, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
+        """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt, and its hidden states."""
         assert self.teacher is not None
         width = inputs["completion_ids"].size(1)
         teacher_ids = torch.cat([inputs["teacher_ids"], inputs["completion_ids"]], 1)
         teacher_mask = torch.cat([inputs["teacher_mask"], inputs["completion_mask"]], 1)
-        with self.teacher.acting(), torch.no_grad(), without_dropout(model):
-            return self._scorer.logits(model, teacher_ids, teacher_mask, width)
+        plain = self.accelerator.unwrap_model(model)
+        with (
+            self.teacher.acting(),
+            torch.no_grad(),
+            without_dropout(model),
+            recorded_hidden_states(plain, self.method.uses_hidden) as states,
+        ):
+            return self._scorer.logits(model, teacher_ids, teacher_mask, width), states
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
         """Add π_old where it differs from π: at later mini-batches, and where vLLM's sampler differs from the model."""
@@ -477,7 +492,9 @@ class HindsightTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _collate(self, batch: list[TrainingRow]) -> Inputs:
         """The inputs of the loss, on this process's device."""
         if batch:
-            credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.uses_logits)
+            credit = credit_tensors(
+                batch, self._pad, teacher_prompts=self.method.uses_logits or self.method.uses_hidden
+            )
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
         else:
