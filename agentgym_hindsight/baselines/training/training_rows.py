@@ -55,9 +55,9 @@ def make_rows(
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
-    With ``asks_teacher``, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can change
-    the loss: the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the
-    teacher.
+    With ``asks_teacher``, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can
+    change the loss: the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to
+    the teacher.
 
     ``judgements`` contains the judge's texts: one list per group, one text per member. ``predict`` gives the values of
     the method's critic. ``processes`` are needed if the credit uses the rows of all processes.
