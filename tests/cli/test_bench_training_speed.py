@@ -220,12 +220,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(speed, "measure", measured)
     parser = Parser()
     bench_command.arguments(parser)
-    words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --set plan.tasks=2"
+    words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --updates-only --set plan.tasks=2"
     page = tmp_path / "page.md"
     assert bench_command.run(parser.parse_args(f"training-speed {words} --seed 7 --out {page}".split())) == 0
     run = received["run"]
     assert (run.model, run.warm.tasks, run.plan.tasks, run.plan.seed) == ("tiny:M", 5, 2, 7)
     assert (received["updates"], received["repeats"], received["sizes"]) == (1, 4, ("S", "M", "L"))
+    assert received["updates_only"]
     assert f"`agh bench training-speed {words} --seed 7`" in page.read_text()
     assert "| grpo | 1 s |" in page.read_text()
     assert "Training: speed" in capsys.readouterr().out

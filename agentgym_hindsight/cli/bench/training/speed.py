@@ -31,9 +31,13 @@ def measure(
     sizes: Sequence[str] = ("S", "M"),
     batches: Sequence[int] = (1, 16, 128),
     endpoint: str = "",
+    updates_only: bool = False,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
-    """All figures: updates of the model of ``training``; sampling and memory of it and of the tiny ``sizes``."""
+    """All figures: updates of the model of ``training``; sampling and memory of it and of the tiny ``sizes``.
+
+    With ``updates_only``, only those of updates and of credit.
+    """
     if updates < 1 or repeats < 1:
         raise UsageError(f"Expected at least one update and one repeat, got {updates} and {repeats}; try 2 and 3.")
     plan = training.plan
@@ -48,6 +52,8 @@ def measure(
             rows = step_rows(training.model, steps)
             note("credit")
             rows += credit_rows(episodes, steps["grpo"], repeats)
+            if updates_only:
+                return rows
             prompts = [step.prompt for episode in episodes for step in episode.trajectory.steps]
             for name in names:
                 sized_model = open_model(name, training.model, model, tokenizer)
