@@ -476,8 +476,12 @@ def seconds(run: Callable[[str], object], text: str) -> float:
 
 def growth(run: Callable[[str], object], make: Text, length: int = _LENGTH, repeats: int = 4) -> tuple[float, float]:
     """How many times as long the longer text takes, and its time. Repeated only if it looks bad."""
-    short, long = make(length), make(_TIMES * length)
-    before, after = seconds(run, short), seconds(run, long)
+    long = make(_TIMES * length)
+    after = seconds(run, long)
+    if after <= _LINEAR * _FLOOR:  # then every time of the shorter text gives the same verdict
+        return after / _FLOOR, after
+    short = make(length)
+    before = seconds(run, short)
     for _ in range(repeats):
         if after <= _LINEAR * max(before, _FLOOR) and after <= _MOST_SECONDS:
             break

@@ -110,6 +110,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--repeats", type=whole(1, 10_000), default=3, help="measurements of each time (default: %(default)s)"
     )
     training.add_argument("--large", action="store_true", help="also measure sampling and memory of tiny:L")
+    training.add_argument(
+        "--updates-only", action="store_true", help="measure only updates and credit, not sampling and memory"
+    )
     training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="also measure sampling from this server")
     training.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in agh train; repeatable"
@@ -211,8 +214,10 @@ def _measure_training(
         repeats=options.repeats,
         sizes=(*sizes, "L") if options.large else sizes,
         endpoint=options.endpoint,
+        updates_only=options.updates_only,
         note=note,
     )
     words = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--updates", options.updates, "--repeats"]
-    extra_words = ["--large"] * options.large + [word for setting in options.set for word in ("--set", setting)]
+    extra_words = ["--large"] * options.large + ["--updates-only"] * options.updates_only
+    extra_words += [word for setting in options.set for word in ("--set", setting)]
     return rows, shlex.join(map(str, [*words, options.repeats, *extra_words]))

@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 
+from agentgym_hindsight.baselines.methods import RECIPES, recipe
+from agentgym_hindsight.baselines.methods.crbc import BellmanClosure
 from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.cli import bench_command
 from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.cli.bench.training import sampling_times, speed, update_memory
+from agentgym_hindsight.cli.bench.training.credit_times import credit_rows, random_walks
 from agentgym_hindsight.cli.bench.training.sampling_times import Sampling, served_rows
 from agentgym_hindsight.cli.bench.training.step_times import Replay, StepTime, step_times
 from agentgym_hindsight.cli.bench.training.update_memory import Memory, memory_of
@@ -41,9 +45,9 @@ def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch)
     samplings: list[Sampling] = []
 
     def recorded_steps(*arguments: Any, **options: Any) -> Any:
-        result, prompts = step_times(*arguments, **options)
+        result, episodes = step_times(*arguments, **options)
         steps.update(result)
-        return result, prompts
+        return result, episodes
 
     def recorded_samplings(*arguments: Any) -> list[Sampling]:
         result = measured_samplings(*arguments)
@@ -71,16 +75,21 @@ def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch)
         if name != "grpo":
             share = f"{step.teacher_rows / step.turns:.0%}"
             expected += [
-                Row("  relative to grpo, whole update", f"{step.total / base.total:.3f}× (goal: ≤ 1.15×)"),
+                Row("  relative to grpo, whole update, median of pairs", f"{step.ratio:.3f}× (goal: ≤ 1.15×)"),
                 Row("  relative to grpo, rollout + teacher + update", f"{step.recorded / base.recorded:.3f}×"),
                 Row(
                     "  rows scored by the teacher",
                     f"{step.teacher_rows:,.0f} rows ({share}), {step.teacher_tokens:,.0f} tokens",
                 ),
             ]
+            assert step.ratio == pytest.approx(step.total / base.total)  # one update, measured once
     worst = steps["serl, teacher on every row"]
     assert worst.teacher_rows == worst.turns == base.turns
     assert worst.teacher > 0
+    assert rows[: len(expected)] == expected
+    credits = [row for row in rows if "of the update" in row.value]
+    assert len(credits) == 1 + 3 * sum(not recipe(name).needs_model for name in RECIPES)
+    rows = [row for row in rows if row not in credits and "estimated" not in row.what]
 
     pairs = list(zip(samplings[::2], samplings[1::2], strict=True))
     cases = [(name, kind) for name in (training.model, "tiny:S") for kind in ("greedy", "T=1")]
@@ -121,18 +130,41 @@ def test_all_methods_train_on_the_same_episodes_and_keep_the_weights(
 
     monkeypatch.setattr(Replay, "timed", spy)
     training = replace(training, plan=replace(training.plan, tasks=1))
-    steps, prompts = step_times(training, model(), tokenizer(), updates=2, repeats=1)
+    steps, episodes = step_times(training, model(), tokenizer(), updates=2, repeats=1)
     played = {update: rows for update, rows, _ in trained["grpo"]}
     assert played[0] != played[1]
-    assert len(prompts) == sum(map(len, played.values()))
+    turns = sum(len(episode.trajectory) for episode in episodes)
+    assert turns == sum(map(len, played.values()))
     assert all(rows == played[update] for each in trained.values() for update, rows, _ in each)
     # λ is that of the update.
     assert {(update, lam) for update, _, lam in trained["rlsd"]} == {(0, 0.5), (1, 0.49)}
-    assert steps["grpo"].turns == len(prompts) / 2
+    assert steps["grpo"].turns == turns / 2
     assert steps["grpo"].teacher_rows == steps["grpo"].teacher_tokens == 0
     worst = steps["serl, teacher on every row"]
     assert worst.teacher_rows == worst.turns
     assert worst.teacher_tokens > worst.tokens  # the teacher's prompts contain a context
+
+
+def test_the_share_of_a_credit_is_that_of_an_update_of_as_many_rows(training: RunSettings) -> None:
+    training = replace(training, plan=replace(training.plan, tasks=1))
+    steps, episodes = step_times(training, model(), tokenizer(), updates=1, repeats=1)
+    update = steps["grpo"]._replace(rollout=1.0, rows=0.5, teacher=0.0, update=0.5, turns=16)
+    first, columns, *credits = credit_rows(episodes, update, repeats=1, count=40)
+    assert first == Row("an update of 40 rows, estimated", "5.0 s, from 2.000 s of 16 rows")
+    assert columns.what == "columns of 48 played rows, anchor=observation"  # whole groups of 16 rows
+    for row in (columns, *credits):
+        milliseconds, share = float(row.value.split(" ms")[0]), float(row.value.split(", ")[1].split("%")[0])
+        assert share == pytest.approx(milliseconds / 5000 * 100, abs=0.002)
+    assert [row.what for row in credit_rows([], update, repeats=1)] == ["an update of 12,800 rows, estimated"]
+
+
+def test_random_walks_have_loops_and_two_outcomes() -> None:
+    rows = random_walks(1000)
+    assert len(rows) == 1000
+    assert np.unique(rows.group).tolist() == [0, 1, 2]
+    assert 0 < rows.won.sum() < 1000
+    assert len(set(zip(rows.group.tolist(), rows.anchors, strict=True))) < 600
+    assert np.abs(BellmanClosure(w_group=0.0)(rows)).max() > 0
 
 
 def test_reading_and_writing_are_timed_separately() -> None:
@@ -188,12 +220,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(speed, "measure", measured)
     parser = Parser()
     bench_command.arguments(parser)
-    words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --set plan.tasks=2"
+    words = "--model tiny:M --warm-tasks 5 --updates 1 --repeats 4 --large --updates-only --set plan.tasks=2"
     page = tmp_path / "page.md"
     assert bench_command.run(parser.parse_args(f"training-speed {words} --seed 7 --out {page}".split())) == 0
     run = received["run"]
     assert (run.model, run.warm.tasks, run.plan.tasks, run.plan.seed) == ("tiny:M", 5, 2, 7)
     assert (received["updates"], received["repeats"], received["sizes"]) == (1, 4, ("S", "M", "L"))
+    assert received["updates_only"]
     assert f"`agh bench training-speed {words} --seed 7`" in page.read_text()
     assert "| grpo | 1 s |" in page.read_text()
     assert "Training: speed" in capsys.readouterr().out

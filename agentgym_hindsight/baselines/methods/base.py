@@ -221,6 +221,23 @@ class Method:
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 
+    def needs_teacher(self, update: int) -> bool:
+        """Whether the teacher is asked at an update: contexts, its prompts and its pass. The default is λ > 0.
+
+        A method whose teacher also does something that λ does not scale overrides it.
+        """
+        return self.has_teacher and self.when(update) > 0
+
+    @property
+    def weight_bounds(self) -> tuple[float, float] | None:
+        """The bounds to which SERL's weight ``exp(sgn(A)·Δ)`` of a token is clipped, for the metric ``clipped``.
+
+        ``None`` if the method does not clip in this way: then there is no such metric.
+        """
+        if self.weights_updates or type(self).token_advantages is not Method.token_advantages:
+            return None
+        return 1 - self.how.clip, 1 + self.how.clip
+
     #: Whether ``update_advantages`` computes the token advantages, once per update.
     weights_updates: ClassVar[bool] = False
     #: Whether the teacher scores turns with advantage 0 too.
@@ -298,6 +315,17 @@ class Method:
             mean_one=self.how.mean_one,
         )
 
+    def reduction_factors(self, batch: Batch) -> Tensor | None:
+        """Factors of the token advantages that turn the loss's mean over tokens into another mean; ``None`` for none.
+
+        They are applied after ``token_advantages``, so the metrics of the weights do not contain them. The default is
+        the mean over turns if ``reduction`` is ``turn``.
+        """
+        return batch.turn_means() if self.reduction == "turn" else None
+
+    #: Whether a token hook reads the last hidden states, ``student.hidden`` or ``teacher.hidden``.
+    uses_hidden: ClassVar[bool] = False
+
     @property
     def uses_logits(self) -> bool:
         """Whether ``extra_loss`` reads logits. The trainer then keeps those of the student's forward pass."""
@@ -305,7 +333,7 @@ class Method:
 
     def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
         """A term that is added to the policy loss, or ``None``. The default is λ·aux_kl·KL(teacher ‖ policy)."""
-        if not self.aux_kl or teacher is None or not batch.all_chosen:
+        if not (self.aux_kl and batch.lam) or teacher is None or not batch.all_chosen:
             return None
         from agentgym_hindsight.baselines.methods.divergences import divergence
 

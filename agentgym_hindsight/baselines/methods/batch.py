@@ -13,6 +13,8 @@ require_torch("computing token weights")
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from agentgym_hindsight.errors import UsageError  # noqa: E402
+
 __all__ = ["Batch", "Scores"]
 
 
@@ -20,13 +22,15 @@ class Scores:
     """The scores of one model for the response tokens of a micro-batch.
 
     ``logps`` (B, T) are the log-probabilities of the sampled tokens. ``logits`` (B, T, V) are computed when they are
-    first read, from the same forward pass if the trainer kept it (:attr:`Method.uses_logits`).
+    first read, from the same forward pass if the trainer kept it (:attr:`Method.uses_logits`). ``hidden`` (B, T, H) are
+    the last hidden states, those from which the logits are computed, of the same pass (:attr:`Method.uses_hidden`).
     """
 
-    def __init__(self, logps: Tensor, logits: Callable[[], Tensor]) -> None:
+    def __init__(self, logps: Tensor, logits: Callable[[], Tensor], hidden: Callable[[], Tensor] | None = None) -> None:
         self.logps = logps
-        self._make_logits = logits
+        self._make_logits, self._make_hidden = logits, hidden
         self._logits: Tensor | None = None
+        self._hidden: Tensor | None = None
 
     @property
     def logits(self) -> Tensor:
@@ -34,6 +38,24 @@ class Scores:
         if self._logits is None:
             self._logits = self._make_logits()
         return self._logits
+
+    @property
+    def hidden(self) -> Tensor:
+        """Last hidden states (B, T, H) at the positions that predict the response tokens."""
+        if self._make_hidden is None:
+            raise UsageError("Expected a method that keeps hidden states, got one without; try uses_hidden = True.")
+        if self._hidden is None:
+            self._hidden = self._make_hidden()
+        return self._hidden
+
+    def detached(self) -> Scores:
+        """The same scores without gradient."""
+        keeps = self._make_hidden is not None
+        return Scores(
+            self.logps.detach(),
+            lambda: self.logits.detach(),
+            (lambda: self.hidden.detach()) if keeps else None,
+        )
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ A = R − b, plus λ KL(teacher ‖ policy) over the action's tokens (SERL's Eq.
 
     η = 0.7 · max(1 − k/50, 0) in updates 11 to 49,  λ = max(1 − k/50, 0)
 
-While λ = 0 there is no teacher, and ω = 1. In the release the value head is an MLP on the policy's states; here it is
-the turn head of the critic.
+While λ = η = 0 there is no teacher, and ω = 1. In the release the value head is an MLP on the policy's states; here it
+is the turn head of the critic.
 """
 
 from __future__ import annotations
@@ -121,7 +121,16 @@ class Factor(Method):
             )
         marked = batch.tokens if batch.marked is None else batch.marked
         outside = inside if batch.row_signals is None else batch.per_token_of(batch.row_signals)
-        return torch.where(marked, inside, outside) * batch.marked_means()
+        return torch.where(marked, inside, outside)
+
+    def reduction_factors(self, batch: Batch) -> Tensor:
+        """The mean over actions of the mean of their tokens, plus the mean over the other tokens."""
+        factors, turns = batch.marked_means(), super().reduction_factors(batch)
+        return factors if turns is None else factors * turns
+
+    def needs_teacher(self, update: int) -> bool:
+        """The weights ω need the teacher while η > 0, also if λ is 0."""
+        return self.when(update) > 0 or self.eta(update) > 0
 
 
 def factor_weights(

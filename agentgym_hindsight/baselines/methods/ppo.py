@@ -12,8 +12,8 @@ copy of the policy with a linear head, trained towards A + V (before whitening) 
 In the released code the position after the last token keeps a value in rows shorter than the longest: it enters the
 recursion and is trained towards 0. It cancels for λ = 1. ``after_end=True`` is the release; the default sets it to 0.
 
-The papers play 128 tasks once. Here a task is played at least twice, because TRL requires it; the credit compares
-nothing within a group.
+The papers play 128 tasks once: ``--set plan.tasks=128 --set plan.siblings=1``. The credit compares nothing within a
+group.
 """
 
 from __future__ import annotations

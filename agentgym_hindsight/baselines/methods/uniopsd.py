@@ -14,7 +14,7 @@ turns T that are taught, E whose anchor group has returns of different size, and
 v^R is the variance of the discounted returns of the anchor group, v^δ that of the turn's gaps, L its number of tokens.
 ρ̄ is a running mean (decay 0.9) of the correlation of A^S and A^T over B. It is updated after its use, and stored with
 the checkpoints; before the first measurement c = 1. While λ = 0, after 100 updates, there is no teacher pass and the
-method is GiGPO.
+method is GiGPO. λ scales the token weights only: ``always_fuse=True`` keeps the teacher and the fusion of Eq. 8.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class UniOPSD(Method):
     decay: float = 0.9
     weight_clip: float = 0.2
     return_gamma: float = 0.95
+    always_fuse: bool = False
 
     weights_updates: ClassVar[bool] = True
     scores_zero_advantages: ClassVar[bool] = True
@@ -73,6 +74,10 @@ class UniOPSD(Method):
                 f"Expected 0 < prior < 1, 0 ≤ decay < 1, horizon > 0 and 0 < weight_clip < 1, got {self.prior}, "
                 f"{self.decay}, {self.horizon} and {self.weight_clip}; try 0.5, 0.9, 10 and 0.2."
             )
+
+    def needs_teacher(self, update: int) -> bool:
+        """The fusion needs the teacher also if λ is 0, with ``always_fuse``."""
+        return self.has_teacher and (self.always_fuse or self.when(update) > 0)
 
     def update_advantages(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]

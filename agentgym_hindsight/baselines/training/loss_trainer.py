@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -139,34 +140,38 @@ class LossTrainer(ScoringTrainer):
         self, batch: Batch, student: Scores, teacher: Scores | None, rows: Sequence[TrainingRow]
     ) -> Tensor:
         """The advantages that the loss uses. What the teacher changed is stored in the rows, for the metrics."""
-        detached = Scores(student.logps.detach(), lambda: student.logits.detach())
+        detached = student.detached()
         with torch.no_grad():
             advantages = self.method.token_advantages(batch, detached, teacher)
             if teacher is not None:
                 before = None if self.method.weights_updates else batch.per_token_of(batch.advantages)
                 store_used(rows, batch.per_token_of(advantages), before, teacher.logps - detached.logps)
-            if self.method.reduction == "turn":
-                advantages = batch.per_token_of(advantages) * batch.turn_means()
+            factors = self.method.reduction_factors(batch)
+            if factors is not None:
+                advantages = batch.per_token_of(advantages) * factors
             return advantages * self.method.policy_weight if self.method.policy_weight != 1 else advantages
 
     def _student_scores(self, model: Any, inputs: Inputs) -> tuple[Scores, tuple[Any, ...]]:
-        """The scores of the pass that has the gradient. Logits are kept if the method uses them."""
-        sequences = sequences_of(inputs)
-        if not self.method.uses_logits:
+        """The scores of the pass that has the gradient. Logits and hidden states are kept if the method uses them."""
+        sequences, uses_hidden = sequences_of(inputs), self.method.uses_hidden
+        if not (self.method.uses_logits or uses_hidden):
             scored = self._row_scores(model, sequences, entropy=True)
             return Scores(scored[0], lambda: self._logits(model, sequences)), (*scored, None)
-        logits = self._logits(model, sequences)
+        logits, states = self._logits_and_hidden(model, sequences, uses_hidden)
         scored = of_logits(logits, inputs["completion_ids"], inputs["completion_mask"], True)
-        return Scores(scored[0], lambda: logits), (*scored, None)
+        return Scores(scored[0], lambda: logits, None if states is None else lambda: states), (*scored, None)
 
     def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
         """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
-        if not self._chosen_tokens or (not self.method.uses_logits and not inputs["chosen"].any()):
+        reads_pass = self.method.uses_logits or self.method.uses_hidden
+        if not self._chosen_tokens or (not reads_pass and not inputs["chosen"].any()):
             return None
         logps = inputs.get("teacher_logps")
+        read = cache(lambda: self._teacher_pass(model, inputs))
         return Scores(
             torch.zeros_like(inputs["chosen"], dtype=torch.float32) if logps is None else logps,
-            lambda: self._teacher_logits(model, inputs),
+            lambda: read()[0],
+            (lambda: read()[1]) if self.method.uses_hidden else None,  # type: ignore[arg-type,return-value]
         )
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
@@ -195,7 +200,8 @@ class LossTrainer(ScoringTrainer):
     def _collate(self, batch: list[TrainingRow]) -> Inputs:
         """The inputs of the loss, on this process's device."""
         if batch:
-            credit = credit_tensors(batch, self._pad, teacher_prompts=self.method.uses_logits)
+            reads_pass = self.method.uses_logits or self.method.uses_hidden
+            credit = credit_tensors(batch, self._pad, teacher_prompts=reads_pass)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
             inputs["sequences"] = Sequences.of_rows(tokens_of(batch), self._pad)

@@ -199,7 +199,7 @@ def add_weights(
     for part in gather([_weight_sums(measured.rows, method)]):
         _add(total, part)
     if total.teacher.tokens:
-        measured.record.update(_teacher_record(total.teacher))
+        measured.record.update(_teacher_record(total.teacher, clips=method.weight_bounds is not None))
         measured.record["gap_by_source"] = {
             name: {
                 "mean": _share(source.gap, source.tokens),
@@ -332,9 +332,11 @@ def _weight_sums(rows: Sequence[TrainingRow], method: Method) -> WeightSums:
     gaps, factors = (pad_right([row.used[i] for row in rows if row.used], 0.0, torch.float32) for i in (0, 1))
     chosen = pad_right([row.chosen for row in rows], False, torch.bool)
     # A gap beyond the logarithms of the bounds was clipped, whichever the sign of the advantage.
-    low, high = log(1 - method.how.clip), log(1 + method.how.clip)
-    signed = gaps * torch.tensor([row.advantage for row in rows]).sign()[:, None]
-    clipped = ((signed <= low) | (signed >= high)) & chosen
+    clipped = torch.zeros_like(chosen)
+    if method.weight_bounds is not None:
+        low, high = map(log, method.weight_bounds)
+        signed = gaps * torch.tensor([row.advantage for row in rows]).sign()[:, None]
+        clipped = ((signed <= low) | (signed >= high)) & chosen
     teacher = sums.teacher
     teacher.histogram = torch.histc(factors[chosen].clamp(_LOW, _HIGH).float(), _BINS, _LOW, _HIGH).tolist()
     columns = (chosen, clipped, gaps * chosen, gaps.abs() * chosen, factors * chosen)
@@ -414,9 +416,9 @@ def _record(sums: Sums, lam: float, has_teacher: bool) -> dict[str, Any]:
     return record
 
 
-def _teacher_record(teacher: TeacherSums) -> dict[str, Any]:
+def _teacher_record(teacher: TeacherSums, clips: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "clipped": _share(teacher.clipped, teacher.tokens),
+        **({"clipped": _share(teacher.clipped, teacher.tokens)} if clips else {}),
         "gap": _share(teacher.gap, teacher.tokens),
         "gap_abs": _share(teacher.gap_abs, teacher.tokens),
         "weight_mean": _share(teacher.factor, teacher.tokens),

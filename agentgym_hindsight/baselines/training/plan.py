@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
 
 __all__ = ["Plan"]
@@ -15,7 +16,8 @@ __all__ = ["Plan"]
 class Plan:
     """The defaults are SERL's on ALFWorld (16 tasks of 8 siblings, 150 updates), except for ``mini_batches``.
 
-    * ``updates``, ``tasks``, ``siblings``: number of policy updates; tasks per update; rollouts per task.
+    * ``updates``, ``tasks``, ``siblings``: number of policy updates; tasks per update; rollouts per task. A method
+      without a critic needs at least two siblings.
     * ``turns``: stop after the update in which this number of environment turns is reached; 0: no limit. A policy that
       wins early plays fewer turns per update, so methods are compared at equal turns and not at equal updates.
     * ``mini_batches``: optimizer steps per update. 1 is exactly on-policy; the release makes about ten of 256 rows.
@@ -61,13 +63,18 @@ class Plan:
     trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_range(self, "updates", "tasks", "mini_batches", "prompt_tokens", "response_tokens", least=1)
+        check_range(self, "updates", "tasks", "siblings", "mini_batches", "prompt_tokens", "response_tokens", least=1)
         check_range(self, "token_budget", "play_budget", least=1)
         check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", least=0)
         check_range(self, "envs", "save_every", "keep", "cache_mb", least=0)
         check_range(self, "learning_rate", above=0)
-        check_range(self, "siblings", least=2, why=", because one rollout has no group to compare with")
         check_range(self, "temperature", above=0, why=", because siblings must differ")
         check_range(self, "seed", least=0, most=MAX_SEED)
         if self.vllm not in ("", "colocate", "server"):
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
+
+    def check_siblings(self, method: Method) -> None:
+        """Raise if a method that compares the rollouts of a task would get only one."""
+        if self.siblings < 2 and method.critic is None:
+            hint = "8, because one rollout has no group to compare with (a method with a critic needs none)"
+            raise SettingError("plan.siblings", "≥ 2", self.siblings, hint)

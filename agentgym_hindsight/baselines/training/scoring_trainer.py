@@ -12,6 +12,7 @@ from trl import GRPOTrainer
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.collating import Inputs
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.hidden_states import recorded_hidden_states
 from agentgym_hindsight.baselines.training.metrics import TokenCounts
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.scoring import Scorer, score_rows, without_dropout
@@ -59,19 +60,20 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """Set the teacher's log-probabilities of the sampled tokens, given the teacher's prompt."""
         assert self.teacher is not None
         with self.teacher.acting():
-            for row, logps in self._scores(rows, teacher=True):
-                row.teacher_logps = logps
+            if self.method.uses_teacher_entropy:
+                for row, both in self._scores(rows, teacher=True, entropy=True):
+                    row.teacher_logps, row.teacher_entropies = (part.contiguous() for part in both.unbind(-1))
+            else:
+                for row, logps in self._scores(rows, teacher=True):
+                    row.teacher_logps = logps
             if self.method.compares_teacher:
                 for row, logps in self._scores(rows):
                     row.plain_logps = logps
-            if self.method.uses_teacher_entropy:
-                for row, entropies in self._scores(rows, teacher=True, entropy=True):
-                    row.teacher_entropies = entropies
 
     def _scores(
         self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False
     ) -> Iterator[tuple[TrainingRow, Tensor]]:
-        score = self._entropies if entropy else self._score
+        score = self._score_with_entropies if entropy else self._score
         budget, pad = self.plan.token_budget, self._pad
         if teacher and self.stage.history == CONVERSATION:
             later = [row for row in rows if row.teacher_reads_past]
@@ -88,11 +90,11 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         with torch.no_grad(), without_dropout(self.model):
             return self._row_scores(self.model, sequences, entropy=False)[0]
 
-    def _entropies(self, sequences: Sequences) -> Tensor:
+    def _score_with_entropies(self, sequences: Sequences) -> Tensor:
+        """Log-probabilities and entropies of one pass, (B, T, 2)."""
         with torch.no_grad(), without_dropout(self.model):
-            entropies = self._row_scores(self.model, sequences, entropy=True)[1]
-        assert entropies is not None
-        return entropies
+            scored = self._row_scores(self.model, sequences, entropy=True)
+        return torch.stack([each.float() for each in scored if each is not None], -1)
 
     def _row_scores(self, model: Any, sequences: Sequences, entropy: bool) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities and entropies (B, T) of the response tokens; 0 where there is none."""
@@ -109,8 +111,19 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
 
     def _logits(self, model: Any, sequences: Sequences) -> Tensor:
         """Scaled logits (B, T, V) of the response tokens."""
+        return self._logits_and_hidden(model, sequences)[0]
+
+    def _logits_and_hidden(
+        self, model: Any, sequences: Sequences, hidden: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Scaled logits (B, T, V) of the response tokens, and the last hidden states (B, T, H) that predict them."""
         self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
-        return self._scorer.logits(model, sequences.to(self.accelerator.device))
+        sequences = sequences.to(self.accelerator.device)
+        with recorded_hidden_states(self.accelerator.unwrap_model(model), hidden) as states:
+            logits = self._scorer.logits(model, sequences)
+        if not hidden:
+            return logits, None
+        return logits, sequences.of_kept(states[0] if sequences.keep is not None else states[0][:, :-1])
 
     def _get_per_token_logps_and_entropies(self, *args: Any, keep: Tensor | None = None, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss needs the scores that this step has already computed
@@ -132,10 +145,10 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """The same numbers as TRL's. Without Triton, TRL also projects every prompt token onto the vocabulary."""
         return (*self._scorer.logps_and_entropies(model, ids, mask, width, compute_entropy, keep), None)
 
-    def _teacher_logits(self, model: Any, inputs: Inputs) -> Tensor:
-        """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt."""
+    def _teacher_pass(self, model: Any, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt, and its hidden states."""
         assert self.teacher is not None
         rows = inputs["rows"]
         sequences = Sequences.of_rows(tokens_of(rows, teacher=True), self._pad) if rows else sequences_of(inputs)
         with self.teacher.acting(), torch.no_grad(), without_dropout(model):
-            return self._logits(model, sequences)
+            return self._logits_and_hidden(model, sequences, self.method.uses_hidden)

@@ -204,8 +204,9 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         if self.method.replaces_rollouts:
             episodes = self._resample(update, episodes)
         with self._times.phase("teacher"):  # includes the time to make the contexts
-            rows = self._rows(episodes, lam)
-            if lam > 0:
+            asks_teacher = self.method.needs_teacher(update)
+            rows = self._rows(episodes, asks_teacher)
+            if asks_teacher:
                 self._score_teacher([row for row in rows if row.teacher_ids])
                 columns = columns_of(group_episodes(episodes), self.method)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
@@ -268,21 +269,21 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
     def _references(self) -> ReferenceStore | None:
         return self.store if self.plan.references else None
 
-    def _rows(self, episodes: list[Episode], lam: float) -> list[TrainingRow]:
+    def _rows(self, episodes: list[Episode], asks_teacher: bool) -> list[TrainingRow]:
         rows = make_rows(
             episodes,
             self.method,
             self.encoder,
-            lam,
+            asks_teacher,
             parser=self.stage.parser,
             references=self._references,
             context_tokens=self.plan.context_tokens or None,
-            judgements=judge_texts(episodes, self.method.what, self.judge) if lam > 0 else None,
+            judgements=judge_texts(episodes, self.method.what, self.judge) if asks_teacher else None,
             predict=None if self.critic is None else self.critic.predict,
             processes=self.processes,
             asker=self.asker,
         )
-        if lam > 0 and self.method.writes_contexts:
+        if asks_teacher and self.method.writes_contexts:
             self.asker.drain()
         return rows
 

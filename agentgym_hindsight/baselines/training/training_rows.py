@@ -45,7 +45,7 @@ def make_rows(
     episodes: Sequence[Episode],
     method: Method,
     encoder: PromptEncoder,
-    lam: float,
+    asks_teacher: bool,
     *,
     parser: str,
     references: ReferenceSource | None = None,
@@ -57,8 +57,9 @@ def make_rows(
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
-    If λ > 0, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can change the loss:
-    the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to the teacher.
+    With ``asks_teacher``, rows get the teacher's context. A row gets the teacher's prompt only if the teacher can
+    change the loss: the row has a context and a chosen token, and its advantage is not 0 or the method has a KL term to
+    the teacher.
 
     ``judgements`` contains the judge's texts: one list per group, one text per member. ``predict`` gives the values of
     the method's critic. ``processes`` are needed if the credit uses the rows of all processes, ``asker`` if a model
@@ -102,7 +103,7 @@ def make_rows(
     if predict is not None:
         columns = replace(columns, values=predict(rows))
     add_credit(rows, columns, method, processes)
-    if method.has_teacher and lam > 0:
+    if method.has_teacher and asks_teacher:
         composer = Composer(method, encoder, references, context_tokens, judgements)
         trajectories = [Group(episode.trajectory for episode in members) for members in groups]
         hook = (asker or Asker.silent()).hook(composer.compose, trajectories)

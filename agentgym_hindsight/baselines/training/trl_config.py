@@ -80,12 +80,16 @@ def trl_values(plan: Plan, method: Method, output_dir: str | Path, processes: in
             f"Expected a number of tasks that {processes} processes can share evenly, got {plan.tasks}; "
             f"try {plan.tasks + processes - plan.tasks % processes}."
         )
+    plan.check_siblings(method)
+    # TRL refuses one rollout per task, because its own advantages compare a group. It computes none here, and it plays
+    # none: the numbers only have to agree with each other.
+    siblings = max(2, plan.siblings)
     values: dict[str, Any] = {
         "output_dir": str(output_dir),
         "max_steps": plan.updates * plan.mini_batches,
         # One "generation batch" of TRL is one update. TRL counts rollouts as rows; our rows are turns.
-        "per_device_train_batch_size": plan.tasks // processes * plan.siblings,
-        "num_generations": plan.siblings,
+        "per_device_train_batch_size": plan.tasks // processes * siblings,
+        "num_generations": siblings,
         "steps_per_generation": plan.mini_batches,
         "gradient_accumulation_steps": 1,
         "learning_rate": plan.learning_rate,

@@ -79,51 +79,6 @@ def test_the_value_after_the_end_counts_only_with_lambda_below_one() -> None:
 # ---------------------------------------------------------------- properties
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_the_mean_of_vettas_advantage_over_a_turn_is_that_of_the_turn(seed: int) -> None:
-    rows = with_values(seed)
-    turns = TurnAdvantage(gamma=0.95, lam=0.95)(rows)
-    for alpha in (0.0, 1.0, 3.0):
-        fused = FusedAdvantage(alpha=alpha)(rows)
-        assert [row.mean() for row in fused] == pytest.approx(turns.tolist(), abs=1e-4)
-        if alpha == 0:
-            assert all(np.ptp(row) == 0 for row in fused)
-
-
-@pytest.mark.parametrize("seed", range(15))
-def test_vettas_residual_does_not_depend_on_rewards(seed: int) -> None:
-    rows = with_values(seed)
-    other = replace(rows, rewards=rows.rewards * 3 + 1)
-    plain, changed = ([row - row.mean() for row in FusedAdvantage()(each)] for each in (rows, other))
-    assert flat(plain) == pytest.approx(flat(changed), abs=1e-4)
-
-
-@pytest.mark.parametrize("seed", range(15))
-def test_one_turn_makes_vettas_tokens_those_of_ppo(seed: int) -> None:
-    rows = with_values(seed)
-    single = replace(rows, trajectory=np.arange(len(rows)), place=np.zeros(len(rows), int), returns=rows.rewards)
-    tokens, _ = token_gae(
-        single, single.values.tokens, single.rewards - 0.1 * single.invalid, gamma=1, lam=1, across_turns=True
-    )
-    assert flat(RowAdvantage(whiten=False)(single)) == pytest.approx(flat(tokens), abs=1e-5)
-
-
-def test_the_order_of_rows_does_not_matter() -> None:
-    rows = with_values(4)
-    order = np.random.default_rng(0).permutation(len(rows))
-    values = rows.values
-    moved = Rows(
-        *(getattr(rows, name)[order] for name in ("group", "trajectory", "place", "returns", "rewards", "invalid")),
-        tuple(rows.anchors[i] for i in order),
-        values=Values(values.turn[order], tuple(values.tokens[i] for i in order), values.after[order]),
-    )
-    for credit in (RowAdvantage(), TurnAdvantage(), FusedAdvantage()):
-        whole = credit(rows)
-        assert flat([np.atleast_1d(row) for row in credit(moved)]) == pytest.approx(
-            flat([np.atleast_1d(whole[i]) for i in order]), abs=1e-5
-        )
-
-
 def test_whitening() -> None:
     whole = np.concatenate(whitened([np.array([1.0, 2.0]), np.array([4.0])]))
     assert (whole.mean(), whole.var(ddof=1)) == (pytest.approx(0, abs=1e-12), pytest.approx(1, abs=1e-6))

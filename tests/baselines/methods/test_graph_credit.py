@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from agentgym_hindsight.baselines.methods.pgpo import Potential
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 from agentgym_hindsight.baselines.methods.step_graph import FAILURE, SUCCESS, StepGraph
 from agentgym_hindsight.errors import UsageError
-from tests.baselines.methods.two_rollouts import random_rows, reordered, two_rollouts
+from tests.baselines.methods.two_rollouts import two_rollouts
 
 CREDITS: dict[str, Callable[[Rows], Array]] = {
     "crbc": BellmanClosure(),
@@ -123,40 +122,6 @@ def test_a_missing_column_is_named(name: str, column: str) -> None:
 # ---------------------------------------------------------------- properties
 
 
-@SEEDS
-def test_crbc_solves_its_equation(seed: int) -> None:
-    graph = StepGraph(random_rows(seed))
-    values, pairs = action_values(graph, 0.98)
-    assert ((values >= 0) & (values <= 0.98 + 1e-12)).all()
-    mean = graph.mean_of_state(pairs[graph.action])
-    assert np.abs(mean - values).max() < 1e-10  # the advantage of a state's actions has mean 0 over its visits
-    close(action_values(graph, 0.98, 3000)[0], values.tolist())
-
-
-@SEEDS
-def test_crbc_depends_on_success_and_not_on_the_size_of_rewards(seed: int) -> None:
-    rows = random_rows(seed)
-    larger = replace(rows, rewards=rows.rewards * 10, returns=rows.returns * 10)
-    step_only = BellmanClosure(w_group=0.0)
-    assert np.array_equal(step_only(rows), step_only(larger))
-
-
-@SEEDS
-def test_where_all_fail_there_is_no_step_credit(seed: int) -> None:
-    rows = random_rows(seed, "lost")
-    zeros = np.zeros(len(rows))
-    assert np.array_equal(BellmanClosure(w_group=0.0)(rows), zeros)
-    assert np.array_equal(Potential(penalty=0.0)(rows), zeros)
-    graph_only = ShortestPaths()(rows) - group_advantages(rows, 0.1, "rows", "std").astype(np.float32)
-    assert np.abs(graph_only).max() == 0
-
-
-def test_crbc_gives_nothing_to_the_only_action_of_a_state() -> None:
-    # One rollout: each state is visited once, so nothing is compared.
-    rows = reordered(two_rollouts(), [0, 1, 2])
-    assert BellmanClosure(w_group=0.0)(rows).tolist() == [0, 0, 0]
-
-
 def test_crbc_compares_the_visits_of_one_rollout_that_returns_to_a_state() -> None:
     rows = Rows(
         group=[0] * 3, trajectory=[0] * 3, place=[0, 1, 2], returns=[1.0] * 3, rewards=[0.0, 0.0, 1.0],
@@ -166,24 +131,6 @@ def test_crbc_compares_the_visits_of_one_rollout_that_returns_to_a_state() -> No
     step = BellmanClosure(w_group=0.0, w_step=1.0)(rows)
     assert step[0] < 0 < step[1]  # the look that changed nothing costs a step
     assert step[2] == 0
-
-
-@SEEDS
-def test_pgpo_without_a_failure_is_the_step_return_alone(seed: int) -> None:
-    rows = random_rows(seed, "won")
-    assert np.array_equal(Potential()(rows), Potential(beta=0.0)(rows))
-
-
-@SEEDS
-def test_the_potential_changes_sum_to_the_reward_minus_the_first_potential(seed: int) -> None:
-    rows = random_rows(seed)
-    returns = step_returns(rows, 0.95)
-    change, _ = Potential().changes(rows, StepGraph(rows), returns)
-    for trajectory in np.unique(rows.trajectory):
-        members = np.flatnonzero(rows.trajectory == trajectory)
-        first = members[np.argmin(rows.place[members])]
-        same = (rows.group == rows.group[first]) & (np.array(rows.anchors) == rows.anchors[first])
-        assert change[members].sum() == pytest.approx(rows.rewards[members].sum() - returns[same].mean(), abs=1e-9)
 
 
 def test_pgpo_tells_two_failures_of_one_state_apart() -> None:
@@ -202,39 +149,6 @@ def test_pgpo_tells_two_failures_of_one_state_apart() -> None:
     )
     credit = Potential()(both)
     assert credit[4] > credit[8]
-
-
-@SEEDS
-def test_distances_follow_every_turn(seed: int) -> None:
-    graph = StepGraph(random_rows(seed))
-    distance = distances(graph)
-    farthest = np.zeros(3, int)  # the distance of states that lead nowhere, per group
-    np.maximum.at(farthest, graph.group, distance[graph.state])
-    for state, after, group in zip(graph.state.tolist(), graph.next_state.tolist(), graph.group.tolist(), strict=True):
-        reached = 0 if after == SUCCESS else int(distance[after])
-        assert 1 <= distance[state] <= reached + 1 or reached >= farthest[group]
-
-
-@EVERY
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_rows_does_not_matter(credit: Callable[[Rows], Array], seed: int) -> None:
-    rows = random_rows(seed)
-    order = np.random.default_rng(seed).permutation(len(rows))
-    assert np.allclose(credit(reordered(rows, order)), credit(rows)[order], atol=1e-6)
-
-
-@EVERY
-def test_groups_are_independent(credit: Callable[[Rows], Array]) -> None:
-    rows = random_rows(3)
-    whole = credit(rows)
-    for group in range(3):
-        own = np.flatnonzero(rows.group == group)
-        assert np.allclose(credit(reordered(rows, own)), whole[own], atol=1e-6)
-
-
-@EVERY
-def test_results_are_float32(credit: Callable[[Rows], Array]) -> None:
-    assert credit(random_rows(1)).dtype == np.float32
 
 
 # ---------------------------------------------------------------- recipes

@@ -1,13 +1,11 @@
-"""Two processes that share an update give the same losses, successes and weights as one process."""
+"""Two processes that share an update give the same losses, successes and weights as one process.
+
+With SERL's teacher; :mod:`.test_method_runs` runs every method in two processes.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,10 @@ import pytest
 
 pytest.importorskip("trl")
 
+from tests.baselines.training.launching import launch
 from tests.baselines.training.tiny_runs import save_start
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[3]
 
 #: Arguments: OUT, a case as JSON, the number of processes. "uneven" cuts the last task to a single short rollout.
 _SCRIPT = """
@@ -35,7 +32,8 @@ from accelerate.utils import DistributedType
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
-from tests.baselines.training.tiny_runs import PLAN, STAGE, HalfWonTrainer, make_trainer, serl, weights
+from tests.baselines.training.launching import assume_gpus, leave_processes
+from tests.baselines.training.tiny_runs import PLAN, STAGE, HalfWonTrainer, make_trainer, serl
 
 out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 
@@ -64,31 +62,15 @@ def recording(gathered, tensor, *args, **kwargs):
 
 torch.distributed.all_gather = recording
 
-# torch and DeepSpeed shard weights on CPUs too; accelerate does only if it assumes GPUs.
-original = PartialState.__init__
-
-
-def as_gpus(state, *args, **kwargs):
-    original(state, *args, **kwargs)
-    if state.distributed_type == DistributedType.MULTI_CPU:
-        state.distributed_type = DistributedType.MULTI_GPU
-
-
 if case.get("sharding") == "fsdp2":
-    PartialState.__init__ = as_gpus
+    assume_gpus()
 elif case.get("sharding"):
     PartialState._prepare_backend = lambda *args, **kwargs: ("gloo", DistributedType.MULTI_CPU)
     case["plan"]["trl"] = {"use_cpu": False}
 
 records = []
-if "recipe" not in case:
-    method = serl(**case["method"])
-else:
-    method = recipe(case["recipe"])
-    values = {"tokens": "response", "when": "0.5"} if method.has_teacher else {}
-    method = method.changed(**{**values, **case["method"]})
 trainer = make_trainer(
-    method,
+    recipe(case["recipe"]).changed(**case["method"]) if "recipe" in case else serl(**case["method"]),
     out / "run",
     replace(PLAN, **case["plan"]),
     Uneven if case["uneven"] else HalfWonTrainer,
@@ -108,29 +90,10 @@ trainer.save_policy(out / "policy")
 if trainer.accelerator.is_main_process:
     (out / "records.json").write_text(json.dumps(records))
     torch.save(whole, out / "weights.pt")
-# Without this, gloo's threads can abort the interpreter while it exits ("terminate called without ...").
-trainer.accelerator.wait_for_everyone()
-trainer.accelerator.end_training()
-if torch.distributed.is_initialized():
-    torch.distributed.destroy_process_group()
+leave_processes(trainer.accelerator)
 """
 
 
-_ZERO = {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "1"}
-#: The environment variables that ``accelerate launch`` sets for each kind of sharding.
-_ENVIRONMENTS: dict[str | None, dict[str, str]] = {
-    None: {"ACCELERATE_USE_CPU": "true"},
-    "fsdp2": {
-        "ACCELERATE_USE_CPU": "true",
-        "ACCELERATE_USE_FSDP": "true",
-        "FSDP_VERSION": "2",
-        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-        "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen3DecoderLayer",
-        "FSDP_RESHARD_AFTER_FORWARD": "true",
-    },
-    "zero2": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
-    "zero3": {**_ZERO, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3", "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true"},
-}
 #: DeepSpeed is in no extra, because its installation compiles code; its tests run where it is installed.
 _SHARDINGS = [
     "fsdp2",
@@ -145,30 +108,7 @@ def play(out: Path, processes: int, case: dict[str, Any]) -> tuple[list[dict[str
     out.mkdir()
     script = out / "script.py"
     script.write_text(_SCRIPT, encoding="utf-8")
-    environment = {
-        **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
-        **_ENVIRONMENTS[case.get("sharding")],
-    }  # fmt: skip
-    # Without MPI, ``accelerate launch --cpu --num_processes 2`` starts a single process and prints no warning.
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_addr", "127.0.0.1"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        launch += ["--master_port", str(free.getsockname()[1])]
-    with subprocess.Popen(
-        [sys.executable, *(launch if processes > 1 else []), str(script), str(out), json.dumps(case), str(processes)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that all processes of a deadlock can be killed together
-    ) as child:
-        try:
-            output = child.communicate(timeout=300)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            pytest.fail(f"{processes} processes are deadlocked:\n{child.communicate()[0][-6000:]}")
-    assert child.returncode == 0, output[-20000:]
+    launch([str(script), str(out), json.dumps(case), str(processes)], processes, case.get("sharding"))
     shapes = [path.read_text() for path in sorted(out.glob("shapes-*.json"))]
     assert len(shapes) == processes
     assert len(set(shapes)) == 1, "the processes gathered tensors of different shapes"
@@ -212,18 +152,8 @@ def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, A
 
 
 _HOOKED = "tests.baselines.training.hooked:METHOD"
-#: Methods that compare rows of all processes, have a critic or keep a memory; one of each kind is sharded too.
+#: Who writes, and how the weights are sharded. The methods of the library are tested in test_all_methods.py.
 _METHODS: list[Any] = [
-    ("crbc", {}, None),
-    ("crbc", {}, "fsdp2"),
-    ("ppo", {}, None),
-    ("vetta", {"critic": "1:turn+token"}, None),
-    ("vetta", {"critic": "1:turn+token"}, "fsdp2"),
-    ("factor", {"critic": "1:turn"}, None),
-    ("trial", {"when": "0.1"}, None),
-    ("antisd", {"warmup": 1}, None),
-    ("uniopsd", {}, None),
-    ("uniopsd", {}, "fsdp2"),
     (_HOOKED, {}, None),
     (_HOOKED, {"writer": "teacher", "who": "sync:2"}, None),
     (_HOOKED, {"writer": "teacher", "who": "sync:2"}, "fsdp2"),

@@ -1,4 +1,4 @@
-"""All figures of ``agh bench training-speed``: update times of SERL and GRPO, sampling times, memory.
+"""All figures of ``agh bench training-speed``: update times of SERL and GRPO, credit times, sampling times, memory.
 
 Times are medians of the repeats: CPU seconds of one core, or wall-clock seconds with a GPU.
 """
@@ -14,6 +14,7 @@ from agentgym_hindsight.baselines.training.quiet import quiet_libraries
 from agentgym_hindsight.baselines.training.run import RunSettings
 from agentgym_hindsight.baselines.training.start import open_start
 from agentgym_hindsight.cli.bench.figures import Row
+from agentgym_hindsight.cli.bench.training.credit_times import credit_rows
 from agentgym_hindsight.cli.bench.training.sampling_times import open_endpoint, open_engine, sampling_rows, served_rows
 from agentgym_hindsight.cli.bench.training.step_times import one_thread, step_rows, step_times
 from agentgym_hindsight.cli.bench.training.update_memory import memory_rows, open_model
@@ -30,9 +31,13 @@ def measure(
     sizes: Sequence[str] = ("S", "M"),
     batches: Sequence[int] = (1, 16, 128),
     endpoint: str = "",
+    updates_only: bool = False,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
-    """All figures: updates of the model of ``training``; sampling and memory of it and of the tiny ``sizes``."""
+    """All figures: updates of the model of ``training``; sampling and memory of it and of the tiny ``sizes``.
+
+    With ``updates_only``, only those of updates and of credit.
+    """
     if updates < 1 or repeats < 1:
         raise UsageError(f"Expected at least one update and one repeat, got {updates} and {repeats}; try 2 and 3.")
     plan = training.plan
@@ -43,8 +48,13 @@ def measure(
         encoder = PromptEncoder(tokenizer, plan.prompt_tokens, training.template)
         names = [training.model, *(name for size in sizes if (name := f"tiny:{size}") != training.model)]
         with one_thread():
-            steps, prompts = step_times(training, model, tokenizer, updates=updates, repeats=repeats, note=note)
+            steps, episodes = step_times(training, model, tokenizer, updates=updates, repeats=repeats, note=note)
             rows = step_rows(training.model, steps)
+            note("credit")
+            rows += credit_rows(episodes, steps["grpo"], repeats)
+            if updates_only:
+                return rows
+            prompts = [step.prompt for episode in episodes for step in episode.trajectory.steps]
             for name in names:
                 sized_model = open_model(name, training.model, model, tokenizer)
                 sized_model.to("cuda" if torch.cuda.is_available() else "cpu")
