@@ -102,12 +102,13 @@ class Table(Mapping[Any, Record]):
 class Database:
     """The state of one episode."""
 
-    __slots__ = ("_anchor", "_delta", "_touched", "initial", "tables")
+    __slots__ = ("_anchor", "_delta", "_recent", "_touched", "initial", "tables")
 
     def __init__(self, initial: InitialState) -> None:
         self.initial = initial
         self.tables = {name: Table(self, name, base) for name, base in initial.tables.items()}
         self._touched: set[tuple[str, str]] = set()
+        self._recent: dict[tuple[str, str], None] = {}
         self._delta: dict[tuple[str, str], str] = {}
         self._anchor = content_hash()
 
@@ -117,6 +118,13 @@ class Database:
     def touch(self, table: str, key: str) -> None:
         """Note that a record may have changed."""
         self._touched.add((table, key))
+        self._recent[table, key] = None
+
+    def take_touched(self) -> list[tuple[str, str]]:
+        """The records that may have changed since the last time, in order."""
+        recent = list(self._recent)
+        self._recent = {}
+        return recent
 
     @property
     def delta(self) -> Delta:
