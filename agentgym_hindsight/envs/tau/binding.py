@@ -46,5 +46,7 @@ def bind(tool: str, domain: str, parameters: Sequence[str], arguments: Mapping[s
             raise ArgumentsError(f"{method} got an unexpected keyword argument '{name}'")
     missing = [repr(name) for name in parameters if name not in arguments]
     plural = "s" if len(missing) > 1 else ""
-    listed = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])}{',' * (len(missing) > 2)} and {missing[-1]}"
+    listed = (
+        missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])}{',' * (len(missing) > 2)} and {missing[-1]}"
+    )
     raise ArgumentsError(f"{method} missing {len(missing)} required positional argument{plural}: {listed}")

@@ -95,7 +95,9 @@ def _read(folder: Path, name: str) -> str | None:
             raise DamagedDataError(f"Expected at most {_MOST_BYTES >> 20} MiB in {path}, got more; {_CURE}")
         return str(data, "utf-8")
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise DamagedDataError(f"Expected a readable file {path}, got {type(error).__name__}: {error}; {_CURE}") from error
+        raise DamagedDataError(
+            f"Expected a readable file {path}, got {type(error).__name__}: {error}; {_CURE}"
+        ) from error
 
 
 def _read_json(folder: Path, name: str) -> Any:
@@ -105,7 +107,9 @@ def _read_json(folder: Path, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedDataError(f"Expected JSON in {folder / name}, got {type(error).__name__}: {error}; {_CURE}") from error
+        raise DamagedDataError(
+            f"Expected JSON in {folder / name}, got {type(error).__name__}: {error}; {_CURE}"
+        ) from error
 
 
 def _tasks(place: Path, split: str) -> tuple[DeskTask, ...] | None:
@@ -134,7 +138,9 @@ def _tasks(place: Path, split: str) -> tuple[DeskTask, ...] | None:
 def _kind(actions: Any) -> str:
     """The last tool of the reference that writes; ``read`` if none does."""
     names = [str(action["name"]) for action in actions]
-    writes = [name for name in names if name.startswith(("cancel", "modify", "return", "exchange", "book", "update", "send"))]
+    writes = [
+        name for name in names if name.startswith(("cancel", "modify", "return", "exchange", "book", "update", "send"))
+    ]
     return writes[-1] if writes else "read"
 
 

@@ -45,9 +45,7 @@ class DeskLibrary:
     def _indices(self) -> Mapping[str, Sequence[int]]:
         """The numbers of the chosen tasks of each split."""
         return {
-            split: [
-                number for number, task in enumerate(tasks) if self._kinds is None or task.kind in self._kinds
-            ]
+            split: [number for number, task in enumerate(tasks) if self._kinds is None or task.kind in self._kinds]
             for split, tasks in self.desk.tasks.items()
         }
 

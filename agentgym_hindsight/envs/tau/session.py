@@ -121,5 +121,3 @@ class Session:
             self.database = gold_database(self.desk, self.task, self.rules)
             self.actions.extend(self.task.actions)
         return evaluation
-
-

@@ -137,7 +137,9 @@ class Database:
                 else:
                     self._delta[table, key] = text
             self._touched = set()
-            self._anchor = content_hash(*(part for place in sorted(self._delta) for part in (*place, self._delta[place])))
+            self._anchor = content_hash(
+                *(part for place in sorted(self._delta) for part in (*place, self._delta[place]))
+            )
         return self._delta
 
     @property

@@ -70,9 +70,7 @@ def endpoint_user(address: str, *, api_key_env: str = "OPENAI_API_KEY", temperat
         raise UsageError(
             "Expected user='endpoint:URL#MODEL', got no URL or no model; try 'endpoint:http://localhost:8000/v1#my-model'."
         )
-    server = ChatServer(
-        url, model, api_key_env=api_key_env, timeout_s=120.0, retries=3, backoff_s=1.0, concurrency=1
-    )
+    server = ChatServer(url, model, api_key_env=api_key_env, timeout_s=120.0, retries=3, backoff_s=1.0, concurrency=1)
 
     def complete(messages: list[dict[str, str]], seed: int) -> str:
         body: dict[str, Any] = {

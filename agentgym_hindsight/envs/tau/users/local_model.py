@@ -18,7 +18,9 @@ def model_user(path: str) -> ChatUser:
 
     def complete(messages: list[dict[str, str]], seed: int) -> str:
         model, tokenizer = _load(path)
-        prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        prompt = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
         prompt = prompt.to(model.device)
         made = model.generate(**prompt, max_new_tokens=_LONGEST_REPLY, do_sample=False)
         return str(tokenizer.decode(made[0][prompt["input_ids"].shape[1] :], skip_special_tokens=True))

@@ -37,7 +37,9 @@ class PersonUser:
                 print("customer> ", end="", file=sys.stderr, flush=True)
                 text = input().strip()
             except EOFError as error:
-                raise BackendError("Expected a message of the customer, got the end of the input; try again.") from error
+                raise BackendError(
+                    "Expected a message of the customer, got the end of the input; try again."
+                ) from error
             if text:
                 return text
 
