@@ -31,10 +31,11 @@ def list_all_airports(database: Database) -> str:
 
 
 def search_direct_flight(database: Database, origin: Any, destination: Any, date: Any) -> str:
-    found = []
-    for flight in _from(database, origin):
-        if flight["destination"] == destination and _available(flight, date):
-            found.append(_on_date(flight, flight["dates"][date]))
+    found = [
+        _on_date(flight, flight["dates"][date])
+        for flight in _from(database, origin)
+        if flight["destination"] == destination and _available(flight, date)
+    ]
     return json.dumps(found)
 
 

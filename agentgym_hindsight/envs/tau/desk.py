@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from agentgym_hindsight.envs.tau.airline_tools import AIRLINE_TOOLS
@@ -90,7 +90,7 @@ class Desk:
         return Outcome(text, failed=text.startswith("Error: "), ends=ends)
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameters(tool: ToolFunction) -> tuple[str, ...]:
     """The names of a tool's parameters as agents write them.
 

@@ -44,33 +44,33 @@ class DeskLibrary:
     @cached_property
     def _indices(self) -> Mapping[str, Sequence[int]]:
         """The numbers of the chosen tasks of each split."""
+        kinds = self._kinds
         return {
-            split: [number for number, task in enumerate(tasks) if self._kinds is None or task.kind in self._kinds]
+            split: range(len(tasks))
+            if kinds is None
+            else [number for number, task in enumerate(tasks) if task.kind in kinds]
             for split, tasks in self.desk.tasks.items()
         }
 
-    @cached_property
+    @property
     def _ids(self) -> Mapping[str, Sequence[str]]:
-        """The ids of all tasks. Equal tasks of one split are numbered."""
-        ids: dict[str, list[str]] = {}
-        for split, tasks in self.desk.tasks.items():
-            seen: dict[str, int] = {}
-            ids[split] = []
-            for task in tasks:
-                content = self._content(split, task)
-                seen[content] = seen.get(content, 0) + 1
-                again = (str(seen[content]),) if seen[content] > 1 else ()
-                ids[split].append(content_hash(content, *again))
+        """The ids of all tasks. All libraries of a desk share them."""
+        shared = self.desk.initial.derived
+        if "task ids" not in shared:
+            shared["task ids"] = _task_ids(self.desk)
+            shared["task places"] = {
+                task_id: (split, number)
+                for split, ids in shared["task ids"].items()
+                for number, task_id in enumerate(ids)
+            }
+        ids: Mapping[str, Sequence[str]] = shared["task ids"]
         return ids
 
-    @cached_property
+    @property
     def _places(self) -> Mapping[str, tuple[str, int]]:
-        return {task_id: (split, number) for split, ids in self._ids.items() for number, task_id in enumerate(ids)}
-
-    def _content(self, split: str, task: DeskTask) -> str:
-        return json.dumps(
-            ["tau", self.desk.domain, split, task.user_id, task.instruction, task.actions, task.outputs], sort_keys=True
-        )
+        _ = self._ids
+        places: Mapping[str, tuple[str, int]] = self.desk.initial.derived["task places"]
+        return places
 
     def count(self, split: str) -> int:
         if split not in self.desk.tasks:
@@ -102,3 +102,19 @@ class DeskLibrary:
                 "try env.panel() of this env."
             )
         return self.desk.tasks[place[0]][place[1]]
+
+
+def _task_ids(desk: Desk) -> dict[str, list[str]]:
+    """A hash of the content of each task. Equal tasks of one split are numbered."""
+    ids: dict[str, list[str]] = {}
+    for split, tasks in desk.tasks.items():
+        seen: dict[str, int] = {}
+        ids[split] = []
+        for task in tasks:
+            content = json.dumps(
+                ["tau", desk.domain, split, task.user_id, task.instruction, task.actions, task.outputs], sort_keys=True
+            )
+            seen[content] = seen.get(content, 0) + 1
+            again = (str(seen[content]),) if seen[content] > 1 else ()
+            ids[split].append(content_hash(content, *again))
+    return ids

@@ -43,6 +43,14 @@ class ParityReport:
                 f"recorded {short_repr(recorded, 300)}"
             )
 
+    def summary(self) -> str:
+        """The report as text. The last line has the number of differences."""
+        lines = [f"- {line}" for line in self.shown]
+        if self.differences > len(self.shown):
+            lines.append(f"- and {self.differences - len(self.shown)} more")
+        lines.append(f"{self.episodes} episodes, {self.hashes} database hashes, {self.rewards} rewards compared")
+        return "\n".join([*lines, f"differences: {self.differences} of {self.calls} calls"])
+
 
 def read_recordings(path: Path) -> Iterator[dict[str, Any]]:
     """The episodes of a recording: JSON lines, also compressed."""

@@ -88,7 +88,7 @@ def call_of_json(value: Any) -> ToolCall:
         raise CallError('it has no "name" of a function')
     arguments = value.get("arguments", value.get("parameters", {}))
     if isinstance(arguments, str):
-        arguments, end = read_json(arguments, len(arguments) - len(arguments.lstrip()))
+        arguments, _ = read_json(arguments, len(arguments) - len(arguments.lstrip()))
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):

@@ -10,7 +10,7 @@ _BOTH = """- Find out who the customer is before you look at or change anything 
 - Tell the customer what you are going to change, and change it only after their yes.
 - Say only what the records or the customer say. Never invent anything.
 - Make one call at a time, or write to the customer.
-- If no function can do what is asked, say so. Transfer to a person only if the customer insists on what you cannot do."""
+- If no function can do what is asked, say so. Transfer to a person only if the customer insists on it."""
 
 POLICIES: Mapping[str, str] = {
     "retail": f"""# Policy of the shop desk

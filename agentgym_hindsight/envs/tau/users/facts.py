@@ -27,7 +27,8 @@ _PERSONS = (
 #: Sentences that tell the user how to behave, which no user would say.
 _MANNER = re.compile(
     r"\b(?:you are|you're) (?:a |an |very |quite )?[a-z-]+(?:, [a-z-]+)*(?:,? and [a-z-]+)?[.;]?$"
-    r"|reactive to the agent|will not say|do not (?:mention|reveal|provide)|don't (?:mention|reveal)|unless (?:the agent )?ask",
+    r"|reactive to the agent|will not say|do not (?:mention|reveal|provide)|don't (?:mention|reveal)"
+    r"|unless (?:the agent )?ask",
     re.IGNORECASE,
 )
 

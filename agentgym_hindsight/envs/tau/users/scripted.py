@@ -31,7 +31,8 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "insurance": ("insurance",),
 }
 _CONFIRM = re.compile(
-    r"\(?yes\b|\bproceed\b|\bgo ahead\b|\bshall i\b|\bshould i\b|\bdo you (?:want|wish|agree|confirm)\b|\bwould you like me\b"
+    r"\(?yes\b|\bproceed\b|\bgo ahead\b|\bshall i\b|\bshould i\b|\bdo you (?:want|wish|agree|confirm)\b"
+    r"|\bwould you like me\b"
     r"|\bis (?:that|this|it) (?:right|correct|ok|okay|fine)\b|\bconfirm\b"
 )
 _PROOF = ("user_id", "email", "name", "zip")
@@ -60,7 +61,8 @@ class ScriptedUser:
 
     def __init__(self, *, tell_all: bool = False) -> None:
         self.tell_all = tell_all
-        self._request, self._known = "", {}  # type: ignore[var-annotated]
+        self._request = ""
+        self._known: dict[str, str] = {}
         self._orders: frozenset[str] = frozenset()
         self._told: set[str] = set()
         self._confirmed = 0
