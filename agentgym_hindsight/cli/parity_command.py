@@ -15,7 +15,6 @@ from agentgym_hindsight.cli.parsing import name_of, seed, source, text, whole
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 
-
 _ENVS = ("alfworld", "webshop", "tau")
 
 

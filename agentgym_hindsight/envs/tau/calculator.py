@@ -15,7 +15,8 @@ from typing import Any
 
 __all__ = ["calculate"]
 
-_LEGAL = frozenset("0123456789+-*/(). ")
+_ALPHABET = "0123456789+-*/(). "
+_LEGAL = frozenset(_ALPHABET)
 _MOST_CHARACTERS = 10_000
 _MOST_BITS = 100_000  # of a whole number: floats end at 1,024
 _TOO_LONG = "Error: the expression is too long"
@@ -40,9 +41,9 @@ def calculate(expression: Any) -> str:
     if isinstance(expression, str):
         if not _LEGAL.issuperset(expression):
             return "Error: invalid characters in expression"
-    elif not all(character in "".join(_LEGAL) for character in expression):
+    elif not all(part in _ALPHABET for part in expression):
         return "Error: invalid characters in expression"
-    else:  # a list or mapping of legal characters
+    else:  # a list or mapping whose texts are parts of the alphabet
         return "Error: eval() arg 1 must be a string, bytes or code object"
     if len(expression) > _MOST_CHARACTERS:
         return _TOO_LONG

@@ -8,6 +8,7 @@ from typing import Any
 from agentgym_hindsight.envs.tau.desk import Outcome
 from agentgym_hindsight.envs.tau.store import Database
 from agentgym_hindsight.envs.tools import ToolCall
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.short_repr import short_repr
 
 __all__ = ["describe_changes", "record_changes", "refusal"]
@@ -68,4 +69,4 @@ def refusal(call: ToolCall, outcome: Outcome, database: Database, names: tuple[s
         elif "status" in record:
             facts.append(f"{key} has the status {record['status']!r}")
     reason = outcome.text.removeprefix("Error: ")
-    return f"{call.name} failed ({short_repr(reason, 200)}){': ' + '; '.join(facts) if facts else ''}."
+    return f"{call.name} failed ({printable_line(reason, 200)}){': ' + '; '.join(facts) if facts else ''}."

@@ -187,7 +187,7 @@ def modify_pending_order_items(
     if method["source"] == "gift_card":
         credit(database["users"].edit(order["user_id"]), payment_method_id, "balance", -difference, places=2)
     for item_id, new_item_id in zip(item_ids, new_item_ids, strict=False):
-        item = next(each for each in order["items"] if each["item_id"] == item_id)
+        item = [each for each in order["items"] if each["item_id"] == item_id][0]
         variant = database["products"][item["product_id"]]["variants"][new_item_id]
         item["item_id"] = new_item_id
         item["price"] = variant["price"]
@@ -254,7 +254,7 @@ def _price_difference(database: Database, order: Record, item_ids: Any, new_item
         return "Error: the number of items to be exchanged should match"
     difference: float = 0
     for item_id, new_item_id in zip(item_ids, new_item_ids, strict=False):
-        item = next(each for each in order["items"] if each["item_id"] == item_id)
+        item = [each for each in order["items"] if each["item_id"] == item_id][0]
         variants = database["products"][item["product_id"]]["variants"]
         if not (new_item_id in variants and variants[new_item_id]["available"]):
             return f"Error: new item {new_item_id} not found or available"

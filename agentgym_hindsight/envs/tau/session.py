@@ -89,7 +89,9 @@ class Session:
         """Arguments by position, under the names of the parameters. What does not fit stays an unknown name."""
         if not call.positional:
             return {}
-        declared = next((each["function"] for each in self.desk.schemas if each["function"]["name"] == call.name), {})
+        declared: Mapping[str, Any] = next(
+            (each["function"] for each in self.desk.schemas if each["function"]["name"] == call.name), {}
+        )
         names = list(declared.get("parameters", {}).get("properties", {}))
         names += [f"argument {number}" for number in range(len(names) + 1, len(call.positional) + 1)]
         return dict(zip(names, call.positional, strict=False))

@@ -10,15 +10,87 @@ __all__ = ["DeskDraws", "full_name", "make_people", "split_of"]
 
 Record = dict[str, Any]
 
-_FIRST = (
-    "Alma Bodil Cato Dalia Edda Falk Greta Hedda Ivo Jorun Kaia Leif Maren Nils Oda Pelle Runa Sverre Tuva Ulrik Viggo "
-    "Wanja Ylva Asta Bjarne Dagny Eivind Frida Gaute Hilma Inger Jonas Kirsti Lasse Mikkel Nora"
-).split()
-_LAST = (
-    "Aasen Birkelund Dahlgren Ekholm Fossum Granli Hovland Iversby Kvamme Lindahl Myrdal Norheim Opsal Pettersby "
-    "Raunholm Skogli Torvund Ulvestad Vikmark Westby Brattli Engeland Haugset Kirkeby"
-).split()
-_STREETS = "Alder Birch Cedar Dune Ember Fern Glen Harbour Iris Juniper Lark Mill Nettle Orchard Poplar".split()
+_FIRST = [
+    "Alma",
+    "Bodil",
+    "Cato",
+    "Dalia",
+    "Edda",
+    "Falk",
+    "Greta",
+    "Hedda",
+    "Ivo",
+    "Jorun",
+    "Kaia",
+    "Leif",
+    "Maren",
+    "Nils",
+    "Oda",
+    "Pelle",
+    "Runa",
+    "Sverre",
+    "Tuva",
+    "Ulrik",
+    "Viggo",
+    "Wanja",
+    "Ylva",
+    "Asta",
+    "Bjarne",
+    "Dagny",
+    "Eivind",
+    "Frida",
+    "Gaute",
+    "Hilma",
+    "Inger",
+    "Jonas",
+    "Kirsti",
+    "Lasse",
+    "Mikkel",
+    "Nora",
+]
+_LAST = [
+    "Aasen",
+    "Birkelund",
+    "Dahlgren",
+    "Ekholm",
+    "Fossum",
+    "Granli",
+    "Hovland",
+    "Iversby",
+    "Kvamme",
+    "Lindahl",
+    "Myrdal",
+    "Norheim",
+    "Opsal",
+    "Pettersby",
+    "Raunholm",
+    "Skogli",
+    "Torvund",
+    "Ulvestad",
+    "Vikmark",
+    "Westby",
+    "Brattli",
+    "Engeland",
+    "Haugset",
+    "Kirkeby",
+]
+_STREETS = [
+    "Alder",
+    "Birch",
+    "Cedar",
+    "Dune",
+    "Ember",
+    "Fern",
+    "Glen",
+    "Harbour",
+    "Iris",
+    "Juniper",
+    "Lark",
+    "Mill",
+    "Nettle",
+    "Orchard",
+    "Poplar",
+]
 _KINDS = ("Street", "Lane", "Road", "Way")
 _CITIES = (
     ("Norvale", "NV"),

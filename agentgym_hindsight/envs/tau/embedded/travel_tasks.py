@@ -50,7 +50,7 @@ def _which(reservation: Record) -> str:
 
 
 def _card(user: Record) -> str:
-    return next(name for name, method in user["payment_methods"].items() if method["source"] == "credit_card")
+    return next(str(name) for name, method in user["payment_methods"].items() if method["source"] == "credit_card")
 
 
 def _cancel_trip(tables: Tables, user_id: str, user: Record, draws: DeskDraws) -> Wish | None:
