@@ -187,7 +187,7 @@ def modify_pending_order_items(
     if method["source"] == "gift_card":
         credit(database["users"].edit(order["user_id"]), payment_method_id, "balance", -difference, places=2)
     for item_id, new_item_id in zip(item_ids, new_item_ids, strict=False):
-        item = [each for each in order["items"] if each["item_id"] == item_id][0]
+        item = _item(order, item_id)
         variant = database["products"][item["product_id"]]["variants"][new_item_id]
         item["item_id"] = new_item_id
         item["price"] = variant["price"]
@@ -244,6 +244,12 @@ def return_delivered_order_items(database: Database, order_id: Any, item_ids: An
     return json.dumps(order)
 
 
+def _item(order: Record, item_id: Any) -> Record:
+    """The first item of this id. The callers have counted that there is one."""
+    item: Record = next(each for each in order["items"] if each["item_id"] == item_id)
+    return item
+
+
 def _price_difference(database: Database, order: Record, item_ids: Any, new_item_ids: Any) -> float | str:
     """What the new items cost more than the old ones, or the error."""
     owned = [item["item_id"] for item in order["items"]]
@@ -254,7 +260,7 @@ def _price_difference(database: Database, order: Record, item_ids: Any, new_item
         return "Error: the number of items to be exchanged should match"
     difference: float = 0
     for item_id, new_item_id in zip(item_ids, new_item_ids, strict=False):
-        item = [each for each in order["items"] if each["item_id"] == item_id][0]
+        item = _item(order, item_id)
         variants = database["products"][item["product_id"]]["variants"]
         if not (new_item_id in variants and variants[new_item_id]["available"]):
             return f"Error: new item {new_item_id} not found or available"

@@ -13,6 +13,7 @@ from agentgym_hindsight.envs.tau.rewards import Evaluation, evaluate, gold_datab
 from agentgym_hindsight.envs.tau.store import Database
 from agentgym_hindsight.envs.tau.users.base import STOP, User
 from agentgym_hindsight.envs.tools import ToolAction, ToolCall, function_names
+from agentgym_hindsight.envs.tools.schemas import parameters_of
 from agentgym_hindsight.tasks import content_hash
 
 __all__ = ["Reply", "Session"]
@@ -89,10 +90,8 @@ class Session:
         """Arguments by position, under the names of the parameters. What does not fit stays an unknown name."""
         if not call.positional:
             return {}
-        declared: Mapping[str, Any] = next(
-            (each["function"] for each in self.desk.schemas if each["function"]["name"] == call.name), {}
-        )
-        names = list(declared.get("parameters", {}).get("properties", {}))
+        schema = next((each for each in self.desk.schemas if each["function"]["name"] == call.name), None)
+        names = [] if schema is None else list(parameters_of(schema)[0])
         names += [f"argument {number}" for number in range(len(names) + 1, len(call.positional) + 1)]
         return dict(zip(names, call.positional, strict=False))
 

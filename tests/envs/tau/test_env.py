@@ -201,7 +201,7 @@ def test_wrong_settings_name_the_right_ones(settings: dict[str, Any], message: s
 
 
 def test_the_official_backend_says_what_is_missing(tmp_path: Any) -> None:
-    with pytest.raises(MissingDataError, match="git clone https://github.com/sierra-research/tau-bench"):
+    with pytest.raises(MissingDataError, match=r"git clone https://github\.com/sierra-research/tau-bench"):
         gym.make(ID, backend="official")
     with pytest.raises(MissingDataError, match="TAU_BENCH_DATA"):
         gym.make(ID, data=tmp_path)

@@ -61,7 +61,7 @@ def test_fuzzed_actions(domain: str) -> None:
     for number in range(800):
         if over:
             env.reset(seed=number)
-        observation, reward, terminated, truncated, info = env.step(random_action(draw, env.backend.library.desk))
+        observation, _, terminated, truncated, info = env.step(random_action(draw, env.backend.library.desk))
         over = terminated or truncated
         assert len(observation) < 200_000
         assert isinstance(info["anchor"], str)

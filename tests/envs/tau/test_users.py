@@ -177,10 +177,9 @@ def speak_once(messages: list[dict[str, str]]) -> str:
 
 
 def test_a_failing_user_is_a_broken_rollout_and_not_a_lost_one() -> None:
-    envs = HindsightVectorEnv(
-        "TauBench-Hindsight-v0", 2, backend="embedded", user=speak_once, split="valid", max_steps=5
-    )
-    tasks = gym.make("TauBench-Hindsight-v0", backend="embedded", split="valid").unwrapped.panel(n=2)  # type: ignore[attr-defined]
+    settings: dict[str, Any] = {"backend": "embedded", "split": "valid", "max_steps": 5}
+    envs = HindsightVectorEnv("TauBench-Hindsight-v0", 2, user=speak_once, **settings)
+    tasks = gym.make("TauBench-Hindsight-v0", **settings).unwrapped.panel(n=2)  # type: ignore[attr-defined]
     policy = RandomPolicy(0)
     policy.act = lambda turns: ["Hello?" for _ in turns]  # type: ignore[method-assign]
     played = list(rollout(envs, policy, assignments(tasks, 1), seed=0))

@@ -22,7 +22,8 @@ def test_tagged_calls_in_order_with_their_span() -> None:
     assert action.span is not None
     assert text[slice(*action.span)].startswith('<tool_call>{"name": "a"')
     assert text[slice(*action.span)].endswith("}\n</tool_call>")
-    assert not action.message and not action.error
+    assert not action.message
+    assert not action.error
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,8 @@ def test_python_values() -> None:
 def test_a_text_without_a_call_is_a_message(text: str, message: str) -> None:
     action = read_action(text, names={"a"})
     assert (action.calls, action.message, action.error) == ((), message, "")
-    assert action.span is not None and text[slice(*action.span)] == message
+    assert action.span is not None
+    assert text[slice(*action.span)] == message
 
 
 @pytest.mark.parametrize(

@@ -10,87 +10,27 @@ __all__ = ["DeskDraws", "full_name", "make_people", "split_of"]
 
 Record = dict[str, Any]
 
-_FIRST = [
-    "Alma",
-    "Bodil",
-    "Cato",
-    "Dalia",
-    "Edda",
-    "Falk",
-    "Greta",
-    "Hedda",
-    "Ivo",
-    "Jorun",
-    "Kaia",
-    "Leif",
-    "Maren",
-    "Nils",
-    "Oda",
-    "Pelle",
-    "Runa",
-    "Sverre",
-    "Tuva",
-    "Ulrik",
-    "Viggo",
-    "Wanja",
-    "Ylva",
-    "Asta",
-    "Bjarne",
-    "Dagny",
-    "Eivind",
-    "Frida",
-    "Gaute",
-    "Hilma",
-    "Inger",
-    "Jonas",
-    "Kirsti",
-    "Lasse",
-    "Mikkel",
-    "Nora",
-]
-_LAST = [
-    "Aasen",
-    "Birkelund",
-    "Dahlgren",
-    "Ekholm",
-    "Fossum",
-    "Granli",
-    "Hovland",
-    "Iversby",
-    "Kvamme",
-    "Lindahl",
-    "Myrdal",
-    "Norheim",
-    "Opsal",
-    "Pettersby",
-    "Raunholm",
-    "Skogli",
-    "Torvund",
-    "Ulvestad",
-    "Vikmark",
-    "Westby",
-    "Brattli",
-    "Engeland",
-    "Haugset",
-    "Kirkeby",
-]
-_STREETS = [
-    "Alder",
-    "Birch",
-    "Cedar",
-    "Dune",
-    "Ember",
-    "Fern",
-    "Glen",
-    "Harbour",
-    "Iris",
-    "Juniper",
-    "Lark",
-    "Mill",
-    "Nettle",
-    "Orchard",
-    "Poplar",
-]
+# fmt: off
+_FIRST = (
+    "Alma", "Bodil", "Cato", "Dalia", "Edda", "Falk", "Greta", "Hedda", "Ivo",
+    "Jorun", "Kaia", "Leif", "Maren", "Nils", "Oda", "Pelle", "Runa", "Sverre",
+    "Tuva", "Ulrik", "Viggo", "Wanja", "Ylva", "Asta", "Bjarne", "Dagny", "Eivind",
+    "Frida", "Gaute", "Hilma", "Inger", "Jonas", "Kirsti", "Lasse", "Mikkel", "Nora",
+)
+# fmt: on
+# fmt: off
+_LAST = (
+    "Aasen", "Birkelund", "Dahlgren", "Ekholm", "Fossum", "Granli", "Hovland", "Iversby", "Kvamme",
+    "Lindahl", "Myrdal", "Norheim", "Opsal", "Pettersby", "Raunholm", "Skogli", "Torvund", "Ulvestad",
+    "Vikmark", "Westby", "Brattli", "Engeland", "Haugset", "Kirkeby",
+)
+# fmt: on
+# fmt: off
+_STREETS = (
+    "Alder", "Birch", "Cedar", "Dune", "Ember", "Fern", "Glen", "Harbour", "Iris",
+    "Juniper", "Lark", "Mill", "Nettle", "Orchard", "Poplar",
+)
+# fmt: on
 _KINDS = ("Street", "Lane", "Road", "Way")
 _CITIES = (
     ("Norvale", "NV"),
