@@ -343,7 +343,7 @@ SCANS: dict[str, Scan] = {
         lambda text: [tau_rewards.is_said("10", [text], rules) for rules in ("official", "strict")],
         (rows("1,000"), rows("10."), rows(",")),
     ),
-    "envs.tau.desk: an error of Python": Scan(tau_desk._UNHASHABLE.match, (rows("cannot use ' as "),)),
+    "envs.tau.desk: an error of Python": Scan(tau_desk._UNHASHABLE.fullmatch, (rows("cannot use ' as "),)),
     "envs.tau.users.scripted: reply": Scan(
         lambda text: tau_scripted.ScriptedUser().reply(text), (rows("#W1"), rows("is that right"))
     ),

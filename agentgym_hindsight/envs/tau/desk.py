@@ -28,7 +28,7 @@ TERMINATING = frozenset({"transfer_to_human_agents"})
 #: The action that speaks to the user.
 RESPOND = "respond"
 
-_UNHASHABLE = re.compile(r"cannot use '.*' as .* \((unhashable type: '.*')\)$")
+_UNHASHABLE = re.compile(r"cannot use '[^']*' as [a-z ]+\((unhashable type: '[^']*')\)")
 
 
 class Outcome(NamedTuple):
@@ -108,5 +108,5 @@ def _worded(error: Exception) -> str:
     text = str(error)
     if text == "string indices must be integers":
         return "string indices must be integers, not 'str'"
-    found = _UNHASHABLE.match(text)
+    found = _UNHASHABLE.fullmatch(text)
     return found[1] if found else text

@@ -43,7 +43,8 @@ class TauBenchEnv(HindsightEnv):
       or ``test``.
     * ``backend`` (``auto``): ``embedded``, generated records and tasks of our own; ``official``, the benchmark's data;
       ``auto``: official if its data is found, else embedded.
-    * ``data`` (None): the folder of the official data; None: ``$TAU_BENCH_DATA``.
+    * ``data`` (None): the folder of the official data; None: ``$TAU_BENCH_DATA``. ``data="embedded"`` is short for
+      ``backend="embedded"``.
     * ``rules`` (``official``): ``official`` rewards as the benchmark does; ``strict`` mends what rewards wrong work.
     * ``user`` (``scripted``): ``scripted``, ``scripted-all``, ``endpoint:URL#MODEL``, ``model:PATH``, ``person``, or a
       function of the messages. Scores with a scripted user are not scores of the benchmark.

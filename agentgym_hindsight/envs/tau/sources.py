@@ -14,7 +14,12 @@ BACKENDS = ("auto", "embedded", "official")
 
 
 def open_desk(domain: str, backend: str, data: str | os.PathLike[str] | None, world_seed: int) -> Desk:
-    """The desk of a domain. ``auto`` takes the official data where it is found; a given folder must have it."""
+    """The desk of a domain. ``auto`` takes the official data where it is found; a given folder must have it.
+
+    The name of a backend as ``data`` chooses this backend, as in the other envs.
+    """
+    if data in BACKENDS:
+        backend, data = (str(data) if backend == "auto" else backend), None
     folder = data if data is not None else os.environ.get(DATA_VARIABLE) or None
     if backend == "embedded" or (backend == "auto" and data is None and not has_domain(folder, domain)):
         from agentgym_hindsight.envs.tau.embedded import embedded_desk

@@ -200,6 +200,12 @@ def test_wrong_settings_name_the_right_ones(settings: dict[str, Any], message: s
         gym.make(ID, **settings)
 
 
+def test_data_may_name_the_backend() -> None:
+    assert gym.make(ID, data="embedded").unwrapped.backend.name.startswith("native/retail-embedded/")  # type: ignore[attr-defined]
+    with pytest.raises(MissingDataError):
+        gym.make(ID, data="official")
+
+
 def test_the_official_backend_says_what_is_missing(tmp_path: Any) -> None:
     with pytest.raises(MissingDataError, match=r"git clone https://github\.com/sierra-research/tau-bench"):
         gym.make(ID, backend="official")

@@ -34,6 +34,9 @@ _MANNER = re.compile(
 )
 
 
+_LONGEST = 20_000  # characters of an instruction that are read
+
+
 def first_person(text: str) -> str:
     """An instruction as the user would say it.
 
@@ -47,7 +50,7 @@ def first_person(text: str) -> str:
 
 def facts_of_instruction(task: DeskTask) -> tuple[str, dict[str, str]]:
     """The request, and the facts by topic, of a task that has only an instruction."""
-    text = task.instruction
+    text = task.instruction[:_LONGEST]
     facts: dict[str, str] = {"user_id": f"My user id is {task.user_id}."} if _USER_ID.search(text) else {}
     for topic, pattern, form in (
         ("email", _EMAIL, "My email is {}."),
