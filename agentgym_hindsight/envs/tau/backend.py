@@ -47,6 +47,7 @@ class TauExtra(Extra):
     ===================  ======================================================================================
     ``backend``          the data, the rules and the user of the results
     ``domain``, ``rules``, ``user``  as in the arguments
+    ``policy``           the rules of the desk
     ``tools``            the schemas of the functions, as ``apply_chat_template(tools=…)`` takes them
     ``tools_text``       the part of the first observation that lists them
     ``example_actions``  some actions that are legal in every state
@@ -68,8 +69,8 @@ class DeskBackend(LibraryBackend):
 
     library: DeskLibrary
 
-    def __init__(self, library: DeskLibrary, user: User) -> None:
-        self.library, self.user = library, user
+    def __init__(self, library: DeskLibrary, user: User, *, introduce: bool = True) -> None:
+        self.library, self.user, self.introduce = library, user, introduce
         desk = library.desk
         self._names = function_names(desk.schemas)
         self.tools_text = f"You can call these functions:\n{signatures(desk.schemas)}\n{_HOW}"
@@ -78,6 +79,7 @@ class DeskBackend(LibraryBackend):
             "domain": desk.domain,
             "rules": library.rules,
             "user": user.name,
+            "policy": desk.policy,
             "tools": tuple(desk.schemas),
             "tools_text": self.tools_text,
             "example_actions": _EXAMPLES[desk.domain],
@@ -101,7 +103,9 @@ class DeskBackend(LibraryBackend):
         self._evaluation = None
         self._session = session = Session(desk, wanted, self.user, self.library.rules, task.id)
         self._remaining = _reference(session)
-        opening = f"{desk.policy.strip()}\n\n{self.tools_text}\n\nUser: {session.opening}"
+        opening = f"User: {session.opening}"
+        if self.introduce:
+            opening = f"{desk.policy.strip()}\n\n{self.tools_text}\n\n{opening}"
         return Turn(opening, state=session.state_key, extra=TauExtra(self._facts))
 
     def act(self, action: str) -> Turn:
@@ -147,7 +151,7 @@ class DeskBackend(LibraryBackend):
 
     def demonstration(self, task: Task) -> Trajectory | None:
         """The reference's conversation with the scripted user; None if it does not earn the reward."""
-        separate = DeskBackend(self.library, ScriptedUser())
+        separate = DeskBackend(self.library, ScriptedUser(), introduce=self.introduce)
         turn = separate.start(task)
         steps: list[Step] = []
         while not turn.terminated and len(steps) < 100:

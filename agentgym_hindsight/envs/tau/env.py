@@ -48,6 +48,8 @@ class TauBenchEnv(HindsightEnv):
     * ``rules`` (``official``): ``official`` rewards as the benchmark does; ``strict`` mends what rewards wrong work.
     * ``user`` (``scripted``): ``scripted``, ``scripted-all``, ``endpoint:URL#MODEL``, ``model:PATH``, ``person``, or a
       function of the messages. Scores with a scripted user are not scores of the benchmark.
+    * ``introduce`` (True): False leaves the policy and the functions out of the first observation. They are also in
+      ``info["extra"]`` (``policy``, ``tools``), for agents that get them in another way, such as a system message.
     * ``kinds``: only tasks of these kinds. ``world_seed`` (0): the seed of the embedded records.
     * ``max_steps`` (30), ``expert`` (False), ``anchor``, ``render_mode``: as in every env.
 
@@ -80,6 +82,7 @@ class TauBenchEnv(HindsightEnv):
         data: str | os.PathLike[str] | None = None,
         rules: str = "official",
         user: str | Callable[..., Any] = "scripted",
+        introduce: bool = True,
         kinds: Sequence[str] | None = None,
         world_seed: int = 0,
         max_steps: int = 30,
@@ -93,13 +96,15 @@ class TauBenchEnv(HindsightEnv):
             raise UnknownNameError("rules", rules, RULES)
         if isinstance(world_seed, bool) or not isinstance(world_seed, int):
             raise UsageError(f"Expected world_seed as a whole number, got {world_seed!r}; try 0.")
+        if not isinstance(introduce, bool):
+            raise UsageError(f"Expected introduce as True or False, got {introduce!r}; try introduce=False.")
         desk = open_desk(domain, backend, data, world_seed)
         speaker = make_user(user)
         library = DeskLibrary(desk, rules, speaker.name, kinds)
         self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
         if not library.count(split):
             raise UsageError(f"Expected tasks in {split!r}, got none of the chosen kinds there; try other kinds.")
-        super().__init__(DeskBackend(library, speaker), split=split, max_steps=max_steps, **shared)
+        super().__init__(DeskBackend(library, speaker, introduce=introduce), split=split, max_steps=max_steps, **shared)
 
     @property
     def tools(self) -> tuple[Any, ...]:
