@@ -12,7 +12,7 @@ from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
-from agentgym_hindsight.wrappers.protocols.tools import Tools
+from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
 __all__ = [
@@ -24,13 +24,17 @@ __all__ = [
     "Protocol",
     "ReAct",
     "Tools",
+    "ToolsNative",
     "VerlAgent",
     "make_protocol",
     "protocol_name",
 ]
 
 #: Protocols by name.
-PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code, Tools)}
+#: Protocols by name.
+PROTOCOLS: Mapping[str, type[Protocol]] = {
+    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code, Tools, ToolsNative)
+}
 
 
 def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> Protocol:

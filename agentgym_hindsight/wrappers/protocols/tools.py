@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
 
-__all__ = ["Tools"]
+__all__ = ["Tools", "ToolsNative"]
 
 _FORMAT = (
     'Write a call as <tool_call>{"name": …, "arguments": {…}}</tool_call>; several calls run in their order. '
@@ -20,8 +20,7 @@ class Tools(Protocol):
     """The first observation, the functions' schemas, then the last ``history`` turns (24): actions and what came back.
 
     The first observation of such a world states the task, so the prompt does not repeat it; its own list of functions
-    is replaced by the schemas. A model with a tool template of its own gets the schemas there instead
-    (``schemas=False``).
+    is replaced by the schemas. A model with a tool template of its own gets them there with :class:`ToolsNative`.
 
     >>> schema = {"type": "function", "function": {"name": "look", "parameters": {}}}
     >>> print(Tools().render(PromptState("", "Serve the user.", tools=(schema,))))
@@ -56,6 +55,18 @@ without a call is a message to the user.
         for (_, action), reply in list(zip(state.history, observations[1:], strict=True))[start:]:
             lines.append(f"\nYou: {action}\n{reply}")
         return self.examples() + "\n".join(lines).rstrip()
+
+
+class ToolsNative(Tools):
+    """As :class:`Tools`, for a model whose chat template lists the functions: the prompt has no schemas.
+
+    >>> schema = {"type": "function", "function": {"name": "look", "parameters": {}}}
+    >>> print(ToolsNative().render(PromptState("", "Serve the user.", tools=(schema,))))
+    Serve the user.
+    """
+
+    name = "tools-native"
+    schemas: ClassVar[bool] = False
 
 
 def _listed(tools: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from agentgym_hindsight.envs.tau.desk import DeskTask
 __all__ = ["facts_of_instruction", "first_person"]
 
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
-# Bounded lengths, and only at the beginning of a word: otherwise a long word is scanned once for each of its characters.
+# Bounded lengths, and only at the beginning of a word: otherwise a long word would be scanned from each character.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}")
 _ZIP = re.compile(r"\b\d{5}\b")
 _USER_ID = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
