@@ -33,6 +33,11 @@ ENVS: tuple[EnvEntry, ...] = (
         "agentgym_hindsight.envs.appworld.env:AppWorldEnv",
         "tasks in a world of apps, solved by writing code; a miniature world, or the official benchmark",
     ),
+    EnvEntry(
+        "TauBench-Hindsight-v0",
+        "agentgym_hindsight.envs.tau.env:TauBenchEnv",
+        "customer service by policy and tools, for a shop or an airline; embedded desks, or the official data",
+    ),
 )
 
 

@@ -210,6 +210,12 @@ class Stage:
         with self._unwrapped_env() as env:
             return str(env.backend.name)
 
+    @property
+    def tools(self) -> tuple[Mapping[str, Any], ...]:
+        """The schemas of the functions that an action can call; () in worlds without functions."""
+        with self._unwrapped_env() as env:
+            return tuple(getattr(env, "tools", ()))
+
     def size(self, split: str) -> int:
         """The number of tasks of a split."""
         with self._unwrapped_env(split) as env:

@@ -92,6 +92,11 @@ OBJECTS = {
         "make": "envs.appworld.miniature.tasks:make",
         "templates": "envs.appworld.miniature.tasks:templates",
     },
+    "tau": {
+        "TauExtra": "envs.tau.backend:TauExtra",
+        "embedded_desk": "envs.tau.embedded:embedded_desk",
+        "DOMAINS": "envs.tau.desk:DOMAINS",
+    },
 }
 
 

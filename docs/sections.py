@@ -156,6 +156,25 @@ def appworld_sections(kind: type) -> list[str]:
     ]
 
 
+def tau_sections(kind: type) -> list[str]:
+    package = load("tau")
+    rows = []
+    for domain in package.DOMAINS:
+        desk = package.embedded_desk(domain, 0)
+        kinds = dict.fromkeys(task.kind for tasks in desk.tasks.values() for task in tasks)
+        for name in kinds:
+            counts = [sum(task.kind == name for task in desk.tasks[split]) for split in ("train", "valid", "test")]
+            opening = next(task.opening for task in desk.tasks["train"] if task.kind == name)
+            rows.append((f"`{domain}`", f"`{name}`", *counts, opening))
+    return [
+        '## What tau-bench adds: `info["extra"]`\n\n'
+        + _EXTRA
+        + table(("fact", "meaning"), list(_rst_rows(package.TauExtra.__doc__ or ""))),
+        "## Embedded tasks\n\nThe kind is the category in results, and `kinds=[…]` selects kinds. No person is in two "
+        "splits.\n\n" + table(("domain", "kind", "train", "valid", "test", "a first message"), rows),
+    ]
+
+
 def _split(name: str, size: int, templates: Sequence[Any]) -> str:
     """The templates of a split of AppWorld's miniature."""
     ordered = sorted(templates, key=lambda each: (each.difficulty, each.name))
@@ -202,6 +221,7 @@ SECTIONS: dict[str, Callable[[type], list[str]]] = {
     "alfworld": alfworld_sections,
     "webshop": webshop_sections,
     "appworld": appworld_sections,
+    "tau": tau_sections,
 }
 
 

@@ -36,6 +36,13 @@ from agentgym_hindsight.envs.appworld.official import backend as official_backen
 from agentgym_hindsight.envs.appworld.official import changes, replies
 from agentgym_hindsight.envs.appworld.sandbox import host_channel
 from agentgym_hindsight.envs.appworld.sandbox.inside import report as sandbox_report
+from agentgym_hindsight.envs.tau import desk as tau_desk
+from agentgym_hindsight.envs.tau import rewards as tau_rewards
+from agentgym_hindsight.envs.tau.desk import DeskTask
+from agentgym_hindsight.envs.tau.users import scripted as tau_scripted
+from agentgym_hindsight.envs.tau.users.facts import facts_of_instruction
+from agentgym_hindsight.envs.tools import actions as tool_actions
+from agentgym_hindsight.envs.tools import literals as tool_literals
 from agentgym_hindsight.envs.webshop import (
     analyzer,
     colors,
@@ -338,6 +345,23 @@ SCANS: dict[str, Scan] = {
     "baselines.policies.chat_messages: encode": Scan(chat_tokens, (rows("<|user|>"), rows("<"))),
     "baselines.run_log: a line": Scan(lambda text: run_log._SURROGATE.sub("", text)),
     "cli.eval_records: a line": Scan(lambda text: eval_records._SURROGATE.sub("", text)),
+    "envs.tools.actions: read_action": Scan(
+        lambda text: tool_actions.read_action(text, ("a",)),
+        (rows("<tool_call>"), rows('{"name": "a"},', "["), rows("a(x='"), rows("<think>"), rows('\\"', '"')),
+    ),
+    "envs.tools.literals: without_surrogates": Scan(tool_literals.without_surrogates, (rows("\ud800"),)),
+    "envs.tau.rewards: is_said": Scan(
+        lambda text: [tau_rewards.is_said("10", [text], rules) for rules in ("official", "strict")],
+        (rows("1,000"), rows("10."), rows(",")),
+    ),
+    "envs.tau.desk: an error of Python": Scan(tau_desk._UNHASHABLE.fullmatch, (rows("cannot use ' as "),)),
+    "envs.tau.users.scripted: reply": Scan(
+        lambda text: tau_scripted.ScriptedUser().reply(text), (rows("#W1"), rows("is that right"))
+    ),
+    "envs.tau.users.facts: facts_of_instruction": Scan(
+        lambda text: facts_of_instruction(DeskTask("", text, ())),
+        (rows("you are a, "), rows("a@b."), rows("a_a_"), rows("You are A ")),
+    ),
     "envs.webshop.example_searches: searches": Scan(lambda text: example_searches._WORD.findall(text)),
     "envs.webshop.site.hosts: name_of": Scan(hosts.name_of),
     "envs.webshop.site.server: a request": Scan(site_server._ABSOLUTE.fullmatch),

@@ -11,7 +11,7 @@ from rich.text import Text
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.output_files import check_file, is_page_of
-from agentgym_hindsight.cli.parsing import name_of, number, path, seed, text, whole
+from agentgym_hindsight.cli.parsing import name_of, number, path, seed, source, text, whole
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.printable import printable_line
@@ -23,6 +23,7 @@ TITLES = {
     "webshop-search": "WebShop: search",
     "appworld": "AppWorld's miniature: speed",
     "forks": "Forks: speed and size of snapshots",
+    "tau": "tau-bench: speed",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
 }
@@ -78,7 +79,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 100_000_000),
         default=0,
         metavar="N",
-        help="random programs to run (default: %(default)s)",
+        help="random programs to run; tau: random calls (default: %(default)s)",
+    )
+    desks = parser.add_argument_group("tau")
+    desks.add_argument("--data", type=source, help="the folder of the official data, to measure it too")
+    desks.add_argument(
+        "--genuine", type=source, help="a clone of tau-bench's repository: measure its own program in the same run"
     )
     forks = parser.add_argument_group("forks")
     forks.add_argument(
@@ -166,6 +172,12 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
 
         rows = bench_forks.measure(options.moments, options.continuations, options.seed, note)
         return rows, f"--moments {options.moments} --continuations {options.continuations}"
+    if options.env == "tau":
+        from agentgym_hindsight.cli.bench import tau as bench_tau
+
+        rows = bench_tau.measure(options.data, options.genuine, options.fuzz, options.seed, note)
+        folders = [word for name in ("data", "genuine") if getattr(options, name) for word in (f"--{name}", "DIR")]
+        return rows, " ".join([f"--fuzz {options.fuzz}", *folders])
     if options.env == "training-speed":
         return _measure_training(options, note)
     if options.env == "conversations":

@@ -11,7 +11,7 @@ from agentgym_hindsight.errors import DataError, HindsightError
 from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.redaction import hide_passwords
 
-__all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", "packages", "webshop"]
+__all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", "packages", "taubench", "webshop"]
 
 #: Package → (the extra that installs it, "" for the core; its purpose).
 _PACKAGES = {
@@ -172,6 +172,36 @@ def appworld() -> list[Finding]:
         Finding("sandbox for the agent's programs", not sandbox.startswith("none."), sandbox),
         Finding("official AppWorld", "; tasks in " in official, official),
     ]
+
+
+def taubench(data: str | None) -> list[Finding]:
+    """tau-bench's data: the folder ``data``, else ``$TAU_BENCH_DATA``; and the package tau2."""
+    from agentgym_hindsight.envs.tau.data_folder import DATA_VARIABLE, TABLES, has_domain, load_desk
+
+    findings = [Finding("embedded desks", True, "always available")]
+    folder = data or os.environ.get(DATA_VARIABLE)
+    for domain in TABLES:
+        if not folder or not has_domain(folder, domain):
+            where = f"not in {folder}" if folder else f"not found: ${DATA_VARIABLE} is not set"
+            cure = f"try git clone https://github.com/sierra-research/tau-bench and {DATA_VARIABLE}=…/tau-bench"
+            findings.append(Finding(f"official {domain}", False, f"{where}; {cure}"))
+            continue
+        try:
+            desk = load_desk(folder, domain)
+        except DataError as error:
+            findings.append(Finding(f"official {domain}", False, f"damaged: {error}"))
+            continue
+        counts = ", ".join(f"{split} {len(tasks)}" for split, tasks in desk.tasks.items())
+        findings.append(Finding(f"official {domain}", True, f"{folder}: {counts}"))
+    return [*findings, _tau2()]
+
+
+def _tau2() -> Finding:
+    """tau2 is not played by this library; the finding says what is known about it."""
+    if util.find_spec("tau2") is not None:
+        return Finding("tau2", False, "installed; this library plays tau-bench v1 and does not use it")
+    need = "it needs Python 3.12 or newer" if sys.version_info < (3, 12) else "install it from its repository"
+    return Finding("tau2", False, f"not installed; {need}. This library plays tau-bench v1 and does not use it")
 
 
 def _sandbox() -> str:

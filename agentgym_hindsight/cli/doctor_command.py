@@ -46,6 +46,7 @@ def _worlds(options: argparse.Namespace) -> Mapping[str, Sequence[checks.Finding
         "ALFWorld": checks.alfworld(options.data),
         "WebShop": checks.webshop(options.data),
         "AppWorld": checks.appworld(),
+        "tau-bench": checks.taubench(None),
     }
 
 

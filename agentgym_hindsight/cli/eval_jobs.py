@@ -14,6 +14,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.own_modules import stage_hashes
+from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
 from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, weights_key
 from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
@@ -121,6 +122,7 @@ def prepare(options: argparse.Namespace, policy: str, *, single: bool) -> EvalJo
     settings = env_arguments(own)
     settings.pop("split", None)  # each task of the panel states its split
     stage = Stage(own.env, settings, own.protocol, own.history, workers=own.workers, parser=own.parser)
+    own.template = with_tools(own.template, stage)
     terms = hide_secret_values(_terms(own, stage, panel))
     if own.out:
         folder = Path(own.out) if single else Path(own.out, _file_name(hide_passwords(policy)))

@@ -1,7 +1,7 @@
 """``agh parity``: this library's engine compared with the genuine one.
 
-``alfworld`` plays the same commands in both engines; ``webshop`` replays recordings of the original. The last line of
-the output is ``differences: D of T turns``.
+``alfworld`` plays the same commands in both engines; ``webshop`` and ``tau`` replay recordings of the original. The
+last line of the output is ``differences: D of T turns`` (``tau``: ``of N calls``).
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from agentgym_hindsight.cli.parsing import name_of, seed, source, text, whole
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 
+_ENVS = ("alfworld", "webshop", "tau")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "env",
-        type=name_of("environment", ["alfworld", "webshop"]),
-        choices=["alfworld", "webshop"],
+        type=name_of("environment", list(_ENVS)),
+        choices=list(_ENVS),
         help="the environment",
     )
     parser.add_argument(
         "--data",
         type=source,
         help="alfworld: a folder that is searched for game.tw-pddl, or one such file; webshop: the folder of the "
-        "official product files",
+        "official product files; tau: the folder of the official data (default: $TAU_BENCH_DATA)",
     )
     games = parser.add_argument_group("alfworld")
     games.add_argument(
@@ -51,10 +53,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shop.add_argument(
         "--nouns", type=text, default="tokens-1", help="noun rule of the type test (default: %(default)s)"
     )
+    desk = parser.add_argument_group("tau")
+    desk.add_argument("--recordings", type=source, nargs="+", default=[], help="recordings of the genuine tools")
 
 
 def run(options: argparse.Namespace) -> int:
-    return _webshop(options) if options.env == "webshop" else _alfworld(options)
+    return {"alfworld": _alfworld, "webshop": _webshop, "tau": _tau}[options.env](options)
+
+
+def _tau(options: argparse.Namespace) -> int:
+    from agentgym_hindsight.envs.tau.data_folder import DATA_VARIABLE
+    from agentgym_hindsight.envs.tau.parity import ParityReport, check_recordings
+
+    folder = options.data or os.environ.get(DATA_VARIABLE)
+    if not folder:
+        raise UsageError(f"Expected the folder of the official data, got none; try --data DIR or ${DATA_VARIABLE}.")
+    if not options.recordings:
+        raise UsageError("Expected recordings of the genuine tools, got none; try --recordings FILE.")
+    report = ParityReport()
+    with console.status("replaying") as status:
+        for _ in check_recordings(Path(folder), [Path(each) for each in options.recordings], report):
+            if report.episodes % 50 == 0:
+                status.update(f"replaying: {report.episodes} episodes, {report.calls} calls")
+    print_line(report.summary())
+    return 0 if not report.differences else 1
 
 
 def _webshop(options: argparse.Namespace) -> int:

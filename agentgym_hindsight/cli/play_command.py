@@ -119,6 +119,8 @@ class _Game:
         info = self._info
         if command == ":actions":
             actions = ["search[words]"] if self._has_search_bar() else []
+            if info["extra"].get("tools_text"):  # a world of functions: any call or message is legal
+                actions.append(info["extra"]["tools_text"])
             self._out.print(_PROGRAMS if self.code else "\n".join([*actions, *info["admissible_actions"]]))
         elif command == ":hint":  # not wrapped, so that a program can be copied
             self._out.print(info["expert_action"] or "The expert finds no way to win from here.", soft_wrap=True)

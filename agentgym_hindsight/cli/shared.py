@@ -88,9 +88,9 @@ def _value(name: str, value: str) -> Any:
 
 
 def default_protocol(env_id: str) -> str:
-    """The prompt protocol that suits an env: ``code`` for AppWorld, whose actions are programs."""
+    """The prompt protocol that suits an env: ``code`` if actions are programs, ``tools`` if they are calls."""
     world = getattr(_creator(env_id), "prompt_world", "generic")
-    return "code" if world == "appworld" else "verl-agent-2025"
+    return {"appworld": "code", "tools": "tools"}.get(world, "verl-agent-2025")
 
 
 def _creator(env_id: str) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from agentgym_hindsight.envs.tools import read_action
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import is_import_name, known_name
 from agentgym_hindsight.wrappers.own_parsers import import_parser, own_format
@@ -25,8 +26,8 @@ __all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_
 _FLAGS = re.IGNORECASE | re.ASCII
 _OPEN = re.compile(r"<action>", _FLAGS)
 _CLOSE = re.compile(r"</action>", _FLAGS)
-#: Worlds whose actions are code, where case matters.
-_CASE_SENSITIVE = frozenset({"appworld"})
+#: Worlds whose actions are code or calls of functions, where case matters.
+_CASE_SENSITIVE = frozenset({"appworld", "tools"})
 #: Labels of a Python code block, in lower case. Blocks with other labels are skipped.
 _PYTHON = frozenset({"", "python", "py", "python3"})
 _CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -75,7 +76,12 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         that begins or ends with ```` ``` ````. Blocks of other languages are skipped. Without such a block the whole
         response is sent and is invalid. A block without an end is also invalid.
 
-    In the world ``"appworld"``, whose actions are code, no parser lower-cases or truncates.
+    ``tools``
+        The tool calls, as :func:`~agentgym_hindsight.envs.tools.read_action` finds them: the text from the first to the
+        last call. Without a call the whole reply, which is a message to the user. Thoughts before it
+        (``<think>…</think>``) are not sent. A call that cannot be read is invalid, and the whole reply is sent.
+
+    In the worlds ``"appworld"`` and ``"tools"``, whose actions are code or calls, no parser lower-cases or truncates.
 
     ``package.module:NAME`` is a function of your own with the arguments ``response`` and ``world``. It returns a
     :class:`ParsedAction`.
@@ -279,6 +285,13 @@ def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
     return ((begin, len(response)), False) if is_python and inside else (None, False)
 
 
+def _parse_tools(response: str, world: str) -> ParsedAction:
+    action = read_action(response)
+    if action.span is None:
+        return ParsedAction(response.strip(), None, False, action.error)
+    return ParsedAction(response[slice(*action.span)], action.span)
+
+
 #: How an action is written for each parser.
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "verl-agent-2025": "<think></think><action>{}</action>".format,
@@ -286,6 +299,7 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
     "code": "```python\n{}\n```".format,
     "plain": "{}".format,
     "react-2022": "{}".format,
+    "tools": "{}".format,
 }
 #: Parsers by name. Arguments: the response and the name of the world.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
@@ -294,4 +308,5 @@ PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "brief": _parse_brief,
     "plain": _parse_plain,
     "code": _parse_code,
+    "tools": _parse_tools,
 }

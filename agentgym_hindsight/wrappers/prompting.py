@@ -139,6 +139,8 @@ class PromptProtocol(TextWrapper):
             tuple(self._history),
             self._world,
             bool(extra["has_search_bar"]) if "has_search_bar" in extra else False,
+            tuple(extra["tools"]) if "tools" in extra else (),
+            str(extra["tools_text"]) if "tools_text" in extra else "",
         )
         protocol = self.prompt_protocol
         prompt = protocol.follow_up(state) if protocol.conversation and self._history else protocol.render(state)

@@ -27,7 +27,8 @@ class PromptEncoder:
     (:mod:`~agentgym_hindsight.baselines.policies.control_tokens`). A prompt without the text of a control token gets
     exactly the tokens of ``apply_chat_template``.
 
-    ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``.
+    ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``, or ``tools`` with
+    the schemas of functions.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:
@@ -46,6 +47,12 @@ class PromptEncoder:
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
                 "try the template of the model's publisher."
             )
+        for tool in self.template.get("tools", ()):
+            if str(tool["function"]["name"]) not in rendered:
+                raise UsageError(
+                    "Expected a chat template that lists functions, got one that does not; "
+                    "try the protocol 'tools', which lists them in the prompt."
+                )
         #: The tokenizer's control tokens, and the encoding of texts that must not contain any.
         self.control = ControlTokens(tokenizer, rendered)
         #: The control tokens of the template around a prompt.

@@ -67,6 +67,16 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "plan": {"prompt_tokens": 768, "response_tokens": 80},
         "evaluation": {"tasks": 0, "every": 0},
     },
+    "TauBench": {
+        "stage": {
+            "protocol": "plain",
+            "parser": "tools",
+            "history": 3,
+            "settings": {"kinds": ["cancel_order"], "user": "scripted-all", "introduce": False, "max_steps": 6},
+        },
+        "plan": {"prompt_tokens": 512, "response_tokens": 96},
+        "evaluation": {"tasks": 0, "every": 0},
+    },
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
 }
 _ALFWORLD = "ALFWorld"

@@ -13,6 +13,7 @@ from agentgym_hindsight.baselines.evaluation.panels import evaluate_policy
 from agentgym_hindsight.baselines.evaluation.results import Evaluation, evaluate
 from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
@@ -95,7 +96,8 @@ class _Run:
         if is_complete and self.state.is_main_process:
             keep_policy(self.folder, done.updates)
         self.log.begin(self._description(parameters=sum(p.numel() for p in model.parameters())))
-        self.encoder = PromptEncoder(tokenizer, plan.prompt_tokens, settings.template)
+        template = with_tools(settings.template, settings.stage)
+        self.encoder = PromptEncoder(tokenizer, plan.prompt_tokens, template)
         self._make_trainer(model)
         try:
             self._train()

@@ -12,6 +12,7 @@ from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
+from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "PromptState",
     "Protocol",
     "ReAct",
+    "Tools",
+    "ToolsNative",
     "VerlAgent",
     "check_history",
     "make_protocol",
@@ -31,7 +34,10 @@ __all__ = [
 ]
 
 #: Protocols by name.
-PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code)}
+#: Protocols by name.
+PROTOCOLS: Mapping[str, type[Protocol]] = {
+    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code, Tools, ToolsNative)
+}
 
 
 def make_protocol(name: str, *, history: History = None, demonstrations: Sequence[str] = ()) -> Protocol:

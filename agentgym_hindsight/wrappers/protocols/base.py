@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from agentgym_hindsight.errors import UsageError
 
@@ -38,6 +38,8 @@ class PromptState:
     history: Sequence[tuple[str, str]] = ()
     world: str = "generic"
     search_bar: bool = False  # the agent can also search for any text
+    tools: Sequence[Mapping[str, Any]] = ()  # the schemas of the functions that can be called
+    tools_text: str = ""  # the part of the first observation that lists them
 
 
 class Protocol(ABC):
