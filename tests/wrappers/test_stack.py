@@ -14,6 +14,7 @@ import agentgym_hindsight.wrappers as wrappers
 from agentgym_hindsight.envs.base import INFO_KEYS
 from agentgym_hindsight.testing import check_hindsight_env
 from agentgym_hindsight.wrappers import (
+    PARSERS,
     PROTOCOLS,
     ActionParser,
     InvalidActionPenalty,
@@ -22,6 +23,7 @@ from agentgym_hindsight.wrappers import (
     RecordTrajectories,
     RewardProtocol,
 )
+from agentgym_hindsight.wrappers.protocols import make_protocol
 from tests.wrappers.stack import Judge, make
 
 Env = gym.Env[str, str]
@@ -30,7 +32,7 @@ Wrap = Callable[[Env], Env]
 SINGLE: dict[str, Wrap] = {
     **{f"prompt {name}": lambda env, name=name: PromptProtocol(env, name) for name in PROTOCOLS},
     "prompt history": lambda env: PromptProtocol(env, "plain", history=3, demonstrations=["An example."]),
-    **{f"parser {name}": lambda env, name=name: ActionParser(env, name) for name in PROTOCOLS},
+    **{f"parser {name}": lambda env, name=name: ActionParser(env, name) for name in PARSERS},
     "parser membership": lambda env: ActionParser(env, membership=True),
     "penalty": lambda env: InvalidActionPenalty(env, 0.5),
     "reward native": lambda env: RewardProtocol(env),
@@ -107,7 +109,8 @@ def test_info_keys_and_types_are_constant(name: str) -> None:
 def test_prompt_and_parser_can_be_exchanged() -> None:
     for protocol in PROTOCOLS:
         parser_outside = transcript(ActionParser(PromptProtocol(make(max_steps=9), protocol)), ACTIONS)
-        parser_inside = transcript(PromptProtocol(ActionParser(make(max_steps=9), protocol), protocol), ACTIONS)
+        inside = ActionParser(make(max_steps=9), make_protocol(protocol).parser)
+        parser_inside = transcript(PromptProtocol(inside, protocol), ACTIONS)
         assert parser_outside == parser_inside
 
 

@@ -17,6 +17,7 @@ from agentgym_hindsight.wrappers import (
     RecordTrajectories,
     RewardProtocol,
 )
+from agentgym_hindsight.wrappers.protocols import make_protocol
 
 Env = gym.Env[str, str]
 #: The maximal length of a prompt of one turn in this env, in characters.
@@ -28,7 +29,7 @@ def shop(**choices: Any) -> Env:
 
 
 def whole(env: Env, protocol: str) -> Env:
-    env = ActionParser(PromptProtocol(env, protocol), protocol)
+    env = ActionParser(PromptProtocol(env, protocol), make_protocol(protocol).parser)
     return RecordTrajectories(InvalidActionPenalty(RewardProtocol(env, "10-won")))
 
 
