@@ -12,6 +12,7 @@ from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
+from agentgym_hindsight.wrappers.protocols.short import Short
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
 __all__ = [
@@ -22,13 +23,14 @@ __all__ = [
     "PromptState",
     "Protocol",
     "ReAct",
+    "Short",
     "VerlAgent",
     "make_protocol",
     "protocol_name",
 ]
 
 #: Protocols by name.
-PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code)}
+PROTOCOLS: Mapping[str, type[Protocol]] = {kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Short, Code)}
 
 
 def make_protocol(name: str, *, history: int | None = None, demonstrations: Sequence[str] = ()) -> Protocol:
