@@ -60,7 +60,7 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
             "protocol": "short",
             "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 10},
         },
-        "warm": {"tasks": 1600, "siblings": 1, "noise": 0.1, "hindsight": 0.3, "prompt_loss": 1.0},
+        "warm": {"tasks": 0, "siblings": 1, "noise": 0.1, "hindsight": 0.2, "prompt_loss": 1.0},
         "plan": {"prompt_tokens": 512, "response_tokens": 32},
     },
     "AppWorld": {

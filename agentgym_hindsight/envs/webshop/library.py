@@ -120,7 +120,7 @@ def open_library(
 ) -> Library:
     """The library for ``data``: "auto", "embedded", "official" ($WEBSHOP_DATA), or a folder of official files.
 
-    ``products`` and ``difficulty`` are those of the embedded catalogue, ``tag`` is one of several catalogues in a folder
+    ``products`` and ``difficulty`` are those of the embedded catalogue, ``tag`` one of several catalogues in a folder
     ("1000"), and ``seed`` the seed of prices and price caps.
     """
     if rules not in RULES:
