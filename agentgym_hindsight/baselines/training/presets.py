@@ -53,20 +53,29 @@ TINY: dict[str, Any] = {
 #: * WebShop: the bare shop, which is not the benchmark. The prompt calls what is clicked by short names, and the warm
 #:   start also predicts the prompts (``prompt_loss``): otherwise a tiny model learns to copy no word of a search in
 #:   minutes (docs/benchmarks/training-webshop.md).
-#: * AppWorld: prompts with code and its output need another protocol.
+#: * AppWorld: six templates with one to three short programs, and other tasks of these templates as the held-out split.
+#:   There is no list of actions to draw detours from, so all siblings of the expert's play would be the same.
 _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "WebShop": {
         "stage": {
             "protocol": "short",
             "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 10},
         },
-        "warm": {"tasks": 0, "siblings": 1, "noise": 0.1, "hindsight": 0.2, "prompt_loss": 1.0},
+        "warm": {"tasks": 1200, "siblings": 2, "noise": 0.1, "hindsight": 0.2, "prompt_loss": 1.0},
         "plan": {"prompt_tokens": 512, "response_tokens": 32},
     },
     "AppWorld": {
-        "stage": {"protocol": "code", "settings": {"max_steps": 6}},
-        "plan": {"prompt_tokens": 768, "response_tokens": 80},
-        "evaluation": {"tasks": 0, "every": 0},
+        "stage": {
+            "protocol": "short",
+            "settings": {
+                "templates": ["ask_artist", "ask_balance", "ask_price", "ask_the_time", "count_tagged", "set_alarm"],
+                "held_out": "tasks",
+                "max_steps": 5,
+            },
+        },
+        "warm": {"tasks": 0, "siblings": 1, "noise": 0.0, "hindsight": 0.2, "epochs": 8, "prompt_loss": 1.0},
+        "plan": {"prompt_tokens": 512, "response_tokens": 96},
+        "evaluation": {"tasks": 0},
     },
     # Any other env, such as one of your own.
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
@@ -110,8 +119,12 @@ def tiny_preset(env: str, settings: Mapping[str, Any] | None = None, *, quick: b
     if _ALFWORLD not in env:
         del preset["stage"]["settings"], preset["warm"]
         preset = merged(preset, _of_env(_OTHER_ENVIRONMENTS, env))
-        if (settings or {}).get("data", "embedded") != "embedded":
-            preset["stage"].get("settings", {}).pop("difficulty", None)
+        given, chosen = settings or {}, preset["stage"]["settings"]
+        if given.get("data", "embedded") != "embedded":
+            chosen.pop("difficulty", None)
+        if given.get("backend", "miniature") != "miniature" or "difficulty" in given:
+            for name in ("templates", "held_out"):
+                chosen.pop(name, None)
     return merged(preset, _of_env(_QUICK, env)) if quick else preset
 
 
