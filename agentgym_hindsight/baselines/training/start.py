@@ -31,7 +31,7 @@ _STARTS = Path("runs") / "starts"
 _EVALUATIONS = _STARTS / "evaluations"
 #: Expert play without any example ends after this number of tasks.
 _ENOUGH = 32
-#: Steps of the warm start after which its length is estimated. The longest examples come first.
+#: The least number of steps of the warm start before its length is estimated; the first steps are the slowest.
 _MEASURED_STEPS = 10
 
 
@@ -147,7 +147,7 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
     model = make_model(tokenizer, size, seed=plan.seed)
     steps = max(1, ceil(warm.epochs * ceil(len(examples) / warm.batch)))  # as the SFT trainer counts
     observer.stage("warm start", steps)
-    estimate = PhaseEstimate("warm start", steps, "steps", observer.say, after=_MEASURED_STEPS)
+    estimate = PhaseEstimate("warm start", steps, "steps", observer.say, after=max(_MEASURED_STEPS, steps // 25))
 
     def report(loss: float) -> None:
         observer.advance(f"loss {loss:.2f}")
