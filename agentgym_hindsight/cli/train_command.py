@@ -66,7 +66,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=path,
-        help="folder of the run (default: runs/RECIPE-ENV-seedN); a run in it is continued, or prolonged by --updates",
+        help="folder of the run (default: runs/RECIPE-ENV-seedN; with --quick …-quick); a run in it is continued, or "
+        "prolonged by --updates",
     )
     parser.add_argument("--seed", type=seed, help="seed of tasks, replies and the tiny policy (default: 0)")
     parser.add_argument("--updates", type=whole(1), help="number of policy updates (default: 150; tiny models: 40)")
@@ -83,6 +84,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--fresh",
         action="store_true",
         help="delete the run in --out instead of continuing it; other files there are kept",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tiny run of about two minutes: a shorter warm start, few updates, a small panel; other options "
+        "override it",
     )
     parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")
@@ -104,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     name = recipe_name(f"{name.partition('+')[0]}+{options.credit}" if options.credit else name)
     if recipe_name(configuration.get("recipe", name)) != name:
         configuration.pop("method", None)  # the values in the file belong to another method
-    training = configure(name, configuration, [*settings, *options.set])
+    training = configure(name, configuration, [*settings, *options.set], quick=options.quick)
     if options.print_config:
         print(dump_configuration(name, training), end="")
         return 0
@@ -118,7 +125,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     use_few_threads(training)
     env = re.sub(r"[^\w.-]+", "-", short_name(training.stage.env))
-    out = Path(options.out or f"runs/{_file_name(training.method.name)}-{env}-seed{training.plan.seed}")
+    out = Path(
+        options.out
+        or f"runs/{_file_name(training.method.name)}-{env}-seed{training.plan.seed}{'-quick' if options.quick else ''}"
+    )
     check_folder(out, "run")
     with TrainingProgress(training) as progress:
         try:

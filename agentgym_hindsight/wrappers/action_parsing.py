@@ -13,6 +13,7 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.spaces import UnicodeText
 from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, refuse_below
 from agentgym_hindsight.wrappers.parsing import ParsedAction, format_response, parse_response, parser_name
+from agentgym_hindsight.wrappers.short_names import named_action, short_names
 from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
 __all__ = ["ActionParser"]
@@ -20,7 +21,7 @@ __all__ = ["ActionParser"]
 #: Parsers whose protocol checks only the format of a response, and not whether the env accepts the action.
 _FORMAT_ONLY = ("verl-agent-2025",)
 #: Parsers of small policies, which often copy an action with a mistake.
-_NEAREST_BY_DEFAULT = ("brief",)
+_NEAREST_BY_DEFAULT = ("brief", "short")
 _NO_ACTION = ParsedAction("")
 _WHERE = "wrappers.ActionParser"
 
@@ -37,7 +38,9 @@ class ActionParser(TextWrapper):
     * ``nearest=True``: an action that is not on the list is replaced by the listed action with the smallest edit
       distance. It still counts as invalid (``ParsedAction.reason`` gives the original). A policy that copies a number
       incorrectly can then continue; after a refusal it would repeat the same action. ``None`` is the protocol's
-      default: ``True`` for ``"brief"``.
+      default: ``True`` for ``"brief"`` and ``"short"``. With ``"short"``, names are compared, and a search stays.
+
+    With the parser ``"short"``, a short name stands for the admissible action that it names.
 
     Text without an action is also sent to the env, as the protocol specifies: the turn is then played, and the policy
     can be trained on it. Put reward penalties for invalid actions outside of this wrapper.
@@ -103,6 +106,8 @@ class ActionParser(TextWrapper):
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
+        if self.parser == "short" and parsed.span is not None:
+            parsed = parsed._replace(text=named_action(parsed.text, self._admissible))
         if self.nearest and self._admissible and parsed.span is not None and parsed.text not in self._admissible:
             parsed = self._nearest_listed(parsed)
         sent = Thought(parsed.text) if parsed.thought else parsed.text
@@ -143,7 +148,13 @@ class ActionParser(TextWrapper):
 
     def _nearest_listed(self, parsed: ParsedAction) -> ParsedAction:
         # The smallest edit distance. Ties: the first on the list, so that equal responses give equal actions.
-        text = min(self._admissible, key=lambda listed: Levenshtein.distance(parsed.text, listed))
+        if self.parser == "short":
+            if parsed.text.startswith("search["):
+                return parsed
+            names = short_names(self._admissible)
+            text = min(self._admissible, key=lambda listed: Levenshtein.distance(parsed.text, names[listed]))
+        else:
+            text = min(self._admissible, key=lambda listed: Levenshtein.distance(parsed.text, listed))
         reason = parsed.reason or f"{parsed.text!r} is not on the list"
         return parsed._replace(text=text, valid=False, reason=reason)
 

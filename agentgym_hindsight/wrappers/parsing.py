@@ -10,7 +10,7 @@ counts as an action token even if its tag is not closed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from agentgym_hindsight.envs.tools import read_action
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import is_import_name, known_name
 from agentgym_hindsight.wrappers.own_parsers import import_parser, own_format
+from agentgym_hindsight.wrappers.short_names import short_names
 
 __all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_response", "parser_name"]
 
@@ -69,6 +70,9 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         The first line that is not blank, without a leading ``>`` and ``act:``. A line ``think: …`` is a thought.
     ``brief``
         As ``verl-agent-2025``, but thinking is optional: only the action tags are required.
+    ``short``
+        As ``brief``. The action may be a short name, which :class:`~agentgym_hindsight.wrappers.ActionParser` replaces
+        by the admissible action: "red" for ``click[red]``, "3" for the click on the third product of a list.
     ``plain``
         The whole response, stripped.
     ``code``
@@ -104,8 +108,10 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
     return _checked(name, import_parser(name)(response, world), response)
 
 
-def format_response(action: str, parser: str = "verl-agent-2025") -> str:
+def format_response(action: str, parser: str = "verl-agent-2025", admissible: Sequence[str] = ()) -> str:
     """A response with exactly this action in a parser's format: for experts, random policies and tests.
+
+    With ``"short"``, an action in ``admissible`` is written as its short name.
 
     A parser of your own may have an attribute ``format_response``, a function from an action to a response. Without it
     the first format of this library is used that the parser reads back unchanged.
@@ -116,6 +122,8 @@ def format_response(action: str, parser: str = "verl-agent-2025") -> str:
     name = parser_name(parser)
     if name not in _FORMATS:
         return own_format(name, partial(parse_response, parser=name), _FORMATS.values())(action)
+    if name == "short" and action in admissible:
+        action = short_names(admissible)[action]
     return _FORMATS[name](action)
 
 
@@ -296,6 +304,8 @@ def _parse_tools(response: str, world: str) -> ParsedAction:
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "verl-agent-2025": "<think></think><action>{}</action>".format,
     "brief": "<action>{}</action>".format,
+    # With the blank, a name has the same tokens as within a line of the prompt, so that a small model can copy it.
+    "short": "<action> {}</action>".format,
     "code": "```python\n{}\n```".format,
     "plain": "{}".format,
     "react-2022": "{}".format,
@@ -306,6 +316,7 @@ PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "verl-agent-2025": _parse_verl_agent,
     "react-2022": _parse_react,
     "brief": _parse_brief,
+    "short": _parse_brief,
     "plain": _parse_plain,
     "code": _parse_code,
     "tools": _parse_tools,

@@ -13,97 +13,46 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.settings import SettingError, build, checked, mapping
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.presets import TINY, merged, tiny_preset
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.tiny import is_tiny
 from agentgym_hindsight.baselines.training.warm_start import WarmStart
 from agentgym_hindsight.baselines.training.yaml_file import read_yaml
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError, UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
-from agentgym_hindsight.stage import Stage, known_env
+from agentgym_hindsight.stage import Stage
 
 __all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 
-#: The preset of tiny models, in place of the paper's settings.
-#: * Short prompts, bare houses, short episodes, a large learning rate, and one task type: as much as a tiny policy can
-#:   learn in minutes (``stage.settings.task_types=null`` plays all six types).
-#: * The warm start imitates an expert that makes needless looks. They cost turns in every house, so a policy that drops
-#:   them in the training houses also wins more in unseen ones. Warm starts without such a habit gained nothing in
-#:   minutes (docs/benchmarks/training-tiny.md).
-#: * No penalty for invalid actions: in a group without a success only the penalty causes variance, and dividing by the
-#:   std cancels its size. A policy that seldom succeeds then learns to avoid invalid actions and nothing else.
-#: * A temperature below 1: at 1 the siblings of a tiny policy differ mostly in misspelt words.
-TINY: dict[str, Any] = {
-    "stage": {
-        "protocol": "brief",
-        "settings": {
-            "data": "embedded",
-            "difficulty": "bare",
-            "task_types": ["look_at_obj_in_light"],
-            "max_steps": 10,
-        },
-    },
-    "warm": {"tasks": 400, "needless_looks": 0.75, "hindsight": 1.0},
-    "plan": {
-        "updates": 40,
-        "tasks": 8,
-        "siblings": 8,
-        "learning_rate": 5e-4,
-        "temperature": 0.7,
-        "prompt_tokens": 640,
-        "response_tokens": 16,
-        "context_tokens": 160,
-        "save_every": 10,
-        "keep": 1,
-    },
-    "method": {"penalty": 0.0},
-    "evaluation": {"tasks": 200, "every": 10, "temperatures": [0.0, 0.4]},
-}
-#: Settings of the preset for other environments. Prompts with code and its output need another protocol.
-_OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
-    "AppWorld": {
-        "stage": {"protocol": "code", "settings": {"max_steps": 6}},
-        "plan": {"prompt_tokens": 768, "response_tokens": 80},
-        "evaluation": {"tasks": 0, "every": 0},
-    },
-    "TauBench": {
-        "stage": {
-            "protocol": "plain",
-            "parser": "tools",
-            "history": 3,
-            "settings": {"kinds": ["cancel_order"], "user": "scripted-all", "introduce": False, "max_steps": 6},
-        },
-        "plan": {"prompt_tokens": 512, "response_tokens": 96},
-        "evaluation": {"tasks": 0, "every": 0},
-    },
-    "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
-}
-_ALFWORLD = "ALFWorld"
 _DEEPEST = 32  # levels of a setting's name
 
 #: Settings that are themselves dataclasses.
 _PARTS: dict[str, type] = {"stage": Stage, "plan": Plan, "evaluation": EvaluationSettings, "warm": WarmStart}
 
 
-def configure(name: str, given: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> RunSettings:
+def configure(
+    name: str, given: Mapping[str, Any] | None = None, settings: Sequence[str] = (), *, quick: bool = False
+) -> RunSettings:
     """The settings of a recipe: defaults, then ``given`` (a configuration file), then ``NAME=VALUE`` texts.
 
     ``name`` is a recipe of this library, or ``package.module:NAME`` for a :class:`~.base.Method` of your own.
-    The defaults are the paper's; for a tiny model :data:`TINY` overrides them.
+    The defaults are the paper's; for a tiny model the preset of its env overrides them (:mod:`.presets`). ``quick``
+    takes the preset of about two minutes.
 
     >>> run = configure("serl", settings=["plan.updates=3", "method.what=success|immediate", "method.penalty=0"])
     >>> run.plan.updates, str(run.method.what), run.method.credit.penalty, run.stage.protocol
     (3, 'success|immediate', 0.0, 'brief')
     """
-    tree = _merged({}, {key: value for key, value in (given or {}).items() if key != "recipe"})
+    tree = merged({}, {key: value for key, value in (given or {}).items() if key != "recipe"})
     for text in settings:
         path, equals, value = text.partition("=")
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
         _set_value(tree, path.split("."), _value(value))
     defaults = recipe(name)
-    tree = _with_preset(tree, defaults)
+    tree = _with_preset(tree, defaults, quick)
     known = {each.name for each in fields(RunSettings)}
     for key in tree:
         if key not in known:
@@ -118,21 +67,20 @@ def configure(name: str, given: Mapping[str, Any] | None = None, settings: Seque
     return RunSettings(method=method, **parts, **checked(RunSettings, tree, ""))
 
 
-def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
-    """The settings, with the preset of their model as defaults. The default model is a tiny one."""
+def _with_preset(tree: dict[str, Any], method: Method, quick: bool) -> dict[str, Any]:
+    """The settings, with the preset of their model and env as defaults. The default model is a tiny one."""
     model = tree.setdefault("model", "tiny:S")
     if not isinstance(model, str):
         raise UsageError(f"Expected model as a name, got {model!r}; try tiny:S.")
     if not is_tiny(model):
+        if quick:
+            raise UsageError(f"Expected a tiny model for --quick, got {model!r}; try --model tiny:S.")
         return tree
-    preset = json.loads(json.dumps(TINY))
+    stage = mapping(tree.get("stage", {}), "stage")
+    preset = tiny_preset(str(stage.get("env", "")), mapping(stage.get("settings", {}), "stage.settings"), quick=quick)
     # A method of one's own need not have the options of our credits.
     preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
-    env = known_env(str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)))
-    if _ALFWORLD not in env:
-        del preset["stage"]["settings"], preset["warm"]
-        preset = _merged(preset, next(other for name, other in _OTHER_ENVIRONMENTS.items() if name in env))
-    return _merged(preset, tree)
+    return merged(preset, tree)
 
 
 def _check_teacher(defaults: Method, method: Method) -> None:
@@ -190,17 +138,6 @@ def dump_configuration(name: str, training: RunSettings) -> str:
     plain["plan"]["seed"] = training.plan.seed
     text: str = yaml.safe_dump({"recipe": name, **plain}, sort_keys=False, allow_unicode=True, width=100)
     return text
-
-
-def _merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in overrides.items():
-        nested = merged.get(key)
-        # Copy nested mappings too: _set_value writes into them, and the caller's mappings must not change.
-        merged[key] = (
-            _merged(nested if isinstance(nested, Mapping) else {}, value) if isinstance(value, Mapping) else value
-        )
-    return merged
 
 
 def _set_value(tree: dict[str, Any], path: list[str], value: Any) -> None:

@@ -17,6 +17,7 @@ from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
+from agentgym_hindsight.baselines.training.estimates import PhaseEstimate
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
 from agentgym_hindsight.baselines.training.own_code import changed_modules, imported_names, module_hashes
@@ -28,6 +29,8 @@ from agentgym_hindsight.baselines.training.run_folder import check_run_folder, c
 from agentgym_hindsight.baselines.training.run_settings import EvaluationSettings, RunSettings
 from agentgym_hindsight.baselines.training.samples import draw_samples
 from agentgym_hindsight.baselines.training.start import Start, open_start
+
+_UPDATES = "updates, evaluations not included"
 
 __all__ = ["EvaluationSettings", "Observer", "RunSettings", "Stopped", "train"]
 
@@ -64,6 +67,7 @@ class _Run:
         self.stop = StopFlag()
         self.turns_seen = 0
         self.turns_of_update = 0
+        self.updates_estimate: PhaseEstimate | None = None
         self.trainer: Any = None
         self.encoder: Any = None
         self.start: Start | None = None
@@ -163,6 +167,9 @@ class _Run:
 
     def _played(self, turns: int) -> None:
         """Show the turns of the update that is being played."""
+        if self.updates_estimate is None:  # after the first evaluation, which is not part of an update
+            rest = self.settings.plan.updates - self.trainer.updates_done
+            self.updates_estimate = PhaseEstimate(self.settings.method.name, rest, _UPDATES, self.observer.say)
         self.turns_of_update += turns
         self.observer.advance(f"update {self.trainer.updates_done + 1}, {self.turns_of_update} turns played", steps=0)
 
@@ -181,6 +188,8 @@ class _Run:
         note += f", useful tokens {record['token_efficiency']:.0%}, saved {record['tokens_saved']:,.0f}"
         turns = int(record["turns"])
         self.observer.advance(note, turns - self.turns_seen if settings.plan.turns else 1)
+        if self.updates_estimate is not None and not settings.plan.turns:
+            self.updates_estimate.advance()
         self.turns_seen = turns
 
     def _evaluate(self) -> None:
@@ -222,10 +231,17 @@ class _Run:
         own_tasks = trainer.processes.share(panel)
         played: list[Any] = []
         turns = 0
+        estimate: PhaseEstimate | None = None
 
         def count(new: int) -> None:
-            nonlocal turns
+            nonlocal turns, estimate
             turns += new
+            if estimate is None:  # the number of turns is known only in the env
+                at_most = len(own_tasks) * self._max_steps()
+                estimate = PhaseEstimate(
+                    f"evaluation, {label}", at_most, "turns", self.observer.say, after=at_most // 10, at_most=True
+                )
+            estimate.advance(new)
             self.observer.advance(f"evaluation, {label}, on {panel.name}: {turns} turns", steps=0)
 
         with trainer.current_policy(temperature, seed=f"eval:{evaluation.seed}") as policy:
@@ -239,6 +255,14 @@ class _Run:
                     progress=count,
                 )
         return evaluate(trainer.processes.gather(played))
+
+    def _max_steps(self) -> int:
+        """The turn limit of an episode."""
+        env = self.settings.stage.make(self.prepared.split)
+        try:
+            return int(env.unwrapped.max_steps)
+        finally:
+            env.close()
 
     def _cache_key(self, temperature: float) -> dict[str, Any]:
         """The key of a cached evaluation: all values that the evaluation of the initial policy depends on."""

@@ -93,6 +93,7 @@ class RunSettings:
         plain = asdict(replace(self, method=_PLACEHOLDER))  # asdict would copy the method's schedule and credit
         plain["method"] = dict(self.method.as_dict())
         plain["stage"] = self.stage.as_dict()
+        plain["warm"] = self.warm.as_dict()
         plain["plan"].pop("seed")
         hidden: dict[str, Any] = hide_secret_values(plain)
         return hidden

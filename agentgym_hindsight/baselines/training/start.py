@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from agentgym_hindsight.atomic import atomic_folder, write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.training.estimates import PhaseEstimate
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.baselines.training.progress import Observer
 from agentgym_hindsight.baselines.training.run_folder import check_writable
@@ -31,6 +31,8 @@ _STARTS = Path("runs") / "starts"
 _EVALUATIONS = _STARTS / "evaluations"
 #: Expert play without any example ends after this number of tasks.
 _ENOUGH = 32
+#: The least number of steps of the warm start before its length is estimated; the first steps are the slowest.
+_MEASURED_STEPS = 10
 
 
 class Start:
@@ -71,7 +73,7 @@ def start_folder(model: str, stage: Stage, warm: WarmStart, plan: Plan, root: Pa
     settings = {
         "model": model,
         "stage": stage.as_dict(),
-        "warm": asdict(warm),
+        "warm": warm.as_dict(),
         "tokens": [plan.prompt_tokens, plan.context_tokens],
         **({"code": hashes} if (hashes := stage_hashes(stage)) else {}),
     }
@@ -125,12 +127,15 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
     tasks = stage.panel("train", min(warm.tasks or size_of_split, size_of_split), plan.seed)
     check_writable(folder.parent)
     wave_size = max(1, 64 // warm.siblings)
-    observer.stage("expert play", -(-len(tasks) // wave_size))
+    play_waves = -(-len(tasks) // wave_size)
+    observer.stage("expert play", play_waves)
+    estimate = PhaseEstimate("expert play", play_waves, "waves of rollouts", observer.say)
     examples: list[Example] = []
     waves = expert_play(stage, list(tasks), warm, seed=plan.seed, context_tokens=plan.context_tokens)
     for number, wave in enumerate(waves, start=1):
         examples += wave
         observer.advance(f"{len(examples)} examples")
+        estimate.advance()
         if not examples and number * wave_size >= _ENOUGH:
             raise UsageError(
                 f"Expected expert actions in {stage.env} for a warm start, got none in {number * wave_size} tasks; "
@@ -142,13 +147,17 @@ def _make_tiny(size: str, folder: Path, stage: Stage, warm: WarmStart, plan: Pla
     model = make_model(tokenizer, size, seed=plan.seed)
     steps = max(1, ceil(warm.epochs * ceil(len(examples) / warm.batch)))  # as the SFT trainer counts
     observer.stage("warm start", steps)
+    estimate = PhaseEstimate("warm start", steps, "steps", observer.say, after=max(_MEASURED_STEPS, steps // 25))
+
+    def report(loss: float) -> None:
+        observer.advance(f"loss {loss:.2f}")
+        estimate.advance()
+
     with single_process():  # the other processes wait until the policy is made
-        loss = fine_tune(
-            model, encoder, examples, warm, seed=plan.seed, on_step=lambda loss: observer.advance(f"loss {loss:.2f}")
-        )
+        loss = fine_tune(model, encoder, examples, warm, seed=plan.seed, on_step=report)
     observer.say(f"warm start: {len(examples)} examples, {steps} steps, mean loss {loss:.2f}")
     with atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
-        description = {"examples": len(examples), "steps": steps, "loss": loss, **asdict(warm)}
+        description = {"examples": len(examples), "steps": steps, "loss": loss, **warm.as_dict()}
         (part / "warmstart.json").write_text(json.dumps(description), encoding="utf-8")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
+from agentgym_hindsight.baselines.policies.webshop_search import ShortSearch
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.settings import check_range
@@ -80,6 +81,9 @@ class WarmStart:
       removing the habit, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have
       no needless looks.
     * ``hindsight``: share of the states that occur a second time with a teacher's context.
+    * ``prompt_loss``: weight of the loss of the prompts' tokens beside that of the replies. A model that also predicts
+      prompts, in which names recur, learns to copy and to point within a few hundred steps; from replies alone it does
+      not. On a GPU it is ignored.
     * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
     """
 
@@ -89,6 +93,7 @@ class WarmStart:
     seek: bool = True
     needless_looks: float = 0.0
     hindsight: float = 0.2
+    prompt_loss: float = 0.0
     epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 4e-3
@@ -98,6 +103,14 @@ class WarmStart:
         check_range(self, "tasks", least=0)
         check_range(self, "siblings", "batch", least=1)
         check_range(self, "epochs", "learning_rate", above=0)
+        check_range(self, "prompt_loss", least=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values as plain data. A ``prompt_loss`` of 0 is omitted: runs from before it existed have none."""
+        plain = asdict(self)
+        if not self.prompt_loss:
+            del plain["prompt_loss"]
+        return plain
 
 
 class _Recorder:
@@ -105,9 +118,10 @@ class _Recorder:
 
     name = "expert-play"
 
-    def __init__(self, parser: str, seed: int, warm: WarmStart, seeks: bool) -> None:
+    def __init__(self, parser: str, seed: int, warm: WarmStart, world: str) -> None:
         self._expert, self._parser = ExpertPolicy(seed, warm.noise), parser
-        self._seeking = SeekingExpert() if seeks else None
+        self._seeking = SeekingExpert() if warm.seek and world == "alfworld" else None
+        self._searching = ShortSearch() if warm.seek and world == "webshop" else None
         self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
         # The commands that were admissible so far in each rollout, in order; independent of the other rollouts.
         self._seen: dict[tuple[str, int], dict[str, None]] = {}
@@ -118,6 +132,8 @@ class _Recorder:
     def act(self, turns: Sequence[TurnView]) -> list[str]:
         if self._seeking is not None:
             turns = [_with_expert_action(turn, self._seeking.advice(turn)) for turn in turns]
+        elif self._searching is not None:
+            turns = [_with_expert_action(turn, self._searching.advice(turn)) for turn in turns]
         # Without a list of admissible actions (a search page) there are no detours.
         actions = [
             self._expert.act([turn])[0] if turn.info["admissible_actions"] else turn.info["expert_action"]
@@ -130,8 +146,8 @@ class _Recorder:
             if advised:
                 labelled = self._needless_look(turn, self._last.get(rollout, "")) or advised
                 self.advice[turn.task_id, turn.sibling, turn.step] = (
-                    format_response(labelled, self._parser),
-                    format_response(advised, self._parser),
+                    self._response(turn, labelled),
+                    self._response(turn, advised),
                 )
                 if actions[index] == advised:
                     actions[index] = labelled
@@ -140,7 +156,10 @@ class _Recorder:
             seen.update(dict.fromkeys(turn.info["admissible_actions"]))
             if self._seeking is not None:
                 self._seeking.record_visit(turn, actions[index])
-        return [format_response(action, self._parser) for action in actions]
+        return [self._response(turn, action) for turn, action in zip(turns, actions, strict=True)]
+
+    def _response(self, turn: TurnView, action: str) -> str:
+        return format_response(action, self._parser, turn.info["admissible_actions"])
 
     def _needless_look(self, turn: TurnView, last: str) -> str:
         """A look before the action, or ""."""
@@ -191,7 +210,7 @@ def expert_play(
     >>> examples[0].response.startswith("<action>go to ")
     True
     """
-    recorder = _Recorder(stage.parser, seed, warm, seeks=warm.seek and stage.world == "alfworld")
+    recorder = _Recorder(stage.parser, seed, warm, stage.world)
     wave = max(1, num_envs // warm.siblings)  # tasks; the siblings of a task are in the same wave
     with closing(stage.vector(min(wave, max(1, len(tasks))) * warm.siblings, split, expert=True)) as venv:
         for start in range(0, len(tasks), wave):
@@ -281,7 +300,13 @@ def fine_tune(
             in_loss = targets != -100
             hidden = model.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
             logits = model.lm_head(hidden.last_hidden_state[:, :-1][in_loss])
-            return torch.nn.functional.cross_entropy(logits.float(), targets[in_loss])
+            loss = torch.nn.functional.cross_entropy(logits.float(), targets[in_loss])
+            if not warm.prompt_loss:
+                return loss
+            in_prompt = inputs["attention_mask"][:, 1:].bool() & ~in_loss
+            logits = model.lm_head(hidden.last_hidden_state[:, :-1][in_prompt])
+            read = torch.nn.functional.cross_entropy(logits.float(), inputs["input_ids"][:, 1:][in_prompt])
+            return loss + warm.prompt_loss * read
 
     class ReportLoss(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

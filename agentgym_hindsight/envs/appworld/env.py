@@ -50,6 +50,9 @@ class AppWorldEnv(HindsightEnv):
     * ``split`` (``train``): ``train``, ``dev`` or ``test``; official: ``train``, ``dev``, ``test_normal`` or
       ``test_challenge``.
     * ``templates``, ``difficulty``: only tasks with these template names or of this level (1 to 3); miniature only.
+    * ``held_out`` (``templates``): what is new in the held-out splits: ``templates`` and towns, or only ``tasks``
+      of the training templates. The second is easier, and the backend's name says it
+      (``miniature/hamlet-known-templates``); miniature only.
     * ``limits``: what the code of a turn may use, such as ``{"seconds": 2.0}``, by the names of
       :class:`~.sandbox.Limits`; miniature only.
     * ``root``, ``urls``, ``servers``, ``in_process``: the source of the official worlds; official only.
@@ -88,6 +91,7 @@ class AppWorldEnv(HindsightEnv):
         backend: str = "miniature",
         templates: Sequence[str] | None = None,
         difficulty: int | None = None,
+        held_out: str | None = None,
         limits: dict[str, Any] | None = None,
         root: str | os.PathLike[str] | None = None,
         urls: Sequence[str] | None = None,
@@ -100,7 +104,7 @@ class AppWorldEnv(HindsightEnv):
             raise UnknownNameError("backend", backend, _SPLITS)
         if split not in _SPLITS[backend]:
             raise UnknownNameError(f"split of the {backend} backend", split, _SPLITS[backend])
-        of_miniature = {"templates": templates, "difficulty": difficulty, "limits": limits}
+        of_miniature = {"templates": templates, "difficulty": difficulty, "held_out": held_out, "limits": limits}
         of_official = {"root": root, "urls": urls, "servers": servers, "in_process": in_process or None}
         unusable, other = (of_miniature, "miniature") if backend == "official" else (of_official, "official")
         for name, value in unusable.items():
@@ -112,7 +116,7 @@ class AppWorldEnv(HindsightEnv):
         if backend == "official":
             world = OfficialBackend(root=root, urls=urls, servers=servers, in_process=in_process)
         else:
-            world = MiniatureBackend(MiniatureLibrary(templates, difficulty), _limits(limits))
+            world = MiniatureBackend(MiniatureLibrary(templates, difficulty, held_out or "templates"), _limits(limits))
         try:
             self.splits = world.library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
             if not world.count(split):  # raise here, not at the first reset

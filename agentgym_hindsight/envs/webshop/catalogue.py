@@ -16,15 +16,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.envs.webshop.bare_catalogue import bare_attribute_record, bare_item_record
 from agentgym_hindsight.envs.webshop.families import Sketch, sketch
 from agentgym_hindsight.envs.webshop.instructions import human_request, instruction_of
 from agentgym_hindsight.envs.webshop.loading import load_products
 from agentgym_hindsight.envs.webshop.product_texts import bullets_of, description_of
 from agentgym_hindsight.envs.webshop.seeds import Draws
 from agentgym_hindsight.envs.webshop.shop_types import Product
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import UnknownNameError, UsageError
 
 __all__ = [
+    "DIFFICULTIES",
     "attribute_record",
     "embedded_products",
     "human_record",
@@ -32,6 +34,9 @@ __all__ = [
     "review_record",
     "write_official_files",
 ]
+
+#: ``standard`` is as hard as the official products; ``bare`` is for small policies (``bare_catalogue.py``).
+DIFFICULTIES: tuple[str, ...] = ("bare", "standard")
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ASINS = 36**8
@@ -125,14 +130,17 @@ def review_record(seed: int, index: int) -> dict[str, Any]:
     return {"asin": _asin(seed, index), "average_rating": "", "reviews": []}
 
 
-def embedded_products(n: int = 1000, seed: int = 0) -> tuple[Product, ...]:
+def embedded_products(n: int = 1000, seed: int = 0, difficulty: str = "standard") -> tuple[Product, ...]:
     """The first ``n`` products of the catalogue of this seed, loaded by the rules for official files."""
     _check_size(n)
+    if difficulty not in DIFFICULTIES:
+        raise UnknownNameError("difficulty", difficulty, DIFFICULTIES)
+    bare = difficulty == "bare"
     items, attributes = [], {}
     for index in range(n):
-        item = item_record(seed, index)
+        item = bare_item_record(seed, index, _asin(seed, index)) if bare else item_record(seed, index)
         items.append(item)
-        attributes[item["asin"]] = attribute_record(seed, index)
+        attributes[item["asin"]] = bare_attribute_record(seed, index) if bare else attribute_record(seed, index)
     return load_products(items, attributes, seed=seed, source="the embedded catalogue")
 
 

@@ -38,9 +38,12 @@ class WebShopEnv(HindsightEnv):
     * ``rules`` (``strict``): ``strict`` or ``official``, see below.
     * ``goals`` (``auto``): ``synthetic``, ``human``, ``auto`` or a path, see below.
     * ``observation_mode`` (``text``): ``text`` (strings joined by ``[SEP]``), ``text_rich`` (one string per line,
-      buttons marked), ``html`` or ``url``.
+      buttons marked), ``quoted`` (SERL's release: the parts of ``text`` after the instruction, in quotes), ``html`` or
+      ``url``.
     * ``num_prev_obs``, ``num_prev_actions`` (0): number of earlier observations and actions before each page, oldest
       first, joined by ``[SEP]``.
+    * ``difficulty`` (``standard``): ``standard`` is as hard as the official products. ``bare`` is an easier shop for
+      small policies, with titles of one line and few options (backend ``native/embedded-bare/…``); embedded data only.
     * ``products`` (1000): size of the embedded shop. ``tag``: one of several catalogues in a folder.
     * ``shop_seed`` (0): seed of the embedded products, of prices and of price caps.
     * ``nouns`` (``tokens-1``): ``tokens-1`` or ``spacy``, see the type test.
@@ -78,6 +81,7 @@ class WebShopEnv(HindsightEnv):
         rules: str = "strict",
         observation_mode: str = "text",
         goals: str | os.PathLike[str] = "auto",
+        difficulty: str = "standard",
         products: int = 1000,
         tag: str | None = None,
         shop_seed: int = 0,
@@ -87,7 +91,9 @@ class WebShopEnv(HindsightEnv):
         max_steps: int = 15,
         **shared: Any,
     ) -> None:
-        library = open_library(data, rules=rules, goals=goals, products=products, seed=shop_seed, tag=tag)
+        library = open_library(
+            data, rules=rules, goals=goals, products=products, seed=shop_seed, tag=tag, difficulty=difficulty
+        )
         backend = NativeBackend(
             library,
             mode=observation_mode,

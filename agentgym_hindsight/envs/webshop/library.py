@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentgym_hindsight.envs.webshop.cached_goals import cached_flags, cached_human_goals
-from agentgym_hindsight.envs.webshop.catalogue import embedded_products, human_record
+from agentgym_hindsight.envs.webshop.catalogue import DIFFICULTIES, embedded_products, human_record
 from agentgym_hindsight.envs.webshop.goals import (
     goal_ids,
     official_split,
@@ -105,6 +105,7 @@ class _Source(NamedTuple):
     tag: str | None
     fingerprint: str  # of the folder's files
     recording: str  # a path, or ""
+    difficulty: str = "standard"  # of the embedded catalogue
 
 
 def open_library(
@@ -115,14 +116,17 @@ def open_library(
     products: int = 1000,
     seed: int = 0,
     tag: str | None = None,
+    difficulty: str = "standard",
 ) -> Library:
     """The library for ``data``: "auto", "embedded", "official" ($WEBSHOP_DATA), or a folder of official files.
 
-    ``products`` is the size of the embedded catalogue, ``tag`` one of several catalogues in a folder ("1000"), and
-    ``seed`` the seed of prices and price caps.
+    ``products`` and ``difficulty`` are those of the embedded catalogue, ``tag`` one of several catalogues in a folder
+    ("1000"), and ``seed`` the seed of prices and price caps.
     """
     if rules not in RULES:
         raise UnknownNameError("rule set", rules, RULES)
+    if difficulty not in DIFFICULTIES:
+        raise UnknownNameError("difficulty", difficulty, DIFFICULTIES)
     source, goal_kind = os.fspath(data), os.fspath(goals)
     if goal_kind not in GOAL_KINDS and not goal_kind.endswith((".json", ".json.gz")):
         raise UnknownNameError("kind of goals (or a recording's goals_prices.json.gz)", goal_kind, GOAL_KINDS)
@@ -139,7 +143,14 @@ def open_library(
             raise UsageError(
                 f"Expected official data for the recording {goal_kind}, got data='embedded'; try data=DIR."
             )
-        return _library(_Source(source, products, seed, None, "", ""), goal_kind, rules)
+        if difficulty != "standard" and goal_kind == "human":
+            raise UsageError(f"Expected synthetic goals for difficulty={difficulty!r}, got goals='human'; try 'auto'.")
+        return _library(_Source(source, products, seed, None, "", "", difficulty), goal_kind, rules)
+    if difficulty != "standard":
+        raise UsageError(
+            f"Expected the embedded shop for difficulty={difficulty!r}, got official data, which have no difficulty; "
+            "try data='embedded'."
+        )
     folder = str(data_folder() if source == "official" else Path(source).expanduser())
     recording = "" if goal_kind in GOAL_KINDS else str(Path(goal_kind).expanduser())
     return _library(_Source(folder, 0, seed, tag, find_catalogue(folder, tag).fingerprint, recording), goal_kind, rules)
@@ -167,7 +178,9 @@ class _ShopData(NamedTuple):
 @lru_cache(maxsize=4)
 def _shop_data(source: _Source) -> _ShopData:
     if source.data == "embedded":
-        products = embedded_products(source.products, source.seed)
+        products = embedded_products(source.products, source.seed, source.difficulty)
+        if source.difficulty != "standard":
+            return _ShopData(f"embedded-{source.difficulty}", products, index_for(products), {}, ())
         records = (human_record(source.seed, index) for index in range(source.products))
         annotations = load_annotations({listed[0]["asin"]: listed for listed in records if listed})
         return _ShopData("embedded", products, index_for(products), annotations, ())

@@ -1,6 +1,7 @@
-"""The observation of a page in one of the modes ``text``, ``text_rich``, ``html`` or ``url``.
+"""The observation of a page in one of the modes ``text``, ``text_rich``, ``quoted``, ``html`` or ``url``.
 
-The two text modes equal the original's byte for byte. They are joined from the nodes of the page, without HTML.
+``quoted`` is the text of SERL's release: the parts of ``text`` after the instruction, each in single quotes. The other
+two text modes equal the original's byte for byte. They are joined from the nodes of the page, without HTML.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ def _text(session: Session) -> str:
     return _SEPARATOR.join([node[1].strip() for node in nodes])
 
 
+def _quoted(session: Session) -> str:
+    if session.done:
+        return _text(session)  # the last page has no instruction, and the release leaves it as it is
+    parts = _text(session).split(_SEPARATOR)
+    instruction = session.goal.instruction.strip()
+    start = parts.index(instruction) + 1 if instruction in parts else 0
+    return _SEPARATOR.join(f"'{part}'" for part in parts[start:])
+
+
 def _text_rich(session: Session) -> str:
     head, lines = "", []
     opened = {session.shop.products[position].asin for position in session.state.opened}
@@ -74,6 +84,7 @@ def _clicked(session: Session) -> Callable[[Node], bool]:
 _MODES: Mapping[str, Callable[[Session], str]] = {
     "text": _text,
     "text_rich": _text_rich,
+    "quoted": _quoted,
     "html": page_html,
     "url": url_of,
 }

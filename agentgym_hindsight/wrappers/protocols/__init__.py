@@ -12,6 +12,7 @@ from agentgym_hindsight.wrappers.protocols.brief import Brief
 from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
+from agentgym_hindsight.wrappers.protocols.short import Short
 from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
@@ -25,6 +26,7 @@ __all__ = [
     "PromptState",
     "Protocol",
     "ReAct",
+    "Short",
     "Tools",
     "ToolsNative",
     "VerlAgent",
@@ -34,9 +36,8 @@ __all__ = [
 ]
 
 #: Protocols by name.
-#: Protocols by name.
 PROTOCOLS: Mapping[str, type[Protocol]] = {
-    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Code, Tools, ToolsNative)
+    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Short, Code, Tools, ToolsNative)
 }
 
 

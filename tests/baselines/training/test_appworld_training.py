@@ -20,6 +20,7 @@ from tests.baselines.training.tiny_runs import HalfWonTrainer
 
 SETTINGS = [
     "stage.env=AppWorld-Hindsight-v0",
+    "stage.protocol=code",
     'stage.settings={"templates": ["ask_the_time"], "max_steps": 3}',
     "evaluation.split=train",
     "evaluation.tasks=4",
@@ -36,11 +37,21 @@ SETTINGS = [
 ]
 
 
-def test_the_preset_of_a_tiny_policy_has_the_protocol_code() -> None:
+def test_the_preset_has_training_templates_and_holds_tasks_out() -> None:
     run = configure("serl", settings=SETTINGS[:1])
-    assert (run.stage.protocol, run.stage.parser) == ("code", "code")
-    assert run.stage.settings == {"max_steps": 6}
+    assert (run.stage.protocol, run.stage.parser) == ("short", "short")
+    assert run.stage.settings["held_out"] == "tasks"
+    assert run.stage.held_out == "test"
+    train_panel, test_panel = run.stage.panel("train"), run.stage.panel("test")
+    assert {task.category for task in train_panel} == set(run.stage.settings["templates"])
+    assert not {task.id for task in train_panel} & {task.id for task in test_panel}
     assert run.plan.prompt_tokens > run.plan.response_tokens > 16
+
+
+@pytest.mark.parametrize("setting", ["stage.settings.backend=official", "stage.settings.difficulty=1"])
+def test_other_tasks_have_no_templates_of_the_preset(setting: str) -> None:
+    run = configure("serl", settings=[SETTINGS[0], setting])
+    assert not {"templates", "held_out"} & run.stage.settings.keys()
 
 
 PLAIN = WarmStart(siblings=1, noise=0.0, seek=False, hindsight=0.0)

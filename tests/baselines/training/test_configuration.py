@@ -168,8 +168,34 @@ def test_values_of_every_kind() -> None:
 
 def test_another_environment_has_no_settings_of_alfworld() -> None:
     run = configure("grpo", settings=["stage.env=WebShop-Hindsight-v0"])
-    assert run.stage.settings == {"max_steps": 15}
-    assert run.stage.protocol == "brief"
+    assert run.stage.settings == {"data": "embedded", "difficulty": "bare", "max_steps": 10}
+    assert run.stage.protocol == "short"
+    assert run.warm.needless_looks == 0
+
+
+def test_official_data_have_no_difficulty_of_the_preset() -> None:
+    run = configure("grpo", settings=["stage.env=webshop", "stage.settings.data=official"])
+    assert run.stage.settings == {"data": "official", "max_steps": 10}
+
+
+@pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld"])
+def test_a_quick_run_differs_in_its_length_only(env: str) -> None:
+    usual, quick = (configure("serl", settings=[f"stage.env={env}"], quick=quick) for quick in (False, True))
+    assert quick.stage == usual.stage
+    assert quick.method.as_dict() == usual.method.as_dict()
+    assert quick.plan.updates < usual.plan.updates
+    assert quick.evaluation.tasks < 100
+    assert configure("serl", {"plan": {"updates": 9}}, quick=True).plan.updates == 9, "a given value stays"
+
+
+def test_a_large_model_has_no_quick_run() -> None:
+    with pytest.raises(UsageError, match="tiny"):
+        configure("serl", {"model": BIG}, quick=True)
+
+
+def test_settings_without_a_loss_of_prompts_are_those_of_earlier_runs() -> None:
+    assert "prompt_loss" not in configure("serl").as_dict()["warm"]
+    assert configure("serl", settings=["warm.prompt_loss=0.5"]).as_dict()["warm"]["prompt_loss"] == 0.5
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -21,16 +21,31 @@ from agentgym_hindsight.tasks import Task, content_hash
 __all__ = ["MiniatureLibrary"]
 
 
+#: The world's name in locators of tasks.
+_WORLD = "miniature/hamlet"
+#: What the held-out splits contain that the training split does not: templates, or tasks of the training templates.
+HELD_OUT: tuple[str, ...] = ("templates", "tasks")
+#: With ``held_out="tasks"``: the numbers of the tasks of each split. Template and world are those of the train split.
+_NUMBERS = {"train": range(60), "dev": range(0), "test": range(60, PER_TEMPLATE["train"])}
+
 #: Task ids used so far in this process, with template name and number.
 _TASK_KEYS: dict[str, tuple[str, int]] = {}
 
 
 class MiniatureLibrary:
-    """All tasks, or only those of the given ``templates`` or ``difficulty`` (1 to 3)."""
+    """All tasks, or only those of the given ``templates`` or ``difficulty`` (1 to 3).
 
-    name = "miniature/hamlet"
+    ``held_out="tasks"``: the test split has other tasks of the training templates, in towns of the training split. It
+    is easier than other templates in other towns, so the name of the library says it.
+    """
 
-    def __init__(self, templates: Iterable[str] | None = None, difficulty: int | None = None) -> None:
+    def __init__(
+        self, templates: Iterable[str] | None = None, difficulty: int | None = None, held_out: str = "templates"
+    ) -> None:
+        if held_out not in HELD_OUT:
+            raise UnknownNameError("value of held_out", held_out, HELD_OUT)
+        self.held_out = held_out
+        self.name = _WORLD if held_out == "templates" else f"{_WORLD}-known-templates"
         known = _names()
         if isinstance(templates, str):
             raise UsageError(f"Expected a list of templates, got {templates!r}; try templates=[{templates!r}].")
@@ -43,16 +58,20 @@ class MiniatureLibrary:
             split: [name for name in sorted(selected) if known[name] in ((split, difficulty or known[name][1]),)]
             for split in SPLITS
         }
+        self._numbers = {split: range(PER_TEMPLATE[split]) for split in SPLITS}
+        if held_out == "tasks":
+            self._templates = dict.fromkeys(SPLITS, self._templates["train"])
+            self._numbers = dict(_NUMBERS)
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that have tasks of the chosen templates."""
-        return tuple(split for split in SPLITS if self._templates[split])
+        return tuple(split for split in SPLITS if self._templates[split] and self._numbers[split])
 
     def count(self, split: str) -> int:
         if split not in SPLITS:
             raise UnknownNameError("split of the miniature world", split, SPLITS)
-        return len(self._templates[split]) * PER_TEMPLATE[split]
+        return len(self._templates[split]) * len(self._numbers[split])
 
     def task(self, split: str, index: int) -> Task:
         made = make(*self._key(split, index))
@@ -67,7 +86,7 @@ class MiniatureLibrary:
         if not 0 <= index < self.count(split):
             raise UsageError(f"Expected an index below {self.count(split)} in {split}, got {index}.")
         number, offset = divmod(index, len(self._templates[split]))
-        return self._templates[split][offset], number
+        return self._templates[split][offset], self._numbers[split][number]
 
     def find(self, task_id: str) -> Task:
         if task_id not in _TASK_KEYS:
@@ -81,7 +100,7 @@ class MiniatureLibrary:
     def made(self, task: Task) -> Made:
         """Return the task with its world and goal."""
         *world, name, number = task.locator.split("/")
-        if "/".join(world) != self.name or not number.isdecimal():
+        if "/".join(world) != _WORLD or not number.isdecimal():
             raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try another backend.")
         generated = make(name, int(number))
         if generated.id != task.id:
@@ -93,8 +112,10 @@ class MiniatureLibrary:
     def _task(self, announced: Announced) -> Task:
         task_id, kind, number, instruction = announced
         _TASK_KEYS[task_id] = kind.name, number
-        locator = f"{self.name}/{kind.name}/{number}"
-        return Task(task_id, "appworld", kind.split, kind.name, instruction, locator, self.name)
+        split = kind.split
+        if self.held_out == "tasks" and split == "train":
+            split = next((name for name, numbers in self._numbers.items() if number in numbers), split)
+        return Task(task_id, "appworld", split, kind.name, instruction, f"{_WORLD}/{kind.name}/{number}", _WORLD)
 
 
 def _names() -> dict[str, tuple[str, int]]:
