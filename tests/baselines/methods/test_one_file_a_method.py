@@ -24,6 +24,7 @@ ALLOWED = {
     "cli/bench_command.py": "whose settings the benchmark uses",
     "cli/bench/training/speed.py": "whose update the times of credits are compared with",
     "cli/train_command.py": "the example in the help of --credit",
+    "cli/bench/training/conversation_times.py": "the methods whose times are compared",
     "cli/bench/training/step_times.py": "the methods whose times are compared",
     "cli/bench/training/update_memory.py": "the methods whose memory is compared",
     "baselines/report/mechanics.py": "the line to which others are compared",

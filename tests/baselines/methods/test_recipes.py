@@ -178,6 +178,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "how": "reweight:0.2",
         "when": "0.5->0/100",
         "kappa": 2.33,
+        "always_fuse": False,
         "horizon": 10.0,
         "prior": 0.5,
         "decay": 0.9,

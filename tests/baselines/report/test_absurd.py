@@ -285,7 +285,7 @@ def test_a_large_absurd_folder_is_read_quickly(tmp_path: Path) -> None:
     start = time.perf_counter()
     _, problems = page_of(folder, tmp_path)
     assert time.perf_counter() - start < 20  # 0.5 s
-    assert len(problems) == len(METRICS)
+    assert len(problems) == min(len(METRICS), 40 + 1)  # the last line counts the others
 
 
 def test_faults() -> None:
