@@ -52,7 +52,7 @@ TINY: dict[str, Any] = {
 #: Changes of the preset for other environments, by a part of the id.
 #: * WebShop: the bare shop, which is not the benchmark. The prompt calls what is clicked by short names, and the warm
 #:   start also predicts the prompts (``prompt_loss``): otherwise a tiny model learns to copy no word of a search in
-#:   minutes (docs/benchmarks/training-webshop.md).
+#:   minutes (docs/benchmarks/training-worlds.md).
 #:   The expert reads descriptions without need, which costs turns: as in ALFWorld, RL removes the habit.
 #: * AppWorld: six templates with one to three short programs, and other tasks of these templates as the held-out split.
 #:   There is no list of actions to draw detours from, so all siblings of the expert's play would be the same.

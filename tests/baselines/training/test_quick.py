@@ -15,8 +15,8 @@ from agentgym_hindsight.cli import main
 
 WORLDS = ("alfworld", "webshop", "appworld")
 #: The shortest run with every part of a quick one.
-SHORTER = ["warm.tasks=3", "warm.epochs=1", "plan.updates=1", "plan.tasks=2", "plan.siblings=2", "plan.response_tokens=8",
-           "stage.settings.max_steps=2", "evaluation.tasks=2"]  # fmt: skip
+SHORTER = ["warm.tasks=3", "warm.epochs=1", "plan.updates=1", "plan.tasks=2", "plan.siblings=2",
+           "plan.response_tokens=8", "stage.settings.max_steps=2", "evaluation.tasks=2"]  # fmt: skip
 
 
 def evaluations(folder: Path) -> list[Evaluation]:
