@@ -88,7 +88,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a tiny run of about two minutes: a shorter warm start, few updates, a small panel; other options "
+        help="a tiny run of a few minutes: a shorter warm start, few updates, a small panel; other options "
         "override it",
     )
     parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")

@@ -96,7 +96,7 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     # Any other env, such as one of your own.
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
 }
-#: Changes for ``--quick``: a run of about two minutes, long enough to see every part of it and a first gain.
+#: Changes for ``--quick``: a run of a few minutes, long enough to see every part of it and a first gain.
 _QUICK: dict[str, dict[str, Any]] = {
     "ALFWorld": {
         "warm": {"tasks": 120},
@@ -104,11 +104,12 @@ _QUICK: dict[str, dict[str, Any]] = {
         "evaluation": {"tasks": 64, "every": 0, "temperatures": [0.4]},
     },
     "WebShop": {
-        "warm": {"tasks": 800},
+        "warm": {"tasks": 600},
         "plan": {"updates": 4, "save_every": 0},
         "evaluation": {"tasks": 64, "every": 0, "temperatures": [0.4]},
     },
     "AppWorld": {
+        "warm": {"epochs": 5},
         "plan": {"updates": 2, "tasks": 4, "siblings": 4, "save_every": 0},
         "evaluation": {"tasks": 32, "every": 0, "temperatures": [0.4]},
     },
