@@ -53,23 +53,16 @@ TINY: dict[str, Any] = {
 #: * WebShop: the bare shop, which is not the benchmark. The prompt calls what is clicked by short names, and the warm
 #:   start also predicts the prompts (``prompt_loss``): otherwise a tiny model learns to copy no word of a search in
 #:   minutes (docs/benchmarks/training-worlds.md).
-#:   The expert reads descriptions without need, which costs turns: as in ALFWorld, RL removes the habit.
 #: * AppWorld: six templates with one to three short programs, and other tasks of these templates as the held-out split.
-#:   There is no list of actions to draw detours from, so all siblings of the expert's play would be the same.
+#:   The expert asks for the profile without need, which costs turns: as in ALFWorld, RL removes the habit. There is no
+#:   list of actions to draw detours from, so all siblings of the expert's play would be the same.
 _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "WebShop": {
         "stage": {
             "protocol": "short",
-            "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 8},
+            "settings": {"data": "embedded", "difficulty": "bare", "max_steps": 10},
         },
-        "warm": {
-            "tasks": 1000,
-            "siblings": 2,
-            "noise": 0.1,
-            "needless_looks": 0.75,
-            "hindsight": 0.2,
-            "prompt_loss": 1.0,
-        },
+        "warm": {"tasks": 1200, "siblings": 2, "noise": 0.1, "hindsight": 0.2, "prompt_loss": 1.0},
         "plan": {"prompt_tokens": 512, "response_tokens": 32},
     },
     "AppWorld": {

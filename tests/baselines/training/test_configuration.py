@@ -168,9 +168,9 @@ def test_values_of_every_kind() -> None:
 
 def test_another_environment_has_no_settings_of_alfworld() -> None:
     run = configure("grpo", settings=["stage.env=WebShop-Hindsight-v0"])
-    assert run.stage.settings == {"data": "embedded", "difficulty": "bare", "max_steps": 8}
+    assert run.stage.settings == {"data": "embedded", "difficulty": "bare", "max_steps": 10}
     assert run.stage.protocol == "short"
-    assert run.warm.tasks == 1000
+    assert run.warm.needless_looks == 0
 
 
 def test_official_data_have_no_difficulty_of_the_preset() -> None:
