@@ -88,8 +88,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a tiny run of about two minutes: a shorter warm start, few updates, a small panel; other options "
-        "override it",
+        help="a tiny run of a few minutes: a shorter warm start, few updates, a small panel; other options override it",
     )
     parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")

@@ -39,7 +39,7 @@ def configure(
 
     ``name`` is a recipe of this library, or ``package.module:NAME`` for a :class:`~.base.Method` of your own.
     The defaults are the paper's; for a tiny model the preset of its env overrides them (:mod:`.presets`). ``quick``
-    takes the preset of about two minutes.
+    takes the preset of a few minutes.
 
     >>> run = configure("serl", settings=["plan.updates=3", "method.what=success|immediate", "method.penalty=0"])
     >>> run.plan.updates, str(run.method.what), run.method.credit.penalty, run.stage.protocol

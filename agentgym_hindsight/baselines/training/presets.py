@@ -52,9 +52,10 @@ TINY: dict[str, Any] = {
 #: Changes of the preset for other environments, by a part of the id.
 #: * WebShop: the bare shop, which is not the benchmark. The prompt calls what is clicked by short names, and the warm
 #:   start also predicts the prompts (``prompt_loss``): otherwise a tiny model learns to copy no word of a search in
-#:   minutes (docs/benchmarks/training-webshop.md).
+#:   minutes (docs/benchmarks/training-worlds.md).
 #: * AppWorld: six templates with one to three short programs, and other tasks of these templates as the held-out split.
-#:   There is no list of actions to draw detours from, so all siblings of the expert's play would be the same.
+#:   The expert asks for the profile without need, which costs turns: as in ALFWorld, RL removes the habit. There is no
+#:   list of actions to draw detours from, so all siblings of the expert's play would be the same.
 _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "WebShop": {
         "stage": {
@@ -70,10 +71,18 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
             "settings": {
                 "templates": ["ask_artist", "ask_balance", "ask_price", "ask_the_time", "count_tagged", "set_alarm"],
                 "held_out": "tasks",
-                "max_steps": 5,
+                "max_steps": 4,
             },
         },
-        "warm": {"tasks": 0, "siblings": 1, "noise": 0.0, "hindsight": 0.2, "epochs": 8, "prompt_loss": 1.0},
+        "warm": {
+            "tasks": 0,
+            "siblings": 1,
+            "noise": 0.0,
+            "needless_looks": 0.5,
+            "hindsight": 0.3,
+            "epochs": 8,
+            "prompt_loss": 1.0,
+        },
         "plan": {"prompt_tokens": 512, "response_tokens": 96},
         "evaluation": {"tasks": 0},
     },
@@ -90,7 +99,7 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     # Any other env, such as one of your own.
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
 }
-#: Changes for ``--quick``: a run of about two minutes, long enough to see every part of it and a first gain.
+#: Changes for ``--quick``: a run of a few minutes, long enough to see every part of it and a first gain.
 _QUICK: dict[str, dict[str, Any]] = {
     "ALFWorld": {
         "warm": {"tasks": 120},
@@ -98,11 +107,12 @@ _QUICK: dict[str, dict[str, Any]] = {
         "evaluation": {"tasks": 64, "every": 0, "temperatures": [0.4]},
     },
     "WebShop": {
-        "warm": {"tasks": 800},
+        "warm": {"tasks": 600},
         "plan": {"updates": 4, "save_every": 0},
         "evaluation": {"tasks": 64, "every": 0, "temperatures": [0.4]},
     },
     "AppWorld": {
+        "warm": {"epochs": 5},
         "plan": {"updates": 2, "tasks": 4, "siblings": 4, "save_every": 0},
         "evaluation": {"tasks": 32, "every": 0, "temperatures": [0.4]},
     },
@@ -131,7 +141,8 @@ def tiny_preset(env: str, settings: Mapping[str, Any] | None = None, *, quick: b
         preset = merged(preset, _of_env(_OTHER_ENVIRONMENTS, env))
         given, chosen = settings or {}, preset["stage"]["settings"]
         if given.get("data", "embedded") != "embedded":
-            chosen.pop("difficulty", None)
+            for name in ("difficulty", "max_steps"):
+                chosen.pop(name, None)
         if given.get("backend", "miniature") != "miniature" or "difficulty" in given:
             for name in ("templates", "held_out"):
                 chosen.pop(name, None)

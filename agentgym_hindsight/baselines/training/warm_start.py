@@ -41,7 +41,12 @@ __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 #: Random integers below this number are compared with probabilities.
 _PRECISION = 1 << 32
-_LOOK = "look"
+#: A useless action of each world, and the actions after which it is not taken: itself, and the way back from it.
+_NEEDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "webshop": ("click[description]", ("click[description]", "click[< prev]")),
+    "appworld": ("apis.supervisor.show_profile()", ("apis.supervisor.show_profile()",)),
+}
+_LOOK = ("look", ("look",))
 #: The contexts of a warm start; each task gets one of them. They cover the contexts of all recipes.
 _CONTEXTS = (
     "immediate",
@@ -79,7 +84,7 @@ class WarmStart:
     * ``needless_looks``: probability that the expert looks around before an action, if ``look`` is admissible and was
       not its last action. The habit costs turns in every house. So RL can improve the policy within minutes by
       removing the habit, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have
-      no needless looks.
+      no needless looks. In WebShop it reads the description of the product, in AppWorld it asks for the profile.
     * ``hindsight``: share of the states that occur a second time with a teacher's context.
     * ``prompt_loss``: weight of the loss of the prompts' tokens beside that of the replies. A model that also predicts
       prompts, in which names recur, learns to copy and to point within a few hundred steps; from replies alone it does
@@ -120,6 +125,7 @@ class _Recorder:
 
     def __init__(self, parser: str, seed: int, warm: WarmStart, world: str) -> None:
         self._expert, self._parser = ExpertPolicy(seed, warm.noise), parser
+        self._look, self._is_open = _NEEDLESS.get(world, _LOOK), world == "appworld"
         self._seeking = SeekingExpert() if warm.seek and world == "alfworld" else None
         self._searching = ShortSearch() if warm.seek and world == "webshop" else None
         self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
@@ -163,10 +169,12 @@ class _Recorder:
 
     def _needless_look(self, turn: TurnView, last: str) -> str:
         """A look before the action, or ""."""
-        legal = _LOOK in turn.info["admissible_actions"] and (turn.step == 0 or last != _LOOK)
+        look, not_after = self._look
+        admissible = turn.info["admissible_actions"]
+        legal = (look in admissible or (self._is_open and not admissible)) and (turn.step == 0 or last not in not_after)
         # "dawdle" and "stray" are salts of the random numbers: other words would change the results.
         drawn = seeded_int("dawdle", self._seed, turn.task_id, turn.sibling, turn.step) % _PRECISION
-        return _LOOK if legal and drawn < self._needless_looks * _PRECISION else ""
+        return look if legal and drawn < self._needless_looks * _PRECISION else ""
 
     def _earlier_command(self, turn: TurnView, earlier: Sequence[str], last: str) -> str:
         """A command of an earlier state, which is mostly refused in this one, or "".

@@ -175,7 +175,7 @@ def test_another_environment_has_no_settings_of_alfworld() -> None:
 
 def test_official_data_have_no_difficulty_of_the_preset() -> None:
     run = configure("grpo", settings=["stage.env=webshop", "stage.settings.data=official"])
-    assert run.stage.settings == {"data": "official", "max_steps": 10}
+    assert run.stage.settings == {"data": "official"}
 
 
 @pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld"])

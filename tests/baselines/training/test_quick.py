@@ -1,4 +1,4 @@
-"""``--quick``: every world trains out of the box, in a run of about two minutes."""
+"""``--quick``: every world trains out of the box, in a run of a few minutes."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_tiny_policy_is_made_once_and_found_again(tmp_path: Path, monkeypatch:
 def test_after_a_failure_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(starts, "fine_tune", lambda *_, **__: float("inf"))
-    monkeypatch.setattr(starts, "asdict", lambda _: 1 / 0)
+    monkeypatch.setattr(WarmStart, "as_dict", lambda _: 1 / 0)
     folder = tmp_path / "starts" / "mine"
     with pytest.raises(ZeroDivisionError):
         starts._make_tiny("S", folder, STAGE, WARM, PLAN, RecordingObserver())

@@ -206,3 +206,55 @@ def test_needless_looks_precede_every_action() -> None:
     (wave,) = expert_play(STAGE, list(STAGE.panel("train", 3)), replace(PLAIN, hindsight=1.0, needless_looks=1.0))
     with_hindsight = [example for example in wave if "feedback" in example.prompt or "solution" in example.prompt]
     assert all(example.response != "<action>look</action>" for example in with_hindsight)
+
+
+# -- other worlds -----------------------------------------------------------------------------------------------------
+
+#: Always a needless action if it is possible, and every state with hindsight too.
+HABIT = WarmStart(siblings=1, noise=0.0, needless_looks=1.0, hindsight=1.0)
+
+
+@pytest.mark.parametrize(
+    ("env", "settings", "needless"),
+    [
+        ("webshop", {"data": "embedded", "difficulty": "bare", "products": 60, "max_steps": 12}, "description"),
+        ("appworld", {"templates": ["ask_the_time"], "max_steps": 6}, "apis.supervisor.show_profile()"),
+    ],
+)
+def test_each_world_has_a_needless_action(env: str, settings: dict[str, Any], needless: str) -> None:
+    stage = Stage(env=env, settings=settings, protocol="short")
+    habit = f"<action> {needless}</action>"
+    waves = list(expert_play(stage, list(stage.panel("train", 3)), HABIT, contexts=["next"]))
+    examples = [example for wave in waves for example in wave]
+    plain = [example for example in examples if "next observation" not in example.prompt]
+    taught = [example for example in examples if "next observation" in example.prompt]
+    assert habit in {example.response for example in plain}
+    assert taught
+    assert habit not in {example.response for example in taught}
+    episodes = "".join(example.prompt.partition("Done: ")[2].partition("\n")[0] for example in plain)
+    assert f"{needless}; {needless}" not in episodes, "never twice in a row"
+
+
+def test_a_shopper_writes_the_short_search() -> None:
+    stage = Stage(env="webshop", settings={"data": "embedded", "difficulty": "bare", "products": 60}, protocol="short")
+    waves = list(expert_play(stage, list(stage.panel("train", 3)), replace(HABIT, needless_looks=0.0, hindsight=0.0)))
+    searches = [example for wave in waves for example in wave if "search[" in example.response]
+    assert len(searches) == 3
+    for example in searches:
+        query = example.response.removeprefix("<action> search[").removesuffix("]</action>")
+        assert query in example.prompt.splitlines()[0], "the words are copied from the task, with the blank before them"
+        assert query.startswith(" ")
+
+
+def test_a_loss_of_the_prompts_teaches_their_words() -> None:
+    """The same replies, but with a loss on the prompts the model predicts a prompt better."""
+    examples = [Example(f"go to drawer {n % 7} and take the mug {n % 7}", "<action>look</action>") for n in range(32)]
+    losses = []
+    for prompt_loss in (0.0, 1.0):
+        model = small_model()
+        encoder = PromptEncoder(small_tokenizer(), 256)
+        fine_tune(model, encoder, examples, WarmStart(epochs=4, batch=8, prompt_loss=prompt_loss))
+        ids = torch.tensor([encoder.encode(examples[0].prompt)])
+        with torch.no_grad():
+            losses.append(float(model(input_ids=ids, labels=ids).loss))
+    assert losses[1] < losses[0] - 0.5
