@@ -20,7 +20,7 @@ from agentgym_hindsight.envs.tau.desk import DeskTask
 from agentgym_hindsight.envs.tau.embedded import embedded_desk
 from agentgym_hindsight.envs.tau.users import STOP, ScriptedUser, make_user
 from agentgym_hindsight.envs.tau.users.facts import facts_of_instruction, first_person
-from agentgym_hindsight.envs.tau.users.scripted import TOPICS
+from agentgym_hindsight.envs.tau.users.topics import TOPICS
 from agentgym_hindsight.errors import BackendError, DamagedDataError, UnknownNameError
 from agentgym_hindsight.vector import HindsightVectorEnv
 
@@ -154,12 +154,26 @@ def test_a_user_that_tells_everything_at_once() -> None:
 def test_facts_of_an_instruction() -> None:
     text = (
         "You are Ada Lund in 12345. You are polite, brief. You want to return your lamp from order #W1 to the card "
-        "ending in 1234. You are reactive to the agent."
+        "ending in 1234. You are reactive to the agent. You also want a hat."
     )
-    opening, facts = facts_of_instruction(DeskTask("ada_lund_1", text, ()))
+    opening, facts, wishes = facts_of_instruction(DeskTask("ada_lund_1", text, ()))
     assert opening == "I want to return my lamp from order #W1 to the card ending in 1234."
-    assert facts == {"name": "My name is Ada Lund.", "zip": "My zip code is 12345."}
+    assert wishes == ("I also want a hat.",)
+    assert facts["name"] == "My name is Ada Lund."
+    assert facts["zip"] == "My zip code is 12345."
+    assert facts["order"] == facts["payment"] == opening
+    assert "email" not in facts
+    assert facts_of_instruction(DeskTask("bo_li_22", "You want a hat.", ()))[1]["name"] == "My name is Bo Li."
     assert first_person("You'd like yours; you've paid yourself.") == "I would like mine; I have paid myself."
+
+
+def test_further_wishes_of_an_instruction_come_one_by_one() -> None:
+    user = ScriptedUser()
+    task = DeskTask("ada_lund_1", "You want to return a lamp. You also want a hat. And you want to know its price.", ())
+    assert user.start(task, "") == "I want to return a lamp."
+    assert user.reply("The lamp is returned. Anything else?") == "I also want a hat."
+    assert user.reply("Done.") == "And I want to know its price."
+    assert STOP in user.reply("It costs 3, and all is done.")
 
 
 def test_a_function_plays_the_benchmarks_role() -> None:
