@@ -54,8 +54,9 @@ class ScriptedUser:
         return "|".join([*sorted(self._told), str(self._confirmed)])
 
     def start(self, task: DeskTask, seed: str) -> str:
+        wishes: tuple[str, ...] = ()
         if task.opening:
-            opening, facts, wishes = task.opening, dict(task.facts), ()
+            opening, facts = task.opening, dict(task.facts)
         else:
             opening, facts, wishes = facts_of_instruction(task)
         self._request, self._known, self._wishes = opening, facts, wishes
