@@ -80,7 +80,7 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         that begins or ends with ```` ``` ````. Blocks of other languages are skipped. Without such a block the whole
         response is sent and is invalid. A block without an end is also invalid.
 
-    ``tools``
+    ``tools``, ``tools-native``
         The tool calls, as :func:`~agentgym_hindsight.envs.tools.read_action` finds them: the text from the first to the
         last call. Without a call the whole reply, which is a message to the user. Thoughts before it
         (``<think>…</think>``) are not sent. A call that cannot be read is invalid, and the whole reply is sent.
@@ -310,6 +310,7 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
     "plain": "{}".format,
     "react-2022": "{}".format,
     "tools": "{}".format,
+    "tools-native": "{}".format,
 }
 #: Parsers by name. Arguments: the response and the name of the world.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
@@ -320,4 +321,5 @@ PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "plain": _parse_plain,
     "code": _parse_code,
     "tools": _parse_tools,
+    "tools-native": _parse_tools,
 }

@@ -15,6 +15,7 @@ __all__ = ["AIRLINE_TOOLS", "AIRPORTS"]
 _NEW_RESERVATIONS = ("HATHAT", "HATHAU", "HATHAV")
 _NEW_CERTIFICATES = ("certificate_3221322", "certificate_3221323", "certificate_3221324")
 _NOW = "2024-05-15T15:00:00"
+_MOST_PAYMENTS = 1_000
 _BAG_PRICE, _INSURANCE_PRICE = 50, 30
 
 
@@ -168,6 +169,8 @@ def _price(database: Database, flight: Any, cabin: Any, passengers: Any) -> str 
 def cancel_reservation(database: Database, reservation_id: Any) -> str:
     if reservation_id not in database["reservations"]:
         return "Error: reservation not found"
+    if len(database["reservations"][reservation_id]["payment_history"]) > _MOST_PAYMENTS:
+        return "Error: the payment history is too long"  # every further cancellation would double it
     reservation = database["reservations"].edit(reservation_id)
     refunds = [
         {"payment_id": payment["payment_id"], "amount": -payment["amount"]}

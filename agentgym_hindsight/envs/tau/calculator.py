@@ -11,7 +11,7 @@ import ast
 import operator
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["calculate"]
 
@@ -20,7 +20,7 @@ _LEGAL = frozenset(_ALPHABET)
 _MOST_CHARACTERS = 10_000
 _MOST_BITS = 100_000  # of a whole number: floats end at 1,024
 _TOO_LONG = "Error: the expression is too long"
-_TOO_LARGE = "the result is too large"
+_TOO_LARGE = "int too large to convert to float"  # Python's answer after computing it, if it is not divided again
 
 _BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -36,7 +36,7 @@ def calculate(expression: Any) -> str:
     """The result, rounded to two places, as text; or ``Error: …``.
 
     >>> calculate("2 * (3 + 4)"), calculate("7 // 0"), calculate("2 ** 9 ** 9 ** 9")
-    ('14.0', 'Error: integer division or modulo by zero', 'Error: the result is too large')
+    ('14.0', 'Error: integer division or modulo by zero', 'Error: int too large to convert to float')
     """
     if isinstance(expression, str):
         if not _LEGAL.issuperset(expression):
@@ -70,18 +70,31 @@ def _value(tree: ast.expr) -> Any:
     elif isinstance(tree, ast.UnaryOp):
         inner = _value(tree.operand)
         value = -inner if isinstance(tree.op, ast.USub) else +inner
-    elif isinstance(tree, ast.Call):  # Python reads "2(3)" as a call
-        called = _value(tree.func)
-        for argument in tree.args:
-            _value(argument)
-        raise TypeError(f"'{type(called).__name__}' object is not callable")
+    elif isinstance(tree, ast.Call):
+        _call(tree)
     else:
-        value = ()  # the only other expression of these characters is "()"
+        value = ()  # the only other expression of these characters is "()"; "..." is a constant
     for node in reversed(pending):
         right = _value(node.right)
         _check_size(type(node.op), value, right)
         value = _BINARY[type(node.op)](value, right)
     return value
+
+
+def _call(tree: ast.Call) -> NoReturn:
+    """Raise Python's error of a call: it reads "2(3)" as one, of a number. Without commas there is one argument."""
+    called = _value(tree.func)
+    for argument in tree.args:
+        if isinstance(argument, ast.Starred):
+            given = _value(argument.value)
+            if not isinstance(given, tuple):
+                raise TypeError(f"{called} argument after * must be an iterable, not {type(given).__name__}")
+        else:
+            _value(argument)
+    for keyword in tree.keywords:
+        kind = type(_value(keyword.value)).__name__
+        raise TypeError(f"{called} argument after ** must be a mapping, not {kind}")
+    raise TypeError(f"'{type(called).__name__}' object is not callable")
 
 
 def _check_size(kind: type[ast.AST], left: Any, right: Any) -> None:

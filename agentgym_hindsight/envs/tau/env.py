@@ -90,6 +90,11 @@ class TauBenchEnv(HindsightEnv):
     ) -> None:
         if domain not in DOMAINS:
             raise UnknownNameError("domain", domain, DOMAINS)
+        if backend == "tau2":
+            raise UsageError(
+                "Expected a backend of tau-bench v1, got 'tau2', which is another benchmark (its package needs Python "
+                "3.12 or newer) and is not played by this library; try backend='official' or 'embedded'."
+            )
         if backend not in BACKENDS:
             raise UnknownNameError("backend", backend, BACKENDS)
         if rules not in RULES:

@@ -96,8 +96,9 @@ def _replay(desk: Desk, episode: Mapping[str, Any], report: ParityReport) -> Non
         where = f"call {number} {call['name']}"
         report.calls += 1
         if call["name"] == RESPOND:
-            said.append(str(call["kwargs"].get("content")))
-            done = _STOP in call["result"]
+            if "content" in call["kwargs"]:  # without it the genuine step raises
+                said.append(str(call["kwargs"]["content"]))
+            done = _STOP in (call["result"] or "")
         else:
             outcome = desk.call(database, call["name"], call["kwargs"])
             recorded = call["result"] if "raises" not in call else f"raises {call['raises']}"

@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.tau.store import Database, Delta
 __all__ = ["Evaluation", "evaluate", "gold_database", "gold_delta", "is_said"]
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_GOLD: weakref.WeakKeyDictionary[Any, dict[tuple[int, str], Delta]] = weakref.WeakKeyDictionary()
+_GOLD: weakref.WeakKeyDictionary[Any, dict[tuple[int, str], tuple[DeskTask, Delta]]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def gold_delta(desk: Desk, task: DeskTask, rules: str) -> Delta:
     known = _GOLD.setdefault(desk.initial, {})
     place = id(task), rules
     if place not in known:
-        known[place] = dict(gold_database(desk, task, rules).delta)
-    return known[place]
+        known[place] = task, dict(gold_database(desk, task, rules).delta)  # with the task, so that its id stays its own
+    return known[place][1]
 
 
 def evaluate(

@@ -16,7 +16,10 @@ from agentgym_hindsight.envs.tools import ToolAction, ToolCall, function_names
 from agentgym_hindsight.envs.tools.schemas import parameters_of
 from agentgym_hindsight.tasks import content_hash
 
-__all__ = ["Reply", "Session"]
+__all__ = ["MOST_TEXT", "Reply", "Session"]
+
+#: Characters of the results of one action after which its further calls are not run.
+MOST_TEXT = 200_000
 
 
 @dataclass
@@ -56,9 +59,15 @@ class Session:
         if not action.calls:
             return self._respond(action.message)
         reply, texts = Reply(""), []
-        for call in action.calls:
+        size = 0
+        for number, call in enumerate(action.calls):
+            if size > MOST_TEXT:
+                reply.valid = False
+                texts.append(f"The answer is too long: {len(action.calls) - number} more calls were not run.")
+                break
             outcome = self._call(call, reply)
             texts.append(f"{call.name}: {outcome.text}" if not outcome.raises else f"{call.name}: (no answer)")
+            size += len(texts[-1])
             if outcome.ends or self.done:
                 self.done = reply.done = True
                 break

@@ -50,7 +50,7 @@ def read_action(text: str, names: Collection[str] = ()) -> ToolAction:
 
     1. every ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``; text around them is not read. The last may lack
        its end;
-    2. JSON alone: such an object, or a list of them, also in a code block;
+    2. JSON alone: such an object, several in a row, or a list of them, also in a code block;
     3. Python's notation alone: ``[f(a=1), g(b="x")]``, or ``f(a=1)`` if ``names`` contains the function.
 
     Thoughts (``<think>…</think>``) before them are not read. A text without a call is a message to the user.
@@ -138,17 +138,22 @@ def _json_alone(text: str, begin: int, end: int) -> list[ToolCall] | None:
     """The calls of a text that is JSON; None if it is no JSON or nothing that could be a call."""
     if not text.startswith(("{", "["), begin) or '"' not in text[begin : begin + 1000]:
         return None
+    values: list[object] = []
     try:
-        value, after = read_json(text, begin)
+        while begin < end and (not values or text.startswith("{", begin)):  # objects in a row, or one value
+            value, after = read_json(text, begin)
+            values.append(value)
+            begin = _after_space(text, after)
     except CallError:
-        if text.startswith(("{", '[{"'), begin) and '"name"' in text[begin : begin + 200]:
+        if values or (text.startswith(("{", '[{"'), begin) and '"name"' in text[begin : begin + 200]):
             raise
         return None
-    if _after_space(text, after) < end:
+    if begin < end:
         return None
-    if isinstance(value, list) and not (value and all(isinstance(item, dict) for item in value)):
+    objects = values[0] if len(values) == 1 and isinstance(values[0], list) else values
+    if not (objects and all(isinstance(item, dict) for item in objects)):
         return None
-    return _calls_of(value)
+    return _calls_of(objects)
 
 
 def _python_alone(text: str, begin: int, end: int, names: Collection[str]) -> list[ToolCall] | None:

@@ -66,6 +66,7 @@ class ToolsNative(Tools):
     """
 
     name = "tools-native"
+    parser = "tools-native"
     schemas: ClassVar[bool] = False
 
 

@@ -164,6 +164,28 @@ def test_actions_of_the_benchmarks_name_speak_to_the_user() -> None:
     assert observation == "respond: Unknown action respond"
 
 
+def test_repeated_calls_cannot_make_records_or_answers_grow_without_end() -> None:
+    env = gym.make(ID, domain="airline", split="valid", max_steps=40).unwrapped
+    assert isinstance(env, TauBenchEnv)
+    env.reset(options={"task": task_of(env, "cancel_trip")})
+    name, arguments = env.backend.session.task.actions[-1]
+    many = format_calls([ToolCall(name, arguments)] * 64)
+    for _ in range(20):
+        observation, _, _, _, info = env.step(many)
+        assert len(observation) < 500_000
+    assert "Error: the payment history is too long" in observation
+    assert not info["action_valid"]
+    shop = gym.make(ID, split="valid").unwrapped
+    assert isinstance(shop, TauBenchEnv)
+    shop.reset(options={"task": task_of(shop, "move_house")})
+    _, address = shop.backend.session.task.actions[-1]
+    shop.step(call("modify_user_address", **{**address, "city": "x" * 90_000}))
+    look = ToolCall("get_user_details", {"user_id": address["user_id"]})
+    observation, _, _, _, info = shop.step(format_calls([look] * 64))
+    assert len(observation) < 400_000
+    assert observation.endswith("The answer is too long: 61 more calls were not run.")
+
+
 def test_kinds_select_tasks() -> None:
     env = gym.make(ID, kinds=["cancel_order", "exchange"], split="valid").unwrapped
     assert isinstance(env, TauBenchEnv)
@@ -187,6 +209,8 @@ def test_other_seeds_make_other_worlds() -> None:
     [
         ({"domain": "bank"}, "airline"),
         ({"backend": "genuine"}, "embedded"),
+        ({"backend": "tau2"}, r"Python 3\.12"),
+        ({"introduce": "no"}, "True or False"),
         ({"rules": "lax"}, "strict"),
         ({"user": "nobody"}, "scripted"),
         ({"split": "tran"}, "train"),
@@ -211,6 +235,17 @@ def test_the_official_backend_says_what_is_missing(tmp_path: Any) -> None:
         gym.make(ID, backend="official")
     with pytest.raises(MissingDataError, match="TAU_BENCH_DATA"):
         gym.make(ID, data=tmp_path)
+
+
+def test_worker_processes() -> None:
+    envs = gym.make_vec(ID, num_envs=2, workers=2, data="embedded", split="valid", expert=True)
+    _, infos = envs.reset(seed=0)
+    first = list(infos["expert_action"])
+    envs.step(first)
+    envs.close()
+    here = gym.make_vec(ID, num_envs=2, data="embedded", split="valid", expert=True)
+    assert list(here.reset(seed=0)[1]["expert_action"]) == first
+    here.close()
 
 
 def test_vector_envs_and_tasks_of_another_backend() -> None:

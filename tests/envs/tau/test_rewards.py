@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from statistics import median
 from typing import Any
 
 import pytest
@@ -111,6 +113,20 @@ def test_strict_rules_move_seats_with_the_flights() -> None:
     assert not desk.call(database, name, arguments, "strict").failed
     assert seats(database, old, cabin) == before[0] + count
     assert seats(database, new, cabin) == before[1] - count
+
+
+@pytest.mark.parametrize("domain", ["retail", "airline"])
+def test_the_state_anchor_takes_less_than_a_tenth_of_a_millisecond(domain: str) -> None:
+    desk = embedded_desk(domain, 0)
+    seconds = []
+    for task in desk.tasks["valid"]:
+        session = Session(desk, task, ScriptedUser(), "official", "")
+        for name, arguments in task.actions:
+            desk.call(session.database, name, arguments)
+            started = time.process_time()
+            _ = session.state_key
+            seconds.append(time.process_time() - started)
+    assert median(seconds) < 1e-4
 
 
 def test_several_calls_run_in_order_and_end_at_a_transfer() -> None:

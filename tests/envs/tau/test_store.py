@@ -106,7 +106,7 @@ def test_errors_of_arguments_are_pythons(arguments: dict[str, Any]) -> None:
         Tool.invoke(data=None, **arguments)
     with pytest.raises(ArgumentsError) as raised:
         bind("tool", "retail", ("one", "two", "three"), arguments)
-    assert str(raised.value) == str(expected.value)
+    assert str(expected.value).startswith(str(raised.value))  # Python 3.13 proposes another name
 
 
 def test_the_database_is_no_argument() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -15,9 +17,11 @@ import agentgym_hindsight  # noqa: F401  # registers the ids
 from agentgym_hindsight.baselines.policies.scripted import RandomPolicy
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.envs.tau.desk import DeskTask
+from agentgym_hindsight.envs.tau.embedded import embedded_desk
 from agentgym_hindsight.envs.tau.users import STOP, ScriptedUser, make_user
 from agentgym_hindsight.envs.tau.users.facts import facts_of_instruction, first_person
-from agentgym_hindsight.errors import BackendError, UnknownNameError
+from agentgym_hindsight.envs.tau.users.topics import TOPICS
+from agentgym_hindsight.errors import BackendError, DamagedDataError, UnknownNameError
 from agentgym_hindsight.vector import HindsightVectorEnv
 
 TASK = DeskTask(
@@ -78,6 +82,59 @@ def test_it_never_ends_with_its_own_confirmation_and_never_says_what_it_does_not
                 assert not said or said in known or said in fixed
 
 
+@pytest.mark.parametrize("domain", ["retail", "airline"])
+def test_every_fact_of_the_embedded_tasks_is_told_when_it_is_asked_for(domain: str) -> None:
+    for task in embedded_desk(domain, 0).tasks["valid"]:
+        for topic, fact in task.facts.items():
+            user = ScriptedUser()
+            assert fact not in user.start(task, "")
+            assert fact in user.reply(f"Please tell me about {TOPICS[topic][0]}."), (task.kind, topic)
+
+
+def test_a_conversation_by_the_policy_can_be_won() -> None:
+    """An agent that knows nothing but what it is told: it asks, looks, proposes, changes and reports."""
+    env = gym.make("TauBench-Hindsight-v0", data="embedded", split="valid", kinds=["cancel_order"], rules="strict")
+    for seed in range(5):
+        env.reset(seed=seed)
+        told = "".join(env.step(question)[0] for question in ("What is your name?", "And your zip code?"))
+        name, zip_code = re.search(r"My name is (\w+) (\w+)", told), re.search(r"\d{5}", told)
+        assert name is not None
+        assert zip_code is not None
+        find = f"[find_user_id_by_name_zip(first_name='{name[1]}', last_name='{name[2]}', zip='{zip_code[0]}')]"
+        assert "Error" not in env.step(find)[0]
+        told = "".join(env.step(question)[0] for question in ("Which order is it?", "What is the reason?"))
+        order, reason = re.search(r"#W\d+", told), re.search(r"The reason is: (.*)\.", told)
+        assert order is not None
+        assert reason is not None
+        assert "Yes" in env.step(f"I will cancel {order[0]}, because it is {reason[1]}. Do you agree (yes/no)?")[0]
+        env.step(f"[cancel_pending_order(order_id='{order[0]}', reason='{reason[1]}')]")
+        _, reward, terminated, _, info = env.step("Your order is cancelled.")
+        assert (reward, terminated, info["won"]) == (1.0, True, True)
+
+
+def test_a_local_model_is_a_user(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra [train]")
+    torch = pytest.importorskip("torch", reason="needs the extra [train]")
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    from agentgym_hindsight.baselines.training.tiny import make_tokenizer
+
+    tokenizer = make_tokenizer(["I want to cancel an order.", "Hello"] * 4, vocabulary=300)
+    tokenizer.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Qwen3Config(vocab_size=len(tokenizer), num_key_value_heads=2, head_dim=8, **sizes)
+    Qwen3ForCausalLM(config).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    user = make_user(f"model:{tmp_path / 'tiny'}")
+    assert user.name == "model:tiny"
+    first = user.start(TASK, "")
+    assert first.strip()
+    assert user.start(TASK, "") == first  # greedy
+    with pytest.raises(DamagedDataError, match="a model for the user"):
+        make_user(f"model:{tmp_path}").start(TASK, "")
+
+
 def test_the_state_tells_conversations_apart(user: ScriptedUser) -> None:
     states = [user.state]
     for message in ("What is your name?", "Shall I proceed?", "Which order?"):
@@ -97,12 +154,26 @@ def test_a_user_that_tells_everything_at_once() -> None:
 def test_facts_of_an_instruction() -> None:
     text = (
         "You are Ada Lund in 12345. You are polite, brief. You want to return your lamp from order #W1 to the card "
-        "ending in 1234. You are reactive to the agent."
+        "ending in 1234. You are reactive to the agent. You also want a hat."
     )
-    opening, facts = facts_of_instruction(DeskTask("ada_lund_1", text, ()))
+    opening, facts, wishes = facts_of_instruction(DeskTask("ada_lund_1", text, ()))
     assert opening == "I want to return my lamp from order #W1 to the card ending in 1234."
-    assert facts == {"name": "My name is Ada Lund.", "zip": "My zip code is 12345."}
+    assert wishes == ("I also want a hat.",)
+    assert facts["name"] == "My name is Ada Lund."
+    assert facts["zip"] == "My zip code is 12345."
+    assert facts["order"] == facts["payment"] == opening
+    assert "email" not in facts
+    assert facts_of_instruction(DeskTask("bo_li_22", "You want a hat.", ()))[1]["name"] == "My name is Bo Li."
     assert first_person("You'd like yours; you've paid yourself.") == "I would like mine; I have paid myself."
+
+
+def test_further_wishes_of_an_instruction_come_one_by_one() -> None:
+    user = ScriptedUser()
+    task = DeskTask("ada_lund_1", "You want to return a lamp. You also want a hat. And you want to know its price.", ())
+    assert user.start(task, "") == "I want to return a lamp."
+    assert user.reply("The lamp is returned. Anything else?") == "I also want a hat."
+    assert user.reply("Done.") == "And I want to know its price."
+    assert STOP in user.reply("It costs 3, and all is done.")
 
 
 def test_a_function_plays_the_benchmarks_role() -> None:

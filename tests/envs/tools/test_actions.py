@@ -45,6 +45,13 @@ def test_each_notation_of_one_call(text: str) -> None:
     assert read_action(text, names={"a"}).calls == (ToolCall("a", {"x": 1}),)
 
 
+def test_json_objects_in_a_row() -> None:
+    calls = read_action('{"name": "a"}\n{"name": "b", "arguments": {"x": 1}}').calls
+    assert calls == (ToolCall("a", {}), ToolCall("b", {"x": 1}))
+    assert read_action('{"name": "a"} and then').message == '{"name": "a"} and then'
+    assert read_action('{"name": "a"}\n{"name": ').error
+
+
 def test_python_values() -> None:
     text = "[f('it\\'s', -2, 3.5, True, none=None, d={'k': [1, (2,)]}, s=\"a\" 'b')]"
     (call,) = read_action(text).calls

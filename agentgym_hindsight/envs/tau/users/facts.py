@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from agentgym_hindsight.envs.tau.desk import DeskTask
+from agentgym_hindsight.envs.tau.users.topics import PROOF, TOPICS
 
 __all__ = ["facts_of_instruction", "first_person"]
 
@@ -13,8 +14,13 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}")
 _ZIP = re.compile(r"\b\d{5}\b")
 _USER_ID = re.compile(r"\b[a-z]+_[a-z]+_\d+\b")
-_NAME = re.compile(r"\b(?:You are|Your name is|You're) ([A-Z][\w'-]+ [A-Z][\w'-]+)")
+_NAME = re.compile(r"\b(?:[Yy]ou are|[Yy]our name is|You name is|[Yy]ou're) ([A-Z][\w'-]+ [A-Z][\w'-]+)")
+_OWN_NAME = re.compile(r"([a-z]+)_([a-z]+)_\d+")
+_WISH = re.compile(
+    r"\b(?:want|wish|like to|need|cancel|return|exchange|change|modify|book|upgrade|add|know|ask|get|remove|switch)\b"
+)
 _PERSONS = (
+    (r"\byou name is\b", "my name is"),
     (r"\byou are\b", "I am"),
     (r"\byou're\b", "I am"),
     (r"\byou've\b", "I have"),
@@ -48,21 +54,31 @@ def first_person(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def facts_of_instruction(task: DeskTask) -> tuple[str, dict[str, str]]:
-    """The request, and the facts by topic, of a task that has only an instruction."""
+def facts_of_instruction(task: DeskTask) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """The first message, the facts by topic, and the further wishes, of a task that has only an instruction.
+
+    A fact of a topic is every sentence that has one of its words. Every user knows the name in its user id.
+    """
     text = task.instruction[:_LONGEST]
     facts: dict[str, str] = {"user_id": f"My user id is {task.user_id}."} if _USER_ID.search(text) else {}
-    for topic, pattern, form in (
-        ("email", _EMAIL, "My email is {}."),
-        ("name", _NAME, "My name is {}."),
-        ("zip", _ZIP, "My zip code is {}."),
+    own_name = _OWN_NAME.fullmatch(task.user_id)
+    for topic, found, form in (
+        ("email", _EMAIL.search(text), "My email is {}."),
+        ("name", _NAME.search(text), "My name is {}."),
+        ("zip", _ZIP.search(text), "My zip code is {}."),
     ):
-        found = pattern.search(text)
         if found:
             facts[topic] = form.format(found[found.lastindex or 0])
-    request = []
-    for sentence in _SENTENCE.split(text.strip()):
-        if _NAME.match(sentence) or _USER_ID.search(sentence) or _MANNER.search(sentence):
-            continue
-        request.append(first_person(sentence.strip()))
-    return " ".join(request) or first_person(text), facts
+    if "name" not in facts and own_name:
+        facts["name"] = f"My name is {own_name[1].capitalize()} {own_name[2].capitalize()}."
+    told = [
+        first_person(sentence.strip())
+        for sentence in _SENTENCE.split(text.strip())
+        if not (_NAME.match(sentence) or _USER_ID.search(sentence) or _MANNER.search(sentence))
+    ] or [first_person(text)]
+    for topic, words in TOPICS.items():
+        fitting = [sentence for sentence in told if any(word in sentence.lower() for word in words)]
+        if topic not in PROOF and fitting:
+            facts[topic] = " ".join(fitting)
+    first = next((number for number, sentence in enumerate(told) if _WISH.search(sentence)), 0) + 1
+    return " ".join(told[:first]), facts, tuple(told[first:])

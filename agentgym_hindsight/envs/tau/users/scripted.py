@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from agentgym_hindsight.envs.tau.desk import DeskTask
 from agentgym_hindsight.envs.tau.users.base import STOP
 from agentgym_hindsight.envs.tau.users.facts import facts_of_instruction
+from agentgym_hindsight.envs.tau.users.topics import PROOF, TOPICS
 
-__all__ = ["TOPICS", "ScriptedUser"]
+__all__ = ["ScriptedUser"]
 
-#: Words of a question for each topic of a fact, in the order in which facts are told.
-TOPICS: Mapping[str, tuple[str, ...]] = {
-    "user_id": ("user id", "customer id", "member id", "username"),
-    "email": ("email", "e-mail"),
-    "name": ("your name", "full name", "first name", "last name", "who am i speaking", "identity", "and name"),
-    "zip": ("zip", "postal"),
-    "order": ("order",),
-    "reservation": ("reservation", "booking", "confirmation number"),
-    "reason": ("reason", "why"),
-    "item": ("item", "product", "variant", "option"),
-    "address": ("address", "ship", "where"),
-    "payment": ("payment", "refund", "pay", "card", "method"),
-    "route": ("origin", "destination", "route", "airport", "from where", "fly"),
-    "date": ("date", "day", "when"),
-    "cabin": ("cabin", "class"),
-    "passengers": ("passenger", "travel"),
-    "bags": ("bag", "luggage", "suitcase"),
-    "insurance": ("insurance",),
-}
 _CONFIRM = re.compile(
     r"\(?yes\b|\bproceed\b|\bgo ahead\b|\bshall i\b|\bshould i\b|\bdo you (?:want|wish|agree|confirm)\b"
     r"|\bwould you like me\b"
     r"|\bis (?:that|this|it) (?:right|correct|ok|okay|fine)\b|\bconfirm\b"
 )
-_PROOF = ("user_id", "email", "name", "zip")
 _DONE = re.compile(
     r"\b(?:done|complete[d]?|processed|cancel+ed|changed|updated|modified|booked|returned|exchanged|requested|refunded"
     r"|sent|sorry|cannot|can't|unable|not possible|not allowed|anything else|have a (?:nice|good|great)|goodbye"
@@ -50,6 +30,7 @@ class ScriptedUser:
 
     * Asked for a fact that it does not have, it says so.
     * It says yes to a question for confirmation, and no if the question names only orders that are not its own.
+    * What the instruction of an official task says beyond its first wish, it says when it is asked for something else.
     * It ends the conversation after a message that reports a result or asks for nothing, and never in a reply that
       confirms something, because the agent acts after that reply.
     * With ``tell_all`` the first message has all facts.
@@ -64,6 +45,7 @@ class ScriptedUser:
         self._request = ""
         self._known: dict[str, str] = {}
         self._orders: frozenset[str] = frozenset()
+        self._wishes: tuple[str, ...] = ()
         self._told: set[str] = set()
         self._confirmed = 0
 
@@ -72,13 +54,17 @@ class ScriptedUser:
         return "|".join([*sorted(self._told), str(self._confirmed)])
 
     def start(self, task: DeskTask, seed: str) -> str:
-        opening, facts = (task.opening, dict(task.facts)) if task.opening else facts_of_instruction(task)
-        self._request, self._known = opening, facts
+        wishes: tuple[str, ...] = ()
+        if task.opening:
+            opening, facts = task.opening, dict(task.facts)
+        else:
+            opening, facts, wishes = facts_of_instruction(task)
+        self._request, self._known, self._wishes = opening, facts, wishes
         self._orders = frozenset(_ORDER_ID.findall(" ".join([task.instruction, *facts.values(), str(task.actions)])))
         self._told, self._confirmed = set(), 0
         if self.tell_all:
-            self._told = set(facts)
-            return " ".join([opening, *facts.values()])
+            self._told = {*facts.values(), *wishes}
+            return " ".join(dict.fromkeys([opening, *facts.values(), *wishes]))
         return opening
 
     def reply(self, message: str) -> str:
@@ -87,10 +73,11 @@ class ScriptedUser:
         asks = "?" in text or "please" in text or "need" in text or "provide" in text
         if asks and _CONFIRM.search(text) and not self._only_proof(asked, text):
             return self._confirmation(message)
-        if asks and "anything else" not in text:
+        if asks and "anything else" not in text and "something else" not in text:
             return self._answer(asked)
         if _DONE.search(text):
-            return f"Thank you, that is all. {STOP}"
+            wish = self._next_wish()
+            return wish or f"Thank you, that is all. {STOP}"
         return f"I do not understand. {self._request}"
 
     def close(self) -> None:
@@ -98,7 +85,7 @@ class ScriptedUser:
 
     def _only_proof(self, asked: list[str], text: str) -> bool:
         """Whether the agent asks to confirm who the user is, which needs facts and no yes."""
-        return bool(set(asked) & set(_PROOF)) and "yes" not in text and "proceed" not in text
+        return bool(set(asked) & set(PROOF)) and "yes" not in text and "proceed" not in text
 
     def _confirmation(self, message: str) -> str:
         named = set(_ORDER_ID.findall(message[:_LONGEST]))
@@ -108,14 +95,22 @@ class ScriptedUser:
         return "Yes, please go ahead."
 
     def _answer(self, asked: list[str]) -> str:
-        known = [topic for topic in asked if topic in self._known]
+        known = list(dict.fromkeys(self._known[topic] for topic in asked if topic in self._known))
         if known:
-            self._told.update(known)
-            return " ".join(self._known[topic] for topic in known)
+            reply = " ".join(known)
+            self._told.update(known, (wish for wish in self._wishes if wish in reply))
+            return reply
         if asked:
             return "I do not remember that, or it does not matter to me."
-        rest = [topic for topic in self._known if topic not in self._told and topic not in _PROOF]
-        if rest:
-            self._told.add(rest[0])
-            return self._known[rest[0]]
-        return self._request
+        told = {*self._told, *self._wishes}
+        untold = [fact for topic, fact in self._known.items() if topic not in PROOF and fact not in told]
+        if untold:
+            self._told.add(untold[0])
+            return untold[0]
+        return self._next_wish() or self._request
+
+    def _next_wish(self) -> str:
+        """What the instruction asks for beyond the first message and has not been told; "" if there is nothing."""
+        wish = next((wish for wish in self._wishes if wish not in self._told), "")
+        self._told.update([wish] if wish else [])
+        return wish
