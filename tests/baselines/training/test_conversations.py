@@ -14,6 +14,7 @@ pytest.importorskip("trl")
 import torch
 
 from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.conversation import Conversations
 from agentgym_hindsight.baselines.training import scoring, scoring_trainer, sequences
@@ -52,9 +53,17 @@ def episodes_of(rows: list[TrainingRow]) -> list[list[TrainingRow]]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("name", ["grpo", "serl"])
-def test_two_updates(name: str, tmp_path: Path) -> None:
-    method = recipe("grpo") if name == "grpo" else serl()
+@pytest.mark.parametrize(
+    "method",
+    [
+        recipe("grpo"),
+        serl(),
+        recipe("antisd").changed(tokens="response", kl=0.0),  # reads the teacher's entropies
+        recipe("trial").changed(tokens="response", kl=0.0),  # reads the teacher's logits
+    ],
+    ids=lambda method: method.name,
+)
+def test_two_updates(method: Method, tmp_path: Path) -> None:
     records: list[dict[str, Any]] = []
     played: list[list[TrainingRow]] = []
 
@@ -127,10 +136,9 @@ def test_the_teacher_reads_a_conversation_once(tmp_path: Path) -> None:
     for entropy in (False, True):
         for row, values in trainer._scores(later, teacher=True, entropy=entropy):
             expected = scores(trainer.model.eval(), row.teacher_ids, row.response_ids)
-            if entropy:
-                expected = -(expected.exp() * expected).sum(-1)
-            else:
-                expected = expected.gather(-1, torch.tensor(row.response_ids)[:, None])[:, 0]
+            sampled = expected.gather(-1, torch.tensor(row.response_ids)[:, None])[:, 0]
+            entropies = -(expected.exp() * expected).sum(-1)
+            expected = torch.stack([sampled, entropies], -1) if entropy else sampled
             torch.testing.assert_close(values.double(), expected, atol=1e-4, rtol=1e-4)
     counts = trainer._tokens.result(lambda values: values)
     whole = 2 * sum(len(row.teacher_ids) + len(row.response_ids) for row in later)
