@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from agentgym_hindsight.baselines.training import scoring, scoring_trainer, sequ
 from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
+from agentgym_hindsight.errors import UsageError
 from tests.baselines.training.tiny_runs import (
     PLAN,
     STAGE,
@@ -226,6 +228,14 @@ def test_a_warm_start_imitates_conversations() -> None:
     assert longest.past[0] == (first.prompt, first.response)
     assert isinstance(fine_tune(model(), PromptEncoder(tokenizer(), 480), examples, warm), float)
     assert Example("a", "b").past == ()
+
+
+def test_a_template_that_changes_replies_is_refused_before_the_first_rollout(tmp_path: Path) -> None:
+    words = copy(tokenizer())
+    words.chat_template = words.chat_template.replace("message.content", "message.content.split('</think>')[-1]")
+    with pytest.raises(UsageError, match="keeps earlier replies"):
+        trainer_of(recipe("grpo"), tmp_path, encoder=PromptEncoder(words, 480))
+    trainer_of(recipe("grpo"), tmp_path, encoder=PromptEncoder(words, 480, {"keep_replies": True}))
 
 
 def test_settings() -> None:
