@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods import RECIPES, recipe_name
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.configuration import (
+    composed_name,
     configure,
     dump_configuration,
     load_configuration,
@@ -107,8 +108,11 @@ def run(options: argparse.Namespace) -> int:
     name = options.recipe or configuration.get("recipe")
     if name is None:
         raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
-    name = recipe_name(f"{name.partition('+')[0]}+{options.credit}" if options.credit else name)
-    if recipe_name(configuration.get("recipe", name)) != name:
+    in_file = composed_name(str(configuration.get("recipe", name)), credit := configuration.pop("credit", None))
+    if options.recipe and "+" in options.recipe:
+        credit = None  # the command line overrides the file
+    name = recipe_name(composed_name(name, options.credit or credit))
+    if recipe_name(in_file) != name:
         configuration.pop("method", None)  # the values in the file belong to another method
     training = configure(name, configuration, [*settings, *options.set], quick=options.quick)
     if options.print_config:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from agentgym_hindsight.baselines.methods import RECIPES, about, recipe
 from agentgym_hindsight.cli import main
+from agentgym_hindsight.errors import UsageError
 
 
 def test_json_is_a_list_of_every_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +69,45 @@ def test_any_weighting_on_any_credit(
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["recipe"], shown["method"]["critic"]) == (recipe_in_file, critic)
     assert shown["method"]["what"] in ("immediate", "success")
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "recipe_in_file", "beta"),
+    [
+        ({"recipe": "serl", "credit": "CRBC", "method": {"beta": 0.5}}, [], "serl+crbc", 0.5),
+        ({"recipe": "serl+crbc", "method": {"beta": 0.5}}, [], "serl+crbc", 0.5),
+        ({"recipe": "serl", "credit": "gigpo"}, ["--credit", "crbc"], "serl+crbc", 0.98),
+        # The values in the file belong to another method.
+        ({"recipe": "serl", "credit": "crbc", "method": {"beta": 0.5}}, ["rlsd"], "rlsd+crbc", 0.98),
+        ({"recipe": "serl", "credit": "gigpo"}, ["rlsd+crbc"], "rlsd+crbc", 0.98),
+    ],
+)
+def test_a_credit_in_a_configuration_file(
+    file: dict[str, object],
+    words: list[str],
+    recipe_in_file: str,
+    beta: float,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    yaml = pytest.importorskip("yaml")
+    pytest.importorskip("trl")
+    path = tmp_path / "my.yaml"
+    path.write_text(yaml.safe_dump(file), encoding="utf-8")
+    assert main(["train", *words, "--config", str(path), "--print-config"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["recipe"], shown["method"]["beta"]) == (recipe_in_file, beta)
+
+
+def test_a_credit_in_python() -> None:
+    pytest.importorskip("trl")
+    from agentgym_hindsight.baselines.training.configuration import configure
+
+    assert configure("rlsd", {"credit": "pgpo"}).method.name == "rlsd+pgpo"
+    assert configure("rlsd+pgpo").method == configure("rlsd", {"credit": "pgpo"}).method
+    for wrong in (3, "", ["pgpo"]):
+        with pytest.raises(UsageError, match="credit"):
+            configure("rlsd", {"credit": wrong})
 
 
 def test_wrong_compositions_are_named(capsys: pytest.CaptureFixture[str]) -> None:

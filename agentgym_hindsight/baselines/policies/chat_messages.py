@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.conversation import KEEP_REPLIES
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.messages import Message, as_messages
@@ -39,6 +40,8 @@ class MessageEncoder:
       beside a long prompt is therefore read whole.
     * Some templates have no system message, or want users and assistants to alternate. The text of the system message
       then begins the user's message, and neighbours of one role become one message.
+    * With the template's setting ``keep_replies``, replies of a conversation are kept as they were sampled, as in
+      :class:`~.conversation.Conversations`, where the template would remove their thinking.
     """
 
     def __init__(self, encoder: PromptEncoder) -> None:
@@ -76,8 +79,12 @@ class MessageEncoder:
                     break
                 around.append(before)
             else:
+                around = [*around, rest]
+                if self.encoder.template.get(KEEP_REPLIES):
+                    around = _as_sampled(around, shown)
+                    rendered = "".join(f"{text}{_place(number)}" for number, text in enumerate(around))
                 control = self.encoder.control.of(self.encoder.control.plain([rendered])[0])
-                return _Template([*around, rest], control, shown)
+                return _Template(around, control, shown)
         roles = ", ".join(message["role"] for message in messages)
         raise UsageError(
             f"Expected messages that the model's chat template can show, got the roles {roles}; "
@@ -94,6 +101,8 @@ class MessageEncoder:
         shown = [{**message, "content": self.encoder.as_content(message["content"])} for message in messages]
         contents = [message["content"] for message in shown]
         control = self.encoder.control
+        if self.encoder.template.get(KEEP_REPLIES) and any(message["role"] == "assistant" for message in shown):
+            return control.encode_parts(template.around, contents, template.control)
         try:
             ids = control.plain([self._render(shown)])[0]
         except Exception:  # the template refuses this content
@@ -125,6 +134,17 @@ class MessageEncoder:
         raise UsageError(
             f"Expected room for the chat template of {len(whole)} messages, got {limit} tokens; try more prompt_tokens."
         )
+
+
+def _as_sampled(around: list[str], messages: _Messages) -> list[str]:
+    """The template around the messages, where each reply begins as the one to come: after a user's message."""
+    if messages[-1]["role"] != "user":
+        return around
+    texts = list(around)
+    for place in range(1, len(messages)):
+        if (messages[place - 1]["role"], messages[place]["role"]) == ("user", "assistant"):
+            texts[place] = around[-1]
+    return texts
 
 
 def _place(number: int) -> str:

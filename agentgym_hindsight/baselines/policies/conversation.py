@@ -19,12 +19,12 @@ from agentgym_hindsight.baselines.policies.base import Reply
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["Conversations", "Encoded"]
+__all__ = ["KEEP_REPLIES", "Conversations", "Encoded"]
 
 #: Stand for the texts of a chat where the text of the template around them is needed.
 _USER, _REPLY, _NEXT = "agentgymhindsightuser", "agentgymhindsightreply", "agentgymhindsightnext"
 #: The setting of the chat template with which replies stay as they were sampled.
-_KEEP = "keep_replies"
+KEEP_REPLIES = "keep_replies"
 
 Past = Sequence[tuple[str, Reply]]
 
@@ -143,10 +143,10 @@ class Conversations:
                 "Expected a chat template that shows every message once, got another; "
                 "try the template of the model's publisher, or another history than 'conversation'."
             )
-        if not is_kept and not encoder.template.get(_KEEP):
+        if not is_kept and not encoder.template.get(KEEP_REPLIES):
             raise UsageError(
                 "Expected a chat template that keeps earlier replies for history='conversation', got one that changes "
-                f"them, such as one that removes their thinking; try the template's setting {_KEEP}=true "
+                f"them, such as one that removes their thinking; try the template's setting {KEEP_REPLIES}=true "
                 "(--set template.keep_replies=true), with which replies stay as they were sampled."
             )
         # Some templates write a blank before the token that ends a reply.

@@ -22,7 +22,7 @@ from agentgym_hindsight.errors import DamagedDataError, MissingDataError, Unknow
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.stage import Stage
 
-__all__ = ["TINY", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
+__all__ = ["TINY", "composed_name", "configure", "dump_configuration", "load_configuration", "shipped_configurations"]
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -37,7 +37,8 @@ def configure(
 ) -> RunSettings:
     """The settings of a recipe: defaults, then ``given`` (a configuration file), then ``NAME=VALUE`` texts.
 
-    ``name`` is a recipe of this library, or ``package.module:NAME`` for a :class:`~.base.Method` of your own.
+    ``name`` is a recipe of this library, or ``package.module:NAME`` for a :class:`~.base.Method` of your own. With
+    ``credit`` in ``given`` it has the credit of another method, as ``serl+crbc`` has.
     The defaults are the paper's; for a tiny model the preset of its env overrides them (:mod:`.presets`). ``quick``
     takes the preset of a few minutes.
 
@@ -45,7 +46,8 @@ def configure(
     >>> run.plan.updates, str(run.method.what), run.method.credit.penalty, run.stage.protocol
     (3, 'success|immediate', 0.0, 'brief')
     """
-    tree = merged({}, {key: value for key, value in (given or {}).items() if key != "recipe"})
+    name = composed_name(name, (given or {}).get("credit"))
+    tree = merged({}, {key: value for key, value in (given or {}).items() if key not in ("recipe", "credit")})
     for text in settings:
         path, equals, value = text.partition("=")
         if not equals or not path:
@@ -65,6 +67,19 @@ def configure(
         raise error.within("method") from None
     _check_teacher(defaults, method)
     return RunSettings(method=method, **parts, **checked(RunSettings, tree, ""))
+
+
+def composed_name(name: str, credit: object) -> str:
+    """The name of a method with the credit of another; without one, the name itself.
+
+    >>> composed_name("serl+gigpo", "crbc"), composed_name("serl+gigpo", None)
+    ('serl+crbc', 'serl+gigpo')
+    """
+    if credit is None:
+        return name
+    if not isinstance(credit, str) or not credit:
+        raise UsageError(f"Expected credit as the name of a method, got {credit!r}; try crbc.")
+    return f"{str(name).partition('+')[0]}+{credit}"
 
 
 def _with_preset(tree: dict[str, Any], method: Method, quick: bool) -> dict[str, Any]:

@@ -57,7 +57,10 @@ class PrefixScorer:
     pad: int
 
     def score(self, rows: Sequence[TrainingRow], *, entropy: bool = False) -> Iterator[tuple[TrainingRow, Tensor]]:
-        """Every row with the log-probabilities, or entropies, (T) of its response. All rows have earlier turns."""
+        """Every row with the log-probabilities (T) of its response; with ``entropy``, these and the entropies (T, 2).
+
+        All rows have earlier turns.
+        """
         from transformers import DynamicCache
 
         kept: dict[int, Kept] = {}  # of the conversations of the last pass over earlier turns
@@ -121,11 +124,11 @@ class PrefixScorer:
         past_mask = joined(kept, cache)
         logits = self._forward(ids, mask, past_mask, cache, width + 1)[:, :-1].float() / self.scorer.temperature
         present = (torch.arange(width)[None] >= width - sizes[:, None]).to(self.device)
-        values = of_logits(logits, ids[:, -width:].to(self.device), present, entropy)[int(entropy)]
-        assert values is not None
+        scored = of_logits(logits, ids[:, -width:].to(self.device), present, entropy)
         # Responses end in the last column; the rows of the result begin with them.
         columns = (torch.arange(width)[None] + width - sizes[:, None]).clamp(max=width - 1).to(self.device)
-        return values.gather(1, columns).float().cpu()
+        aligned = [each.gather(1, columns).float().cpu() for each in scored if each is not None]
+        return torch.stack(aligned, -1) if entropy else aligned[0]
 
     def _forward(self, ids: Tensor, mask: Tensor, past_mask: Tensor | None, cache: Any, keep: int) -> Tensor:
         ids, mask = ids.to(self.device), mask.to(self.device)

@@ -26,6 +26,7 @@ from trl import GRPOConfig
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.replacing import checked_replacements
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.conversation import Conversations
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
 from agentgym_hindsight.baselines.training.asker import Asker
@@ -73,6 +74,7 @@ from agentgym_hindsight.hindsight.reference_store import ReferenceStore
 from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.wrappers.protocols import CONVERSATION
 
 __all__ = ["HindsightTrainer"]
 
@@ -123,6 +125,8 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         if method.what is not None and method.what.needs_judge and judge is None:
             raise UsageError(f"Expected a judge for context {str(method.what)!r}, got none; try judge=JudgeClient(…).")
         check_resampling(method, stage)
+        if stage.history == CONVERSATION:
+            Conversations.of(encoder)  # raises for a chat template that changes earlier replies
         self.method, self.stage, self.plan, self.encoder, self.judge = method, stage, plan, encoder, judge
         self.store = ReferenceStore()
         self.turns_played = 0

@@ -142,6 +142,25 @@ def test_a_template_that_changes_replies_is_rejected_or_overruled() -> None:
         assert after.prompt_ids[: len(carried)] == carried
 
 
+def test_chats_of_messages_keep_earlier_replies_as_conversations_do() -> None:
+    """A forked conversation and a teacher's chat read what the rollout read, with such a template too."""
+    tokenizer = words(THINKING)
+    said = [
+        {"role": "user", "content": "Find it."},
+        {"role": "assistant", "content": "hm</think>look"},
+        {"role": "user", "content": "You see a desk."},
+    ]
+    for template, shown in (({"keep_replies": True}, True), ({}, False)):
+        encoder = PromptEncoder(tokenizer, 300, template)
+        (prompt,) = encode_turns(encoder, [TurnView("1f", 0, 1, "You see a desk.", {}, messages=tuple(said))])
+        assert ("hm</think>look<|end|>" in tokenizer.decode(list(prompt.ids))) is shown
+    kept = PromptEncoder(tokenizer, 300, {"keep_replies": True})
+    (own,) = chat(kept, ["Find it."], text="hm</think>look")
+    conversation = Conversations.of(kept).encode([("Find it.", own)], "You see a desk.")
+    (forked,) = encode_turns(kept, [TurnView("1f", 0, 1, "You see a desk.", {}, messages=tuple(said))])
+    assert tokenizer.decode(list(forked.ids)) == tokenizer.decode(list(conversation.ids))
+
+
 def test_a_template_that_hides_messages_is_rejected() -> None:
     last = "{{ '<|user|>' + messages[-1].content + '<|end|>' }}{% if add_generation_prompt %}<|assistant|>{% endif %}"
     with pytest.raises(UsageError, match="shows every message once"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +15,14 @@ pytest.importorskip("trl")
 import torch
 
 from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.conversation import Conversations
 from agentgym_hindsight.baselines.training import scoring, scoring_trainer, sequences
 from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.baselines.training.warm_start import Example, WarmStart, expert_play, fine_tune
+from agentgym_hindsight.errors import UsageError
 from tests.baselines.training.tiny_runs import (
     PLAN,
     STAGE,
@@ -52,9 +55,17 @@ def episodes_of(rows: list[TrainingRow]) -> list[list[TrainingRow]]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("name", ["grpo", "serl"])
-def test_two_updates(name: str, tmp_path: Path) -> None:
-    method = recipe("grpo") if name == "grpo" else serl()
+@pytest.mark.parametrize(
+    "method",
+    [
+        recipe("grpo"),
+        serl(),
+        recipe("antisd").changed(tokens="response", kl=0.0),  # reads the teacher's entropies
+        recipe("trial").changed(tokens="response", kl=0.0),  # reads the teacher's logits
+    ],
+    ids=lambda method: method.name,
+)
+def test_two_updates(method: Method, tmp_path: Path) -> None:
     records: list[dict[str, Any]] = []
     played: list[list[TrainingRow]] = []
 
@@ -127,10 +138,9 @@ def test_the_teacher_reads_a_conversation_once(tmp_path: Path) -> None:
     for entropy in (False, True):
         for row, values in trainer._scores(later, teacher=True, entropy=entropy):
             expected = scores(trainer.model.eval(), row.teacher_ids, row.response_ids)
-            if entropy:
-                expected = -(expected.exp() * expected).sum(-1)
-            else:
-                expected = expected.gather(-1, torch.tensor(row.response_ids)[:, None])[:, 0]
+            sampled = expected.gather(-1, torch.tensor(row.response_ids)[:, None])[:, 0]
+            entropies = -(expected.exp() * expected).sum(-1)
+            expected = torch.stack([sampled, entropies], -1) if entropy else sampled
             torch.testing.assert_close(values.double(), expected, atol=1e-4, rtol=1e-4)
     counts = trainer._tokens.result(lambda values: values)
     whole = 2 * sum(len(row.teacher_ids) + len(row.response_ids) for row in later)
@@ -218,6 +228,14 @@ def test_a_warm_start_imitates_conversations() -> None:
     assert longest.past[0] == (first.prompt, first.response)
     assert isinstance(fine_tune(model(), PromptEncoder(tokenizer(), 480), examples, warm), float)
     assert Example("a", "b").past == ()
+
+
+def test_a_template_that_changes_replies_is_refused_before_the_first_rollout(tmp_path: Path) -> None:
+    words = copy(tokenizer())
+    words.chat_template = words.chat_template.replace("message.content", "message.content.split('</think>')[-1]")
+    with pytest.raises(UsageError, match="keeps earlier replies"):
+        trainer_of(recipe("grpo"), tmp_path, encoder=PromptEncoder(words, 480))
+    trainer_of(recipe("grpo"), tmp_path, encoder=PromptEncoder(words, 480, {"keep_replies": True}))
 
 
 def test_settings() -> None:
