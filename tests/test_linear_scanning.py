@@ -342,7 +342,12 @@ SCANS: dict[str, Scan] = {
     "hindsight.control_text: break_control_text": Scan(break_control_text),
     "hindsight.tables: to_rows": Scan(lambda text: to_rows([rollout(text)])),
     "baselines.policies.control_tokens: encode": Scan(prompt_tokens),
-    "baselines.policies.chat_messages: encode": Scan(chat_tokens, (rows("<|user|>"), rows("<"))),
+    # The contents are encoded by control_tokens, so a few texts are enough.
+    "baselines.policies.chat_messages: encode": Scan(
+        chat_tokens,
+        (rows("<|user|>"), rows("<"), rows("a"), rows("[INST]"), rows("</s>"), rows("<|im_end|>"), rows("agentgym")),
+        only=True,
+    ),
     "baselines.run_log: a line": Scan(lambda text: run_log._SURROGATE.sub("", text)),
     "cli.eval_records: a line": Scan(lambda text: eval_records._SURROGATE.sub("", text)),
     "envs.tools.actions: read_action": Scan(
@@ -549,6 +554,7 @@ OWN_TEXT = {
     "cli.shared": "an error of Python",
     "envs.appworld.miniature.api": "docstrings of the library",
     "envs.appworld.miniature.templates.errands": "a program of the expert, which runs in the sandbox",
+    "envs.appworld.sandbox.inside.variables": "patterns of the agent, which only its own sandbox compiles",
     "envs.webshop.site.app": "a short session name",
 }
 

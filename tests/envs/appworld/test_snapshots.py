@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from typing import Any
 
@@ -59,8 +60,9 @@ def test_what_follows_a_restored_moment_is_the_same() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_states_are_restored() -> None:
-    assert check_walks(make, 10_000, seed=1, turns=2, choose=program) == 10_000
+def test_many_random_states_are_restored() -> None:
+    states = int(os.environ.get("AGENTGYM_HINDSIGHT_STATES", "1000"))  # 10,000 take half an hour
+    assert check_walks(make, states, seed=1, turns=2, choose=program) == states
 
 
 @pytest.fixture
