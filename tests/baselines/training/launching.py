@@ -79,10 +79,14 @@ def assume_gpus() -> None:
 
 
 def leave_processes(accelerator: object) -> None:
-    """End the process group. Without this, gloo's threads can abort the interpreter while it exits."""
+    """End the process group and the process: gloo's threads can abort an interpreter that exits, even after the group
+    was destroyed ("terminate called without an active exception")."""
     import torch
 
     accelerator.wait_for_everyone()  # type: ignore[attr-defined]
     accelerator.end_training()  # type: ignore[attr-defined]
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
