@@ -13,8 +13,8 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.collating import Inputs, no_rows
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.hidden_states import recorded_hidden_states
-from agentgym_hindsight.baselines.training.metrics import TokenCounts
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.running_figures import TokenCounts
 from agentgym_hindsight.baselines.training.scoring import Scorer, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.shared_prefixes import PrefixScorer
