@@ -20,7 +20,8 @@ from agentgym_hindsight.baselines.training.collating import (
 )
 from agentgym_hindsight.baselines.training.critic import Critic
 from agentgym_hindsight.baselines.training.importance import importance_ratio
-from agentgym_hindsight.baselines.training.metrics import Means, TokenMean, store_used
+from agentgym_hindsight.baselines.training.metrics import store_used
+from agentgym_hindsight.baselines.training.running_figures import Means, TokenMean
 from agentgym_hindsight.baselines.training.scoring import of_logits, pack_rows, without_dropout
 from agentgym_hindsight.baselines.training.scoring_trainer import ScoringTrainer, sequences_of
 from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of

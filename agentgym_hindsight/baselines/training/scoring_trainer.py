@@ -10,12 +10,12 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.training.collating import Inputs
+from agentgym_hindsight.baselines.training.collating import Inputs, no_rows
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.hidden_states import recorded_hidden_states
-from agentgym_hindsight.baselines.training.metrics import TokenCounts
 from agentgym_hindsight.baselines.training.plan import Plan
-from agentgym_hindsight.baselines.training.scoring import Scorer, score_rows, without_dropout
+from agentgym_hindsight.baselines.training.running_figures import TokenCounts
+from agentgym_hindsight.baselines.training.scoring import Scorer, pack_rows, score_rows, without_dropout
 from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
 from agentgym_hindsight.baselines.training.shared_prefixes import PrefixScorer
 from agentgym_hindsight.baselines.training.teacher_weights import Teacher
@@ -148,7 +148,35 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _teacher_pass(self, model: Any, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """The teacher's scaled logits (B, T, V) for the response tokens, given its prompt, and its hidden states."""
         assert self.teacher is not None
-        rows = inputs["rows"]
-        sequences = Sequences.of_rows(tokens_of(rows, teacher=True), self._pad) if rows else sequences_of(inputs)
+        rows: list[TrainingRow] = inputs["rows"]
         with self.teacher.acting(), torch.no_grad(), without_dropout(model):
+            if self.stage.history == CONVERSATION:
+                return self._teacher_pass_in_parts(model, rows)
+            sequences = Sequences.of_rows(tokens_of(rows, teacher=True), self._pad) if rows else sequences_of(inputs)
             return self._logits_and_hidden(model, sequences, self.method.uses_hidden)
+
+    def _teacher_pass_in_parts(self, model: Any, rows: list[TrainingRow]) -> tuple[Tensor, Tensor | None]:
+        """The same by several passes, each within the budget.
+
+        The teacher's prompts of a conversation do not extend one another, so together they are several times as long as
+        the conversation.
+        """
+        batches = pack_rows(rows, self.plan.token_budget, teacher=True) or [[]]
+        if self.is_fsdp_enabled or self._dist.is_zero3:  # passes are collective calls
+            batches = self.processes.align(batches)
+        places = {id(row): place for place, row in enumerate(rows)}
+        width = max((len(row.response_ids) for row in rows), default=1)
+        whole: list[Tensor | None] = [None, None]
+        for batch in batches:
+            tokens = tokens_of(batch, teacher=True)
+            sequences = Sequences.of_rows(tokens, self._pad) if batch else Sequences.of_tensors(no_rows(self._pad))
+            for side, part in enumerate(self._logits_and_hidden(model, sequences, self.method.uses_hidden)):
+                if part is None:
+                    continue
+                if (values := whole[side]) is None:
+                    values = whole[side] = part.new_zeros((max(1, len(rows)), width, part.size(-1)))
+                if batch:
+                    values[[places[id(row)] for row in batch], : part.size(1)] = part
+        logits, hidden = whole
+        assert logits is not None
+        return logits, hidden

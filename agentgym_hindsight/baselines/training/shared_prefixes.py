@@ -20,7 +20,7 @@ from agentgym_hindsight.baselines.padding import pack, pad_left
 from agentgym_hindsight.baselines.policies.generation import cache_name
 from agentgym_hindsight.baselines.policies.kept_cache import Kept, joined
 from agentgym_hindsight.baselines.training.collectives import Processes
-from agentgym_hindsight.baselines.training.metrics import TokenCounts
+from agentgym_hindsight.baselines.training.running_figures import TokenCounts
 from agentgym_hindsight.baselines.training.scoring import Scorer, of_logits
 from agentgym_hindsight.baselines.training.sequences import chains
 from agentgym_hindsight.baselines.training.training_row import TrainingRow

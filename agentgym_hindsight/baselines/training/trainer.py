@@ -36,10 +36,7 @@ from agentgym_hindsight.baselines.training.generating_trainer import GeneratingT
 from agentgym_hindsight.baselines.training.loss_trainer import LossTrainer
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
 from agentgym_hindsight.baselines.training.metrics import (
-    Means,
     Measured,
-    TokenCounts,
-    TokenMean,
     add_questions,
     add_weights,
     from_trl,
@@ -54,6 +51,7 @@ from agentgym_hindsight.baselines.training.resampling import (
     replaced_episodes,
 )
 from agentgym_hindsight.baselines.training.row_credit import add_evidence
+from agentgym_hindsight.baselines.training.running_figures import Means, TokenCounts, TokenMean
 from agentgym_hindsight.baselines.training.saving_trainer import SavingTrainer
 from agentgym_hindsight.baselines.training.scoring import Scorer
 from agentgym_hindsight.baselines.training.teacher_contexts import Composer

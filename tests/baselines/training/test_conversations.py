@@ -238,6 +238,33 @@ def test_a_template_that_changes_replies_is_refused_before_the_first_rollout(tmp
     trainer_of(recipe("grpo"), tmp_path, encoder=PromptEncoder(words, 480, {"keep_replies": True}))
 
 
+def test_whole_logits_of_the_teacher_are_read_within_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its prompts do not extend one another: together they are several times as long as their conversation."""
+    budget = 1000
+    trainer = trainer_of(serl(aux_kl=1.0), tmp_path, replace(LONG, token_budget=budget))
+    passes: list[tuple[int, int]] = []
+    logits = trainer._scorer.logits
+
+    def recorded(model: Any, sequences: Any) -> Any:
+        passes.append((sequences.computed, sequences.useful))
+        return logits(model, sequences)
+
+    monkeypatch.setattr(trainer._scorer, "logits", recorded)
+    rows = trainer._play_update(0)[0][:8]
+    batch = trainer._collate(rows)
+    read, hidden = trainer._teacher_pass(trainer.model, batch)
+    assert hidden is None
+    assert sum(useful for _, useful in passes) > 2 * budget
+    assert max(computed for computed, _ in passes) <= budget
+    for row, line in zip(rows, read, strict=True):
+        prompt = row.teacher_ids or row.prompt_ids
+        expected = scores(trainer.model.eval(), prompt, row.response_ids)
+        found = line[: len(row.response_ids)].double().log_softmax(-1)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_settings() -> None:
     run = configure("serl", settings=["stage.history=conversation"])
     assert run.stage.history == "conversation"

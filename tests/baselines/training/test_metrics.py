@@ -17,12 +17,12 @@ from agentgym_hindsight.baselines.padding import pad_right  # noqa: E402
 from agentgym_hindsight.baselines.training.collating import credit_tensors  # noqa: E402
 from agentgym_hindsight.baselines.training.metrics import (  # noqa: E402
     Measured,
-    TokenMean,
     add_weights,
     measure,
     store_used,
     token_weights,
 )
+from agentgym_hindsight.baselines.training.running_figures import TokenMean  # noqa: E402
 from agentgym_hindsight.baselines.training.training_row import TrainingRow  # noqa: E402
 from tests.baselines.training.test_training_rows import HALL, LOST, PAIR, WON, episode, rows_of  # noqa: E402
 

@@ -17,7 +17,7 @@ import torch
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.training.collectives import Processes
-from agentgym_hindsight.baselines.training.metrics import TokenCounts
+from agentgym_hindsight.baselines.training.running_figures import TokenCounts
 from agentgym_hindsight.baselines.training.scoring import Scorer, of_logits, pack_rows, score_rows
 from agentgym_hindsight.baselines.training.sequences import Sequences, Tokens, chains
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
