@@ -161,9 +161,8 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         The teacher's prompts of a conversation do not extend one another, so together they are several times as long as
         the conversation.
         """
-        batches = pack_rows(rows, self.plan.token_budget, teacher=True) or [[]]
-        if self.is_fsdp_enabled or self._dist.is_zero3:  # passes are collective calls
-            batches = self.processes.align(batches)
+        # A pass is a collective call: shards are gathered, and replicas share their buffers.
+        batches = self.processes.align(pack_rows(rows, self.plan.token_budget, teacher=True) or [[]])
         places = {id(row): place for place, row in enumerate(rows)}
         width = max((len(row.response_ids) for row in rows), default=1)
         whole: list[Tensor | None] = [None, None]

@@ -127,10 +127,16 @@ _CHAT: dict[str, Any] = {
     "method": {}, "plan": {"prompt_tokens": 480, "token_budget": 900}, "uneven": True,
     "stage": {"history": "conversation"},
 }  # fmt: skip
+#: The teacher's logits are read in an unequal number of passes too.
+_CHAT_LOGITS: dict[str, Any] = {**_CHAT, "method": {"aux_kl": 0.5, "who": "sync:2"}}
 
 
 @pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
-@pytest.mark.parametrize("case", [_EVEN, _UNEVEN, _CHAT], ids=["even", "uneven-with-auxiliary-kl", "chat"])
+@pytest.mark.parametrize(
+    "case",
+    [_EVEN, _UNEVEN, _CHAT, _CHAT_LOGITS],
+    ids=["even", "uneven-with-auxiliary-kl", "chat", "chat-with-auxiliary-kl"],
+)
 def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
     import torch
 
