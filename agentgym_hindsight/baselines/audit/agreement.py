@@ -121,18 +121,17 @@ def critical_hits(says: Array, truth: Truth, rollouts: Array) -> tuple[Array, Ar
     """Whether the turn with the largest ``|says|`` of a rollout is that with the largest ``|truth|``; and by chance.
 
     Both are on the first turn of each rollout that has a turn of certain sign and more than one audited turn, and NaN
-    elsewhere. If several turns share the largest ``|says|``, each counts with its share.
+    elsewhere. If several turns share the largest ``|says|``, each counts with its share; if several share the largest
+    ``|truth|``, each of them is right.
     """
     hits, chances = np.full(len(says), np.nan), np.full(len(says), np.nan)
     for number in np.unique(rollouts):
         members = np.flatnonzero(rollouts == number)
         if len(members) < 2 or not truth.signed[members].any():
             continue
-        most = int(np.argmax(np.where(truth.signed[members], np.abs(truth.value[members]), -1.0)))
-        claimed = np.abs(says[members])
-        top = claimed >= claimed.max() - 1e-9
-        hits[members[0]] = float(top[most]) / int(top.sum())
-        chances[members[0]] = 1 / len(members)
+        most, top = (size >= size.max() - 1e-9 for size in (np.abs(truth.value[members]), np.abs(says[members])))
+        hits[members[0]] = (most & top).sum() / top.sum()
+        chances[members[0]] = most.mean()
     return hits, chances
 
 

@@ -28,20 +28,39 @@ def credit_methods() -> dict[str, Method]:
 
 
 def credits_of(table: TurnTable, methods: Mapping[str, Method]) -> dict[str, Array]:
-    """The credit of every turn: ``NAME@ANCHOR`` for each kind of anchor, or ``NAME`` if the anchors do not matter."""
+    """The credit of every turn: ``NAME@ANCHOR`` for each kind of anchor, or ``NAME`` if it does not use anchors."""
     columns = {kind: table.as_rows(kind) for kind in ANCHORS}
     result: dict[str, Array] = {}
     for name, method in methods.items():
-        of_kind = {
-            kind: np.asarray(credit_per_turn(name, method.credit(rows), len(rows)), np.float64)
-            for kind, rows in columns.items()
-        }
-        first = of_kind[ANCHORS[0]]
-        if all(np.array_equal(first, values) for values in of_kind.values()):
-            result[name] = first
-        else:
-            result.update({f"{name}@{kind}": values for kind, values in of_kind.items()})
+        kinds = ANCHORS if _uses_anchors(method) else ANCHORS[:1]
+        for kind in kinds:
+            values = credit_per_turn(name, method.credit(columns[kind]), len(table))
+            result[f"{name}@{kind}" if len(kinds) > 1 else name] = np.asarray(values, np.float64)
     return result
+
+
+def _uses_anchors(method: Method) -> bool:
+    """Whether two rollouts get other credit if they meet in one state."""
+    credits = [
+        np.asarray(
+            method.credit(
+                Rows(
+                    group=[0] * 4,
+                    trajectory=[0, 0, 1, 1],
+                    place=[0, 1, 0, 1],
+                    returns=[10.0, 10.0, 0.0, 0.0],
+                    rewards=[0.0, 10.0, 0.0, 0.0],
+                    invalid=[False] * 4,
+                    anchors=anchors,
+                    actions=("a", "b", "c", "d"),
+                    next_anchors=("e", "f", "g", "h"),
+                    won=[True, True, False, False],
+                )
+            )
+        )
+        for anchors in (("s", "t", "s", "u"), ("s", "t", "v", "u"))
+    ]
+    return not np.array_equal(*credits)
 
 
 def add_credits(table: TurnTable) -> TurnTable:

@@ -57,8 +57,8 @@ Place = tuple[int, int]
 
 
 def teacher_methods() -> dict[str, Method]:
-    """The methods with a teacher, without a critic, whose contexts need no other model's text."""
-    found = {name: recipe(name) for name in RECIPES}
+    """The methods with a teacher, without a critic, whose contexts need no other model's text; and SERL's credits."""
+    found = {name: recipe(name) for name in (*RECIPES, "serl+gigpo", "serl+crbc")}
     return {
         name: method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
         for name, method in found.items()
