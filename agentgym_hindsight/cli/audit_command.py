@@ -196,6 +196,7 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
         needs_expert = plan.distance or bool(getattr(policy, "needs_expert", False))
         expert = as_played(ExpertPolicy(), job.stage) if plan.distance else None
         says = _says(policy, job, options)
+        policy = _remembering(policy)
         line = bar.add_task("audit", total=len(job.panel), note="")
 
         def note(progress: Audit) -> None:
@@ -205,7 +206,8 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
             bar.advance(line)
             note(progress)
 
-        with closing(job.stage.vector(own.num_envs, **({"expert": True} if needs_expert else {}))) as venv:
+        arguments: dict[str, Any] = {"expert": True} if needs_expert else {}
+        with closing(job.stage.vector(own.num_envs, **arguments)) as venv:
             return run_audit(
                 venv,
                 policy,
@@ -240,6 +242,15 @@ def _says(policy: Any, job: EvalJob, options: argparse.Namespace) -> Sequence[An
             )
         found.append(JudgeSays(AnalyserClient(url, model)))
     return found
+
+
+def _remembering(policy: Any) -> Any:
+    """The same policy; a tiny model computes each distribution once."""
+    if not (hasattr(policy, "encoder") and hasattr(policy, "model")):
+        return policy
+    from agentgym_hindsight.baselines.audit.remembered import RememberingPolicy
+
+    return RememberingPolicy(policy) if RememberingPolicy.suits(policy) else policy
 
 
 def _title(job: EvalJob) -> str:

@@ -45,10 +45,13 @@ def ranks(values: Array) -> Array:
     >>> ranks(np.array([3.0, 1.0, 3.0])).tolist()
     [2.5, 1.0, 2.5]
     """
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    mean: Array = (last - (counts - 1) / 2)[inverse.reshape(-1)]
-    return mean
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(values) else order
+    counts = np.diff(np.append(begins, len(values)))
+    result = np.empty(len(values))
+    result[order] = np.repeat(begins + (counts + 1) / 2, counts)
+    return result
 
 
 def spearman(one: Array, two: Array) -> float:

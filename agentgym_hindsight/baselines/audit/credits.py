@@ -41,26 +41,22 @@ def credits_of(table: TurnTable, methods: Mapping[str, Method]) -> dict[str, Arr
 
 def _uses_anchors(method: Method) -> bool:
     """Whether two rollouts get other credit if they meet in one state."""
-    credits = [
-        np.asarray(
-            method.credit(
-                Rows(
-                    group=[0] * 4,
-                    trajectory=[0, 0, 1, 1],
-                    place=[0, 1, 0, 1],
-                    returns=[10.0, 10.0, 0.0, 0.0],
-                    rewards=[0.0, 10.0, 0.0, 0.0],
-                    invalid=[False] * 4,
-                    anchors=anchors,
-                    actions=("a", "b", "c", "d"),
-                    next_anchors=("e", "f", "g", "h"),
-                    won=[True, True, False, False],
-                )
-            )
+    apart, together = (
+        Rows(
+            group=np.zeros(4, np.int64),
+            trajectory=np.array([0, 0, 1, 1]),
+            place=np.array([0, 1, 0, 1]),
+            returns=np.array([10.0, 10.0, 0.0, 0.0]),
+            rewards=np.array([0.0, 10.0, 0.0, 0.0]),
+            invalid=np.zeros(4, bool),
+            anchors=anchors,
+            actions=("a", "b", "c", "d"),
+            next_anchors=("e", "f", "g", "h"),
+            won=np.array([True, True, False, False]),
         )
-        for anchors in (("s", "t", "s", "u"), ("s", "t", "v", "u"))
-    ]
-    return not np.array_equal(*credits)
+        for anchors in (("s", "t", "v", "u"), ("s", "t", "s", "u"))
+    )
+    return not np.array_equal(np.asarray(method.credit(apart)), np.asarray(method.credit(together)))
 
 
 def add_credits(table: TurnTable) -> TurnTable:

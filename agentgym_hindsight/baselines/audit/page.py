@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -13,6 +13,7 @@ from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.audit.forest import Line, forest_plot
 from agentgym_hindsight.baselines.audit.summary import Figure, Score, Summary
 from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable
+from agentgym_hindsight.baselines.methods.rows import Array
 from agentgym_hindsight.baselines.report.layout import card, section, wide_table
 from agentgym_hindsight.markup import Html, tag
 
@@ -231,7 +232,7 @@ def _turns(table: TurnTable, summary: Summary) -> Html:
     )
 
 
-def _deviation(values: np.ndarray) -> object:  # type: ignore[type-arg]
+def _deviation(values: Array) -> Callable[[float], str]:
     known = values[np.isfinite(values)]
     scale = float(known.std()) if len(known) else 0.0
 
