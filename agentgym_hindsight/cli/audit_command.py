@@ -22,12 +22,11 @@ from agentgym_hindsight.cli.audit_tables import print_summary
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
 from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy, open_policy
 from agentgym_hindsight.cli.output_files import check_file, check_folder
-from agentgym_hindsight.cli.parsing import number, path, seed, source, text, whole, whole_or
+from agentgym_hindsight.cli.parsing import name_of, number, path, seed, source, text, whole, whole_or
 from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.names import known_name
 from agentgym_hindsight.redaction import hide_passwords
 from agentgym_hindsight.wrappers import PROTOCOLS
 
@@ -53,7 +52,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=whole(), default=0, help="audited turns of each group (default: all)")
     parser.add_argument(
         "--groups",
-        type=text,
+        type=name_of("kind of groups", _GROUPS),
+        choices=_GROUPS,
         default="all",
         help="all, or mixed: only groups in which some rollouts won and some lost (default: %(default)s)",
     )
@@ -148,7 +148,6 @@ def run(options: argparse.Namespace) -> int:
 def _job(options: argparse.Namespace) -> EvalJob:
     options.policy = canonical_policy(options.policy)
     check_policy(options.policy)
-    options.groups = known_name("kind of groups", options.groups, _GROUPS)
     if len(options.continuations) > 2:
         raise UsageError("Expected one or two numbers of continuations; try --continuations 20 80.")
     given = options.temperature
