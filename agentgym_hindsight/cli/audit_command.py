@@ -124,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         "new_turns": progress.turns,
         "continuations": progress.continuations,
         "continuations_per_second": round(progress.per_second, 1),
+        "continuation_cpu_seconds": round(progress.cpu_seconds, 1),
         "continued_turns": progress.played_turns,
         **summary.as_dict(),
         "group_sizes": sizes,

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.audit.credits import add_credits
 from agentgym_hindsight.baselines.audit.distance import expert_distances
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn, play_groups
 from agentgym_hindsight.baselines.audit.stored import Key, Stored
 from agentgym_hindsight.baselines.audit.truth import Precision, measure
-from agentgym_hindsight.baselines.audit.turn_table import TurnTable, has_parquet, turn_rows
+from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable, has_parquet, turn_rows
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.rollout import Continuation, rollout
 from agentgym_hindsight.errors import UsageError
@@ -28,7 +30,10 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.vector import HindsightVectorEnv
 
-__all__ = ["Audit", "Plan", "Says", "run_audit", "table_of", "write_facts"]
+__all__ = ["PROGRESS", "Audit", "Plan", "Says", "run_audit", "table_of", "write_facts"]
+
+#: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
+PROGRESS = "expert-progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,13 @@ class Says(Protocol):
 
 @dataclass(slots=True)
 class Audit:
-    """The progress of an audit. ``seconds`` are those of the continuations of this run."""
+    """The progress of an audit. ``seconds`` and ``cpu_seconds`` are those of the continuations of this run."""
 
     turns: int = 0
     continuations: int = 0
     played_turns: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     skipped_groups: int = 0
 
     @property
@@ -135,11 +141,12 @@ def _audit_group(
         progress.played_turns += turns
 
     def play(starts: Sequence[Continuation]) -> Iterator[Trajectory]:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         for trajectory in rollout(venv, policy, starts, on_turns=count):
             progress.continuations += 1
             yield trajectory
         progress.seconds += time.perf_counter() - started
+        progress.cpu_seconds += time.process_time() - busy
 
     distances = expert_distances(venv, expert, group, waiting) if expert is not None and waiting else {}
     for turn, estimate in measure(group, waiting, play, plan.precision):
@@ -188,7 +195,9 @@ def table_of(folder: Path, tasks: Sequence[Task]) -> TurnTable:
             f"Expected at least one measured turn in {folder}, got none; try more tasks, or leave out --mixed."
         )
     measured = {row["task"] for row in rows if "advantage" in row}
-    return add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
+    table = add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
+    progress = table.column("distance") - table.column("distance_after")
+    return table.with_column(SAYS + PROGRESS, progress) if np.isfinite(progress).any() else table
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:

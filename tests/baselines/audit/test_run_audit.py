@@ -93,6 +93,9 @@ def test_the_expert_s_distance_shrinks_by_its_own_action_and_by_no_action_more(t
     assert both.sum() > 20
     assert (before[both] - after[both]).max() == 1
     assert (before[both] - after[both]).min() < 1
+    progress = table.column(f"{SAYS}expert-progress")
+    assert np.array_equal(progress[both], (before - after)[both])
+    assert np.isnan(progress[~both]).all()
 
 
 def test_credits_are_those_of_agh_credit(folder: Path, table: TurnTable) -> None:
