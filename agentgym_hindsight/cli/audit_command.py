@@ -116,16 +116,15 @@ def run(options: argparse.Namespace) -> int:
     table, progress = _measure(job, options)
     summary = summarise(table, options.reference)
     sizes = by_group_size(table)
+    total = {name: round(value, 1) for name, value in progress.total.items()}
     facts: dict[str, Any] = {
         "policy": job.shown,
         "panel": job.panel.name,
         "backend": job.backend,
-        "seconds": round(time.perf_counter() - started, 1),
         "new_turns": progress.turns,
-        "continuations": progress.continuations,
-        "continuations_per_second": round(progress.per_second, 1),
-        "continuation_cpu_seconds": round(progress.cpu_seconds, 1),
-        "continued_turns": progress.played_turns,
+        "new_continuations": progress.continuations,
+        "run_seconds": round(time.perf_counter() - started, 1),
+        "continuations": total,
         **summary.as_dict(),
         "group_sizes": sizes,
     }
@@ -137,11 +136,7 @@ def run(options: argparse.Namespace) -> int:
         out = output()
         out.print(_title(job), soft_wrap=True)
         print_summary(out, summary, sizes)
-        if progress.continuations:
-            out.print(
-                f"{progress.continuations} continuations in {progress.seconds:.0f} s: "
-                f"{progress.per_second:.0f} a second"
-            )
+        out.print(_cost(total))
         out.print(f"saved: {folder} (turns.jsonl, turns.parquet, audit.html)", soft_wrap=True)
     return 0
 
@@ -257,6 +252,13 @@ def _title(job: EvalJob) -> str:
     return f"Audit of {job.shown} on {job.panel.name} ({job.backend})"
 
 
+def _cost(total: dict[str, float]) -> str:
+    """What the continuations cost, those of earlier runs included."""
+    count, seconds, busy = (total[name] for name in ("continuations", "seconds", "cpu_seconds"))
+    rate = f": {count / seconds:.0f} a second" if seconds else ""
+    return f"{count:.0f} continuations in {seconds:.0f} s ({busy:.0f} s of this process's CPU time){rate}"
+
+
 def _about(job: EvalJob, options: argparse.Namespace, facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Facts for the page. The command is that of this process, without passwords."""
     counts = " to ".join(str(each) for each in options.continuations)
@@ -266,5 +268,5 @@ def _about(job: EvalJob, options: argparse.Namespace, facts: dict[str, Any]) -> 
         ("panel", f"{job.panel.name}, {job.panel.fingerprint}"),
         ("backend", job.backend),
         ("continuations of a moment", counts),
-        ("of this run", f"{facts['continuations']} in {facts['seconds']} s"),
+        ("all continuations", _cost(facts["continuations"])),
     ]

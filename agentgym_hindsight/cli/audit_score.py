@@ -17,7 +17,7 @@ __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the score of ``--credit``, or of every column if there is none."""
+    """Print the score of ``--credit``, or of all columns and credits if there is none."""
     if options.score[0].casefold() != "score" or len(options.score) != 2:
         raise UsageError(
             f"Expected agh audit score FILE, got {' '.join(options.score)!r}; try agh audit score turns.parquet."
@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
         # For comparison, the reference as it is in the file.
         scores.append(score(table, table.column(SAYS + reference), reference, reference))
     else:
-        for name, values in credits_of(table, credit_methods()).items():
+        stored = {name: table.column(SAYS + name) for name in table.names(SAYS)}
+        for name, values in {**stored, **credits_of(table, credit_methods())}.items():
             scores.append(score(table, values, name, reference))
         scores.sort(key=lambda each: -each.spearman.value)
     if options.json:

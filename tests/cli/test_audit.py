@@ -36,10 +36,12 @@ def test_an_audit_end_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -
     summary = json.loads((folder / "summary.json").read_text())
     assert 3 <= summary["turns"] <= 18
     assert summary["tasks"] <= 3
-    assert summary["continuations_per_second"] > 0
+    assert summary["continuations"]["continuations"] == summary["new_continuations"] > 0
+    assert summary["continuations"]["seconds"] > 0
     assert {"grpo", "crbc@state", "gigpo@observation"} <= {each["name"] for each in summary["scores"]}
     again = printed(capsys, "audit", *LAMPS, *SMALL, "--policy", "expert:0.5", "--out", folder, "--json")
-    assert again["new_turns"] == again["continuations"] == 0
+    assert again["new_turns"] == again["new_continuations"] == 0
+    assert again["continuations"] == summary["continuations"], "those of the earlier run are not forgotten"
     assert again["scores"] == summary["scores"]
 
 

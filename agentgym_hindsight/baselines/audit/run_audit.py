@@ -34,6 +34,7 @@ __all__ = ["PROGRESS", "Audit", "Plan", "Says", "run_audit", "table_of", "write_
 
 #: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
 PROGRESS = "expert-progress"
+_COSTS = ("continuations", "played_turns", "seconds", "cpu_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,8 @@ class Audit:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     skipped_groups: int = 0
-
-    @property
-    def per_second(self) -> float:
-        """Continuations a second."""
-        return self.continuations / self.seconds if self.seconds else 0.0
+    #: Continuations, seconds and CPU seconds of the complete groups, those of earlier runs included.
+    total: dict[str, float] = field(default_factory=dict)
 
 
 def run_audit(
@@ -108,10 +106,13 @@ def run_audit(
             on_group(progress)
     for group in play_groups(venv, policy, todo, plan.siblings, seed=plan.seed):
         stored.begin(group)
+        before = [getattr(progress, name) for name in _COSTS]
         _audit_group(venv, policy, group, stored, plan, says, expert, progress, on_turns)
-        stored.complete(group.task.id)
+        after = [getattr(progress, name) for name in _COSTS]
+        stored.complete(group.task.id, {n: round(b - a, 3) for n, a, b in zip(_COSTS, before, after, strict=True)})
         if on_group is not None:
             on_group(progress)
+    progress.total = {name: stored.cost(name) for name in _COSTS}
     table = table_of(folder, tasks)
     table.save(folder / "turns.jsonl")
     if has_parquet():

@@ -50,7 +50,7 @@ class Stored:
         file = folder / "rollouts.jsonl"
         recorded = read_jsonl(file).trajectories if file.exists() else ()
         self._groups = {group.task_id: group for group in group_by_task(recorded)}
-        self._complete = {key.task for key in self._read("complete.jsonl")}
+        self._complete = {key.task: cost for key, cost in self._read("complete.jsonl").items()}
 
     def key(self, group: PlayedGroup, turn: Turn) -> Key:
         """The key of a turn."""
@@ -91,10 +91,14 @@ class Stored:
         self.says[key] = plain
         self._append("models.jsonl", key, plain)
 
-    def complete(self, task: str) -> None:
-        """Record that a group needs no more work."""
-        self._complete.add(task)
-        self._append("complete.jsonl", Key(task, 0, 0), {})
+    def complete(self, task: str, cost: Mapping[str, float]) -> None:
+        """Record that a group needs no more work, and what it cost."""
+        self._complete[task] = dict(cost)
+        self._append("complete.jsonl", Key(task, 0, 0), cost)
+
+    def cost(self, name: str) -> float:
+        """The sum of one kind of cost over the complete groups."""
+        return sum(float(cost.get(name, 0.0)) for cost in self._complete.values())
 
     # -- internal ----------------------------------------------------------------------------------------------------
 
