@@ -14,7 +14,7 @@ from agentgym_hindsight.baselines.audit.forest import Line, forest_plot
 from agentgym_hindsight.baselines.audit.summary import Figure, Score, Summary
 from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable
 from agentgym_hindsight.baselines.methods.rows import Array
-from agentgym_hindsight.baselines.report.layout import card, section, wide_table
+from agentgym_hindsight.baselines.report.layout import card, grid, section, wide_table
 from agentgym_hindsight.markup import Html, tag
 
 __all__ = ["is_audit_page", "render_page", "write_page"]
@@ -138,8 +138,16 @@ def _forests(summary: Summary) -> Html:
     return section(
         "forest",
         "Forest plots",
-        card("Spearman with the true advantage", " 95 % intervals", forest_plot("Spearman", lines("spearman"))),
-        card(f"Difference to {summary.reference}", " paired, 95 % intervals", forest_plot("Diff", lines("difference"))),
+        grid(
+            [
+                card("Spearman with the true advantage", " 95 % intervals", forest_plot("Spearman", lines("spearman"))),
+                card(
+                    f"Difference to {summary.reference}",
+                    " paired, 95 % intervals",
+                    forest_plot(f"Difference to {summary.reference}", lines("difference")),
+                ),
+            ]
+        ),
     )
 
 
