@@ -13,7 +13,7 @@ from typing import Any
 from agentgym_hindsight.baselines.audit.page import is_audit_page, write_page
 from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, run_audit, write_facts
 from agentgym_hindsight.baselines.audit.stored import is_audit
-from agentgym_hindsight.baselines.audit.summary import by_group_size, summarise
+from agentgym_hindsight.baselines.audit.summary import REFERENCE, by_group_size, summarise
 from agentgym_hindsight.baselines.audit.truth import Precision
 from agentgym_hindsight.baselines.evaluation.panels import as_played
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
@@ -92,7 +92,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-distance", action="store_true", help="do not measure the expert's distance to the goal")
     parser.add_argument("--judge", type=text, metavar="URL#MODEL", help="a server that judges every turn")
     parser.add_argument(
-        "--reference", type=text, default="grpo", help="the column that differences are to (default: %(default)s)"
+        "--reference", type=text, default=REFERENCE, help="the column that differences are to (default: %(default)s)"
     )
     parser.add_argument("--credit", type=text, metavar="MODULE:NAME", help="with score: a function of a group's rows")
     parser.add_argument("--anchor", type=text, default="state", help="with score: the anchors of the rows")

@@ -25,7 +25,10 @@ from agentgym_hindsight.baselines.methods.rows import Array
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import known_name
 
-__all__ = ["Figure", "Score", "Summary", "by_group_size", "score", "summarise", "truth_of"]
+__all__ = ["REFERENCE", "Figure", "Score", "Summary", "by_group_size", "score", "summarise", "truth_of"]
+
+#: The column that differences are to, by default: one number for all turns of a rollout.
+REFERENCE = "grpo"
 
 Measure = Callable[[Array], float]
 
@@ -113,7 +116,7 @@ def truth_of(table: TurnTable) -> Truth:
     return Truth(value, table.column("first"), table.column("second"), (low > 0) | (high < 0))
 
 
-def summarise(table: TurnTable, reference: str = "grpo", samples: int = 500, seed: int = 0) -> Summary:
+def summarise(table: TurnTable, reference: str = REFERENCE, samples: int = 500, seed: int = 0) -> Summary:
     """The scores of all columns of the table that begin with ``says:``, best first."""
     audited = table.where(table.audited)
     if not len(audited):
@@ -140,7 +143,7 @@ def summarise(table: TurnTable, reference: str = "grpo", samples: int = 500, see
     )
 
 
-def score(table: TurnTable, values: Array, name: str, reference: str = "grpo", samples: int = 500) -> Score:
+def score(table: TurnTable, values: Array, name: str, reference: str = REFERENCE, samples: int = 500) -> Score:
     """The score of one number per turn of the table, and its difference to a column of it."""
     mask = table.audited
     audited = table.where(mask)

@@ -27,6 +27,8 @@ from agentgym_hindsight.baselines.audit.turn_table import COST, SAYS  # noqa: E4
 from agentgym_hindsight.baselines.methods import RECIPES, recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
 from agentgym_hindsight.baselines.methods.batch import Batch, Scores  # noqa: E402
+from agentgym_hindsight.baselines.methods.credit import GroupRelative  # noqa: E402
+from agentgym_hindsight.baselines.methods.schedules import Constant  # noqa: E402
 from agentgym_hindsight.baselines.training.row_credit import add_evidence  # noqa: E402
 from agentgym_hindsight.baselines.training.scoring import Scorer, of_logits, without_dropout  # noqa: E402
 from agentgym_hindsight.baselines.training.sequences import Sequences  # noqa: E402
@@ -51,6 +53,8 @@ SOURCES = (
     "next@anchor",
     "success|immediate@anchor",
 )
+#: Weights on other credits.
+COMBINATIONS = ("serl+gigpo", "serl+crbc")
 _LATEST_START = 1000  # updates within which a teacher's strength is above 0
 
 Place = tuple[int, int]
@@ -58,7 +62,7 @@ Place = tuple[int, int]
 
 def teacher_methods() -> dict[str, Method]:
     """The methods with a teacher, without a critic, whose contexts need no other model's text; and SERL's credits."""
-    found = {name: recipe(name) for name in (*RECIPES, "serl+gigpo", "serl+crbc")}
+    found = {name: recipe(name) for name in (*RECIPES, *COMBINATIONS)}
     return {
         name: method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
         for name, method in found.items()
@@ -82,7 +86,7 @@ class TeacherSays:
         token_budget: int = 16384,
     ) -> None:
         self.policy, self.parser, self.budget = policy, parser, token_budget
-        gap = recipe("serl").changed(penalty=0.0)
+        gap = Method("gap", GroupRelative(penalty=0.0), when=Constant(0.5))
         # With a KL term the teacher scores turns whose advantage is 0 too.
         self._gaps = {text: replace(gap, what=ContextSpec.parse(text), aux_kl=1.0) for text in sources}
         self._methods = teacher_methods() if methods is None else dict(methods)
