@@ -25,6 +25,7 @@ import pytest
 import agentgym_hindsight
 from agentgym_hindsight import markup, names, printable, redaction
 from agentgym_hindsight.baselines import masks, run_log
+from agentgym_hindsight.baselines.audit import judge as audit_judge
 from agentgym_hindsight.baselines.report import runs
 from agentgym_hindsight.cli import eval_records
 from agentgym_hindsight.envs.alfworld import gamefile, rulebook, wording
@@ -285,6 +286,7 @@ def many_texts(length: int) -> str:
 # -- the functions, as "module: function" ----------------------------------------------------------------------------
 
 SCANS: dict[str, Scan] = {
+    "baselines.audit.judge: parse_verdicts": Scan(lambda text: audit_judge.parse_verdicts(text, 3)),
     # what a policy or a judge writes
     "hindsight.render: remove_thinking": Scan(render.remove_thinking),
     "hindsight.render: candidate_action": Scan(lambda text: render.candidate_action(step(text), _OPTIONS)),

@@ -19,7 +19,7 @@ from agentgym_hindsight.tasks import Task
 from agentgym_hindsight.wrappers import format_response
 from agentgym_hindsight.wrappers.parsing import parser_name
 
-__all__ = ["Formatted", "evaluate_policy", "play_panel"]
+__all__ = ["Formatted", "as_played", "evaluate_policy", "play_panel"]
 
 #: These policies return bare actions, which the parser of a stage would refuse.
 _SCRIPTED = (ExpertPolicy, SeekingExpert, RandomPolicy, ReplayPolicy, SearchAndBuyFirst)
@@ -50,6 +50,16 @@ class Formatted:
         return [format_response(answer, self.parser) for answer in answers]
 
 
+def as_played(policy: Policy, stage: Stage) -> Policy:
+    """The policy as it plays a stage: the actions of scripted ones in the format of its parser. It must fit the world.
+
+    >>> as_played(RandomPolicy(), Stage()).name
+    'random'
+    """
+    check_world(policy, stage.world)
+    return Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
+
+
 def play_panel(
     policy: Policy,
     stage: Stage,
@@ -71,8 +81,7 @@ def play_panel(
     remaining = assignments(panel, siblings, done=done)
     if not remaining:
         return
-    check_world(policy, stage.world)
-    playing_policy: Policy = Formatted(policy, stage.parser) if isinstance(policy, _SCRIPTED) else policy
+    playing_policy = as_played(policy, stage)
     env_options: dict[str, Any] = {"expert": True} if getattr(playing_policy, "needs_expert", False) else {}
     with closing(stage.vector(min(num_envs, len(remaining)), **env_options)) as venv:
         yield from rollout(venv, playing_policy, remaining, seed=seed, on_turns=progress)

@@ -13,7 +13,7 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.anchors import anchor_keys
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["credit_of", "rows_of_rollouts"]
+__all__ = ["credit_of", "credit_per_turn", "rows_of_rollouts"]
 
 
 def rows_of_rollouts(groups: Sequence[Sequence[Trajectory]], anchor: str) -> Rows:
@@ -69,12 +69,12 @@ def credit_of(
         kind = anchor or method.anchor
         if kind not in columns:
             columns[kind] = rows_of_rollouts(groups, kind)
-        credit = _per_turn(name, method.credit(columns[kind]), len(columns[kind]))
+        credit = credit_per_turn(name, method.credit(columns[kind]), len(columns[kind]))
         result[name] = np.split(credit, np.cumsum(lengths)[:-1])
     return result
 
 
-def _per_turn(name: str, credit: Any, turns: int) -> Array:
+def credit_per_turn(name: str, credit: Any, turns: int) -> Array:
     """A credit of one's own may return a list or a tensor, or an array of token values per turn: then their means."""
     if hasattr(credit, "detach"):
         credit = credit.detach().cpu().numpy()

@@ -27,6 +27,8 @@ ALLOWED = {
     "cli/bench/training/conversation_times.py": "the methods whose times are compared",
     "cli/bench/training/step_times.py": "the methods whose times are compared",
     "cli/bench/training/update_memory.py": "the methods whose memory is compared",
+    "baselines/audit/summary.py": "the credit to which the audit compares others",
+    "baselines/audit/teachers.py": "weights on other credits that the audit measures",
     "baselines/report/mechanics.py": "the line to which others are compared",
 }
 

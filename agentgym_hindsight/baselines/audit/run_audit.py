@@ -1,0 +1,206 @@
+"""An audit: plays groups, measures the truth of their turns, and stores both as it goes. A restart goes on.
+
+Files of the folder: ``audit.json`` (the settings), ``rollouts.jsonl`` (the groups), ``truth.jsonl`` (one line per
+measured turn), ``models.jsonl`` (what teachers and judges say, one line per turn), and at the end ``turns.jsonl`` and
+``turns.parquet``: the whole table.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from agentgym_hindsight.atomic import write_text
+from agentgym_hindsight.baselines.audit.credits import add_credits
+from agentgym_hindsight.baselines.audit.distance import expert_distances
+from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn, play_groups
+from agentgym_hindsight.baselines.audit.stored import Key, Stored
+from agentgym_hindsight.baselines.audit.truth import Precision, measure
+from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable, has_parquet, turn_rows
+from agentgym_hindsight.baselines.policies.base import Policy
+from agentgym_hindsight.baselines.rollout import Continuation, rollout
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+from agentgym_hindsight.tasks import Task, seeded_int
+from agentgym_hindsight.vector import HindsightVectorEnv
+
+__all__ = ["PROGRESS", "Audit", "Plan", "Says", "run_audit", "table_of", "write_facts"]
+
+#: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
+PROGRESS = "expert-progress"
+_COSTS = ("continuations", "played_turns", "seconds", "cpu_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is audited.
+
+    * ``siblings``: rollouts of a group. ``turns``: audited turns of a group, drawn by the seed; 0: all.
+    * ``mixed``: audit only groups in which some rollouts won and some lost.
+    * ``distance``: measure the expert's distance to the goal too.
+    """
+
+    siblings: int = 8
+    turns: int = 0
+    mixed: bool = False
+    distance: bool = True
+    precision: Precision = field(default_factory=Precision)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.siblings < 1 or self.turns < 0:
+            raise UsageError(f"Expected siblings ≥ 1 and turns ≥ 0, got {self.siblings}, {self.turns}; try 8 and 0.")
+
+
+class Says(Protocol):
+    """What a model says of the turns of a group: numbers by column, for each (member, step)."""
+
+    def __call__(self, group: PlayedGroup) -> Mapping[tuple[int, int], Mapping[str, float]]: ...
+
+
+@dataclass(slots=True)
+class Audit:
+    """The progress of an audit. ``seconds`` and ``cpu_seconds`` are those of the continuations of this run."""
+
+    turns: int = 0
+    continuations: int = 0
+    played_turns: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    skipped_groups: int = 0
+    #: Continuations, seconds and CPU seconds of the complete groups, those of earlier runs included.
+    total: dict[str, float] = field(default_factory=dict)
+
+
+def run_audit(
+    venv: HindsightVectorEnv,
+    policy: Policy,
+    tasks: Sequence[Task],
+    folder: Path,
+    terms: Mapping[str, Any],
+    plan: Plan,
+    *,
+    says: Sequence[Says] = (),
+    expert: Policy | None = None,
+    on_group: Callable[[Audit], object] | None = None,
+    on_turns: Callable[[Audit], object] | None = None,
+    fresh: bool = False,
+) -> tuple[TurnTable, Audit]:
+    """Audit a group of every task, and return the table of all turns.
+
+    ``venv`` needs ``expert=True`` if there is an ``expert``, the policy whose number of turns is the distance to the
+    goal. Turns that ``folder`` has already are not measured again. ``terms`` are stored with the audit: a folder with
+    others is refused.
+    """
+    stored = Stored(folder, terms, fresh=fresh)
+    progress = Audit()
+    todo = [task for task in tasks if not stored.is_complete(task.id)]
+    for _ in tasks[len(todo) :]:
+        if on_group is not None:
+            on_group(progress)
+    for group in play_groups(venv, policy, todo, plan.siblings, seed=plan.seed):
+        stored.begin(group)
+        before = [getattr(progress, name) for name in _COSTS]
+        _audit_group(venv, policy, group, stored, plan, says, expert, progress, on_turns)
+        after = [getattr(progress, name) for name in _COSTS]
+        stored.complete(group.task.id, {n: round(b - a, 3) for n, a, b in zip(_COSTS, before, after, strict=True)})
+        if on_group is not None:
+            on_group(progress)
+    progress.total = {name: stored.cost(name) for name in _COSTS}
+    table = table_of(folder, tasks)
+    table.save(folder / "turns.jsonl")
+    if has_parquet():
+        table.save(folder / "turns.parquet")
+    return table, progress
+
+
+def _audit_group(
+    venv: HindsightVectorEnv,
+    policy: Policy,
+    group: PlayedGroup,
+    stored: Stored,
+    plan: Plan,
+    says: Sequence[Says],
+    expert: Policy | None,
+    progress: Audit,
+    on_turns: Callable[[Audit], object] | None,
+) -> None:
+    won = {episode.trajectory.won for episode in group.episodes}
+    if not group.episodes or (plan.mixed and len(won) < 2):
+        progress.skipped_groups += 1
+        return
+    chosen = _chosen(group, plan)
+    waiting = [turn for turn in chosen if stored.key(group, turn) not in stored.truth]
+
+    def count(turns: int) -> None:
+        progress.played_turns += turns
+
+    def play(starts: Sequence[Continuation]) -> Iterator[Trajectory]:
+        started, busy = time.perf_counter(), time.process_time()
+        for trajectory in rollout(venv, policy, starts, on_turns=count):
+            progress.continuations += 1
+            yield trajectory
+        progress.seconds += time.perf_counter() - started
+        progress.cpu_seconds += time.process_time() - busy
+
+    distances = expert_distances(venv, expert, group, waiting) if expert is not None and waiting else {}
+    for turn, estimate in measure(group, waiting, play, plan.precision):
+        if not estimate.pairs:
+            continue  # every continuation broke
+        line: dict[str, Any] = {"advantage": estimate.value, **estimate._asdict()}
+        del line["value"]
+        if expert is not None:
+            line["distance"], line["distance_after"] = distances.get(turn.before), distances.get(turn.after)
+        stored.add_truth(stored.key(group, turn), line)
+        progress.turns += 1
+        if on_turns is not None:
+            on_turns(progress)
+    numbers: dict[tuple[int, int], dict[str, float]] = {}
+    for each in says:
+        for place, values in each(group).items():
+            numbers.setdefault(place, {}).update(values)
+    for (member, step), values in numbers.items():
+        stored.add_says(Key(group.task.id, member, step), values)
+
+
+def _chosen(group: PlayedGroup, plan: Plan) -> list[Turn]:
+    """The turns to audit, in order."""
+    if not plan.turns or len(group.turns) <= plan.turns:
+        return list(group.turns)
+    drawn = sorted(
+        range(len(group.turns)),
+        key=lambda n: seeded_int("audit", plan.seed, group.task.id, group.turns[n].member, group.turns[n].step),
+    )
+    return [group.turns[number] for number in sorted(drawn[: plan.turns])]
+
+
+def table_of(folder: Path, tasks: Sequence[Task]) -> TurnTable:
+    """The table of the audited groups in a folder, with the credit of every method that needs no model."""
+    stored = Stored(folder, None)
+    categories = {task.id: task.category for task in tasks}
+    rows: list[dict[str, Any]] = []
+    for group in stored.groups():
+        task = group[0].task_id
+        fixed = turn_rows(group, categories.get(task, ""))
+        for row in fixed:
+            key = Key(task, row["member"], row["step"])
+            rows.append({**row, **stored.truth.get(key, {}), **stored.says.get(key, {})})
+    if not any("advantage" in row for row in rows):
+        raise UsageError(
+            f"Expected at least one measured turn in {folder}, got none; try more tasks, or leave out --mixed."
+        )
+    measured = {row["task"] for row in rows if "advantage" in row}
+    table = add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
+    progress = table.column("distance") - table.column("distance_after")
+    return table.with_column(SAYS + PROGRESS, progress) if np.isfinite(progress).any() else table
+
+
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write the figures of an audit as ``summary.json``."""
+    write_text(folder / "summary.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,80 @@
+"""The true advantage of turns by Monte Carlo: continuations of the same policy from before and from after the action.
+
+The moment after a turn is the moment before the next one, so one set of continuations serves both turns; and the
+moments that rollouts of a group share are continued once. A snapshot fixes the world's random numbers, therefore the
+truth is that of the transition that happened. A finished rollout needs no continuation: its value is its outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agentgym_hindsight.baselines.audit.estimates import Advantage, advantage
+from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn
+from agentgym_hindsight.baselines.rollout import Continuation
+from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.trajectory import Trajectory
+
+__all__ = ["FIRST_CONTINUATION", "Precision", "measure"]
+
+#: The sibling of the first continuation. Siblings determine the random numbers of a policy, and those of the rollouts
+#: that are audited must not occur again: a continuation with the same ones would repeat the rollout.
+FIRST_CONTINUATION = 1_000_000
+
+Continue = Callable[[Sequence[Continuation]], Iterator[Trajectory]]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How many continuations a moment gets.
+
+    Every moment gets ``least``. A turn whose interval contains 0 and is wider than ± ``half_width`` is undecided:
+    its two moments get twice as many continuations, until it is decided or they have ``most``.
+    """
+
+    least: int = 20
+    most: int = 80
+    half_width: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.least <= self.most:
+            raise UsageError(f"Expected 2 ≤ least ≤ most continuations, got {self.least} and {self.most}; try 20, 80.")
+        if not 0 < self.half_width <= 1:
+            raise UsageError(f"Expected a half-width above 0 and up to 1, got {self.half_width}; try 0.1.")
+
+    def decided(self, estimate: Advantage) -> bool:
+        """Whether the estimate needs no more continuations."""
+        return estimate.has_sign or estimate.half_width <= self.half_width
+
+
+def measure(
+    group: PlayedGroup, turns: Iterable[Turn], play: Continue, precision: Precision
+) -> Iterator[tuple[Turn, Advantage]]:
+    """The advantage of each turn, as soon as it is decided. ``play`` plays continuations, in the order given.
+
+    Continuation number k has the same random numbers at all moments of the group (common random numbers).
+    """
+    outcomes: dict[str, list[bool | None]] = {}
+    waiting, count = list(turns), precision.least
+    while waiting:
+        moments = dict.fromkeys(
+            key
+            for turn in waiting
+            for key in ((turn.before,) if turn.outcome is not None else (turn.before, turn.after))
+        )
+        starts = [(key, number) for key in moments for number in range(len(outcomes.setdefault(key, [])), count)]
+        played = play([Continuation(group.snapshots[key], FIRST_CONTINUATION + number) for key, number in starts])
+        for (key, _), trajectory in zip(starts, played, strict=True):
+            outcomes[key].append(None if trajectory.broken else trajectory.won)
+        undecided = []
+        for turn in waiting:
+            after: Sequence[bool | None] = (
+                [turn.outcome] * count if turn.outcome is not None else outcomes[turn.after][:count]
+            )
+            estimate = advantage(outcomes[turn.before][:count], after)
+            if count >= precision.most or precision.decided(estimate):
+                yield turn, estimate
+            else:
+                undecided.append(turn)
+        waiting, count = undecided, min(2 * count, precision.most)
