@@ -116,6 +116,7 @@ def _with_preset(tree: dict[str, Any], method: Method) -> dict[str, Any]:
     if not is_tiny(model):
         return tree
     preset = json.loads(json.dumps(TINY))
+    preset["method"]["analyser"] = "scripted"  # a tiny policy cannot write analyses
     # A method of one's own need not have the options of our credits.
     preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
     env = known_env(str(mapping(tree.get("stage", {}), "stage").get("env", _ALFWORLD)))

@@ -22,7 +22,28 @@ from agentgym_hindsight.errors import UnknownNameError
 LOSS = {"clip": 0.2, "dual_clip": 3.0, "entropy": 0.001, "kl": 0.0, "aux_kl": 0.0, "anchor": "observation",
         "details": False, "critic": "", "ratio": "token", "reduction": "token", "policy_weight": 1.0}  # fmt: skip
 NO_TEACHER = {"what": "", "when": "0"}
+#: What all methods share that imitate a teacher and have no policy gradient.
+IMITATION = {"what": "", "tokens": "response", "when": "1", "policy_weight": 0.0, "entropy": 0.0, "top_k": 100,
+             "importance": None, "penalty": 0.1, "statistics": "rows", "scale": "std"}  # fmt: skip
 TABLE: dict[str, dict[str, Any]] = {
+    "hint-sd": {
+        **IMITATION,
+        "who": "ema:0.001",
+        "alpha": 1.0,
+        "analyser": "teacher",
+        "targets": "multi",
+        "most_targets": 3,
+        "feedback_at": "turn",
+        "analyser_tokens": 512,
+    },
+    "hero": {
+        **IMITATION,
+        "who": "ema:0.05",
+        "alpha": 0.5,
+        "analyser": "policy",
+        "shown": "both",
+        "analyser_tokens": 1024,
+    },
     "grpo": {**NO_TEACHER, "penalty": 0.1, "statistics": "rows", "scale": "std"},
     "rloo": {**NO_TEACHER, "penalty": 0.1, "statistics": "rows"},
     "gigpo": {**NO_TEACHER, "penalty": 0.1, "gamma": 0.95, "omega": 1.0, "scale": "std", "statistics": "rows"},

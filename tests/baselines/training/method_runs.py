@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.schedules import Constant, LinearDecay, Window
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
+from tests.baselines.methods.imitations import scripted
 from tests.baselines.training.launching import assume_gpus, leave_processes
 from tests.baselines.training.tiny_runs import PLAN, make_trainer, weights
 
@@ -30,7 +30,7 @@ PRESET = replace(PLAN, updates=UPDATES, learning_rate=1e-4, save_every=UPDATES /
 
 def small(name: str) -> Method:
     """The method of this name for a policy of one layer with random weights, in a run of ten updates."""
-    method = recipe(name)
+    method = scripted(name)  # random weights write no JSON
     changes: dict[str, Any] = {}
     if method.has_teacher:
         # Random weights write no action that a parser finds. Schedules that begin later would have no effect.

@@ -15,6 +15,7 @@ from agentgym_hindsight.baselines.methods import RECIPES, recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.checkpoints import all_checkpoints, load_state
 from agentgym_hindsight.baselines.training.sequences import Sequences
+from tests.baselines.methods.imitations import scripted
 from tests.baselines.training.tiny_runs import PLAN, make_trainer, model, same_weights, save_start, weights
 from tests.baselines.training.trainer_probes import gradients, step
 
@@ -24,7 +25,7 @@ WITH_STATE = ["antisd", "factor", "ppo", "turn-ppo", "vetta", "uniopsd"]
 
 def method_of(name: str) -> Method:
     """The method with all response tokens chosen, because random weights write no action that a parser finds."""
-    method = recipe(name)
+    method = scripted(name)  # random weights write no JSON
     if not method.has_teacher:
         return method
     return method.changed(tokens="response", when="0.5")
