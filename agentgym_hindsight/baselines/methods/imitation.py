@@ -17,12 +17,32 @@ if TYPE_CHECKING:  # methods can be listed without torch
 
     from agentgym_hindsight.baselines.methods.batch import Batch, Scores
 
-__all__ = ["Imitation"]
+__all__ = ["Imitation", "TeacherLoss"]
 
 
 @dataclass(frozen=True)
-class Imitation(Method):
-    """Adds λ times the mean of :meth:`token_losses` over the chosen tokens. The credit is not changed.
+class TeacherLoss(Method):
+    """Adds λ times the mean of :meth:`token_losses` over the chosen tokens. The credit is not changed."""
+
+    scores_zero_advantages: ClassVar[bool] = True
+
+    def token_advantages(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor:
+        return batch.advantages
+
+    def token_losses(self, batch: Batch, student: Scores, teacher: Scores) -> Tensor:
+        """The loss of every token (B, T), with gradient to the policy."""
+        raise NotImplementedError(f"Expected {type(self).__name__} to define token_losses.")
+
+    def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
+        # all_chosen is the same in all processes, so that all of them make the teacher's pass or none does.
+        if teacher is None or not batch.lam or not batch.all_chosen:
+            return None
+        return batch.lam * batch.chosen_mean(self.token_losses(batch, student, teacher))
+
+
+@dataclass(frozen=True)
+class Imitation(TeacherLoss):
+    """The loss of a token is the divergence of teacher and policy.
 
     * ``alpha``: 0 is KL(teacher ‖ policy), 1 is KL(policy ‖ teacher), between them the generalised JSD.
     * ``top_k``: the policy's most probable tokens, with one bucket for all others; ``None``: the whole vocabulary.
@@ -33,8 +53,6 @@ class Imitation(Method):
     alpha: float = 1.0
     top_k: int | None = 100
     importance: float | None = None
-
-    scores_zero_advantages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,9 +66,6 @@ class Imitation(Method):
     def uses_logits(self) -> bool:
         return True
 
-    def token_advantages(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor:
-        return batch.advantages
-
     def update_signals(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> list[Array | None] | None:
@@ -58,7 +73,6 @@ class Imitation(Method):
         return None if self.importance is None else list(evidence.logps)
 
     def token_losses(self, batch: Batch, student: Scores, teacher: Scores) -> Tensor:
-        """The divergence of every token (B, T), with gradient to the policy."""
         from agentgym_hindsight.baselines.methods.divergences import divergence
 
         losses = divergence(teacher.logits, student.logits, alpha=self.alpha, top_k=self.top_k)
@@ -66,9 +80,3 @@ class Imitation(Method):
             return losses
         ratio = (student.logps.detach() - batch.signals).clamp(-20.0, 20.0).exp()
         return losses * ratio.clamp(max=self.importance)
-
-    def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
-        # all_chosen is the same in all processes, so that all of them make the teacher's pass or none does.
-        if teacher is None or not batch.lam or not batch.all_chosen:
-            return None
-        return batch.lam * batch.chosen_mean(self.token_losses(batch, student, teacher))
