@@ -25,7 +25,18 @@ NO_TEACHER = {"what": "", "when": "0"}
 #: What all methods share that imitate a teacher and have no policy gradient.
 IMITATION = {"what": "", "tokens": "response", "when": "1", "policy_weight": 0.0, "entropy": 0.0, "top_k": 100,
              "importance": None, "penalty": 0.1, "statistics": "rows", "scale": "std"}  # fmt: skip
+GATED = {"what": "success", "who": "current", "tokens": "response", "how": "reweight:0.2", "penalty": 0.1,
+         "statistics": "rows", "scale": "std"}  # fmt: skip
 TABLE: dict[str, dict[str, Any]] = {
+    "sdpo": {**IMITATION, "what": "success|immediate", "who": "ema:0.05", "alpha": 0.5, "importance": 2.0,
+             "scale": "none", "how": "reweight:0.2"},
+    "sdft": {**IMITATION, "what": "success", "who": "ema:0.02", "alpha": 0.0, "top_k": None, "skip": 0,
+             "how": "reweight:0.2"},
+    "srpo": {**IMITATION, "what": "success|immediate", "who": "ema:0.05", "tokens": "response@failed", "alpha": 0.5,
+             "scale": "none", "policy_weight": 1.0, "entropy_slope": 1.0, "how": "reweight:0.2"},
+    "sdar": {**GATED, "when": "0.01", "kl": 0.01, "gate_slope": 5.0},
+    "opsd": {**GATED, "when": "0.01", "policy_weight": 0.0, "entropy": 0.0},
+    "skill-sd": {**GATED, "when": "0.001", "kl": 0.01},
     "hint-sd": {
         **IMITATION,
         "who": "ema:0.001",
