@@ -36,6 +36,8 @@ def small(name: str) -> Method:
         # Random weights write no action that a parser finds. Schedules that begin later would have no effect.
         changes = {each.name: "0.5" for each in fields(method) if _is_schedule(getattr(method, each.name))}
         changes["tokens"] = replace(method.tokens, part="response")
+    if hasattr(method, "playbook_entries"):  # every process has its own memory of rollouts
+        changes |= {"playbook_entries": 0, "buffer": False}
     if method.critic is not None:
         changes["critic"] = replace(method.critic, layers=min(method.critic.layers, 1))
     return method.changed(**changes)

@@ -20,7 +20,7 @@ from tests.baselines.training.tiny_runs import PLAN, make_trainer, model, same_w
 from tests.baselines.training.trainer_probes import gradients, step
 
 #: Methods whose state outside of the policy must survive a resume.
-WITH_STATE = ["antisd", "factor", "ppo", "turn-ppo", "vetta", "uniopsd"]
+WITH_STATE = ["antisd", "resd", "factor", "ppo", "turn-ppo", "vetta", "uniopsd"]
 
 
 def method_of(name: str) -> Method:
@@ -74,7 +74,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name: str, tmp_path: Path) ->
     assert whole.memory == resumed.memory
     if whole.critic is not None:
         assert same_weights(weights(whole.critic.model), weights(resumed.critic.model))
-    if name in ("antisd", "uniopsd"):
+    if name in ("antisd", "resd", "uniopsd"):
         assert load_state(all_checkpoints(tmp_path / "whole")[-1])["memory"] == whole.memory != {}
 
 
