@@ -53,7 +53,7 @@ class Playbook:
             self._memory["playbook_count"] = number
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        """Count tags ``helpful`` and ``harmful`` by id; rules that harmed at least as often as they helped are dropped."""
+        """Count the tags ``helpful`` and ``harmful`` by id. Rules that harmed as often as they helped are dropped."""
         entries = []
         for entry in self.entries:
             counted = dict(entry)
