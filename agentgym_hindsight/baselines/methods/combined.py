@@ -93,12 +93,12 @@ def _combined(base: Method, terms: Sequence[Term]) -> Combined:
         if len(found) > 1:
             names = " and ".join(part.name for part in found)
             raise UsageError(f"Expected at most one method with {kind}, got {names}; try one of them.")
-    names = [part.name for part in parts]
-    if len({*names}) < len(names):
-        raise UsageError(f"Expected different methods, got {', '.join(names)}; try each of them once.")
+    all_names = [part.name for part in parts]
+    if len({*all_names}) < len(all_names):
+        raise UsageError(f"Expected different methods, got {', '.join(all_names)}; try each of them once.")
     values = {name: getattr(base, name) for name in _COMMON}
     values |= {name: getattr(teaching[0], name) for name in _OF_THE_TEACHER} if teaching else {}
-    values["name"] = " plus ".join([base.name, *names[1:]])
+    values["name"] = " plus ".join(all_names)
     values["imported_from"] = "+".join(dict.fromkeys(filter(None, (part.imported_from for part in parts))))
     return Combined(**values, base=base, terms=tuple(terms))
 

@@ -60,7 +60,8 @@ class Hero(Imitation):
         diagnoses = iter(given)
         for number, group in enumerate(groups):
             members = composed[number] if composed else [[None] * len(rollout) for rollout in group]
-            result.append([self._of(*each, next(diagnoses)) for each in zip(group, members, strict=True)])
+            turns = zip(group, members, strict=True)
+            result.append([self._of(rollout, standard, next(diagnoses)) for rollout, standard in turns])
         return result
 
     def _of(

@@ -15,6 +15,7 @@ from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
+from agentgym_hindsight.baselines.training.cautions import Cautions
 from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
 from agentgym_hindsight.baselines.training.model_card import write_model_card
@@ -63,6 +64,7 @@ class _Run:
         self.stop = StopFlag()
         self.turns_seen = 0
         self.turns_of_update = 0
+        self.cautions = Cautions(settings.method, settings.plan.updates)
         self.trainer: Any = None
         self.encoder: Any = None
         self.start: Start | None = None
@@ -135,6 +137,8 @@ class _Run:
         done = 0 if checkpoint is None else updates_in(checkpoint, plan)
         if checkpoint is not None:
             self.observer.say(f"continuing after {done} of {plan.updates} updates")
+        for caution in self.cautions.before():
+            self.observer.say(caution)
         self.log.cut(done)
         self.turns_seen = 0 if checkpoint is None else turns_in(checkpoint)
         self.observer.stage(self.settings.method.name, plan.turns or plan.updates)
@@ -168,6 +172,8 @@ class _Run:
         """Log an update."""
         settings = self.settings
         self.log.metrics(record)
+        for caution in self.cautions.about(record):
+            self.observer.say(caution)
         update = int(record["update"])
         if settings.samples_every and (update % settings.samples_every == 0 or self.trainer.budget_is_spent):
             for sample in draw_samples(measured, settings.method, self.encoder, update):
