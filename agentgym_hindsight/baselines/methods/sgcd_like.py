@@ -1,4 +1,4 @@
-"""A contrast of a won and a failed rollout as context, with RLSD's weights. Ours, after the idea of SGCD (2606.12634).
+"""SGCD-like (ours, after arXiv 2606.12634): RLSD's weights, with a contrast of won and failed rollouts as context.
 
 SGCD's formulas were not found, so that this is not SGCD, and results must not be named so. For a task with a won and a
 failed rollout an analyser says where they part; the teacher of every turn of the task reads this text::
