@@ -63,10 +63,11 @@ class SRPO(Imitation):
         return [None if each is None else each / max(float(all_weights.mean()), 1e-12) for each in weights]
 
     def extra_loss(self, batch: Batch, student: Scores, teacher: Scores | None) -> Tensor | None:
-        if teacher is None or not batch.lam or not batch.all_chosen or batch.signals is None:
+        if teacher is None or not batch.lam or not batch.all_chosen:
             return None
         losses = self.token_losses(batch, student, teacher)
-        return batch.lam * batch.token_mean(batch.signals * losses * batch.chosen)
+        weighted = losses if batch.signals is None else batch.signals * losses  # a batch without rows has no signals
+        return batch.lam * batch.token_mean(weighted * batch.chosen)
 
 
 PAPER = "arXiv 2604.02288"

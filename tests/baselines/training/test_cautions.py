@@ -55,6 +55,22 @@ def test_a_run_whose_analyser_writes_no_json_says_so(tmp_path: Path) -> None:
     assert sum("still in the teacher ema:0.001" in text for text in said) == 1
 
 
+@pytest.mark.parametrize("name", ["hint-sd", "sdpo", "srpo", "resd"])
+def test_an_empty_micro_batch_has_the_losss_passes_too(name: str, tmp_path: Path) -> None:
+    """Processes with fewer micro-batches get empty ones; a pass that only some processes make is a deadlock."""
+    trainer = make_trainer(scripted(name), tmp_path)
+    step(trainer)
+    passes: list[int] = []
+    original = trainer._teacher_pass
+    trainer._teacher_pass = lambda *args: passes.append(1) or original(*args)  # type: ignore[method-assign,func-returns-value]
+    inputs = trainer._collate([])
+    assert inputs["lam"] == 1.0
+    inputs["num_items_in_batch"] = 7.0
+    assert trainer._chosen_tokens > 0
+    assert trainer.compute_loss(trainer.model, inputs).item() == 0
+    assert len(passes) == 1
+
+
 def test_the_teachers_pass_is_in_evaluation_mode_and_the_policys_is_not(tmp_path: Path) -> None:
     """HINT-SD's release leaves the adapters' dropout on in the teacher."""
     trainer = make_trainer(scripted("hint-sd"), tmp_path)
