@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("trl")
 
+import torch
+
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.training.cautions import Cautions, share_of_start
 from agentgym_hindsight.baselines.training.run import train
@@ -65,7 +67,7 @@ def test_an_empty_micro_batch_has_the_losss_passes_too(name: str, tmp_path: Path
     trainer._teacher_pass = lambda *args: passes.append(1) or original(*args)  # type: ignore[method-assign,func-returns-value]
     inputs = trainer._collate([])
     assert inputs["lam"] == 1.0
-    inputs["num_items_in_batch"] = 7.0
+    inputs["num_items_in_batch"] = torch.tensor(7.0)
     assert trainer._chosen_tokens > 0
     assert trainer.compute_loss(trainer.model, inputs).item() == 0
     assert len(passes) == 1
