@@ -25,6 +25,7 @@ import pytest
 import agentgym_hindsight
 from agentgym_hindsight import markup, names, printable, redaction
 from agentgym_hindsight.baselines import masks, run_log
+from agentgym_hindsight.baselines.analysers import answers, failures, rollout_text
 from agentgym_hindsight.baselines.audit import judge as audit_judge
 from agentgym_hindsight.baselines.report import runs
 from agentgym_hindsight.cli import eval_records
@@ -291,6 +292,11 @@ SCANS: dict[str, Scan] = {
     "hindsight.render: remove_thinking": Scan(render.remove_thinking),
     "hindsight.render: candidate_action": Scan(lambda text: render.candidate_action(step(text), _OPTIONS)),
     "hindsight.judge_prompt: useful_answer": Scan(judge_prompt.useful_answer),
+    "baselines.analysers.answers: answer_object": Scan(answers.answer_object),
+    "baselines.analysers.answers: text_of": Scan(answers.text_of),
+    "baselines.analysers.failures: read": Scan(lambda text: failures.FailedTurns(rollout(text)).read(text)),
+    "baselines.analysers.rollout_text: rollout_text": Scan(lambda text: rollout_text.rollout_text(rollout(text))),
+    "baselines.analysers.rollout_text: fenced": Scan(rollout_text.fenced),
     "hindsight.judge_prompt: judge_messages": Scan(
         lambda text: judge_prompt.judge_messages(rollout(text), other(text), _OPTIONS)
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -53,6 +54,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--credit", metavar="NAME", help="use the credit of this method: `serl --credit crbc`, short for serl+crbc"
     )
     parser.add_argument(
+        "--plus",
+        action="append",
+        default=[],
+        metavar="NAME[:WEIGHT[:SCHEDULE]]",
+        help="add another method's term to the loss, with its contexts; repeatable: --plus hint-sd:0.5, "
+        "--plus opsd:0.01:1->0/50",
+    )
+    parser.add_argument(
         "--config",
         metavar="NAME",
         help="a YAML file, or the name of a shipped configuration: "
@@ -101,6 +110,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     configuration = load_configuration(options.config) if options.config else {}
     settings = [f"method.{name}={value}" for name in _METHOD if (value := getattr(options, name)) is not None]
+    if options.plus:
+        settings.insert(0, f"method.plus={json.dumps(options.plus)}")
     for option, setting in (("env", "stage.env"), ("model", "model"), ("seed", "plan.seed"),
                             ("updates", "plan.updates"), ("vllm", "plan.vllm")):  # fmt: skip
         if getattr(options, option) is not None:

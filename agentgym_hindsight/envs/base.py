@@ -132,6 +132,7 @@ class HindsightEnv(RestorableEnv):
         self._turn: Turn | None = None
         self._anchor = ""
         self._situation: Situation | None = None
+        self._advice = ""  # the expert's action in the current state, if it was asked for
         self._seed: int | None = None  # the seed that the caller gave
         self._order_seed = 0  # the same, or a random one if the caller never gave a seed
         self._over = True
@@ -190,7 +191,7 @@ class HindsightEnv(RestorableEnv):
             float(turn.score),
             turn.valid,
             turn.detail if isinstance(turn.detail, str) else turn.detail(),
-            extra={} if self._situation is None else {"situation": self._situation.text},
+            extra=self._step_extra(),
         )
         if self._situation is not None:
             self._situation.follow(str(action), turn.observation)
@@ -346,8 +347,14 @@ class HindsightEnv(RestorableEnv):
 
         return hindsight.with_episode(episode)
 
+    def _step_extra(self) -> dict[str, Any]:
+        """Facts about the state before the action, for the step's ``extra``."""
+        extra = {} if self._situation is None else {"situation": self._situation.text}
+        return {**extra, "expert_action": self._advice} if self._advice else extra
+
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:
         assert self.task is not None  # reset sets it before any caller
+        self._advice = self.backend.expert_action() if self.expert and not self._over else ""
         info = {
             "task_id": self.task.id,
             "goal": self.task.goal,
@@ -357,7 +364,7 @@ class HindsightEnv(RestorableEnv):
             "score": float(turn.score),
             "anchor": self._anchor,
             "hindsight": hindsight,
-            "expert_action": self.backend.expert_action() if self.expert and not self._over else "",
+            "expert_action": self._advice,
             "step": len(self._steps),
             "extra": turn.extra,
         }

@@ -18,7 +18,7 @@ from agentgym_hindsight.installation import pip_command
 CURE = f"try: {pip_command('train')}"
 PREFIX = baselines.__name__ + "."
 NEED_TRAIN = tuple(PREFIX + name for name in (
-    "methods.batch", "methods.divergences", "methods.sdar", "methods.signals", "methods.tensor_checks",
+    "methods.batch", "methods.divergences", "methods.signals", "methods.tensor_checks",
     "training", "padding", "policies.generation", "policies.kept_cache",
 ))
 

@@ -21,13 +21,25 @@ __all__ = ["divergence", "k3"]
 _FLOOR = -1e4  # minimum of log-probabilities: e^-10000 is 0 and 0 · -10000 is 0, but 0 · -inf is NaN
 
 
-def divergence(teacher_logits: Tensor, student_logits: Tensor, *, alpha: float, top_k: int | None = None) -> Tensor:
+def divergence(
+    teacher_logits: Tensor,
+    student_logits: Tensor,
+    *,
+    alpha: float,
+    top_k: int | None = None,
+    floor: float | None = None,
+    ceiling: float | None = None,
+) -> Tensor:
     """The divergence of teacher and student per token: (…, vocabulary) to (…).
 
     * ``alpha=0`` is KL(T‖S) and ``alpha=1`` is KL(S‖T). Values between are SDPO's generalised Jensen–Shannon divergence
       ``(1 − α)·KL(S‖M) + α·KL(T‖M)`` with ``M = (1 − α)·S + α·T``; it tends to 0 at both ends, not to either KL.
     * ``top_k`` keeps the student's k most probable tokens and merges all others into one bucket. If k is at least the
       size of the vocabulary, the divergence is exact.
+
+    * ``floor`` and ``ceiling`` bound the ratio of teacher to student (Resd): teacher probabilities below ``floor``
+      times the student's are raised to that, and those above ``ceiling`` times lowered. They need not sum to 1 then,
+      and the divergence may be negative.
 
     The inputs are logits or log-probabilities.
 
@@ -45,6 +57,10 @@ def divergence(teacher_logits: Tensor, student_logits: Tensor, *, alpha: float, 
         best = student.detach().topk(top_k, dim=-1).indices
         teacher, student = _with_tail(teacher.gather(-1, best)), _with_tail(student.gather(-1, best))
     teacher, student = teacher.clamp(min=_FLOOR), student.clamp(min=_FLOOR)
+    if floor is not None:
+        teacher = torch.maximum(teacher, student.detach() + log(floor))
+    if ceiling is not None:
+        teacher = torch.minimum(teacher, student.detach() + log(ceiling))
     if alpha == 0:
         return _kl(teacher, student)
     if alpha == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentgym_hindsight.baselines.report.lines import Line, evaluated, kinds_of
@@ -51,12 +51,46 @@ def _signs(run: Run) -> Iterator[tuple[str, str]]:
         yield "invalid", f"{share:.0%} of the actions of the last five updates were invalid."
     with_teacher = [row for row in run.metrics if (number(row, "lambda") or 0.0) > 0]
     context = [value for row in with_teacher if (value := number(row, "context_available")) is not None]
-    if context and mean(context) < 0.5:
+    yield from _imitation(run, context)
+    # A method that names single turns gives the others no context on purpose.
+    if context and mean(context) < 0.5 and not _names_turns(run):
         yield (
             "context",
             f"only {mean(context):.0%} of the rows had a context for the teacher although λ was above 0; "
             "hindsight changed nothing in the others.",
         )
+
+
+def _imitation(run: Run, context: Sequence[float]) -> Iterator[tuple[str, str]]:
+    """Signs that a teacher has little to do with hindsight: no context, a context that was cut, the initial weights."""
+    empty = sum(value == 0 for value in context)
+    if empty and (_names_turns(run) or empty == len(context)):
+        yield (
+            "targets",
+            f"{empty} of {len(context)} updates had no context for the teacher, which then changed nothing.",
+        )
+    if (share := _tail(run, "context_cut")) is not None and share > 0.1:
+        yield "cut", f"{share:.0%} of the teacher's prompts of the last five updates lost text to the limit."
+    method = run.settings.get("method")
+    who = str(method.get("who", "")) if isinstance(method, Mapping) else ""
+    kind, _, rate = who.partition(":")
+    if kind == "ema" and context:
+        try:
+            share = (1 - min(max(float(rate), 0.0), 1.0)) ** len(run.metrics)
+        except ValueError:  # a file may contain anything
+            return
+        if share > 0.5:
+            yield (
+                "teacher",
+                f"after {len(run.metrics)} updates, {share:.0%} of the initial policy was still in the teacher {who}.",
+            )
+
+
+def _names_turns(run: Run) -> bool:
+    """Whether an analyser of the method decides which turns have a context."""
+    method = run.settings.get("method")
+    names = method if isinstance(method, Mapping) else {}
+    return any(str(name).rpartition(".")[2] == "analyser" for name in names)
 
 
 def _tail(run: Run, key: str) -> float | None:

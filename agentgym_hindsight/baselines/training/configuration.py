@@ -10,6 +10,7 @@ from typing import Any
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.methods.combined import combine, terms_of
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.settings import SettingError, build, checked, mapping
 from agentgym_hindsight.baselines.training.plan import Plan
@@ -53,7 +54,10 @@ def configure(
         if not equals or not path:
             raise UsageError(f"Expected NAME=VALUE, got {text!r}; try plan.updates=40.")
         _set_value(tree, path.split("."), _value(value))
-    defaults = recipe(name)
+    given_method = mapping(tree.get("method", {}), "method")
+    defaults = combine(recipe(name), *terms_of(given_method.get("plus", ())))
+    if isinstance(tree.get("method"), dict):
+        tree["method"].pop("plus", None)
     tree = _with_preset(tree, defaults, quick)
     known = {each.name for each in fields(RunSettings)}
     for key in tree:
@@ -93,8 +97,10 @@ def _with_preset(tree: dict[str, Any], method: Method, quick: bool) -> dict[str,
         return tree
     stage = mapping(tree.get("stage", {}), "stage")
     preset = tiny_preset(str(stage.get("env", "")), mapping(stage.get("settings", {}), "stage.settings"), quick=quick)
+    preset["method"]["analyser"] = "scripted"  # a tiny policy cannot write analyses
     # A method of one's own need not have the options of our credits.
-    preset["method"] = {key: value for key, value in preset["method"].items() if key in method.as_dict()}
+    known = {key.rpartition(".")[2] for key in method.as_dict()}  # terms have their values as NAME.value
+    preset["method"] = {key: value for key, value in preset["method"].items() if key in known}
     return merged(preset, tree)
 
 

@@ -204,10 +204,11 @@ class LossTrainer(ScoringTrainer):
             reads_pass = self.method.uses_logits or self.method.uses_hidden
             credit = credit_tensors(batch, self._pad, teacher_prompts=reads_pass)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
-            inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
             inputs["sequences"] = Sequences.of_rows(tokens_of(batch), self._pad)
         else:
             inputs = self.processes.to_device(no_rows(self._pad))
+        # For an empty batch as well: the teacher's pass of a loss is made by all processes or by none.
+        inputs["lam"] = self.method.when(self.updates_done) if self.method.has_teacher else 0.0
         inputs["rows"] = batch
         if self.beta:  # for an empty batch as well: the weights of the initial policy may be sharded
             inputs["ref_per_token_logps"] = self._reference_logps(inputs)

@@ -74,7 +74,10 @@ class Plan:
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
 
     def check_siblings(self, method: Method) -> None:
-        """Raise if a method that compares the rollouts of a task would get only one."""
-        if self.siblings < 2 and method.critic is None:
+        """Raise if a method that compares the rollouts of a task would get only one.
+
+        Without a policy gradient the advantages have no effect, so that one is enough.
+        """
+        if self.siblings < 2 and method.critic is None and method.policy_weight > 0:
             hint = "8, because one rollout has no group to compare with (a method with a critic needs none)"
             raise SettingError("plan.siblings", "≥ 2", self.siblings, hint)

@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.run_log import RunLog
+from agentgym_hindsight.baselines.training.cautions import Cautions
 from agentgym_hindsight.baselines.training.checkpoints import last_checkpoint, turns_in, updates_in
 from agentgym_hindsight.baselines.training.estimates import PhaseEstimate
 from agentgym_hindsight.baselines.training.interrupt import StopFlag, Stopped
@@ -68,6 +69,7 @@ class _Run:
         self.turns_seen = 0
         self.turns_of_update = 0
         self.updates_estimate: PhaseEstimate | None = None
+        self.cautions = Cautions(settings.method, settings.plan.updates)
         self.trainer: Any = None
         self.encoder: Any = None
         self.start: Start | None = None
@@ -141,6 +143,8 @@ class _Run:
         done = 0 if checkpoint is None else updates_in(checkpoint, plan)
         if checkpoint is not None:
             self.observer.say(f"continuing after {done} of {plan.updates} updates")
+        for caution in self.cautions.before():
+            self.observer.say(caution)
         self.log.cut(done)
         self.turns_seen = 0 if checkpoint is None else turns_in(checkpoint)
         self.observer.stage(self.settings.method.name, plan.turns or plan.updates)
@@ -177,6 +181,8 @@ class _Run:
         """Log an update."""
         settings = self.settings
         self.log.metrics(record)
+        for caution in self.cautions.about(record):
+            self.observer.say(caution)
         update = int(record["update"])
         if settings.samples_every and (update % settings.samples_every == 0 or self.trainer.budget_is_spent):
             for sample in draw_samples(measured, settings.method, self.encoder, update):

@@ -51,6 +51,33 @@ def test_each_sign_is_one_sentence_with_its_figure(
     assert result[sign].endswith(".")
 
 
+WRITTEN = {"settings": {"method": {"who": "ema:0.001", "hint-sd.analyser": "teacher"}}}
+
+
+@pytest.mark.parametrize(
+    ("description", "metrics", "wanted"),
+    [
+        (WRITTEN, [{"lambda": 1, "context_available": 0.1}] * 3, {"teacher": "after 3 updates, 100% of the initial"}),
+        (WRITTEN, [{"lambda": 1, "context_available": 0.1}] * 700, {}),
+        (WRITTEN, [{"lambda": 0, "context_available": 0.0}] * 3, {}),
+        (
+            {"settings": {"method": {"who": "current", "analyser": "policy"}}},
+            [{"lambda": 1, "context_available": value} for value in (0.0, 0.1, 0.0)],
+            {"targets": "2 of 3 updates had no context"},
+        ),
+        ({"settings": {"method": {"who": "ema:x"}}}, [{"lambda": 1, "context_available": 0.9}], {}),
+        ({}, [{"context_cut": 0.3}] * 3, {"cut": "30% of the teacher's prompts"}),
+        ({}, [{"context_cut": 0.09}] * 3, {}),
+    ],
+)
+def test_signs_of_a_teacher_without_effect(
+    tmp_path: Path, description: dict[str, Any], metrics: list[dict[str, Any]], wanted: dict[str, str]
+) -> None:
+    result = warnings_of(fake_run(tmp_path / "run", updates=1, **description), metrics, [])
+    assert result.keys() == wanted.keys()
+    assert all(text in result[sign] for sign, text in wanted.items())
+
+
 @pytest.mark.parametrize(
     "metrics",
     [

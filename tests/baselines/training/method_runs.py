@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.schedules import Constant, LinearDecay, Window
 from agentgym_hindsight.baselines.training.trainer import HindsightTrainer
+from tests.baselines.methods.imitations import scripted
 from tests.baselines.training.launching import assume_gpus, leave_processes
 from tests.baselines.training.tiny_runs import PLAN, make_trainer, weights
 
@@ -30,12 +30,14 @@ PRESET = replace(PLAN, updates=UPDATES, learning_rate=1e-4, save_every=UPDATES /
 
 def small(name: str) -> Method:
     """The method of this name for a policy of one layer with random weights, in a run of ten updates."""
-    method = recipe(name)
+    method = scripted(name)  # random weights write no JSON
     changes: dict[str, Any] = {}
     if method.has_teacher:
         # Random weights write no action that a parser finds. Schedules that begin later would have no effect.
         changes = {each.name: "0.5" for each in fields(method) if _is_schedule(getattr(method, each.name))}
         changes["tokens"] = replace(method.tokens, part="response")
+    if hasattr(method, "playbook_entries"):  # every process has its own memory of rollouts
+        changes |= {"playbook_entries": 0, "buffer": False}
     if method.critic is not None:
         changes["critic"] = replace(method.critic, layers=min(method.critic.layers, 1))
     return method.changed(**changes)

@@ -15,16 +15,17 @@ from agentgym_hindsight.baselines.methods import RECIPES, recipe
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.training.checkpoints import all_checkpoints, load_state
 from agentgym_hindsight.baselines.training.sequences import Sequences
+from tests.baselines.methods.imitations import scripted
 from tests.baselines.training.tiny_runs import PLAN, make_trainer, model, same_weights, save_start, weights
 from tests.baselines.training.trainer_probes import gradients, step
 
 #: Methods whose state outside of the policy must survive a resume.
-WITH_STATE = ["antisd", "factor", "ppo", "turn-ppo", "vetta", "uniopsd"]
+WITH_STATE = ["antisd", "resd", "factor", "ppo", "turn-ppo", "vetta", "uniopsd"]
 
 
 def method_of(name: str) -> Method:
     """The method with all response tokens chosen, because random weights write no action that a parser finds."""
-    method = recipe(name)
+    method = scripted(name)  # random weights write no JSON
     if not method.has_teacher:
         return method
     return method.changed(tokens="response", when="0.5")
@@ -73,7 +74,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name: str, tmp_path: Path) ->
     assert whole.memory == resumed.memory
     if whole.critic is not None:
         assert same_weights(weights(whole.critic.model), weights(resumed.critic.model))
-    if name in ("antisd", "uniopsd"):
+    if name in ("antisd", "resd", "uniopsd"):
         assert load_state(all_checkpoints(tmp_path / "whole")[-1])["memory"] == whole.memory != {}
 
 
