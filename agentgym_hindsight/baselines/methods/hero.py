@@ -59,7 +59,8 @@ class Hero(Imitation):
         result: list[list[list[GivenContext]]] = []
         diagnoses = iter(given)
         for number, group in enumerate(groups):
-            members = composed[number] if composed else [[None] * len(rollout) for rollout in group]
+            members: list[list[TeacherContext | None]] = [[None] * len(rollout) for rollout in group]
+            members = composed[number] if composed else members
             pairs = zip(group, members, strict=True)
             result.append([self._of(rollout, standard, next(diagnoses)) for rollout, standard in pairs])
         return result
