@@ -69,7 +69,9 @@ def advantage(before: Outcomes, after: Outcomes) -> Advantage:
     middle = (gained - lost) / whole
     half = _Z * sqrt(max(gained + lost - (gained - lost) ** 2 / whole, 0.0)) / whole
     halves = [_mean([a - b for b, a, n in pairs if n % 2 == rest]) for rest in (0, 1)]
-    return Advantage(q - v, max(middle - half, -1.0), min(middle + half, 1.0), q, v, count, halves[0], halves[1])
+    # From whole numbers: q − v would differ by rounding between equal advantages, and so in rank.
+    value = sum(a - b for b, a, _ in pairs) / count
+    return Advantage(value, max(middle - half, -1.0), min(middle + half, 1.0), q, v, count, halves[0], halves[1])
 
 
 def _mean(values: Sequence[float]) -> float:

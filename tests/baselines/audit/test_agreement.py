@@ -36,6 +36,13 @@ def test_ranks_share_ties() -> None:
     assert ranks(np.array([10.0, 20.0, 10.0, 5.0])).tolist() == [2.5, 4.0, 2.5, 1.0]
 
 
+def test_rounding_errors_do_not_order_equal_values() -> None:
+    values = np.array([0.15 - 0.1, 0.1 - 0.05, 0.05, 0.3])
+    assert len(set(values.tolist())) > 2
+    assert ranks(values).tolist() == [2.0, 2.0, 2.0, 4.0]
+    assert ranks(values.astype(np.float32)).tolist() == [2.0, 2.0, 2.0, 4.0]
+
+
 def test_spearman_golden() -> None:
     # 1 − 6 Σd² / (n (n² − 1)) with d = (0, −1, 1, −1, 1)
     assert spearman(np.array([1.0, 2, 3, 4, 5]), np.array([1.0, 3, 2, 5, 4])) == pytest.approx(0.8)

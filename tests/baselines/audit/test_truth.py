@@ -77,7 +77,7 @@ def audited(tasks: int, siblings: int, precision: Precision, seed: int = 0) -> F
 
 @pytest.fixture(scope="module")
 def found() -> Found:
-    return audited(12, 4, Precision(PAIRS, PAIRS))
+    return audited(9, 3, Precision(PAIRS, PAIRS))
 
 
 def truths(found: Found) -> np.ndarray:  # type: ignore[type-arg]
@@ -92,7 +92,7 @@ def truths(found: Found) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def test_values_and_advantages_are_those_of_bellman_s_equation(found: Found) -> None:
-    assert len(found) >= 200
+    assert len(found) >= 100
     known = truths(found)
     v, q = (np.array([getattr(each, name) for *_, each in found]) for name in ("v", "q"))
     for measured, right in ((v, known[:, 0]), (q, known[:, 1])):
@@ -113,7 +113,7 @@ def test_intervals_contain_the_truth(found: Found) -> None:
     signs = [
         np.sign(each.value) == np.sign(truth) for (*_, each), truth in zip(found, right, strict=True) if each.has_sign
     ]
-    assert len(signs) > 50
+    assert len(signs) > 25
     assert np.mean(signs) > 0.97
 
 
