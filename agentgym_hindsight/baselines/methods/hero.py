@@ -59,10 +59,11 @@ class Hero(Imitation):
         result: list[list[list[GivenContext]]] = []
         diagnoses = iter(given)
         for number, group in enumerate(groups):
-            members: list[list[TeacherContext | None]] = [[None] * len(rollout) for rollout in group]
-            members = composed[number] if composed else members
-            pairs = zip(group, members, strict=True)
-            result.append([self._of(rollout, standard, next(diagnoses)) for rollout, standard in pairs])
+            members: Sequence[Sequence[TeacherContext | None]]
+            members = composed[number] if composed else [[None] * len(rollout) for rollout in group]
+            result.append(
+                [self._of(rollout, seen, next(diagnoses)) for rollout, seen in zip(group, members, strict=True)]
+            )
         return result
 
     def _of(

@@ -24,7 +24,7 @@ from tests.baselines.training.tiny_runs import make_trainer, same_weights, save_
 pytestmark = pytest.mark.slow
 
 #: TRL's means over micro-batches, which depend on how rows are packed.
-_OF_THE_PACKING = ("kl", "ratio_clipped", "token_efficiency", "tokens_computed", "tokens_saved")
+_OF_THE_PACKING = ("kl", "ratio_clipped", "token_efficiency", "tokens_computed", "tokens_saved", "teacher_tokens")
 #: Figures of the updates, and the final state.
 Run = tuple[list[dict[str, Any]], dict[str, Any]]
 RunAlone = Callable[[str], tuple[Path, Run]]
