@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with plain_warnings():
             status = _run([called, *words[1:]] if called else words, called)
         _flush()  # here, not at the exit of the interpreter: a full disk is reported like any other error
+        if arguments is None and status == 0:
+            _leave_processes()
         return status
     except BrokenPipeError:  # `agh list | head`: the reader has closed the pipe
         _discard_output()
@@ -74,6 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):  # standard error may be full or closed too
             print_error(f"{line_break}agh{f' {called}' if called else ''}: {hide_passwords(message)}")
         return status
+
+
+def _leave_processes() -> None:
+    """End one of several training processes at once, when its work is done.
+
+    gloo's threads can abort an interpreter that exits as usual; torchrun would then report a finished run as failed.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        os._exit(0)
 
 
 def full_parser() -> tuple[argparse.ArgumentParser, list[str]]:
