@@ -164,16 +164,29 @@ class LossTrainer(ScoringTrainer):
 
     def _teacher_scores(self, model: Any, inputs: Inputs) -> Scores | None:
         """The teacher's scores; ``None`` if no row of the optimizer step has any, in all processes alike."""
-        reads_pass = self.method.uses_logits or self.method.uses_hidden
-        if not self._chosen_tokens or (not reads_pass and not inputs["chosen"].any()):
+        if not self._chosen_tokens or (not self._reads_teacher_pass and not inputs["chosen"].any()):
             return None
         logps = inputs.get("teacher_logps")
         read = cache(lambda: self._teacher_pass(model, inputs))
+        if self._scores_teacher_in_loss:  # in every process, because the pass may be a collective call
+            logps = self._teacher_logps(read()[0], inputs)
         return Scores(
             torch.zeros_like(inputs["chosen"], dtype=torch.float32) if logps is None else logps,
             lambda: read()[0],
             (lambda: read()[1]) if self.method.uses_hidden else None,  # type: ignore[arg-type,return-value]
         )
+
+    def _teacher_logps(self, logits: Tensor, inputs: Inputs) -> Tensor:
+        """The log-probabilities (B, T) from the logits of the teacher's pass; stored in the rows that it scores.
+
+        They are 0 in other rows.
+        """
+        logps = of_logits(logits, inputs["completion_ids"], inputs["completion_mask"], False)[0]
+        logps = logps.where(inputs["chosen"].any(-1, keepdim=True), 0.0)
+        for row, line in zip(inputs["rows"], logps.float().cpu(), strict=False):  # an empty batch has a dummy row
+            if row.teacher_logps is not None:
+                row.teacher_logps = line[: len(row.response_ids)].clone()
+        return logps
 
     def _score_old(self, batches: list[list[TrainingRow]], chunks: list[Inputs]) -> None:
         """Add π_old where it differs from π.
@@ -201,8 +214,7 @@ class LossTrainer(ScoringTrainer):
     def _collate(self, batch: list[TrainingRow]) -> Inputs:
         """The inputs of the loss, on this process's device."""
         if batch:
-            reads_pass = self.method.uses_logits or self.method.uses_hidden
-            credit = credit_tensors(batch, self._pad, teacher_prompts=reads_pass)
+            credit = credit_tensors(batch, self._pad, teacher_prompts=self._reads_teacher_pass)
             inputs = self.processes.to_device({**text_tensors(batch, self._pad), **credit})
             inputs["sequences"] = Sequences.of_rows(tokens_of(batch), self._pad)
         else:

@@ -59,6 +59,10 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _score_teacher(self, rows: list[TrainingRow]) -> None:
         """Set the teacher's log-probabilities of the sampled tokens, given the teacher's prompt."""
         assert self.teacher is not None
+        if self._scores_teacher_in_loss:
+            for row in rows:
+                row.teacher_logps = torch.zeros(len(row.response_ids))  # until the loss sets them
+            return
         with self.teacher.acting():
             if self.method.uses_teacher_entropy:
                 for row, both in self._scores(rows, teacher=True, entropy=True):
@@ -69,6 +73,23 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
             if self.method.compares_teacher:
                 for row, logps in self._scores(rows):
                     row.plain_logps = logps
+
+    @property
+    def _reads_teacher_pass(self) -> bool:
+        """Whether a token hook reads the teacher's logits or hidden states."""
+        return self.method.uses_logits or self.method.uses_hidden
+
+    @property
+    def _scores_teacher_in_loss(self) -> bool:
+        """Whether the pass of the loss, which such a hook needs, gives the teacher's log-probabilities too.
+
+        It does unless they are needed before: by a hook for the whole update, or because later mini-batches are scored
+        when a teacher of the current weights has changed.
+        """
+        method = self.method
+        needs_evidence = method.weights_updates or type(method).update_signals is not Method.update_signals
+        needs_more = method.uses_teacher_entropy or method.compares_teacher
+        return self._reads_teacher_pass and self.plan.mini_batches == 1 and not (needs_evidence or needs_more)
 
     def _scores(
         self, rows: list[TrainingRow], teacher: bool = False, entropy: bool = False

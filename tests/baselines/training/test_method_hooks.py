@@ -67,6 +67,26 @@ def test_hidden_states_come_from_the_passes_of_the_logits(tmp_path: Path) -> Non
     assert not student.detached().hidden.requires_grad
 
 
+@pytest.mark.parametrize("mini_batches", [1, 2])
+def test_the_teacher_is_read_once_if_a_loss_needs_its_logits(tmp_path: Path, mini_batches: int) -> None:
+    """The pass of the loss gives the log-probabilities too, unless later mini-batches need those of the first."""
+    method = serl(aux_kl=0.5, when="0.5", who="sync:2")
+    trainer = make_trainer(method, tmp_path, replace(PLAN, mini_batches=mini_batches))
+    before_loss: list[int] = []
+    passes: list[int] = []
+    score, read = trainer._scores, trainer._teacher_pass
+    trainer._scores = lambda rows, **options: (before_loss.append(len(rows)), score(rows, **options))[1]
+    trainer._teacher_pass = lambda *arguments: (passes.append(1), read(*arguments))[1]
+    step(trainer)
+    rows = [row for row in trainer._mini_batches[0] if row.teacher_ids]
+    assert passes
+    assert bool(before_loss) == (mini_batches > 1)
+    with trainer.teacher.acting():
+        for row, logps in score(rows, teacher=True):
+            torch.testing.assert_close(row.teacher_logps, logps, atol=1e-5, rtol=1e-5)
+    assert any(row.used is not None and row.used[0].abs().max() > 0 for row in rows)
+
+
 def test_a_loss_on_hidden_states_has_a_gradient(tmp_path: Path) -> None:
     trainer = make_trainer(replace(STEADY, policy_weight=0.0, entropy=0.0), tmp_path)
     step(trainer)
