@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.audit.page import is_audit_page, write_page
-from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, run_audit, write_facts
+from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, as_json_values, run_audit, write_facts
 from agentgym_hindsight.baselines.audit.stored import is_audit
 from agentgym_hindsight.baselines.audit.summary import REFERENCE, by_group_size, summarise
 from agentgym_hindsight.baselines.audit.truth import Precision
@@ -128,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
         **summary.as_dict(),
         "group_sizes": sizes,
     }
+    facts = as_json_values(facts)
     write_facts(folder, facts)
     write_page(page, table, summary, sizes, _title(job), _about(job, options, facts))
     if options.json:

@@ -3,7 +3,7 @@
 >>> import gymnasium as gym, agentgym_hindsight
 >>> from agentgym_hindsight.testing import check_hindsight_env
 >>> print(check_hindsight_env(gym.make("ALFWorld-Hindsight-v0", data="embedded", max_steps=8), report=True))
-30 passed, 0 failed, 0 could not run
+31 passed, 0 failed, 0 could not run
 """
 
 from __future__ import annotations

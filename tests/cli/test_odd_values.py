@@ -52,6 +52,8 @@ CALLS: dict[str, list[str] | None] = {
     "anchors": ["FILE"],
     "credit": ["FILE"],
     "methods": [],
+    "audit": ["--set", "data=embedded", "--set", "max_steps=3", "--tasks", "1", "--siblings", "2", "--turns", "1",
+              "--continuations", "2", "--num-envs", "2", "--out", "AUDIT"],
     "completion": [],
 }  # fmt: skip
 

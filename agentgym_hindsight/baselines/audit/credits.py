@@ -23,7 +23,7 @@ def credit_methods() -> dict[str, Method]:
     return {
         name: method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
         for name, method in found.items()
-        if not method.needs_model
+        if not method.needs_model and not method.replaces_rollouts  # a credit is not what makes the latter differ
     }
 
 

@@ -54,7 +54,7 @@ def advantage(before: Outcomes, after: Outcomes) -> Advantage:
 
     >>> estimate = advantage([False] * 10 + [True] * 10, [True] * 20)
     >>> estimate.value, round(estimate.low, 2), round(estimate.high, 2), estimate.has_sign
-    (0.5, 0.25, 0.7, True)
+    (0.5, 0.23, 0.68, True)
     """
     if len(before) != len(after):
         raise UsageError(f"Expected equally many continuations, got {len(before)} and {len(after)}; try pairs.")

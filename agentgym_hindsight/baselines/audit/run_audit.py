@@ -30,7 +30,7 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.vector import HindsightVectorEnv
 
-__all__ = ["PROGRESS", "Audit", "Plan", "Says", "run_audit", "table_of", "write_facts"]
+__all__ = ["PROGRESS", "Audit", "Plan", "Says", "as_json_values", "run_audit", "table_of", "write_facts"]
 
 #: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
 PROGRESS = "expert-progress"
@@ -199,6 +199,15 @@ def table_of(folder: Path, tasks: Sequence[Task]) -> TurnTable:
     table = add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
     progress = table.column("distance") - table.column("distance_after")
     return table.with_column(SAYS + PROGRESS, progress) if np.isfinite(progress).any() else table
+
+
+def as_json_values(tree: Any) -> Any:
+    """The tree with ``None`` in the place of NaN, which figures of too few turns are."""
+    if isinstance(tree, Mapping):
+        return {name: as_json_values(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [as_json_values(value) for value in tree]
+    return None if isinstance(tree, float) and not np.isfinite(tree) else tree
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -254,4 +254,10 @@ def by_group_size(table: TurnTable, draws: int = 8, seed: int = 0) -> dict[str, 
             truth = part.column("advantage")[audited]
             for name, values in credits_of(part, methods).items():
                 found.setdefault(name, {}).setdefault(size, []).append(spearman(values[audited], truth))
-    return {name: {size: float(np.nanmean(values)) for size, values in sizes.items()} for name, sizes in found.items()}
+    return {name: {size: _known_mean(values) for size, values in sizes.items()} for name, sizes in found.items()}
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    """The mean of the values that are numbers; NaN if there are none, such as with a single turn."""
+    known = [value for value in values if value == value]  # NaN is not equal to itself
+    return float(np.mean(known)) if known else float("nan")

@@ -173,8 +173,9 @@ class TurnTable:
                 kind = arrow.float32()
             columns[name] = arrow.array(values, kind)
         table = arrow.table(columns).replace_schema_metadata({b"schema": _SCHEMA})
-        with atomic_file(path) as temporary:
-            parquet.write_table(table, str(temporary), compression="zstd", compression_level=19)
+        # A file and not its name, which pyarrow would read as a URI.
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            parquet.write_table(table, file, compression="zstd", compression_level=19)
 
     @classmethod
     def load(cls, path: Path) -> TurnTable:
@@ -234,7 +235,8 @@ def _json_rows(path: Path) -> Iterator[Any]:
 def _parquet_rows(path: Path) -> list[Any]:
     arrow, parquet = _arrow()
     try:
-        table = parquet.read_table(str(path))
+        with path.open("rb") as file:
+            table = parquet.read_table(file)
     except (arrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
