@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,13 @@ def test_the_snippets_have_unique_names() -> None:
     assert len({names(snippet) for snippet in SNIPPETS}) == len(SNIPPETS)
 
 
+def sampled(snippets: Sequence[Snippet]) -> list[Any]:
+    """Every sixth snippet for the fast suite; the slow suite has the others."""
+    return [pytest.param(each, marks=[pytest.mark.slow] if place % 6 else []) for place, each in enumerate(snippets)]
+
+
 @linux
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=names)
+@pytest.mark.parametrize("snippet", sampled(SNIPPETS), ids=names)
 def test_the_kernel_layers_alone_contain(snippet: Snippet, surroundings: Surroundings) -> None:
     check_contained(snippet, surroundings, WAYS["kernel"], exactly=True)
 
