@@ -192,9 +192,7 @@ def table_of(folder: Path, tasks: Sequence[Task]) -> TurnTable:
             key = Key(task, row["member"], row["step"])
             rows.append({**row, **stored.truth.get(key, {}), **stored.says.get(key, {})})
     if not any("advantage" in row for row in rows):
-        raise UsageError(
-            f"Expected at least one measured turn in {folder}, got none; try more tasks, or leave out --mixed."
-        )
+        raise UsageError(f"Expected at least one measured turn in {folder}, got none; try more tasks, or --groups all.")
     measured = {row["task"] for row in rows if "advantage" in row}
     table = add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
     progress = table.column("distance") - table.column("distance_after")

@@ -164,7 +164,7 @@ def test_only_some_turns_and_mixed_groups(tmp_path: Path) -> None:
 
 
 def test_nothing_to_audit_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--mixed"):
+    with pytest.raises(UsageError, match="--groups all"):
         audit(tmp_path, 1, plan=replace(PLAN, mixed=True), noise=0.0)
 
 
