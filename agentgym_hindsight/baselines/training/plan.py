@@ -18,6 +18,8 @@ class Plan:
 
     * ``updates``, ``tasks``, ``siblings``: number of policy updates; tasks per update; rollouts per task. A method
       without a critic needs at least two siblings.
+    * ``rounds``: above 1, dynamic sampling: an update plays ``tasks`` further tasks, at most ``rounds`` times as many
+      in all, until ``tasks`` groups vary in their returns. The other groups are left out; their turns count.
     * ``turns``: stop after the update in which this number of environment turns is reached; 0: no limit. A policy that
       wins early plays fewer turns per update, so methods are compared at equal turns and not at equal updates.
     * ``mini_batches``: optimizer steps per update. 1 is exactly on-policy; the release makes about ten of 256 rows.
@@ -40,6 +42,7 @@ class Plan:
     updates: int = 150
     tasks: int = 16
     siblings: int = 8
+    rounds: int = 1
     turns: int = 0
     mini_batches: int = 1
     learning_rate: float = 1e-6
@@ -63,8 +66,8 @@ class Plan:
     trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_range(self, "updates", "tasks", "siblings", "mini_batches", "prompt_tokens", "response_tokens", least=1)
-        check_range(self, "token_budget", "play_budget", least=1)
+        check_range(self, "updates", "tasks", "siblings", "rounds", "mini_batches", least=1)
+        check_range(self, "prompt_tokens", "response_tokens", "token_budget", "play_budget", least=1)
         check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", least=0)
         check_range(self, "envs", "save_every", "keep", "cache_mb", least=0)
         check_range(self, "learning_rate", above=0)
@@ -73,11 +76,15 @@ class Plan:
         if self.vllm not in ("", "colocate", "server"):
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
 
-    def check_siblings(self, method: Method) -> None:
-        """Raise if a method that compares the rollouts of a task would get only one.
+    def check_method(self, method: Method) -> None:
+        """Raise if a method that compares the rollouts of a task would get only one, or if two would replace rollouts.
 
-        Without a policy gradient the advantages have no effect, so that one is enough.
+        Without a policy gradient the advantages have no effect, so that one rollout is enough.
         """
+        if self.rounds > 1 and method.replaces_rollouts:
+            raise SettingError(
+                "plan.rounds", f"1 with {method.name}, which replays hard groups itself", self.rounds, "1"
+            )
         if self.siblings < 2 and method.critic is None and method.policy_weight > 0:
             hint = "8, because one rollout has no group to compare with (a method with a critic needs none)"
             raise SettingError("plan.siblings", "≥ 2", self.siblings, hint)

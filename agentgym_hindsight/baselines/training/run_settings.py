@@ -79,7 +79,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         check_range(self, "train_tasks", "samples_every", least=0)
-        self.plan.check_siblings(self.method)
+        self.plan.check_method(self.method)
         if is_tiny(self.model):
             size = known_name("size of a tiny policy", self.model.partition(":")[2], SIZES)
             object.__setattr__(self, "model", f"tiny:{size}")

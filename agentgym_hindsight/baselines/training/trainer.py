@@ -32,6 +32,7 @@ from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
 from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.baselines.training.callbacks import AfterStep
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.dynamic_sampling import trained_episodes
 from agentgym_hindsight.baselines.training.generating_trainer import GeneratingTrainer
 from agentgym_hindsight.baselines.training.loss_trainer import LossTrainer
 from agentgym_hindsight.baselines.training.memory import peak_memory_mb
@@ -202,7 +203,8 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         # A reply depends only on (seed, update, task, sibling, turn), which a resumed run has too.
         seed = f"{self.plan.seed}:{update}"
         with self._times.phase("rollout"), self.current_policy(self.plan.temperature, seed) as policy:
-            episodes = self._play(update, policy)
+            played = self._play(update, policy)
+        episodes = trained_episodes(played, self.processes) if self.plan.rounds > 1 else played
         if self.method.replaces_rollouts:
             episodes = self._resample(update, episodes)
         with self._times.phase("teacher"):  # includes the time to make the contexts
@@ -217,11 +219,14 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         if self.plan.references:
             # Only after the contexts are made: they must contain only successes of earlier updates.
             self.store.add(episode.trajectory for episode in episodes)
-        self.turns_played += self._turns_of(episodes)
+        # With dynamic sampling, the turns and figures are of all rollouts, also of those that are not trained on.
+        counted = played if self.plan.rounds > 1 else episodes
+        self.turns_played += self._turns_of(counted)
         self._corrects_prompts = self.method.replaces_rollouts and any(
             self.processes.gather([any(row.other_prompt for row in rows)])
         )
-        self._measured = measure(episodes, rows, self.method, lam, self.processes.gather)
+        self._measured = measure(counted, rows, self.method, lam, self.processes.gather)
+        self._measured.episodes = episodes  # those of the rows, for the samples
         add_questions(self._measured, self.method, self.asker.figures, self._replaced, self.processes.gather)
         self._measured.record["rollout_tokens_per_second"] = self._measured.record.pop("rollout_tokens") / max(
             self._times.seconds["rollout"], 1e-9

@@ -80,7 +80,7 @@ def trl_values(plan: Plan, method: Method, output_dir: str | Path, processes: in
             f"Expected a number of tasks that {processes} processes can share evenly, got {plan.tasks}; "
             f"try {plan.tasks + processes - plan.tasks % processes}."
         )
-    plan.check_siblings(method)
+    plan.check_method(method)
     # TRL refuses one rollout per task, because its own advantages compare a group. It computes none here, and it plays
     # none: the numbers only have to agree with each other.
     siblings = max(2, plan.siblings)

@@ -82,8 +82,8 @@ def test_one_rollout_a_task_is_enough(tmp_path: Path) -> None:
 
     plan = replace(PLAN, siblings=1)
     with pytest.raises(SettingError, match="siblings"):
-        plan.check_siblings(recipe("grpo"))
-    plan.check_siblings(scripted("hero"))
+        plan.check_method(recipe("grpo"))
+    plan.check_method(scripted("hero"))
     trainer = make_trainer(scripted("hero"), tmp_path, plan)
     assert torch.isfinite(step(trainer))
     assert all(gradient.abs().max() > 0 for gradient in gradients(trainer).values())
