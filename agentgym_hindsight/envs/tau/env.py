@@ -110,6 +110,7 @@ class TauBenchEnv(HindsightEnv):
         if not library.count(split):
             raise UsageError(f"Expected tasks in {split!r}, got none of the chosen kinds there; try other kinds.")
         super().__init__(DeskBackend(library, speaker, introduce=introduce), split=split, max_steps=max_steps, **shared)
+        self._world_settings = {"introduce": introduce, "kinds": "all" if kinds is None else ",".join(sorted(kinds))}
 
     @property
     def tools(self) -> tuple[Any, ...]:
