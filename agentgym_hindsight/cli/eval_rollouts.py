@@ -50,7 +50,8 @@ def play(
 ) -> list[Trajectory]:
     """The rollouts of the panel, in its order, ``siblings`` of each task.
 
-    Rollouts that the file already contains are not played again. ``make_policy`` is not called if the file contains all of them.
+    Rollouts that the file already contains are not played again. ``make_policy`` is not called if the file
+    contains all of them.
     """
     stored = stored_rollouts(file, terms, fresh=fresh)
     seed, turns = terms["seed"], 0
