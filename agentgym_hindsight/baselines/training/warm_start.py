@@ -35,6 +35,7 @@ from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, gro
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.wrappers import format_response
+from agentgym_hindsight.wrappers.value_names import short_call
 
 __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
@@ -129,6 +130,7 @@ class _Recorder:
     def __init__(self, parser: str, seed: int, warm: WarmStart, world: str) -> None:
         self._expert, self._parser = ExpertPolicy(seed, warm.noise), parser
         self._look, self._is_open = _NEEDLESS.get(world, _LOOK), world in ("appworld", "tools")
+        self._calls = world == "tools" and parser == "short"
         self._seeking = SeekingExpert() if warm.seek and world == "alfworld" else None
         self._searching = ShortSearch() if warm.seek and world == "webshop" else None
         self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
@@ -168,6 +170,8 @@ class _Recorder:
         return [self._response(turn, action) for turn, action in zip(turns, actions, strict=True)]
 
     def _response(self, turn: TurnView, action: str) -> str:
+        if self._calls:
+            action = short_call(action, turn.observation)
         return format_response(action, self._parser, turn.info["admissible_actions"])
 
     def _needless_look(self, turn: TurnView, last: str) -> str:

@@ -17,7 +17,14 @@ from agentgym_hindsight.envs.tau.saved_session import SavedSession, decoded_sess
 from agentgym_hindsight.envs.tau.session import Reply, Session
 from agentgym_hindsight.envs.tau.users import ScriptedUser, User
 from agentgym_hindsight.envs.tau.verdicts import verdict_text
-from agentgym_hindsight.envs.tools import ToolCall, format_calls, function_names, read_action, signatures
+from agentgym_hindsight.envs.tools import (
+    ToolAction,
+    ToolCall,
+    format_calls,
+    function_names,
+    read_action,
+    signatures,
+)
 from agentgym_hindsight.errors import ResetNeededError, SchemaError, UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
 from agentgym_hindsight.short_repr import short_repr
@@ -119,7 +126,7 @@ class DeskBackend(LibraryBackend):
         session = self.session
         read = read_action(action, self._names)
         reply = session.act(read)
-        if self._remaining and action == self._remaining[0]:
+        if self._remaining and _is_same(action, read, self._remaining[0]):
             del self._remaining[0]
         state = session.state_key
         evaluation = self._evaluate() if reply.done else None
@@ -219,6 +226,11 @@ class DeskBackend(LibraryBackend):
             whole(remaining, "world.remaining", 0, len(wanted.actions) + 2),
             (text(refused, "world.turn"), whole(calls, "world.turn", 0, 1 << 20), text(changes, "world.turn")),
         )
+
+
+def _is_same(action: str, read: ToolAction, wanted: str) -> bool:
+    """Whether an action is the wanted one, in any notation."""
+    return action == wanted or (bool(read.calls) and read.calls == read_action(wanted).calls)
 
 
 def _reference(session: Session) -> list[str]:

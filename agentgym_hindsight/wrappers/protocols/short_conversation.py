@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentgym_hindsight.envs.tools import read_action
 from agentgym_hindsight.wrappers.protocols.base import PromptState
+from agentgym_hindsight.wrappers.value_names import marked
 
 __all__ = ["conversation_text", "shortened"]
 
@@ -16,11 +17,11 @@ _LONGEST = 80  # characters of a result
 def conversation_text(state: PromptState) -> str:
     """The prompt.
 
-    >>> history = (("Be polite.\\n\\nUser: Cancel it. I am Ada.", '{"name": "find_user", "arguments": {"name": "Ada"}}'),)
+    >>> history = (("Be polite.\\n\\nUser: Cancel it. I am Ada.", '{"name": "find_user", "arguments": {}}'),)
     >>> print(conversation_text(PromptState("", "find_user: ada_1", history=history)))
-    User: Cancel it. I am Ada.
+    User: Cancel it. I am @1 Ada.
     Done: find_user
-    Now: find_user: ada_1
+    Now: find_user: @2 ada_1
     """
     observations = [observation for observation, _ in state.history] + [state.observation]
     replies = [_said(text) for text in observations]
@@ -30,7 +31,7 @@ def conversation_text(state: PromptState) -> str:
         lines.append(f"Done: {'; '.join(_short(action) for _, action in state.history)}")
     if replies[-1] is None:
         lines.append(f"Now: {shortened(state.observation)}")
-    return "\n".join(lines)
+    return "\n".join(marked(lines))
 
 
 def shortened(observation: str) -> str:
