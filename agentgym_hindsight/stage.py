@@ -39,14 +39,19 @@ def short_name(env_id: str) -> str:
     return re.sub(r"-v\d+$", "", name).removesuffix("-Hindsight").lower()
 
 
+#: Further short names: ``agh bench`` and ``agh parity`` use them too.
+_OTHER_NAMES = {"tau": "TauBench-Hindsight-v0"}
+
+
 def known_env(name: str) -> str:
     """The id of a registered env. Case does not matter, and ``alfworld`` is short for ``ALFWorld-Hindsight-v0``.
 
     ``module:ID`` imports the module, which registers the id.
 
-    >>> known_env("webshop")
-    'WebShop-Hindsight-v0'
+    >>> known_env("webshop"), known_env("tau")
+    ('WebShop-Hindsight-v0', 'TauBench-Hindsight-v0')
     """
+    name = _OTHER_NAMES.get(name, name)
     if name in gym.registry:
         return _of_this_library(name, name)
     module, colon, env_id = name.rpartition(":")

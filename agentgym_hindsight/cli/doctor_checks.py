@@ -197,11 +197,14 @@ def taubench(data: str | None) -> list[Finding]:
 
 
 def _tau2() -> Finding:
-    """tau2 is not played by this library; the finding says what is known about it."""
-    if util.find_spec("tau2") is not None:
-        return Finding("tau2", False, "installed; this library plays tau-bench v1 and does not use it")
-    need = "it needs Python 3.12 or newer" if sys.version_info < (3, 12) else "install it from its repository"
-    return Finding("tau2", False, f"not installed; {need}. This library plays tau-bench v1 and does not use it")
+    """Whether the package tau2 of tau²'s repository is there."""
+    from agentgym_hindsight.envs.tau.tau2_desk import TAU2_CURE, is_installed
+
+    found = is_installed()
+    if not found:
+        what = "not installed" if found is False else "another project of this name is installed"
+        return Finding("tau2", False, f"{what}; {TAU2_CURE}")
+    return Finding("tau2", True, "installed: backend='tau2' plays its retail tasks that need no judge")
 
 
 def _sandbox() -> str:

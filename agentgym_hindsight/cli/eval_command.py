@@ -51,6 +51,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=whole(1, 10_000), default=1, help="repeat with seeds 0 to N - 1 (default: %(default)s)"
     )
     parser.add_argument(
+        "--siblings",
+        type=whole(1, 10_000),
+        default=1,
+        metavar="K",
+        help="rollouts of each task; with 2 or more also Avg@K, Best@K and All@K (default: %(default)s)",
+    )
+    parser.add_argument(
         "--num-envs",
         type=whole(1, 100_000, example=64),
         default=64,
@@ -118,6 +125,7 @@ def _tables(jobs: list[EvalJob], columns: list[Column]) -> None:
     out, panel = output(), jobs[0].panel
     names = ", ".join(hide_passwords(job.policy) for job in jobs)
     about = f"{jobs[0].backend}, panel {panel.fingerprint}, {jobs[0].seeds} seed(s)"
+    about += f", {jobs[0].siblings} siblings" if jobs[0].siblings > 1 else ""
     out.print(f"{names} on {panel.name} ({about})", soft_wrap=True)
     evaluation_table(columns).print(out)
     if len(jobs) > 1:
@@ -132,6 +140,7 @@ def _json(jobs: list[EvalJob], columns: list[Column]) -> None:
         {
             "panel": {"name": panel.name, "fingerprint": panel.fingerprint, "tasks": len(panel)},
             "backend": jobs[0].backend,
+            "siblings": jobs[0].siblings,
             "policies": [column.as_dict() for column in columns],
             "differences": [each.as_dict() for each in differences(columns)] if len(jobs) > 1 else [],
         }

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.baselines.evaluation.at_k import at_k
 from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.tool_template import with_tools
@@ -19,7 +20,7 @@ from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
 from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, weights_key
 from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
 from agentgym_hindsight.cli.eval_rollouts import check_panel, play, save_panel
-from agentgym_hindsight.cli.eval_tables import Column
+from agentgym_hindsight.cli.eval_tables import Column, outcomes_by_task
 from agentgym_hindsight.cli.output_files import check_folder
 from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
 from agentgym_hindsight.errors import DamagedDataError, UsageError
@@ -62,6 +63,11 @@ class EvalJob:
         count: int = self.options.seeds
         return count
 
+    @property
+    def siblings(self) -> int:
+        count: int = self.options.siblings
+        return count
+
     def check_files(self, *, fresh: bool) -> None:
         """Raise if a file cannot be written, or belongs to another program or evaluation."""
         check_folder(self.folder, "evaluation")
@@ -80,7 +86,7 @@ class EvalJob:
             for temperature in self.temperatures:
                 label = self._label(temperature)
                 name = label if self.single or self.scripted else f"{self.shown} {label}"
-                column = Column(name, self.shown, label, temperature, str(self.folder))
+                column = Column(name, self.shown, label, temperature, str(self.folder), self.siblings)
                 for seed in range(self.seeds):
                     trajectories = play(
                         partial(policy_for, temperature, seed),
@@ -90,12 +96,15 @@ class EvalJob:
                         {**self.terms, "seed": seed, **({} if self.scripted else {"temperature": temperature})},
                         name=f"{name}, seed {seed}",
                         num_envs=self.options.num_envs,
+                        siblings=self.siblings,
                         fresh=fresh,
                     )
                     evaluation = evaluate(trajectories)
-                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation)
-                    write_line(self.folder / "eval.jsonl", line)
                     column.add(evaluation, trajectories)
+                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation)
+                    if self.siblings > 1:
+                        line["at_k"] = at_k(outcomes_by_task(trajectories), self.siblings).as_dict()
+                    write_line(self.folder / "eval.jsonl", line)
                 yield column
 
     def _label(self, temperature: float) -> str:

@@ -46,18 +46,22 @@ def play(
     name: str,
     num_envs: int,
     fresh: bool,
+    siblings: int = 1,
 ) -> list[Trajectory]:
-    """The rollouts of the panel, in its order. Rollouts that the file already contains are not played again.
+    """The rollouts of the panel, in its order, ``siblings`` of each task.
 
-    ``make_policy`` is not called if the file contains all of them.
+    Rollouts that the file already contains are not played again. ``make_policy`` is not called if the file
+    contains all of them.
     """
     stored = stored_rollouts(file, terms, fresh=fresh)
     seed, turns = terms["seed"], 0
-    if len(stored) == len(panel):  # the terms name the panel, so these are its rollouts
-        return [stored[task.id, 0] for task in panel]
+    wanted = [(task.id, sibling) for task in panel for sibling in range(siblings)]
+    missing = len(set(wanted) - stored.keys())  # the file may have more siblings than are wanted now
+    if not missing:
+        return [stored[each] for each in wanted]
     policy = make_policy()
     with progress_display(console) as bar:
-        line = bar.add_task(name, total=len(panel), completed=len(stored), note="")
+        line = bar.add_task(name, total=len(wanted), completed=len(wanted) - missing, note="")
 
         def count(new: int) -> None:
             nonlocal turns
@@ -65,10 +69,17 @@ def play(
             bar.update(line, note=f"{turns} turns")
 
         for trajectory in play_panel(
-            policy, stage, panel, num_envs=num_envs, seed=seed, done=stored.keys(), progress=count
+            policy,
+            stage,
+            panel,
+            num_envs=num_envs,
+            seed=seed,
+            siblings=siblings,
+            done=stored.keys(),
+            progress=count,
         ):
             record = trajectory.replace(extra={**trajectory.extra, "run": terms})
             write_jsonl(file, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
             stored[record.task_id, record.sibling] = record
             bar.advance(line)
-    return [stored[task.id, 0] for task in panel]
+    return [stored[each] for each in wanted]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentgym_hindsight.baselines.evaluation.at_k import AtK, Share, at_k
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.evaluation.paired import PairedDifference, paired_difference
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, over_seeds
@@ -13,7 +14,15 @@ from agentgym_hindsight.cli.shared import result_table
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["Column", "Difference", "difference_table", "differences", "evaluation_table"]
+__all__ = ["Column", "Difference", "difference_table", "differences", "evaluation_table", "outcomes_by_task"]
+
+
+def outcomes_by_task(trajectories: Sequence[Trajectory]) -> dict[str, list[bool]]:
+    """Whether each task's rollouts won, by task id."""
+    outcomes: dict[str, list[bool]] = {}
+    for trajectory in trajectories:
+        outcomes.setdefault(trajectory.task_id, []).append(trajectory.won)
+    return outcomes
 
 
 @dataclass(slots=True)
@@ -25,18 +34,30 @@ class Column:
     label: str
     temperature: float
     folder: str
+    siblings: int = 1
     evaluations: list[Evaluation] = field(default_factory=list)
     outcomes: dict[str, list[bool]] = field(default_factory=dict)  # by task id
+    categories: dict[str, str] = field(default_factory=dict)  # by task id
     broken: list[str] = field(default_factory=list)
     rollouts: int = 0
 
     def add(self, evaluation: Evaluation, trajectories: Sequence[Trajectory]) -> None:
         """Add the evaluation of a seed and its rollouts."""
         self.evaluations.append(evaluation)
-        for trajectory in trajectories:
-            self.outcomes.setdefault(trajectory.task_id, []).append(trajectory.won)
+        for task_id, won in outcomes_by_task(trajectories).items():
+            self.outcomes.setdefault(task_id, []).extend(won)
+        self.categories.update((trajectory.task_id, trajectory.category) for trajectory in trajectories)
         self.broken.extend(trajectory.broken for trajectory in trajectories if trajectory.broken)
         self.rollouts += len(trajectories)
+
+    def at_k(self, category: str | None = None) -> AtK:
+        """Avg@k, Best@k and All@k over all tasks, or those of a category. The rollouts of all seeds count."""
+        chosen = {
+            task_id: won
+            for task_id, won in self.outcomes.items()
+            if category is None or self.categories[task_id] == category
+        }
+        return at_k(chosen, self.siblings)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -47,6 +68,7 @@ class Column:
             "temperature": self.temperature,
             "folder": self.folder,
             "broken": len(self.broken),
+            "at_k": self.at_k().as_dict() if self.siblings > 1 else None,
             "seeds": [
                 {"seed": seed, "interval": list(each.micro.interval), **each.as_dict()}
                 for seed, each in enumerate(self.evaluations)
@@ -100,11 +122,21 @@ def difference_table(found: Iterator[Difference]) -> Grid:
 
 
 def evaluation_table(columns: Sequence[Column]) -> Grid:
-    """A column for each temperature. One seed: Wilson's intervals; several: mean ± half of Student's interval."""
+    """A column for each temperature. One seed: Wilson's intervals; several: mean ± half of Student's interval.
+
+    With siblings the intervals of one seed are over tasks, and three rows follow: Avg@k, Best@k and All@k.
+    """
     if all(len(column.evaluations) == 1 for column in columns):
         table = result_table({column.name: column.evaluations[0] for column in columns})
-        score = ["score", *(f"{column.evaluations[0].micro.score:.3f}" for column in columns)]
-        return Grid(table.title, table.head, [*table.rows, score], table.text_columns, rules=table.rules)
+        rows = [list(row) for row in table.rows]
+        if columns[0].siblings > 1:
+            (rule,) = table.rules
+            for number, row in enumerate(rows[: rule + 1]):
+                category = row[0] if number < rule else None
+                rows[number] = [row[0], *(_of_tasks(column, category) for column in columns)]
+        rows.append(["score", *(f"{column.evaluations[0].micro.score:.3f}" for column in columns)])
+        rows += _at_k_rows(columns)
+        return Grid(table.title, table.head, rows, table.text_columns, rules=table.rules)
     results = {column.name: column.evaluations for column in columns}
     head = ["category", *(f"{name} ({len(evaluations)} seeds)" for name, evaluations in results.items())]
     categories = sorted(
@@ -129,7 +161,31 @@ def evaluation_table(columns: Sequence[Column]) -> Grid:
         ]
     )
     rows.append(["score", *(f"{summary.score.mean:.3f} ± {summary.score.half:.3f}" for summary in summaries)])
+    rows += _at_k_rows(columns)
     return Grid("", head, rows, text_columns=1, rules=(len(categories),))
+
+
+def _of_tasks(column: Column, category: str | None) -> str:
+    if category is not None and category not in column.categories.values():
+        return ""
+    found = column.at_k(category)
+    return f"{_with_interval(found.average)}  n={found.tasks}×{found.rollouts}"
+
+
+def _at_k_rows(columns: Sequence[Column]) -> list[list[str]]:
+    k = columns[0].siblings
+    if k == 1:
+        return []
+    found = [column.at_k() for column in columns]
+    return [
+        [f"Avg@{k}", *(_with_interval(each.average) for each in found)],
+        [f"Best@{k} (pass@{k})", *(_with_interval(each.best) for each in found)],
+        [f"All@{k} (pass^{k})", *(_with_interval(each.all) for each in found)],
+    ]
+
+
+def _with_interval(share: Share) -> str:
+    return f"{share.value:6.1%}  [{share.low:.1%}, {share.high:.1%}]"
 
 
 def _rows(evaluations: Sequence[Evaluation], name: str) -> list[CategoryResult]:

@@ -30,6 +30,8 @@ class RestorableEnv(gym.Env[str, str]):
     * ``restore(task, world, turn)``: set the world to this state, and return ``turn`` with its ``extra``.
     * ``decode(task, world)``: the state from JSON, in which tuples are lists. It checks every value, as the file may
       have been edited, and raises :class:`~agentgym_hindsight.errors.SchemaError`.
+
+    A backend that has the methods but cannot be restored with its arguments has the reason as ``not_restorable``.
     """
 
     backend: Any
@@ -54,7 +56,8 @@ class RestorableEnv(gym.Env[str, str]):
     @property
     def can_snapshot(self) -> bool:
         """Whether the backend can be saved and restored."""
-        return all(callable(getattr(self.backend, name, None)) for name in ("snapshot", "restore", "decode"))
+        methods = all(callable(getattr(self.backend, name, None)) for name in ("snapshot", "restore", "decode"))
+        return methods and not getattr(self.backend, "not_restorable", "")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -133,8 +136,10 @@ class RestorableEnv(gym.Env[str, str]):
 
     def _require_backend(self) -> None:
         if not self.can_snapshot:
+            reason = getattr(self.backend, "not_restorable", "")
+            which = f"{self.backend.name}: {reason}" if reason else f"{self.backend.name}, which cannot"
             raise UsageError(
-                f"Expected a backend that can be restored, got {self.backend.name}, which cannot; try to play the "
+                f"Expected a backend that can be restored, got {which}; try to play the "
                 "actions of the rollout again after reset(options={'task_id': …}), or another backend."
             )
 

@@ -15,6 +15,7 @@ from agentgym_hindsight.wrappers.base import StepResult, TextWrapper, annotate, 
 from agentgym_hindsight.wrappers.parsing import ParsedAction, format_response, parse_response, parser_name
 from agentgym_hindsight.wrappers.short_names import named_action, short_names
 from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
+from agentgym_hindsight.wrappers.value_names import long_call
 
 __all__ = ["ActionParser"]
 
@@ -40,7 +41,8 @@ class ActionParser(TextWrapper):
       incorrectly can then continue; after a refusal it would repeat the same action. ``None`` is the protocol's
       default: ``True`` for ``"brief"`` and ``"short"``. With ``"short"``, names are compared, and a search stays.
 
-    With the parser ``"short"``, a short name stands for the admissible action that it names.
+    With the parser ``"short"``, a short name stands for the admissible action that it names. Where actions are tool
+    calls, ``@2`` in ``[f(a=@2)]`` stands for the value that the prompt marks so.
 
     Text without an action is also sent to the env, as the protocol specifies: the turn is then played, and the policy
     can be trained on it. Put reward penalties for invalid actions outside of this wrapper.
@@ -90,6 +92,7 @@ class ActionParser(TextWrapper):
         self.membership = parser not in _FORMAT_ONLY if membership is None else membership
         self.nearest = parser in _NEAREST_BY_DEFAULT if nearest is None else nearest
         self._admissible: tuple[str, ...] = ()
+        self._prompt = ""  # the last observation, which marks values by short names
         self._last = _NO_ACTION, True, True  # the parsed action, its validity, and whether the env accepted it
         self.action_space = UnicodeText()
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
@@ -100,20 +103,22 @@ class ActionParser(TextWrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        self._admissible = info["admissible_actions"]
+        self._admissible, self._prompt = info["admissible_actions"], observation
         self._last = _NO_ACTION, info["action_valid"], info["action_valid"]
         return observation, info | {"parsed_action": _NO_ACTION, "env_action_valid": info["action_valid"]}
 
     def step(self, action: str) -> StepResult:
         parsed = parse_response(action, self.parser, world=self._world)
         if self.parser == "short" and parsed.span is not None:
+            if self._world == "tools":
+                parsed = parsed._replace(text=long_call(parsed.text, self._prompt))
             parsed = parsed._replace(text=named_action(parsed.text, self._admissible))
         if self.nearest and self._admissible and parsed.span is not None and parsed.text not in self._admissible:
             parsed = self._nearest_listed(parsed)
         sent = Thought(parsed.text) if parsed.thought else parsed.text
         observation, reward, terminated, truncated, info = self.env.step(sent)
         accepted = info["action_valid"]
-        self._admissible = info["admissible_actions"]
+        self._admissible, self._prompt = info["admissible_actions"], observation
         valid = parsed.valid and (accepted or not self.membership)
         self._last = parsed, valid, accepted
         annotate(self.env, response=str(action), action_span=parsed.span, action_valid=valid)
@@ -142,7 +147,7 @@ class ActionParser(TextWrapper):
             flag(accepted, _WHERE),
         )
         observation, info = restore_inner()
-        self._admissible, self._last = info["admissible_actions"], last
+        self._admissible, self._prompt, self._last = info["admissible_actions"], observation, last
         parsed, valid, accepted = last
         return observation, info | {"action_valid": valid, "parsed_action": parsed, "env_action_valid": accepted}
 

@@ -52,6 +52,19 @@ def test_play(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No function is called" in output
 
 
+def test_audit(tmp_path: Path) -> None:
+    """The noisy expert loses some tasks in five turns, so that turns have different values."""
+    limits = "--set max_steps=5 --policy expert:0.4 --tasks 3 --siblings 4 --turns 6 --continuations 12"
+    words = f"audit --env tau --set data=embedded {limits} --no-distance --out {tmp_path}"
+    assert main(words.split()) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["turns"] > 6
+    assert summary["continuations"]["continuations"] > 50
+    (gigpo,) = (each for each in summary["scores"] if each["name"] == "gigpo@state")
+    assert gigpo["turns"] == summary["turns"]
+    assert summary["reliability"] > 0.2, "the measured values differ by more than chance"
+
+
 def test_rollout_and_eval_name_the_user(tmp_path: Path, capsys: Capture) -> None:
     out = tmp_path / "rollouts.jsonl"
     assert main(["rollout", *ENV, "--tasks", "4", "--policy", "expert", "--out", str(out)]) == 0

@@ -20,7 +20,7 @@ class MeanInterval(NamedTuple):
     half: float
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion. Its coverage is good for small n and near 0 and 1.
 
     >>> low, high = wilson(8, 10)

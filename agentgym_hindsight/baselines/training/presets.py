@@ -88,13 +88,26 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     },
     "TauBench": {
         "stage": {
-            "protocol": "plain",
-            "parser": "tools",
-            "history": 3,
-            "settings": {"kinds": ["cancel_order"], "user": "scripted-all", "introduce": False, "max_steps": 6},
+            "protocol": "short",
+            "settings": {
+                "backend": "embedded",
+                "kinds": ["cancel_order"],
+                "user": "scripted-all",
+                "introduce": False,
+                "max_steps": 6,
+            },
         },
-        "plan": {"prompt_tokens": 512, "response_tokens": 96},
-        "evaluation": {"tasks": 0, "every": 0},
+        "warm": {
+            "tasks": 0,
+            "siblings": 1,
+            "noise": 0.0,
+            "needless_looks": 0.5,
+            "hindsight": 0.3,
+            "epochs": 5,
+            "prompt_loss": 1.0,
+        },
+        "plan": {"prompt_tokens": 512, "response_tokens": 64},
+        "evaluation": {"tasks": 0},
     },
     # Any other env, such as one of your own.
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},
@@ -113,6 +126,10 @@ _QUICK: dict[str, dict[str, Any]] = {
     },
     "AppWorld": {
         "warm": {"epochs": 5},
+        "plan": {"updates": 2, "tasks": 4, "siblings": 4, "save_every": 0},
+        "evaluation": {"tasks": 32, "every": 0, "temperatures": [0.4]},
+    },
+    "TauBench": {
         "plan": {"updates": 2, "tasks": 4, "siblings": 4, "save_every": 0},
         "evaluation": {"tasks": 32, "every": 0, "temperatures": [0.4]},
     },

@@ -35,6 +35,7 @@ from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory, gro
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.wrappers import format_response
+from agentgym_hindsight.wrappers.value_names import short_call
 
 __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
@@ -42,9 +43,11 @@ __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 #: Random integers below this number are compared with probabilities.
 _PRECISION = 1 << 32
 #: A useless action of each world, and the actions after which it is not taken: itself, and the way back from it.
+_THINK = '<tool_call>{"name": "think", "arguments": {"thought": "I wait."}}</tool_call>'
 _NEEDLESS: dict[str, tuple[str, tuple[str, ...]]] = {
     "webshop": ("click[description]", ("click[description]", "click[< prev]")),
     "appworld": ("apis.supervisor.show_profile()", ("apis.supervisor.show_profile()",)),
+    "tools": (_THINK, (_THINK,)),
 }
 _LOOK = ("look", ("look",))
 #: The contexts of a warm start; each task gets one of them. They cover the contexts of all recipes.
@@ -84,7 +87,8 @@ class WarmStart:
     * ``needless_looks``: probability that the expert looks around before an action, if ``look`` is admissible and was
       not its last action. The habit costs turns in every house. So RL can improve the policy within minutes by
       removing the habit, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have
-      no needless looks. In WebShop it reads the description of the product, in AppWorld it asks for the profile.
+      no needless looks. In WebShop it reads the description of the product, in AppWorld it asks for the profile, at
+      the desks of tau-bench it calls ``think``.
     * ``hindsight``: share of the states that occur a second time with a teacher's context.
     * ``prompt_loss``: weight of the loss of the prompts' tokens beside that of the replies. A model that also predicts
       prompts, in which names recur, learns to copy and to point within a few hundred steps; from replies alone it does
@@ -125,7 +129,8 @@ class _Recorder:
 
     def __init__(self, parser: str, seed: int, warm: WarmStart, world: str) -> None:
         self._expert, self._parser = ExpertPolicy(seed, warm.noise), parser
-        self._look, self._is_open = _NEEDLESS.get(world, _LOOK), world == "appworld"
+        self._look, self._is_open = _NEEDLESS.get(world, _LOOK), world in ("appworld", "tools")
+        self._calls = world == "tools" and parser == "short"
         self._seeking = SeekingExpert() if warm.seek and world == "alfworld" else None
         self._searching = ShortSearch() if warm.seek and world == "webshop" else None
         self._seed, self._noise, self._needless_looks = seed, warm.noise, warm.needless_looks
@@ -165,6 +170,8 @@ class _Recorder:
         return [self._response(turn, action) for turn, action in zip(turns, actions, strict=True)]
 
     def _response(self, turn: TurnView, action: str) -> str:
+        if self._calls:
+            action = short_call(action, turn.observation)
         return format_response(action, self._parser, turn.info["admissible_actions"])
 
     def _needless_look(self, turn: TurnView, last: str) -> str:

@@ -1,7 +1,8 @@
 """``agh bench forks``: the time and the size of snapshots, and how fast rollouts go on from them.
 
 Times are of CPU seconds of this process (``time.process_time``), except where the interpreter of AppWorld answers: it
-is another process, so these are of the wall clock. Each figure is the median over the moments of random play.
+is another process, so these are of the wall clock. Each figure is the median over the moments of random play; in
+AppWorld and tau-bench, of the expert's.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = ["measure"]
 _WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "ALFWorld": ("ALFWorld-Hindsight-v0", {"data": "embedded"}),
     "WebShop": ("WebShop-Hindsight-v0", {"data": "embedded", "max_steps": 50}),
+    "tau-bench": ("TauBench-Hindsight-v0", {"backend": "embedded", "expert": True}),
     "AppWorld": ("AppWorld-Hindsight-v0", {"expert": True}),
 }
 _REPEATS = 20

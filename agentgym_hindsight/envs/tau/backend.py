@@ -8,19 +8,33 @@ from typing import Any
 
 from agentgym_hindsight.envs.base import Extra, Turn
 from agentgym_hindsight.envs.libraries import LibraryBackend
+from agentgym_hindsight.envs.plain_values import reject, row, text, whole
 from agentgym_hindsight.envs.tau.changes import describe_changes
 from agentgym_hindsight.envs.tau.desk import RESPOND, TERMINATING
 from agentgym_hindsight.envs.tau.library import DeskLibrary
 from agentgym_hindsight.envs.tau.rewards import Evaluation
+from agentgym_hindsight.envs.tau.saved_session import SavedSession, decoded_session
 from agentgym_hindsight.envs.tau.session import Reply, Session
 from agentgym_hindsight.envs.tau.users import ScriptedUser, User
 from agentgym_hindsight.envs.tau.verdicts import verdict_text
-from agentgym_hindsight.envs.tools import ToolCall, format_calls, function_names, read_action, signatures
-from agentgym_hindsight.errors import ResetNeededError
+from agentgym_hindsight.envs.tools import (
+    ToolAction,
+    ToolCall,
+    format_calls,
+    function_names,
+    read_action,
+    signatures,
+)
+from agentgym_hindsight.errors import ResetNeededError, SchemaError, UnknownNameError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.short_repr import short_repr
 from agentgym_hindsight.tasks import Task
 
 __all__ = ["DeskBackend", "TauExtra"]
+
+#: The conversation; how many actions of the reference are left; the error, the number of calls and the changes of the
+#: last action.
+Saved = tuple[SavedSession, int, tuple[str, int, str]]
 
 _NO_COMMAND: Mapping[str, Any] = {"error": "", "changes": "", "calls": 0}
 _HOW = (
@@ -112,7 +126,7 @@ class DeskBackend(LibraryBackend):
         session = self.session
         read = read_action(action, self._names)
         reply = session.act(read)
-        if self._remaining and action == self._remaining[0]:
+        if self._remaining and _is_same(action, read, self._remaining[0]):
             del self._remaining[0]
         state = session.state_key
         evaluation = self._evaluate() if reply.done else None
@@ -165,6 +179,58 @@ class DeskBackend(LibraryBackend):
     def close(self) -> None:
         self._session = None
         self.user.close()
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    @property
+    def not_restorable(self) -> str:
+        """Why the user of this backend cannot be restored; "" if it can."""
+        return self.user.not_restorable
+
+    def snapshot(self, turn: Turn) -> Saved:
+        """The conversation, the number of reference actions that are left, and the facts about the last turn."""
+        extra = turn.extra
+        return self.session.save(), len(self._remaining), (extra["error"], extra["calls"], extra["changes"])
+
+    def restore(self, task: Task, world: Saved, turn: Turn) -> Turn:
+        """Continue from a state that :meth:`snapshot` returned."""
+        saved, remaining, (error, calls, changes) = world
+        library = self.library
+        self._evaluation = None
+        session = Session(library.desk, library.desk_task(task), self.user, library.rules, task.id, saved)
+        self._session = session
+        judged = saved[-1]
+        evaluation = self._evaluate() if judged else None
+        reference = _reference(session)
+        self._remaining = reference[max(0, len(reference) - remaining) :]
+        facts = {**self._facts, "error": error, "calls": calls, "changes": changes}
+        if evaluation and turn.terminated:
+            facts["evaluation"] = partial(verdict_text, evaluation)
+        return turn._replace(extra=TauExtra(facts))
+
+    def decode(self, task: Task, world: Any) -> Saved:
+        """The state of :meth:`snapshot` from JSON."""
+        library = self.library
+        try:
+            known = library.find(task.id)
+        except UnknownNameError as error:
+            raise SchemaError(f"Expected a task of {library.name}, got {short_repr(task.id, 60)}.") from error
+        if known != task:
+            reject("the task as this env lists it", task.to_dict(), "task")
+        session, remaining, turn = row(world, "world", 3)
+        wanted = library.desk_task(task)
+        records, actions, user, done, judged = decoded_session(library.desk.initial, session)
+        refused, calls, changes = row(turn, "world.turn", 3)
+        return (
+            (records, actions, self.user.decode(wanted, user), done, judged),
+            whole(remaining, "world.remaining", 0, len(wanted.actions) + 2),
+            (text(refused, "world.turn"), whole(calls, "world.turn", 0, 1 << 20), text(changes, "world.turn")),
+        )
+
+
+def _is_same(action: str, read: ToolAction, wanted: str) -> bool:
+    """Whether an action is the wanted one, in any notation."""
+    return action == wanted or (bool(read.calls) and read.calls == read_action(wanted).calls)
 
 
 def _reference(session: Session) -> list[str]:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["calculate"]
+__all__ = ["calculate", "is_refused"]
 
 _ALPHABET = "0123456789+-*/(). "
 _LEGAL = frozenset(_ALPHABET)
@@ -30,6 +30,15 @@ _BINARY: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
+
+
+def is_refused(answer: str) -> bool:
+    """Whether an answer of :func:`calculate` says that Python would take too long.
+
+    >>> is_refused(calculate("9 ** 9 ** 9 ** 9")), is_refused(calculate("1 / 0"))
+    (True, False)
+    """
+    return answer in (_TOO_LONG, f"Error: {_TOO_LARGE}")
 
 
 def calculate(expression: Any) -> str:

@@ -11,7 +11,7 @@ import gzip
 import json
 import lzma
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from agentgym_hindsight.envs.tau.desk import Desk, DeskTask
 from agentgym_hindsight.envs.tau.store import InitialState
 from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 
-__all__ = ["DATA_VARIABLE", "SPLITS", "TABLES", "find_domain", "has_domain", "load_desk"]
+__all__ = ["DATA_VARIABLE", "SPLITS", "TABLES", "find_domain", "has_domain", "kind_of_actions", "load_desk"]
 
 DATA_VARIABLE = "TAU_BENCH_DATA"
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -127,7 +127,7 @@ def _tasks(place: Path, split: str) -> tuple[DeskTask, ...] | None:
                 str(row["instruction"]),
                 tuple((str(action["name"]), dict(action["kwargs"])) for action in row["actions"]),
                 tuple(map(str, row["outputs"])),
-                kind=_kind(row["actions"]),
+                kind=kind_of_actions([str(action["name"]) for action in row["actions"]]),
             )
             for row in rows
         )
@@ -135,9 +135,8 @@ def _tasks(place: Path, split: str) -> tuple[DeskTask, ...] | None:
         raise DamagedDataError(f"Expected tasks of {split} in {place}, got {error!r}; {_CURE}") from error
 
 
-def _kind(actions: Any) -> str:
+def kind_of_actions(names: Sequence[str]) -> str:
     """The last tool of the reference that writes; ``read`` if none does."""
-    names = [str(action["name"]) for action in actions]
     writes = [
         name for name in names if name.startswith(("cancel", "modify", "return", "exchange", "book", "update", "send"))
     ]

@@ -61,7 +61,11 @@ class DeskTask:
 
 @dataclass(frozen=True)
 class Desk:
-    """The desk of a domain. ``tasks`` has the tasks of each split, ``source`` names the data in results."""
+    """The desk of a domain. ``tasks`` has the tasks of each split, ``source`` names the data in results.
+
+    ``engine`` names the program that runs the calls. With ``keeps_state`` a verdict leaves the records as they are
+    under all rules; tau-bench's own environment holds the reference's end state afterwards.
+    """
 
     domain: str
     initial: InitialState
@@ -69,6 +73,8 @@ class Desk:
     schemas: Sequence[FunctionSchema]
     tasks: Mapping[str, Sequence[DeskTask]]
     source: str
+    engine: str = "native"
+    keeps_state: bool = False
 
     def call(self, database: Database, name: str, arguments: Mapping[str, Any], rules: str = "official") -> Outcome:
         """Call a tool by name. The arguments are copied, because tools keep parts of them as records."""

@@ -40,9 +40,10 @@ class TauBenchEnv(HindsightEnv):
     ## Arguments
     * ``domain`` (``retail``): ``retail``, a shop, or ``airline``.
     * ``split`` (``train``): embedded: ``train``, ``valid`` or ``test``; official: ``train``, ``dev`` (both retail only)
-      or ``test``.
+      or ``test``; tau²: ``train`` or ``test``.
     * ``backend`` (``auto``): ``embedded``, generated records and tasks of our own; ``official``, the benchmark's data;
-      ``auto``: official if its data is found, else embedded.
+      ``auto``: official if its data is found, else embedded. ``tau2``: the retail tasks of the package tau² that need
+      no judge, run by the package itself.
     * ``data`` (None): the folder of the official data; None: ``$TAU_BENCH_DATA``. ``data="embedded"`` is short for
       ``backend="embedded"``.
     * ``rules`` (``official``): ``official`` rewards as the benchmark does; ``strict`` mends what rewards wrong work.
@@ -90,11 +91,6 @@ class TauBenchEnv(HindsightEnv):
     ) -> None:
         if domain not in DOMAINS:
             raise UnknownNameError("domain", domain, DOMAINS)
-        if backend == "tau2":
-            raise UsageError(
-                "Expected a backend of tau-bench v1, got 'tau2', which is another benchmark (its package needs Python "
-                "3.12 or newer) and is not played by this library; try backend='official' or 'embedded'."
-            )
         if backend not in BACKENDS:
             raise UnknownNameError("backend", backend, BACKENDS)
         if rules not in RULES:
@@ -110,6 +106,7 @@ class TauBenchEnv(HindsightEnv):
         if not library.count(split):
             raise UsageError(f"Expected tasks in {split!r}, got none of the chosen kinds there; try other kinds.")
         super().__init__(DeskBackend(library, speaker, introduce=introduce), split=split, max_steps=max_steps, **shared)
+        self._world_settings = {"introduce": introduce, "kinds": "all" if kinds is None else ",".join(sorted(kinds))}
 
     @property
     def tools(self) -> tuple[Any, ...]:

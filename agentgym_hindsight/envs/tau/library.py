@@ -27,7 +27,7 @@ class DeskLibrary:
 
     def __init__(self, desk: Desk, rules: str, user: str, kinds: Sequence[str] | None = None) -> None:
         self.desk, self.rules = desk, rules
-        self.name = f"native/{desk.domain}-{desk.source}/{rules}/user={user}"
+        self.name = f"{desk.engine}/{desk.domain}-{desk.source}/{rules}/user={user}"
         known = sorted({task.kind for tasks in desk.tasks.values() for task in tasks}) if kinds is not None else []
         if isinstance(kinds, str):
             raise UsageError(f"Expected a list of task kinds, got {kinds!r}; try kinds=[{kinds!r}].")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from agentgym_hindsight.envs.tau.changes import record_changes, refusal
 from agentgym_hindsight.envs.tau.desk import RESPOND, Desk, DeskTask, Outcome
 from agentgym_hindsight.envs.tau.rewards import Evaluation, evaluate, gold_database
+from agentgym_hindsight.envs.tau.saved_session import SavedSession
 from agentgym_hindsight.envs.tau.store import Database
 from agentgym_hindsight.envs.tau.users.base import STOP, User
 from agentgym_hindsight.envs.tools import ToolAction, ToolCall, function_names
@@ -35,17 +36,28 @@ class Reply:
 
 
 class Session:
-    """A conversation about one task."""
+    """A conversation about one task. With ``saved`` it goes on from a moment that :meth:`save` returned.
 
-    def __init__(self, desk: Desk, task: DeskTask, user: User, rules: str, seed: str) -> None:
+    A verdict is not restored: call :meth:`evaluate` again, which has the same result.
+    """
+
+    def __init__(
+        self, desk: Desk, task: DeskTask, user: User, rules: str, seed: str, saved: SavedSession | None = None
+    ) -> None:
         self.desk, self.task, self.user, self.rules = desk, task, user, rules
         self.database = Database(desk.initial)
         self.names = function_names(desk.schemas)
         #: Everything the agent did, as (name, arguments).
         self.actions: list[tuple[str, Mapping[str, Any]]] = []
         self.done = False
-        self._remembered: dict[tuple[str, str], Any] = {}
-        self.opening = user.start(task, seed)
+        #: The changed records as JSON after the last call: what a call changes is found by comparison with it.
+        self._remembered: dict[tuple[str, str], str] = {}
+        self._acted: int | None = None  # number of the agent's actions; the verdict adds those of the reference
+        self.opening = ""
+        if saved is None:
+            self.opening = user.start(task, seed)
+        else:
+            self._load(saved, seed)
 
     @property
     def said(self) -> list[str]:
@@ -107,12 +119,13 @@ class Session:
     def _note_changes(self, reply: Reply) -> None:
         for table, key in self.database.take_touched():
             place = table, key
-            before = self._remembered.get(place, self.database.initial.tables[table].get(key, {}))
+            known = self._remembered.get(place)
+            before = self.database.initial.tables[table].get(key, {}) if known is None else json.loads(known)
             after = self.database.tables[table].own[key]
             lines = tuple(record_changes(before, after))
             if lines:
                 reply.changes[place] = (*reply.changes.get(place, ()), *lines)
-            self._remembered[place] = copy.deepcopy(after)
+            self._remembered[place] = json.dumps(after)
 
     @property
     def state_key(self) -> str:
@@ -127,7 +140,28 @@ class Session:
         here. Strict rules leave the state as it is.
         """
         evaluation = evaluate(self.desk, self.task, self.database, self.said, self.rules)
-        if self.rules == "official":
+        if self._acted is None:
+            self._acted = len(self.actions)
+        if self.rules == "official" and not self.desk.keeps_state:
             self.database = gold_database(self.desk, self.task, self.rules)
             self.actions.extend(self.task.actions)
         return evaluation
+
+    def save(self) -> SavedSession:
+        """The present moment: the agent's records and actions, and the user's state."""
+        return (
+            tuple((*place, text) for place, text in self._remembered.items()),
+            tuple(self.actions[: self._acted]),
+            self.user.save(),
+            self.done,
+            self._acted is not None,
+        )
+
+    def _load(self, saved: SavedSession, seed: str) -> None:
+        records, actions, user, self.done, _ = saved
+        for table, key, text in records:
+            self.database[table].insert(key, json.loads(text))
+            self._remembered[table, key] = text
+        self.database.take_touched()
+        self.actions = list(actions)
+        self.user.load(self.task, seed, user)

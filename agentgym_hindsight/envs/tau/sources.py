@@ -6,11 +6,11 @@ import os
 
 from agentgym_hindsight.envs.tau.data_folder import DATA_VARIABLE, has_domain, load_desk
 from agentgym_hindsight.envs.tau.desk import Desk
-from agentgym_hindsight.errors import MissingDataError
+from agentgym_hindsight.errors import MissingDataError, UsageError
 
 __all__ = ["BACKENDS", "open_desk"]
 
-BACKENDS = ("auto", "embedded", "official")
+BACKENDS = ("auto", "embedded", "official", "tau2")
 
 
 def open_desk(domain: str, backend: str, data: str | os.PathLike[str] | None, world_seed: int) -> Desk:
@@ -20,6 +20,15 @@ def open_desk(domain: str, backend: str, data: str | os.PathLike[str] | None, wo
     """
     if data in BACKENDS:
         backend, data = (str(data) if backend == "auto" else backend), None
+    if backend == "tau2":
+        if data is not None or world_seed:
+            raise UsageError(
+                "Expected neither data=… nor world_seed=… with backend='tau2', got one; "
+                "try TAU2_DATA_DIR with the folder data of its repository."
+            )
+        from agentgym_hindsight.envs.tau.tau2_desk import tau2_desk
+
+        return tau2_desk(domain)
     folder = data if data is not None else os.environ.get(DATA_VARIABLE) or None
     if backend == "embedded" or (backend == "auto" and data is None and not has_domain(folder, domain)):
         from agentgym_hindsight.envs.tau.embedded import embedded_desk

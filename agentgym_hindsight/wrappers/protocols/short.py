@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
+from agentgym_hindsight.wrappers.protocols.short_conversation import conversation_text, shortened
 from agentgym_hindsight.wrappers.short_names import short_name, short_names
 
 __all__ = ["Short"]
@@ -18,6 +19,9 @@ class Short(Protocol):
 
     Of a WebShop page, the instruction is left out, because the task line has it. A product of a list is one part,
     which ends with its number: "red hat $9.99 [1]". AppWorld's first observation, which explains the APIs, is left out.
+    Where actions are tool calls, the prompt has what the user said so far, the names of the functions that were called,
+    and the beginning of the last result; the task line, the policy and the list of functions are left out. Ids, names
+    and numbers are marked: "@2 #W12". In a call in Python's notation ``@2`` stands for the value.
 
     The answer is ``<action>…</action>`` with an admissible action, with the name alone instead of ``click[name]``, or
     with the number of a product. ``search[words]`` is a search.
@@ -33,6 +37,8 @@ class Short(Protocol):
     default_history: ClassVar[int | None] = 4
 
     def render(self, state: PromptState) -> str:
+        if state.world == "tools":
+            return self.examples() + conversation_text(state)
         _, turns = self.recent(state)
         lines = [f"Task: {state.goal}"] if state.goal else []
         if turns:
@@ -41,6 +47,8 @@ class Short(Protocol):
         return self.examples() + "\n".join([*lines, *_situation(state)])
 
     def follow_up(self, state: PromptState) -> str:
+        if state.world == "tools":
+            return shortened(state.observation)
         return "\n".join(_situation(state))
 
 

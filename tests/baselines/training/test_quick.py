@@ -13,7 +13,7 @@ pytest.importorskip("trl", reason="needs the extra [train]")
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.cli import main
 
-WORLDS = ("alfworld", "webshop", "appworld")
+WORLDS = ("alfworld", "webshop", "appworld", "taubench")
 #: The shortest run with every part of a quick one.
 SHORTER = ["warm.tasks=3", "warm.epochs=1", "plan.updates=1", "plan.tasks=2", "plan.siblings=2",
            "plan.response_tokens=8", "stage.settings.max_steps=2", "evaluation.tasks=2"]  # fmt: skip
@@ -33,7 +33,13 @@ def test_a_quick_run_has_every_part(world: str, tmp_path: Path, monkeypatch: pyt
     assert (folder / "policy").is_dir()
     assert len(evaluations(folder)) == 2
     backend = json.loads((folder / "run.json").read_text(encoding="utf-8"))["backend"]
-    assert {"webshop": "embedded-bare", "appworld": "known-templates", "alfworld": "embedded"}[world] in backend
+    names = {
+        "webshop": "embedded-bare",
+        "appworld": "known-templates",
+        "alfworld": "embedded",
+        "taubench": "user=scripted-all",
+    }
+    assert names[world] in backend
 
 
 @pytest.mark.slow

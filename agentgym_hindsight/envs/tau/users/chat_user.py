@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from agentgym_hindsight.envs.plain_values import reject, texts
 from agentgym_hindsight.envs.tau.desk import DeskTask
 from agentgym_hindsight.envs.tau.users.base import GREETING, STOP
 from agentgym_hindsight.errors import BackendError, UsageError
@@ -33,7 +34,11 @@ class ChatUser:
 
     The roles are those of the benchmark: a system message with the instruction, the agent's messages as ``user``, the
     customer's as ``assistant``; the agent's first message is a greeting.
+
+    A restored user has the same messages. What it says next is the same if the function is one of the messages alone.
     """
+
+    not_restorable = ""
 
     def __init__(self, name: str, complete: Complete, close: Callable[[], None] = lambda: None) -> None:
         self.name, self._complete, self._close = name, complete, close
@@ -45,8 +50,7 @@ class ChatUser:
         return content_hash(*(message["content"] for message in self._messages[1:]))
 
     def start(self, task: DeskTask, seed: str) -> str:
-        role = _ROLE.format(instruction=task.instruction, stop=STOP)
-        self._messages, self._seed = [{"role": "system", "content": role}], seed
+        self._messages, self._seed = [_role(task)], seed
         return self.reply(GREETING)
 
     def reply(self, message: str) -> str:
@@ -59,8 +63,27 @@ class ChatUser:
         self._messages.append({"role": "assistant", "content": text})
         return text
 
+    def save(self) -> Any:
+        """The texts of the conversation, in turn of the agent and the user."""
+        return tuple(message["content"] for message in self._messages[1:])
+
+    def load(self, task: DeskTask, seed: str, state: Any) -> None:
+        roles = ("user", "assistant")
+        said = [{"role": roles[number % 2], "content": content} for number, content in enumerate(state)]
+        self._messages, self._seed = [_role(task), *said], seed
+
+    def decode(self, task: DeskTask, state: Any) -> Any:
+        said = texts(state, "world.user")
+        if not said or len(said) % 2:
+            reject("messages of the agent and the user in turn", said, "world.user")
+        return said
+
     def close(self) -> None:
         self._close()
+
+
+def _role(task: DeskTask) -> dict[str, str]:
+    return {"role": "system", "content": _ROLE.format(instruction=task.instruction, stop=STOP)}
 
 
 def endpoint_user(address: str, *, api_key_env: str = "OPENAI_API_KEY", temperature: float = 1.0) -> ChatUser:

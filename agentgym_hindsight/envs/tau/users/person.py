@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from agentgym_hindsight.envs.tau.desk import DeskTask
 from agentgym_hindsight.envs.tau.users.base import GREETING, STOP
-from agentgym_hindsight.errors import BackendError
+from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.printable import printable
 
 __all__ = ["PersonUser"]
+
+_NO_MOMENT = "Expected a user with a state, got a person; try user='scripted' or a model."
 
 
 class PersonUser:
     """Shows the instruction and the agent's messages on standard error, and reads the user's messages."""
 
     name = "person"
+    not_restorable = "a person plays the customer, who cannot go back to an earlier moment"
 
     def __init__(self) -> None:
         self._count = 0
@@ -42,6 +46,15 @@ class PersonUser:
                 ) from error
             if text:
                 return text
+
+    def save(self) -> Any:
+        raise UsageError(_NO_MOMENT)
+
+    def load(self, task: DeskTask, seed: str, state: Any) -> None:
+        raise UsageError(_NO_MOMENT)
+
+    def decode(self, task: DeskTask, state: Any) -> Any:
+        raise UsageError(_NO_MOMENT)
 
     def close(self) -> None:
         pass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from agentgym_hindsight.envs.plain_values import reject, row, texts, whole
 from agentgym_hindsight.envs.tau.desk import DeskTask
 from agentgym_hindsight.envs.tau.users.base import STOP
 from agentgym_hindsight.envs.tau.users.facts import facts_of_instruction
@@ -39,9 +41,11 @@ class ScriptedUser:
     """
 
     name = "scripted"
+    not_restorable = ""
 
     def __init__(self, *, tell_all: bool = False) -> None:
         self.tell_all = tell_all
+        self._task: DeskTask | None = None
         self._request = ""
         self._known: dict[str, str] = {}
         self._orders: frozenset[str] = frozenset()
@@ -54,6 +58,34 @@ class ScriptedUser:
         return "|".join([*sorted(self._told), str(self._confirmed)])
 
     def start(self, task: DeskTask, seed: str) -> str:
+        self._learn(task)
+        self._told, self._confirmed = set(), 0
+        if self.tell_all:
+            self._told = {*self._known.values(), *self._wishes}
+            return " ".join(dict.fromkeys([self._request, *self._known.values(), *self._wishes]))
+        return self._request
+
+    def save(self) -> Any:
+        """What it has told, and how often it has confirmed."""
+        return tuple(sorted(self._told)), self._confirmed
+
+    def load(self, task: DeskTask, seed: str, state: Any) -> None:
+        if task is not self._task:
+            self._learn(task)
+        told, self._confirmed = state
+        self._told = set(told)
+
+    def decode(self, task: DeskTask, state: Any) -> Any:
+        told, confirmed = row(state, "world.user", 2)
+        self._learn(task)
+        said = texts(told, "world.user")
+        strange = next((each for each in said if each not in (*self._known.values(), *self._wishes)), None)
+        if strange is not None:
+            reject("what the user knows", strange, "world.user")
+        return said, whole(confirmed, "world.user", 0, 1 << 40)
+
+    def _learn(self, task: DeskTask) -> None:
+        self._task = task
         wishes: tuple[str, ...] = ()
         if task.opening:
             opening, facts = task.opening, dict(task.facts)
@@ -61,11 +93,6 @@ class ScriptedUser:
             opening, facts, wishes = facts_of_instruction(task)
         self._request, self._known, self._wishes = opening, facts, wishes
         self._orders = frozenset(_ORDER_ID.findall(" ".join([task.instruction, *facts.values(), str(task.actions)])))
-        self._told, self._confirmed = set(), 0
-        if self.tell_all:
-            self._told = {*facts.values(), *wishes}
-            return " ".join(dict.fromkeys([opening, *facts.values(), *wishes]))
-        return opening
 
     def reply(self, message: str) -> str:
         text = message[:_LONGEST].lower()
