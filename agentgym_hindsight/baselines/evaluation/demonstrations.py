@@ -8,6 +8,7 @@ demonstration of a publication is copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from agentgym_hindsight.baselines.analysers.rollout_text import clipped
 from agentgym_hindsight.baselines.evaluation.demonstration_thoughts import thoughts_of
@@ -23,14 +24,15 @@ __all__ = ["SPLIT", "demonstration_text", "demonstrations_for"]
 
 #: The split whose tasks are demonstrated.
 SPLIT = "train"
-_FIRST_DRAW = 32  # tasks looked at first; doubled until every category has enough
+_FIRST_DRAW = 32  # tasks looked at first, then eight times as many if a category has too few
+_LAST_DRAW = 256  # then others follow
 _MOST_CHARACTERS = 4000  # of a demonstration
 _OPENING = 1200  # of them, of its first observation
 _LEAST_REPLY = 120
 
 
 def demonstrations_for(
-    stage: Stage, panel: Sequence[Task], count: int = 2, *, seed: int = 0, num_envs: int = 16
+    stage: Stage, panel: Sequence[Task], count: int = 2, *, seed: int = 0
 ) -> dict[str, tuple[str, ...]]:
     """``count`` demonstrations for every task of the panel, by its id.
 
@@ -42,7 +44,7 @@ def demonstrations_for(
     """
     if count < 1 or not len(panel):
         return {task.id: () for task in panel}
-    shown, world = _Shown(stage, seed, num_envs), stage.world
+    shown, world = _Shown(stage, seed), stage.world
     turn = getattr(make_protocol(stage.protocol), "turn", None)
     if turn is None:
         raise UsageError(
@@ -87,8 +89,10 @@ def _opening(rollout: Trajectory) -> str:
 class _Shown:
     """The expert's won rollouts, made when a category first needs them."""
 
-    def __init__(self, stage: Stage, seed: int, num_envs: int) -> None:
-        self._stage, self._seed, self._num_envs = stage, seed, num_envs
+    def __init__(self, stage: Stage, seed: int) -> None:
+        # A demonstration is a whole solution, whatever the limit of the evaluation.
+        settings = {name: value for name, value in stage.settings.items() if name != "max_steps"}
+        self._stage, self._seed = replace(stage, settings=settings), seed
         self._size = stage.size(SPLIT)
         self._tasks: TaskPanel | None = None
         self._played: dict[str, Trajectory | None] = {}
@@ -118,9 +122,9 @@ class _Shown:
                 if each.category == task.category and each.id not in seen:
                     seen.add(each.id)
                     yield each
-            if number >= self._size or (number >= 8 * _FIRST_DRAW and len(seen) > 8 * count):
+            if number >= min(self._size, _LAST_DRAW):
                 break
-            number = min(2 * number, self._size)
+            number = min(8 * number, self._size)
         for each in self._draw(min(_FIRST_DRAW, self._size)):
             if each.id not in seen:
                 yield each
