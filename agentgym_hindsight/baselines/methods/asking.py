@@ -52,7 +52,10 @@ class Ask(Protocol):
         ...
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:
-        """The standard contexts, for every group, member and turn, with the run's budget, references and judge."""
+        """The standard contexts, for every group, member and turn, with the run's budget, references and judge.
+
+        Analyses that were kept in this update count as stored with their rollouts.
+        """
         ...
 
     def keep(

@@ -65,9 +65,16 @@ class ScriptedAsk:
         composed = []
         for group in groups:
             judged = [""] * len(group) if what.needs_judge else None
-            contexts = compose(what, group, options=self._options, judgements=judged)
+            contexts = compose(what, self._with_kept(group), options=self._options, judgements=judged)
             composed.append([list(member) for member in contexts])
         return composed
+
+    def _with_kept(self, group: Group) -> Group:
+        """The group with the analyses that were kept for its members."""
+        return Group(
+            rollout.replace(analyses=(*rollout.analyses, *(each for owner, each in self.kept if owner == rollout)))
+            for rollout in group
+        )
 
     def keep(
         self, rollout: Trajectory, kind: str, text: str, *, step: int | None = None, analyser: str = "policy"

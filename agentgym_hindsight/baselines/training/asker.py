@@ -220,6 +220,19 @@ def check_who(who: str, *, has_server: bool, has_teacher: bool) -> None:
         )
 
 
+def with_kept(groups: Sequence[Group], kept: Mapping[tuple[str, int], Sequence[Analysis]]) -> list[Group]:
+    """The groups with the analyses that were kept in this update, by task and sibling."""
+    return [
+        Group(
+            rollout.replace(analyses=(*rollout.analyses, *found))
+            if (found := kept.get((rollout.task_id, rollout.sibling)))
+            else rollout
+            for rollout in group
+        )
+        for group in groups
+    ]
+
+
 class HookAsk:
     """What a hook gets as ``ask``; see :class:`~agentgym_hindsight.baselines.methods.asking.Ask`."""
 
@@ -241,7 +254,8 @@ class HookAsk:
         return self._asker.ask(prompts, who, max_tokens, float(temperature), schema, prompt_tokens, keys)
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:
-        return self._compose(what, groups)
+        kept = self._asker.kept
+        return self._compose(what, with_kept(groups, kept) if kept else groups)
 
     def keep(
         self, rollout: Trajectory, kind: str, text: str, *, step: int | None = None, analyser: str = "policy"
