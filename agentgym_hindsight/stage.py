@@ -187,7 +187,7 @@ class Stage:
 
     def make(self, split: str | None = None, **more: Any) -> Any:
         """One wrapped env."""
-        env = gym.make(self.env, **self._arguments(split), **more)
+        env = gym.make(self.env, **{**self._arguments(split), **more})
         for wrap in self.wrappers:
             env = wrap(env)
         return env
@@ -195,7 +195,7 @@ class Stage:
     def vector(self, num_envs: int, split: str | None = None, **more: Any) -> HindsightVectorEnv:
         """A vector env of ``num_envs`` wrapped envs."""
         return HindsightVectorEnv(
-            self.env, num_envs, workers=self.workers, wrappers=self.wrappers, **self._arguments(split), **more
+            self.env, num_envs, workers=self.workers, wrappers=self.wrappers, **{**self._arguments(split), **more}
         )
 
     @property

@@ -60,6 +60,17 @@ def test_history_and_native_reward() -> None:
     assert stack.ENV_ID == "WrappedCorridor-v0"
 
 
+def test_a_setting_of_the_stage_may_be_given_again() -> None:
+    """A training run whose environments record the expert's actions plays the expert for its warm start."""
+    stage = Stage(settings={"data": "embedded", "expert": True})
+    (task,) = stage.panel("train", 1)
+    with closing(stage.vector(1, expert=True)) as venv:
+        venv.reset(seed=0, tasks=[task])
+    with closing(stage.make("train", expert=False)) as env:
+        _, info = env.reset(seed=0)
+        assert not info["expert_action"]
+
+
 def test_panels() -> None:
     # Few small houses: listing a split generates all of its houses.
     stage = Stage(settings={**EASY, "difficulty": "bare", "task_types": ["look_at_obj_in_light"]})

@@ -14,11 +14,13 @@ from agentgym_hindsight.baselines.audit.page import is_audit_page, write_page
 from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, as_json_values, run_audit, write_facts
 from agentgym_hindsight.baselines.audit.stored import is_audit
 from agentgym_hindsight.baselines.audit.summary import REFERENCE, by_group_size, summarise
+from agentgym_hindsight.baselines.audit.targets import target_scores
 from agentgym_hindsight.baselines.audit.truth import Precision
 from agentgym_hindsight.baselines.evaluation.panels import as_played
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
 from agentgym_hindsight.cli import audit_score
 from agentgym_hindsight.cli.audit_tables import print_summary
+from agentgym_hindsight.cli.audit_targets import print_targets, target_says
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
 from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy, open_policy
 from agentgym_hindsight.cli.output_files import check_file, check_folder
@@ -92,6 +94,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-distance", action="store_true", help="do not measure the expert's distance to the goal")
     parser.add_argument("--judge", type=text, metavar="URL#MODEL", help="a server that judges every turn")
     parser.add_argument(
+        "--analyser", type=text, metavar="URL#MODEL", help="a server that names the mistakes of failed rollouts"
+    )
+    parser.add_argument(
         "--reference", type=text, default=REFERENCE, help="the column that differences are to (default: %(default)s)"
     )
     parser.add_argument("--credit", type=text, metavar="MODULE:NAME", help="with score: a function of a group's rows")
@@ -115,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     table, progress = _measure(job, options)
     summary = summarise(table, options.reference)
-    sizes = by_group_size(table)
+    sizes, targets = by_group_size(table), target_scores(table)
     total = {name: round(value, 1) for name, value in progress.total.items()}
     facts: dict[str, Any] = {
         "policy": job.shown,
@@ -127,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
         "continuations": total,
         **summary.as_dict(),
         "group_sizes": sizes,
+        "targets": [each.as_dict() for each in targets],
     }
     facts = as_json_values(facts)
     write_facts(folder, facts)
@@ -137,6 +143,7 @@ def run(options: argparse.Namespace) -> int:
         out = output()
         out.print(_title(job), soft_wrap=True)
         print_summary(out, summary, sizes)
+        print_targets(out, targets)
         out.print(_cost(total))
         out.print(f"saved: {folder} (turns.jsonl, turns.parquet, audit.html)", soft_wrap=True)
     return 0
@@ -186,6 +193,7 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
         "distance": plan.distance,
         "teachers": not options.no_teachers,
         "judge": hide_passwords(options.judge or ""),
+        **({"analyser": hide_passwords(options.analyser)} if options.analyser else {}),
     }
     with open_policy(own) as policy_for, progress_display(console) as bar:
         policy = as_played(policy_for(temperature, plan.seed), job.stage)
@@ -221,7 +229,7 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
 
 def _says(policy: Any, job: EvalJob, options: argparse.Namespace) -> Sequence[Any]:
     """What models say of turns: the teacher, if the policy is a local model, and the judge, if there is one."""
-    found: list[Any] = []
+    found: list[Any] = [target_says(options.analyser)]
     if hasattr(policy, "encoder") and hasattr(policy, "model") and not options.no_teachers:
         from agentgym_hindsight.baselines.audit.teachers import TeacherSays
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Callable, Sequence
 
@@ -26,8 +27,9 @@ TITLES = {
     "tau": "tau-bench: speed",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
+    "hint-sd": "HINT-SD: selected turns and every turn",
 }
-_TURNS = {"alfworld": 40, "conversations": 30}
+_TURNS = {"alfworld": 40, "conversations": 30, "hint-sd": 16}
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 
@@ -49,7 +51,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--games", type=whole(1, 100_000), default=6, help="games that both engines play (default: %(default)s)"
     )
     house.add_argument(
-        "--turns", type=whole(1, 100_000), help="turns of a game, or of a conversation (default: 40; conversations: 30)"
+        "--turns",
+        type=whole(1, 100_000),
+        help="turns of a game, of a conversation, or of a rollout (default: 40; conversations: 30; hint-sd: 16)",
     )
     shop = parser.add_argument_group("webshop, webshop-search")
     shop.add_argument(
@@ -99,7 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=2000,
         help="rollouts played from snapshots (default: %(default)s)",
     )
-    training = parser.add_argument_group("training-speed, conversations (needs the extra [train])")
+    training = parser.add_argument_group("training-speed, conversations, hint-sd (needs the extra [train])")
     training.add_argument(
         "--model", type=text, default="tiny:S", help="the model, as in agh train (default: %(default)s)"
     )
@@ -182,6 +186,8 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
         return _measure_training(options, note)
     if options.env == "conversations":
         return _measure_conversations(options, note)
+    if options.env == "hint-sd":
+        return _measure_hint_sd(options, note)
     from agentgym_hindsight.cli.bench import webshop_search as bench_webshop_search
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
@@ -204,6 +210,32 @@ def _measure_conversations(
         configure("grpo", settings=settings), turns=options.turns, repeats=options.repeats, note=note
     )
     words = ["--model", options.model, "--turns", options.turns, "--repeats", options.repeats]
+    return rows, shlex.join(map(str, [*words, *(word for setting in options.set for word in ("--set", setting))]))
+
+
+def _measure_hint_sd(
+    options: argparse.Namespace, note: Callable[[str], object]
+) -> tuple[Sequence[tuple[str, str]], str]:
+    from agentgym_hindsight.baselines.requirements import require_train
+
+    require_train("measuring training")
+    from agentgym_hindsight.baselines.training.configuration import configure
+    from agentgym_hindsight.cli.bench.training import hint_sd_times
+
+    world = {"max_steps": options.turns, "expert": True}
+    values = {
+        "model": options.model,
+        "warm.tasks": options.warm_tasks,
+        "plan.seed": options.seed,
+        "stage.env": "AppWorld-Hindsight-v0",
+        "stage.settings": json.dumps(world),
+    }
+    settings = [*(f"{name}={value}" for name, value in values.items()), *options.set]
+    rows = hint_sd_times.measure(
+        configure("hint-sd", settings=settings), updates=options.updates, repeats=options.repeats, note=note
+    )
+    words = ["--model", options.model, "--warm-tasks", options.warm_tasks, "--turns", options.turns]
+    words += ["--updates", options.updates, "--repeats", options.repeats]
     return rows, shlex.join(map(str, [*words, *(word for setting in options.set for word in ("--set", setting))]))
 
 

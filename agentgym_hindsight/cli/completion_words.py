@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agentgym_hindsight.cli.eval_policies import KINDS
+from agentgym_hindsight.cli.eval_policies import KINDS, PROMPTED
 from agentgym_hindsight.cli.parsing import path, source
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 from agentgym_hindsight.registration import ENVS
@@ -46,7 +46,7 @@ class CommandWords(NamedTuple):
 #: The destination of an option whose words the parser does not know → the words.
 _WORDS: dict[str, tuple[str, ...]] = {
     "env": tuple(entry.id for entry in ENVS) + tuple(short_name(entry.id) for entry in ENVS),
-    "policy": tuple(dict.fromkeys(kind.partition(":")[0] for kind in KINDS if kind != "PATH")),
+    "policy": tuple(dict.fromkeys(kind.partition(":")[0] for kind in (*KINDS, *PROMPTED) if kind != "PATH")),
     "model": ("tiny:S", "tiny:M", "tiny:L"),
     "where": ("step", "anchor"),
     "protocol": tuple(PROTOCOLS),

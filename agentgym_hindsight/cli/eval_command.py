@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
-from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy
-from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table
+from agentgym_hindsight.cli.eval_policies import KINDS, PROMPTED, canonical_policy, check_policy, split_prompting
+from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table, trials_table
 from agentgym_hindsight.cli.parsing import number, path, source, text, whole, whole_or
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
@@ -23,7 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=text,
         nargs="+",
         default=["expert"],
-        help=f"{', '.join(KINDS)} or the name of a model on a hub; several are compared task by task (default: expert)",
+        help=f"{', '.join((*KINDS, *PROMPTED))} or the name of a model on a hub; several are compared task by task "
+        "(default: expert)",
     )
     parser.add_argument("--panel", type=source, help="a file written by `agh data panel`; replaces --split and --tasks")
     parser.add_argument("--tasks", type=whole(), default=0, help="number of tasks of the split (default: all)")
@@ -58,6 +59,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="rollouts of each task; with 2 or more also Avg@K, Best@K and All@K (default: %(default)s)",
     )
     parser.add_argument(
+        "--trials",
+        type=whole(1, 100, example=3),
+        help="with reflexion:POLICY, the trials of a task (default: 3)",
+    )
+    parser.add_argument(
         "--num-envs",
         type=whole(1, 100_000, example=64),
         default=64,
@@ -67,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-prompt-tokens",
         type=whole(1, example=2048),
-        help="length limit of a prompt (default: that of the training run, else 2048)",
+        help="length limit of a prompt (default: that of the training run, else 2048; 8192 with react and reflexion)",
     )
     parser.add_argument(
         "--max-new-tokens",
@@ -90,7 +96,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     policies = list(dict.fromkeys(map(canonical_policy, options.policy)))
     for policy in policies:
-        check_policy(policy)
+        check_policy(policy, prompting=True)
+    _check_trials(options, policies)
     jobs = [prepare(options, policy, single=len(policies) == 1) for policy in policies]
     _check_jobs(jobs)
     for job in jobs:  # all of them before any is played
@@ -101,6 +108,15 @@ def run(options: argparse.Namespace) -> int:
     if broken:
         console.print(f"{len(broken)} broken; the first: {broken[0]}", soft_wrap=True)
     return 1 if len(broken) == sum(column.rollouts for column in columns) else 0
+
+
+def _check_trials(options: argparse.Namespace, policies: list[str]) -> None:
+    if options.trials and not any(split_prompting(policy)[0] == "reflexion" for policy in policies):
+        raise UsageError(
+            f"Expected --trials with reflexion:POLICY, got it with {hide_passwords(', '.join(policies))}; "
+            "try leaving it out, or --seeds to repeat."
+        )
+    options.trials = options.trials or 3
 
 
 def _check_jobs(jobs: list[EvalJob]) -> None:
@@ -128,6 +144,8 @@ def _tables(jobs: list[EvalJob], columns: list[Column]) -> None:
     about += f", {jobs[0].siblings} siblings" if jobs[0].siblings > 1 else ""
     out.print(f"{names} on {panel.name} ({about})", soft_wrap=True)
     evaluation_table(columns).print(out)
+    if any(column.trials for column in columns):
+        trials_table(columns).print(out)
     if len(jobs) > 1:
         difference_table(differences(columns)).print(out)
     for job in jobs:

@@ -6,7 +6,7 @@ import argparse
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,27 @@ from typing import Any
 
 from agentgym_hindsight.baselines.evaluation.at_k import at_k
 from agentgym_hindsight.baselines.evaluation.results import evaluate
+from agentgym_hindsight.baselines.evaluation.trials import after_trials, last_trials
 from agentgym_hindsight.baselines.own_modules import stage_hashes
+from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
-from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, weights_key
+from agentgym_hindsight.cli.eval_policies import (
+    PolicyFactory,
+    is_scripted,
+    model_folder,
+    open_policy,
+    split_prompting,
+    weights_key,
+)
+from agentgym_hindsight.cli.eval_prompting import PROMPT_TOKENS, play_in_trials, prompted, react_protocol
 from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
 from agentgym_hindsight.cli.eval_rollouts import check_panel, play, save_panel
 from agentgym_hindsight.cli.eval_tables import Column, outcomes_by_task
 from agentgym_hindsight.cli.output_files import check_folder
-from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
+from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of, world_of
 from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.names import import_object, is_import_name
 from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
 from agentgym_hindsight.registration import ENVS
@@ -70,6 +81,11 @@ class EvalJob:
 
     def check_files(self, *, fresh: bool) -> None:
         """Raise if a file cannot be written, or belongs to another program or evaluation."""
+        if self.trials and self.siblings > 1:
+            raise UsageError(
+                f"Expected --siblings 1 with {self.shown}, whose trials are the rollouts of a task, got "
+                f"{self.siblings}; try --trials {self.siblings}."
+            )
         check_folder(self.folder, "evaluation")
         check_panel(self.panel, self.folder, fresh=fresh)
         check_record_file(self.folder / "eval.jsonl", fresh=fresh)
@@ -88,24 +104,56 @@ class EvalJob:
                 name = label if self.single or self.scripted else f"{self.shown} {label}"
                 column = Column(name, self.shown, label, temperature, str(self.folder), self.siblings)
                 for seed in range(self.seeds):
-                    trajectories = play(
-                        partial(policy_for, temperature, seed),
-                        self.stage,
-                        self.panel,
-                        self._file(temperature, seed),
-                        {**self.terms, "seed": seed, **({} if self.scripted else {"temperature": temperature})},
-                        name=f"{name}, seed {seed}",
-                        num_envs=self.options.num_envs,
-                        siblings=self.siblings,
-                        fresh=fresh,
+                    played = self._played(
+                        partial(self._policy, policy_for, temperature, seed),
+                        temperature,
+                        seed,
+                        f"{name}, seed {seed}",
+                        fresh,
                     )
+                    trajectories = last_trials(played) if self.trials else played
                     evaluation = evaluate(trajectories)
-                    column.add(evaluation, trajectories)
-                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation)
+                    trials = after_trials([played], self.trials)
+                    line = evaluation_line(self.shown, label, temperature, self.panel, seed, evaluation, trials)
                     if self.siblings > 1:
                         line["at_k"] = at_k(outcomes_by_task(trajectories), self.siblings).as_dict()
                     write_line(self.folder / "eval.jsonl", line)
+                    column.add(evaluation, trajectories)
+                    if self.trials:
+                        column.add_trials(played, self.trials)
                 yield column
+
+    @property
+    def trials(self) -> int:
+        """The trials of Reflexion; 0 for other policies."""
+        count: int = self.options.trials if split_prompting(self.policy)[0] == "reflexion" else 0
+        return count
+
+    def _policy(self, policy_for: PolicyFactory, temperature: float, seed: int) -> Policy:
+        kind = split_prompting(self.policy)[0]
+        policy = policy_for(temperature, seed)
+        return prompted(kind, policy, self.stage, self.panel, scripted=self.scripted) if kind else policy
+
+    def _played(
+        self, make_policy: Callable[[], Policy], temperature: float, seed: int, name: str, fresh: bool
+    ) -> list[Trajectory]:
+        file, num_envs = self._file(temperature, seed), self.options.num_envs
+        terms = {**self.terms, "seed": seed, **({} if self.scripted else {"temperature": temperature})}
+        if self.trials:
+            return play_in_trials(
+                make_policy, self.stage, self.panel, file, terms, self.trials, name=name, num_envs=num_envs, fresh=fresh
+            )
+        return play(
+            make_policy,
+            self.stage,
+            self.panel,
+            file,
+            terms,
+            name=name,
+            num_envs=num_envs,
+            siblings=self.siblings,
+            fresh=fresh,
+        )
 
     def _label(self, temperature: float) -> str:
         if self.scripted:
@@ -142,19 +190,24 @@ def prepare(options: argparse.Namespace, policy: str, *, single: bool) -> EvalJo
 
 def _default_to_training_run(options: argparse.Namespace) -> None:
     """If the policy is in the folder of a training run, options that are not set get the values of that run."""
+    prompting, given = split_prompting(options.policy)[0], options.protocol
     run_settings = _training_settings(model_folder(options.policy).parent / "run.json")
     stage, plan = run_settings.get("stage", {}), run_settings.get("plan", {})
     if "env" in stage and options.env == ENVS[0].id:
         options.env = known_env(str(stage["env"]))
     options.set = [f"{name}={json.dumps(value)}" for name, value in stage.get("settings", {}).items()] + options.set
-    if stage and not options.protocol:
+    if stage and not options.protocol and not prompting:
         options.protocol, options.parser = stage.get("protocol"), options.parser or stage.get("parser")
         _check_importable(options, model_folder(options.policy).parent)
     options.protocol, options.parser = options.protocol or default_protocol(options.env), options.parser or ""
-    options.history = stage.get("history") if options.history is None else options.history
+    if prompting:
+        options.protocol = react_protocol(world_of(options.env), given)
+    elif options.history is None:
+        options.history = stage.get("history")
     options.generate = options.generate or plan.get("generate", False)
     options.template = run_settings.get("template", {})
-    options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
+    usual = PROMPT_TOKENS if prompting else plan.get("prompt_tokens", 2048)
+    options.max_prompt_tokens = options.max_prompt_tokens or usual
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
 
 

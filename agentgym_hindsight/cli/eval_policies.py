@@ -22,12 +22,14 @@ from agentgym_hindsight.tasks import content_hash
 
 __all__ = [
     "KINDS",
+    "PROMPTED",
     "PolicyFactory",
     "canonical_policy",
     "check_policy",
     "is_scripted",
     "model_folder",
     "open_policy",
+    "split_prompting",
     "weights_key",
 ]
 
@@ -36,13 +38,29 @@ _MODELS = ("endpoint:URL#MODEL", "vllm:MODEL", "PATH")
 #: The forms of ``--policy``, for help texts and error messages.
 KINDS = ("expert", "expert:NOISE", "seeking-expert", "random", "replay:FILE", "webshop-rule", *_MODELS)
 
+_PROMPTING = ("react", "reflexion")
+#: These play any of the policies above, with demonstrations and, in trials, with reflections.
+PROMPTED = ("react:POLICY", "reflexion:POLICY")
+
 #: (temperature, seed) → the policy that plays with them.
 PolicyFactory = Callable[[float, int], Policy]
+
+
+def split_prompting(policy: str) -> tuple[str, str]:
+    """``react`` or ``reflexion`` and the policy inside; "" and the name for any other policy.
+
+    >>> split_prompting("react:expert:0.3"), split_prompting("expert")
+    (('react', 'expert:0.3'), ('', 'expert'))
+    """
+    kind, colon, inner = policy.partition(":")
+    return (kind, inner) if colon and kind in _PROMPTING else ("", policy)
 
 
 def canonical_policy(policy: str) -> str:
     """The name as it is stored: the kind of a scripted policy in lower case."""
     kind, colon, argument = policy.strip().partition(":")
+    if kind.lower() in _PROMPTING and not Path(policy).exists():
+        return f"{kind.lower()}:{canonical_policy(argument)}" if argument.strip() else kind.lower()
     if kind.lower() in _SCRIPTED and not Path(policy).exists():
         return f"{kind.lower()}{colon}{argument}"
     return policy
@@ -50,16 +68,38 @@ def canonical_policy(policy: str) -> str:
 
 def is_scripted(policy: str) -> bool:
     """Whether the name is a scripted policy. A misspelt name raises :class:`UnknownNameError`."""
+    policy = split_prompting(policy)[1]
     kind = policy.partition(":")[0]
     if kind in _SCRIPTED:
         return True
-    if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
-        raise UnknownNameError("policy", hide_passwords(policy), KINDS)  # "exprt" is a typing error, not a model's name
+    if (
+        kind not in ("endpoint", "vllm")
+        and not Path(policy).exists()
+        and get_close_matches(kind, (*_SCRIPTED, *_PROMPTING), 1, 0.75)
+    ):
+        raise UnknownNameError(
+            "policy", hide_passwords(policy), (*KINDS, *PROMPTED)
+        )  # "exprt" is a typing error, not a model's name
     return False
 
 
-def check_policy(policy: str) -> None:
-    """Raise if the name is malformed or an extra is missing, before anything is written."""
+def check_policy(policy: str, *, prompting: bool = False) -> None:
+    """Raise if the name is malformed or an extra is missing, before anything is written.
+
+    ``prompting``: whether the command can play ``react:`` and ``reflexion:``.
+    """
+    prompted, inner = split_prompting(policy)
+    if prompted:
+        shown = hide_passwords(policy)
+        if not prompting:
+            raise UsageError(
+                f"Expected a policy without {prompted}: here, got {shown!r}; try {hide_passwords(inner)!r}."
+            )
+        if not inner or split_prompting(inner)[0]:
+            raise UsageError(f"Expected {prompted}:POLICY, got {shown!r}; try {prompted}:expert, or a model's folder.")
+        policy = inner
+    elif policy in _PROMPTING and not Path(policy).exists():
+        raise UsageError(f"Expected {policy}:POLICY, got {policy!r}; try {policy}:expert, or a model's folder.")
     kind, _, argument = policy.partition(":")
     if is_scripted(policy):
         scripted_policy(policy)
@@ -79,7 +119,7 @@ def require_packages(kind: str) -> None:
 
 def model_folder(policy: str) -> Path:
     """The folder that a model is read from. It does not exist if the model comes from a hub."""
-    return Path(policy.removeprefix("vllm:"))
+    return Path(split_prompting(policy)[1].removeprefix("vllm:"))
 
 
 def weights_key(policy: str) -> str:
@@ -93,29 +133,30 @@ def weights_key(policy: str) -> str:
 @contextmanager
 def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
     """Yield the factory of the policies. A model is loaded once, by the first call of the factory."""
-    kind, _, argument = options.policy.partition(":")
-    if is_scripted(options.policy):
-        yield lambda _, seed: scripted_policy(options.policy, seed=seed)
+    name = split_prompting(options.policy)[1]
+    kind, _, argument = name.partition(":")
+    if is_scripted(name):
+        yield lambda _, seed: scripted_policy(name, seed=seed)
     elif kind == "endpoint":
         from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
 
         url, model = _endpoint(argument)
         with EndpointPolicy(url, model, max_tokens=options.max_new_tokens, concurrency=options.num_envs) as policy:
-            yield _one_model(options.policy, lambda: policy)
+            yield _one_model(name, lambda: policy)
             if policy.failures:
                 console.print(f"{policy.failures} turn(s) got no answer and were played as empty replies.")
     elif kind == "vllm":
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
-        yield _one_model(options.policy, lambda: open_vllm(argument, template=options.template, **lengths))
+        yield _one_model(name, lambda: open_vllm(argument, template=options.template, **lengths))
     else:
         from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 
         yield _one_model(
-            options.policy,
+            name,
             lambda: TransformersPolicy.load(
-                options.policy,
+                name,
                 temperature=0.0,
                 seed=0,
                 max_new_tokens=options.max_new_tokens,

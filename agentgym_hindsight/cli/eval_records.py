@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
+from agentgym_hindsight.baselines.evaluation.trials import AfterTrial
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli.eval_policies import model_folder
 from agentgym_hindsight.cli.output_files import check_file, has_records
@@ -18,13 +20,19 @@ from agentgym_hindsight.tasks import TaskPanel
 __all__ = ["check_record_file", "discard_other_records", "evaluation_line", "training_progress", "write_line"]
 
 #: A new line replaces an older one that has the same values of these keys.
-_IDENTITY = ("update", "label", "temperature", "panel", "seed", "policy")
+_IDENTITY = ("update", "label", "temperature", "panel", "seed", "policy", "trials")
 
 
 def evaluation_line(
-    policy: str, label: str, temperature: float, panel: TaskPanel, seed: int, evaluation: Evaluation
+    policy: str,
+    label: str,
+    temperature: float,
+    panel: TaskPanel,
+    seed: int,
+    evaluation: Evaluation,
+    trials: Sequence[AfterTrial] = (),
 ) -> dict[str, Any]:
-    """The line of one evaluation."""
+    """The line of one evaluation. ``trials`` are those of Reflexion."""
     update, turns = training_progress(policy)
     return {
         "update": update,
@@ -36,6 +44,7 @@ def evaluation_line(
         "seed": seed,
         "policy": policy,
         "evaluation": evaluation.as_dict(),
+        **({"trials": len(trials), "after_trials": [each.as_dict() for each in trials]} if trials else {}),
     }
 
 
@@ -79,7 +88,7 @@ def write_line(path: Path, line: dict[str, Any]) -> None:
             continue
         try:
             earlier = json.loads(text)
-            if not all(earlier.get(key) == line[key] for key in _IDENTITY):
+            if not all(earlier.get(key) == line.get(key) for key in _IDENTITY):
                 lines.append(text)
         except ValueError:
             console.print(f"{path}: an incomplete line, which cannot be read, was removed.", soft_wrap=True)

@@ -10,11 +10,20 @@ from agentgym_hindsight.baselines.evaluation.at_k import AtK, Share, at_k
 from agentgym_hindsight.baselines.evaluation.intervals import MeanInterval, t_interval
 from agentgym_hindsight.baselines.evaluation.paired import PairedDifference, paired_difference
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation, over_seeds
+from agentgym_hindsight.baselines.evaluation.trials import AfterTrial, after_trials
 from agentgym_hindsight.cli.shared import result_table
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["Column", "Difference", "difference_table", "differences", "evaluation_table", "outcomes_by_task"]
+__all__ = [
+    "Column",
+    "Difference",
+    "difference_table",
+    "differences",
+    "evaluation_table",
+    "outcomes_by_task",
+    "trials_table",
+]
 
 
 def outcomes_by_task(trajectories: Sequence[Trajectory]) -> dict[str, list[bool]]:
@@ -40,6 +49,18 @@ class Column:
     categories: dict[str, str] = field(default_factory=dict)  # by task id
     broken: list[str] = field(default_factory=list)
     rollouts: int = 0
+    played: list[Sequence[Trajectory]] = field(default_factory=list)  # of Reflexion: all trials, for each seed
+    trials: int = 0
+
+    def add_trials(self, trajectories: Sequence[Trajectory], trials: int) -> None:
+        """Add all rollouts of a seed of Reflexion."""
+        self.played.append(trajectories)
+        self.trials = trials
+
+    @property
+    def after_trials(self) -> list[AfterTrial]:
+        """Success after each trial, over all seeds; [] for other policies."""
+        return after_trials(self.played, self.trials) if self.trials else []
 
     def add(self, evaluation: Evaluation, trajectories: Sequence[Trajectory]) -> None:
         """Add the evaluation of a seed and its rollouts."""
@@ -69,6 +90,7 @@ class Column:
             "folder": self.folder,
             "broken": len(self.broken),
             "at_k": self.at_k().as_dict() if self.siblings > 1 else None,
+            **({"trials": [each.as_dict() for each in self.after_trials]} if self.trials else {}),
             "seeds": [
                 {"seed": seed, "interval": list(each.micro.interval), **each.as_dict()}
                 for seed, each in enumerate(self.evaluations)
@@ -119,6 +141,20 @@ def difference_table(found: Iterator[Difference]) -> Grid:
     ]
     head = ("policy", "minus", "success", "95 % interval", "tasks")
     return Grid("Differences, paired by task", head, rows, text_columns=2, whole_columns=2)
+
+
+def trials_table(columns: Sequence[Column]) -> Grid:
+    """Success after each trial of Reflexion, with 95 % intervals over the tasks."""
+    tried = [column for column in columns if column.trials]
+    cells = [
+        [f"{each.success:6.1%}  [{each.low:.1%}, {each.high:.1%}]  n={each.tasks}" for each in column.after_trials]
+        for column in tried
+    ]
+    rows = [
+        [str(number + 1), *(shares[number] if number < len(shares) else "" for shares in cells)]
+        for number in range(max(map(len, cells)))
+    ]
+    return Grid("Solved within so many trials", ["trials", *(column.name for column in tried)], rows, text_columns=1)
 
 
 def evaluation_table(columns: Sequence[Column]) -> Grid:

@@ -31,6 +31,7 @@ __all__ = [
     "panel_of",
     "result_table",
     "task_line",
+    "world_of",
 ]
 
 
@@ -89,8 +90,12 @@ def _value(name: str, value: str) -> Any:
 
 def default_protocol(env_id: str) -> str:
     """The prompt protocol that suits an env: ``code`` if actions are programs, ``tools`` if they are calls."""
-    world = getattr(_creator(env_id), "prompt_world", "generic")
-    return {"appworld": "code", "tools": "tools"}.get(world, "verl-agent-2025")
+    return {"appworld": "code", "tools": "tools"}.get(world_of(env_id), "verl-agent-2025")
+
+
+def world_of(env_id: str) -> str:
+    """The world of an env, such as ``alfworld``; ``generic`` if its class names none."""
+    return str(getattr(_creator(env_id), "prompt_world", "generic"))
 
 
 def _creator(env_id: str) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.sources import Provenance
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.short_repr import short_repr
 
-__all__ = ["ANALYSIS_KINDS", "Analysis"]
+__all__ = ["ANALYSIS_KINDS", "Analysed", "Analysis", "analysis_text"]
 
 #: The kinds of analyses. A hint, a diagnosis and a reflection concern one rollout; a playbook and skills, whole tasks.
 ANALYSIS_KINDS: tuple[str, ...] = ("hint", "diagnosis", "reflection", "playbook", "skill", "judge")
@@ -48,3 +50,19 @@ class Analysis:
         place = "" if self.step is None else f", step={self.step}"
         writer = f", analyser={short_repr(self.analyser, 40)}" if self.analyser else ""
         return f"Analysis({self.kind}, {short_repr(self.text, 60)}{place}{writer})"
+
+
+class Analysed(Protocol):
+    """A rollout with analyses."""
+
+    @property
+    def analyses(self) -> Sequence[Analysis]: ...
+
+
+def analysis_text(rollout: Analysed, kind: str, place: int) -> str:
+    """What the analyses of a kind say about a turn: those about the turn and those about the whole rollout, in order.
+
+    "" if there is none. Equal texts are shown once.
+    """
+    found = (each.text.strip() for each in rollout.analyses if each.kind == kind and each.step in (None, place))
+    return "\n".join(filter(None, dict.fromkeys(found)))

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.hindsight.analyses import analysis_text
 from agentgym_hindsight.hindsight.anchor_context import candidate_block, feedback_lines
 from agentgym_hindsight.hindsight.anchors import cluster
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.judge_prompt import useful_answer
 from agentgym_hindsight.hindsight.render import demonstration, immediate_text, next_text
 from agentgym_hindsight.hindsight.resolve import ReferenceSource, reference_for
-from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextOptions, ContextSpec
+from agentgym_hindsight.hindsight.spec import SERL_MODES, WRITTEN, ContextOptions, ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group
 
 __all__ = [
@@ -172,7 +173,8 @@ def compose(
     """The teacher's context of every step of every member, in the members' order. ``None`` means no context.
 
     ``references`` provides a successful rollout if no other member won (ours; the release uses only the group).
-    ``judgements`` are the judge's texts, one per member, for specs that name a judge.
+    ``judgements`` are the judge's texts, one per member, for specs that name a judge. Hints, diagnoses and the like are
+    those in the members' ``analyses``.
 
     >>> from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
     >>> group = Group([Trajectory("1f", steps=(Step(0, "A dark room.", "look", "It is dark.", "It is dark."),))])
@@ -218,6 +220,7 @@ def _compose_steps(
     judgements: Sequence[str | None] | None,
 ) -> list[list[_Sections]]:
     composed = []
+    analysed = [kind for kind in WRITTEN if kind in spec.sources]
     for member, trajectory in enumerate(group):
         rollout_bodies = {"success": successes[member]}
         if "current" in spec.sources:
@@ -231,6 +234,8 @@ def _compose_steps(
                 "immediate": immediate_text(step, options),
                 "next": next_text(trajectory, place),
             }
+            for kind in analysed:
+                bodies[kind] = analysis_text(trajectory, kind, place)
             if "future" in spec.sources:
                 future = trajectory.steps[place + 1 :]
                 bodies["future"] = demonstration(future, options, options.max_future_context_steps)

@@ -6,19 +6,18 @@ A failed call gives no context and is counted; it never ends a batch. Equal requ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.chat_client import ChatClient
 from agentgym_hindsight.hindsight.chat_server import Answer, Busy, ChatServer, Refused
 from agentgym_hindsight.hindsight.judge_cache import AnswerCache, request_key
 from agentgym_hindsight.hindsight.judge_prompt import judge_messages, judge_reference, useful_answer
 from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
-from agentgym_hindsight.redaction import Secret
 
 __all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
@@ -52,22 +51,14 @@ class JudgeUsage:
     seconds: float = 0.0
 
 
-class JudgeClient:
+class JudgeClient(ChatClient):
     """A client that requests judgements of finished rollouts from a model.
 
-    * ``base_url``, ``model``: an OpenAI-compatible server, up to and including ``/v1``. A user and a password in the
-      address are sent if there is no key, and never shown.
-    * ``api_key_env``: the *name* of the environment variable with the key. If it is not set, no key is sent. The key is
-      read at each batch and never stored.
+    * ``base_url``, ``model``, ``api_key_env``, ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``extra_body``:
+      as for :class:`~.chat_client.ChatClient`.
     * ``max_tokens``, ``retry_max_tokens``: the length of an answer; the second is used if the first was too short.
-    * ``timeout``, ``retries``, ``backoff``: seconds of a request, from connecting to the last byte of the answer;
-      number of retries if the server is busy or fails; the first pause, doubled each time (``Retry-After`` makes it
-      longer).
-    * ``concurrency``: number of parallel calls.
     * ``cache``: a file for the answers. Without it they are cached in memory.
     * ``options``: how rollouts are shown to the judge, as for :func:`~.context.compose`.
-    * ``extra_body``: more fields of the request. ``{"chat_template_kwargs": {"enable_thinking": False}}`` disables
-      thinking in vLLM and SGLang.
     """
 
     def __init__(
@@ -89,31 +80,22 @@ class JudgeClient:
     ) -> None:
         if max_tokens < 1:
             raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}; try 4096.")
-        self._connection: dict[str, Any] = {
-            "api_key_env": api_key_env,
-            "timeout_s": timeout,
-            "retries": retries,
-            "backoff_s": backoff,
-            "concurrency": concurrency,
-            "seconds": lambda seconds: self._count(calls=1, seconds=seconds),
-        }
-        self._address, self.model = Secret(base_url), model
+        super().__init__(
+            base_url,
+            model,
+            api_key_env=api_key_env,
+            timeout=timeout,
+            retries=retries,
+            backoff=backoff,
+            concurrency=concurrency,
+            extra_body=extra_body,
+            seconds=lambda seconds: self._count(calls=1, seconds=seconds),
+        )
         self.temperature, self.max_tokens, self.retry_max_tokens = temperature, max_tokens, retry_max_tokens
-        with closing(self._server()) as server:  # validates the arguments now and not at the first rollout
-            self._host, self._base_url = server.host, server.base_url
         self.options = options or ContextOptions()
-        self.extra_body = dict(extra_body or {})
         self.cache = AnswerCache(cache)
         self._usage = JudgeUsage()
         self._lock = Lock()
-
-    def __repr__(self) -> str:
-        return f"JudgeClient({self.model!r} at {self._host})"
-
-    @property
-    def base_url(self) -> str:
-        """The address of the server, without user and password."""
-        return self._base_url
 
     @property
     def usage(self) -> JudgeUsage:
@@ -149,19 +131,12 @@ class JudgeClient:
         missing = {key: body for key, body in zip(keys, bodies, strict=True) if key not in known}
         self._count(cached=len(keys) - len(missing))  # equal requests of the batch are sent once
         if missing:
-            judgements = self._request_all(list(missing.values()))
+            judgements = self._map(self._request_judgement, list(missing.values()))
             for key, judgement in zip(missing, judgements, strict=True):
                 known[key] = judgement
                 if not judgement.error:
                     self.cache.put(key, judgement.text)
         return [known[key] for key in keys]
-
-    def _server(self) -> ChatServer:
-        return ChatServer(self._address.reveal(), self.model, **self._connection)
-
-    def _request_all(self, bodies: Sequence[dict[str, Any]]) -> list[Judgement]:
-        with closing(self._server()) as server:
-            return server.map(lambda body: self._request_judgement(server, body), bodies)
 
     def _request_judgement(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
         try:

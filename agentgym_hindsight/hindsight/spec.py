@@ -14,10 +14,21 @@ from typing import Literal
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.anchors import ANCHOR_KINDS
 
-__all__ = ["SERL_MODES", "SOURCES", "ContextOptions", "ContextSpec"]
+__all__ = ["SERL_MODES", "SOURCES", "WRITTEN", "ContextOptions", "ContextSpec"]
 
+#: Texts that an analyser wrote and that are stored with the rollout: see :mod:`~.analyses`.
+WRITTEN: tuple[str, ...] = ("hint", "diagnosis", "reflection", "playbook", "skill")
 #: The sources, in the order of their sections in the prompt.
-SOURCES: tuple[str, ...] = ("success", "current", "future", "immediate", "next", "judge", "judge:success")
+SOURCES: tuple[str, ...] = (
+    "success",
+    "current",
+    "future",
+    "immediate",
+    "next",
+    "judge",
+    "judge:success",
+    *WRITTEN,
+)
 _WHERE = ("step", "anchor")
 _FORMATS = ("response", "observation_action")
 
@@ -27,7 +38,8 @@ class ContextSpec:
     """The sources of a context, and its granularity.
 
     ``judge`` is the judge's text on the rollout itself. For ``judge:success`` the judge also sees a successful rollout.
-    The two differ in the request to the judge, not in how its answer is shown.
+    The two differ in the request to the judge, not in how its answer is shown. ``hint``, ``diagnosis``, ``reflection``,
+    ``playbook`` and ``skill`` are read from ``Trajectory.analyses``.
 
     >>> spec = ContextSpec.parse("immediate+success@anchor")
     >>> str(spec), sorted(spec.sources)
@@ -48,10 +60,10 @@ class ContextSpec:
             raise UsageError('Expected at least one source in every alternative; try "success|immediate".')
         if {"judge", "judge:success"} <= self.sources:
             raise UsageError("Expected one kind of judge in a spec, got judge and judge:success; try one of them.")
-        whole = self.sources & {"judge", "judge:success", "current"}
+        whole = self.sources & {"judge", "judge:success", "current", *WRITTEN}
         if self.where == "anchor" and whole:
             raise UsageError(
-                f"Expected sources of one turn at an anchor, got {', '.join(sorted(whole))}, which describe the whole "
+                f"Expected sources of one turn at an anchor, got {', '.join(sorted(whole))}, which describe one "
                 "rollout; try @step."
             )
         ordered = tuple(tuple(name for name in SOURCES if name in parts) for parts in self.alternatives)

@@ -20,7 +20,7 @@ from agentgym_hindsight.names import is_import_name, known_name
 from agentgym_hindsight.wrappers.own_parsers import import_parser, own_format
 from agentgym_hindsight.wrappers.short_names import short_names
 
-__all__ = ["PARSERS", "ParsedAction", "action_spans", "format_response", "parse_response", "parser_name"]
+__all__ = ["PARSERS", "THINKING", "ParsedAction", "action_spans", "format_response", "parse_response", "parser_name"]
 
 # Case folding is limited to ASCII: with Unicode folding "İ" matches "i", and a lower-cased copy can be longer than the
 # response, so its offsets would be wrong. All searches below therefore run on the response itself.
@@ -84,6 +84,8 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         The tool calls, as :func:`~agentgym_hindsight.envs.tools.read_action` finds them: the text from the first to the
         last call. Without a call the whole reply, which is a message to the user. Thoughts before it
         (``<think>…</think>``) are not sent. A call that cannot be read is invalid, and the whole reply is sent.
+    ``code-react``, ``tools-react``
+        As ``code`` and ``tools``, but a response that begins with ``think:`` and has no program or call is a thought.
 
     In the worlds ``"appworld"`` and ``"tools"``, whose actions are code or calls, no parser lower-cases or truncates.
 
@@ -300,6 +302,25 @@ def _parse_tools(response: str, world: str) -> ParsedAction:
     return ParsedAction(response[slice(*action.span)], action.span)
 
 
+def _parse_react_code(response: str, world: str) -> ParsedAction:
+    parsed = _parse_code(response, world)
+    return parsed if parsed.span is not None else _thought(response) or parsed
+
+
+def _parse_react_tools(response: str, world: str) -> ParsedAction:
+    if "<tool_call>" in response:  # a thought before a call
+        return _parse_tools(response, world)
+    return _thought(response) or _parse_tools(response, world)
+
+
+def _thought(response: str) -> ParsedAction | None:
+    """The whole response, if it begins with ``think:``."""
+    match = _REACT_PREFIX.match(response)
+    if match is None or not match["think"]:
+        return None
+    return ParsedAction(f"think: {response[match.end() :].strip()}", None, True, "", True)
+
+
 #: How an action is written for each parser.
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "verl-agent-2025": "<think></think><action>{}</action>".format,
@@ -311,6 +332,8 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
     "react-2022": "{}".format,
     "tools": "{}".format,
     "tools-native": "{}".format,
+    "code-react": "```python\n{}\n```".format,
+    "tools-react": "{}".format,
 }
 #: Parsers by name. Arguments: the response and the name of the world.
 PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
@@ -322,4 +345,8 @@ PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "code": _parse_code,
     "tools": _parse_tools,
     "tools-native": _parse_tools,
+    "code-react": _parse_react_code,
+    "tools-react": _parse_react_tools,
 }
+#: The parsers that know turns in which the agent only thinks.
+THINKING = frozenset({"react-2022", "code-react", "tools-react"})

@@ -19,7 +19,7 @@ from agentgym_hindsight.wrappers.base import (
     refuse_below,
     require_record,
 )
-from agentgym_hindsight.wrappers.parsing import parse_response
+from agentgym_hindsight.wrappers.parsing import THINKING, parse_response
 from agentgym_hindsight.wrappers.protocols import History, PromptState, make_protocol
 from agentgym_hindsight.wrappers.snapshots import RestoreInner, require_argument
 
@@ -34,7 +34,8 @@ class PromptProtocol(TextWrapper):
     * The observation is the prompt, also in ``info["prompt"]``. ``info["raw_observation"]`` is the env's observation.
     * The prompt of the next turn is ``info["hindsight"].next_observation`` at every step and in the terminal
       ``.episode``. The recorded step has both (``Step.prompt``, ``Step.next_observation``).
-    * With ``"react-2022"`` a turn "think: …" gets the reply "OK." and the world does not change.
+    * With ``"react-2022"``, ``"code-react"`` and ``"tools-react"`` a turn "think: …" gets the reply "OK." and the world
+      does not change.
     * The env's ``prompt_world`` selects the variant of the protocol.
 
     With ``history="conversation"`` the observation is the next message of a chat: the first has the task and how to
@@ -125,7 +126,7 @@ class PromptProtocol(TextWrapper):
 
     def _mark_thought(self, action: str) -> str:
         """Mark the action as a thought, if the protocol allows thoughts and no parser below has done it."""
-        if self.prompt_protocol.parser != "react-2022" or isinstance(action, Thought) or not isinstance(action, str):
+        if self.prompt_protocol.parser not in THINKING or isinstance(action, Thought) or not isinstance(action, str):
             return action
         parsed = parse_response(action, self.prompt_protocol.parser, world=self._world)
         return Thought(parsed.text) if parsed.thought else action

@@ -26,7 +26,8 @@ ODD = (
     "tests.toy:Missing", "module:", ":", ":x", "nowhere.at.all:X", "math:pi", "ALFWorld", "=", "a=", "=a", "id=1",
     "max_steps=NaN", "max_steps=[", "data={}", "data=", "split=train", "env_id=x", "spec=1", "max_episode_steps=3",
     "render_mode=nope", "anchor=[]", "expert=1", "expert:abc", "replay:", "replay:missing", "replay:FILE", "endpoint:",
-    "endpoint:http://127.0.0.1:1#m", "vllm:", "[red]x[/red]", "%s%n", "$(id)", "日本", "-", "--", "--x",
+    "endpoint:http://127.0.0.1:1#m", "vllm:", "react:", "react:expert:abc", "reflexion", "reflexion:react:x",
+    "[red]x[/red]", "%s%n", "$(id)", "日本", "-", "--", "--x",
 )  # fmt: skip
 
 #: The shortest whole call of each command: its odd option is added. ``None``: not called with odd values.

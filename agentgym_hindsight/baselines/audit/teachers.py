@@ -23,6 +23,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup  # noqa: E402
+from agentgym_hindsight.baselines.audit.targets import analysed  # noqa: E402
 from agentgym_hindsight.baselines.audit.turn_table import COST, SAYS  # noqa: E402
 from agentgym_hindsight.baselines.methods import RECIPES, recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
@@ -38,7 +39,8 @@ from agentgym_hindsight.hindsight.spec import ContextSpec  # noqa: E402
 
 __all__ = ["SOURCES", "TeacherSays", "teacher_methods"]
 
-#: The contexts whose gaps are measured: each source alone, and SERL's two combinations with a success.
+#: The contexts whose gaps are measured: each source alone, SERL's two combinations with a success, and the hints and
+#: diagnoses that need no model.
 SOURCES = (
     "success",
     "future",
@@ -52,6 +54,8 @@ SOURCES = (
     "immediate@anchor",
     "next@anchor",
     "success|immediate@anchor",
+    "hint",
+    "diagnosis",
 )
 #: Weights on other credits.
 COMBINATIONS = ("serl+gigpo", "serl+crbc")
@@ -94,7 +98,7 @@ class TeacherSays:
 
     def __call__(self, group: PlayedGroup) -> dict[Place, dict[str, float]]:
         """The numbers of every turn by column."""
-        episodes = list(group.episodes)
+        episodes = [each._replace(trajectory=analysed(each.trajectory)) for each in group.episodes]
         places = [(member, step) for member, each in enumerate(episodes) for step in range(len(each.replies))]
         result: dict[Place, dict[str, float]] = {place: {} for place in places}
         scored: dict[tuple[tuple[int, ...], tuple[int, ...]], torch.Tensor] = {}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.context import TeacherContext
 from agentgym_hindsight.hindsight.messages import Message
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
+from agentgym_hindsight.names import known_name
 
-__all__ = ["WHO", "Ask", "Prompt", "Who"]
+__all__ = ["WHO", "Ask", "Asked", "Prompt", "Who"]
 
 #: A text, which is one message of the user, or the messages of a chat.
 Prompt = str | Sequence[Message]
@@ -18,12 +22,37 @@ Who = Literal["policy", "teacher", "endpoint"]
 WHO: tuple[str, ...] = ("policy", "teacher", "endpoint")
 
 
-class Ask(Protocol):
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How prompts are asked: the keyword arguments of :class:`Ask`."""
+
+    who: Who
+    max_tokens: int
+    temperature: float
+    schema: Mapping[str, Any] | None
+    prompt_tokens: int | None
+    keys: Sequence[object] | None
+
+    def check(self, prompts: object) -> None:
+        """Raise :class:`UsageError` if nobody could answer such a question."""
+        if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+            raise UsageError(f"Expected a list of prompts, got {type(prompts).__name__}; try ask([prompt]).")
+        known_name("model to ask", self.who, WHO)
+        if self.keys is not None and len(self.keys) != len(prompts):
+            raise UsageError(f"Expected a key for each of {len(prompts)} prompts, got {len(self.keys)}; try keys=None.")
+
+
+class Ask(ABC):
     """The argument ``ask`` of :meth:`Method.contexts` and :meth:`Method.resample`.
 
     With several processes, each process has its own groups and its own ``ask``. Processes may ask different numbers of
     questions.
     """
+
+    #: The number of the update, from 0.
+    update: int
+    #: Numbers, texts, lists and mappings that the method keeps between updates; stored with the checkpoints.
+    memory: MutableMapping[str, Any]
 
     def __call__(
         self,
@@ -49,12 +78,20 @@ class Ask(Protocol):
 
         A text is ``""`` if the server gave no answer. A text is data: parse it, and expect any text.
         """
-        ...
+        return self.answers(prompts, Asked(who, max_tokens, temperature, schema, prompt_tokens, keys))
 
+    @abstractmethod
+    def answers(self, prompts: Sequence[Prompt], asked: Asked) -> list[str]:
+        """The answers to a call."""
+
+    @abstractmethod
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:
-        """The standard contexts, for every group, member and turn, with the run's budget, references and judge."""
-        ...
+        """The standard contexts, for every group, member and turn, with the run's budget, references and judge.
 
+        Analyses that were kept in this update count as stored with their rollouts.
+        """
+
+    @abstractmethod
     def keep(
         self, rollout: Trajectory, kind: str, text: str, *, step: int | None = None, analyser: str = "policy"
     ) -> None:
@@ -62,14 +99,3 @@ class Ask(Protocol):
 
         A rollout that is replaced leaves its analyses to the rollout that replaces it.
         """
-        ...
-
-    @property
-    def update(self) -> int:
-        """The number of the update, from 0."""
-        ...
-
-    @property
-    def memory(self) -> MutableMapping[str, Any]:
-        """Numbers, texts, lists and mappings that the method keeps between updates; stored with the checkpoints."""
-        ...

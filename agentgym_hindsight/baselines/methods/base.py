@@ -272,6 +272,13 @@ class Method:
             return [[[None] * len(trajectory) for trajectory in group] for group in groups]
         return ask.compose(self.what, groups)
 
+    def share_memory(self, memory: MutableMapping[str, Any], gather: Callable[[list[Any]], list[Any]]) -> None:
+        """Make the memory equal in all processes, after the contexts of an update; by default each keeps its own.
+
+        ``gather`` returns the values of all processes, in their order. It is a collective call: all processes make it
+        equally often.
+        """
+
     def update_advantages(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
     ) -> Sequence[Array | None]:

@@ -7,7 +7,7 @@ has a teacher, because a turn has one context, and at most one plays rollouts ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -189,6 +189,10 @@ class Combined(Method):
     def contexts(self, groups: Sequence[Group], ask: Ask) -> Sequence[Sequence[Sequence[GivenContext]]]:
         teaching = self._teaching
         return super().contexts(groups, ask) if teaching is None else teaching.contexts(groups, ask)
+
+    def share_memory(self, memory: MutableMapping[str, Any], gather: Callable[[list[Any]], list[Any]]) -> None:
+        for part in self._parts:
+            part.share_memory(memory, gather)
 
     def update_advantages(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]

@@ -16,7 +16,7 @@ No group is compared, so one rollout a task is enough (``plan.siblings=1``).
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +24,7 @@ import numpy as np
 
 from agentgym_hindsight.baselines.analysers.playbook import Playbook
 from agentgym_hindsight.baselines.analysers.question import Writer, analyse
-from agentgym_hindsight.baselines.analysers.reflections import Additions, Reflected
+from agentgym_hindsight.baselines.analysers.reflections import Additions, Reflected, Reflection
 from agentgym_hindsight.baselines.analysers.rollout_text import clipped, steps_text
 from agentgym_hindsight.baselines.methods.asking import Ask
 from agentgym_hindsight.baselines.methods.base import Tokens
@@ -48,6 +48,8 @@ if TYPE_CHECKING:  # methods can be listed without torch
 __all__ = ["METHOD", "Resd"]
 
 _SOURCES = tuple(map(ContextSpec.parse, ("success", "immediate")))
+#: What an update teaches the memory, and where it is until all processes know it.
+_LEARNT, _NEWS = ("playbook", "playbook_count", "solutions"), "news"
 _MOST_SOLUTIONS, _SOLUTION = 1000, 3000  # tasks in the buffer; characters of a solution
 
 
@@ -95,17 +97,51 @@ class Resd(Imitation):
             if reflection.text:
                 texts[id(rollout)] = reflection.text
                 ask.keep(rollout, "reflection", reflection.text, analyser=self.analyser)
-        if self.playbook_entries:
-            for reflection in reflections:
-                playbook.tag(reflection.tags)
-            insights = [reflection.insight for reflection in reflections if reflection.insight]
-            curator = [Additions(insights, playbook.text())] if insights else []
-            for added in analyse(curator, ask, self.analyser, max_tokens=self.analyser_tokens):
-                playbook.add(added)
+        before = {name: ask.memory[name] for name in _LEARNT if name in ask.memory}
+        tags, added = self._learn(reflections, playbook, ask)
         contexts = self._composed(groups, ask, shown, texts)
-        if self.buffer:  # after the contexts, so that a rollout is no solution for itself
-            self._remember(groups, ask.memory)
+        solved = self._remember(groups, ask.memory) if self.buffer else {}  # a rollout is no solution for itself
+        if tags or added or solved:
+            ask.memory[_NEWS] = {"before": before, "tags": tags, "added": added, "solutions": solved}
         return contexts
+
+    def share_memory(self, memory: MutableMapping[str, Any], gather: Callable[[list[Any]], list[Any]]) -> None:
+        """Playbook and buffer learn what all processes have learnt, in the order of the processes.
+
+        So they are the same in all of them. In one process nothing changes.
+        """
+        own = memory.pop(_NEWS, None)
+        parts = ("tags", "added", "solutions")
+        news = [each for each in gather([own and {part: own[part] for part in parts}]) if each]
+        if own:  # all processes start from the memory that they had in common
+            for name in _LEARNT:
+                memory.pop(name, None)
+            memory.update(own["before"])
+        playbook = Playbook(memory, self.playbook_entries)
+        for each in news:
+            for tags in each["tags"]:
+                playbook.tag(tags)
+        for each in news:
+            for texts in each["added"]:
+                playbook.add(texts)
+        for each in news:
+            _add_solutions(memory, each["solutions"])
+
+    def _learn(
+        self, reflections: Sequence[Reflection], playbook: Playbook, ask: Ask
+    ) -> tuple[list[dict[str, str]], list[list[str]]]:
+        """The tags and the rules that the playbook got."""
+        if not self.playbook_entries:
+            return [], []
+        tags = [dict(reflection.tags) for reflection in reflections]
+        for each in tags:
+            playbook.tag(each)
+        insights = [reflection.insight for reflection in reflections if reflection.insight]
+        curator = [Additions(insights, playbook.text())] if insights else []
+        added = analyse(curator, ask, self.analyser, max_tokens=self.analyser_tokens)
+        for texts in added:
+            playbook.add(texts)
+        return tags, added
 
     def _composed(
         self, groups: Sequence[Group], ask: Ask, playbook: str, reflections: dict[int, str]
@@ -124,11 +160,12 @@ class Resd(Imitation):
             result.append(members)
         return result
 
-    def _remember(self, groups: Sequence[Group], memory: MutableMapping[str, Any]) -> None:
+    def _remember(self, groups: Sequence[Group], memory: MutableMapping[str, Any]) -> dict[str, str]:
+        """Put the won rollouts into the buffer, and return them as text, by task."""
         found = {group.task_id: rollout for group in groups for rollout in group if rollout.won}
-        if found:
-            kept = {**memory.get("solutions", {}), **{task: _solution(rollout) for task, rollout in found.items()}}
-            memory["solutions"] = dict(list(kept.items())[-_MOST_SOLUTIONS:])
+        solved = {task: _solution(rollout) for task, rollout in found.items()}
+        _add_solutions(memory, solved)
+        return solved
 
     def update_signals(
         self, rows: Rows, advantages: Array, evidence: Evidence, lam: float, memory: MutableMapping[str, Any]
@@ -151,6 +188,12 @@ class Resd(Imitation):
             ceiling=self.ceiling,
         )
         return losses if batch.signals is None else losses * batch.signals
+
+
+def _add_solutions(memory: MutableMapping[str, Any], solved: Mapping[str, str]) -> None:
+    if solved:
+        kept = {**memory.get("solutions", {}), **solved}
+        memory["solutions"] = dict(list(kept.items())[-_MOST_SOLUTIONS:])
 
 
 def success_weights(won: Any, success_power: float = 1.0, failure_power: float = 1.0) -> Array:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Any
 
+from agentgym_hindsight.hindsight.chat_client import ChatClient
 from agentgym_hindsight.hindsight.chat_server import Answer, Busy, ChatServer, Refused
 from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.hindsight.messages import Message
-from agentgym_hindsight.redaction import Secret
 
 __all__ = ["AnalyserClient"]
 
 _LOG = logging.getLogger(__name__)
 
 
-class AnalyserClient:
+class AnalyserClient(ChatClient):
     """A client of one model.
 
     * ``base_url``, ``model``, ``api_key_env``, ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``extra_body``:
-      as for :class:`~agentgym_hindsight.hindsight.judge.JudgeClient`.
+      as for :class:`~agentgym_hindsight.hindsight.chat_client.ChatClient`.
     * ``seeds``: whether a request has a seed, so that a server which supports seeds gives the same answer again.
     """
 
@@ -38,21 +37,18 @@ class AnalyserClient:
         seeds: bool = True,
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
-        self._connection: dict[str, Any] = {
-            "api_key_env": api_key_env,
-            "timeout_s": timeout,
-            "retries": retries,
-            "backoff_s": backoff,
-            "concurrency": concurrency,
-        }
-        self._address, self.model = Secret(base_url), model
-        self.seeds, self.extra_body = seeds, dict(extra_body or {})
-        with closing(self._server()) as server:  # validates the arguments before the first rollout
-            self._host = server.host
+        super().__init__(
+            base_url,
+            model,
+            api_key_env=api_key_env,
+            timeout=timeout,
+            retries=retries,
+            backoff=backoff,
+            concurrency=concurrency,
+            extra_body=extra_body,
+        )
+        self.seeds = seeds
         self._has_warned = False
-
-    def __repr__(self) -> str:
-        return f"AnalyserClient({self.model!r} at {self._host})"
 
     def answers(
         self,
@@ -67,8 +63,7 @@ class AnalyserClient:
         bodies = [
             self._body(chat, seed, max_tokens, temperature, schema) for chat, seed in zip(chats, seeds, strict=True)
         ]
-        with closing(self._server()) as server:
-            replies = server.map(lambda body: _reply(server, body), bodies)
+        replies = self._map(_reply, bodies)
         errors = [reply for reply in replies if not isinstance(reply, Answer)]
         if errors and not self._has_warned:
             self._has_warned = True
@@ -80,9 +75,6 @@ class AnalyserClient:
                 errors[0],
             )
         return [reply if isinstance(reply, Answer) else None for reply in replies]
-
-    def _server(self) -> ChatServer:
-        return ChatServer(self._address.reveal(), self.model, **self._connection)
 
     def _body(
         self,

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from agentgym_hindsight.baselines.methods.asking import WHO, Prompt, Who
+from agentgym_hindsight.baselines.methods.asking import Ask, Asked, Prompt
 from agentgym_hindsight.baselines.policies.base import Reply
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
@@ -20,7 +20,6 @@ from agentgym_hindsight.hindsight.context import TeacherContext
 from agentgym_hindsight.hindsight.messages import Message, as_messages
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Trajectory
-from agentgym_hindsight.names import known_name
 from agentgym_hindsight.tasks import content_hash, seeded_int
 
 __all__ = ["AskFigures", "Asker", "HookAsk", "check_who"]
@@ -92,28 +91,20 @@ class Asker:
             while self._round(None, [], [])[0]:
                 pass
 
-    def ask(
-        self,
-        prompts: Sequence[Prompt],
-        who: str,
-        max_tokens: int,
-        temperature: float,
-        schema: Mapping[str, Any] | None,
-        prompt_tokens: int | None,
-        keys: Sequence[object] | None,
-    ) -> list[str]:
+    def ask(self, prompts: Sequence[Prompt], asked: Asked) -> list[str]:
         """The answers; see :class:`~agentgym_hindsight.baselines.methods.asking.Ask`."""
-        self._check(prompts, who, max_tokens, temperature, prompt_tokens, keys)
+        self._check(prompts, asked)
         if not prompts:
             return []
+        who, max_tokens, temperature = asked.who, asked.max_tokens, float(asked.temperature)
         chats = [as_messages(prompt) for prompt in prompts]
-        places = self._places(who, chats, keys)
+        places = self._places(who, chats, asked.keys)
         self.figures.prompts += len(chats)
         with self._timed():
             if who == "endpoint":
-                return self._from_endpoint(chats, places, max_tokens, temperature, schema)
+                return self._from_endpoint(chats, places, max_tokens, temperature, asked.schema)
             assert self.encoder is not None
-            limit = prompt_tokens or self.encoder.max_tokens
+            limit = asked.prompt_tokens or self.encoder.max_tokens
             if self._most_tokens is not None:
                 limit = min(limit, self._most_tokens - max_tokens)
             encoder = MessageEncoder(self.encoder)
@@ -126,25 +117,14 @@ class Asker:
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _check(
-        self,
-        prompts: Any,
-        who: str,
-        max_tokens: int,
-        temperature: float,
-        prompt_tokens: int | None,
-        keys: Sequence[object] | None,
-    ) -> None:
-        if isinstance(prompts, str) or not isinstance(prompts, Sequence):
-            raise UsageError(f"Expected a list of prompts, got {type(prompts).__name__}; try ask([prompt]).")
-        known_name("model to ask", who, WHO)
-        if max_tokens < 1 or temperature < 0 or (prompt_tokens is not None and prompt_tokens < 1):
+    def _check(self, prompts: Sequence[Prompt], asked: Asked) -> None:
+        asked.check(prompts)
+        who, max_tokens = asked.who, asked.max_tokens
+        if max_tokens < 1 or asked.temperature < 0 or (asked.prompt_tokens is not None and asked.prompt_tokens < 1):
             raise UsageError(
-                f"Expected max_tokens ≥ 1, temperature ≥ 0 and prompt_tokens ≥ 1, got {max_tokens}, {temperature} and "
-                f"{prompt_tokens}; try 256, 1.0 and None."
+                f"Expected max_tokens ≥ 1, temperature ≥ 0 and prompt_tokens ≥ 1, got {max_tokens}, "
+                f"{float(asked.temperature)} and {asked.prompt_tokens}; try 256, 1.0 and None."
             )
-        if keys is not None and len(keys) != len(prompts):
-            raise UsageError(f"Expected a key for each of {len(prompts)} prompts, got {len(keys)}; try keys=None.")
         check_who(who, has_server=self.analyser is not None, has_teacher=self._has_teacher)
         if who != "endpoint" and self._answering is None:
             raise UsageError(f"Expected a model that answers as {who!r}, got none; try ask in a trainer.")
@@ -220,28 +200,33 @@ def check_who(who: str, *, has_server: bool, has_teacher: bool) -> None:
         )
 
 
-class HookAsk:
-    """What a hook gets as ``ask``; see :class:`~agentgym_hindsight.baselines.methods.asking.Ask`."""
+def with_kept(groups: Sequence[Group], kept: Mapping[tuple[str, int], Sequence[Analysis]]) -> list[Group]:
+    """The groups with the analyses that were kept in this update, by task and sibling."""
+    return [
+        Group(
+            rollout.replace(analyses=(*rollout.analyses, *found))
+            if (found := kept.get((rollout.task_id, rollout.sibling)))
+            else rollout
+            for rollout in group
+        )
+        for group in groups
+    ]
+
+
+class HookAsk(Ask):
+    """What a hook gets as ``ask``."""
 
     def __init__(self, asker: Asker, compose: Compose, groups: Sequence[Group]) -> None:
         self._asker, self._compose = asker, compose
         self._rollouts = {(rollout.task_id, rollout.sibling) for group in groups for rollout in group}
+        self.update, self.memory = asker.update, asker.memory
 
-    def __call__(
-        self,
-        prompts: Sequence[Prompt],
-        *,
-        who: Who = "policy",
-        max_tokens: int = 256,
-        temperature: float = 1.0,
-        schema: Mapping[str, Any] | None = None,
-        prompt_tokens: int | None = None,
-        keys: Sequence[object] | None = None,
-    ) -> list[str]:
-        return self._asker.ask(prompts, who, max_tokens, float(temperature), schema, prompt_tokens, keys)
+    def answers(self, prompts: Sequence[Prompt], asked: Asked) -> list[str]:
+        return self._asker.ask(prompts, asked)
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:
-        return self._compose(what, groups)
+        kept = self._asker.kept
+        return self._compose(what, with_kept(groups, kept) if kept else groups)
 
     def keep(
         self, rollout: Trajectory, kind: str, text: str, *, step: int | None = None, analyser: str = "policy"
@@ -255,11 +240,3 @@ class HookAsk:
         client = self._asker.analyser
         name = f"endpoint:{client.model}" if analyser == "endpoint" and client is not None else analyser
         self._asker.kept.setdefault(place, []).append(Analysis(kind, text, step, name))
-
-    @property
-    def update(self) -> int:
-        return self._asker.update
-
-    @property
-    def memory(self) -> MutableMapping[str, Any]:
-        return self._asker.memory

@@ -214,6 +214,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
                 self._score_teacher([row for row in rows if row.teacher_ids])
                 columns = columns_of(group_episodes(episodes), self.method)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
+                self.method.share_memory(self.memory, self.processes.gather)
         if self.asker.kept:
             episodes = [self._with_analyses(episode) for episode in episodes]
         if self.plan.references:

@@ -13,6 +13,7 @@ from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
 from agentgym_hindsight.wrappers.protocols.short import Short
+from agentgym_hindsight.wrappers.protocols.thinking import ReActCode, ReActTools
 from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
@@ -26,6 +27,8 @@ __all__ = [
     "PromptState",
     "Protocol",
     "ReAct",
+    "ReActCode",
+    "ReActTools",
     "Short",
     "Tools",
     "ToolsNative",
@@ -37,7 +40,7 @@ __all__ = [
 
 #: Protocols by name.
 PROTOCOLS: Mapping[str, type[Protocol]] = {
-    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Short, Code, Tools, ToolsNative)
+    kind.name: kind for kind in (VerlAgent, ReAct, Plain, Brief, Short, Code, Tools, ToolsNative, ReActCode, ReActTools)
 }
 
 

@@ -29,6 +29,7 @@ class Code(Protocol):
     name = "code"
     parser = "code"
     default_history: ClassVar[int | None] = 8
+    closing: ClassVar[str] = "Go on with one ```python block."
 
     def render(self, state: PromptState) -> str:
         start, _ = self.recent(state)
@@ -41,9 +42,13 @@ class Code(Protocol):
         if start:
             lines.append(f"({start} earlier programs left out)")
         for (_, code), output in list(zip(state.history, observations[1:], strict=True))[start:]:
-            lines.append(f"```python\n{code}\n```\nOutput:\n{output}")
-        lines.append("\nGo on with one ```python block.")
+            lines.append(self.turn(code, output))
+        lines.append(f"\n{self.closing}")
         return self.examples() + "\n".join(lines)
 
     def follow_up(self, state: PromptState) -> str:
-        return f"Output:\n{state.observation}\n\nGo on with one ```python block."
+        return f"Output:\n{state.observation}\n\n{self.closing}"
+
+    def turn(self, action: str, reply: str) -> str:
+        """A turn as it is shown."""
+        return f"```python\n{action}\n```\nOutput:\n{reply}"

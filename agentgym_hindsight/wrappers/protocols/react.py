@@ -50,7 +50,7 @@ class ReAct(Protocol):
         lines = [] if start == 0 or not turns else [_without_arrival(turns[0][0])]
         for place, (_, action) in enumerate(turns):
             reply = turns[place + 1][0] if place + 1 < len(turns) else state.observation
-            lines += [f"> {action}", _without_arrival(reply)]
+            lines.append(self.turn(action, reply))
         if state.history and not turns:  # the current observation is shown even if the window is empty
             lines.append(_without_arrival(state.observation))
         transcript = "\n".join([opening, *lines, ">"])
@@ -64,6 +64,10 @@ class ReAct(Protocol):
 
     def follow_up(self, state: PromptState) -> str:
         return f"{_without_arrival(state.observation)}\n>"
+
+    def turn(self, action: str, reply: str) -> str:
+        """A turn as it is shown."""
+        return f"> {action}\n{_without_arrival(reply)}"
 
 
 def _without_arrival(observation: str) -> str:

@@ -39,6 +39,8 @@ without a call is a message to the user.
     default_history: ClassVar[int | None] = 24
     #: Whether the prompt lists the schemas.
     schemas: ClassVar[bool] = True
+    #: How an action is written.
+    form: ClassVar[str] = _FORMAT
 
     def render(self, state: PromptState) -> str:
         start, _ = self.recent(state)
@@ -49,12 +51,16 @@ without a call is a message to the user.
         lines = [first if not state.goal or state.goal in first else f"{state.goal}\n{first}"]
         if state.tools and self.schemas:
             lines.append(f"\nYou can call these functions:\n<tools>\n{_listed(state.tools)}\n</tools>")
-        lines.append(_FORMAT if self.schemas else "")
+        lines.append(self.form)
         if start:
             lines.append(f"\n({start} earlier turns left out)")
         for (_, action), reply in list(zip(state.history, observations[1:], strict=True))[start:]:
-            lines.append(f"\nYou: {action}\n{reply}")
+            lines.append(f"\n{self.turn(action, reply)}")
         return self.examples() + "\n".join(lines).rstrip()
+
+    def turn(self, action: str, reply: str) -> str:
+        """A turn as it is shown."""
+        return f"You: {action}\n{reply}"
 
 
 class ToolsNative(Tools):
@@ -68,6 +74,7 @@ class ToolsNative(Tools):
     name = "tools-native"
     parser = "tools-native"
     schemas: ClassVar[bool] = False
+    form: ClassVar[str] = ""
 
 
 def _listed(tools: Sequence[Mapping[str, Any]]) -> str:

@@ -348,6 +348,7 @@ def test_gaps_and_weights_of_a_tiny_model() -> None:
     names = {name.removeprefix(SAYS) for values in numbers.values() for name in values if name.startswith(SAYS)}
     assert names >= set(teacher_methods())
     assert {name for name in names if name.startswith("gap:")} <= {f"gap:{text}" for text in SOURCES}
+    assert {"hint", "diagnosis"} <= set(SOURCES)
     assert all(np.isfinite(list(values.values())).all() for values in numbers.values())
     for values in numbers.values():
         # SERL's weights move the credit by at most λ times the clip.
@@ -369,7 +370,7 @@ def test_gaps_are_the_teacher_s_log_probabilities_minus_the_policy_s() -> None:
     policy = TransformersPolicy(model, PromptEncoder(tokenizer, 700), max_new_tokens=5, temperature=0.7)
     with closing(stage.vector(2)) as venv:
         (group,) = play_groups(venv, policy, list(stage.panel("train", 1, seed=0)), 2)
-    says = TeacherSays(policy, str(stage.parser), sources=["immediate"], methods={})
+    says = TeacherSays(policy, str(stage.parser), sources=["immediate", "hint", "diagnosis"], methods={})
     method = replace(says._gaps["immediate"])
     rows = says._rows(list(group.episodes), method)
     numbers = says(group)
@@ -385,6 +386,9 @@ def test_gaps_are_the_teacher_s_log_probabilities_minus_the_policy_s() -> None:
         assert numbers[turn.member, turn.step]["says:gap:immediate"] == pytest.approx(float(gaps.mean()), abs=1e-4)
         checked += 1
     assert checked
+    # Hints and diagnoses by scripts, on the turns that they speak of: here on turns with an action that was refused.
+    for kind in ("hint", "diagnosis"):
+        assert any(f"says:gap:{kind}" in values for values in numbers.values())
 
 
 def test_anchors_of_a_table_group_the_same_turns(folder: Path) -> None:

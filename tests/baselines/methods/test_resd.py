@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from agentgym_hindsight.baselines.methods.evidence import Evidence  # noqa: E402
 from agentgym_hindsight.baselines.methods.resd import success_weights  # noqa: E402
 from agentgym_hindsight.baselines.methods.scripted_ask import ScriptedAsk  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
+from agentgym_hindsight.hindsight.trajectory import Group  # noqa: E402
 from tests.baselines.methods.imitations import failed_and_won, scripted  # noqa: E402
 from tests.baselines.methods.scored import batch_of, drawn, scores_of  # noqa: E402
 from tests.baselines.methods.two_rollouts import two_rollouts  # noqa: E402
@@ -104,6 +106,57 @@ def test_the_teacher_reads_playbook_reflection_solution_and_feedback() -> None:
     assert won[0].sources == ("success", "playbook", "immediate"), "from the buffer"
     assert ask.memory["playbook"][0]["helpful"] == 2
     assert json.loads(json.dumps(ask.memory)) == ask.memory, "checkpoints can contain it"
+
+
+def test_two_processes_share_what_each_has_learnt() -> None:
+    """Both end with the same memory, and a process alone with the memory that it had without sharing."""
+    method = recipe("resd")
+    other = REFLECTION.replace("Fridges open.", "Look twice.").replace("helpful", "harmful")
+
+    def play(task: str, ask: ScriptedAsk) -> None:
+        group = Group(rollout.replace(task_id=task) for rollout in failed_and_won())
+        method.contexts([group], ask)
+
+    def process(reflection: str, rule: str) -> ScriptedAsk:
+        def answer(messages: Sequence[Mapping[str, str]]) -> str:
+            curator = "Insights:" in messages[-1]["content"]
+            return json.dumps({"operations": [{"type": "ADD", "content": rule}]}) if curator else reflection
+
+        return ScriptedAsk(method, answer)
+
+    processes = [process(REFLECTION, "Open it."), process(other, "Look twice.")]
+    for update in range(3):
+        for number, ask in enumerate(processes):
+            ask.update = update
+            play(f"task {number} {update}", ask)
+        news = [{name: ask.memory["news"][name] for name in ("tags", "added", "solutions")} for ask in processes]
+        for ask in processes:
+            method.share_memory(ask.memory, lambda mine: list(news))  # noqa: B023  # called at once
+        assert processes[0].memory == processes[1].memory
+        assert "news" not in processes[0].memory
+    memory = processes[0].memory
+    assert list(memory["solutions"]) == [f"task {number} {update}" for update in range(3) for number in range(2)]
+    assert {entry["text"] for entry in memory["playbook"]} <= {"Open it.", "Look twice."}
+
+    alone, unshared = process(REFLECTION, "Open it."), process(REFLECTION, "Open it.")
+    for update in range(3):
+        for ask in (alone, unshared):
+            ask.update = update
+            play(f"task {update}", ask)
+        method.share_memory(alone.memory, lambda mine: mine)
+        unshared.memory.pop("news")
+        assert alone.memory == unshared.memory
+
+
+def test_a_process_without_news_learns_from_the_other() -> None:
+    method = recipe("resd")
+    busy, idle = ScriptedAsk(method, answering), ScriptedAsk(method, answering)
+    method.contexts([failed_and_won()], busy)
+    news = {name: busy.memory["news"][name] for name in ("tags", "added", "solutions")}
+    for ask in (busy, idle):
+        method.share_memory(ask.memory, lambda mine: [news, None])
+    assert busy.memory["playbook"] == idle.memory["playbook"] != []
+    assert busy.memory["solutions"] == idle.memory["solutions"]
 
 
 def test_parts_can_be_switched_off() -> None:

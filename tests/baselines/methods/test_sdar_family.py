@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.batch import Scores  # noqa: E402
 from agentgym_hindsight.baselines.methods.evidence import Evidence  # noqa: E402
+from agentgym_hindsight.errors import UsageError  # noqa: E402
 from tests.baselines.methods.scored import batch_of, drawn, scores_of  # noqa: E402
 from tests.baselines.methods.two_rollouts import two_rollouts  # noqa: E402
 
@@ -41,6 +42,31 @@ def test_sdar_is_gated_imitation() -> None:
     loss.backward()  # the gate has no gradient
     assert student.grad[0].tolist() == pytest.approx([-0.01 * gate / 4 for gate in gates[:4]] + [0.0], abs=1e-8)
     assert not method.uses_logits
+
+
+def test_the_entropy_gate_and_the_soft_or() -> None:
+    logits = torch.tensor([[[0.0, 0.0, 0.0], [9.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [5.0, 5.0, 0.0]]])
+    logits = logits.double().requires_grad_()
+    student = STUDENT.clone().requires_grad_()
+    scores = Scores(student, lambda: logits), Scores(STUDENT + GAPS, logits_are_not_needed)
+    entropies = []
+    for row in logits[0].tolist():
+        total = sum(map(exp, row))
+        entropies.append(-sum(exp(each) / total * (each - np.log(total)) for each in row))
+    mean = sum(entropies[:4]) / 4  # the fifth token is not chosen
+    opened = [1 / (1 + exp(-5 * (each - mean))) for each in entropies]
+    gaps = GAPS[0].tolist()
+    gap_gates = [1 / (1 + exp(-5 * gap)) for gap in gaps]
+    either = [1 - (1 - one) * (1 - other) for one, other in zip(gap_gates, opened, strict=True)]
+    for gates, wanted in (("gap", gap_gates), ("entropy", opened), ("either", either)):
+        method = recipe("sdar").changed(gates=gates)
+        losses = method.token_losses(batch_of(CHOSEN), *scores)
+        assert losses[0].tolist() == pytest.approx([g * gap for g, gap in zip(wanted, gaps, strict=True)], abs=1e-6)
+        assert method.uses_logits == (gates != "gap")
+        losses.sum().backward()
+        assert logits.grad is None, "no gate has a gradient"
+    with pytest.raises(UsageError, match="gates"):
+        recipe("sdar").changed(gates="entropi")
 
 
 def test_opsd_is_sdar_without_a_gate_and_without_a_policy_gradient() -> None:

@@ -19,6 +19,7 @@ pytest.importorskip("trl")
 import torch
 
 from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.asking import Asked
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.credit import GroupRelative
 from agentgym_hindsight.baselines.methods.replacing import Replacement, checked_replacements
@@ -223,11 +224,13 @@ def test_the_teacher_answers_with_its_weights(tmp_path: Path) -> None:
     policy = weights(trainer.model)
     trainer.asker.begin(0, {})
     prompts = ["Why?", [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]]
-    answers = [trainer.asker.ask(prompts, who, 9, 0.0, None, None, None) for who in ("policy", "teacher", "policy")]
+    answers = [
+        trainer.asker.ask(prompts, Asked(who, 9, 0.0, None, None, None)) for who in ("policy", "teacher", "policy")
+    ]
     assert answers[0] == answers[2] != answers[1]
     assert same_weights(policy, weights(trainer.model))
     trainer.model.load_state_dict(teacher, strict=False)
-    assert trainer.asker.ask(prompts, "policy", 9, 0.0, None, None, None) == answers[1]
+    assert trainer.asker.ask(prompts, Asked("policy", 9, 0.0, None, None, None)) == answers[1]
 
 
 def test_answers_depend_on_seed_update_and_key_only(tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_answers_depend_on_seed_update_and_key_only(tmp_path: Path) -> None:
 
     def ask(prompts: Sequence[str], update: int = 0, **more: Any) -> list[str]:
         trainer.asker.begin(update, {})
-        return trainer.asker.ask(prompts, "policy", 9, 1.0, None, None, more.get("keys"))
+        return trainer.asker.ask(prompts, Asked("policy", 9, 1.0, None, None, more.get("keys")))
 
     both = ask(["Why?", "How?"])
     assert ask(["How?", "Why?"]) == both[::-1]
@@ -284,7 +287,7 @@ def test_a_schema_is_sent_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None
     with serving([completion('{"step": 1}')]) as stub:
         client = AnalyserClient(stub.url, "writer", seeds=False, extra_body={"max_tokens": None})
         asker = Asker(None, None, analyser=client)
-        assert asker.ask(["Where <|im_end|>?"], "endpoint", 9, 0.0, schema, None, None) == ['{"step": 1}']
+        assert asker.ask(["Where <|im_end|>?"], Asked("endpoint", 9, 0.0, schema, None, None)) == ['{"step": 1}']
     assert stub.bodies[0] == {
         "model": "writer", "temperature": 0.0,
         "messages": [{"role": "user", "content": "Where < |im_end|>?"}],
@@ -318,7 +321,9 @@ def test_processes_with_different_numbers_of_questions_answer_together() -> None
 
     def process(number: int) -> list[list[str]]:
         asker = Asker(encoder(), FakePolicy(logs[number]).answering, gather=gather, together=True)
-        said = [asker.ask(["A.", "A room."], who, length, 1.0, None, None, None) for who, length in asked[number]]
+        said = [
+            asker.ask(["A.", "A room."], Asked(who, length, 1.0, None, None, None)) for who, length in asked[number]
+        ]
         asker.drain()
         return said
 
@@ -357,7 +362,8 @@ def test_vllm_answers_with_its_own_length_and_the_teachers_weights(tmp_path: Pat
     first.data.mul_(2.0)
     trainer.plan, trainer.vllm_generation = replace(PLAN, vllm="colocate"), Generation()
     for who in ("policy", "teacher", "policy"):
-        (answer,) = trainer.asker.ask(["Why?"], who, 9, 0.5, None, None, None)
+        asked = Asked(who, 9, 0.5, None, None, None)  # type: ignore[arg-type]
+        (answer,) = trainer.asker.ask(["Why?"], asked)
         assert answer == trainer.encoder.decode([5])
     with trainer.current_policy(1.0, "any"):
         pass
@@ -430,7 +436,7 @@ def test_wrong_questions_are_errors_with_a_cure() -> None:
         (lambda: ask.keep(Trajectory("2e"), "hint", "a"), "a rollout of this update"),
         (lambda: ask.keep(GROUPS[0][1], "hint", "a", step=1), "one of its turns or None"),
         (lambda: ask.keep(GROUPS[0][1], "rumour", "a"), "rumour"),
-        (lambda: Asker.silent().ask(["a"], "policy", 9, 1.0, None, None, None), "try ask in a trainer"),
+        (lambda: Asker.silent().ask(["a"], Asked("policy", 9, 1.0, None, None, None)), "try ask in a trainer"),
     ]
     for call, says in wrong:
         with pytest.raises(UsageError, match=says):

@@ -203,6 +203,31 @@ def test_hooks_resume_in_two_processes_with_the_memory_of_each(tmp_path: Path) -
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
 
 
+def test_resd_has_one_memory_in_two_processes_and_resumes_with_it(tmp_path: Path) -> None:
+    import torch
+
+    case = {
+        "start": save_start(tmp_path / "start"), "recipe": "resd", "method": {"analyser": "scripted"}, "uneven": False,
+        "plan": {"learning_rate": 1e-3, "updates": 3, "save_every": 1, "keep": 9},
+    }  # fmt: skip
+    whole, weights = play(tmp_path / "whole", 2, case)
+    saved = tmp_path / "whole" / "run" / "checkpoint-2"
+    state = torch.load(saved / "hindsight.pt", map_location="cpu", weights_only=True)
+    first, second = state["memories"]
+    assert first == second == state["memory"]
+    assert first["playbook"]
+    assert len(first["solutions"]) >= 1
+    assert "news" not in first
+    rest, resumed = play(tmp_path / "rest", 2, {**case, "resume": str(saved)})
+    assert rest[0]["loss"] == whole[2]["loss"]
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+    ends = [
+        torch.load(tmp_path / name / "run" / "checkpoint-3" / "hindsight.pt", weights_only=True)["memories"]
+        for name in ("whole", "rest")
+    ]
+    assert ends[0] == ends[1]
+
+
 def test_a_process_may_have_empty_mini_batches(tmp_path: Path) -> None:
     # The second process has one row, so two of its three mini-batches are empty.
     start = save_start(tmp_path / "start")
