@@ -20,13 +20,13 @@ from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.audit.credits import add_credits
 from agentgym_hindsight.baselines.audit.distance import expert_distances
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn, play_groups
+from agentgym_hindsight.baselines.audit.shared_continuations import Ended, SharedContinuations
 from agentgym_hindsight.baselines.audit.stored import Key, Stored
 from agentgym_hindsight.baselines.audit.truth import Precision, measure
 from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable, has_parquet, turn_rows
 from agentgym_hindsight.baselines.policies.base import Policy
-from agentgym_hindsight.baselines.rollout import Continuation, rollout
+from agentgym_hindsight.baselines.rollout import Continuation
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.vector import HindsightVectorEnv
 
@@ -141,11 +141,13 @@ def _audit_group(
     def count(turns: int) -> None:
         progress.played_turns += turns
 
-    def play(starts: Sequence[Continuation]) -> Iterator[Trajectory]:
+    shared = SharedContinuations(venv, policy, [group])
+
+    def play(starts: Sequence[Continuation]) -> Iterator[Ended]:
         started, busy = time.perf_counter(), time.process_time()
-        for trajectory in rollout(venv, policy, starts, on_turns=count):
+        for end in shared.play(starts, count):
             progress.continuations += 1
-            yield trajectory
+            yield end
         progress.seconds += time.perf_counter() - started
         progress.cpu_seconds += time.process_time() - busy
 

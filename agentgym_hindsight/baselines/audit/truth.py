@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from agentgym_hindsight.baselines.audit.estimates import Advantage, advantage
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn
 from agentgym_hindsight.baselines.rollout import Continuation
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["FIRST_CONTINUATION", "Precision", "measure"]
 
@@ -22,7 +22,17 @@ __all__ = ["FIRST_CONTINUATION", "Precision", "measure"]
 #: that are audited must not occur again: a continuation with the same ones would repeat the rollout.
 FIRST_CONTINUATION = 1_000_000
 
-Continue = Callable[[Sequence[Continuation]], Iterator[Trajectory]]
+
+class Outcome(Protocol):
+    """What is needed of a trajectory."""
+
+    @property
+    def won(self) -> bool: ...
+    @property
+    def broken(self) -> str: ...
+
+
+Continue = Callable[[Sequence[Continuation]], Iterable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,8 @@ def measure(
         )
         starts = [(key, number) for key in moments for number in range(len(outcomes.setdefault(key, [])), count)]
         played = play([Continuation(group.snapshots[key], FIRST_CONTINUATION + number) for key, number in starts])
-        for (key, _), trajectory in zip(starts, played, strict=True):
-            outcomes[key].append(None if trajectory.broken else trajectory.won)
+        for (key, _), end in zip(starts, played, strict=True):
+            outcomes[key].append(None if end.broken else end.won)
         undecided = []
         for turn in waiting:
             after: Sequence[bool | None] = (
