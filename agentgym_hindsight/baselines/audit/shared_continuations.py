@@ -1,9 +1,9 @@
-"""Continuations of the moments of a group that share what they have in common.
+"""Continuations of the moments of groups that share what they have in common.
 
 After a moment, the same reply leads to the same next moment: a snapshot has everything that the world depends on.
 Therefore the turn that follows a reply at a moment is played once, and all continuations that give this reply there go
-on from its result. A continuation that comes to a moment where another one with the same random numbers was before ends
-as that one. The outcomes are those of :func:`~agentgym_hindsight.baselines.rollout.rollout`, from fewer turns.
+on from its result. A continuation that comes to a moment where another one with the same random numbers begins ends as
+that one. The outcomes are those of :func:`~agentgym_hindsight.baselines.rollout.rollout`, from fewer turns.
 """
 
 from __future__ import annotations
@@ -41,15 +41,27 @@ class _Moment:
         self.chat: tuple[Message, ...] = ()
         self.following: dict[str, _Moment] = {}
 
+    @property
+    def saved(self) -> Snapshot:
+        assert self.snapshot is not None, "only ends have none"
+        return self.snapshot
+
+    def chat_after(self, reply: str) -> tuple[Message, ...]:
+        """The messages of a conversation after a reply."""
+        if self.info is None or not self.info.get("conversation"):
+            return ()
+        asked: Message = {"role": "user", "content": self.observation}
+        return (*self.chat, asked, {"role": "assistant", "content": reply})
+
 
 class _Lane:
-    """A continuation that is played, and the numbers of all that end as it does."""
+    """A continuation that is played. ``numbers`` are those of all continuations that end as it does."""
 
-    __slots__ = ("ended", "joined", "moment", "numbers", "sibling", "stands")
+    __slots__ = ("ended", "joined", "moment", "numbers", "sibling", "slot")
 
     def __init__(self, number: int, moment: _Moment, sibling: int) -> None:
         self.numbers, self.moment, self.sibling = [number], moment, sibling
-        self.stands = False  # whether the env of the lane is at the moment
+        self.slot: int | None = None  # the env that is at the lane's moment
         self.joined: _Lane | None = None
         self.ended: Ended | None = None
 
@@ -62,31 +74,41 @@ class _Lane:
         return lane
 
     def turn(self) -> TurnView:
-        moment, snapshot = self.moment, self.moment.snapshot
-        assert snapshot is not None and moment.info is not None
+        moment, snapshot = self.moment, self.moment.saved
         messages = (*moment.chat, {"role": "user", "content": moment.observation}) if moment.chat else ()
         return TurnView(
-            snapshot.task.id, self.sibling, snapshot.step, moment.observation, moment.info, messages=messages
+            snapshot.task.id, self.sibling, snapshot.step, moment.observation, moment.info or {}, messages=messages
         )
 
 
-class SharedContinuations:
-    """Plays continuations of the moments of ``groups``, with as many at once as ``venv`` has envs.
+class _Play(NamedTuple):
+    """A turn whose result is unknown: the lane whose env plays it, the reply, and all lanes that gave it there."""
 
-    A policy's reply must depend on nothing but its turn, as common random numbers need anyway. ``turns`` counts the
-    policy's turns, and ``steps`` those that an env had to play.
+    lane: _Lane
+    reply: str
+    lanes: Sequence[_Lane]
+
+
+class SharedContinuations:
+    """Plays continuations of the moments of ``groups``, ``at_once`` of them at a time (default: one for each env).
+
+    A policy's reply must depend only on its turn, as common random numbers need anyway. ``turns`` counts the policy's
+    turns, and ``steps`` those that an env had to play.
     """
 
-    def __init__(self, venv: HindsightVectorEnv, policy: Policy, groups: Iterable[PlayedGroup]) -> None:
+    def __init__(
+        self, venv: HindsightVectorEnv, policy: Policy, groups: Iterable[PlayedGroup], at_once: int | None = None
+    ) -> None:
         if venv.group_size != 1:
             raise UsageError(
                 f"Expected a vector env with group_size=1, got {venv.group_size}; try group_size=1, "
                 "because continuations may be of any tasks."
             )
-        self.venv, self.policy = venv, policy
+        self.venv, self.policy, self.at_once = venv, policy, at_once or venv.num_envs
         self.turns = self.steps = 0
-        self._moments: dict[int, _Moment] = {}  # by the id of the snapshot, which its group keeps alive
-        self._groups = tuple(groups)
+        self._groups = tuple(groups)  # keeps the snapshots alive
+        self._moments: dict[int, _Moment] = {}  # by the id of the snapshot
+        self._standing: dict[int, _Lane] = {}  # by env
         for group in self._groups:
             self._add(group)
 
@@ -98,148 +120,159 @@ class SharedContinuations:
             moments[turn.before].following.setdefault(reply, after)
         self._moments.update((id(group.snapshots[key]), moment) for key, moment in moments.items())
 
-    def play(
-        self, starts: Sequence[Continuation], on_turns: Callable[[int], object] | None = None
-    ) -> Iterator[Ended]:
+    def play(self, starts: Sequence[Continuation], on_turns: Callable[[int], object] | None = None) -> Iterator[Ended]:
         """How each continuation ends, in the order of ``starts``. ``on_turns`` is called as by ``rollout``."""
-        for start in starts:
-            if start.action or id(start.snapshot) not in self._moments:
-                raise UsageError("Expected continuations of the moments of the groups; try group.snapshots.")
+        if any(start.action or id(start.snapshot) not in self._moments for start in starts):
+            raise UsageError("Expected continuations of the moments of the groups; try group.snapshots.")
         self.venv.idle()
-        # Where continuations with these random numbers were. Moments form a tree, so two of them can meet only where
-        # one of them begins.
-        begins = {(id(self._moments[id(start.snapshot)]), start.sibling) for start in starts}
-        seen: dict[tuple[int, int], _Lane] = {}
+        self._standing.clear()
+        # Moments are a tree, so two continuations can meet only where one of them begins.
+        begins: dict[tuple[int, int], _Lane | None] = {
+            (id(self._moments[id(start.snapshot)]), start.sibling): None for start in starts
+        }
         waiting = iter(enumerate(starts))
-        lanes: dict[int, _Lane] = {}
-        free = list(range(self.venv.num_envs))
+        lanes: list[_Lane] = []
         results: dict[int, Ended] = {}
         due = 0
         while True:
-            while free and (entry := next(waiting, None)) is not None:
-                number, start = entry
-                lane = _Lane(number, self._moments[id(start.snapshot)], start.sibling)
-                if not _joins(lane, seen, begins, results):
-                    lanes[free.pop()] = lane
+            while len(lanes) < self.at_once and (entry := next(waiting, None)) is not None:
+                lane = _Lane(entry[0], self._moments[id(entry[1].snapshot)], entry[1].sibling)
+                if not _joins(lane, begins, results):
+                    lanes.append(lane)
             while due in results:
                 yield results.pop(due)
                 due += 1
             if not lanes:
                 return
-            self._turn(lanes)
             if on_turns is not None:
                 on_turns(len(lanes))
-            for slot, lane in list(lanes.items()):
-                if lane.ended is None:
-                    lane.ended = lane.moment.ended
+            self._turn(lanes)
+            going = []
+            for lane in lanes:
+                lane.ended = lane.ended or lane.moment.ended
                 if lane.ended is not None:
                     results.update(dict.fromkeys(lane.numbers, lane.ended))
-                elif not _joins(lane, seen, begins, results):
-                    continue
-                del lanes[slot]
-                free.append(slot)
+                elif not _joins(lane, begins, results):
+                    going.append(lane)
+            lanes = going
 
     # -- internal ----------------------------------------------------------------------------------------------------
 
-    def _turn(self, lanes: Mapping[int, _Lane]) -> None:
+    def _turn(self, lanes: Sequence[_Lane]) -> None:
         """One turn of every lane."""
-        self._look({id(lane.moment): slot for slot, lane in lanes.items() if lane.moment.info is None}, lanes)
-        lanes = {slot: lane for slot, lane in lanes.items() if lane.ended is None}
-        replies = answers_of(self.policy, [lane.turn() for lane in lanes.values()]) if lanes else []
+        unseen = list({id(lane.moment): lane for lane in lanes if lane.moment.info is None}.values())
+        for start in range(0, len(unseen), self.venv.num_envs):
+            self._look(unseen[start : start + self.venv.num_envs])
+        for lane in lanes:
+            if lane.moment.info is None:
+                lane.ended = Ended(False, "its env could not be restored")
+        lanes = [lane for lane in lanes if lane.ended is None]
+        if not lanes:
+            return
         self.turns += len(lanes)
-        unknown: dict[tuple[int, str], list[int]] = {}
-        for (slot, lane), reply in zip(lanes.items(), replies, strict=True):
+        unknown: dict[tuple[int, str], list[_Lane]] = {}
+        for lane, reply in zip(lanes, answers_of(self.policy, [lane.turn() for lane in lanes]), strict=True):
             following = lane.moment.following.get(reply.text)
             if following is None:
-                unknown.setdefault((id(lane.moment), reply.text), []).append(slot)
+                unknown.setdefault((id(lane.moment), reply.text), []).append(lane)
             else:
-                lane.moment, lane.stands = following, False
-        if unknown:
-            self._step(unknown, lanes)
+                self._leave(lane)
+                lane.moment = following
+        # An env that is at a moment plays what follows it; other envs are restored first.
+        plays = [
+            _Play(next((lane for lane in same if lane.slot is not None), same[0]), reply, same)
+            for (_, reply), same in unknown.items()
+        ]
+        plays.sort(key=lambda play: play.lane.slot is None)
+        for start in range(0, len(plays), self.venv.num_envs):
+            self._step(plays[start : start + self.venv.num_envs])
 
-    def _look(self, slots: Mapping[int, int], lanes: Mapping[int, _Lane]) -> None:
+    def _leave(self, lane: _Lane) -> None:
+        if lane.slot is not None:
+            del self._standing[lane.slot]
+            lane.slot = None
+
+    def _look(self, lanes: Sequence[_Lane]) -> None:
         """Restore moments at which no env was since the groups were played, for their observation and info."""
-        if not slots:
-            return
-        chosen = list(slots.values())
-        infos = self._restore(chosen, lanes)
-        active = self.venv.active
-        for slot in chosen:
-            moment = lanes[slot].moment
-            if not active[slot]:  # it broke
-                (trajectory,) = self.venv.trajectories([slot])
-                for lane in lanes.values():
-                    if lane.moment is moment:
-                        lane.ended = Ended(False, trajectory.broken or "the env could not go on")
-                continue
-            moment.info = infos[slot]
-            if moment.info.get("conversation"):
-                (trajectory,) = self.venv.trajectories([slot])
-                moment.chat = chat_so_far(trajectory)
+        infos = self._restore(lanes)
+        for lane in lanes:
+            info = infos.get(lane)
+            if info is not None and info.get("conversation"):
+                assert lane.slot is not None
+                (trajectory,) = self.venv.trajectories([lane.slot])
+                lane.moment.chat = chat_so_far(trajectory)
+            lane.moment.info = info
 
-    def _restore(self, slots: Sequence[int], lanes: Mapping[int, _Lane]) -> dict[int, Mapping[str, Any]]:
-        snapshots = [lanes[slot].moment.snapshot for slot in slots]
-        observations, batch = self.venv.restore(slots, [each for each in snapshots if each is not None])
-        infos = unstack(batch)
-        found: dict[int, Mapping[str, Any]] = {}
-        for slot in slots:
-            lanes[slot].stands = True
-            lanes[slot].moment.observation = observations[slot]
-            found[slot] = infos[slot] or {}
+    def _restore(self, lanes: Sequence[_Lane], keep: Sequence[_Lane] = ()) -> dict[_Lane, Mapping[str, Any]]:
+        """Set an env to the moment of each lane; ``keep`` keep theirs. Returns the infos; none of broken envs."""
+        kept = {lane.slot for lane in keep}
+        others = [slot for slot in range(self.venv.num_envs) if slot not in kept]
+        others.sort(key=self._standing.__contains__)
+        slots = others[: len(lanes)]
+        for slot, lane in zip(slots, lanes, strict=True):
+            if slot in self._standing:
+                self._standing[slot].slot = None
+            self._leave(lane)
+            lane.slot, self._standing[slot] = slot, lane
+        observations, batch = self.venv.restore(slots, [lane.moment.saved for lane in lanes])
+        infos, active = unstack(batch), self.venv.active
+        found = {}
+        for slot, lane in zip(slots, lanes, strict=True):
+            info = infos[slot]
+            if active[slot] and info is not None:
+                lane.moment.observation, found[lane] = observations[slot], info
         return found
 
-    def _step(self, unknown: Mapping[tuple[int, str], Sequence[int]], lanes: Mapping[int, _Lane]) -> None:
-        """Play the turns whose results are unknown, each in one env."""
-        # Of the lanes with one reply, one whose env is at the moment plays.
-        playing = {
-            next((slot for slot in slots if lanes[slot].stands), slots[0]): (reply, slots)
-            for (_, reply), slots in unknown.items()
-        }
+    def _step(self, plays: Sequence[_Play]) -> None:
+        """Play turns whose results are unknown, each in one env."""
+        missing = [play.lane for play in plays if play.lane.slot is None]
+        standing = [play.lane for play in plays if play.lane.slot is not None]
+        if missing:
+            self._restore(missing, standing)
+        slots = [slot for play in plays if (slot := play.lane.slot) is not None]
         active = self.venv.active
-        resting = [slot for slot in range(len(active)) if active[slot] and slot not in playing]
+        resting = [slot for slot in active.nonzero()[0].tolist() if slot not in set(slots)]
         if resting:
             self.venv.idle(resting)
-        moved = [slot for slot in playing if not lanes[slot].stands]
-        if moved:
-            self._restore(moved, lanes)
+        for lane in self._standing.values():
+            lane.slot = None
+        self._standing.clear()
         actions: list[str | None] = [None] * self.venv.num_envs
-        active = self.venv.active
-        for slot, (reply, _) in playing.items():
-            if active[slot]:
-                actions[slot] = reply
+        for slot, play in zip(slots, plays, strict=True):
+            if active[slot]:  # not: broken when it was restored
+                actions[slot] = play.reply
+        observations, infos = (), list[Any]()
         if any(action is not None for action in actions):
             observations, _, _, _, batch = self.venv.step(actions)
-            infos = unstack(batch)
-            active = self.venv.active
-        self.steps += len(playing)
-        going = [slot for slot in playing if active[slot]]
+            infos, active = unstack(batch), self.venv.active
+        self.steps += len(plays)
+        going = [slot for slot in slots if active[slot]]
         snapshots = dict(zip(going, self.venv.snapshots(going), strict=True)) if going else {}
-        for slot, (reply, slots) in playing.items():
-            before = lanes[slot].moment
+        for slot, play in zip(slots, plays, strict=True):
+            before = play.lane.moment
             if slot in snapshots:
                 after = _Moment(snapshots[slot])
                 after.observation, after.info = observations[slot], infos[slot] or {}
-                if before.info is not None and before.info.get("conversation"):
-                    asked: Message = {"role": "user", "content": before.observation}
-                    after.chat = (*before.chat, asked, {"role": "assistant", "content": reply})
+                after.chat = before.chat_after(play.reply)
+                play.lane.slot, self._standing[slot] = slot, play.lane
             else:
                 (trajectory,) = self.venv.trajectories([slot])
                 after = _Moment(ended=Ended(bool(trajectory.won), trajectory.broken))
             if after.ended is None or not after.ended.broken:  # what broke once may work the next time
-                before.following[reply] = after
-            for other in slots:
-                lanes[other].moment, lanes[other].stands = after, other == slot and after.ended is None
+                before.following[play.reply] = after
+            for lane in play.lanes:
+                lane.moment = after
 
 
-def _joins(
-    lane: _Lane, seen: dict[tuple[int, int], _Lane], begins: set[tuple[int, int]], results: dict[int, Ended]
-) -> bool:
+def _joins(lane: _Lane, begins: dict[tuple[int, int], _Lane | None], results: dict[int, Ended]) -> bool:
     """Whether the lane ends as another one, which came to its moment with the same random numbers."""
     place = id(lane.moment), lane.sibling
     if place not in begins:
         return False
-    other = seen.setdefault(place, lane).last
+    first = begins[place]
+    other = lane if first is None else first.last
     if other is lane:
+        begins[place] = lane
         return False
     lane.joined = other
     other.numbers += lane.numbers
