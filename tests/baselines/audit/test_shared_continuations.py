@@ -124,6 +124,6 @@ def test_other_continuations_and_vector_envs_are_refused() -> None:
         for start in (Continuation(snapshot, action="east"), Continuation(snapshot.replace())):
             with pytest.raises(UsageError, match=r"group\.snapshots"):
                 list(shared.play([start]))
-    with closing(HindsightVectorEnv("ALFWorld-Hindsight-v0", 2, group_size=2, data="embedded")) as venv:
-        with pytest.raises(UsageError, match="group_size=1"):
-            SharedContinuations(venv, Walker(), [group])
+    grouped = HindsightVectorEnv("ALFWorld-Hindsight-v0", 2, group_size=2, data="embedded")
+    with closing(grouped), pytest.raises(UsageError, match="group_size=1"):
+        SharedContinuations(grouped, Walker(), [group])
