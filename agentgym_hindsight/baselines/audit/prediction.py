@@ -147,7 +147,7 @@ def predict(
     points = []
     for each in known:
         mean, half = t_interval(each.gains.values())
-        gain = Figure(mean, mean - half, mean + half) if isfinite(half) else Figure(mean)
+        gain = Figure(mean, max(mean - half, -1.0), min(mean + half, 1.0)) if isfinite(half) else Figure(mean)
         points.append(MethodPoint(each.name, each.column, agreements[each.name], gain, len(each.gains)))
     points.sort(key=lambda point: -point.agreement.value)
     value, ends = float("nan"), (float("nan"), float("nan"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from statistics import median
 from typing import NamedTuple
 
 from agentgym_hindsight.baselines.audit.summary import Figure
@@ -62,7 +63,16 @@ def scatter_plot(name: str, points: Sequence[ScatterPoint], x_label: str, y_labe
 
 
 def _range(figures: Sequence[Figure]) -> tuple[float, float]:
-    low, high = span(n for each in figures for n in (each.value, each.low, each.high) if isfinite(n))
+    """The range of an axis. Intervals that are much longer than most, as of two seeds, are cut at its ends."""
+    halves = [(each.high - each.low) / 2 for each in figures if isfinite(each.low) and isfinite(each.high)]
+    most = 2 * median(halves) if halves else 0.0
+    ends = [
+        number
+        for each in figures
+        for number in (each.value, max(each.low, each.value - most), min(each.high, each.value + most))
+        if isfinite(number)
+    ]
+    low, high = span(ends)
     margin = 0.05 * (high - low)
     return low - margin, high + margin
 
