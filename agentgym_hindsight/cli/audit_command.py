@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.baselines.audit.page import is_audit_page, write_page
+from agentgym_hindsight.baselines.audit.page import forest_charts, is_audit_page, write_page
 from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, as_json_values, run_audit, write_facts
 from agentgym_hindsight.baselines.audit.stored import is_audit
 from agentgym_hindsight.baselines.audit.summary import REFERENCE, by_group_size, summarise
@@ -18,7 +18,8 @@ from agentgym_hindsight.baselines.audit.targets import target_scores
 from agentgym_hindsight.baselines.audit.truth import Precision
 from agentgym_hindsight.baselines.evaluation.panels import as_played
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
-from agentgym_hindsight.cli import audit_score
+from agentgym_hindsight.cli import audit_page, audit_predict, audit_score
+from agentgym_hindsight.cli.audit_files import checked_images, write_images
 from agentgym_hindsight.cli.audit_tables import print_summary
 from agentgym_hindsight.cli.audit_targets import print_targets, target_says
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
@@ -40,9 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "score",
         nargs="*",
         type=text,
-        metavar="score FILE",
-        help="play nothing, and score a credit of your own (--credit) against the truth in FILE: turns.parquet or "
-        "turns.jsonl of an audit",
+        metavar="score|predict|page FILE",
+        help="play nothing, and use the truth in FILE, turns.parquet or turns.jsonl of an audit: score a credit of "
+        "your own (--credit); compare it with the gains of trained methods (predict, with --runs); make one page of "
+        "several audits (page FILE FILE…)",
     )
     add_env_arguments(parser)
     parser.add_argument("--policy", type=text, default="expert:0.3", help=f"{', '.join(KINDS)} (default: %(default)s)")
@@ -101,6 +103,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--credit", type=text, metavar="MODULE:NAME", help="with score: a function of a group's rows")
     parser.add_argument("--anchor", type=text, default="state", help="with score: the anchors of the rows")
+    parser.add_argument("--runs", type=path, help="with predict: the folder of runs that agh compare --out wrote")
+    parser.add_argument("--decoding", type=text, help="with predict: which evaluations, such as greedy")
+    parser.add_argument("--images", type=path, help="also write the charts to this folder, as SVG files")
+    parser.add_argument("--markdown", type=path, help="with predict and page: also write the tables, as Markdown")
+    parser.add_argument("--title", type=text, help="with predict and page: the title")
     parser.add_argument("--out", type=path, help="folder for the results; finished turns are not measured again")
     parser.add_argument("--fresh", action="store_true", help="measure everything again, also what is in --out")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -108,7 +115,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.score:
-        return audit_score.run(options)
+        words = {"predict": audit_predict.run, "page": audit_page.run}
+        return words.get(options.score[0].casefold(), audit_score.run)(options)
+    for option in ("runs", "decoding", "markdown", "title"):
+        if getattr(options, option):
+            raise UsageError(
+                f"Expected --{option} with agh audit predict or page, got neither; try agh audit page FILE."
+            )
     if options.credit:
         raise UsageError("Expected --credit with a file, got no file; try agh audit score FILE --credit module:NAME.")
     job = _job(options)
@@ -117,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
     page = check_file(folder / "audit.html", "audit", is_audit_page, fresh=options.fresh)
     if folder.exists() and any(folder.iterdir()) and not is_audit(folder) and (folder / "turns.jsonl").exists():
         raise UsageError(f"Expected an audit in {folder}, got files of another kind; try another --out.")
+    images = checked_images(options)
     started = time.perf_counter()
     table, progress = _measure(job, options)
     summary = summarise(table, options.reference)
@@ -137,6 +151,8 @@ def run(options: argparse.Namespace) -> int:
     facts = as_json_values(facts)
     write_facts(folder, facts)
     write_page(page, table, summary, sizes, _title(job), _about(job, options, facts))
+    if images:
+        write_images(images, forest_charts(summary), fresh=options.fresh)
     if options.json:
         print_json(facts)
     else:

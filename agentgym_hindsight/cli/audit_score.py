@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from agentgym_hindsight.baselines.audit.credits import credit_methods, credits_of, own_credit
 from agentgym_hindsight.baselines.audit.summary import Score, score
 from agentgym_hindsight.baselines.audit.turn_table import ANCHORS, SAYS, TurnTable
+from agentgym_hindsight.cli.audit_files import truth_file
 from agentgym_hindsight.cli.audit_tables import print_scores
 from agentgym_hindsight.cli.terminal import output, print_json
 from agentgym_hindsight.errors import UsageError
@@ -22,9 +22,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"Expected agh audit score FILE, got {' '.join(options.score)!r}; try agh audit score turns.parquet."
         )
-    file = Path(options.score[1])
-    if not file.is_file():
-        raise UsageError(f"Expected a file of `agh audit`, got {str(file)!r}; try turns.parquet of its folder.")
+    file = truth_file(options.score[1])
     anchor = known_name("kind of anchor in an audit", options.anchor, ANCHORS)
     table = TurnTable.load(file)
     reference = known_name("column of the audit", options.reference, table.names(SAYS))

@@ -17,7 +17,17 @@ from agentgym_hindsight.baselines.methods.rows import Array
 from agentgym_hindsight.baselines.report.layout import card, grid, section, wide_table
 from agentgym_hindsight.markup import Html, tag
 
-__all__ = ["is_audit_page", "render_page", "write_page"]
+__all__ = [
+    "forest_charts",
+    "interval_text",
+    "is_audit_page",
+    "kind_of",
+    "number_text",
+    "page_of",
+    "render_page",
+    "table_of_texts",
+    "write_page",
+]
 
 _GENERATOR = "agentgym-hindsight audit"
 _SHOWN_TURNS = 10
@@ -51,6 +61,30 @@ def render_page(
     about: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The page as text."""
+    facts = (
+        f"{summary.turns} turns of {summary.tasks} tasks. Mean half-width of the truth's 95 % interval: "
+        f"{summary.half_width:.3f}, from {summary.pairs:.0f} continuations before and after each action on average. "
+        f"The sign is certain for {summary.signed} turns. Reliability of the truth (its two halves): "
+        f"{summary.reliability:.2f}."
+    )
+    return page_of(
+        title,
+        "Written by agh audit. One file that loads no other files.",
+        [
+            _agreement(summary),
+            _forests(summary),
+            _parts(summary),
+            _sizes(sizes),
+            _calibration(summary),
+            _turns(table, summary),
+            _about(about),
+        ],
+        facts,
+    )
+
+
+def page_of(title: str, footer: str, sections: Sequence[Html], facts: str = "") -> str:
+    """A page with sections, in the style of the training report."""
     style = (files("agentgym_hindsight.baselines.report") / "page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     head = tag(
@@ -62,26 +96,12 @@ def render_page(
         tag("title", title),
         tag("style", Html(style)),
     )
-    facts = (
-        f"{summary.turns} turns of {summary.tasks} tasks. Mean half-width of the truth's 95 % interval: "
-        f"{summary.half_width:.3f}, from {summary.pairs:.0f} continuations before and after each action on average. "
-        f"The sign is certain for {summary.signed} turns. Reliability of the truth (its two halves): "
-        f"{summary.reliability:.2f}."
-    )
+    soft = tag("p", facts, class_="soft") if facts else ""
     body = tag(
         "body",
-        tag("header", tag("h1", title), tag("p", facts, class_="soft")),
-        tag(
-            "main",
-            _agreement(summary),
-            _forests(summary),
-            _parts(summary),
-            _sizes(sizes),
-            _calibration(summary),
-            _turns(table, summary),
-            _about(about),
-        ),
-        tag("footer", "Written by agh audit. One file that loads no other files.", class_="soft"),
+        tag("header", tag("h1", title), soft),
+        tag("main", *sections),
+        tag("footer", footer, class_="soft"),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -103,12 +123,12 @@ def _agreement(summary: Summary) -> Html:
             each.name,
             (
                 str(each.turns),
-                _interval(each.spearman),
-                _number(each.corrected),
-                "" if each.name == summary.reference else _interval(each.difference),
-                _interval(each.signs, percent=True),
-                _interval(each.explained, percent=True),
-                _interval(each.critical, percent=True),
+                interval_text(each.spearman),
+                number_text(each.corrected),
+                "" if each.name == summary.reference else interval_text(each.difference),
+                interval_text(each.signs, percent=True),
+                interval_text(each.explained, percent=True),
+                interval_text(each.critical, percent=True),
                 f"{each.tokens:.0f}",
             ),
         )
@@ -127,31 +147,37 @@ def _agreement(summary: Summary) -> Html:
     )
 
 
-def _forests(summary: Summary) -> Html:
+def forest_charts(summary: Summary) -> dict[str, Html]:
+    """The forest plots, by names that suit files."""
+
     def lines(figure: str) -> list[Line]:
         found = []
         for each in summary.scores:
             value: Figure = getattr(each, figure)
-            found.append(Line(each.name, value.value, value.low, value.high, _kind(each)))
+            found.append(Line(each.name, value.value, value.low, value.high, kind_of(each)))
         return found
 
+    return {
+        "forest": forest_plot("Spearman", lines("spearman")),
+        "forest-difference": forest_plot(f"Difference to {summary.reference}", lines("difference")),
+    }
+
+
+def _forests(summary: Summary) -> Html:
+    agreement, difference = forest_charts(summary).values()
     return section(
         "forest",
         "Forest plots",
         grid(
             [
-                card("Spearman with the true advantage", " 95 % intervals", forest_plot("Spearman", lines("spearman"))),
-                card(
-                    f"Difference to {summary.reference}",
-                    " paired, 95 % intervals",
-                    forest_plot(f"Difference to {summary.reference}", lines("difference")),
-                ),
+                card("Spearman with the true advantage", " 95 % intervals", agreement),
+                card(f"Difference to {summary.reference}", " paired, 95 % intervals", difference),
             ]
         ),
     )
 
 
-def _kind(score: Score) -> int:
+def kind_of(score: Score) -> int:
     """A colour for credits without a model, for teachers' gaps, for weighted methods, and for judges."""
     if score.name.startswith("gap:"):
         return 1
@@ -161,7 +187,7 @@ def _kind(score: Score) -> int:
 
 
 def _parts(summary: Summary) -> Html:
-    rows = [_row(each.name, [_number(each.parts.get(name, np.nan)) for name in _PARTS]) for each in summary.scores]
+    rows = [_row(each.name, [number_text(each.parts.get(name, np.nan)) for name in _PARTS]) for each in summary.scores]
     return section(
         "parts",
         "By turn position and outcome",
@@ -174,7 +200,7 @@ def _sizes(sizes: Mapping[str, Mapping[int, float]]) -> Html:
     columns = sorted({size for values in sizes.values() for size in values})
     if not columns:
         return Html("")
-    rows = [_row(name, [_number(values.get(size, np.nan)) for size in columns]) for name, values in sizes.items()]
+    rows = [_row(name, [number_text(values.get(size, np.nan)) for size in columns]) for name, values in sizes.items()]
     return section(
         "sizes",
         "By group size",
@@ -255,6 +281,11 @@ def _about(about: Sequence[tuple[str, str]]) -> Html:
     return section("about", "How it was made", _table(("", ""), rows)) if rows else Html("")
 
 
+def table_of_texts(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
+    """A table whose first column names the rows."""
+    return _table(head, [_row(row[0], row[1:]) for row in rows])
+
+
 def _table(head: Sequence[str], rows: Sequence[Html]) -> Html:
     header = tag("tr", *(tag("th", name, scope="col") for name in head))
     return wide_table(tag("thead", header), tag("tbody", *rows))
@@ -264,7 +295,8 @@ def _row(name: str, cells: Sequence[str]) -> Html:
     return tag("tr", tag("th", name, scope="row"), *(tag("td", cell) for cell in cells))
 
 
-def _interval(figure: Figure, *, percent: bool = False) -> str:
+def interval_text(figure: Figure, *, percent: bool = False) -> str:
+    """A figure with its interval."""
     scale, digits = (100, 0) if percent else (1, 2)
     if not isfinite(figure.value):
         return "–"
@@ -275,5 +307,6 @@ def _interval(figure: Figure, *, percent: bool = False) -> str:
     return f"{value} [{scale * figure.low:.{digits}f}, {scale * figure.high:.{digits}f}]"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """A number with two decimals."""
     return f"{value:.2f}" if isfinite(value) else "–"

@@ -66,6 +66,9 @@ class _Drawing:
 class RememberingPolicy:
     """Wraps a policy of a local model with a small vocabulary. Conversations and greedy play go to the policy."""
 
+    #: A pass of a tiny model takes about as long for a few replies as for many.
+    turns_at_once = 1024
+
     def __init__(self, policy: Any) -> None:
         self.policy = policy
         self._roots: dict[tuple[int, ...], _Node] = {}
@@ -187,10 +190,12 @@ class RememberingPolicy:
                         following.append(drawings)
                 if not following:
                     return
-                chosen = torch.tensor(rows, device=model.device)
-                cache.batch_select_indices(chosen)
-                mask = torch.cat([mask[chosen], mask.new_ones((len(rows), 1))], dim=1)
-                positions = positions[chosen][:, -1:] + 1
+                if rows != list(range(len(groups))):
+                    chosen = torch.tensor(rows, device=model.device)
+                    cache.batch_select_indices(chosen)
+                    mask, positions = mask[chosen], positions[chosen]
+                mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
+                positions = positions[:, -1:] + 1
                 ids = torch.tensor(tokens, device=model.device)[:, None]
                 groups = following
         finally:

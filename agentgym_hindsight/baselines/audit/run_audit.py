@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +21,13 @@ from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.baselines.audit.credits import add_credits
 from agentgym_hindsight.baselines.audit.distance import expert_distances
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn, play_groups
+from agentgym_hindsight.baselines.audit.shared_continuations import Ended, SharedContinuations
 from agentgym_hindsight.baselines.audit.stored import Key, Stored
-from agentgym_hindsight.baselines.audit.truth import Precision, measure
+from agentgym_hindsight.baselines.audit.truth import Precision, measure_groups
 from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable, has_parquet, turn_rows
 from agentgym_hindsight.baselines.policies.base import Policy
-from agentgym_hindsight.baselines.rollout import Continuation, rollout
+from agentgym_hindsight.baselines.rollout import Continuation
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.vector import HindsightVectorEnv
 
@@ -34,6 +35,7 @@ __all__ = ["PROGRESS", "Audit", "Plan", "Says", "as_json_values", "run_audit", "
 
 #: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
 PROGRESS = "expert-progress"
+_CONTINUATIONS_OF_A_GROUP = 128  # that are played at once
 _COSTS = ("continuations", "played_turns", "seconds", "cpu_seconds")
 
 
@@ -104,14 +106,21 @@ def run_audit(
     for _ in tasks[len(todo) :]:
         if on_group is not None:
             on_group(progress)
-    for group in play_groups(venv, policy, todo, plan.siblings, seed=plan.seed):
-        stored.begin(group)
+    auditing = _Auditing(venv, policy, stored, plan, says, expert, progress, on_turns)
+    waiting = play_groups(venv, policy, todo, plan.siblings, seed=plan.seed)
+    while groups := list(islice(waiting, auditing.groups_at_once)):
+        for group in groups:
+            stored.begin(group)
         before = [getattr(progress, name) for name in _COSTS]
-        _audit_group(venv, policy, group, stored, plan, says, expert, progress, on_turns)
-        after = [getattr(progress, name) for name in _COSTS]
-        stored.complete(group.task.id, {n: round(b - a, 3) for n, a, b in zip(_COSTS, before, after, strict=True)})
-        if on_group is not None:
-            on_group(progress)
+        auditing.measure(groups)
+        for group in groups:
+            auditing.ask_models(group)
+            after = [getattr(progress, name) for name in _COSTS]
+            # The first of the groups bears the cost of all.
+            stored.complete(group.task.id, {n: round(b - a, 3) for n, a, b in zip(_COSTS, before, after, strict=True)})
+            before = after
+            if on_group is not None:
+                on_group(progress)
     progress.total = {name: stored.cost(name) for name in _COSTS}
     table = table_of(folder, tasks)
     table.save(folder / "turns.jsonl")
@@ -120,53 +129,85 @@ def run_audit(
     return table, progress
 
 
-def _audit_group(
-    venv: HindsightVectorEnv,
-    policy: Policy,
-    group: PlayedGroup,
-    stored: Stored,
-    plan: Plan,
-    says: Sequence[Says],
-    expert: Policy | None,
-    progress: Audit,
-    on_turns: Callable[[Audit], object] | None,
-) -> None:
-    won = {episode.trajectory.won for episode in group.episodes}
-    if not group.episodes or (plan.mixed and len(won) < 2):
-        progress.skipped_groups += 1
-        return
-    chosen = _chosen(group, plan)
-    waiting = [turn for turn in chosen if stored.key(group, turn) not in stored.truth]
+@dataclass(frozen=True, slots=True)
+class _Auditing:
+    """What is needed to audit groups."""
 
-    def count(turns: int) -> None:
-        progress.played_turns += turns
+    venv: HindsightVectorEnv
+    policy: Policy
+    stored: Stored
+    plan: Plan
+    says: Sequence[Says]
+    expert: Policy | None
+    progress: Audit
+    on_turns: Callable[[Audit], object] | None
 
-    def play(starts: Sequence[Continuation]) -> Iterator[Trajectory]:
-        started, busy = time.perf_counter(), time.process_time()
-        for trajectory in rollout(venv, policy, starts, on_turns=count):
-            progress.continuations += 1
-            yield trajectory
-        progress.seconds += time.perf_counter() - started
-        progress.cpu_seconds += time.process_time() - busy
+    @property
+    def continuations_at_once(self) -> int:
+        return max(self.venv.num_envs, int(getattr(self.policy, "turns_at_once", 0)))
 
-    distances = expert_distances(venv, expert, group, waiting) if expert is not None and waiting else {}
-    for turn, estimate in measure(group, waiting, play, plan.precision):
-        if not estimate.pairs:
-            continue  # every continuation broke
-        line: dict[str, Any] = {"advantage": estimate.value, **estimate._asdict()}
-        del line["value"]
-        if expert is not None:
-            line["distance"], line["distance_after"] = distances.get(turn.before), distances.get(turn.after)
-        stored.add_truth(stored.key(group, turn), line)
-        progress.turns += 1
-        if on_turns is not None:
-            on_turns(progress)
-    numbers: dict[tuple[int, int], dict[str, float]] = {}
-    for each in says:
-        for place, values in each(group).items():
-            numbers.setdefault(place, {}).update(values)
-    for (member, step), values in numbers.items():
-        stored.add_says(Key(group.task.id, member, step), values)
+    @property
+    def groups_at_once(self) -> int:
+        """So many that the continuations of the last undecided turns are not played alone."""
+        return max(1, self.continuations_at_once // _CONTINUATIONS_OF_A_GROUP)
+
+    def _is_audited(self, group: PlayedGroup) -> bool:
+        won = {episode.trajectory.won for episode in group.episodes}
+        return bool(group.episodes) and not (self.plan.mixed and len(won) < 2)
+
+    def measure(self, groups: Sequence[PlayedGroup]) -> None:
+        """Measure and store the truth of the turns that have none."""
+        stored, plan, progress = self.stored, self.plan, self.progress
+        work: list[tuple[PlayedGroup, list[Turn]]] = []
+        for group in groups:
+            if not self._is_audited(group):
+                progress.skipped_groups += 1
+                continue
+            turns = [turn for turn in _chosen(group, plan) if stored.key(group, turn) not in stored.truth]
+            if turns:
+                work.append((group, turns))
+        if not work:
+            return
+        distances = {
+            group.task.id: {} if self.expert is None else expert_distances(self.venv, self.expert, group, turns)
+            for group, turns in work
+        }
+        shared = SharedContinuations(self.venv, self.policy, [group for group, _ in work], self.continuations_at_once)
+
+        def count(turns: int) -> None:
+            progress.played_turns += turns
+
+        def play(starts: Sequence[Continuation]) -> Iterator[Ended]:
+            started, busy = time.perf_counter(), time.process_time()
+            for end in shared.play(starts, count):
+                progress.continuations += 1
+                yield end
+            progress.seconds += time.perf_counter() - started
+            progress.cpu_seconds += time.process_time() - busy
+
+        for group, turn, estimate in measure_groups(work, play, plan.precision):
+            if not estimate.pairs:
+                continue  # every continuation broke
+            line: dict[str, Any] = {"advantage": estimate.value, **estimate._asdict()}
+            del line["value"]
+            if self.expert is not None:
+                found = distances[group.task.id]
+                line["distance"], line["distance_after"] = found.get(turn.before), found.get(turn.after)
+            stored.add_truth(stored.key(group, turn), line)
+            progress.turns += 1
+            if self.on_turns is not None:
+                self.on_turns(progress)
+
+    def ask_models(self, group: PlayedGroup) -> None:
+        """Store what teachers and judges say of a group."""
+        if not self._is_audited(group):
+            return
+        numbers: dict[tuple[int, int], dict[str, float]] = {}
+        for each in self.says:
+            for place, values in each(group).items():
+                numbers.setdefault(place, {}).update(values)
+        for (member, step), values in numbers.items():
+            self.stored.add_says(Key(group.task.id, member, step), values)
 
 
 def _chosen(group: PlayedGroup, plan: Plan) -> list[Turn]:

@@ -10,7 +10,7 @@ The teacher is the policy itself, with hindsight in its prompt. Both need a mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -59,6 +59,8 @@ SOURCES = (
 )
 #: Weights on other credits.
 COMBINATIONS = ("serl+gigpo", "serl+crbc")
+#: Logits of replies that are in memory at once: a quarter of a gigabyte. A single reply may have more.
+MOST_LOGITS = 1 << 26
 _LATEST_START = 1000  # updates within which a teacher's strength is above 0
 
 Place = tuple[int, int]
@@ -88,8 +90,9 @@ class TeacherSays:
         sources: Sequence[str] = SOURCES,
         methods: Mapping[str, Method] | None = None,
         token_budget: int = 16384,
+        most_logits: int = MOST_LOGITS,
     ) -> None:
-        self.policy, self.parser, self.budget = policy, parser, token_budget
+        self.policy, self.parser, self.budget, self.logits = policy, parser, token_budget, most_logits
         gap = Method("gap", GroupRelative(penalty=0.0), when=Constant(0.5))
         # With a KL term the teacher scores turns whose advantage is 0 too.
         self._gaps = {text: replace(gap, what=ContextSpec.parse(text), aux_kl=1.0) for text in sources}
@@ -131,25 +134,45 @@ class TeacherSays:
         missing.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
         pad = self.policy.encoder.tokenizer.pad_token_id or 0
         scorer = Scorer(self.policy.temperature or 1.0, nullcontext)
-        while missing:
-            batch: list[Any] = []
-            while missing and (not batch or (len(batch) + 1) * sum(map(len, missing[0])) <= self.budget):
-                batch.append(missing.pop(0))
+        for batch in self._batches(missing):
             sequences = Sequences.of_rows(batch, pad).to(self.policy.model.device)
             with torch.no_grad(), without_dropout(self.policy.model):
                 logits = scorer.logits(self.policy.model, sequences)
                 width = logits.shape[1]
                 targets = torch.tensor([[*pair[1], *([pad] * (width - len(pair[1])))] for pair in batch])
                 mask = torch.tensor([[1] * len(pair[1]) + [0] * (width - len(pair[1])) for pair in batch])
-                logps, entropies = of_logits(logits.cpu(), targets, mask, True)
-            assert entropies is not None
+                # In parts of replies, because the entropy needs several copies of the logits.
+                part = max(1, self.logits // (len(batch) * logits.shape[2]))
+                parts = []
+                for start in range(0, width, part):
+                    here = slice(start, start + part)
+                    logps, entropies = of_logits(logits[:, here].cpu(), targets[:, here], mask[:, here], True)
+                    assert entropies is not None
+                    parts.append(torch.stack([logps, entropies], -1))
+                scores = torch.cat(parts, 1)
             for line, pair in enumerate(batch):
-                scored[pair] = torch.stack([logps[line], entropies[line]], -1)[: len(pair[1])]
+                scored[pair] = scores[line, : len(pair[1])]
         for number, pair in pairs.items():
             if plain:
                 rows[number].plain_logps = scored[pair][:, 0]
             else:
                 rows[number].teacher_logps = scored[pair]
+
+    def _batches(self, pairs: Sequence[Any]) -> Iterator[list[Any]]:
+        """Pairs of prompts and replies, the shortest first, in batches of limited size and limited logits."""
+        vocabulary = _vocabulary(self.policy.model)
+        batch: list[Any] = []
+        for pair in pairs:
+            longest = max(len(pair[1]), *(len(reply) for _, reply in batch)) if batch else len(pair[1])
+            count = len(batch) + 1
+            if batch and (
+                count * (len(pair[0]) + len(pair[1])) > self.budget or count * longest * vocabulary > self.logits
+            ):
+                yield batch
+                batch = []
+            batch.append(pair)
+        if batch:
+            yield batch
 
     def _weighted(
         self, name: str, method: Method, episodes: list[Any], scored: dict[Any, torch.Tensor]
@@ -177,6 +200,13 @@ class TeacherSays:
         return [
             (_mean_advantage(row, method, lam, update, self._memory[name], counts), float(_tokens(row))) for row in rows
         ]
+
+
+def _vocabulary(model: Any) -> int:
+    """The number of logits of a token."""
+    config = getattr(model, "config", None)
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    return int(getattr(config, "vocab_size", 0) or 1)
 
 
 def _tokens(row: TrainingRow) -> int:

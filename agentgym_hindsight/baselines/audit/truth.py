@@ -9,20 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from agentgym_hindsight.baselines.audit.estimates import Advantage, advantage
 from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn
 from agentgym_hindsight.baselines.rollout import Continuation
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.hindsight.trajectory import Trajectory
 
-__all__ = ["FIRST_CONTINUATION", "Precision", "measure"]
+__all__ = ["FIRST_CONTINUATION", "Precision", "measure", "measure_groups"]
 
 #: The sibling of the first continuation. Siblings determine the random numbers of a policy, and those of the rollouts
 #: that are audited must not occur again: a continuation with the same ones would repeat the rollout.
 FIRST_CONTINUATION = 1_000_000
 
-Continue = Callable[[Sequence[Continuation]], Iterator[Trajectory]]
+
+class Outcome(Protocol):
+    """What is needed of a trajectory."""
+
+    @property
+    def won(self) -> bool: ...
+    @property
+    def broken(self) -> str: ...
+
+
+Continue = Callable[[Sequence[Continuation]], Iterable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +65,38 @@ def measure(
 
     Continuation number k has the same random numbers at all moments of the group (common random numbers).
     """
-    outcomes: dict[str, list[bool | None]] = {}
-    waiting, count = list(turns), precision.least
+    return ((turn, estimate) for _, turn, estimate in measure_groups([(group, turns)], play, precision))
+
+
+def measure_groups(
+    work: Iterable[tuple[PlayedGroup, Iterable[Turn]]], play: Continue, precision: Precision
+) -> Iterator[tuple[PlayedGroup, Turn, Advantage]]:
+    """As :func:`measure`, for several groups at once, whose continuations are played together."""
+    outcomes: dict[tuple[int, str], list[bool | None]] = {}
+    groups, waiting, count = [], [], precision.least
+    for group, turns in work:
+        waiting += [(len(groups), turn) for turn in turns]
+        groups.append(group)
     while waiting:
         moments = dict.fromkeys(
-            key
-            for turn in waiting
+            (number, key)
+            for number, turn in waiting
             for key in ((turn.before,) if turn.outcome is not None else (turn.before, turn.after))
         )
-        starts = [(key, number) for key in moments for number in range(len(outcomes.setdefault(key, [])), count)]
-        played = play([Continuation(group.snapshots[key], FIRST_CONTINUATION + number) for key, number in starts])
-        for (key, _), trajectory in zip(starts, played, strict=True):
-            outcomes[key].append(None if trajectory.broken else trajectory.won)
+        starts = [(moment, k) for moment in moments for k in range(len(outcomes.setdefault(moment, [])), count)]
+        played = play(
+            [Continuation(groups[number].snapshots[key], FIRST_CONTINUATION + k) for (number, key), k in starts]
+        )
+        for (moment, _), end in zip(starts, played, strict=True):
+            outcomes[moment].append(None if end.broken else end.won)
         undecided = []
-        for turn in waiting:
+        for number, turn in waiting:
             after: Sequence[bool | None] = (
-                [turn.outcome] * count if turn.outcome is not None else outcomes[turn.after][:count]
+                [turn.outcome] * count if turn.outcome is not None else outcomes[number, turn.after][:count]
             )
-            estimate = advantage(outcomes[turn.before][:count], after)
+            estimate = advantage(outcomes[number, turn.before][:count], after)
             if count >= precision.most or precision.decided(estimate):
-                yield turn, estimate
+                yield groups[number], turn, estimate
             else:
-                undecided.append(turn)
+                undecided.append((number, turn))
         waiting, count = undecided, min(2 * count, precision.most)
