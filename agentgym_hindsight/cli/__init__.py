@@ -35,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "credit": "print the credit that methods give to every turn of recorded rollouts",
     "audit": "measure how well methods know which turns mattered, against the truth by Monte Carlo; resumable",
     "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
+    "export": "write rollouts in the formats of other programs, with gap, weights and credit where recorded",
+    "import": "read rollouts in the formats of other programs",
     "data": "list tasks, write panels, export and check games, install AppWorld",
     "bench": "measure speed and memory, all figures in one run",
     "parity": "compare this library's engine with the genuine one, turn by turn",
