@@ -61,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
                 found += 1
                 yield item
         if not found:
-            raise UsageError(f"Expected at least one rollout in {options.file}, got none; try `agh rollout --out FILE`.")
+            raise UsageError(
+                f"Expected at least one rollout in {options.file}, got none; try `agh rollout --out FILE`."
+            )
 
     if options.fresh and out.is_dir():
         shutil.rmtree(out)

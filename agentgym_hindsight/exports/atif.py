@@ -127,6 +127,7 @@ def from_atif(document: Any) -> Trajectory:
 
 def write(trajectories: Iterator[Trajectory], out: Path) -> int:
     """Write documents: one file, one a line of a ``.jsonl`` file, or a folder of files. Returns their number."""
+
     def documents() -> Iterator[Any]:
         for number, trajectory in enumerate(trajectories):
             yield to_atif(trajectory, f"{trajectory.task_id}-{trajectory.sibling}-{number}")

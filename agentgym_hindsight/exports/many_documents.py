@@ -59,9 +59,7 @@ def files_of(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def read_documents(
-    path: Path, what: str, parse: Callable[[Any], Trajectory]
-) -> Iterator[Trajectory | LineProblem]:
+def read_documents(path: Path, what: str, parse: Callable[[Any], Trajectory]) -> Iterator[Trajectory | LineProblem]:
     """The rollouts of a file or folder of documents. Problems are numbered by line, or by file from 1."""
     number = 0
     for file in files_of(path, (".json", ".jsonl")):

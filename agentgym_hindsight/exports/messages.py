@@ -69,8 +69,10 @@ def to_rows(trajectory: Trajectory, rows: Literal["rollout", "turn"] = "rollout"
             )
             for place, (step, tokens) in enumerate(zip(trajectory.steps, turns, strict=True))
         ] or [
-            visible({"prompt": [], "completion": [], **result, "turn": -1, "reward": 0.0, "action_valid": True}
-            | {"credit": None, **{name: [] for name in _LISTS}, **exact})
+            visible(
+                {"prompt": [], "completion": [], **result, "turn": -1, "reward": 0.0, "action_valid": True}
+                | {"credit": None, **{name: [] for name in _LISTS}, **exact}
+            )
         ]
     of_turns = {
         "rewards": [step.reward for step in trajectory.steps],

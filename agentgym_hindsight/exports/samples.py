@@ -53,9 +53,7 @@ def sample_trajectory(document: Mapping[str, Any]) -> Trajectory:
     steps = [_step(index, turn) for index, turn in enumerate(turns)]
     if steps and "return" in document:
         steps[-1]["reward"] = document["return"]
-    of_steps = [
-        {**each, "step": index} for index, turn in enumerate(turns) for each in _objects(turn.get("analyses"))
-    ]
+    of_steps = [{**each, "step": index} for index, turn in enumerate(turns) for each in _objects(turn.get("analyses"))]
     fields = {name: document[name] for name in ("task_id", "goal", "won", "sibling") if name in document}
     rest = {name: value for name, value in document.items() if name not in _ROLLOUT_KEYS}
     return from_document(
