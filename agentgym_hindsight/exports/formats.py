@@ -38,9 +38,7 @@ def export_rollouts(trajectories: Iterable[Trajectory], to: str, out: str | Path
     """
     name = known_name("format", to, FORMATS)
     if options and (name != "messages" or set(options) != {"rows"}):
-        raise UsageError(
-            f"Expected no further option for the format {name}, got {', '.join(options)}; try messages with rows='turn'."
-        )
+        raise UsageError(f"Expected no further option for the format {name}, got {', '.join(options)}; try messages.")
     written: int = _module(name).write(iter(trajectories), Path(out), **options)
     return written
 

@@ -49,8 +49,8 @@ class Turn:
 class Episodes:
     """Plays the rollouts of one env, one after the other.
 
-    An env that fails ends its rollout: ``trajectory.broken`` and ``turn.broken`` have the reason, and the next ``reset``
-    makes a new env. Mistakes of the caller, such as an unknown task id, raise.
+    An env that fails ends its rollout: ``trajectory.broken`` and ``turn.broken`` have the reason, and the next
+    ``reset`` makes a new env. Mistakes of the caller, such as an unknown task id, raise.
 
     >>> import agentgym_hindsight
     >>> episodes = Episodes(Stage(settings={"data": "embedded", "max_steps": 1}, protocol="plain"))
@@ -80,7 +80,7 @@ class Episodes:
             raise UsageError(f"Expected a task or its id, got {type(task).__name__}; try Stage.panel(…)[0].")
         task_id = task.id if isinstance(task, Task) else task or ""
         self._facts = {"sibling": sibling, **({"policy": policy} if policy else {})}
-        self._last = Trajectory(task_id, env_id=self.stage.env, split=self.split, seed=self.seed)
+        self._last = self._blank(task_id)
         self._tokens, self._over, self._began = [], True, True
         try:
             if self._env is None:
@@ -142,9 +142,12 @@ class Episodes:
             with suppress(Exception):  # the env is still in a call, and its steps may be incomplete
                 last = self._env.unwrapped.trajectory()
         other._tokens = list(self._tokens)
-        blank = Trajectory("", env_id=self.stage.env, split=self.split, seed=self.seed)
-        other._last = (last or blank).replace(broken=f"{type(error).__name__}: {error}", truncated=True)
+        broken = f"{type(error).__name__}: {error}"
+        other._last = (self._blank() if last is None else last).replace(broken=broken, truncated=True)
         return other
+
+    def _blank(self, task_id: str = "") -> Trajectory:
+        return Trajectory(task_id, env_id=self.stage.env, split=self.split, seed=self.seed)
 
     def _next_task(self) -> Task:
         backend = self._env.unwrapped.backend
@@ -158,8 +161,7 @@ class Episodes:
         if self._last is None:
             with suppress(Exception):  # an env that failed may not have a trajectory any more
                 self._last = self._env.unwrapped.trajectory()
-        last = self._last or Trajectory("", env_id=self.stage.env, split=self.split, seed=self.seed)
-        self._last = last.replace(broken=reason, truncated=True)
+        self._last = (self._blank() if self._last is None else self._last).replace(broken=reason, truncated=True)
         self._drop()
         return Turn("", over=True, broken=reason)
 
@@ -175,7 +177,7 @@ class Session:
     """:class:`Episodes` for asyncio: the env runs in a thread of its own, so the event loop is never blocked.
 
     ``timeout_s`` limits each ``reset`` and ``step``: then the rollout is broken, and the thread, which cannot be
-    stopped, is left to itself. Sessions are independent of each other; the calls of one session run one after the other.
+    stopped, is left to itself. Sessions are independent; the calls of one session run one after the other.
 
     >>> import agentgym_hindsight
     >>> async def play():

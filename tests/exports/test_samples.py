@@ -71,5 +71,5 @@ def test_a_damaged_sample_is_a_problem(steps: object, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_samples(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="without samples.jsonl"):
+    with pytest.raises(MissingDataError, match=r"without samples\.jsonl"):
         read_rollouts(tmp_path)
