@@ -26,7 +26,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "show what is installed, which data was found, what is missing and how to install it",
     "demo": "train a tiny policy with SERL on generated houses and write a report",
     "play": "play an environment in the terminal and see its hindsight",
-    "serve": "serve the shop as a web site, with the same engine as the environment",
+    "serve": "serve the shop as a web site, or any environment for clients of OpenEnv",
     "rollout": "play a panel with a scripted policy and write the trajectories as JSONL; resumable",
     "train": "train a policy with SERL or another method, on TRL; resumable",
     "eval": "evaluate models, endpoints or scripted policies on a panel, with confidence intervals",

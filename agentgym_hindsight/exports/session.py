@@ -89,7 +89,8 @@ class Episodes:
                 task = self._next_task()
             options = {"task_id": task} if isinstance(task, str) else {"task": task}
             text, info = self._env.reset(seed=self.seed, options=options)
-        except UsageError:
+        except UsageError:  # a mistake of the caller, not a broken rollout
+            self._began = False
             raise
         except Exception as error:
             return self._broken(error)
