@@ -127,6 +127,20 @@ class Episodes:
         # The turn in which an env failed has a reply but no step.
         return with_tokens(found, self._tokens[: len(found.steps)]).replace(**self._facts)
 
+    def cut(self) -> Turn:
+        """End an open rollout that a client stops, such as at its own limit of turns: the trajectory is truncated.
+
+        The turn has the final hindsight. A rollout without a turn ends too.
+        """
+        if self._over:
+            raise ResetNeededError("Expected an open rollout to cut, got none; try session.reset(task).")
+        info: dict[str, Any] = {}
+        with suppress(UsageError):  # no step was made
+            info["hindsight"] = self._env.unwrapped.cut()
+        self._last = self._env.unwrapped.trajectory().replace(truncated=True)
+        self._over = True
+        return Turn("", over=True, info=info)
+
     def close(self) -> None:
         """Close the env. The trajectory stays; ``reset`` would make a new env."""
         if self._began and self._last is None:
@@ -203,6 +217,10 @@ class Session:
     async def step(self, text: str, tokens: SampledTokens | TurnTokens | None = None) -> Turn:
         """As :meth:`Episodes.step`."""
         return await self._turn(partial(self._episodes.step, text, tokens))
+
+    async def cut(self) -> Turn:
+        """As :meth:`Episodes.cut`."""
+        return await self._turn(self._episodes.cut)
 
     @property
     def over(self) -> bool:

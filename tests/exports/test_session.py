@@ -76,6 +76,28 @@ def test_without_a_task_the_seeded_order() -> None:
     assert len(set(ids(1))) == 4
 
 
+def test_a_client_cuts_a_rollout() -> None:
+    episodes = Episodes(stage())
+    episodes.reset(TASK)
+    episodes.step("east")
+    turn = episodes.cut()
+    assert turn.over
+    assert turn.info["hindsight"].episode
+    assert (episodes.trajectory.outcome, len(episodes.trajectory)) == ("truncated", 1)
+    with pytest.raises(ResetNeededError):
+        episodes.cut()
+    episodes.reset(TASK)
+    assert episodes.cut().over, "before the first turn"
+    assert episodes.trajectory.outcome == "truncated"
+
+    async def play() -> Any:
+        async with Session(stage()) as session:
+            await session.reset(TASK)
+            return await session.cut(), session.trajectory
+
+    assert asyncio.run(play())[1].truncated
+
+
 def test_a_failing_env_is_data() -> None:
     episodes = Episodes(stage())
     episodes.reset(TASK)
