@@ -129,6 +129,7 @@ def test_a_local_model_gets_room_for_the_demonstrations(tmp_path: Path, monkeypa
         (["--policy", "reflexion:react:expert"], "reflexion:POLICY"),
         (["--policy", "reflexion:endpoint:http://h/v1"], "endpoint:URL#MODEL"),
         (["--policy", "react:expert", "--trials", "2"], "--trials with reflexion"),
+        (["--policy", "reflexion:expert", "--siblings", "2"], "--siblings 1 with reflexion:expert"),
         (["--policy", "react:expert", "--protocol", "brief"], "react-2022"),
         (["--policy", "react:expert", "--temperature", "1"], "--temperature with a model"),
     ],

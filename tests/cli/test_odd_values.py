@@ -17,6 +17,7 @@ import pytest
 from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 from agentgym_hindsight.cli import full_parser, main
 from agentgym_hindsight.cli.completion_words import CommandWords, command_words
+from agentgym_hindsight.exports.formats import FORMATS
 
 #: Values that no option is made for.
 ODD = (
@@ -42,6 +43,8 @@ CALLS: dict[str, list[str] | None] = {
     "eval": ["--set", "data=embedded", "--tasks", "1", "--num-envs", "1", "--out", "EVAL"],
     "compare": ["nothing"],
     "report": ["FOLDER"],
+    "export": ["FILE", "--to", "messages", "--out", "EXPORT.jsonl"],
+    "import": ["FILE", "--from", "messages", "--out", "IMPORT.jsonl"],
     "data list": ["--tasks", "1"],
     "data panel": ["--tasks", "1", "--out", "PANEL.json"],
     "data export": ["--tasks", "1", "--set", "data=embedded", "--out", "GAMES"],
@@ -173,6 +176,8 @@ READERS = {
     "eval, model": ["eval", "--set", "data=embedded", "--tasks", "1", "--policy", "MODEL/policy"],
     "play": ["play", "--game-file", "GIVEN"],
     "anchors": ["anchors", "GIVEN"],
+    **{f"export, {name}": ["export", "GIVEN", "--to", name, "--out", f"EXPORT-{name}"] for name in FORMATS},
+    **{f"import, {name}": ["import", "GIVEN", "--from", name, "--out", "IMPORT.jsonl"] for name in FORMATS},
     "report": ["report", "MODEL"],
     "train": ["train", "--config", "GIVEN", "--print-config"],
     "compare": ["compare", "grpo", "--config", "GIVEN", "--seeds", "1", "--set", "plan.nothing=1"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+from importlib.util import find_spec
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_any_name_is_answered_if_the_network_can_reach_the_site() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["--openenv", "alfworld"], "got both"),
         (["--port", "70000"], "from 0 to 65535"),
         (["--host", "no.such.host.invalid"], "Expected an address of this machine"),
         (["--set", "max_steps=3"], "argument of a shop"),
@@ -78,3 +80,14 @@ def test_a_port_in_use_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_port_that_needs_administrator_rights_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "webshop", "--port", "1"]) == 2
     assert "needs administrator rights" in capsys.readouterr().err
+
+
+def test_either_the_shop_or_an_environment_for_openenv(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve"]) == 2
+    assert "Expected webshop or --openenv ENV, got neither" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("openenv") is not None, reason="openenv is installed")
+def test_without_openenv_the_command_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--openenv", "alfworld"]) == 1
+    assert "try: pip install 'openenv>=0.10,<0.11'" in capsys.readouterr().err.replace("\n", " ")
