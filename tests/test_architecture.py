@@ -26,12 +26,13 @@ LAYERS = [
     {"vector"},
     {"stage"},
     {"baselines"},
-    {"cli", "viewer"},
+    {"exports", "viewer"},
+    {"cli"},
 ]
 #: Folders of ``envs`` that several worlds use.
 SHARED_BY_WORLDS = {"tools"}
 #: Outside the order: the table of ids (only names), the public package, the conformance checks (they test every layer).
-SPECIAL_LAYERS = {"registration": 1, "testing": 7, "__init__": 10, "__main__": 11}
+SPECIAL_LAYERS = {"registration": 1, "testing": 7, "__init__": 11, "__main__": 12}
 #: What `pip install agentgym-hindsight` does not install.
 HEAVY = {"torch", "transformers", "trl", "vllm", "ray", "alfworld", "textworld", "appworld", "spacy", "pandas"}
 #: All that an env needs to be played. rich, httpcore and flask are installed, but not imported for it.

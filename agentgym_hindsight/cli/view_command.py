@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             webbrowser.open(url)
         app = create_app(sources, host_names(host, options.allow_host))
         with suppress(KeyboardInterrupt):
-            SiteServer(app, listener).serve_forever()
+            SiteServer(app, listener, name="agh view").serve_forever()
         stopped.set()
     console.print("Closed.")
     return 0

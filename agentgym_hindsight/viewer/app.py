@@ -115,7 +115,7 @@ class _Pages:
     def task(self, slug: str, task: str) -> str:
         source = self._source(slug)
         update = request.args.get("update", -1, type=int)
-        rollouts = read_siblings(source, task, update)
+        rollouts = read_siblings(source, task, update) if abs(update) < 2**53 else []
         if not rollouts:
             raise NotFound("There is no rollout of this task in the file.")
         kind = request.args.get("anchor", "state")

@@ -168,7 +168,7 @@ def _compare_form(sources: Sequence[Source]) -> Html:
     selects = [
         tag(
             "label",
-            f"{name} ",
+            f"{label} ",
             tag(
                 "select",
                 *(
@@ -178,7 +178,7 @@ def _compare_form(sources: Sequence[Source]) -> Html:
                 name_=name,
             ),
         )
-        for index, name in enumerate("ab")
+        for index, (name, label) in enumerate((("a", "first"), ("b", "second")))
     ]
     return tag(
         "form",
@@ -206,7 +206,8 @@ def list_html(source: Source, chosen: Filter, links: Links) -> Html:
         for view in ("tasks", "rollouts")
     ]
     head = tag("h1", short(source.name, 100))
-    counted = tag("p", f"{count} rollouts of {tasks} tasks", class_="soft")
+    signs = " Numbers are siblings: ✓ won, ✗ lost, … truncated, ⚠ broken." if chosen.view == "tasks" else ""
+    counted = tag("p", f"{count} rollouts of {tasks} tasks.{signs}", class_="soft")
     pages = _pages(source, chosen, total, links)
     problems = source.rows("SELECT line, cause FROM problem ORDER BY line LIMIT 100")
     skipped = (
@@ -252,7 +253,8 @@ def _tasks(source: Source, chosen: Filter, links: Links) -> Html:
             [*values, update, task],
         )
         chips = [
-            link(links.rollout(source.slug, int(line)), chip(str(outcome)), title=f"sibling {sibling}, {length} turns",
+            link(links.rollout(source.slug, int(line)), chip(str(outcome), sibling, brief=True),
+                 title=f"sibling {sibling}: {outcome}, {length} turns",
                  class_="sibling" if selected else "sibling off")
             for line, outcome, sibling, length, selected in siblings
         ]  # fmt: skip

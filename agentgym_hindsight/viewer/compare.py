@@ -12,7 +12,7 @@ from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.rollouts import Rollout
 from agentgym_hindsight.viewer.sources import Source
 from agentgym_hindsight.viewer.task_view import first_difference
-from agentgym_hindsight.viewer.worlds import action_html, reply_html
+from agentgym_hindsight.viewer.worlds import action_html, action_line, reply_html
 
 __all__ = ["Side", "compare_html", "compare_position", "difference_html", "difference_position"]
 
@@ -197,7 +197,7 @@ def _cell(rollout: Rollout, place: int, links: Links, full: bool) -> Html:
     if not full:
         return tag(
             "td",
-            link(address, tag("code", short(step.action, 100))),
+            link(address, tag("code", action_line(step.action, 100))),
             tag("p", short(step.feedback, 140), class_="soft"),
         )
     invalid = "" if step.action_valid else tag("span", "invalid action", class_="chip bad")

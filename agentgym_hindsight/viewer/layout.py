@@ -46,11 +46,11 @@ def link(address: str | None, *content: object, **attributes: object) -> Html:
     return tag("a", *content, href=address, **attributes)
 
 
-def chip(outcome: str, *more: object) -> Html:
-    """How a rollout ended: a word and a colour."""
+def chip(outcome: str, *more: object, brief: bool = False) -> Html:
+    """How a rollout ended: a sign, a word and a colour; ``brief``: without the word."""
     colour = {"won": "good", "lost": "bad", "broken": "bad"}.get(outcome, "")
     sign = {"won": "✓ ", "lost": "✗ ", "broken": "⚠ ", "truncated": "… "}.get(outcome, "")
-    return tag("span", sign, outcome, *more, class_=f"chip {colour}".strip())
+    return tag("span", sign, "" if brief else outcome, *more, class_=f"chip {colour}".strip())
 
 
 def fold(title: object, *content: object, opened: bool = False, class_: str = "fold", id: str | None = None) -> Html:

@@ -10,6 +10,7 @@ from agentgym_hindsight.viewer.rollouts import Rollout
 from agentgym_hindsight.viewer.task_view import TaskView
 from agentgym_hindsight.viewer.tokens import strongest
 from agentgym_hindsight.viewer.turn_html import turn_html
+from agentgym_hindsight.viewer.worlds import action_line
 from agentgym_hindsight.viewer.worlds.plain import cut
 
 __all__ = ["head_html", "rollout_html", "rollout_position", "timeline_html"]
@@ -172,18 +173,23 @@ def timeline_html(view: TaskView, member: int, links: Links, current: int = -1, 
         if step.index in noted or step.extra.get("judge"):
             marks.append(tag("span", "✎", title="a model wrote about this turn"))
         if place == parted:
-            marks.append(tag("span", "⑂", title="here the first winner and the first other rollout part"))
-        if credits.get(member, place):
-            value = credits[member, place]
+            marks.append(tag("span", "≠", title="here the first winner and the first other rollout part"))
+        value = credits.get((member, place), 0.0)
+        if abs(value) >= 0.005:
             marks.append(
-                tag("span", f"{'+' if value > 0 else '−'}{abs(value):.2f}", title="credit by GiGPO", class_="credit")
+                tag(
+                    "span",
+                    f"credit {'+' if value > 0 else '−'}{abs(value):.2f}",
+                    title="credit by GiGPO",
+                    class_="credit",
+                )
             )
         address = links.rollout(
             rollout.source.slug, rollout.line, place + 1, tokens=overlay if overlay != "weight" else None
         )
         content = (
             tag("span", f"{place + 1}", class_="no"),
-            tag("span", short(step.action, 90), class_="what"),
+            tag("span", action_line(step.action, 90), class_="what"),
             tag("span", *marks, class_="marks"),
         )
         items.append(tag("li", link(address, *content, aria_current="step" if place == current else None)))

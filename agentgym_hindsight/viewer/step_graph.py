@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from agentgym_hindsight.hindsight.anchors import anchor_keys
 from agentgym_hindsight.markup import Html, tag
-from agentgym_hindsight.viewer.layout import short
 from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.task_view import TaskView
+from agentgym_hindsight.viewer.worlds import action_line
 
 __all__ = ["graph_svg"]
 
-_COLUMN, _ROW, _EDGE, _MOST_STATES = 120, 44, 40, 120
+_COLUMN, _ROW, _MOST_STATES = 170, 50, 120
+#: Size of a label of an arrow, to leave out those that would cover another one.
+_LABEL_WIDTH, _LABEL_HEIGHT = 118.0, 12.0
 _WON, _ENDED = "won", "not won"
 
 
@@ -37,6 +39,7 @@ def graph_svg(view: TaskView, links: Links) -> Html:
     kept = sorted(states, key=lambda key: (key not in (_WON, _ENDED), -len(states[key].turns), states[key].depth))
     shown = set(kept[:_MOST_STATES])
     width, height = _place({key: state for key, state in states.items() if key in shown})
+    taken = [(states[key].x, states[key].y) for key in sorted(shown)]
     lines, labels = [], []
     for (start, end), turns in edges.items():
         if start not in shown or end not in shown or start == end:
@@ -44,7 +47,7 @@ def graph_svg(view: TaskView, links: Links) -> Html:
         member, place = turns[0]
         step = view.group[member].steps[place]
         won = sum(view.group[each].won for each, _ in turns)
-        names = dict.fromkeys(short(view.group[m].steps[p].action, 60) for m, p in turns)
+        names = dict.fromkeys(action_line(view.group[m].steps[p].action, 60) for m, p in turns)
         title = f"{' | '.join(list(names)[:4])}: {len(turns)} turns, {won} of rollouts that won"
         colour = "g-won" if won == len(turns) else "g-lost" if not won else "g-both"
         rollout = view.rollouts[member]
@@ -52,9 +55,7 @@ def graph_svg(view: TaskView, links: Links) -> Html:
         shapes = (
             tag("title", title),
             tag("path", d=_path(one, other), class_=f"edge {colour}", stroke_width=1.0 + min(4.0, 0.7 * len(turns))),
-            tag(
-                "text", short(step.action, 20), x=(one.x + other.x) / 2, y=(one.y + other.y) / 2 - 5, class_="mid tick"
-            ),
+            _label(action_line(step.action, 22), one, other, taken),
         )
         address = links.rollout(rollout.source.slug, rollout.line, place + 1)
         lines.append(tag("a", *shapes, href=address) if address else tag("g", *shapes))
@@ -72,7 +73,7 @@ def graph_svg(view: TaskView, links: Links) -> Html:
     key = tag(
         "p", "A circle is a situation, with its number of turns; an arrow is an action, and a link to its turn. ",
         tag("span", "solid: only of rollouts that won", class_="k-won"), " · ",
-        tag("span", "dashed: only of others", class_="k-lost"), " · thin double: of both.", note, class_="soft",
+        tag("span", "dashed: only of others", class_="k-lost"), " · grey: of both.", note, class_="soft",
     )  # fmt: skip
     return tag("div", key, tag("div", svg, class_="wide graph-box", tabindex="0", role="region", aria_label=name))
 
@@ -113,6 +114,16 @@ def _place(states: dict[str, _State]) -> tuple[float, float]:
         for row, state in enumerate(members):
             state.x, state.y = 40.0 + number * _COLUMN, 30.0 + row * _ROW + (number % 2) * 12
     return 80.0 + (len(columns) - 1) * _COLUMN, 60.0 + max(len(members) for members in columns.values()) * _ROW
+
+
+def _label(text: str, start: _State, end: _State, taken: list[tuple[float, float]]) -> Html:
+    """The action beside its arrow, nearer to its end; nothing where it would cover a circle or another label."""
+    for share in (0.6, 0.5, 0.42):
+        x, y = start.x + share * (end.x - start.x), start.y + share * (end.y - start.y) - 4
+        if all(abs(x - a) > _LABEL_WIDTH * 0.55 or abs(y - b) > _LABEL_HEIGHT for a, b in taken):
+            taken.append((x, y))
+            return tag("text", text, x=x, y=y, class_="mid")
+    return Html("")
 
 
 def _path(start: _State, end: _State) -> str:

@@ -11,6 +11,7 @@ from agentgym_hindsight.viewer.layout import chip, crumbs, fold, link, short, ta
 from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.step_graph import graph_svg
 from agentgym_hindsight.viewer.task_view import TaskView
+from agentgym_hindsight.viewer.worlds import action_line
 from agentgym_hindsight.viewer.worlds.plain import cut
 
 __all__ = ["task_html", "task_position"]
@@ -63,7 +64,7 @@ def _parting(view: TaskView, links: Links) -> Html:
     return tag(
         "p",
         link(address, f"The first winner and the first other rollout part at turn {place + 1}"),
-        ": the winner did ", tag("code", short(actions[0], 80)), ", the other ", tag("code", short(actions[1], 80)), ".",
+        ": the winner did ", tag("code", action_line(actions[0], 80)), ", the other ", tag("code", action_line(actions[1], 80)), ".",
         class_="callout",
     )  # fmt: skip
 
@@ -80,7 +81,7 @@ def _members(view: TaskView, links: Links) -> Html:
             str(sum(not step.action_valid for step in trajectory.steps)),
             figure(trajectory.total_reward),
             short(trajectory.policy, 30),
-            tag("span", " → ".join(short(step.action, 30) for step in trajectory.steps[:4]), class_="soft"),
+            tag("span", " → ".join(action_line(step.action, 30) for step in trajectory.steps[:4]), class_="soft"),
         ])  # fmt: skip
     return table(head, rows, class_="list", name="Rollouts of the task")
 
@@ -134,7 +135,7 @@ def _tried(view: TaskView, anchor: AnchorGroup, links: Links) -> Html:
         ]
         more = f" … {len(turns) - 24} more" if len(turns) > 24 else ""
         rows.append([
-            tag("code", short(view.group[member].steps[place].action, 120)),
+            tag("code", action_line(view.group[member].steps[place].action, 120)),
             str(len(turns)),
             f"{sum(view.group[m].won for m, _ in turns)} of {len(turns)}",
             figure(fmean(returns)),

@@ -77,22 +77,14 @@ def teacher_prompt_html(tokens: TurnTokens) -> Html:
         ),
     ]
     if tokens.context_cut and tokens.context_uncut:
-        pieces = [
+        pieces = cut_parts(tokens.context_uncut, (middle if _MARKER in middle else tokens.context).lstrip())
+        left_out = sum(len(text) for text, is_cut in pieces if is_cut)
+        shown = [
             tag("del", cut(text), title="cut off: the teacher did not read this") if is_cut else cut(text)
-            for text, is_cut in cut_parts(tokens.context_uncut, middle if _MARKER in middle else tokens.context)
+            for text, is_cut in pieces
         ]
-        left_out = sum(
-            len(text)
-            for text, is_cut in cut_parts(tokens.context_uncut, middle if _MARKER in middle else tokens.context)
-            if is_cut
-        )
-        parts.append(
-            fold(
-                f"The whole context: {left_out:,} characters were cut off (grey)",
-                tag("pre", *pieces, class_="text"),
-                opened=True,
-            )
-        )
+        title = f"The whole context: {left_out:,} characters were cut off (grey, struck through)"
+        parts.append(fold(title, tag("pre", *shown, class_="text"), opened=True))
     elif tokens.context_cut:
         parts.append(tag("p", "The prompt lost text to the limit; the whole context is not recorded.", class_="soft"))
     return tag("div", *parts)

@@ -14,7 +14,7 @@ from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.task_view import TaskView
 from agentgym_hindsight.viewer.teacher_prompt import teacher_prompt_html
 from agentgym_hindsight.viewer.tokens import overlay_values, plain_reply, tokens_html
-from agentgym_hindsight.viewer.worlds import action_html, reply_html
+from agentgym_hindsight.viewer.worlds import action_html, action_line, reply_html
 from agentgym_hindsight.viewer.worlds.plain import block, cut
 
 __all__ = ["facts_of", "turn_html"]
@@ -160,7 +160,9 @@ def _anchor(view: TaskView, member: int, place: int, links: Links) -> Html:
     for row in others[:12]:
         other = view.rollouts[row.member]
         outcome = other.trajectory.outcome
-        text = f"{short(row.step.action, 50)} ({outcome}, sibling {other.trajectory.sibling}, turn {row.place + 1})"
+        text = (
+            f"{action_line(row.step.action, 50)} ({outcome}, sibling {other.trajectory.sibling}, turn {row.place + 1})"
+        )
         items.append(tag("li", link(links.rollout(other.source.slug, other.line, row.place + 1), text)))
     more = f" and {len(others) - 12} more" if len(others) > 12 else ""
     return tag(

@@ -41,6 +41,7 @@ CALLS: dict[str, list[str] | None] = {
     "eval": ["--set", "data=embedded", "--tasks", "1", "--num-envs", "1", "--out", "EVAL"],
     "compare": ["nothing"],
     "report": ["FOLDER"],
+    "view": ["FILE", "--export", "PAGE.html"],  # without --export it would serve for ever; see test_view.py
     "data list": ["--tasks", "1"],
     "data panel": ["--tasks", "1", "--out", "PANEL.json"],
     "data export": ["--tasks", "1", "--set", "data=embedded", "--out", "GAMES"],

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.markup import Html
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.viewer.worlds.house import house_action, house_reply
 from agentgym_hindsight.viewer.worlds.plain import plain_action, plain_reply
 from agentgym_hindsight.viewer.worlds.program import program_action, program_reply
 from agentgym_hindsight.viewer.worlds.shop import shop_action, shop_reply
-from agentgym_hindsight.viewer.worlds.tool_calls import tool_action, tool_reply
+from agentgym_hindsight.viewer.worlds.tool_calls import call_line, tool_action, tool_reply
 
-__all__ = ["action_html", "reply_html"]
+__all__ = ["action_html", "action_line", "reply_html"]
 
 #: Draws the action, or the reply, of one turn of a rollout.
 Draw = Callable[[Trajectory, int], Html]
@@ -29,6 +30,11 @@ _WORLDS: dict[str, tuple[Draw, Draw]] = {
 def action_html(trajectory: Trajectory, place: int) -> Html:
     """The action of a turn as its world's renderer draws it."""
     return _world(trajectory)[0](trajectory, place)
+
+
+def action_line(action: str, width: int) -> str:
+    """An action on one line; a tool call as its name and arguments."""
+    return printable_line(call_line(action) if action.startswith("<tool_call>") else action, width)
 
 
 def reply_html(trajectory: Trajectory, place: int) -> Html:

@@ -29,6 +29,7 @@ class House:
     def __init__(self) -> None:
         self.places: dict[str, list[str]] = {}
         self.closed: set[str] = set()
+        self.visited: set[str] = set()
         self.situation = Situation()
         self.held = ""
 
@@ -57,6 +58,7 @@ class House:
             self.held = ""
             self.places.setdefault(moved[1], []).append(moved[0])
         place = self.location
+        self.visited.add(place)
         if place in self.places or " you see " in reply:
             if f"The {place} is closed" in reply or reply.startswith(f"You close the {place}"):
                 self.closed.add(place)
@@ -105,13 +107,14 @@ def _known(trajectory: Trajectory, turns: int) -> House:
 def _plan(house: House, before: Mapping[str, list[str]], held_before: str) -> Html:
     if not house.places:
         return Html("")
-    cells = []
+    cells, unseen = [], []
     for name, things in islice(sorted(house.places.items(), key=lambda item: (not item[1], item[0])), _MOST_PLACES):
         is_here, is_closed = name == house.location, name in house.closed
         known = before.get(name, [])
         listed = [tag("li", thing, class_=None if thing in known else "new") for thing in things[:_MOST_THINGS]]
         gone = [tag("li", thing, class_="gone") for thing in known if thing not in things][:_MOST_THINGS]
         if not (listed or gone or is_here or is_closed):
+            unseen.append(name if name not in house.visited else f"{name} (empty)")
             continue
         marks = [tag("span", "agent here", class_="chip here")] if is_here else []
         marks += [tag("span", "closed", class_="chip")] if is_closed else []
@@ -122,6 +125,7 @@ def _plan(house: House, before: Mapping[str, list[str]], held_before: str) -> Ht
         tag("summary", f"The house as seen so far: {len(house.places)} places, agent at {house.location}"),
         held,
         tag("div", *cells, class_="places"),
+        tag("p", "Nothing seen there: ", ", ".join(unseen), ".", class_="soft") if unseen else "",
         class_="fold",
         open=True,
     )

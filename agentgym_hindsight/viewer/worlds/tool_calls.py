@@ -11,9 +11,20 @@ from agentgym_hindsight.markup import Html, tag
 from agentgym_hindsight.viewer.worlds.plain import block, cut
 from agentgym_hindsight.viewer.worlds.program import program_reply
 
-__all__ = ["tool_action", "tool_reply"]
+__all__ = ["call_line", "tool_action", "tool_reply"]
 
 _LONGEST, _MOST_ROWS, _DEEPEST = 200_000, 60, 4
+
+
+def call_line(text: str) -> str:
+    """The calls of an action as ``name(argument: value)``; the text itself if there are none.
+
+    >>> call_line('<tool_call>{"name": "look", "arguments": {"at": 1}}</tool_call>')
+    'look(at: 1)'
+    """
+    calls = read_action(text[:_LONGEST]).calls
+    shown = (f"{call.name}({', '.join(f'{key}: {value}' for key, value in call.arguments.items())})" for call in calls)
+    return " ".join(shown) or text
 
 
 def tool_action(trajectory: Trajectory, place: int) -> Html:
@@ -27,7 +38,8 @@ def tool_action(trajectory: Trajectory, place: int) -> Html:
     cards = [
         tag(
             "div",
-            tag("b", f"🔧 {cut(call.name, 200)}"),
+            tag("span", "call ", class_="soft"),
+            tag("b", cut(call.name, 200)),
             _values(call.arguments) if call.arguments else tag("p", "no arguments", class_="soft"),
             class_="tool",
         )
@@ -50,7 +62,11 @@ def tool_reply(trajectory: Trajectory, place: int) -> Html:
         except (ValueError, RecursionError):
             return program_reply(trajectory, place)
         raw = tag("details", tag("summary", "as the model reads it"), block(text), class_="fold")
-        return tag("div", tag("div", tag("b", f"↩ {name}"), _values(value), class_="tool"), raw)
+        return tag(
+            "div",
+            tag("div", tag("span", "result of ", class_="soft"), tag("b", name), _values(value), class_="tool"),
+            raw,
+        )
     return program_reply(trajectory, place)
 
 
