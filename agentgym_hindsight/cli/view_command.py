@@ -15,7 +15,7 @@ from agentgym_hindsight.cli.listening import listener_at
 from agentgym_hindsight.cli.output_files import check_file
 from agentgym_hindsight.cli.parsing import path, source, text, whole
 from agentgym_hindsight.cli.terminal import console, output
-from agentgym_hindsight.envs.webshop.site.hosts import host_names, is_loopback
+from agentgym_hindsight.envs.webshop.site.hosts import host_names, is_loopback, name_of
 from agentgym_hindsight.envs.webshop.site.server import SiteServer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.viewer.app import create_app
@@ -58,6 +58,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    for name in options.allow_host:
+        if name_of(name) != name.lower():
+            raise UsageError(f"Expected the name of a host without a port, got {name!r}; try --allow-host localhost.")
     sources = Sources(Path(given) for given in options.paths)
     if options.export:
         return _export(sources, options)

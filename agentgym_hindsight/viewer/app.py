@@ -136,7 +136,7 @@ class _Pages:
 
     def compare(self) -> str:
         first, second = (self._side(request.args.get(name, "")) for name in "ab")
-        main = compare_html(first, second, self.links)
+        main = compare_html(first, second, self.links, request.args.get("page", 1, type=int))
         where = compare_position(first, second, self.links)
         return frame("compare", main, links=self.links, where=where)
 

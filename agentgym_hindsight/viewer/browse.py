@@ -18,6 +18,7 @@ __all__ = ["Filter", "home_html", "list_html", "selected_lines"]
 
 #: Rows of one page.
 PAGE = 50
+_MOST_SIBLINGS = 24
 OUTCOMES = ("won", "lost", "truncated", "broken")
 #: What a rollout can have, by the name in links, with its label.
 PRESENT = {
@@ -30,6 +31,7 @@ PRESENT = {
     "tokens": "token data",
     "teacher": "teacher's context",
 }
+_WON = "SELECT update_, task FROM rollout WHERE outcome = 'won' GROUP BY update_, task"
 _SORTS = {
     "file": "line",
     "newest": "line DESC",
@@ -95,10 +97,8 @@ class Filter:
         if self.invalid:
             tests.append("invalid > 0")
         if self.source == "success":
-            tests.append(
-                "EXISTS (SELECT 1 FROM rollout other WHERE other.task = rollout.task AND other.update_ = "
-                "rollout.update_ AND other.outcome = 'won' AND other.line != rollout.line)"
-            )
+            tests.append(f"(update_, task) IN ({_WON} HAVING count(*) > 1) OR (outcome != 'won' AND (update_, task) IN ({_WON}))")
+            tests[-1] = f"({tests[-1]})"
         elif self.source:
             tests.append("instr(has, ?)")
             values.append(f" {self.source} ")
@@ -244,19 +244,15 @@ def _tasks(source: Source, chosen: Filter, links: Links) -> Html:
         f"SELECT update_, task, goal, category, total(outcome = 'won'), count(*), avg(total), avg(turns), sum(invalid) "
         f"FROM rollout WHERE {where} GROUP BY update_, task ORDER BY {order}, min(line) LIMIT {PAGE} OFFSET ?"
     )
+    found = source.rows(query, [*values, PAGE * (chosen.page - 1)])
+    members = _members(source, where, values, [(int(row[0]), str(row[1])) for row in found])
     rows = []
-    for update, task, goal, category, won, count, total, turns, invalid in source.rows(
-        query, [*values, PAGE * (chosen.page - 1)]
-    ):
-        siblings = source.rows(
-            f"SELECT line, outcome, sibling, turns, {where} FROM rollout WHERE update_ = ? AND task = ? ORDER BY line LIMIT 24",
-            [*values, update, task],
-        )
+    for update, task, goal, category, won, count, total, turns, invalid in found:
         chips = [
             link(links.rollout(source.slug, int(line)), chip(str(outcome), sibling, brief=True),
                  title=f"sibling {sibling}: {outcome}, {length} turns",
                  class_="sibling" if selected else "sibling off")
-            for line, outcome, sibling, length, selected in siblings
+            for line, outcome, sibling, length, selected in members.get((update, task), [])[:_MOST_SIBLINGS]
         ]  # fmt: skip
         name = link(links.task(source.slug, str(task), int(update)), short(str(goal) or f"task {task}", 110))
         rows.append([
@@ -274,6 +270,19 @@ def _tasks(source: Source, chosen: Filter, links: Links) -> Html:
         "type",
     ]
     return table(head, rows, class_="list", name="Tasks")
+
+
+def _members(
+    source: Source, where: str, values: list[Any], tasks: list[tuple[int, str]]
+) -> dict[tuple[int, str], list[tuple[Any, ...]]]:
+    """The rollouts of some tasks, with whether the filter selects them. One query, so that a search scans once."""
+    marks = ", ".join(["(?, ?)"] * len(tasks))
+    query = f"SELECT update_, task, line, outcome, sibling, turns, {where} FROM rollout WHERE (update_, task) IN (VALUES {marks})"
+    members: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
+    if tasks:
+        for update, task, *facts in source.rows(f"{query} ORDER BY line", [*values, *(each for pair in tasks for each in pair)]):
+            members.setdefault((update, task), []).append(tuple(facts))
+    return members
 
 
 def _rollouts(source: Source, chosen: Filter, links: Links) -> Html:

@@ -16,7 +16,7 @@ from agentgym_hindsight.viewer.worlds import action_html, action_line, reply_htm
 
 __all__ = ["Side", "compare_html", "compare_position", "difference_html", "difference_position"]
 
-_MOST_TASKS, _CONTEXT = 2000, 3
+_PAGE, _CONTEXT = 100, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Side:
     @property
     def name(self) -> str:
         return f"{self.source.name} {self.policy}".strip()
+
+    @property
+    def key(self) -> str:
+        """Its name in addresses."""
+        return f"{self.source.slug}|{self.policy}" if self.policy else self.source.slug
 
     def outcomes(self) -> dict[str, list[tuple[int, bool, str]]]:
         """By task: line, whether it won, and the goal, of its rollouts. Broken rollouts did not win."""
@@ -44,7 +49,7 @@ def compare_position(first: Side, second: Side, links: Links) -> Html:
     return crumbs((links.home(), "runs"), (None, f"{first.name} and {second.name}"))
 
 
-def compare_html(first: Side, second: Side, links: Links) -> Html:
+def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html:
     """The paired difference over all tasks of both, and every task, those that differ most first."""
     one, other = first.outcomes(), second.outcomes()
     tasks = [task for task in one if task in other]
@@ -69,9 +74,12 @@ def compare_html(first: Side, second: Side, links: Links) -> Html:
     left_out = len(one) + len(other) - 2 * len(tasks)
     note = tag("p", f"{left_out} tasks that only one of them played are left out.", class_="soft") if left_out else ""
     rows = []
-    ordered = sorted(tasks, key=lambda task: (-abs(_mean(wins[task]) - _mean(reference[task])), tasks.index(task)) if len(tasks) < _MOST_TASKS else -abs(_mean(wins[task]) - _mean(reference[task])))  # fmt: skip
-    for task in ordered[:_MOST_TASKS]:
-        delta = _mean(wins[task]) - _mean(reference[task])
+    difference_of = {task: _mean(wins[task]) - _mean(reference[task]) for task in tasks}
+    ordered = sorted(tasks, key=lambda task: -abs(difference_of[task]))
+    last = -(-len(ordered) // _PAGE)
+    page = min(max(page, 1), last)
+    for task in ordered[_PAGE * (page - 1) : _PAGE * page]:
+        delta = difference_of[task]
         pair = _pair(one[task], other[task])
         names = (f"{first.source.slug}:{pair[0]}", f"{second.source.slug}:{pair[1]}")
         rows.append([
@@ -89,7 +97,13 @@ def compare_html(first: Side, second: Side, links: Links) -> Html:
         f"rollouts: {short(first.name, 24)}",
         f"rollouts: {short(second.name, 24)}",
     ]
-    return tag("div", head, sentence, note, table(columns, rows, class_="list", name="Tasks of both"))
+    pages = [
+        link(links.compare(a=first.key, b=second.key, page=number), name, rel=rel, class_="button")
+        for number, name, rel in ((page - 1, "← previous", "prev"), (page + 1, "next →", "next"))
+        if 1 <= number <= last
+    ]
+    moves = tag("nav", f"Page {page} of {last} ", *pages, class_="moves", aria_label="Pages") if last > 1 else ""
+    return tag("div", head, sentence, note, table(columns, rows, class_="list", name="Tasks of both"), moves)
 
 
 def _pair(one: list[tuple[int, bool, str]], other: list[tuple[int, bool, str]]) -> tuple[int, int]:

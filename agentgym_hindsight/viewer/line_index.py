@@ -56,13 +56,18 @@ class LineIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._waiting = 0  # requests for which indexing makes room
         self._connection, self.location = _opened(path)
 
     @property
     def progress(self) -> tuple[int, int]:
         """Bytes that are indexed, and bytes of the file."""
-        with self._lock:
-            done = int(self._state().get("read", 0))
+        self._waiting += 1
+        try:
+            with self._lock:
+                done = int(self._state().get("read", 0))
+        finally:
+            self._waiting -= 1
         try:
             return done, self.path.stat().st_size
         except OSError:
@@ -72,6 +77,8 @@ class LineIndex:
         """Index what was appended; for ``seconds`` at most. Returns whether all complete lines are indexed."""
         until = None if seconds is None else time.monotonic() + seconds
         while True:
+            if self._waiting:
+                time.sleep(0.002)  # a lock that is taken again at once is never given to another thread
             with self._lock:
                 done = self._portion(_PORTION if until is None else min(_PORTION, until - time.monotonic()))
             if done or (until is not None and time.monotonic() >= until):
@@ -79,8 +86,12 @@ class LineIndex:
 
     def rows(self, query: str, values: tuple[Any, ...] | list[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""
-        with self._lock:
-            return self._connection.execute(query, tuple(values)).fetchall()
+        self._waiting += 1
+        try:
+            with self._lock:
+                return self._connection.execute(query, tuple(values)).fetchall()
+        finally:
+            self._waiting -= 1
 
     def line(self, number: int) -> bytes | None:
         """The bytes of a line, ``None`` if there is no rollout on it."""
@@ -154,7 +165,7 @@ class LineIndex:
                         return read, line, True
                     self._problem(line + 1, str(error))
             read, line = read + len(data), line + ended
-            if time.monotonic() >= until:
+            if self._waiting or time.monotonic() >= until:
                 return read, line, False
 
     def _add(self, line: int, offset: int, data: bytes) -> None:

@@ -62,7 +62,7 @@ class Source:
         if not self.is_run:
             return None
         try:
-            return read_run(self.path)
+            return read_run(self.path, samples=False)
         except DamagedDataError:
             return None
 
