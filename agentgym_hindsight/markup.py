@@ -9,7 +9,7 @@ from agentgym_hindsight.printable import printable
 
 __all__ = ["Html", "join", "tag"]
 
-_EMPTY = frozenset({"br", "meta", "link", "hr"})
+_EMPTY = frozenset({"br", "meta", "link", "hr", "input"})
 
 
 class Html(str):

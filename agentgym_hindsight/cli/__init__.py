@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "methods": "list the training methods with their papers, values and evidence",
     "credit": "print the credit that methods give to every turn of recorded rollouts",
     "audit": "measure how well methods know which turns mattered, against the truth by Monte Carlo; resumable",
+    "view": "look at rollouts, evaluations and training runs on local pages, also while they are written",
     "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
     "export": "write rollouts in the formats of other programs, with gap, weights and credit where recorded",
     "import": "read rollouts in the formats of other programs",

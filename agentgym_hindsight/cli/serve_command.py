@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
-import socket
 from contextlib import suppress
 
 from rich.markup import escape
 
+from agentgym_hindsight.cli.listening import listener_at
 from agentgym_hindsight.cli.parsing import name_of as name_of_kind
 from agentgym_hindsight.cli.parsing import text
 from agentgym_hindsight.cli.shared import console, env_arguments, make_env
@@ -103,7 +101,7 @@ def _serve_openenv(options: argparse.Namespace) -> int:
     make_env(options).close()  # an unknown name, argument or split is reported before anything is opened
     stage = Stage(options.env, settings, protocol=options.protocol, reward=options.reward)
     size = stage.size(split)
-    with _listener(options.host, options.port) as listener:
+    with listener_at(options.host, options.port, default=3000) as listener:
         host, port = listener.getsockname()[:2]
         sessions = 64 if options.sessions is None else options.sessions
         app = create_openenv_app(
@@ -145,7 +143,7 @@ def _serve_shop(options: argparse.Namespace) -> int:
         raise UnknownNameError("argument of a shop (--set)", name, _SETTABLE)
     _check_address(options)
     # Loading the shop may take long, so the port is opened first: a port in use is then reported at once.
-    with _listener(options.host, options.port) as listener:
+    with listener_at(options.host, options.port, default=3000) as listener:
         host, port = listener.getsockname()[:2]
         app = create_app(
             seed=options.seed,
@@ -167,29 +165,3 @@ def _serve_shop(options: argparse.Namespace) -> int:
             SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
     console.print("Closed.")
     return 0
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError) as error:
-        raise UsageError(
-            f"Expected an address of this machine, got {host!r} ({error}); try --host 127.0.0.1."
-        ) from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":  # the port can be used again at once; on Windows it would let two servers share it
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        cause, fix = {
-            errno.EADDRINUSE: ("which another program uses", f"--port {port + 1 if port < 65535 else 0}"),
-            errno.EACCES: ("which needs administrator rights", "--port 3000"),
-            errno.EADDRNOTAVAIL: ("which is not an address of this machine", "--host 127.0.0.1"),
-        }.get(error.errno or 0, (f"which failed ({error})", "--host 127.0.0.1 --port 0"))
-        raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {fix}.") from error
-    return listener

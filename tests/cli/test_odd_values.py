@@ -45,6 +45,7 @@ CALLS: dict[str, list[str] | None] = {
     "report": ["FOLDER"],
     "export": ["FILE", "--to", "messages", "--out", "EXPORT.jsonl"],
     "import": ["FILE", "--from", "messages", "--out", "IMPORT.jsonl"],
+    "view": ["FILE", "--export", "PAGE.html"],  # without --export it would serve for ever; see test_view.py
     "data list": ["--tasks", "1"],
     "data panel": ["--tasks", "1", "--out", "PANEL.json"],
     "data export": ["--tasks", "1", "--set", "data=embedded", "--out", "GAMES"],

@@ -57,8 +57,11 @@ def colour_key(scale: float) -> Html:
     return tag("p", "Weight: ", *key, " on a linear scale, the same in all rollouts.", touch, class_="soft key")
 
 
-def rollout_html(sample: Mapping[str, Any], scale: float) -> Html:
-    """One rollout as a closed details element with its turns in order; ``scale`` is that of :func:`colour_scale`."""
+def rollout_html(sample: Mapping[str, Any], scale: float, address: str = "") -> Html:
+    """One rollout as a closed details element with its turns in order; ``scale`` is that of :func:`colour_scale`.
+
+    ``address`` is its permanent link in ``agh view``.
+    """
     steps = sample["steps"]
     won = bool(sample.get("won"))
     facts = [f"update {sample['update']}", f"{len(steps)} turns"]
@@ -74,7 +77,12 @@ def rollout_html(sample: Mapping[str, Any], scale: float) -> Html:
             tag("b", _short(sample.get("goal") or "no goal recorded", 300)),
             tag("span", " · ".join(facts), class_="soft"),
         ),
-        tag("p", f"Task {_short(sample.get('task_id', '?'), 100)}.", class_="soft"),
+        tag(
+            "p",
+            f"Task {_short(sample.get('task_id', '?'), 100)}.",
+            tag("span", " In the viewer: ", tag("code", address)) if address else "",
+            class_="soft",
+        ),
         *_analyses(sample.get("analyses")),
         tag("ol", *(_turn(step, scale) for step in steps[:_MOST_TURNS]), class_="turns"),
         tag("p", f"… {len(steps) - _MOST_TURNS} more turns", class_="soft") if len(steps) > _MOST_TURNS else "",

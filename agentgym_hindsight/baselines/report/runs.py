@@ -123,8 +123,8 @@ def read_runs(paths: Iterable[Path]) -> tuple[tuple[Run, ...], tuple[Problem, ..
     return tuple(runs), tuple(problems)
 
 
-def read_run(folder: Path) -> Run:
-    """Read one run folder. Raises only if ``run.json`` is damaged."""
+def read_run(folder: Path, *, samples: bool = True) -> Run:
+    """Read one run folder. Raises only if ``run.json`` is damaged. ``samples=False`` leaves out the sample rollouts."""
     file = folder / "run.json"
     try:
         # Runs of earlier releases may have passwords in it.
@@ -144,24 +144,29 @@ def read_run(folder: Path) -> Run:
     checked, faults = checked_metrics(metrics[update] for update in sorted(metrics))
     problems += [Problem(str(folder / "metrics.jsonl"), 0, sentence) for sentence in faults]
     evaluations = {_identity(measured): measured for measured in _rows(folder / "eval.jsonl", problems, measured_of)}
-    samples = tuple(_rows(folder / "samples.jsonl", problems, _sample))
+    drawn = tuple(_samples(folder / "samples.jsonl", problems)) if samples else ()
     ordered = tuple(evaluations[identity] for identity in sorted(evaluations))
-    return Run(folder, description, tuple(checked), ordered, samples, tuple(problems))
+    return Run(folder, description, tuple(checked), ordered, drawn, tuple(problems))
 
 
 def _identity(measured: Measured) -> tuple[int, str, str, str, str]:
     return measured.update, measured.split, measured.label, measured.panel, measured.seed
 
 
-def _rows(file: Path, problems: list[Problem], read: Callable[[dict[str, Any]], _Row]) -> Iterator[_Row]:
-    """What ``read`` makes of the lines of a file. The lines that it refuses become problems."""
+def _rows(
+    file: Path, problems: list[Problem], read: Callable[[dict[str, Any]], _Row], *, numbered: bool = False
+) -> Iterator[_Row]:
+    """What ``read`` makes of the lines of a file. The lines that it refuses become problems.
+
+    ``numbered`` adds the number of its line to each object.
+    """
     refused = 0
     try:
         for line_number, row in json_lines(file) if file.is_file() else ():
             try:
                 if isinstance(row, str):
                     raise ValueError(row)
-                yield read(row)
+                yield read({**row, "line": line_number} if numbered else row)
             except (ValueError, TypeError, KeyError, ArithmeticError, SchemaError) as error:
                 refused += 1
                 if refused <= _MOST_NAMED:
@@ -177,7 +182,25 @@ def _metrics(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "update": update_of(row)}
 
 
+#: What the page shows of a turn. A recorded turn has much more, such as the ids of its prompt.
+_SHOWN = ("prompt", "action_valid", "feedback", "advantage", "tokens", "weights", "gaps", "context", "analyses")
+
+
+def _samples(file: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    """Of every update, the first rollout that won and the first that did not, each with its ``line``.
+
+    A run may record every rollout; the page shows a few, and the others would fill the memory.
+    """
+    seen: set[tuple[int, bool]] = set()
+    for sample in _rows(file, problems, _sample, numbered=True):
+        kind = sample["update"], bool(sample.get("won"))
+        if kind not in seen:
+            seen.add(kind)
+            yield sample
+
+
 def _sample(row: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(row.get("steps"), list) or not all(isinstance(step, dict) for step in row["steps"]):
         raise ValueError("'steps' is not a list of steps")
-    return {**row, "update": update_of(row)}
+    steps = [{key: step[key] for key in _SHOWN if key in step} for step in row["steps"]]
+    return {**row, "update": update_of(row), "steps": steps}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult
 from agentgym_hindsight.baselines.report.bars import Bar, bar_chart
@@ -11,6 +12,7 @@ from agentgym_hindsight.baselines.report.lines import Line, evaluated, flat, kin
 from agentgym_hindsight.baselines.report.rollouts import chosen_samples, colour_key, colour_scale, rollout_html
 from agentgym_hindsight.baselines.report.scales import percent
 from agentgym_hindsight.baselines.report.statistics import share_of
+from agentgym_hindsight.baselines.report.viewer_links import rollout_path, view_command
 from agentgym_hindsight.markup import Html, join, tag
 
 __all__ = ["categories", "provenance", "rollouts"]
@@ -48,9 +50,13 @@ def rollouts(lines: Sequence[Line]) -> Html:
     for line in lines:
         run = next((run for run in line.runs if run.samples), None)
         if run is not None:
-            shown.append((f"{line.name}, seed {run.seed}", chosen_samples(run)))
-    scale = colour_scale([sample for _, samples in shown for sample in samples])
-    items = [part for name, samples in shown for part in (tag("h3", name), *(rollout_html(s, scale) for s in samples))]
+            shown.append((f"{line.name}, seed {run.seed}", run.folder, chosen_samples(run)))
+    scale = colour_scale([sample for _, _, samples in shown for sample in samples])
+    items = []
+    for name, folder, samples in shown:
+        command = tag("p", "Every recorded turn: ", tag("code", view_command(folder)), class_="soft")
+        found = [rollout_html(sample, scale, _address(folder, sample)) for sample in samples]
+        items += [tag("h3", name), command, *found]
     return section(
         "rollouts",
         "Rollouts with token weights",
@@ -59,6 +65,12 @@ def rollouts(lines: Sequence[Line]) -> Html:
         "multiplies the turn's advantage. It is not 1 where the teacher, whose context has hindsight, gives the token "
         "another probability than the policy.",
     )
+
+
+def _address(folder: Path, sample: Mapping[str, object]) -> str:
+    """The permanent link of a sample in the viewer; "" if its line is unknown."""
+    line = sample.get("line")
+    return rollout_path(folder, line) if isinstance(line, int) else ""
 
 
 #: More settings than any run has; a page of more would not open.

@@ -54,6 +54,8 @@ class LossTrainer(ScoringTrainer):
     _marked_turns: float
     #: Whether a row of the update was sampled after another prompt than its own.
     _corrects_prompts: bool
+    #: Whether rows keep the entropies of their tokens, for recorded rollouts. The loss does not depend on it.
+    keeps_entropies: bool = False
 
     @property
     def updates_done(self) -> int:
@@ -112,6 +114,9 @@ class LossTrainer(ScoringTrainer):
             self._scored = None
         tokens = inputs["completion_mask"]
         self._entropy.add(entropies.detach(), tokens)
+        if self.keeps_entropies:
+            for row, line in zip(inputs.get("rows", ()), entropies.detach().float().cpu(), strict=False):
+                row.entropies = line[: len(row.response_ids)].clone()
         share = self.processes.count * self.plan.mini_batches / inputs["num_items_in_batch"]
         if self.method.entropy:
             loss = loss - self.method.entropy * (entropies * tokens).sum() * share

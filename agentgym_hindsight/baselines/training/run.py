@@ -68,6 +68,7 @@ class _Run:
         self.stop = StopFlag()
         self.turns_seen = 0
         self.turns_of_update = 0
+        self.samples_said = False
         self.updates_estimate: PhaseEstimate | None = None
         self.cautions = Cautions(settings.method, settings.plan.updates)
         self.trainer: Any = None
@@ -133,6 +134,7 @@ class _Run:
             analyser=self.prepared.analyser,
             peft_config=self.prepared.lora,
         )
+        self.trainer.keeps_entropies = settings.samples_every > 0
         self.trainer.remove_callback(PrinterCallback)  # metrics.jsonl and the observer get everything that it prints
         self.trainer.add_callback(StopCallback(self.trainer, self.stop))
         self.trainer.add_callback(EvaluationCallback(self.trainer, settings.evaluation.every, self._evaluate))
@@ -185,8 +187,13 @@ class _Run:
             self.observer.say(caution)
         update = int(record["update"])
         if settings.samples_every and (update % settings.samples_every == 0 or self.trainer.budget_is_spent):
-            for sample in draw_samples(measured, settings.method, self.encoder, update):
+            before = self._samples_bytes()
+            for sample in draw_samples(measured, settings.method, self.encoder, update, settings.samples):
                 self.log.sample(sample)
+            if settings.samples == "all" and not self.samples_said:
+                self.samples_said = True
+                size = (self._samples_bytes() - before) / 2**20
+                self.observer.say(f"samples.jsonl grows by {size:.1f} MiB for each recorded update (samples=all)")
         self.turns_of_update = 0
         note = f"success {record['success']:.0%}, turns {record['episode_turns']:.1f}"
         if record.get("lambda") is not None:
@@ -197,6 +204,10 @@ class _Run:
         if self.updates_estimate is not None and not settings.plan.turns:
             self.updates_estimate.advance()
         self.turns_seen = turns
+
+    def _samples_bytes(self) -> int:
+        path = self.folder / "samples.jsonl"
+        return path.stat().st_size if path.exists() else 0
 
     def _evaluate(self) -> None:
         """Evaluate on the panel at every temperature. Evaluations that are already logged are not repeated."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
@@ -59,6 +59,7 @@ class RunSettings:
       folder, or a name that transformers can load. ``template`` contains arguments of its chat template.
     * ``train_tasks``: the number of training tasks that are cycled through (0: all), in an order drawn by the seed.
     * ``samples_every``: updates between recorded sample rollouts.
+    * ``samples``: ``pair`` records a won and a lost rollout, ``all`` every rollout of the first process.
     * ``peft``: arguments of a LoraConfig; then only adapters are trained.
     * ``judge``: arguments of :class:`~agentgym_hindsight.hindsight.judge.JudgeClient`, for contexts that need a judge.
     * ``analyser``: arguments of :class:`~.analyser_client.AnalyserClient`, for methods that ask an endpoint.
@@ -73,12 +74,14 @@ class RunSettings:
     warm: WarmStart = field(default_factory=WarmStart)
     train_tasks: int = 0
     samples_every: int = 10
+    samples: Literal["pair", "all"] = "pair"
     peft: Mapping[str, Any] | None = None
     judge: Mapping[str, Any] | None = field(default=None, repr=False)  # its URL may contain a password
     analyser: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_range(self, "train_tasks", "samples_every", least=0)
+        object.__setattr__(self, "samples", known_name("choice of samples", self.samples, ("pair", "all")))
         self.plan.check_method(self.method)
         if is_tiny(self.model):
             size = known_name("size of a tiny policy", self.model.partition(":")[2], SIZES)
@@ -95,6 +98,8 @@ class RunSettings:
         plain["stage"] = self.stage.as_dict()
         plain["warm"] = self.warm.as_dict()
         plain["plan"].pop("seed")
+        if self.samples == "pair":  # runs of earlier releases, which have no such setting, can be continued
+            plain.pop("samples")
         hidden: dict[str, Any] = hide_secret_values(plain)
         return hidden
 

@@ -48,6 +48,8 @@ class TrainingRow:
     teacher_entropies: Tensor | None = field(default=None, repr=False)
     #: The teacher's log-probabilities without the context, for methods that compare both.
     plain_logps: Tensor | None = field(default=None, repr=False)
+    #: The policy's entropies, of the pass that has the gradient. For recorded rollouts only.
+    entropies: Tensor | None = field(default=None, repr=False)
     signals: Tensor | None = field(default=None, repr=False)
     row_signal: float | None = None
     old_logps: Tensor | None = field(default=None, repr=False)

@@ -15,6 +15,8 @@ from agentgym_hindsight.baselines.report import write_report
 from agentgym_hindsight.baselines.report.layout import card, grid
 from agentgym_hindsight.baselines.report.metric_list import HEADINGS
 from agentgym_hindsight.baselines.report.rollouts import colour_key, colour_scale
+from agentgym_hindsight.baselines.report.runs import read_run
+from agentgym_hindsight.baselines.report.viewer_links import rollout_path
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.markup import Html
 from tests.baselines.report.faked import HOSTILE, fake_run, measured, write_lines
@@ -243,3 +245,26 @@ def test_the_report_imports_no_training_library() -> None:
     code = "import sys, agentgym_hindsight.baselines.report; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(loaded) & {"torch", "transformers", "trl", "matplotlib", "scipy"}
+
+
+def test_rollouts_name_the_viewer_and_their_permanent_link(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "my run", updates=2)
+    write_report([folder], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<code>agh view &#x27;{folder}&#x27;</code>" in page
+    number = {(s["update"], s["won"]): s["line"] for s in read_run(folder).samples}
+    assert len(number) == 4
+    for line in number.values():
+        assert f"<code>{rollout_path(folder, line)}</code>" in page.replace("&amp;", "&")
+
+
+def test_of_many_recorded_rollouts_two_an_update_are_kept(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", updates=2)
+    file = folder / "samples.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    wide = [json.dumps({**json.loads(line), "steps": [{"prompt": "p", "prompt_ids": [1] * 100}]}) for line in lines]
+    write_lines(file, [json.loads(line) for line in wide * 50])
+    samples = read_run(folder).samples
+    assert [(s["update"], s["won"], s["line"]) for s in samples] == [(0, True, 1), (0, False, 2), (1, True, 3), (1, False, 4)]
+    assert samples[0]["steps"] == [{"prompt": "p"}]
+    assert not read_run(folder, samples=False).samples

@@ -49,11 +49,12 @@ class SiteServer(ThreadingMixIn, TCPServer):
         patience: float = 1.0,
         largest_form: int = 32 * 1024,
         log: bool = False,
+        name: str = "WebShop",
     ) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()  # the one that TCPServer made
         self.socket = listener
-        self.app, self.seconds, self.largest_form, self.log = app, seconds, largest_form, log
+        self.app, self.seconds, self.largest_form, self.log, self.name = app, seconds, largest_form, log, name
         self._connections, self._patience = connections, patience
         # each open connection, with the time since when the server waits for its client; None while it works for it
         self._open: dict[socket.socket, float | None] = {}
@@ -261,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def version_string(self) -> str:
         """The Server header, without a version."""
-        return "WebShop"
+        return self.server.name
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print a line per request if the server shall. Control characters of the client are shown as escapes."""

@@ -1,0 +1,72 @@
+"""Addresses of pages: on the server, or within one exported file. An address holds the whole state of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+__all__ = ["ExportLinks", "Links"]
+
+
+class Links:
+    """Addresses on the server.
+
+    >>> Links().rollout("a", 3, turn=2, tokens="gap")
+    '/s/a/rollout/3?turn=2&tokens=gap'
+    """
+
+    #: Whether the pages are in one exported file, without a server.
+    exported = False
+
+    def home(self) -> str | None:
+        return "/"
+
+    def source(self, slug: str, **query: object) -> str | None:
+        return f"/s/{quote(slug)}{_query(query)}"
+
+    def task(self, slug: str, task: str, update: int = -1, **query: object) -> str | None:
+        more = {"update": update if update >= 0 else None, **query}
+        return f"/s/{quote(slug)}/task/{quote(task, safe='')}{_query(more)}"
+
+    def rollout(self, slug: str, line: int, turn: int = 1, **query: object) -> str | None:
+        return f"/s/{quote(slug)}/rollout/{line}{_query({'turn': turn, **query})}"
+
+    def compare(self, **query: object) -> str | None:
+        return f"/compare{_query(query)}"
+
+    def difference(self, first: str, second: str) -> str | None:
+        return f"/difference{_query({'a': first, 'b': second})}"
+
+
+class ExportLinks(Links):
+    """Addresses within an exported file: only of the pages that are in it."""
+
+    exported = True
+
+    def __init__(self, rollouts: Mapping[tuple[str, int], int], tasks: Mapping[tuple[str, int, str], int]) -> None:
+        self._rollouts, self._tasks = rollouts, tasks
+
+    def home(self) -> str | None:
+        return "#home"
+
+    def source(self, slug: str, **query: object) -> str | None:
+        return "#home"
+
+    def task(self, slug: str, task: str, update: int = -1, **query: object) -> str | None:
+        number = self._tasks.get((slug, update, task))
+        return None if number is None else f"#task-{number}"
+
+    def rollout(self, slug: str, line: int, turn: int = 1, **query: object) -> str | None:
+        number = self._rollouts.get((slug, line))
+        return None if number is None else f"#rollout-{number}-turn-{turn}"
+
+    def compare(self, **query: object) -> str | None:
+        return None
+
+    def difference(self, first: str, second: str) -> str | None:
+        return None
+
+
+def _query(values: Mapping[str, object]) -> str:
+    given = {key: str(value) for key, value in values.items() if value not in (None, "")}
+    return f"?{urlencode(given, errors='replace')}" if given else ""
