@@ -16,10 +16,11 @@ from agentgym_hindsight.baselines.evaluation.results import evaluate
 from agentgym_hindsight.baselines.own_modules import stage_hashes
 from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.cli.earlier_rollouts import check_rollout_file
-from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, weights_key
+from agentgym_hindsight.cli.eval_policies import is_scripted, model_folder, open_policy, policy_kind, weights_key
 from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
 from agentgym_hindsight.cli.eval_rollouts import check_panel, play, save_panel
 from agentgym_hindsight.cli.eval_tables import Column
+from agentgym_hindsight.cli.model_options import model_terms, read_model_options
 from agentgym_hindsight.cli.output_files import check_folder
 from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
 from agentgym_hindsight.errors import DamagedDataError, UsageError
@@ -144,7 +145,7 @@ def _default_to_training_run(options: argparse.Namespace) -> None:
     options.protocol, options.parser = options.protocol or default_protocol(options.env), options.parser or ""
     options.history = stage.get("history") if options.history is None else options.history
     options.generate = options.generate or plan.get("generate", False)
-    options.template = run_settings.get("template", {})
+    read_model_options(options, run_settings.get("template", {}))
     options.max_prompt_tokens = options.max_prompt_tokens or plan.get("prompt_tokens", 2048)
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
 
@@ -201,9 +202,7 @@ def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel) -> dict[
         terms["code"] = code
     if not is_scripted(options.policy):
         terms |= {
-            "max_prompt_tokens": options.max_prompt_tokens,
-            "max_new_tokens": options.max_new_tokens,
-            "template": options.template,
+            **model_terms(options, policy_kind(options.policy)),
             "generate": options.generate,
             "weights": weights_key(options.policy),
         }

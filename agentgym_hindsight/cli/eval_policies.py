@@ -14,6 +14,7 @@ from typing import Any
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
+from agentgym_hindsight.cli.model_options import endpoint_options
 from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.errors import DamagedDataError, HindsightError, MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.printable import printable_line
@@ -28,6 +29,7 @@ __all__ = [
     "is_scripted",
     "model_folder",
     "open_policy",
+    "policy_kind",
     "weights_key",
 ]
 
@@ -56,6 +58,14 @@ def is_scripted(policy: str) -> bool:
     if kind not in ("endpoint", "vllm") and not Path(policy).exists() and get_close_matches(kind, _SCRIPTED, 1, 0.75):
         raise UnknownNameError("policy", hide_passwords(policy), KINDS)  # "exprt" is a typing error, not a model's name
     return False
+
+
+def policy_kind(policy: str) -> str:
+    """``scripted``, ``endpoint``, ``vllm`` or ``local``."""
+    if is_scripted(policy):
+        return "scripted"
+    kind = policy.partition(":")[0]
+    return kind if kind in ("endpoint", "vllm") else "local"
 
 
 def check_policy(policy: str) -> None:
@@ -100,7 +110,8 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
         from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
 
         url, model = _endpoint(argument)
-        with EndpointPolicy(url, model, max_tokens=options.max_new_tokens, concurrency=options.num_envs) as policy:
+        more = {"max_tokens": options.max_new_tokens, "concurrency": options.num_envs, **endpoint_options(options)}
+        with EndpointPolicy(url, model, **more) as policy:
             yield _one_model(options.policy, lambda: policy)
             if policy.failures:
                 console.print(f"{policy.failures} turn(s) got no answer and were played as empty replies.")
@@ -108,7 +119,9 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
-        yield _one_model(options.policy, lambda: open_vllm(argument, template=options.template, **lengths))
+        yield _one_model(
+            options.policy, lambda: open_vllm(argument, template=options.template, **lengths, **options.engine)
+        )
     else:
         from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 

@@ -55,8 +55,13 @@ def play(
     seed, turns = terms["seed"], 0
     if len(stored) == len(panel):  # the terms name the panel, so these are its rollouts
         return [stored[task.id, 0] for task in panel]
-    policy = make_policy()
     with progress_display(console) as bar:
+        if "weights" in terms:  # a model: loading it can take minutes
+            loading = bar.add_task(f"loading for {name}", total=1, note="")
+            policy = make_policy()
+            bar.advance(loading)
+        else:
+            policy = make_policy()
         line = bar.add_task(name, total=len(panel), completed=len(stored), note="")
 
         def count(new: int) -> None:

@@ -5,8 +5,9 @@ A failed call gives no context and is counted; it never ends a batch. Equal requ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -25,7 +26,7 @@ __all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The result of one call. ``text`` is None if the judge failed (see ``error``) or gave an empty answer."""
+    """The result of one call. ``text`` is None if the judge failed (see ``error``) or gave no useful answer."""
 
     text: str | None
     error: str = ""
@@ -38,8 +39,8 @@ class JudgeUsage:
 
     * ``calls``: HTTP requests, retries included.
     * ``seconds``: the sum of their durations (more than wall time if they ran in parallel).
-    * ``failures``: rollouts without an answer. ``empty``: rollouts whose answer had no content. ``cached``: rollouts
-      that needed no call.
+    * ``failures``: rollouts without an answer. ``empty``: rollouts whose answer had no content, or repeated the
+      request. ``cached``: rollouts that needed no call.
     """
 
     calls: int = 0
@@ -63,6 +64,8 @@ class JudgeClient:
     * ``timeout``, ``retries``, ``backoff``: seconds of a request, from connecting to the last byte of the answer;
       number of retries if the server is busy or fails; the first pause, doubled each time (``Retry-After`` makes it
       longer).
+    * ``total_timeout``: seconds of a judgement in all, with its retries, pauses and second answer (default: twice
+      ``timeout``). A judge that writes without end is busy for no longer.
     * ``concurrency``: number of parallel calls.
     * ``cache``: a file for the answers. Without it they are cached in memory.
     * ``options``: how rollouts are shown to the judge, as for :func:`~.context.compose`.
@@ -82,6 +85,7 @@ class JudgeClient:
         timeout: float = 180.0,
         retries: int = 2,
         backoff: float = 1.0,
+        total_timeout: float | None = None,
         concurrency: int = 32,
         cache: str | Path | None = None,
         options: ContextOptions | None = None,
@@ -89,6 +93,9 @@ class JudgeClient:
     ) -> None:
         if max_tokens < 1:
             raise UsageError(f"Expected max_tokens ≥ 1, got {max_tokens}; try 4096.")
+        if total_timeout is not None and total_timeout <= 0:
+            raise UsageError(f"Expected total_timeout > 0 seconds, got {total_timeout}; try {2 * timeout:g}.")
+        self.total_timeout = 2 * timeout if total_timeout is None else total_timeout
         self._connection: dict[str, Any] = {
             "api_key_env": api_key_env,
             "timeout_s": timeout,
@@ -164,10 +171,13 @@ class JudgeClient:
             return server.map(lambda body: self._request_judgement(server, body), bodies)
 
     def _request_judgement(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
+        started = time.monotonic()
         try:
-            answer = self._request_answer(server, body)
+            answer = self._request_answer(server, body, self.total_timeout)
             if answer.finish == "length" and self.retry_max_tokens > body["max_tokens"]:
-                answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens})
+                left = self.total_timeout - (time.monotonic() - started)
+                with suppress(Busy):  # what was written so far is used, as when the longer answer is cut too
+                    answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens}, left)
         except (Busy, Refused) as error:  # this rollout gets no context; the others are not affected
             self._count(failures=1)
             fix = "more retries, a longer timeout or less concurrency"
@@ -175,12 +185,12 @@ class JudgeClient:
                 key = f"the key in ${server.api_key_env}"
                 fix = f"checking {key if error.status in (401, 403) else 'the address and the model name'}"
             return Judgement(None, error=f"Expected an answer from {self.model!r}, got {error}; try {fix}.")
-        text = useful_answer(answer.text)
+        text = useful_answer(answer.text, "\n".join(message["content"] for message in body["messages"]))
         self._count(**{"empty" if text is None else "answers": 1})
         return Judgement(text)
 
-    def _request_answer(self, server: ChatServer, body: Mapping[str, Any]) -> Answer:
-        answer = server.ask(body)
+    def _request_answer(self, server: ChatServer, body: Mapping[str, Any], seconds: float) -> Answer:
+        answer = server.ask(body, seconds)
         self._count(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
         return answer
 
