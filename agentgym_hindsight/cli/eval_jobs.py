@@ -23,12 +23,13 @@ from agentgym_hindsight.cli.eval_tables import Column
 from agentgym_hindsight.cli.model_options import model_terms, read_model_options
 from agentgym_hindsight.cli.output_files import check_folder
 from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of
-from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, HindsightError, UsageError
 from agentgym_hindsight.names import import_object, is_import_name
 from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage, known_env
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.wrappers.protocols import is_template_name, protocol_name
 
 __all__ = ["EvalJob", "prepare"]
 
@@ -152,8 +153,13 @@ def _default_to_training_run(options: argparse.Namespace) -> None:
 
 def _check_importable(options: argparse.Namespace, run: Path) -> None:
     """Raise if protocol or parser of a training run are in a module that cannot be imported here."""
+    if is_template_name(options.protocol):
+        try:
+            protocol_name(options.protocol)
+        except HindsightError as error:
+            raise UsageError(f"The protocol of the training run in {run} cannot be used: {error}") from error
     for kind, name in (("protocol", options.protocol), ("parser", options.parser)):
-        if name and is_import_name(name):
+        if name and is_import_name(name) and not is_template_name(name):
             try:
                 import_object(kind, name)
             except UsageError as error:

@@ -94,6 +94,7 @@ class RunSettings:
         plain["method"] = dict(self.method.as_dict())
         plain["stage"] = self.stage.as_dict()
         plain["warm"] = self.warm.as_dict()
+        plain["plan"] = self.plan.as_dict()
         plain["plan"].pop("seed")
         hidden: dict[str, Any] = hide_secret_values(plain)
         return hidden
