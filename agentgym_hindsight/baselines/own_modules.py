@@ -12,7 +12,7 @@ from pathlib import Path
 from agentgym_hindsight.names import is_import_name
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import content_hash
-from agentgym_hindsight.wrappers.protocols import make_protocol
+from agentgym_hindsight.wrappers.protocols import is_template_name, make_protocol
 
 __all__ = ["file_hashes", "is_ours", "stage_hashes", "stage_imports"]
 
@@ -22,12 +22,20 @@ _PACKAGE = __name__.partition(".")[0]
 def stage_imports(stage: Stage) -> set[str]:
     """The ``module:NAME`` of the stage's protocol and parser, as far as they are not of this library."""
     parser = make_protocol(stage.protocol, history=stage.history).parser
-    return {str(name) for name in (stage.protocol, stage.parser, parser) if is_import_name(name)}
+    return {
+        str(name)
+        for name in (stage.protocol, stage.parser, parser)
+        if is_import_name(name) and not is_template_name(name)
+    }
 
 
 def stage_hashes(stage: Stage) -> dict[str, str]:
-    """:func:`file_hashes` of the stage's protocol and parser."""
-    return file_hashes(stage_imports(stage))
+    """:func:`file_hashes` of the stage's protocol and parser, and the hash of a protocol's template file."""
+    hashes = file_hashes(stage_imports(stage))
+    if is_template_name(stage.protocol):
+        file = Path(stage.protocol.partition(":")[2])
+        hashes[stage.protocol] = content_hash(file.read_bytes().decode("utf-8", "replace"))
+    return hashes
 
 
 def file_hashes(names: Iterable[str]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         type=text,
-        help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, or package.module:NAME "
+        help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, package.module:NAME, or file:PATH "
         "(default: that of the training run, else the one that suits the env)",
     )
     parser.add_argument("--parser", type=text, help="the parser of replies (default: the protocol's)")

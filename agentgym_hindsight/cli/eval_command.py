@@ -6,8 +6,16 @@ import argparse
 from pathlib import Path
 
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
-from agentgym_hindsight.cli.eval_policies import KINDS, PROMPTED, canonical_policy, check_policy, split_prompting
+from agentgym_hindsight.cli.eval_policies import (
+    KINDS,
+    PROMPTED,
+    canonical_policy,
+    check_policy,
+    policy_kind,
+    split_prompting,
+)
 from agentgym_hindsight.cli.eval_tables import Column, difference_table, differences, evaluation_table, trials_table
+from agentgym_hindsight.cli.model_options import add_model_arguments, check_model_options
 from agentgym_hindsight.cli.parsing import number, path, source, text, whole, whole_or
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
@@ -31,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         type=text,
-        help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, or package.module:NAME "
+        help=f"the prompt of a turn: {', '.join(PROTOCOLS)}, package.module:NAME, or file:PATH "
         "(default: that of the training run, else the one that suits the env)",
     )
     parser.add_argument(
@@ -73,13 +81,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-prompt-tokens",
         type=whole(1, example=2048),
-        help="length limit of a prompt (default: that of the training run, else 2048; 8192 with react and reflexion)",
+        help="length limit of a local model's prompt (default: that of the training run, else 2048; 8192 with react "
+        "and reflexion)",
     )
     parser.add_argument(
         "--max-new-tokens",
         type=whole(1, example=512),
         help="length limit of a reply (default: that of the training run, else 512)",
     )
+    add_model_arguments(parser)
     parser.add_argument(
         "--generate", action="store_true", help="sample with model.generate instead of this library's loop"
     )
@@ -98,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
     for policy in policies:
         check_policy(policy, prompting=True)
     _check_trials(options, policies)
+    check_model_options(options, {policy_kind(policy) for policy in policies})
     jobs = [prepare(options, policy, single=len(policies) == 1) for policy in policies]
     _check_jobs(jobs)
     for job in jobs:  # all of them before any is played

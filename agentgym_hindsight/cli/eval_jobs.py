@@ -24,6 +24,7 @@ from agentgym_hindsight.cli.eval_policies import (
     is_scripted,
     model_folder,
     open_policy,
+    policy_kind,
     split_prompting,
     weights_key,
 )
@@ -31,15 +32,17 @@ from agentgym_hindsight.cli.eval_prompting import PROMPT_TOKENS, play_in_trials,
 from agentgym_hindsight.cli.eval_records import check_record_file, discard_other_records, evaluation_line, write_line
 from agentgym_hindsight.cli.eval_rollouts import check_panel, play, save_panel
 from agentgym_hindsight.cli.eval_tables import Column, outcomes_by_task
+from agentgym_hindsight.cli.model_options import model_terms, read_model_options
 from agentgym_hindsight.cli.output_files import check_folder
 from agentgym_hindsight.cli.shared import default_protocol, env_arguments, make_env, panel_of, world_of
-from agentgym_hindsight.errors import DamagedDataError, UsageError
+from agentgym_hindsight.errors import DamagedDataError, HindsightError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.names import import_object, is_import_name
 from agentgym_hindsight.redaction import hide_passwords, hide_secret_values
 from agentgym_hindsight.registration import ENVS
 from agentgym_hindsight.stage import Stage, known_env
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.wrappers.protocols import is_template_name, protocol_name
 
 __all__ = ["EvalJob", "prepare"]
 
@@ -205,7 +208,7 @@ def _default_to_training_run(options: argparse.Namespace) -> None:
     elif options.history is None:
         options.history = stage.get("history")
     options.generate = options.generate or plan.get("generate", False)
-    options.template = run_settings.get("template", {})
+    read_model_options(options, run_settings.get("template", {}))
     usual = PROMPT_TOKENS if prompting else plan.get("prompt_tokens", 2048)
     options.max_prompt_tokens = options.max_prompt_tokens or usual
     options.max_new_tokens = options.max_new_tokens or plan.get("response_tokens", 512)
@@ -213,8 +216,13 @@ def _default_to_training_run(options: argparse.Namespace) -> None:
 
 def _check_importable(options: argparse.Namespace, run: Path) -> None:
     """Raise if protocol or parser of a training run are in a module that cannot be imported here."""
+    if is_template_name(options.protocol):
+        try:
+            protocol_name(options.protocol)
+        except HindsightError as error:
+            raise UsageError(f"The protocol of the training run in {run} cannot be used: {error}") from error
     for kind, name in (("protocol", options.protocol), ("parser", options.parser)):
-        if name and is_import_name(name):
+        if name and is_import_name(name) and not is_template_name(name):
             try:
                 import_object(kind, name)
             except UsageError as error:
@@ -263,9 +271,7 @@ def _terms(options: argparse.Namespace, stage: Stage, panel: TaskPanel) -> dict[
         terms["code"] = code
     if not is_scripted(options.policy):
         terms |= {
-            "max_prompt_tokens": options.max_prompt_tokens,
-            "max_new_tokens": options.max_new_tokens,
-            "template": options.template,
+            **model_terms(options, policy_kind(options.policy)),
             "generate": options.generate,
             "weights": weights_key(options.policy),
         }

@@ -14,6 +14,7 @@ from typing import Any
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
+from agentgym_hindsight.cli.model_options import endpoint_options
 from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.errors import DamagedDataError, HindsightError, MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.printable import printable_line
@@ -29,6 +30,7 @@ __all__ = [
     "is_scripted",
     "model_folder",
     "open_policy",
+    "policy_kind",
     "split_prompting",
     "weights_key",
 ]
@@ -81,6 +83,14 @@ def is_scripted(policy: str) -> bool:
             "policy", hide_passwords(policy), (*KINDS, *PROMPTED)
         )  # "exprt" is a typing error, not a model's name
     return False
+
+
+def policy_kind(policy: str) -> str:
+    """``scripted``, ``endpoint``, ``vllm`` or ``local``, also inside ``react:`` and ``reflexion:``."""
+    if is_scripted(policy):
+        return "scripted"
+    kind = split_prompting(policy)[1].partition(":")[0]
+    return kind if kind in ("endpoint", "vllm") else "local"
 
 
 def check_policy(policy: str, *, prompting: bool = False) -> None:
@@ -141,7 +151,8 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
         from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
 
         url, model = _endpoint(argument)
-        with EndpointPolicy(url, model, max_tokens=options.max_new_tokens, concurrency=options.num_envs) as policy:
+        more = {"max_tokens": options.max_new_tokens, "concurrency": options.num_envs, **endpoint_options(options)}
+        with EndpointPolicy(url, model, **more) as policy:
             yield _one_model(name, lambda: policy)
             if policy.failures:
                 console.print(f"{policy.failures} turn(s) got no answer and were played as empty replies.")
@@ -149,7 +160,7 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
-        yield _one_model(name, lambda: open_vllm(argument, template=options.template, **lengths))
+        yield _one_model(name, lambda: open_vllm(argument, template=options.template, **lengths, **options.engine))
     else:
         from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 

@@ -59,8 +59,13 @@ def play(
     missing = len(set(wanted) - stored.keys())  # the file may have more siblings than are wanted now
     if not missing:
         return [stored[each] for each in wanted]
-    policy = make_policy()
     with progress_display(console) as bar:
+        if "weights" in terms:  # a model: loading it can take minutes
+            loading = bar.add_task(f"loading for {name}", total=1, note="")
+            policy = make_policy()
+            bar.advance(loading)
+        else:
+            policy = make_policy()
         line = bar.add_task(name, total=len(wanted), completed=len(wanted) - missing, note="")
 
         def count(new: int) -> None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
-from agentgym_hindsight.printable import printable
+from agentgym_hindsight.printable import printable, printable_line
 
-__all__ = ["LARGEST_SEED", "Parser", "name_of", "number", "parse", "path", "seed", "source", "text", "whole"]
+__all__ = [
+    "LARGEST_SEED",
+    "Parser",
+    "json_or_text",
+    "name_of",
+    "number",
+    "parse",
+    "path",
+    "seed",
+    "source",
+    "text",
+    "whole",
+]
 
 #: numpy and the trainers take 32 bits.
 LARGEST_SEED = 2**32 - 1
@@ -146,6 +159,24 @@ def text(given: str) -> str:
     if not given.strip():
         raise argparse.ArgumentTypeError("Expected a name, got an empty text; try leaving the option out")
     return given
+
+
+def json_or_text(option: str, value: str) -> Any:
+    """The value of ``option=value``: JSON, or a text. What begins like a list, a mapping or a quoted text must be JSON.
+
+    >>> json_or_text("--set a", "[1, 2]"), json_or_text("--set a", "embedded"), json_or_text("--set a", "NaN")
+    ([1, 2], 'embedded', 'NaN')
+    """
+    try:
+        return json.loads(value, parse_constant=lambda constant: constant)  # NaN is a text, not a number
+    except (ValueError, RecursionError) as error:
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            cause = "deeper nesting than can be read" if isinstance(error, RecursionError) else str(error)
+            raise UsageError(
+                f"Expected JSON in {option}=…, got {printable_line(value, 60)!r} ({cause}); "
+                "try quotes around the whole, as in --set 'task_types=[\"pick_two_obj_and_place\"]'."
+            ) from None
+        return value
 
 
 def _short(given: str) -> str:

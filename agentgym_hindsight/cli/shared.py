@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from agentgym_hindsight.baselines.evaluation.results import CategoryResult, Evaluation
-from agentgym_hindsight.cli.parsing import text
+from agentgym_hindsight.cli.parsing import json_or_text, text
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import console, output
 from agentgym_hindsight.envs.base import HindsightEnv
@@ -70,22 +69,8 @@ def env_arguments(options: argparse.Namespace) -> dict[str, Any]:
             raise UsageError(f"Expected --set NAME=VALUE, got {pair!r}; try --set data=embedded.")
         if name == "split":
             raise UsageError("Expected the split in --split, got it in --set; try --split NAME.")
-        arguments[name] = _value(name, value)
+        arguments[name] = json_or_text(f"--set {name}", value)
     return arguments
-
-
-def _value(name: str, value: str) -> Any:
-    """JSON, or a text. What begins like a list, a mapping or a quoted text must be JSON."""
-    try:
-        return json.loads(value, parse_constant=lambda constant: constant)  # NaN is a text, not a number
-    except (ValueError, RecursionError) as error:
-        if value.lstrip()[:1] in ("{", "[", '"'):
-            cause = "deeper nesting than can be read" if isinstance(error, RecursionError) else str(error)
-            raise UsageError(
-                f"Expected JSON in --set {name}=…, got {printable_line(value, 60)!r} ({cause}); "
-                "try quotes around the whole, as in --set 'task_types=[\"pick_two_obj_and_place\"]'."
-            ) from None
-        return value
 
 
 def default_protocol(env_id: str) -> str:

@@ -77,7 +77,13 @@ def rows_of(trajectories: Iterable[Trajectory]) -> tuple[Row, ...]:
 
 
 def cluster(
-    group: Iterable[Trajectory] | Iterable[Row], kind: str = "state", ratio: float = 0.95, *, autojunk: bool = True
+    group: Iterable[Trajectory] | Iterable[Row],
+    kind: str = "state",
+    ratio: float = 0.95,
+    *,
+    autojunk: bool = True,
+    prompts: bool = True,
+    batch_order: bool = False,
 ) -> tuple[AnchorGroup, ...]:
     """Group the turns of one group (or rows of it) by anchor. Groups come in the order of their first turns.
 
@@ -90,6 +96,10 @@ def cluster(
     ``autojunk`` is difflib's default and SERL's setting. In texts of 200 characters and more it ignores frequent
     characters, so ratios are too low. False gives exact ratios and is slower.
 
+    ``prompts=False`` groups all turns with an empty observation, as the release does; by default their prompts are
+    compared. ``batch_order=True`` takes the turns member by member, as the release's GiGPO does with ``similar``;
+    by default the first turns of all members come first.
+
     Two long texts for which difflib would take minutes are similar if their longest common subsequence has the ratio.
     Texts of more than about 40,000 characters are only similar to equal ones.
 
@@ -101,19 +111,29 @@ def cluster(
         raise UnknownNameError("anchor", kind, ANCHOR_KINDS)
     if kind == "similar" and not 0.0 < ratio < 1.0:
         raise UsageError(f"Expected 0 < ratio < 1 for similar anchors, got {ratio}; try 0.95, or anchor='observation'.")
-    ordered = sorted(_as_rows(group), key=lambda row: (row.step.index, row.batch))
+    rows = _as_rows(group)
+    ordered = sorted(rows, key=lambda row: row.batch if batch_order else (row.step.index, row.batch))
     if kind == "similar":
-        return _cluster_similar(ordered, ratio, autojunk)
+        return _cluster_similar(ordered, ratio, autojunk, prompts)
     groups: dict[str, list[Row]] = {}
     for row in ordered:
-        groups.setdefault(_KEYS[kind](row.step), []).append(row)
+        is_empty = kind == "observation" and not prompts and not row.step.observation
+        groups.setdefault(anchor_key(kind, "", "") if is_empty else _KEYS[kind](row.step), []).append(row)
     return tuple(AnchorGroup(key, tuple(rows)) for key, rows in groups.items())
 
 
-def anchor_keys(group: Iterable[Trajectory], kind: str = "state") -> list[list[tuple[str, str]]]:
+def anchor_keys(
+    group: Iterable[Trajectory],
+    kind: str = "state",
+    ratio: float = 0.95,
+    *,
+    prompts: bool = True,
+    batch_order: bool = False,
+) -> list[list[tuple[str, str]]]:
     """For each turn of each member, the key of the state before it and the key of the state after it.
 
-    The state after a turn is the one before the next turn. After the last turn it is the final observation.
+    The other arguments are those of :func:`cluster`. The state after a turn is the one before the next turn. After the
+    last turn it is the final observation.
 
     >>> step = Step(0, "a hall", "look", "a room", "a room")
     >>> keys = anchor_keys([Trajectory("1f", steps=(step,)), Trajectory("1f", steps=(step,))], "observation")
@@ -127,7 +147,8 @@ def anchor_keys(group: Iterable[Trajectory], kind: str = "state") -> list[list[t
         for number, member in enumerate(members)
         if member.steps
     ]
-    keys = {(row.member, row.place): anchor.key for anchor in cluster([*turns, *ends], kind) for row in anchor.rows}
+    found = cluster([*turns, *ends], kind, ratio, prompts=prompts, batch_order=batch_order)
+    keys = {(row.member, row.place): anchor.key for anchor in found for row in anchor.rows}
     return [
         [(keys[number, place], keys[number, place + 1]) for place in range(len(member))]
         for number, member in enumerate(members)
@@ -244,11 +265,11 @@ class _Cluster:
         return 2.0 * (self.length - row.bit_count()) / (self.length + len(text))
 
 
-def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[AnchorGroup, ...]:
+def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool, prompts: bool) -> tuple[AnchorGroup, ...]:
     clusters: list[_Cluster] = []
     joined: dict[str, _Cluster] = {}  # an equal text joins the same cluster: first fit is deterministic
     for row in ordered:
-        text = _text(row.step).strip()
+        text = (_text(row.step) if prompts else row.step.observation).strip()
         target = joined.get(text)
         if target is None and text:  # a turn without text is similar to no other turn
             target = next((known for known in clusters if known.matches(text, ratio)), None)
@@ -256,6 +277,8 @@ def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool) -> tuple[
                 joined[text] = target
         if target is None:
             clusters.append(_Cluster(text, row, autojunk))
+            if not text and not prompts:
+                joined[text] = clusters[-1]
         else:
             target.rows.append(row)
     return tuple(AnchorGroup(known.key, tuple(known.rows)) for known in clusters)

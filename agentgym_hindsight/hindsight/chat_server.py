@@ -8,6 +8,7 @@ key that it echoes is hidden.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ _LONGEST_WAIT = 60.0  # a server may request an hour; a training step cannot wai
 #: Bytes of a reply. An answer of 100,000 tokens is about 0.5 MB, and parsed JSON can need thirty times its size.
 _LARGEST_REPLY = 1 << 23
 _SCANNED, _SHOWN = 1 << 16, 200  # bytes of a refusal that are searched for the key, and characters in an error
+_SHORTEST_TIME = 0.001  # seconds of an attempt that begins at the end of its time
 _SHORTEST_KEY = 16  # a shorter "key" such as EMPTY may be a word of an answer
 
 
@@ -114,19 +116,25 @@ class ChatServer:
         finally:
             pool.shutdown(cancel_futures=True)  # after an interrupt, requests that have not started are not sent
 
-    def ask(self, body: Mapping[str, Any]) -> Answer:
-        """One completion, with retries. Raises :class:`Busy` or :class:`Refused` if there is none."""
+    def ask(self, body: Mapping[str, Any], seconds: float | None = None) -> Answer:
+        """One completion, with retries. Raises :class:`Busy` or :class:`Refused` if there is none.
+
+        ``seconds`` limits the time of all attempts together, with the pauses between them.
+        """
+        ends = math.inf if seconds is None else time.monotonic() + seconds
         key = os.environ.get(self.api_key_env, "").strip()
         secrets = (key, self._http.password.reveal())
         for attempt in range(self.retries + 1):
             started = time.monotonic()
             try:
-                return self._send_once(body, key, secrets)
+                return self._send_once(body, key, secrets, max(min(self.timeout_s, ends - started), _SHORTEST_TIME))
             except Busy as busy:
-                if attempt == self.retries:
-                    cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
-                    raise Busy(hide(cause, *secrets)) from None
                 wait = min(max(self.backoff_s * 2**attempt, busy.wait), _LONGEST_WAIT)
+                is_late = time.monotonic() + wait >= ends
+                if attempt == self.retries or is_late:
+                    cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
+                    cause += f", and no time left of {seconds:g} s" if is_late else ""
+                    raise Busy(hide(cause, *secrets)) from None
             except Refused as refused:
                 raise Refused(hide(str(refused), *secrets), refused.status) from None
             except Exception as error:  # any other error concerns this request only
@@ -136,7 +144,7 @@ class ChatServer:
             time.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _send_once(self, body: Mapping[str, Any], key: str, secrets: Sequence[str]) -> Answer:
+    def _send_once(self, body: Mapping[str, Any], key: str, secrets: Sequence[str], seconds: float) -> Answer:
         if not (key.isascii() and key.isprintable()):
             raise Refused(f"a key in ${self.api_key_env} with characters that are not printable ASCII")
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
@@ -146,7 +154,7 @@ class ChatServer:
                 "/chat/completions",
                 json.dumps(body).encode("ascii"),  # escapes lone surrogates, which an observation may contain
                 headers,
-                seconds=self.timeout_s,
+                seconds=seconds,
                 most_bytes=_LARGEST_REPLY,
             )
         except HttpError as error:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.analyses import analysis_text
 from agentgym_hindsight.hindsight.anchor_context import candidate_block, feedback_lines
-from agentgym_hindsight.hindsight.anchors import cluster
+from agentgym_hindsight.hindsight.anchors import AnchorGroup, cluster
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.judge_prompt import useful_answer
 from agentgym_hindsight.hindsight.render import demonstration, immediate_text, next_text
@@ -245,12 +245,16 @@ def _compose_steps(
     return composed
 
 
+def _clustered(group: Group, options: ContextOptions) -> tuple[AnchorGroup, ...]:
+    return cluster(group, options.anchor, options.anchor_ratio, prompts=options.prompts_as_observations)
+
+
 def _compose_anchors(
     spec: ContextSpec, group: Group, options: ContextOptions, successes: Sequence[str]
 ) -> list[list[_Sections]]:
     """The anchor's block, then the successful rollout if there is one: at an anchor it is never required."""
     composed: list[list[_Sections]] = [[()] * len(trajectory) for trajectory in group]
-    for anchor in cluster(group, options.anchor, options.anchor_ratio):
+    for anchor in _clustered(group, options):
         blocks: dict[frozenset[str], Section] = {}
         for row in anchor.rows:
             sources = _sources_at_anchor(spec, bool(successes[row.member]))

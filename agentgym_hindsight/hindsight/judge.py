@@ -5,7 +5,9 @@ A failed call gives no context and is counted; it never ends a batch. Equal requ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -24,7 +26,7 @@ __all__ = ["JudgeClient", "JudgeUsage", "Judgement"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The result of one call. ``text`` is None if the judge failed (see ``error``) or gave an empty answer."""
+    """The result of one call. ``text`` is None if the judge failed (see ``error``) or gave no useful answer."""
 
     text: str | None
     error: str = ""
@@ -37,8 +39,8 @@ class JudgeUsage:
 
     * ``calls``: HTTP requests, retries included.
     * ``seconds``: the sum of their durations (more than wall time if they ran in parallel).
-    * ``failures``: rollouts without an answer. ``empty``: rollouts whose answer had no content. ``cached``: rollouts
-      that needed no call.
+    * ``failures``: rollouts without an answer. ``empty``: rollouts whose answer had no content, or repeated the
+      request. ``cached``: rollouts that needed no call.
     """
 
     calls: int = 0
@@ -56,6 +58,8 @@ class JudgeClient(ChatClient):
 
     * ``base_url``, ``model``, ``api_key_env``, ``timeout``, ``retries``, ``backoff``, ``concurrency``, ``extra_body``:
       as for :class:`~.chat_client.ChatClient`.
+    * ``total_timeout``: seconds of a judgement in all, with its retries, pauses and second answer (default: twice
+      ``timeout``). A judge that writes without end is busy for no longer.
     * ``max_tokens``, ``retry_max_tokens``: the length of an answer; the second is used if the first was too short.
     * ``cache``: a file for the answers. Without it they are cached in memory.
     * ``options``: how rollouts are shown to the judge, as for :func:`~.context.compose`.
@@ -73,6 +77,7 @@ class JudgeClient(ChatClient):
         timeout: float = 180.0,
         retries: int = 2,
         backoff: float = 1.0,
+        total_timeout: float | None = None,
         concurrency: int = 32,
         cache: str | Path | None = None,
         options: ContextOptions | None = None,
@@ -91,6 +96,9 @@ class JudgeClient(ChatClient):
             extra_body=extra_body,
             seconds=lambda seconds: self._count(calls=1, seconds=seconds),
         )
+        if total_timeout is not None and total_timeout <= 0:
+            raise UsageError(f"Expected total_timeout > 0 seconds, got {total_timeout}; try {2 * timeout:g}.")
+        self.total_timeout = 2 * timeout if total_timeout is None else total_timeout
         self.temperature, self.max_tokens, self.retry_max_tokens = temperature, max_tokens, retry_max_tokens
         self.options = options or ContextOptions()
         self.cache = AnswerCache(cache)
@@ -139,10 +147,13 @@ class JudgeClient(ChatClient):
         return [known[key] for key in keys]
 
     def _request_judgement(self, server: ChatServer, body: dict[str, Any]) -> Judgement:
+        started = time.monotonic()
         try:
-            answer = self._request_answer(server, body)
+            answer = self._request_answer(server, body, self.total_timeout)
             if answer.finish == "length" and self.retry_max_tokens > body["max_tokens"]:
-                answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens})
+                left = self.total_timeout - (time.monotonic() - started)
+                with suppress(Busy):  # what was written so far is used, as when the longer answer is cut too
+                    answer = self._request_answer(server, {**body, "max_tokens": self.retry_max_tokens}, left)
         except (Busy, Refused) as error:  # this rollout gets no context; the others are not affected
             self._count(failures=1)
             fix = "more retries, a longer timeout or less concurrency"
@@ -150,12 +161,12 @@ class JudgeClient(ChatClient):
                 key = f"the key in ${server.api_key_env}"
                 fix = f"checking {key if error.status in (401, 403) else 'the address and the model name'}"
             return Judgement(None, error=f"Expected an answer from {self.model!r}, got {error}; try {fix}.")
-        text = useful_answer(answer.text)
+        text = useful_answer(answer.text, "\n".join(message["content"] for message in body["messages"]))
         self._count(**{"empty" if text is None else "answers": 1})
         return Judgement(text)
 
-    def _request_answer(self, server: ChatServer, body: Mapping[str, Any]) -> Answer:
-        answer = server.ask(body)
+    def _request_answer(self, server: ChatServer, body: Mapping[str, Any], seconds: float) -> Answer:
+        answer = server.ask(body, seconds)
         self._count(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
         return answer
 

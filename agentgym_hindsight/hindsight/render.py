@@ -56,7 +56,7 @@ def candidate_action(step: Step, options: ContextOptions) -> str:
     """The action of a turn in normal form: the tagged action in lower case, with single spaces.
 
     Without the tag the release uses the whole reply. If a policy recorded which part of the reply is the action (a tool
-    call), this function uses that part.
+    call), this function uses that part, unless ``recorded_actions`` is off.
 
     >>> turn = Step(0, "", "go east", "", "", response="<think>Hm.</think><action> Go  East </action>")
     >>> candidate_action(turn, ContextOptions())
@@ -67,7 +67,7 @@ def candidate_action(step: Step, options: ContextOptions) -> str:
     closed = opened and _ACTION_END.search(reply, opened.end())
     if opened and closed:
         reply = reply[opened.end() : closed.start()]
-    elif step.action_span is not None and step.response and "<action" not in reply.lower():
+    elif options.recorded_actions and step.action_span is not None and step.response and "<action" not in reply.lower():
         reply = step.response[slice(*step.action_span)]
     return " ".join(reply.split()).lower() or "(empty action)"
 

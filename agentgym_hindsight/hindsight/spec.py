@@ -105,6 +105,10 @@ class ContextOptions:
     * ``dont_reprompt_on_self_success``: a winner is no reference for itself.
     * ``max_traj_context_steps``, ``max_future_context_steps``: the number of first steps to show; 0 shows all.
     * ``anchor``, ``anchor_ratio``: which turns share an anchor, as in :func:`~.anchors.cluster`.
+    * ``recorded_actions`` (ours): if a reply has no action tag, a candidate action is the part of the reply that was
+      recorded as the action. The release takes what is left of the reply without its thinking, or "(empty action)".
+    * ``prompts_as_observations`` (ours): at an anchor, the prompt stands for an empty observation. The release puts all
+      turns with an empty observation into one anchor.
     * ``details`` (ours): append the reason for a reply (``Step.detail``) to immediate feedback.
     """
 
@@ -116,11 +120,13 @@ class ContextOptions:
     anchor: str = "state"
     anchor_ratio: float = 0.95
     details: bool = False
+    recorded_actions: bool = True
+    prompts_as_observations: bool = True
 
     @classmethod
     def released(cls) -> ContextOptions:
-        """The options of SERL's release: turns share an anchor if their observations are equal."""
-        return cls(anchor="observation")
+        """The options of SERL's release, also for damaged replies and empty observations."""
+        return cls(anchor="observation", recorded_actions=False, prompts_as_observations=False)
 
     def __post_init__(self) -> None:
         if self.trajectory_format not in _FORMATS:

@@ -31,6 +31,8 @@ _CLOSE = re.compile(r"</action>", _FLAGS)
 _CASE_SENSITIVE = frozenset({"appworld", "tools"})
 #: Labels of a Python code block, in lower case. Blocks with other labels are skipped.
 _PYTHON = frozenset({"", "python", "py", "python3"})
+_CODE_OPEN, _CODE_CLOSE = "<code>", "</code>"
+_CODE_TAIL = 100  # characters that are sent without these tags
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _TAGS = re.compile(
     r"(?P<close></action\s*>)|(?P<start><action(?=[\s/>]))|(?P<damaged>\[action>|(?<![\w<\[/])action>)|(?P<end>>)",
@@ -79,6 +81,11 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         The content of the first ```` ```python ```` block, with its case and indentation. The block ends with a line
         that begins or ends with ```` ``` ````. Blocks of other languages are skipped. Without such a block the whole
         response is sent and is invalid. A block without an end is also invalid.
+
+    ``code-tags``
+        AppWorld's format in SERL's release: the stripped text between the first ``<code>`` and the first ``</code>``.
+        If a tag is missing, the last 100 characters are sent and the response is invalid. It is also invalid without
+        ``<think>`` and ``</think>``.
 
     ``tools``, ``tools-native``
         The tool calls, as :func:`~agentgym_hindsight.envs.tools.read_action` finds them: the text from the first to the
@@ -274,6 +281,17 @@ def _parse_code(response: str, world: str) -> ParsedAction:
     return ParsedAction(code, span, bool(code.strip()), "" if code.strip() else "no action")
 
 
+def _parse_code_tags(response: str, world: str) -> ParsedAction:
+    opened, closed = response.find(_CODE_OPEN), response.find(_CODE_CLOSE)
+    if opened < 0 or closed < 0:
+        missing = _CODE_OPEN if opened < 0 else _CODE_CLOSE
+        return ParsedAction(response[-_CODE_TAIL:], None, False, f"no {missing} tag")
+    start = opened + len(_CODE_OPEN)
+    end = max(start, closed)  # "</code>" comes first: the program is empty
+    thinks = "<think>" in response and "</think>" in response
+    return ParsedAction(response[start:end].strip(), (start, end), thinks, "" if thinks else "no <think>…</think>")
+
+
 def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:
     """The span of the code in the first Python block, and whether the block ends. One pass over the lines."""
     begin = line_start = 0  # where the block's code and the line start
@@ -328,6 +346,7 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
     # With the blank, a name has the same tokens as within a line of the prompt, so that a small model can copy it.
     "short": "<action> {}</action>".format,
     "code": "```python\n{}\n```".format,
+    "code-tags": "<think></think><code>{}</code>".format,
     "plain": "{}".format,
     "react-2022": "{}".format,
     "tools": "{}".format,
@@ -343,6 +362,7 @@ PARSERS: Mapping[str, Callable[[str, str], ParsedAction]] = {
     "short": _parse_brief,
     "plain": _parse_plain,
     "code": _parse_code,
+    "code-tags": _parse_code_tags,
     "tools": _parse_tools,
     "tools-native": _parse_tools,
     "code-react": _parse_react_code,

@@ -228,6 +228,68 @@ def test_a_model_behind_a_server(
     assert [line["label"] for line in lines_of(tmp_path)] == ["T=0.2"]
 
 
+def test_the_requests_to_a_server_have_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(lambda body: completion(tagged("east"))) as stub:
+        words = [*CORRIDOR, "--policy", f"endpoint:{stub.url}#player", "--temperature", "0", "--out", tmp_path]
+        more = ["--system", "Be brief.", "--template", "enable_thinking=false", "--extra-body", "top_p=0.9"]
+        assert agh_eval(*words, *more, "--extra-body", "max_tokens=null") == 0
+        with pytest.raises(UsageError, match="--fresh"):  # another system message is another evaluation
+            agh_eval(*words)
+    (body, *_) = stub.bodies
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["top_p"] == 0.9
+    assert "max_tokens" not in body
+    (file,) = tmp_path.glob("rollouts-*.jsonl")
+    run = read_jsonl(file).trajectories[0].extra["run"]
+    assert run["template"] == {"enable_thinking": False, "system": "Be brief."}
+    assert run["extra_body"] == {"top_p": 0.9, "max_tokens": None}
+    assert "max_prompt_tokens" not in run  # the server limits prompts, not this program
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("prefix", ["", "vllm:"])
+def test_the_template_and_the_engine_have_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    loaded: list[dict[str, Any]] = []
+
+    def load(path: str, **options: Any) -> Walker:
+        loaded.append(options)
+        return Walker()
+
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.transformers.TransformersPolicy.load", load)
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", load)
+    run = tmp_path / "run"
+    (run / "policy").mkdir(parents=True)
+    template = {"enable_thinking": True, "keep_replies": True}
+    (run / "run.json").write_text(json.dumps({"settings": {"template": template}}))
+    words = [*CORRIDOR, "--policy", f"{prefix}{run / 'policy'}", "--temperature", "0", "--out", tmp_path / "out"]
+    words += ["--template", "enable_thinking=false", "--system", "Be brief."]
+    engine = ["--engine", "enforce_eager=true", "--engine", "dtype=float32"]
+    assert agh_eval(*words, *(engine if prefix else [])) == 0
+    assert loaded[0]["template"] == {"enable_thinking": False, "keep_replies": True, "system": "Be brief."}
+    if prefix:
+        assert (loaded[0]["enforce_eager"], loaded[0]["dtype"]) == (True, "float32")
+
+
+def test_loading_a_model_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loading can take minutes, and nothing was printed to a log before the first rollout."""
+    before: list[str] = []
+
+    def load(*_: Any, **__: Any) -> Walker:
+        before.append(capsys.readouterr().err)
+        return Walker()
+
+    monkeypatch.setattr(eval_policies, "require_packages", lambda _: None)
+    monkeypatch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", load)
+    assert agh_eval(*CORRIDOR, "--policy", "vllm:some/model", "--temperature", "0", "--out", tmp_path) == 0
+    assert "loading for greedy" in before[0]
+
+
 def test_a_password_of_a_server_is_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,6 +335,12 @@ def test_a_damaged_line_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--policy", "endpoint:http://localhost/v1"], "endpoint:URL#MODEL"),
         (["--policy", "expert", "--temperature", "0.4"], "with a scripted policy"),
         (["--policy", "vllm:x", "--temperature", "-1"], "number of 0 or more"),
+        (["--policy", "endpoint:http://h/v1#m", "--max-prompt-tokens", "99"], "setting of the server"),
+        (["--policy", "endpoint:http://h/v1#m", "--engine", "dtype=float32"], "vllm:MODEL"),
+        (["--policy", "vllm:x", "--extra-body", "top_p=1"], "endpoint:URL#MODEL"),
+        (["--policy", "vllm:x", "--engine", "dtype"], "--engine NAME=VALUE"),
+        (["--policy", "vllm:x", "--template", "tools=[1"], "Expected JSON in --template tools"),
+        (["--policy", "expert", "--system", "Be brief."], "with a model"),
         (["--seeds", "0"], "--seeds"),
         (["--num-envs", "0"], "--num-envs"),
         (["--tasks", "9999"], "1 to 1200"),

@@ -179,6 +179,62 @@ def test_timeout() -> None:
     assert judge.usage.calls == 2
 
 
+def test_a_judge_that_writes_without_end_is_busy_for_a_limited_time() -> None:
+    """By default twice the time-out, whatever the number of retries and the second, longer answer."""
+    end = threading.Event()
+
+    def script(body: dict[str, Any]) -> Answer:
+        end.wait(20)
+        return completion(FAILED)
+
+    with serving(script) as stub:
+        for more, limit in (({}, 1.0), ({"total_timeout": 0.7}, 0.7), ({"total_timeout": 0.2, "timeout": 9}, 0.2)):
+            judge = client(stub, **{"timeout": 0.5, "retries": 9, **more})
+            started = time.monotonic()
+            judgement = judge.judge_trajectory(LOSER)
+            assert time.monotonic() - started < limit + 1.5  # ten attempts would last 5 s
+            assert judgement.text is None
+            assert f"no time left of {limit:g} s" in judgement.error
+        end.set()
+
+
+def test_a_second_answer_without_end_leaves_the_first() -> None:
+    end = threading.Event()
+
+    def script(body: dict[str, Any]) -> Answer:
+        if body["max_tokens"] > 4096:
+            end.wait(20)
+        return completion(FAILED, "length")
+
+    with serving(script) as stub:
+        judge = client(stub, timeout=0.5, total_timeout=0.5)
+        assert judge.judge_trajectory(LOSER).text == FAILED
+        end.set()
+
+
+def test_an_echo_of_the_request_is_no_judgement() -> None:
+    """A small model repeats what it was asked, or what it was shown."""
+
+    def script(body: dict[str, Any]) -> Answer:
+        asked = body["messages"][-1]["content"].split("\n\n")
+        echoes = [asked[-1], f"This rollout failed. {asked[0]}", " ".join(asked)]
+        return completion(echoes[len(stub.bodies) - 1])
+
+    with serving(script) as stub:
+        judge = client(stub, concurrency=1)
+        assert judge.judge_group(numbered(3)) == (Judgement(None),) * 3
+    assert (judge.usage.empty, judge.usage.answers) == (3, 0)
+
+
+def test_a_judgement_may_quote_the_rollout() -> None:
+    (message,) = judge_messages(LOSER)[1:]
+    quoting = "This rollout failed. It chose 'go west' at the start, although the key lies east, and never came back."
+    for answer in (quoting, "This rollout failed.", FAILED):
+        assert useful_answer(answer, message["content"]) == answer
+    request = " ".join(f"word{number}" for number in range(30_000))
+    assert useful_answer(request[len(request) // 3 :], request) is None
+
+
 def test_a_refused_connection_is_reported() -> None:
     with serving([]) as stub:
         pass
@@ -403,7 +459,14 @@ def test_useful_answers(answer: str, useful: str | None) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"base_url": "localhost:8000"}, {"concurrency": 0}, {"retries": -1}, {"timeout": 0}, {"max_tokens": 0}],
+    [
+        {"base_url": "localhost:8000"},
+        {"concurrency": 0},
+        {"retries": -1},
+        {"timeout": 0},
+        {"total_timeout": 0},
+        {"max_tokens": 0},
+    ],
 )
 def test_wrong_arguments(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="Expected"):

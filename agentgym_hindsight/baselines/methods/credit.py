@@ -26,6 +26,7 @@ __all__ = [
     "as_float32",
     "check_credit",
     "compared",
+    "compared_scores",
     "group_advantages",
     "labels_of",
     "penalised",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 Scale = Literal["std", "none"]
-Statistics = Literal["rows", "trajectories"]
+Statistics = Literal["rows", "trajectories", "first_rows"]
 
 #: Added to standard deviations and to sums of weights, as in the released code.
 EPSILON = 1e-6
@@ -51,6 +52,8 @@ class GroupRelative:
 
     * ``statistics="rows"``, the released default, takes mean and std over all rows of the group, so long rollouts
       weigh more. ``"trajectories"``, as in the papers, takes one score per rollout: that of its first row.
+      ``"first_rows"``, the release's variant of it, takes mean and std over the first rows, and compares each row's own
+      score, with its own penalty, with them.
     * ``scale="none"`` does not divide. The std is the unbiased one.
 
     The only score of a group is used with mean 0 and std 1, as in the released code.
@@ -82,12 +85,36 @@ _CHOICES: dict[str, tuple[str, ...]] = {"scale": get_args(Scale), "statistics": 
 
 def group_advantages(rows: Rows, penalty: float, statistics: str, scale: str) -> Array:
     """The values of :class:`GroupRelative` in float64."""
-    scores, labels, score_index = scores_of(rows, penalty, statistics)
-    deviation, std, count = spread(scores, labels, correction=1)
+    scores, deviation, std, count = compared_scores(rows, penalty, statistics)
     only_score = count == 1
     deviation = np.where(only_score, scores, deviation)
     std = np.where(only_score, 1.0, std)
-    return scaled(deviation, std, scale)[score_index]
+    return scaled(deviation, std, scale)
+
+
+def compared_scores(rows: Rows, penalty: float, statistics: str) -> tuple[Array, Array, Array, Array]:
+    """For each row: its score, the score's deviation from the group's mean, the group's std and number of scores."""
+    if statistics == "first_rows":
+        own = penalised(rows.returns, rows, penalty)
+        return own, *_from_first_rows(own, rows)
+    scores, labels, index = scores_of(rows, penalty, statistics)
+    deviation, std, count = spread(scores, labels, correction=1)
+    return scores[index], deviation[index], std[index], count[index]
+
+
+def _from_first_rows(scores: Array, rows: Rows) -> tuple[Array, Array, Array]:
+    labels = labels_of(rows.group.tolist())
+    first: dict[int, int] = {}  # rollout -> its first row
+    for trajectory, _, row in rows_in_order(rows):
+        first.setdefault(trajectory, row)
+    chosen = np.array(list(first.values()), np.int64)
+    deviation, std, count = spread(scores[chosen], labels[chosen], correction=1)
+    size = int(labels.max()) + 1 if len(labels) else 0
+    of_group = np.zeros(size, np.int64)  # a row of the statistics of each group
+    of_group[labels[chosen]] = np.arange(len(chosen))
+    place = of_group[labels]
+    # The mean is the score minus its deviation: equal scores deviate by exactly 0, as in ``spread``.
+    return scores - scores[chosen][place] + deviation[place], std[place], count[place]
 
 
 def compared(values: Array, labels: Array, scale: str) -> Array:
@@ -99,7 +126,7 @@ def compared(values: Array, labels: Array, scale: str) -> Array:
 def scores_of(rows: Rows, penalty: float, statistics: str) -> tuple[Array, Array, Array]:
     """The scores to compare, the group label of each score, and for each row the index of its score."""
     if statistics not in ("rows", "trajectories"):
-        raise UnknownNameError("statistics", statistics, ("rows", "trajectories"))
+        raise UnknownNameError("statistics", statistics, get_args(Statistics))
     scores, groups = penalised(rows.returns, rows, penalty), labels_of(rows.group.tolist())
     if statistics == "rows":
         return scores, groups, np.arange(len(rows))

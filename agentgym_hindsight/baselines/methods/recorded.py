@@ -16,8 +16,13 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 __all__ = ["credit_of", "credit_per_turn", "rows_of_rollouts"]
 
 
-def rows_of_rollouts(groups: Sequence[Sequence[Trajectory]], anchor: str) -> Rows:
+def rows_of_rollouts(
+    groups: Sequence[Sequence[Trajectory]], anchor: str, ratio: float = 0.95, *, released: bool = False
+) -> Rows:
     """One row per turn, group by group and rollout by rollout. Actions are compared without case and repeated blanks.
+
+    ``ratio`` is that of ``similar`` anchors. ``released``: anchors as in SERL's release, which compares ``similar``
+    turns in batch order and puts all turns with an empty observation together.
 
     Rewards are rounded to float32, the type in which a batch of an update stores them.
     """
@@ -27,7 +32,12 @@ def rows_of_rollouts(groups: Sequence[Sequence[Trajectory]], anchor: str) -> Row
         for rollout, (group, trajectory) in enumerate(members)
         for step in trajectory.steps
     ]
-    keys = [pair for group in groups for rollout in anchor_keys(group, anchor) for pair in rollout]
+    keys = [
+        pair
+        for group in groups
+        for rollout in anchor_keys(group, anchor, ratio, prompts=not released, batch_order=released)
+        for pair in rollout
+    ]
     returns = [trajectory.total_reward for _, trajectory in members]
     return Rows(
         group=np.array([group for group, _, _, _ in turns], np.int64),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, check_credit, scores_of, spread
+from agentgym_hindsight.baselines.methods.credit import Statistics, as_float32, check_credit, compared_scores
 from agentgym_hindsight.baselines.methods.rows import Array, Rows
 
 __all__ = ["METHOD", "LeaveOneOut"]
@@ -34,10 +34,9 @@ class LeaveOneOut:
         check_credit(self)
 
     def __call__(self, rows: Rows) -> Array:
-        scores, labels, score_index = scores_of(rows, self.penalty, self.statistics)
-        deviation, _, count = spread(scores, labels, correction=1)
+        scores, deviation, _, count = compared_scores(rows, self.penalty, self.statistics)
         others = np.maximum(count - 1, 1)
-        return as_float32(np.where(count > 1, deviation * count / others, scores)[score_index])
+        return as_float32(np.where(count > 1, deviation * count / others, scores))
 
 
 PAPER = "arXiv 2402.14740"

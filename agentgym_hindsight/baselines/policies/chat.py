@@ -10,9 +10,12 @@ from agentgym_hindsight.baselines.policies.control_tokens import ControlTokens
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.control_text import break_control_text, control_texts
+from agentgym_hindsight.printable import printable_line
 
-__all__ = ["PromptEncoder"]
+__all__ = ["SYSTEM", "PromptEncoder"]
 
+#: The setting of the chat template that is the text of a system message.
+SYSTEM = "system"
 #: Stands for the prompt where the text of the template around it is needed.
 _CONTENT = "agentgymhindsightprompt"
 
@@ -28,7 +31,8 @@ class PromptEncoder:
     exactly the tokens of ``apply_chat_template``.
 
     ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``, or ``tools`` with
-    the schemas of functions.
+    the schemas of functions. Its setting ``system`` is no argument of the template: it is the text of a system message
+    before every chat that does not begin with one.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:
@@ -38,10 +42,16 @@ class PromptEncoder:
                 "or set tokenizer.chat_template."
             )
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
+        system = self.template.get(SYSTEM)
+        self._arguments = {name: value for name, value in self.template.items() if name != SYSTEM}
+        if system is not None and not isinstance(system, str):
+            raise UsageError(f"Expected a text in the template's setting {SYSTEM}, got {system!r}; try a sentence.")
+        #: The system message before every chat; "" for none.
+        self.system: str = system or ""
         self.cut = 0
         #: The encoding of conversations, made when it is first needed.
         self.conversations: object = None
-        rendered = self._render(_CONTENT)
+        rendered = self._first_rendering()
         if rendered.count(_CONTENT) != 1:
             raise UsageError(
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
@@ -128,16 +138,42 @@ class PromptEncoder:
         head, _, tail = self._render(_CONTENT).partition(_CONTENT)  # not cached: a template may contain the date
         return head, tail
 
+    def _first_rendering(self) -> str:
+        """The template around a prompt. Raises if it does not show the system message."""
+        try:
+            rendered = self._render(_CONTENT)
+        except Exception as error:  # the template refuses the role; its own exception is of no common type
+            if not self.system:
+                raise
+            cause = printable_line(f"{type(error).__name__}: {error}", 200)
+        else:
+            if self.system.strip() in rendered:
+                return rendered
+            cause = "it leaves the message out"
+        raise UsageError(
+            f"Expected a chat template that shows a system message, got one that does not ({cause}); "
+            "try without a system message, or a protocol whose prompts contain this text."
+        )
+
     def _render(self, content: str) -> str:
         return self.render([("user", content)])
 
     def render(self, chat: Sequence[tuple[str, str]]) -> str:
         """The template with these messages, each a role and a text, up to the start of the next reply."""
-        messages = [{"role": role, "content": content} for role, content in chat]
+        return self.apply(self.with_system([{"role": role, "content": content} for role, content in chat]))
+
+    def apply(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The template with exactly these messages."""
         rendered: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self.template
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **self._arguments
         )
         return rendered
+
+    def with_system(self, messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        """The messages after the system message, unless there is none or the chat has its own."""
+        if not self.system or (messages and messages[0]["role"] == "system"):
+            return list(messages)
+        return [{"role": "system", "content": self.system}, *messages]
 
     def as_content(self, text: str) -> str:
         """The text as the content of a message: where roles are ordinary text in the template, it contains none."""

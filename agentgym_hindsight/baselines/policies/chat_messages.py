@@ -50,7 +50,7 @@ class MessageEncoder:
     def encode(self, chat: str | Sequence[Message], max_tokens: int | None = None) -> EncodedChat:
         """The tokens of one chat, at most ``max_tokens`` (default: those of the encoder)."""
         limit = max_tokens or self.encoder.max_tokens
-        template = self._template(as_messages(chat))
+        template = self._template(self.encoder.with_system(as_messages(chat)))
         ids = self._encode(template, template.messages)
         if len(ids) <= limit:
             return EncodedChat(ids, False)
@@ -68,7 +68,7 @@ class MessageEncoder:
         for shown in (messages, alternating):
             marked = [{**message, "content": _place(number)} for number, message in enumerate(shown)]
             try:
-                rendered = self._render(marked)
+                rendered = self.encoder.apply(marked)
             except Exception:  # the template refuses these roles; its own exception is of no common type
                 continue
             around: list[str] = []
@@ -91,12 +91,6 @@ class MessageEncoder:
             "try one message of the user at the end."
         )
 
-    def _render(self, messages: _Messages) -> str:
-        rendered: str = self.encoder.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self.encoder.template
-        )
-        return rendered
-
     def _encode(self, template: _Template, messages: _Messages) -> tuple[int, ...]:
         shown = [{**message, "content": self.encoder.as_content(message["content"])} for message in messages]
         contents = [message["content"] for message in shown]
@@ -104,7 +98,7 @@ class MessageEncoder:
         if self.encoder.template.get(KEEP_REPLIES) and any(message["role"] == "assistant" for message in shown):
             return control.encode_parts(template.around, contents, template.control)
         try:
-            ids = control.plain([self._render(shown)])[0]
+            ids = control.plain([self.encoder.apply(shown)])[0]
         except Exception:  # the template refuses this content
             return control.encode_parts(template.around, contents, template.control)
         return (

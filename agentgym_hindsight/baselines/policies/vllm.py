@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
@@ -15,6 +18,14 @@ from agentgym_hindsight.errors import MissingExtraError, UsageError
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_tokens", "open_vllm"]
+
+_LOG = logging.getLogger(__name__)
+#: Arguments of the engine that :func:`open_vllm` sets, and what to use instead.
+_OWN_ARGUMENTS = {
+    "model": "vllm:MODEL",
+    "max_model_len": "max_prompt_tokens and max_tokens (--max-prompt-tokens and --max-new-tokens)",
+    "logprobs_mode": "no value",
+}
 
 
 class Encoder(Protocol):
@@ -204,7 +215,12 @@ def open_vllm(
     ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
     ``max_prompt_tokens``, as for every local model. The engine keeps the cache of a prompt, so that the next turn of a
     conversation computes only its new tokens.
+
+    vLLM's own default rounds a float32 checkpoint to 16 bits without a word. Here a CPU computes with the float32
+    weights, as :class:`~.transformers.TransformersPolicy` does, and on a GPU a warning says that they are rounded;
+    ``dtype="float32"`` keeps them there.
     """
+    _check_engine(engine)
     try:
         vllm: Any = import_module("vllm")
     except ImportError as error:
@@ -213,6 +229,7 @@ def open_vllm(
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     length = max_model_length or max_prompt_tokens + max_tokens
     engine.setdefault("enable_prefix_caching", True)
+    engine.setdefault("dtype", _dtype(model))
     llm = vllm.LLM(
         model=model,
         gpu_memory_utilization=gpu_memory_utilization,
@@ -234,6 +251,31 @@ def open_vllm(
         end_ids=end_tokens(tokenizer),
         name=f"vllm:{model}",
     )
+
+
+def _check_engine(engine: Mapping[str, Any]) -> None:
+    for name, cure in _OWN_ARGUMENTS.items():
+        if name in engine:
+            raise UsageError(f"Expected engine arguments other than {name!r}, which the policy sets; try {cure}.")
+
+
+def _dtype(model: str) -> str:
+    """The ``dtype`` of the engine. "auto" takes that of the checkpoint, except float32."""
+    config = Path(model, "config.json")
+    try:
+        values = json.loads(config.read_text(encoding="utf-8"))
+        stored = str(values.get("dtype") or values.get("torch_dtype") or "")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return "auto"  # a name on a hub, or a damaged file, whose error vLLM raises
+    if stored.rpartition(".")[2] != "float32":
+        return "auto"
+    torch: Any = import_module("torch")
+    if not torch.cuda.is_available():
+        return "float32"
+    _LOG.warning(
+        "%s: vLLM rounds the float32 weights to 16 bits; dtype=float32 (--engine dtype=float32) keeps them.", model
+    )
+    return "auto"
 
 
 def end_tokens(tokenizer: Any, model: Any = None) -> frozenset[int]:

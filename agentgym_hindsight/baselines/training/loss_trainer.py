@@ -77,7 +77,7 @@ class LossTrainer(ScoringTrainer):
         self._marked_turns = self.processes.total(sum(any(row.chosen) for row in rows))
         self._turns = self.processes.total(len(rows))
         # Without any row there is still an optimizer step, with one empty batch.
-        batches = self.processes.align(pack_rows(rows, self.plan.token_budget) or [[]])
+        batches = self.processes.align(self._micro_batches(rows) or [[]])
         chunks = [self._collate(batch) for batch in batches]
         if self.plan.mini_batches > 1 or self.plan.vllm or self._corrects_prompts:
             self._score_old(batches, chunks)
@@ -85,7 +85,8 @@ class LossTrainer(ScoringTrainer):
         total = torch.zeros((), device=device)
         for number, chunk in enumerate(chunks):
             # TRL divides by this, times the processes over which DDP takes the mean.
-            chunk["num_items_in_batch"] = torch.tensor(max(1.0, tokens) * self.plan.mini_batches, device=device)
+            count = max(1.0, self._tokens_of_mean(tokens, batches, number))
+            chunk["num_items_in_batch"] = torch.tensor(count * self.plan.mini_batches, device=device)
             last = number + 1 == len(chunks)
             with nullcontext() if last else self.accelerator.no_sync(model):
                 self.accelerator.gradient_state._set_sync_gradients(last)
@@ -97,6 +98,19 @@ class LossTrainer(ScoringTrainer):
             self._values.add(self.critic.step(rows, self._turns, tokens))
         self._step += 1
         return total
+
+    def _micro_batches(self, rows: list[TrainingRow]) -> list[list[TrainingRow]]:
+        size = self.plan.micro_rows
+        if not size:
+            return pack_rows(rows, self.plan.token_budget)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def _tokens_of_mean(self, tokens: float, batches: list[list[TrainingRow]], number: int) -> float:
+        """The number by which the sum over the tokens of a micro-batch is divided, over all processes."""
+        if not self.plan.micro_rows:
+            return tokens
+        own = sum(len(row.response_ids) for row in batches[number])
+        return float(own * sum(map(bool, batches)) * self.processes.count)
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> Tensor:
         """TRL's loss on the token advantages of this pass, plus the terms that TRL does not have."""

@@ -23,7 +23,7 @@ from agentgym_hindsight.errors import HindsightError, UsageError
 from agentgym_hindsight.names import is_import_name
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.wrappers import PromptState, format_response, parse_response
-from agentgym_hindsight.wrappers.protocols import make_protocol
+from agentgym_hindsight.wrappers.protocols import is_template_name, make_protocol
 
 __all__ = ["changed_modules", "check_own_code", "imported_names", "module_hashes"]
 
@@ -67,7 +67,7 @@ def check_own_code(settings: RunSettings) -> None:
     if not is_ours(_module_of(method.when)):
         for update in range(min(settings.plan.updates, _UPDATES)):
             _tried("λ of the method", method.name, lambda update=update: method.check_strength(update))  # type: ignore[misc]
-    if is_import_name(stage.protocol):
+    if is_import_name(stage.protocol) and not is_template_name(stage.protocol):
         _tried("the protocol", stage.protocol, lambda: _try_protocol(stage))
     if is_import_name(stage.parser):
         _tried("the parser", stage.parser, lambda: [parse_response(text, stage.parser) for text in ("", "look", "<a>")])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
 
 from agentgym_hindsight.baselines.methods.base import Method
-from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, check_range
+from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, build, check_range
+from agentgym_hindsight.baselines.training.context_settings import ContextSettings
 
 __all__ = ["Plan"]
 
@@ -26,6 +27,9 @@ class Plan:
     * ``learning_rate``, ``warmup``, ``grad_clip``, ``weight_decay``: for AdamW. The rate is constant after the warm-up.
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: sampling temperature and maximum lengths of a turn.
     * ``context_tokens``: maximum length of the teacher's extra context; 0: as much as the limit of the prompt allows.
+    * ``contexts``: further settings of contexts and anchors (:class:`~.context_settings.ContextSettings`).
+    * ``micro_rows``: rows of a micro-batch; the loss is then the mean of the micro-batches' token means, as in the
+      release. 0: micro-batches of ``token_budget``, and the mean over the tokens of the whole optimizer step.
     * ``token_budget``, ``play_budget``: tokens per batch, padding included, in training and in rollouts.
     * ``cache_mb``: memory of each process for the KV caches that rollouts keep between the turns of conversations, in
       MiB; 0 keeps none.
@@ -64,17 +68,34 @@ class Plan:
     vllm: Literal["", "colocate", "server"] = ""
     seed: int = 0
     trl: Mapping[str, Any] = field(default_factory=dict)
+    contexts: Mapping[str, Any] = field(default_factory=dict)
+    micro_rows: int = 0
 
     def __post_init__(self) -> None:
         check_range(self, "updates", "tasks", "siblings", "rounds", "mini_batches", least=1)
         check_range(self, "prompt_tokens", "response_tokens", "token_budget", "play_budget", least=1)
-        check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", least=0)
+        check_range(self, "turns", "warmup", "grad_clip", "weight_decay", "context_tokens", "micro_rows", least=0)
         check_range(self, "envs", "save_every", "keep", "cache_mb", least=0)
         check_range(self, "learning_rate", above=0)
         check_range(self, "temperature", above=0, why=", because siblings must differ")
         check_range(self, "seed", least=0, most=MAX_SEED)
         if self.vllm not in ("", "colocate", "server"):
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
+        try:
+            object.__setattr__(self, "context_settings", build(ContextSettings, self.contexts, "contexts"))
+        except TypeError as error:
+            raise SettingError("contexts", "as settings by name", self.contexts, "{truncation: middle}") from error
+
+    #: The settings of contexts.
+    context_settings: ClassVar[ContextSettings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values as plain data. Settings that runs from before they existed lack are omitted at their defaults."""
+        plain = asdict(self)
+        for name, default in (("contexts", {}), ("micro_rows", 0), ("rounds", 1)):
+            if plain[name] == default:
+                del plain[name]
+        return plain
 
     def check_method(self, method: Method) -> None:
         """Raise if a method that compares the rollouts of a task would get only one, or if two would replace rollouts.

@@ -97,6 +97,7 @@ class RunSettings:
         plain["method"] = dict(self.method.as_dict())
         plain["stage"] = self.stage.as_dict()
         plain["warm"] = self.warm.as_dict()
+        plain["plan"] = self.plan.as_dict()
         plain["plan"].pop("seed")
         if self.samples == "pair":  # runs of earlier releases, which have no such setting, can be continued
             plain.pop("samples")

@@ -9,9 +9,10 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.methods.teacher_prompts import ChatContext, checked_contexts
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
+from agentgym_hindsight.baselines.training.context_settings import ContextSettings
 from agentgym_hindsight.baselines.training.teacher_prompts import add_teacher_prompts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
-from agentgym_hindsight.hindsight.context import Budget, ContextOptions, TeacherContext, compose
+from agentgym_hindsight.hindsight.context import Budget, TeacherContext, compose
 from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group
@@ -32,9 +33,11 @@ class Composer:
         references: ReferenceSource | None = None,
         context_tokens: int | None = None,
         judgements: Sequence[Sequence[str | None]] | None = None,
+        contexts: ContextSettings | None = None,
     ) -> None:
-        self.options = ContextOptions(anchor=method.anchor, details=method.details)
-        self.budget = Budget(context_tokens or encoder.max_tokens - encoder.overhead, encoder.count)
+        settings = contexts or ContextSettings()
+        self.options = settings.options(method)
+        self.budget = settings.budget(context_tokens or encoder.max_tokens - encoder.overhead, encoder.count)
         self.references, self.judgements = references, judgements
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:

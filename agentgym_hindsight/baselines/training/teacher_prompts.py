@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.conversation import Conversations
@@ -21,11 +22,27 @@ def add_teacher_prompts(rows: Sequence[tuple[TrainingRow, TeacherContext]], enco
     Contexts are cut where the prompt would be too long. In a conversation the earlier turns keep their tokens, and the
     context stands in the last message.
     """
+    raw = [(row, context) for row, context in rows if _is_raw(context)]
+    _add_raw(raw, encoder)
+    rows = [(row, context) for row, context in rows if not _is_raw(context)]
     single = [(row, context) for row, context in rows if not row.past_tokens]
     _add_single(single, encoder)
     for row, context in rows:
         if row.past_tokens:
             row.teacher_ids, row.context_cut = _in_conversation(row, context, encoder)
+
+
+def _is_raw(context: TeacherContext) -> bool:
+    return context.budget is not None and context.budget.truncation == "right_raw"
+
+
+def _add_raw(rows: Sequence[tuple[TrainingRow, TeacherContext]], encoder: PromptEncoder) -> None:
+    """Cut the end of each whole prompt, template included, as the release does."""
+    texts = [replace(context, budget=None).prompt(_message(row)) for row, context in rows]
+    for (row, _), text, ids in zip(rows, texts, encoder.tokens(texts), strict=True):
+        if row.past_tokens:
+            ids = (*row.prompt_ids[: row.past_tokens], *Conversations.of(encoder).message(text))
+        row.teacher_ids, row.context_cut = ids[: encoder.max_tokens], len(ids) > encoder.max_tokens
 
 
 def _add_single(rows: Sequence[tuple[TrainingRow, TeacherContext]], encoder: PromptEncoder) -> None:

@@ -212,7 +212,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             rows = self._rows(episodes, asks_teacher)
             if asks_teacher:
                 self._score_teacher([row for row in rows if row.teacher_ids])
-                columns = columns_of(group_episodes(episodes), self.method)
+                columns = columns_of(group_episodes(episodes), self.method, self.plan.context_settings)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
                 self.method.share_memory(self.memory, self.processes.gather)
         if self.asker.kept:
@@ -250,7 +250,8 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
                 break
             members = group_episodes(episodes)
             groups = [Group(episode.trajectory for episode in each) for each in members]
-            composer = Composer(self.method, self.encoder, self._references, self.plan.context_tokens or None)
+            tokens, settings = self.plan.context_tokens or None, self.plan.context_settings
+            composer = Composer(self.method, self.encoder, self._references, tokens, contexts=settings)
             given = self.method.resample(groups, self.asker.hook(composer.compose, groups))
             self.asker.drain()
             replacements = {
@@ -290,6 +291,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             predict=None if self.critic is None else self.critic.predict,
             processes=self.processes,
             asker=self.asker,
+            contexts=self.plan.context_settings,
         )
         if asks_teacher and self.method.writes_contexts:
             self.asker.drain()

@@ -14,6 +14,7 @@ from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.baselines.training.context_settings import ContextSettings
 from agentgym_hindsight.baselines.training.row_credit import add_credit
 from agentgym_hindsight.baselines.training.teacher_contexts import Composer, add_contexts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
@@ -24,6 +25,8 @@ from agentgym_hindsight.hindsight.trajectory import Group, Step
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["columns_of", "group_episodes", "judge_texts", "make_rows", "split_rows"]
+
+_DEFAULT = ContextSettings()
 
 
 class Predict(Protocol):
@@ -54,6 +57,7 @@ def make_rows(
     predict: Predict | None = None,
     processes: Processes | None = None,
     asker: Asker | None = None,
+    contexts: ContextSettings = _DEFAULT,
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
@@ -99,21 +103,22 @@ def make_rows(
                     )
                 )
             number += 1
-    columns = columns_of(groups, method)
+    columns = columns_of(groups, method, contexts)
     if predict is not None:
         columns = replace(columns, values=predict(rows))
     add_credit(rows, columns, method, processes)
     if method.has_teacher and asks_teacher:
-        composer = Composer(method, encoder, references, context_tokens, judgements)
+        composer = Composer(method, encoder, references, context_tokens, judgements, contexts)
         trajectories = [Group(episode.trajectory for episode in members) for members in groups]
         hook = (asker or Asker.silent()).hook(composer.compose, trajectories)
         add_contexts(rows, trajectories, method, encoder, hook, composer.budget)
     return rows
 
 
-def columns_of(groups: Sequence[Sequence[Episode]], method: Method) -> Rows:
+def columns_of(groups: Sequence[Sequence[Episode]], method: Method, contexts: ContextSettings = _DEFAULT) -> Rows:
     """The rows of the groups as columns, in the order of :func:`make_rows`."""
-    return rows_of_rollouts([[episode.trajectory for episode in members] for members in groups], method.anchor)
+    trajectories = [[episode.trajectory for episode in members] for members in groups]
+    return rows_of_rollouts(trajectories, method.anchor, contexts.anchor_ratio, released=contexts.released)
 
 
 def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:

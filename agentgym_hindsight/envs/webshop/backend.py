@@ -11,17 +11,22 @@ from agentgym_hindsight.envs.webshop.feedback import changes, describe_reward, e
 from agentgym_hindsight.envs.webshop.history import History
 from agentgym_hindsight.envs.webshop.library import Library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS, NOUN_RULES
-from agentgym_hindsight.envs.webshop.observe import MODES, observe
+from agentgym_hindsight.envs.webshop.observe import MODES, observe, observe_released
 from agentgym_hindsight.envs.webshop.oracle import next_action, plan
 from agentgym_hindsight.envs.webshop.pages import State
 from agentgym_hindsight.envs.webshop.saved_state import Saved, decoded
 from agentgym_hindsight.envs.webshop.session import Session, admissible_actions
 from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra, state_key
-from agentgym_hindsight.errors import ResetNeededError, UnknownNameError
+from agentgym_hindsight.errors import ResetNeededError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
+from agentgym_hindsight.names import known_name
 from agentgym_hindsight.tasks import Task
 
-__all__ = ["NativeBackend"]
+__all__ = ["SEARCH_BUTTON", "TEXTS", "NativeBackend"]
+
+#: Whose texts the pages have: ours, or those of the released code of verl-agent, GiGPO and SERL.
+TEXTS = ("default", "verl-agent")
+SEARCH_BUTTON = "click[search]"
 
 
 class NativeBackend(LibraryBackend):
@@ -37,12 +42,19 @@ class NativeBackend(LibraryBackend):
         nouns: str = DEFAULT_NOUNS,
         num_prev_obs: int = 0,
         num_prev_actions: int = 0,
+        texts: str = TEXTS[0],
     ) -> None:
+        texts = known_name("kind of texts", texts, TEXTS)
+        if texts != TEXTS[0] and mode not in ("text", "quoted"):
+            raise UsageError(
+                f"Expected observation_mode 'text' with texts={texts!r}, which has its own pages, got {mode!r}; "
+                "try leaving one of them out."
+            )
         if mode not in MODES:
             raise UnknownNameError("observation mode", mode, MODES)
         if nouns not in NOUN_RULES:
             raise UnknownNameError("noun rule", nouns, NOUN_RULES)
-        self.library, self.mode, self.nouns = library, mode, nouns
+        self.library, self.mode, self.nouns, self.texts = library, mode, nouns, texts
         self._history = History(num_prev_obs, num_prev_actions)
         self._session: Session | None = None
         self._shared_facts: dict[str, Any] = {
@@ -55,8 +67,8 @@ class NativeBackend(LibraryBackend):
     def start(self, task: Task) -> Turn:
         session = self._session = self._new_session(task)
         return Turn(
-            self._history.start(observe(session, self.mode)),
-            admissible_actions(session),
+            self._history.start(self._page(session)),
+            self._admissible(session),
             state=state_key(session),
             extra=WebshopExtra(self._shared_facts, session),
         )
@@ -67,8 +79,8 @@ class NativeBackend(LibraryBackend):
         valid, reward, done = session.act(action)
         refused = None if valid else action
         return Turn(
-            self._history.after(action, observe(session, self.mode)),
-            admissible_actions(session),
+            self._history.after(action, self._page(session)),
+            self._admissible(session),
             valid,
             reward == 1.0,
             reward,
@@ -78,6 +90,14 @@ class NativeBackend(LibraryBackend):
             partial(_detail, session, before, session.state, refused),
             WebshopExtra(self._shared_facts, session, before if valid else None, refused, done),
         )
+
+    def _page(self, session: Session) -> str:
+        return observe(session, self.mode) if self.texts == TEXTS[0] else observe_released(session)
+
+    def _admissible(self, session: Session) -> tuple[str, ...]:
+        if self.texts != TEXTS[0] and session.has_search_bar:
+            return (SEARCH_BUTTON,)  # listed by the release, although it does nothing
+        return admissible_actions(session)
 
     @property
     def session(self) -> Session:
@@ -97,13 +117,13 @@ class NativeBackend(LibraryBackend):
             return None
         steps: list[Step] = []
         history = self._history.copy()
-        observation = history.start(observe(session, self.mode))
+        observation = history.start(self._page(session))
         for action in actions:
-            previous_observation, key, admissible = observation, state_key(session), admissible_actions(session)
+            previous_observation, key, admissible = observation, state_key(session), self._admissible(session)
             previous_state = session.state
             outcome = session.act(action)
-            observation = history.after(action, observe(session, self.mode))
-            next_admissible = admissible_actions(session)
+            observation = history.after(action, self._page(session))
+            next_admissible = self._admissible(session)
             steps.append(
                 Step(
                     len(steps),

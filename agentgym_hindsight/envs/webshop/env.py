@@ -6,7 +6,7 @@ import os
 from typing import Any, ClassVar
 
 from agentgym_hindsight.envs.base import HindsightEnv, Turn
-from agentgym_hindsight.envs.webshop.backend import NativeBackend
+from agentgym_hindsight.envs.webshop.backend import TEXTS, NativeBackend
 from agentgym_hindsight.envs.webshop.library import open_library
 from agentgym_hindsight.envs.webshop.nouns import DEFAULT_NOUNS
 from agentgym_hindsight.envs.webshop.shop_facts import WebshopExtra
@@ -40,6 +40,9 @@ class WebShopEnv(HindsightEnv):
     * ``observation_mode`` (``text``): ``text`` (strings joined by ``[SEP]``), ``text_rich`` (one string per line,
       buttons marked), ``quoted`` (SERL's release: the parts of ``text`` after the instruction, in quotes), ``html`` or
       ``url``.
+    * ``texts`` (``default``): ``verl-agent`` has the pages of the released code of verl-agent, GiGPO and SERL, as
+      observation, feedback, history and anchor: the parts of ``text`` after the instruction, each in quotes, without
+      marks of chosen options. The start page lists ``click[search]``, which does nothing.
     * ``num_prev_obs``, ``num_prev_actions`` (0): number of earlier observations and actions before each page, oldest
       first, joined by ``[SEP]``.
     * ``difficulty`` (``standard``): ``standard`` is as hard as the official products. ``bare`` is an easier shop for
@@ -88,6 +91,7 @@ class WebShopEnv(HindsightEnv):
         nouns: str = DEFAULT_NOUNS,
         num_prev_obs: int = 0,
         num_prev_actions: int = 0,
+        texts: str = TEXTS[0],
         max_steps: int = 15,
         **shared: Any,
     ) -> None:
@@ -100,6 +104,7 @@ class WebShopEnv(HindsightEnv):
             nouns=nouns,
             num_prev_obs=num_prev_obs,
             num_prev_actions=num_prev_actions,
+            texts=texts,
         )
         library.count(split)  # raises for a split without goals now, not at the first reset
         self.splits = library.splits  # type: ignore[misc]  # overrides the class attribute for this instance
@@ -114,6 +119,8 @@ class WebShopEnv(HindsightEnv):
             "observation_mode": observation_mode,
             "num_prev_obs": num_prev_obs,
             "num_prev_actions": num_prev_actions,
+            # Only if it is set: snapshots from before it existed have no such setting.
+            **({"texts": backend.texts} if backend.texts != TEXTS[0] else {}),
         }
 
     def _info(self, turn: Turn, hindsight: Hindsight) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from agentgym_hindsight.envs.webshop.pages import BUTTON, ITEM, LINK, TEXT, Node
 from agentgym_hindsight.envs.webshop.session import Session
 from agentgym_hindsight.errors import UnknownNameError
 
-__all__ = ["MODES", "observe"]
+__all__ = ["MODES", "observe", "observe_released"]
 
 _SEPARATOR = " [SEP] "
 
@@ -37,13 +37,26 @@ def _text(session: Session) -> str:
             f"{node.text.strip()} (selected)" if (node.axis, node.value) in chosen else node.text.strip()
             for node in nodes
         )
-    return _SEPARATOR.join([node[1].strip() for node in nodes])
+    return _original_text(session)
+
+
+def _original_text(session: Session) -> str:
+    return _SEPARATOR.join([node[1].strip() for node in nodes_of(session)])
+
+
+def observe_released(session: Session) -> str:
+    """The page in the text of SERL's release, also under strict rules: chosen options are not marked."""
+    return _quote(session, _original_text(session))
 
 
 def _quoted(session: Session) -> str:
+    return _quote(session, _text(session))
+
+
+def _quote(session: Session, page: str) -> str:
     if session.done:
-        return _text(session)  # the last page has no instruction, and the release leaves it as it is
-    parts = _text(session).split(_SEPARATOR)
+        return page  # the last page has no instruction, and the release leaves it as it is
+    parts = page.split(_SEPARATOR)
     instruction = session.goal.instruction.strip()
     start = parts.index(instruction) + 1 if instruction in parts else 0
     return _SEPARATOR.join(f"'{part}'" for part in parts[start:])

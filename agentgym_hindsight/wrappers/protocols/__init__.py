@@ -14,6 +14,7 @@ from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
 from agentgym_hindsight.wrappers.protocols.short import Short
 from agentgym_hindsight.wrappers.protocols.thinking import ReActCode, ReActTools
+from agentgym_hindsight.wrappers.protocols.template import is_template_name, template_protocol
 from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
@@ -34,6 +35,7 @@ __all__ = [
     "ToolsNative",
     "VerlAgent",
     "check_history",
+    "is_template_name",
     "make_protocol",
     "protocol_name",
 ]
@@ -46,7 +48,7 @@ PROTOCOLS: Mapping[str, type[Protocol]] = {
 
 def make_protocol(name: str, *, history: History = None, demonstrations: Sequence[str] = ()) -> Protocol:
     """Make the protocol of this name. ``package.module:NAME`` is a subclass of :class:`Protocol`, or a function that
-    makes one from ``history`` and ``demonstrations``.
+    makes one from ``history`` and ``demonstrations``. ``file:PATH`` is a template file (:mod:`~.template`).
 
     >>> make_protocol("react-2022").parser
     'react-2022'
@@ -75,18 +77,20 @@ def make_protocol(name: str, *, history: History = None, demonstrations: Sequenc
 
 
 def protocol_name(name: str) -> str:
-    """The name of a protocol as the library writes it; an own protocol, ``module:NAME``, is imported and checked.
+    """The name of a protocol as the library writes it; an own one (``module:NAME``, ``file:PATH``) is checked.
 
     >>> protocol_name("Brief")
     'brief'
     """
-    if isinstance(name, str) and is_import_name(name):
+    if is_template_name(name) or (isinstance(name, str) and is_import_name(name)):
         _own(name)
         return name
     return known_name("prompt protocol", name, PROTOCOLS)
 
 
 def _own(name: str) -> Callable[..., object]:
+    if is_template_name(name):
+        return template_protocol(name)
     found = import_object("prompt protocol", name)
     if isinstance(found, type):
         if not issubclass(found, Protocol):

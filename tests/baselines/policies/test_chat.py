@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.context import Section, TeacherContext
@@ -113,6 +115,35 @@ def test_template_arguments_reach_the_template() -> None:
 
     encoder = PromptEncoder(Fake(), template={"enable_thinking": False})
     assert encoder.text("hi") == "hi|False|['add_generation_prompt', 'tokenize']"
+
+
+def test_a_system_message_comes_first(encoder: PromptEncoder) -> None:
+    plain, tokenizer = encoder, encoder.tokenizer
+    with_system = PromptEncoder(tokenizer, 200, {"system": "Be brief."})
+    assert with_system.text("Look.").index("Be brief.") < with_system.text("Look.").index("Look.")
+    assert with_system.text("Look.").endswith(plain.text("Look."))
+    assert "Be brief." in tokenizer.decode(with_system.encode("Look. " * 200))  # a long prompt is cut, it is not
+    assert with_system.overhead > plain.overhead
+    messages = MessageEncoder(with_system)
+    chat = [{"role": "user", "content": "Look."}]
+    assert messages.encode(chat).ids == with_system.encode("Look.")
+    own = [{"role": "system", "content": "Be long."}, *chat]
+    assert messages.encode(own).ids == MessageEncoder(plain).encode(own).ids
+    with pytest.raises(UsageError, match="Expected a text"):
+        PromptEncoder(tokenizer, 200, {"system": 3})
+
+
+def test_a_template_without_system_messages_says_so(encoder: PromptEncoder) -> None:
+    tokenizer = copy.deepcopy(encoder.tokenizer)
+    for template in (
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+    ):
+        tokenizer.chat_template = template
+        PromptEncoder(tokenizer, 200)
+        with pytest.raises(UsageError, match="shows a system message"):
+            PromptEncoder(tokenizer, 200, {"system": "Be brief."})
 
 
 def test_errors() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -202,6 +204,33 @@ def test_a_separate_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.llm.sampled[-1]["seed"] != policy.llm.sampled[0]["seed"]
     with pytest.raises(UsageError, match="max_tokens"):
         VLLMEnginePolicy(None, Letters(), dict, max_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "on_gpu", "dtype"),
+    [
+        ({"dtype": "float32"}, False, "float32"),
+        ({"torch_dtype": "float32"}, False, "float32"),
+        ({"dtype": "float32"}, True, "auto"),
+        ({"dtype": "bfloat16"}, False, "auto"),
+        ([], False, "auto"),
+    ],
+)
+def test_a_float32_checkpoint_is_not_rounded_silently(
+    stored: Any, on_gpu: bool, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra [train]")
+    fake = ModuleType("vllm")
+    vars(fake).update(LLM=Engine, SamplingParams=dict)
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    monkeypatch.setattr(module, "_encoder", lambda *_: Letters())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: on_gpu)
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert open_vllm(str(tmp_path)).llm.options["dtype"] == dtype
+    assert ("rounds the float32 weights" in caplog.text) == on_gpu
+    assert open_vllm(str(tmp_path), dtype="float16").llm.options["dtype"] == "float16"
+    with pytest.raises(UsageError, match="max_prompt_tokens"):
+        open_vllm(str(tmp_path), max_model_len=3)
 
 
 def test_without_vllm_the_error_names_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
