@@ -22,6 +22,12 @@ REFERENCE = (
     "baselines.methods.*",
     "baselines.evaluation.*",
     "baselines.training.*",
+    "exports.formats",
+    "exports.exact",
+    "exports.turn_tokens",
+    "exports.session",
+    "exports.teacher_gaps",
+    "exports.trl_weights",
     "testing",
 )
 

@@ -25,11 +25,13 @@ TITLES = {
     "appworld": "AppWorld's miniature: speed",
     "forks": "Forks: speed and size of snapshots",
     "tau": "tau-bench: speed",
+    "clients": "Clients: speed of each that is installed, against the bare env",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
     "hint-sd": "HINT-SD: selected turns and every turn",
 }
 _TURNS = {"alfworld": 40, "conversations": 30, "hint-sd": 16}
+_EPISODES = {"clients": 20}
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 
@@ -60,7 +62,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--products", type=whole(1, 10_000_000), help="products in the embedded shop (default: 1000; search: 100000)"
     )
     shop.add_argument(
-        "--episodes", type=whole(1, 10_000_000), default=2000, help="webshop: episodes played (default: %(default)s)"
+        "--episodes",
+        type=whole(1, 10_000_000),
+        help="webshop: episodes played (default: 2000); clients: rollouts a round (default: 20)",
     )
     shop.add_argument(
         "--workers",
@@ -132,6 +136,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.products is None:
         options.products = _PRODUCTS.get(options.env, 0)
+    if options.episodes is None:
+        options.episodes = _EPISODES.get(options.env, 2000)
     if options.turns is None:
         options.turns = _TURNS.get(options.env, 0)
     title = TITLES[options.env]
@@ -182,6 +188,11 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
         rows = bench_tau.measure(options.data, options.genuine, options.fuzz, options.seed, note)
         folders = [word for name in ("data", "genuine") if getattr(options, name) for word in (f"--{name}", "DIR")]
         return rows, " ".join([f"--fuzz {options.fuzz}", *folders])
+    if options.env == "clients":
+        from agentgym_hindsight.cli.bench import clients as bench_clients
+
+        rows = bench_clients.measure(options.episodes, options.repeats, options.seed, note)
+        return rows, f"--episodes {options.episodes} --repeats {options.repeats}"
     if options.env == "training-speed":
         return _measure_training(options, note)
     if options.env == "conversations":

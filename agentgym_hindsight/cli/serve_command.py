@@ -90,9 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve_openenv(options: argparse.Namespace) -> int:
-    import uvicorn  # a dependency of openenv
-
-    from agentgym_hindsight.exports.openenv_server import create_openenv_app
+    from agentgym_hindsight.exports.openenv_server import create_openenv_app, run_server
 
     _check_address(options)
     settings = env_arguments(options)
@@ -117,10 +115,8 @@ def _serve_openenv(options: argparse.Namespace) -> int:
         if not is_loopback(host):
             console.print("[dim]The network can reach this server. It has no TLS and no passwords.[/dim]", markup=True)
         console.print("[dim]Ctrl-C closes the server.[/dim]", markup=True)
-        level = "info" if options.log else "error"
-        server = uvicorn.Server(uvicorn.Config(app, log_level=level, access_log=options.log))
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
+            run_server(app, listener, log=options.log)
     console.print("Closed.")
     return 0
 

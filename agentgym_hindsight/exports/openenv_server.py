@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from socket import socket
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -31,7 +32,14 @@ try:
 except ImportError as error:
     raise missing_client("openenv", "openenv>=0.10,<0.11", error) from error
 
-__all__ = ["HindsightAction", "HindsightEnvironment", "HindsightObservation", "HindsightState", "create_openenv_app"]
+__all__ = [
+    "HindsightAction",
+    "HindsightEnvironment",
+    "HindsightObservation",
+    "HindsightState",
+    "create_openenv_app",
+    "run_server",
+]
 
 #: Keys of ``info`` that the state has, besides the hindsight.
 _STATE_KEYS = ("goal", "admissible_actions", "action_valid", "won", "score", "anchor", "expert_action", "task_id")
@@ -220,3 +228,11 @@ def create_openenv_app(
     app.title = f"{name} (agentgym_hindsight)"
     app.add_middleware(WebGuard, hosts=None if hosts is None else frozenset(hosts))
     return app
+
+
+def run_server(app: Any, listener: socket, *, log: bool = False) -> None:
+    """Serve the app on a socket that listens, until Ctrl-C. ``log`` prints a line for each request."""
+    import uvicorn  # a dependency of openenv
+
+    level = "info" if log else "error"
+    uvicorn.Server(uvicorn.Config(app, log_level=level, access_log=log)).run(sockets=[listener])
