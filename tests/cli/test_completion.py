@@ -18,6 +18,7 @@ FREE = {
     "--max-new-tokens", "--turns", "--jobs", "--games", "--products", "--episodes", "--worlds", "--minutes", "--fuzz",
     "--warm-tasks", "--repeats", "--endpoint", "--generated", "--nouns", "--host", "--port", "--sessions", "--threads",
     "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus",
+    "--decoding",
 }  # fmt: skip
 
 
