@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentgym_hindsight.baselines.audit.page import forest_charts, is_audit_page, write_page
-from agentgym_hindsight.baselines.audit.run_audit import Audit, Plan, as_json_values, run_audit, write_facts
+from agentgym_hindsight.baselines.audit.run_audit import Audit, Critics, Plan, as_json_values, run_audit, write_facts
 from agentgym_hindsight.baselines.audit.stored import is_audit
 from agentgym_hindsight.baselines.audit.summary import REFERENCE, by_group_size, summarise
 from agentgym_hindsight.baselines.audit.targets import target_scores
@@ -92,7 +92,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-new-tokens", type=whole(1, example=512), help="length limit of a reply")
     parser.add_argument("--generate", action="store_true", help="sample with model.generate")
     parser.add_argument("--seed", type=seed, default=0, help="of the policy and the choice of turns")
-    parser.add_argument("--no-teachers", action="store_true", help="do not score what a model's teacher says")
+    parser.add_argument("--no-teachers", action="store_true", help="leave out a model's teacher and critics")
     parser.add_argument("--no-distance", action="store_true", help="do not measure the expert's distance to the goal")
     parser.add_argument("--judge", type=text, metavar="URL#MODEL", help="a server that judges every turn")
     parser.add_argument(
@@ -215,7 +215,7 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
         policy = as_played(policy_for(temperature, plan.seed), job.stage)
         needs_expert = plan.distance or bool(getattr(policy, "needs_expert", False))
         expert = as_played(ExpertPolicy(), job.stage) if plan.distance else None
-        says = _says(policy, job, options)
+        says, critics = _says(policy, job, options), _critics(policy, options)
         policy = _remembering(policy)
         line = bar.add_task("audit", total=len(job.panel), note="")
 
@@ -236,6 +236,7 @@ def _measure(job: EvalJob, options: argparse.Namespace) -> tuple[Any, Audit]:
                 terms,
                 plan,
                 says=says,
+                critics=critics,
                 expert=expert,
                 on_group=group,
                 on_turns=note,
@@ -262,6 +263,15 @@ def _says(policy: Any, job: EvalJob, options: argparse.Namespace) -> Sequence[An
             )
         found.append(JudgeSays(AnalyserClient(url, model)))
     return found
+
+
+def _critics(policy: Any, options: argparse.Namespace) -> Critics | None:
+    """Critics on the states of a local model."""
+    if options.no_teachers or not (hasattr(policy, "encoder") and hasattr(policy, "model")):
+        return None
+    from agentgym_hindsight.baselines.audit.fitted_critics import FittedCritics
+
+    return FittedCritics(policy)
 
 
 def _remembering(policy: Any) -> Any:

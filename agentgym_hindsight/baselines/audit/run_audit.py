@@ -24,14 +24,15 @@ from agentgym_hindsight.baselines.audit.moments import PlayedGroup, Turn, play_g
 from agentgym_hindsight.baselines.audit.shared_continuations import Ended, SharedContinuations
 from agentgym_hindsight.baselines.audit.stored import Key, Stored
 from agentgym_hindsight.baselines.audit.truth import Precision, measure_groups
-from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable, has_parquet, turn_rows
+from agentgym_hindsight.baselines.audit.turn_table import COST, SAYS, TurnTable, has_parquet, turn_rows
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.rollout import Continuation
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.trajectory import Group
 from agentgym_hindsight.tasks import Task, seeded_int
 from agentgym_hindsight.vector import HindsightVectorEnv
 
-__all__ = ["PROGRESS", "Audit", "Plan", "Says", "as_json_values", "run_audit", "table_of", "write_facts"]
+__all__ = ["PROGRESS", "Audit", "Critics", "Plan", "Says", "as_json_values", "run_audit", "table_of", "write_facts"]
 
 #: The column of the turns by which the expert's distance became shorter; none where the expert does not win.
 PROGRESS = "expert-progress"
@@ -66,6 +67,13 @@ class Says(Protocol):
     def __call__(self, group: PlayedGroup) -> Mapping[tuple[int, int], Mapping[str, float]]: ...
 
 
+class Critics(Protocol):
+    """What critics that are fitted to all groups say: numbers by column, for each (task, member, step)."""
+
+    def __call__(self, groups: Sequence[Group]) -> Mapping[str, Mapping[tuple[str, int, int], float]]: ...
+    def cost(self, groups: Sequence[Group]) -> float: ...
+
+
 @dataclass(slots=True)
 class Audit:
     """The progress of an audit. ``seconds`` and ``cpu_seconds`` are those of the continuations of this run."""
@@ -89,6 +97,7 @@ def run_audit(
     plan: Plan,
     *,
     says: Sequence[Says] = (),
+    critics: Critics | None = None,
     expert: Policy | None = None,
     on_group: Callable[[Audit], object] | None = None,
     on_turns: Callable[[Audit], object] | None = None,
@@ -98,7 +107,7 @@ def run_audit(
 
     ``venv`` needs ``expert=True`` if there is an ``expert``, the policy whose number of turns is the distance to the
     goal. Turns that ``folder`` has already are not measured again. ``terms`` are stored with the audit: a folder with
-    others is refused.
+    others is refused. ``critics`` are fitted to the rollouts of all tasks at the end.
     """
     stored = Stored(folder, terms, fresh=fresh)
     progress = Audit()
@@ -123,6 +132,8 @@ def run_audit(
                 on_group(progress)
     progress.total = {name: stored.cost(name) for name in _COSTS}
     table = table_of(folder, tasks)
+    if critics is not None:
+        table = _with_critics(table, stored.groups(), critics)
     table.save(folder / "turns.jsonl")
     if has_parquet():
         table.save(folder / "turns.parquet")
@@ -238,6 +249,16 @@ def table_of(folder: Path, tasks: Sequence[Task]) -> TurnTable:
     table = add_credits(TurnTable(tuple(row for row in rows if row["task"] in measured)))
     progress = table.column("distance") - table.column("distance_after")
     return table.with_column(SAYS + PROGRESS, progress) if np.isfinite(progress).any() else table
+
+
+def _with_critics(table: TurnTable, groups: Sequence[Group], critics: Critics) -> TurnTable:
+    found = critics(groups)
+    cost = critics.cost(groups) if found else 0.0
+    for name, numbers in found.items():
+        values = [numbers.get((row["task"], row["member"], row["step"]), np.nan) for row in table.rows]
+        table = table.with_column(SAYS + name, np.array(values))
+        table = table.with_column(COST + name, np.full(len(table), cost))
+    return table
 
 
 def as_json_values(tree: Any) -> Any:
