@@ -17,7 +17,8 @@ FREE = {
     "--what", "--who", "--tokens", "--how", "--when", "--history", "--temperature", "--max-prompt-tokens", "--title",
     "--max-new-tokens", "--turns", "--jobs", "--games", "--products", "--episodes", "--worlds", "--minutes", "--fuzz",
     "--warm-tasks", "--repeats", "--endpoint", "--generated", "--nouns", "--host", "--port", "--sessions", "--threads",
-    "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus", "--trials", "--analyser",
+    "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus",
+    "--trials", "--analyser",
 }  # fmt: skip
 
 
