@@ -14,7 +14,7 @@ from typing import Any
 from rich.progress import TaskID
 
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
-from agentgym_hindsight.baselines.methods import RECIPES, recipe_name
+from agentgym_hindsight.baselines.methods import RECIPES, RECOMMENDED, recipe_name
 from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.baselines.training.configuration import (
     composed_name,
@@ -29,7 +29,6 @@ from agentgym_hindsight.cli.parsing import path, seed, text, whole
 from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.shared import result_table
 from agentgym_hindsight.cli.terminal import console, output
-from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import short_name
 
 _METHOD = {
@@ -48,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "recipe",
         nargs="?",
         help=f"{', '.join(RECIPES)}, or package.module:METHOD for one of your own; METHOD+CREDIT combines two "
-        "(default: the one in --config)",
+        f"(default: the one in --config, else {RECOMMENDED}, which docs/methods/recommended.md gives the reasons for)",
     )
     parser.add_argument(
         "--credit", metavar="NAME", help="use the credit of this method: `serl --credit crbc`, short for serl+crbc"
@@ -116,9 +115,10 @@ def run(options: argparse.Namespace) -> int:
                             ("updates", "plan.updates"), ("vllm", "plan.vllm")):  # fmt: skip
         if getattr(options, option) is not None:
             settings.append(f"{setting}={getattr(options, option)}")
-    name = options.recipe or configuration.get("recipe")
-    if name is None:
-        raise UsageError(f"Expected a recipe, got none; try agh train serl. Known: {', '.join(RECIPES)}.")
+    # --credit names the credit of SERL's weights where no method is named.
+    name = options.recipe or configuration.get("recipe") or ("serl" if options.credit else RECOMMENDED)
+    if not (options.recipe or options.credit or "recipe" in configuration):
+        console.print(f"No method was named: {RECOMMENDED} (docs/methods/recommended.md). agh methods lists all.")
     in_file = composed_name(str(configuration.get("recipe", name)), credit := configuration.pop("credit", None))
     if options.recipe and "+" in options.recipe:
         credit = None  # the command line overrides the file

@@ -17,8 +17,8 @@ FREE = {
     "--what", "--who", "--tokens", "--how", "--when", "--history", "--temperature", "--max-prompt-tokens", "--title",
     "--max-new-tokens", "--turns", "--jobs", "--games", "--products", "--episodes", "--worlds", "--minutes", "--fuzz",
     "--warm-tasks", "--repeats", "--endpoint", "--generated", "--nouns", "--host", "--port", "--sessions", "--threads",
-    "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus", "--trials", "--analyser",
-    "--openenv", "--most", "--template", "--system", "--engine", "--extra-body", "--decoding",
+    "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus",
+    "--trials", "--analyser", "--openenv", "--most", "--template", "--system", "--engine", "--extra-body", "--decoding",
 }  # fmt: skip
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from agentgym_hindsight.baselines.methods import recipe
-from agentgym_hindsight.baselines.methods.scripted_ask import ScriptedAsk
-from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.analyses import ANALYSIS_KINDS, Analysis, analysis_text
 from agentgym_hindsight.hindsight.context import TITLES, compose
@@ -85,6 +82,11 @@ def test_specs_are_values() -> None:
 
 def test_what_a_method_keeps_can_be_composed_in_the_same_update() -> None:
     """Skills that PSP writes before the contexts are made, for example."""
+    pytest.importorskip("trl", reason="needs the extra [train]")
+    from agentgym_hindsight.baselines.methods import recipe
+    from agentgym_hindsight.baselines.methods.scripted_ask import ScriptedAsk
+    from agentgym_hindsight.baselines.training.asker import Asker
+
     seen: list[Group] = []
     group = Group(each.replace(sibling=number) for number, each in enumerate(GROUP))
     loser = next(each for each in group if not each.won)

@@ -114,7 +114,8 @@ def after_trials(seeds: Sequence[Sequence[Trajectory]], trials: int) -> list[Aft
     for number, rollouts in enumerate(seeds):
         for each in rollouts:
             first = solved.setdefault(each.task_id, [None] * len(seeds))
-            if each.won and (first[number] is None or each.sibling < first[number]):
+            earlier = first[number]
+            if each.won and (earlier is None or each.sibling < earlier):
                 first[number] = each.sibling
     result = []
     for trial in range(trials):

@@ -19,7 +19,7 @@ from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.names import import_object, is_import_name, known_name
 
-__all__ = ["RECIPES", "About", "about", "recipe", "recipe_name"]
+__all__ = ["RECIPES", "RECOMMENDED", "About", "about", "recipe", "recipe_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class _Recipes(Mapping[str, str]):
 
 #: name → one line, for every method of this package.
 RECIPES: Mapping[str, str] = _Recipes()
+#: What ``agh train`` trains if no method is named: the one that measurements recommend (docs/methods/recommended.md).
+RECOMMENDED = "serl+gigpo"
 
 
 @lru_cache(maxsize=1)

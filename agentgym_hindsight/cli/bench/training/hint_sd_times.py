@@ -136,7 +136,13 @@ def _form(time: StepTime, learner: Replay) -> Form:
 def _mean(forms: Sequence[Form]) -> Form:
     count = len(forms)
     time = StepTime(*(sum(values) / count for values in zip(*(each.time for each in forms), strict=True)))
-    return Form(time, *(round(sum(values) / count) for values in zip(*(each[1:] for each in forms), strict=True)))
+    rows, read, trained = (
+        round(sum(values) / count)
+        for values in zip(
+            *((each.target_rows, each.teacher_tokens, each.trained_tokens) for each in forms), strict=True
+        )
+    )
+    return Form(time, rows, read, trained)
 
 
 def analyser_tokens(rollouts: Sequence[Trajectory], encoder: PromptEncoder) -> dict[str, tuple[int, int, int]]:
