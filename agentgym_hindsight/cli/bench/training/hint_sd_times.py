@@ -28,6 +28,7 @@ from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.cli.bench.training.speed import StatusLine
 from agentgym_hindsight.cli.bench.training.step_times import Replay, StepTime, one_thread
 from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.hindsight.messages import Message
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 
 __all__ = ["FORMS", "Form", "Times", "analyser_tokens", "measure", "times_of"]
@@ -150,7 +151,7 @@ def analyser_tokens(rollouts: Sequence[Trajectory], encoder: PromptEncoder) -> d
     failed = [rollout for rollout in rollouts if not rollout.won and rollout.steps]
     selected = [FailedTurns(rollout) for rollout in failed]
     every = [FeedbackOnTurn(rollout, place) for rollout in failed for place in range(len(rollout))]
-    answers = {
+    answers: dict[str, list[dict[str, Any]]] = {
         _SELECTED: [
             {"failures": [{"step": place + 1, "feedback": text} for place, text in question.scripted().items()]}
             for question in selected
@@ -158,7 +159,10 @@ def analyser_tokens(rollouts: Sequence[Trajectory], encoder: PromptEncoder) -> d
         _DENSE: [{"feedback": question.scripted()} for question in every],
     }
     messages = MessageEncoder(encoder)
-    asked = {_SELECTED: [each.messages() for each in selected], _DENSE: [each.messages() for each in every]}
+    asked: dict[str, list[list[Message]]] = {
+        _SELECTED: [each.messages() for each in selected],
+        _DENSE: [each.messages() for each in every],
+    }
     return {
         name: (
             len(chats),
