@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 pytest.importorskip("trl", reason="needs the extra [train]")
 yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
+from agentgym_hindsight.baselines.methods import RECOMMENDED  # noqa: E402
 from agentgym_hindsight.baselines.training import configuration, preflight  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, load_configuration  # noqa: E402
 from agentgym_hindsight.baselines.training.run import RunSettings, Stopped  # noqa: E402
@@ -50,6 +51,19 @@ def test_the_printed_configuration_can_be_loaded(tmp_path: Path, capsys: pytest.
     path.write_text(yaml.safe_dump(document))
     assert printed(capsys, "--config", path) == document
     assert configure("serl", load_configuration(path)) == configure("serl", settings=["plan.seed=3", "plan.tasks=2"])
+
+
+def test_without_a_method_the_recommended_one_is_trained_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(train_command, "--print-config") == 0
+    captured = capsys.readouterr()
+    document = yaml.safe_load(captured.out)
+    assert document["recipe"] == RECOMMENDED
+    assert f"No method was named: {RECOMMENDED}" in captured.err
+    assert printed(capsys, RECOMMENDED) == document
+    assert "No method" not in capsys.readouterr().err
+    # A file's method and a credit are no recommendation.
+    assert printed(capsys, "--config", CONFIGS / "grpo_alfworld_7b.yaml")["recipe"] == "grpo"
+    assert printed(capsys, "--credit", "crbc")["recipe"] == "serl+crbc"
 
 
 def test_options_override_the_configuration_file(capsys: pytest.CaptureFixture[str]) -> None:
