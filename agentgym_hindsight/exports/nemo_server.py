@@ -1,4 +1,4 @@
-"""A resources server for NeMo Gym's ``gymnasium_agent``. For nemo-gym>=0.7,<0.8 (its code was run with 0.7.0).
+"""A resources server for NeMo Gym's ``gymnasium_agent``. For nemo-gym>=0.7,<0.8 (written against 0.7.0).
 
 NeMo Gym needs Python 3.13.14 or newer. Rows carry ``task_id`` (or ``split`` and ``index``) as columns. A server
 configuration names the stage:
