@@ -158,10 +158,15 @@ def _tried(view: TaskView, anchor: AnchorGroup, links: Links) -> Html:
                 str(len(turns)),
                 f"{sum(view.group[m].won for m, _ in turns)} of {len(turns)}",
                 figure(fmean(returns)),
-                *(figure(fmean(values)) if values else "" for values in credit),
+                *(_credit(fmean(values)) if values else "" for values in credit),
                 tag("span", *where, more),
             ]
         )
     rows.sort(key=lambda row: -int(str(row[1])))
     head = ["action", "tried", "won", "mean return", *(f"credit by {name}" for name in names), "turns (sibling·turn)"]
     return table(head, rows, name="Actions tried in this situation")
+
+
+def _credit(value: float) -> str:
+    """Credits are float32: what is closer to 0 than their precision is 0."""
+    return figure(value if abs(value) > 1e-6 else 0.0)

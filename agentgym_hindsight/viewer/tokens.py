@@ -112,7 +112,7 @@ def tokens_html(
         for place, text in enumerate(tokens.texts)
     ]
     parts = [
-        tag("nav", *tabs, class_="tabs overlays", aria_label="Overlay"),
+        tag("nav", *tabs, class_="tabs overlays", aria_label="Overlay") if addresses else Html(""),
         _legend(overlay, scale),
         tag("pre", *pieces, class_="response"),
         _why(tokens, values),
