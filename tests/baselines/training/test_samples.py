@@ -122,7 +122,8 @@ def test_all_rollouts_can_be_recorded() -> None:
     rows = use(scored_rows(gap=-0.5))
     assert len(list(draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 0, "all"))) == 2
     several = [episode(LOST, sibling=n) for n in range(3)]
-    assert [r["sibling"] for r in draw_samples(Measured({}, several, rows_of(several), 0.5), SERL, encoder(), 0, "all")] == [0, 1, 2]  # fmt: skip
+    drawn = draw_samples(Measured({}, several, rows_of(several), 0.5), SERL, encoder(), 0, "all")
+    assert [result["sibling"] for result in drawn] == [0, 1, 2]
 
 
 def test_runs_without_the_setting_can_be_continued() -> None:
