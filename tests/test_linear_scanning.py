@@ -79,6 +79,7 @@ from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.tables import to_rows
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from agentgym_hindsight.tasks import TaskPanel
+from agentgym_hindsight.viewer import summaries, teacher_prompt, worlds
 from agentgym_hindsight.wrappers import action_parsing, parsing
 from agentgym_hindsight.wrappers.protocols import PROTOCOLS, PromptState, make_protocol
 from tests.envs.alfworld.scenes import kitchen
@@ -189,6 +190,17 @@ _OPTIONS = ContextOptions()
 _GAME = scene_to_game(kitchen())
 _SHOP = tiny_shop()
 _SESSION = session.Session(_SHOP, goal_for(_SHOP.products[0]))
+
+
+def drawn(env_id: str) -> Callable[[str], object]:
+    """Draws an action and a reply as the viewer does for a world."""
+
+    def draw(text: str) -> object:
+        turn = Step(0, text, text, text, text, (f"click[{text}]",), extra={"evaluation": text})
+        trajectory = Trajectory("1f", env_id, steps=(turn, turn))
+        return worlds.action_html(trajectory, 0), worlds.reply_html(trajectory, 0), worlds.action_line(text, 60)
+
+    return draw
 
 
 def step(text: str) -> Step:
@@ -480,6 +492,16 @@ SCANS: dict[str, Scan] = {
         lambda text: sandbox_report._ADDRESS.sub(">", sandbox_report.cut(text, 999))
     ),
     # files
+    # the viewer
+    "viewer.summaries": Scan(lambda text: summaries.summary_of({"goal": text, "steps": [{"action": text}] * 3})),
+    "viewer.teacher_prompt: cut_parts": Scan(
+        lambda text: teacher_prompt.cut_parts(text, text),
+        (rows("[… 1 characters left out …]"), rows("[… "), rows("a[… 1 characters left out …]\n")),
+    ),
+    "viewer.worlds: house": Scan(drawn("ALFWorld-Hindsight-v0"), (rows("a mug 1, ", "On the desk 1, you see "),)),
+    "viewer.worlds: shop": Scan(drawn("WebShop-Hindsight-v0"), (rows("a [SEP] "),)),
+    "viewer.worlds: program": Scan(drawn("AppWorld-Hindsight-v0"), (rows("passed\n"),)),
+    "viewer.worlds: tools": Scan(drawn("TauBench-Hindsight-v0"), (rows("<tool_call>"), rows('{"a": [', "f: "))),
     "hindsight.codec: load": Scan(codec.load_trajectory, (rows("1", '{"schema": '), rows("1", '{"version": 0.'))),
     "hindsight.codec: dump and load": Scan(lambda text: codec.load_trajectory(codec.dump_trajectory(rollout(text)))),
     "hindsight.jsonl: read_jsonl": Scan(on_file(jsonl.read_jsonl)),

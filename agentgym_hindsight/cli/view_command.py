@@ -98,6 +98,8 @@ def _export(sources: Sources, options: argparse.Namespace) -> int:
         raise UsageError("Expected at least one rollout to export, got none; try a file of `agh rollout`.")
     left = f"; {written.left_out} more are left out (--most)" if written.left_out else ""
     output().print(
-        f"Written to {options.export}: {written.rollouts} rollouts, {written.size / 2**20:.1f} MiB{left}", soft_wrap=True, markup=False
-    )  # fmt: skip
+        f"Written to {options.export}: {written.rollouts} rollouts, {written.size / 2**20:.1f} MiB{left}",
+        soft_wrap=True,
+        markup=False,
+    )
     return 0

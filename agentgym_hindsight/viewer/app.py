@@ -150,10 +150,10 @@ class _Pages:
         """What changes when the files do; of one source, or of all."""
         slug = request.args.get("s", "")
         found = self.sources.find() if not slug else [self._source(slug)]
-        done = all([source.refresh(_READING) for source in found])
+        done = [source.refresh(_READING) for source in found]
         counts = sum(int((source.rows("SELECT count(*) FROM rollout") or [(0,)])[0][0]) for source in found)
         version = "|".join(source.version() for source in found)
-        return jsonify(version=f"{version} {counts}", rollouts=counts, done=done)
+        return jsonify(version=f"{version} {counts}", rollouts=counts, done=all(done))
 
     def _frame(self, source: Source, title: str, main: Html, where: Html, live: bool = False) -> str:
         note = ""

@@ -97,7 +97,9 @@ class Filter:
         if self.invalid:
             tests.append("invalid > 0")
         if self.source == "success":
-            tests.append(f"(update_, task) IN ({_WON} HAVING count(*) > 1) OR (outcome != 'won' AND (update_, task) IN ({_WON}))")
+            tests.append(
+                f"(update_, task) IN ({_WON} HAVING count(*) > 1) OR (outcome != 'won' AND (update_, task) IN ({_WON}))"
+            )
             tests[-1] = f"({tests[-1]})"
         elif self.source:
             tests.append("instr(has, ?)")
@@ -129,10 +131,18 @@ def home_html(sources: Sequence[Source], links: Links) -> Html:
             success = number(latest, "success")
             what = f"training of {short(run.recipe, 40)}, seed {short(run.seed, 12)}, {len(run.metrics)} updates"
             what += f", success {percent(success)}" if success is not None else ""
-        rows.append([
-            link(links.source(source.slug), short(source.name, 60)), what, str(tasks), str(rollouts), str(turns), share,
-            short(policies, 60), short(env, 40),
-        ])  # fmt: skip
+        rows.append(
+            [
+                link(links.source(source.slug), short(source.name, 60)),
+                what,
+                str(tasks),
+                str(rollouts),
+                str(turns),
+                share,
+                short(policies, 60),
+                short(env, 40),
+            ]
+        )
     head = ["run or file", "what it is", "tasks", "rollouts", "turns", "won, 95 % interval", "policy", "environment"]
     parts = [tag("h1", "Runs and rollouts"), table(head, rows, class_="list", name="Runs and files")]
     if not sources:
@@ -161,8 +171,8 @@ def _compare_form(sources: Sequence[Source]) -> Html:
     choices: list[tuple[str, str]] = []
     for source in sources:
         policies = [str(policy) for (policy,) in source.rows("SELECT DISTINCT policy FROM rollout LIMIT 6")]
-        for policy in policies if len(policies) > 1 else [""]:
-            choices.append((f"{source.slug}|{policy}" if policy else source.slug, f"{source.name} {policy}".strip()))
+        several = [(f"{source.slug}|{policy}", f"{source.name} {policy}") for policy in policies]
+        choices += several if len(several) > 1 else [(source.slug, source.name)]
     if len(choices) < 2:
         return Html("")
     selects = [
@@ -193,7 +203,10 @@ def _compare_form(sources: Sequence[Source]) -> Html:
 def list_html(source: Source, chosen: Filter, links: Links) -> Html:
     """The tasks or rollouts of a source that the filter selects."""
     where, values = chosen.condition()
-    count, tasks = (source.rows(f"SELECT count(*), count(DISTINCT update_ || ' ' || task) FROM rollout WHERE {where}", values) or [(0, 0)])[0]  # fmt: skip
+    count, tasks = (
+        source.rows(f"SELECT count(*), count(DISTINCT update_ || ' ' || task) FROM rollout WHERE {where}", values)
+        or [(0, 0)]
+    )[0]
     total = int(count if chosen.view == "rollouts" else tasks)
     body = _rollouts(source, chosen, links) if chosen.view == "rollouts" else _tasks(source, chosen, links)
     views = [
@@ -239,7 +252,15 @@ def list_html(source: Source, chosen: Filter, links: Links) -> Html:
 def _tasks(source: Source, chosen: Filter, links: Links) -> Html:
     """One row a task with its siblings; those that the filter selects are marked."""
     where, values = chosen.condition()
-    order = {"file": "min(line)", "newest": "max(line) DESC", "return": "avg(total) DESC", "worst": "avg(total)", "turns": "avg(turns) DESC", "invalid": "sum(invalid) DESC", "goal": "goal"}[chosen.sort]  # fmt: skip
+    order = {
+        "file": "min(line)",
+        "newest": "max(line) DESC",
+        "return": "avg(total) DESC",
+        "worst": "avg(total)",
+        "turns": "avg(turns) DESC",
+        "invalid": "sum(invalid) DESC",
+        "goal": "goal",
+    }[chosen.sort]
     query = (
         f"SELECT update_, task, goal, category, total(outcome = 'won'), count(*), avg(total), avg(turns), sum(invalid) "
         f"FROM rollout WHERE {where} GROUP BY update_, task ORDER BY {order}, min(line) LIMIT {PAGE} OFFSET ?"
@@ -249,16 +270,27 @@ def _tasks(source: Source, chosen: Filter, links: Links) -> Html:
     rows = []
     for update, task, goal, category, won, count, total, turns, invalid in found:
         chips = [
-            link(links.rollout(source.slug, int(line)), chip(str(outcome), sibling, brief=True),
-                 title=f"sibling {sibling}: {outcome}, {length} turns",
-                 class_="sibling" if selected else "sibling off")
+            link(
+                links.rollout(source.slug, int(line)),
+                chip(str(outcome), sibling, brief=True),
+                title=f"sibling {sibling}: {outcome}, {length} turns",
+                class_="sibling" if selected else "sibling off",
+            )
             for line, outcome, sibling, length, selected in members.get((update, task), [])[:_MOST_SIBLINGS]
-        ]  # fmt: skip
+        ]
         name = link(links.task(source.slug, str(task), int(update)), short(str(goal) or f"task {task}", 110))
-        rows.append([
-            name, *([str(update)] if source.is_run else []), tag("span", *chips, class_="chips"), f"{int(won)} of {count}",
-            figure(float(total or 0)), figure(float(turns or 0)), str(invalid), short(str(category), 40),
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                *([str(update)] if source.is_run else []),
+                tag("span", *chips, class_="chips"),
+                f"{int(won)} of {count}",
+                figure(float(total or 0)),
+                figure(float(turns or 0)),
+                str(invalid),
+                short(str(category), 40),
+            ]
+        )
     head = [
         "task",
         *(["update"] if source.is_run else []),
@@ -277,10 +309,15 @@ def _members(
 ) -> dict[tuple[int, str], list[tuple[Any, ...]]]:
     """The rollouts of some tasks, with whether the filter selects them. One query, so that a search scans once."""
     marks = ", ".join(["(?, ?)"] * len(tasks))
-    query = f"SELECT update_, task, line, outcome, sibling, turns, {where} FROM rollout WHERE (update_, task) IN (VALUES {marks})"
+    query = (
+        f"SELECT update_, task, line, outcome, sibling, turns, {where} FROM rollout "
+        f"WHERE (update_, task) IN (VALUES {marks})"
+    )
     members: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
     if tasks:
-        for update, task, *facts in source.rows(f"{query} ORDER BY line", [*values, *(each for pair in tasks for each in pair)]):
+        for update, task, *facts in source.rows(
+            f"{query} ORDER BY line", [*values, *(each for pair in tasks for each in pair)]
+        ):
             members.setdefault((update, task), []).append(tuple(facts))
     return members
 
@@ -300,10 +337,19 @@ def _rollouts(source: Source, chosen: Filter, links: Links) -> Html:
         turn = int(place or 0) + 1
         name = link(links.rollout(source.slug, int(line), turn), short(str(goal) or f"line {line}", 110))
         found = tag("span", f" turn {turn}", class_="soft") if first else ""
-        rows.append([
-            tag("span", name, found), chip(str(outcome)), str(sibling), *([str(update)] if source.is_run else []), str(turns),
-            str(invalid), figure(float(total or 0)), short(str(policy), 30), short(str(category), 40),
-        ])  # fmt: skip
+        rows.append(
+            [
+                tag("span", name, found),
+                chip(str(outcome)),
+                str(sibling),
+                *([str(update)] if source.is_run else []),
+                str(turns),
+                str(invalid),
+                figure(float(total or 0)),
+                short(str(policy), 30),
+                short(str(category), 40),
+            ]
+        )
     head = [
         "goal",
         "outcome",

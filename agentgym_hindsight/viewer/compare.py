@@ -67,10 +67,16 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
     difference = paired_difference(wins, reference)
     mean_one, mean_other = (_mean([_mean(each[task]) for task in tasks]) for each in (wins, reference))
     sentence = tag(
-        "p", f"Success over the {len(tasks)} tasks of both: ", tag("b", percent(mean_one)), " and ", tag("b", percent(mean_other)),
-        ". Paired difference: ", tag("b", f"{_signed(100 * difference.mean)} points"),
-        f", 95 % interval {_signed(100 * difference.low)} to {_signed(100 * difference.high)}.", class_="callout",
-    )  # fmt: skip
+        "p",
+        f"Success over the {len(tasks)} tasks of both: ",
+        tag("b", percent(mean_one)),
+        " and ",
+        tag("b", percent(mean_other)),
+        ". Paired difference: ",
+        tag("b", f"{_signed(100 * difference.mean)} points"),
+        f", 95 % interval {_signed(100 * difference.low)} to {_signed(100 * difference.high)}.",
+        class_="callout",
+    )
     left_out = len(one) + len(other) - 2 * len(tasks)
     note = tag("p", f"{left_out} tasks that only one of them played are left out.", class_="soft") if left_out else ""
     rows = []
@@ -82,13 +88,34 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
         delta = difference_of[task]
         pair = _pair(one[task], other[task])
         names = (f"{first.source.slug}:{pair[0]}", f"{second.source.slug}:{pair[1]}")
-        rows.append([
-            link(links.difference(*names), short(one[task][0][2] or task, 100)),
-            _share(wins[task]), _share(reference[task]),
-            tag("b" if delta else "span", f"{_signed(100 * delta)}", class_="good" if delta > 0 else "bad" if delta < 0 else "soft"),
-            tag("span", *(link(links.rollout(first.source.slug, line), chip("won" if won else "lost")) for line, won, _ in one[task][:12]), class_="chips"),
-            tag("span", *(link(links.rollout(second.source.slug, line), chip("won" if won else "lost")) for line, won, _ in other[task][:12]), class_="chips"),
-        ])  # fmt: skip
+        rows.append(
+            [
+                link(links.difference(*names), short(one[task][0][2] or task, 100)),
+                _share(wins[task]),
+                _share(reference[task]),
+                tag(
+                    "b" if delta else "span",
+                    f"{_signed(100 * delta)}",
+                    class_="good" if delta > 0 else "bad" if delta < 0 else "soft",
+                ),
+                tag(
+                    "span",
+                    *(
+                        link(links.rollout(first.source.slug, line), chip("won" if won else "lost"))
+                        for line, won, _ in one[task][:12]
+                    ),
+                    class_="chips",
+                ),
+                tag(
+                    "span",
+                    *(
+                        link(links.rollout(second.source.slug, line), chip("won" if won else "lost"))
+                        for line, won, _ in other[task][:12]
+                    ),
+                    class_="chips",
+                ),
+            ]
+        )
     columns = [
         "task (opens where they part)",
         "first",
@@ -153,9 +180,18 @@ def difference_html(first: Rollout, second: Rollout, links: Links, whole: bool =
     else:
         verdict = f"They part at turn {place + 1}: the actions differ."
     heads = [
-        tag("th", link(links.rollout(each.source.slug, each.line, (place or 0) + 1), f"{each.source.name}, sibling {each.trajectory.sibling}"), chip(each.trajectory.outcome), tag("span", short(each.trajectory.policy, 30), class_="soft"), scope="col")
+        tag(
+            "th",
+            link(
+                links.rollout(each.source.slug, each.line, (place or 0) + 1),
+                f"{each.source.name}, sibling {each.trajectory.sibling}",
+            ),
+            chip(each.trajectory.outcome),
+            tag("span", short(each.trajectory.policy, 30), class_="soft"),
+            scope="col",
+        )
         for each in (first, second)
-    ]  # fmt: skip
+    ]
     begin = 0 if whole or place is None else max(0, place - _CONTEXT)
     end = max(len(one.steps), len(other.steps)) if whole else min(max(len(one.steps), len(other.steps)), begin + 20)
     rows = []

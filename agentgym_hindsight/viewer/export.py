@@ -55,7 +55,10 @@ def export_page(sources: Sources, out: Path, most: int = 200) -> Exported:
     links = ExportLinks(numbers, {key: number for number, key in enumerate(tasks, 1)})
     style_text, script_text = style(), script()
     digest = b64encode(sha256(script_text.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -88,10 +91,15 @@ def _home(sources: list[Source], tasks: list[tuple[str, int, str]], links: Expor
         )
         chips = [link(links.rollout(slug, int(line)), chip(str(outcome))) for line, outcome, _, _ in siblings]
         mean = sum(float(total) for *_, total in siblings) / max(len(siblings), 1)
-        rows.append([
-            link(links.task(slug, task, update), short(str(siblings[0][2]) or task, 110)), short(by_slug[slug].name, 40),
-            str(update) if update >= 0 else "", tag("span", *chips, class_="chips"), figure(mean),
-        ])  # fmt: skip
+        rows.append(
+            [
+                link(links.task(slug, task, update), short(str(siblings[0][2]) or task, 110)),
+                short(by_slug[slug].name, 40),
+                str(update) if update >= 0 else "",
+                tag("span", *chips, class_="chips"),
+                figure(mean),
+            ]
+        )
     head = ["task", "run or file", "update", "rollouts", "mean return"]
     listed = table(head, rows, class_="list", name="Tasks")
     return tag("section", home_html(sources, links), tag("h2", "Tasks"), listed, id="home")
@@ -105,7 +113,12 @@ def _sections(
         view = TaskView(read) if read else None
         if view is not None:
             yield tag("section", task_position(view, links), task_html(view, links), id=f"task-{number}")
-        for line in [int(each) for (each,) in source.rows("SELECT line FROM rollout WHERE update_ = ? AND task = ? ORDER BY line", [update, task])]:  # fmt: skip
+        for line in [
+            int(each)
+            for (each,) in source.rows(
+                "SELECT line FROM rollout WHERE update_ = ? AND task = ? ORDER BY line", [update, task]
+            )
+        ]:
             if (slug, line) in numbers:
                 yield _rollout(view, source, line, numbers[slug, line], links)
 

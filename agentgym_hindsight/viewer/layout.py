@@ -73,9 +73,12 @@ def crumbs(*parts: tuple[str | None, str]) -> Html:
     items = [tag("li", link(address, short(name, 60))) for address, name in parts]
     up = parts[-2][0] if len(parts) > 1 else None
     return tag(
-        "nav", tag("ol", *items), link(up, "up", rel="up", class_="hidden-up") if up else "", class_="crumbs",
+        "nav",
+        tag("ol", *items),
+        link(up, "up", rel="up", class_="hidden-up") if up else "",
+        class_="crumbs",
         aria_label="Position",
-    )  # fmt: skip
+    )
 
 
 def frame(title: str, *main: object, links: Links, where: Html, live: str = "", note: str = "") -> str:

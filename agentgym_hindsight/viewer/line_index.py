@@ -172,10 +172,27 @@ class LineIndex:
         found = summary_of(line_document(data.removeprefix(b"\xef\xbb\xbf") if line == 1 else data))
         self._connection.execute(
             f"INSERT OR REPLACE INTO rollout VALUES ({', '.join('?' * 18)})",  # only marks
-            (line, offset, len(data), found.task, found.update, found.sibling, found.outcome, found.score, found.total,
-             len(found.turns), found.invalid, found.category, found.split, found.policy, found.env, found.backend,
-             found.goal, found.has),
-        )  # fmt: skip
+            (
+                line,
+                offset,
+                len(data),
+                found.task,
+                found.update,
+                found.sibling,
+                found.outcome,
+                found.score,
+                found.total,
+                len(found.turns),
+                found.invalid,
+                found.category,
+                found.split,
+                found.policy,
+                found.env,
+                found.backend,
+                found.goal,
+                found.has,
+            ),
+        )
         self._connection.executemany(
             "INSERT INTO turn VALUES (?, ?, ?, ?)",
             [(line, place, turn.valid, turn.text) for place, turn in enumerate(found.turns)],

@@ -120,8 +120,13 @@ def _ways(view: TaskView, member: int, links: Links) -> Html:
     ways = []
     if view.parting and member in view.parting[:2]:
         won, lost, place = view.parting
-        ways.append(link(links.difference(view.rollouts[won].name, view.rollouts[lost].name) or links.rollout(rollout.source.slug, rollout.line, place + 1),
-                         f"the winner and a rollout that did not win part at turn {place + 1}"))  # fmt: skip
+        ways.append(
+            link(
+                links.difference(view.rollouts[won].name, view.rollouts[lost].name)
+                or links.rollout(rollout.source.slug, rollout.line, place + 1),
+                f"the winner and a rollout that did not win part at turn {place + 1}",
+            )
+        )
     best = None
     for place, tokens in enumerate(rollout.tokens):
         found = strongest(tokens) if tokens and not tokens.mask_reason else None

@@ -73,10 +73,10 @@ def read_rollout(source: Source, line: int) -> Rollout | None:
         trajectory = trajectory.replace(analyses=(*trajectory.analyses, *_analyses_of_turns(document)))
     except (ValueError, SchemaError, UsageError) as error:
         return Rollout(source, line, -1, Trajectory("", broken=f"This line cannot be read: {error}"), (), str(error))
-    update = document.get("update")
-    has_update = isinstance(update, int) and not isinstance(update, bool)
+    given = document.get("update")
+    update = given if isinstance(given, int) and not isinstance(given, bool) else -1
     tokens = tuple(_tokens(step, document) for step in document["steps"])
-    return Rollout(source, line, update if has_update else -1, trajectory, tokens if any(tokens) else ())
+    return Rollout(source, line, update, trajectory, tokens if any(tokens) else ())
 
 
 def read_group(rollout: Rollout) -> list[Rollout]:
@@ -103,13 +103,18 @@ def group_of(rollouts: Sequence[Rollout]) -> Group:
 
 def _analyses_of_turns(document: Mapping[str, Any]) -> list[Analysis]:
     """The analyses that a sample stores beside its turns."""
-    found = []
-    for place, step in enumerate(document["steps"]):
-        index = step.get("index", place)
-        for each in step.get("analyses") or () if isinstance(step.get("analyses"), list) else ():
-            if isinstance(each, dict) and each.get("kind") in ANALYSIS_KINDS and isinstance(each.get("text"), str):
-                found.append(Analysis(each["kind"], each["text"], index, str(each.get("analyser", ""))))
-    return found
+    found = [
+        (step.get("index", place), each)
+        for place, step in enumerate(document["steps"])
+        if isinstance(step.get("analyses"), list)
+        for each in step["analyses"]
+        if isinstance(each, dict)
+    ]
+    return [
+        Analysis(each["kind"], each["text"], index, str(each.get("analyser", "")))
+        for index, each in found
+        if each.get("kind") in ANALYSIS_KINDS and isinstance(each.get("text"), str)
+    ]
 
 
 def _old_sample(document: Mapping[str, Any]) -> Trajectory:
@@ -131,9 +136,14 @@ def _old_sample(document: Mapping[str, Any]) -> Trajectory:
 
 
 _COLUMNS = {
-    "weight": "weights", "gap": "gaps", "logprob": "logprobs", "teacher": "teacher_logprobs", "entropy": "entropies",
-    "teacher_entropy": "teacher_entropies", "token_advantage": "token_advantages",
-}  # fmt: skip
+    "weight": "weights",
+    "gap": "gaps",
+    "logprob": "logprobs",
+    "teacher": "teacher_logprobs",
+    "entropy": "entropies",
+    "teacher_entropy": "teacher_entropies",
+    "token_advantage": "token_advantages",
+}
 
 
 def _tokens(step: Mapping[str, Any], document: Mapping[str, Any]) -> TurnTokens | None:
@@ -153,7 +163,10 @@ def _tokens(step: Mapping[str, Any], document: Mapping[str, Any]) -> TurnTokens 
         number(step, "advantage"),
         number(document, "lambda"),
         None if None in low_high else (float(low_high[0] or 0), float(low_high[1] or 0)),
-        *(str(step.get(key) or "") for key in ("prompt_read", "teacher_read", "context", "context_uncut")),
+        str(step.get("prompt_read") or ""),
+        str(step.get("teacher_read") or ""),
+        str(step.get("context") or ""),
+        str(step.get("context_uncut") or ""),
         step.get("context_cut") is True,
     )
 

@@ -1,4 +1,4 @@
-"""What ``agh view`` shows: files of rollouts, and the samples of training runs, found in the paths that a user names."""
+"""What ``agh view`` shows: files of rollouts, and the samples of training runs, in the paths that a user names."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ class Sources:
 
     def refresh(self, seconds: float | None = None) -> bool:
         """Index all sources; with ``seconds``, for about so long each."""
-        return all([source.refresh(seconds) for source in self._found.values()])
+        done = [source.refresh(seconds) for source in list(self._found.values())]
+        return all(done)
 
 
 def _sources_in(path: Path) -> Iterator[tuple[Path, Path]]:

@@ -1,4 +1,4 @@
-"""The graph of the situations that the rollouts of a task went through, as SVG: circles are situations, arrows actions."""
+"""The situations that the rollouts of a task went through, as SVG: circles are situations, arrows are actions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def graph_svg(view: TaskView, links: Links) -> Html:
     shown = set(kept[:_MOST_STATES])
     width, height = _place({key: state for key, state in states.items() if key in shown})
     taken = [(states[key].x, states[key].y) for key in sorted(shown)]
-    lines, labels = [], []
+    lines = []
     for (start, end), turns in edges.items():
         if start not in shown or end not in shown or start == end:
             continue
@@ -60,21 +60,32 @@ def graph_svg(view: TaskView, links: Links) -> Html:
         address = links.rollout(rollout.source.slug, rollout.line, place + 1)
         lines.append(tag("a", *shapes, href=address) if address else tag("g", *shapes))
     numbers = {anchor.key: number for number, anchor in enumerate(view.anchors)}
-    for key in kept[:_MOST_STATES]:
-        labels.append(_node(key, states[key], numbers.get(key), links))
+    circles = [_node(key, states[key], numbers.get(key), links) for key in kept[:_MOST_STATES]]
     note = f" The {_MOST_STATES} most visited of {len(states)} situations." if len(states) > len(shown) else ""
     loops = sum(len(turns) for (start, end), turns in edges.items() if start == end)
     note += f" {loops} turns that left the situation unchanged are not drawn." if loops else ""
     name = f"{len(states)} situations of {len(view.group)} rollouts"
     svg = tag(
-        "svg", tag("title", name), *lines, *labels, viewBox=f"0 0 {width:.0f} {height:.0f}", width=f"{width:.0f}",
-        height=f"{height:.0f}", role="img", class_="graph",
-    )  # fmt: skip
+        "svg",
+        tag("title", name),
+        *lines,
+        *circles,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        width=f"{width:.0f}",
+        height=f"{height:.0f}",
+        role="img",
+        class_="graph",
+    )
     key = tag(
-        "p", "A circle is a situation, with its number of turns; an arrow is an action, and a link to its turn. ",
-        tag("span", "solid: only of rollouts that won", class_="k-won"), " · ",
-        tag("span", "dashed: only of others", class_="k-lost"), " · grey: of both.", note, class_="soft",
-    )  # fmt: skip
+        "p",
+        "A circle is a situation, with its number of turns; an arrow is an action, and a link to its turn. ",
+        tag("span", "solid: only of rollouts that won", class_="k-won"),
+        " · ",
+        tag("span", "dashed: only of others", class_="k-lost"),
+        " · grey: of both.",
+        note,
+        class_="soft",
+    )
     return tag("div", key, tag("div", svg, class_="wide graph-box", tabindex="0", role="region", aria_label=name))
 
 

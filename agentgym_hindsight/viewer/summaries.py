@@ -140,7 +140,7 @@ def _text(holder: Mapping[str, Any], key: str) -> str:
 
 def _whole(value: object, default: int) -> int:
     is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-    return int(value) if is_whole else default  # type: ignore[call-overload,no-any-return]
+    return int(value) if is_whole else default  # type: ignore[call-overload]
 
 
 def _real(value: object) -> float:

@@ -42,12 +42,21 @@ def task_html(view: TaskView, links: Links) -> Html:
     parts.append(_parting(view, links))
     parts.append(_members(view, links))
     kinds = [
-        link(links.task(first.source.slug, trajectory.task_id, first.update, anchor=kind), kind, class_="tab",
-             aria_current="true" if kind == view.kind else None)
+        link(
+            links.task(first.source.slug, trajectory.task_id, first.update, anchor=kind),
+            kind,
+            class_="tab",
+            aria_current="true" if kind == view.kind else None,
+        )
         for kind in ANCHOR_KINDS
-    ]  # fmt: skip
+    ]
     tabs = tag("nav", tag("span", "Same situation by: ", class_="soft"), *kinds, class_="tabs", aria_label="Anchors")
-    parts += [tag("h2", "Situations"), "" if links.exported else tabs, graph_svg(view, links), _situations(view, links)]
+    parts += [
+        tag("h2", "Situations"),
+        Html("") if links.exported else tabs,
+        graph_svg(view, links),
+        _situations(view, links),
+    ]
     return tag("div", *parts)
 
 
@@ -64,9 +73,13 @@ def _parting(view: TaskView, links: Links) -> Html:
     return tag(
         "p",
         link(address, f"The first winner and the first other rollout part at turn {place + 1}"),
-        ": the winner did ", tag("code", action_line(actions[0], 80)), ", the other ", tag("code", action_line(actions[1], 80)), ".",
+        ": the winner did ",
+        tag("code", action_line(actions[0], 80)),
+        ", the other ",
+        tag("code", action_line(actions[1], 80)),
+        ".",
         class_="callout",
-    )  # fmt: skip
+    )
 
 
 def _members(view: TaskView, links: Links) -> Html:
@@ -74,15 +87,17 @@ def _members(view: TaskView, links: Links) -> Html:
     rows = []
     for each in view.rollouts:
         trajectory = each.trajectory
-        rows.append([
-            link(links.rollout(each.source.slug, each.line), f"sibling {trajectory.sibling}"),
-            chip(trajectory.outcome),
-            str(len(trajectory.steps)),
-            str(sum(not step.action_valid for step in trajectory.steps)),
-            figure(trajectory.total_reward),
-            short(trajectory.policy, 30),
-            tag("span", " → ".join(action_line(step.action, 30) for step in trajectory.steps[:4]), class_="soft"),
-        ])  # fmt: skip
+        rows.append(
+            [
+                link(links.rollout(each.source.slug, each.line), f"sibling {trajectory.sibling}"),
+                chip(trajectory.outcome),
+                str(len(trajectory.steps)),
+                str(sum(not step.action_valid for step in trajectory.steps)),
+                figure(trajectory.total_reward),
+                short(trajectory.policy, 30),
+                tag("span", " → ".join(action_line(step.action, 30) for step in trajectory.steps[:4]), class_="soft"),
+            ]
+        )
     return table(head, rows, class_="list", name="Rollouts of the task")
 
 
@@ -91,11 +106,14 @@ def _situations(view: TaskView, links: Links) -> Html:
     alone = len(view.anchors) - len(shared)
     parts = [
         fold(
-            _title(number, anchor), _tried(view, anchor, links), opened=number < 3, class_="situation",
+            _title(number, anchor),
+            _tried(view, anchor, links),
+            opened=number < 3,
+            class_="situation",
             id=None if links.exported else f"situation-{number + 1}",
         )
         for number, anchor in shared[:_MOST_SITUATIONS]
-    ]  # fmt: skip
+    ]
     more = f"{len(shared) - _MOST_SITUATIONS} more shared situations; " if len(shared) > _MOST_SITUATIONS else ""
     parts.append(tag("p", f"{more}{alone} situations with a single turn are not listed.", class_="soft"))
     return tag("div", *parts)
@@ -134,14 +152,21 @@ def _tried(view: TaskView, anchor: AnchorGroup, links: Links) -> Html:
             for m, p in turns[:24]
         ]
         more = f" … {len(turns) - 24} more" if len(turns) > 24 else ""
-        rows.append([
-            tag("code", action_line(view.group[member].steps[place].action, 120)),
-            str(len(turns)),
-            f"{sum(view.group[m].won for m, _ in turns)} of {len(turns)}",
-            figure(fmean(returns)),
-            *(figure(fmean(values)) if values else "" for values in credit),
-            tag("span", *where, more),
-        ])  # fmt: skip
+        rows.append(
+            [
+                tag("code", action_line(view.group[member].steps[place].action, 120)),
+                str(len(turns)),
+                f"{sum(view.group[m].won for m, _ in turns)} of {len(turns)}",
+                figure(fmean(returns)),
+                *(_credit(fmean(values)) if values else "" for values in credit),
+                tag("span", *where, more),
+            ]
+        )
     rows.sort(key=lambda row: -int(str(row[1])))
     head = ["action", "tried", "won", "mean return", *(f"credit by {name}" for name in names), "turns (sibling·turn)"]
     return table(head, rows, name="Actions tried in this situation")
+
+
+def _credit(value: float) -> str:
+    """Credits are float32: what is closer to 0 than their precision is 0."""
+    return figure(value if abs(value) > 1e-6 else 0.0)

@@ -10,6 +10,7 @@ from agentgym_hindsight.viewer.worlds.plain import cut
 __all__ = ["cut_parts", "teacher_prompt_html"]
 
 _MARKER, _MARKER_END = "[… ", " characters left out …]"
+_LONGEST_MARKER = 60
 _PROBE = 80  # characters after a marker by which the place where the text goes on is found
 
 
@@ -23,22 +24,21 @@ def cut_parts(uncut: str, read: str) -> list[tuple[str, bool]]:
     place = begin = 0
     while True:
         marker = read.find(_MARKER, begin)
-        end = read.find(_MARKER_END, marker) if marker >= 0 else -1
-        if marker < 0 or end < 0 or end - marker > 40:
+        end = read.find(_MARKER_END, marker, marker + _LONGEST_MARKER) if marker >= 0 else -1
+        if end < 0:
             break
         before = read[begin:marker].rstrip("\n")
-        kept = len(before)
         if uncut.startswith(before, place):
-            pieces.append((uncut[place : place + kept], False))
-            place += kept
-        after = read[end + len(_MARKER_END) :].lstrip("\n")
-        next_marker = after.find(_MARKER)
-        probe = after[: min(_PROBE, next_marker if next_marker >= 0 else _PROBE)].rstrip("\n")
-        found = uncut.find(probe, place) if probe else len(uncut)
+            pieces.append((uncut[place : place + len(before)], False))
+            place += len(before)
+        begin = end + len(_MARKER_END)
+        while read.startswith("\n", begin):
+            begin += 1
+        probe = read[begin : begin + _PROBE].partition(_MARKER)[0].rstrip("\n")
+        found = uncut.find(probe, place) if probe else -1
         found = len(uncut) if found < 0 else found
         pieces.append((uncut[place:found], True))
         place = found
-        begin = len(read) - len(after)
     pieces.append((uncut[place:], False))
     return [(text, is_cut) for text, is_cut in pieces if text]
 

@@ -51,10 +51,13 @@ def overlay_values(tokens: TurnTokens) -> dict[str, Sequence[float | None]]:
     if tokens.bounds and gaps and tokens.advantage is not None:
         sign = (tokens.advantage > 0) - (tokens.advantage < 0)
         raw = [
-            None if gap is None else exp(max(-20.0, min(20.0, sign * gap))) if place < len(tokens.chosen) and
-            tokens.chosen[place] and not tokens.mask_reason else 1.0
+            None
+            if gap is None
+            else exp(max(-20.0, min(20.0, sign * gap)))
+            if place < len(tokens.chosen) and tokens.chosen[place] and not tokens.mask_reason
+            else 1.0
             for place, gap in enumerate(gaps)
-        ]  # fmt: skip
+        ]
         low, high = tokens.bounds
         values["raw"] = raw
         values["bounded"] = [None if each is None else max(low, min(high, each)) for each in raw]
@@ -109,15 +112,18 @@ def tokens_html(
         for place, text in enumerate(tokens.texts)
     ]
     parts = [
-        tag("nav", *tabs, class_="tabs overlays", aria_label="Overlay"),
+        tag("nav", *tabs, class_="tabs overlays", aria_label="Overlay") if addresses else Html(""),
         _legend(overlay, scale),
         tag("pre", *pieces, class_="response"),
         _why(tokens, values),
     ]
     rows = [
-        [short(repr(text), 40), *("" if values[each][place] is None else figure(float(values[each][place] or 0.0), 4) for each in values)]
+        [
+            short(repr(text), 40),
+            *("" if values[each][place] is None else figure(float(values[each][place] or 0.0), 4) for each in values),
+        ]
         for place, text in enumerate(tokens.texts[:_MOST_ROWS])
-    ]  # fmt: skip
+    ]
     head = ["token", *(OVERLAYS[each].name for each in values)]
     parts.append(fold(f"All values of the {len(tokens.texts)} tokens", table(head, rows, name="Values of the tokens")))
     return tag("div", *parts, class_="tokens")
@@ -133,10 +139,20 @@ def _scale(overlay: Overlay, column: Sequence[float | None]) -> float:
 
 
 def _token(
-    text: str, place: int, overlay: Overlay, value: float | None, scale: float,
-    values: Mapping[str, Sequence[float | None]], *, in_action: bool,
-) -> Html:  # fmt: skip
-    known = [f"{OVERLAYS[each].name} {figure(float(column[place] or 0.0))}" for each, column in values.items() if column[place] is not None]  # fmt: skip
+    text: str,
+    place: int,
+    overlay: Overlay,
+    value: float | None,
+    scale: float,
+    values: Mapping[str, Sequence[float | None]],
+    *,
+    in_action: bool,
+) -> Html:
+    known = [
+        f"{OVERLAYS[each].name} {figure(float(column[place] or 0.0))}"
+        for each, column in values.items()
+        if column[place] is not None
+    ]
     distance = 0.0 if value is None else value - (overlay.middle or 0.0)
     shade = min(_SHADES, round(_SHADES * abs(distance) / scale)) if scale > 0 else 0
     side = "down" if overlay.middle is None or distance < 0 else "up"
@@ -158,9 +174,12 @@ def _legend(overlay: Overlay, scale: float) -> Html:
         words.append((f"{figure(middle + scale)} or more", "up5"))
     key = [tag("span", word, class_=f"w {shade}".strip()) for word, shade in words]
     return tag(
-        "p", f"{overlay.name}: {overlay.meaning}. ", *key, " Underlined: the action. Point at or touch a token for its values.",
+        "p",
+        f"{overlay.name}: {overlay.meaning}. ",
+        *key,
+        " Underlined: the action. Point at or touch a token for its values.",
         class_="soft key",
-    )  # fmt: skip
+    )
 
 
 def _in_span(texts: Sequence[str], span: Sequence[int] | None) -> list[bool]:

@@ -38,26 +38,32 @@ def turn_html(view: TaskView, member: int, place: int, links: Links, overlay: st
     step = trajectory.steps[place]
     tokens = rollout.tokens_of(place)
     marks = [] if step.action_valid else [tag("span", "invalid action", class_="chip bad")]
-    parts = [
-        tag("h2", f"Turn {place + 1} of {len(trajectory.steps)}", *marks),
-        _analyses(trajectory, step),
-        _part("The policy read", _prompt(step, tokens.prompt_read if tokens else "")),
-    ]
+    parts = {"The policy read": [_prompt(step, tokens.prompt_read if tokens else "")]}
     if tokens:
         addresses = {
             each: links.rollout(rollout.source.slug, rollout.line, place + 1, tokens=each)
-            for each in overlay_values(tokens)
+            for each in (() if links.exported else overlay_values(tokens))
         }
-        parts.append(_part("The policy wrote", tokens_html(tokens, overlay, addresses, step.action_span)))
+        parts["The policy wrote"] = [tokens_html(tokens, overlay, addresses, step.action_span)]
     elif step.response:
-        parts.append(_part("The policy wrote", plain_reply(cut(step.response), step.action_span)))
-    parts.append(_part("Action", action_html(trajectory, place)))
-    parts.append(_part("The world replied", reply_html(trajectory, place), _reason(step)))
-    parts.append(_part("State, reward, credit", _state(view, member, place, links), _numbers(view, member, place)))
+        parts["The policy wrote"] = [plain_reply(cut(step.response), step.action_span)]
+    parts["Action"] = [action_html(trajectory, place)]
+    parts["The world replied"] = [reply_html(trajectory, place), _reason(step)]
+    parts["State, reward, credit"] = [_state(view, member, place, links), _numbers(view, member, place)]
     if tokens and (tokens.teacher_read or tokens.context or tokens.mask_reason):
-        parts.append(_part("The teacher read", teacher_prompt_html(tokens), id=f"teacher-{rollout.line}-{place + 1}"))
-    parts.append(_part("The five sources", _sources(view, member, place)))
-    return tag("article", *parts, class_="turn")
+        parts["The teacher read"] = [teacher_prompt_html(tokens)]
+    parts["The five sources"] = [_sources(view, member, place)]
+    # An exported file has many turns, whose parts would have the same names.
+    ids = {title: None if links.exported else title.lower().replace(",", "").replace(" ", "-") for title in parts}
+    jumps = [tag("a", title, href=f"#{name}") for title, name in ids.items() if name]
+    return tag(
+        "article",
+        tag("h2", f"Turn {place + 1} of {len(trajectory.steps)}", *marks),
+        tag("nav", *jumps, class_="jumps", aria_label="Parts of the turn") if jumps else "",
+        _analyses(trajectory, step),
+        *(_part(title, *content, id=ids[title]) for title, content in parts.items()),
+        class_="turn",
+    )
 
 
 def _part(title: str, *content: Html, id: str | None = None) -> Html:
@@ -178,7 +184,7 @@ def _numbers(view: TaskView, member: int, place: int) -> Html:
     if tokens and tokens.advantage is not None:
         facts.append(("advantage in training", figure(tokens.advantage)))
     facts += [
-        (f"credit by {name}", figure(values[member, place]))
+        (f"credit by {name}", figure(values[member, place] if abs(values[member, place]) > 1e-6 else 0.0))
         for name, values in view.credits.items()
         if (member, place) in values
     ]

@@ -21,7 +21,8 @@ def won(sibling: int = 0, task: str = "9f", **more: Any) -> Trajectory:
              extra={"situation": "Location: door. In hand: nothing.", "judge": "Well walked."}),
     )  # fmt: skip
     return Trajectory(
-        task, "ALFWorld-Hindsight-v0", "native/embedded", "Find the mug.", "pick", "train", 0, sibling, steps, True, 1.0,
+        task, "ALFWorld-Hindsight-v0", "native/embedded", "Find the mug.", "pick", "train", 0, sibling, steps, True,
+        score=1.0,
         policy="expert", extra={"situation": "Location: garden. In hand: nothing."}, **more,
     )  # fmt: skip
 
@@ -41,12 +42,23 @@ def lost(sibling: int = 1, task: str = "9f", **more: Any) -> Trajectory:
 
 def hostile(env: str = "ALFWorld-Hindsight-v0", sibling: int = 2) -> Trajectory:
     """A rollout each of whose texts tries to become markup."""
-    extra = {"situation": f"Location: {HOSTILE}. In hand: x.", "judge": HOSTILE, "evaluation": f"passed: {HOSTILE}", HOSTILE: [HOSTILE]}
+    extra = {
+        "situation": f"Location: {HOSTILE}. In hand: x.",
+        "judge": HOSTILE,
+        "evaluation": f"passed: {HOSTILE}",
+        HOSTILE: [HOSTILE],
+    }
     texts = (HOSTILE, f'<tool_call>{{"name": "a", "arguments": {{"k": {json.dumps(HOSTILE)}}}}}</tool_call>')
+    replies = (
+        f"You arrive at desk 1. On the desk 1, you see a {HOSTILE}.",
+        f"{HOSTILE} [SEP] {HOSTILE}",
+        f"f: {json.dumps({HOSTILE: HOSTILE})}",
+        f"User: {HOSTILE}",
+    )
     steps = tuple(
         Step(
             number, f"{HOSTILE} On the desk 1, you see a {HOSTILE}.", texts[number % 2],
-            (f"You arrive at desk 1. On the desk 1, you see a {HOSTILE}.", f"{HOSTILE} [SEP] {HOSTILE}", f'f: {json.dumps({HOSTILE: HOSTILE})}', f"User: {HOSTILE}")[number],
+            replies[number],
             HOSTILE, (f"click[{HOSTILE}]",), f"s:{HOSTILE}", f"s:{HOSTILE}", detail=HOSTILE, prompt=HOSTILE,
             response=f"{HOSTILE}x", action_span=(0, 5), action_valid=False, extra=extra,
         )
@@ -68,11 +80,20 @@ def sample(trajectory: Trajectory, update: int = 0, text: str = "", **more: Any)
             "tokens": ["<a>", text or step["action"], "</a>"], "advantage": 0.5, "weights": [1.0, 1.1, 1.0],
             "gaps": [0.0, 0.7, 0.0], "logprobs": [-0.1, -1.2, -0.1], "teacher_logprobs": [-0.1, -0.5, -0.1],
             "entropies": [0.2, 0.9, 0.1], "chosen": [False, True, False], "mask_reason": "", "context_cut": True,
-            "prompt_read": f"<|user|>{step['observation']}<|end|>", "context": "Immediate feedback:\nA [… 7 characters left out …]",
+            "prompt_read": f"<|user|>{step['observation']}<|end|>",
+            "context": "Immediate feedback:\nA [… 7 characters left out …]",
             "teacher_read": f"<|user|>{step['observation']} Immediate feedback:\nA [… 7 characters left out …]<|end|>",
             "context_uncut": "Immediate feedback:\nA garden", "analyses": [],
         }  # fmt: skip
-    return {**record, "update": update, "return": trajectory.total_reward, "lambda": 0.5, "weight_bounds": [0.8, 1.2], "method": "serl", **more}
+    return {
+        **record,
+        "update": update,
+        "return": trajectory.total_reward,
+        "lambda": 0.5,
+        "weight_bounds": [0.8, 1.2],
+        "method": "serl",
+        **more,
+    }
 
 
 def make_files(folder: Path) -> tuple[Path, Path]:

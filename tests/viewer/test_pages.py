@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -59,8 +58,8 @@ def check(page: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    yield Site(tmp_path_factory.mktemp("site"))
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
 
 
 def test_the_first_page_lists_runs_and_files(site: Site) -> None:
@@ -196,8 +195,8 @@ def test_a_reason_for_a_mask_is_shown(tmp_path: Path) -> None:
 
 def test_samples_of_earlier_releases(tmp_path: Path) -> None:
     old = {
-        "update": 0, "task_id": "9f", "goal": "Find it.", "won": True, "sibling": 1, "return": 1.0,
-        "steps": [{"prompt": "You see.", "tokens": ["lo", "ok"], "weights": [1.0, 1.2], "gaps": [0, 1], "feedback": "Ok.", "advantage": 1.0}],
+        "update": 0, "task_id": "9f", "goal": "Find it.", "won": True, "sibling": 1,
+        "steps": [{"prompt": "You see.", "tokens": ["lo", "ok"], "weights": [1.0, 1.2], "gaps": [0, 1]}],
     }  # fmt: skip
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "samples.jsonl").write_text(json.dumps(old) + "\n")
@@ -219,7 +218,9 @@ def test_two_runs_on_one_panel(tmp_path: Path) -> None:
     assert "no task in common" in policies
 
 
-@pytest.mark.parametrize("env", ["ALFWorld-Hindsight-v0", "WebShop-Hindsight-v0", "AppWorld-Hindsight-v0", "TauBench-Hindsight-v0", HOSTILE])
+@pytest.mark.parametrize(
+    "env", ["ALFWorld-Hindsight-v0", "WebShop-Hindsight-v0", "AppWorld-Hindsight-v0", "TauBench-Hindsight-v0", HOSTILE]
+)
 def test_hostile_texts_on_every_page(env: str, tmp_path: Path) -> None:
     name = "evil<b>'\"&.jsonl"
     write_jsonl(tmp_path / name, [hostile(env, number) for number in range(3)])
@@ -228,20 +229,26 @@ def test_hostile_texts_on_every_page(env: str, tmp_path: Path) -> None:
     (tmp_path / "run" / "metrics.jsonl").write_text('{"update": 0, "success": 0.5}\n')
     evil = sample(hostile(env), text=HOSTILE, mask_reason=HOSTILE)
     for step in evil["steps"]:
-        step |= {"prompt_read": HOSTILE, "teacher_read": f"{HOSTILE} and {HOSTILE}", "context": HOSTILE, "context_uncut": HOSTILE}
+        step |= {
+            "prompt_read": HOSTILE,
+            "teacher_read": f"{HOSTILE} and {HOSTILE}",
+            "context": HOSTILE,
+            "context_uncut": HOSTILE,
+        }
     (tmp_path / "run" / "samples.jsonl").write_text(json.dumps(evil) + "\n" + f"{HOSTILE}\n")
     sources = Sources([tmp_path])
     client = create_app(sources).test_client()
     pages = ["/"]
     for source in sources.find():
-        task = source_task = f"t/{HOSTILE}"
-        update = "?update=0" if source.is_run else ""
         pages += [f"/s/{source.slug}", f"/s/{source.slug}?view=rollouts&q=owned", f"/s/{source.slug}?q={HOSTILE}"]
         pages += [f"/s/{source.slug}/rollout/1?turn={turn}&tokens={HOSTILE}" for turn in (1, 2, 3, 4)]
-        pages += [f"/difference?a={source.slug}:1&b={source.slug}:1&whole=1", f"/compare?a={source.slug}&b={source.slug}|{HOSTILE}"]
+        pages += [
+            f"/difference?a={source.slug}:1&b={source.slug}:1&whole=1",
+            f"/compare?a={source.slug}&b={source.slug}|{HOSTILE}",
+        ]
         listed = client.get(f"/s/{source.slug}").text
         pages += [unescape(address) for address in re.findall(r'href="(/s/[^"]+/task/[^"]+)"', listed)]
-        assert any("/task/" in page for page in pages), (task, source_task, update)
+        assert any("/task/" in page for page in pages)
     for page in pages:
         answer = client.get(page)
         assert answer.status_code == 200, (page, answer.text[:3000])
@@ -254,7 +261,8 @@ def test_hostile_texts_on_every_page(env: str, tmp_path: Path) -> None:
 def test_wrong_addresses_are_pages(site: Site) -> None:
     for address, status in (
         ("/s/none", 404), (f"/s/{site.slug}/rollout/99", 404), (f"/s/{site.slug}/task/none", 404), ("/difference", 400),
-        (f"/s/{site.slug}/rollout/{10**30}", 404), (f"/difference?a={site.slug}:1&b={site.slug}:x", 400), ("/compare", 404),
+        (f"/s/{site.slug}/rollout/{10**30}", 404), (f"/difference?a={site.slug}:1&b=x", 400),
+        ("/compare", 404),
         (f"/s/{site.slug}/task/9f?update={10**30}", 404), (f"/<b>{'x' * 50}", 404),
     ):  # fmt: skip
         site.page(address, status)

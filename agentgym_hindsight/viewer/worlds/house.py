@@ -12,7 +12,7 @@ from agentgym_hindsight.viewer.worlds.plain import block, plain_action
 
 __all__ = ["House", "house_action", "house_reply"]
 
-_LONGEST, _MOST_PLACES, _MOST_THINGS = 4000, 80, 60
+_LONGEST, _MOST_PLACES, _MOST_THINGS, _MOST_TURNS = 4000, 80, 60, 500
 _SEES = (", you see ", "In it, you see ")
 
 
@@ -91,6 +91,8 @@ def house_action(trajectory: Trajectory, place: int) -> Html:
 
 def house_reply(trajectory: Trajectory, place: int) -> Html:
     """The reply, and a plan of the house as it is known after it."""
+    if place >= _MOST_TURNS:  # each plan reads all turns before it
+        return block(trajectory.steps[place].feedback)
     before, after = _known(trajectory, place), _known(trajectory, place + 1)
     return tag("div", block(trajectory.steps[place].feedback), _plan(after, before.places, before.held))
 

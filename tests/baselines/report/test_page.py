@@ -265,6 +265,11 @@ def test_of_many_recorded_rollouts_two_an_update_are_kept(tmp_path: Path) -> Non
     wide = [json.dumps({**json.loads(line), "steps": [{"prompt": "p", "prompt_ids": [1] * 100}]}) for line in lines]
     write_lines(file, [json.loads(line) for line in wide * 50])
     samples = read_run(folder).samples
-    assert [(s["update"], s["won"], s["line"]) for s in samples] == [(0, True, 1), (0, False, 2), (1, True, 3), (1, False, 4)]
+    assert [(s["update"], s["won"], s["line"]) for s in samples] == [
+        (0, True, 1),
+        (0, False, 2),
+        (1, True, 3),
+        (1, False, 4),
+    ]
     assert samples[0]["steps"] == [{"prompt": "p"}]
     assert not read_run(folder, samples=False).samples

@@ -10,9 +10,12 @@ pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.rollout import Episode
+from agentgym_hindsight.baselines.training.configuration import configure
 from agentgym_hindsight.baselines.training.metrics import Measured, measure
 from agentgym_hindsight.baselines.training.samples import draw_samples
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight import Analysis
+from agentgym_hindsight.hindsight.codec import load_trajectory
 from tests.baselines.training.test_metrics import scored_rows, use
 from tests.baselines.training.test_training_rows import LOST, PAIR, WON, encoder, episode, rows_of
 
@@ -84,3 +87,48 @@ def test_analyses_stand_beside_their_turn_or_the_rollout() -> None:
     assert [step["analyses"] for step in result["steps"]] == [
         [], [{"kind": "hint", "text": "Go east.", "analyser": "teacher"}],
     ]  # fmt: skip
+
+
+def test_a_sample_is_a_trajectory_with_the_tokens_of_its_turns() -> None:
+    rows = use(scored_rows(gap=-0.5))
+    (won, lost) = draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 7)
+    for result, original, own_rows in ((won, PAIR[0], rows[:2]), (lost, PAIR[1], rows[2:])):
+        assert load_trajectory(json.dumps(result)) == original.trajectory
+        assert (result["lambda"], result["weight_bounds"], result["method"]) == (0.5, [0.8, 1.2], "serl")
+        for step, row in zip(result["steps"], own_rows, strict=True):
+            assert step["response_ids"] == list(row.response_ids)
+            assert step["prompt_ids"] == list(row.prompt_ids)
+            assert step["chosen"] == list(row.chosen)
+            assert step["logprobs"] == pytest.approx(list(row.logprobs))
+            decode = encoder().tokenizer.decode
+            assert step["prompt_read"] == decode(list(row.prompt_ids), skip_special_tokens=False)
+            if row.teacher_ids:
+                assert step["teacher_read"] == decode(list(row.teacher_ids), skip_special_tokens=False)
+                assert step["mask_reason"] == ""
+
+
+def test_the_reason_of_a_mask() -> None:
+    failed = SERL.changed(tokens="action@failed")
+    rows = rows_of(PAIR, failed, 0.5)
+    (won, lost) = draw_samples(Measured({}, PAIR, rows, 0.5), failed, encoder(), 0)
+    assert {step["mask_reason"] for step in won["steps"]} == {"tokens=action@failed leaves this turn out"}
+    assert "" in {step["mask_reason"] for step in lost["steps"]}
+    grpo = recipe("grpo")
+    (won, _) = draw_samples(Measured({}, PAIR, rows_of(PAIR, grpo, 0.0), 0.0), grpo, encoder(), 0)
+    assert {step["mask_reason"] for step in won["steps"]} == {"grpo has no teacher"}
+
+
+def test_all_rollouts_can_be_recorded() -> None:
+    rows = use(scored_rows(gap=-0.5))
+    assert len(list(draw_samples(Measured({}, PAIR, rows, 0.5), SERL, encoder(), 0, "all"))) == 2
+    several = [episode(LOST, sibling=n) for n in range(3)]
+    drawn = draw_samples(Measured({}, several, rows_of(several), 0.5), SERL, encoder(), 0, "all")
+    assert [result["sibling"] for result in drawn] == [0, 1, 2]
+
+
+def test_runs_without_the_setting_can_be_continued() -> None:
+    pair, every = (configure("serl", {}, [f"samples={name}"]) for name in ("pair", "ALL"))
+    assert "samples" not in pair.as_dict()
+    assert every.as_dict()["samples"] == "all"
+    with pytest.raises(UsageError, match="as 'pair' or 'all'"):
+        configure("serl", {}, ["samples=pairs"])
