@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "audit": "measure how well methods know which turns mattered, against the truth by Monte Carlo; resumable",
     "report": "write one HTML page about training runs: curves, tables, rollouts, warnings",
     "data": "list tasks, write panels, export and check games, install AppWorld",
+    "models": "list models that need no hub, and get one",
     "bench": "measure speed and memory, all figures in one run",
     "parity": "compare this library's engine with the genuine one, turn by turn",
     "anchors": "count how often equal texts hide different states, as a table",
