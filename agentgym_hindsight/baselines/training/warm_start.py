@@ -358,7 +358,7 @@ def fine_tune(
     grouping: dict[str, Any] = {"group_by_length": True}
     if "train_sampling_strategy" in known:
         grouping = {"train_sampling_strategy": "group_by_length"}
-    with adapted(model, warm) as trained, quiet_libraries(), tempfile.TemporaryDirectory() as folder:
+    with quiet_libraries(), adapted(model, warm) as trained, tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,
             num_train_epochs=warm.epochs,

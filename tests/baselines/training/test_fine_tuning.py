@@ -85,10 +85,10 @@ def test_the_loss_of_prompts() -> None:
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
     batch["labels"][:, :4] = -100
     logps = torch.log_softmax(model(ids).logits[0, :-1].float(), -1).gather(-1, ids[0, 1:, None])[:, 0]
-    replies, prompt = -logps[3:].mean(), -logps[:3].mean()
-    loss = any_model_loss(model, batch, WarmStart(always=True, bf16=False, prompt_loss=0.5))
+    replies, prompt = -logps[3:].mean().detach(), -logps[:3].mean().detach()
+    loss = any_model_loss(model, batch, WarmStart(always=True, bf16=False, prompt_loss=0.5)).detach()
     assert float(loss) == pytest.approx(float(replies + 0.5 * prompt), rel=1e-5)
-    half = any_model_loss(model, batch, WarmStart(always=True, bf16=False), items=torch.tensor(4))
+    half = any_model_loss(model, batch, WarmStart(always=True, bf16=False), items=torch.tensor(4)).detach()
     assert float(half) == pytest.approx(float(replies) / 2, rel=1e-5)
 
 
