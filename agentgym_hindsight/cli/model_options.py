@@ -70,8 +70,8 @@ def check_model_options(options: argparse.Namespace, kinds: Collection[str]) -> 
 def read_model_options(options: argparse.Namespace, trained_with: dict[str, Any]) -> None:
     """Replace the words of the options by their values. ``trained_with``: the template of the policy's training run."""
     own = _pairs(options, "template")
-    if options.system:
-        own[SYSTEM] = options.system
+    if system := getattr(options, "system", None):
+        own[SYSTEM] = system
     options.own_template = own
     options.template = {**trained_with, **own}
     options.engine, options.extra_body = _pairs(options, "engine"), _pairs(options, "extra_body")
@@ -102,7 +102,7 @@ def model_terms(options: argparse.Namespace, kind: str) -> dict[str, Any]:
 
 
 def _pairs(options: argparse.Namespace, option: str) -> dict[str, Any]:
-    given = getattr(options, option)
+    given = getattr(options, option, None)  # a command may have only some of the options
     if isinstance(given, dict):
         return dict(given)
     flag, values = "--" + option.replace("_", "-"), {}
