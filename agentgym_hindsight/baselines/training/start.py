@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -150,7 +149,8 @@ def _warm(source: str, stage: Stage, warm: WarmStart, plan: Plan, observer: Obse
     ]
     key = [str(given.resolve()) if given.is_dir() else source, weights, template, plan.seed]
     # The model's name is in the folder's name and in the key; the rest of the key is that of a tiny model.
-    name = re.sub(r"[^\w.-]+", "-", given.name).strip("-.")[:40] or "model"
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in given.name[:40])
+    name = safe.strip("-.") or "model"
     folder = start_folder(name, stage, warm, plan)
     folder = folder.with_name(f"{folder.name}-{content_hash(json.dumps(key))[:8]}")
     if (folder / "config.json").exists():

@@ -117,7 +117,7 @@ def test_the_command(fetched: list[list[str]], capsys: pytest.CaptureFixture[str
     assert "agh eval --policy smollm2" in capsys.readouterr().out
     assert main(["models", "get", "smollm"]) == 2
     assert "did you mean 'smollm2'" in capsys.readouterr().err
-    assert main(["eval", "--policy", "smollm2.gguf", "--temperature", "0", "--tasks", "1"]) == 2
+    assert main(["eval", "--policy", "smollm2.gguf", "--temperature", "0", "--tasks", "1"]) == 1
     assert "GGUF file" in capsys.readouterr().err
 
 

@@ -59,6 +59,7 @@ def test_the_loss_is_the_mean_of_the_replies_tokens_in_one_pass_and_in_several()
         torch.testing.assert_close(a, b, atol=2e-3, rtol=1e-3)  # Adam's first step has the size of the rate
 
 
+@pytest.mark.slow  # twelve steps of TRL's trainer
 def test_bf16_is_in_every_forward_pass_and_nowhere_else() -> None:
     """With one autocast around the training, the first bfloat16 copy of the weights would be used in all steps."""
     model, losses = fit(bf16=True, epochs=12)
@@ -92,6 +93,7 @@ def test_the_loss_of_prompts() -> None:
     assert float(half) == pytest.approx(float(replies) / 2, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_adapters_are_trained_and_merged() -> None:
     pytest.importorskip("peft", reason="needs the extra [peft]")
     before = {name: parameter.clone() for name, parameter in small_model(spread=0.1).named_parameters()}
