@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Collection
 from typing import Any
 
@@ -105,13 +104,13 @@ def _pairs(options: argparse.Namespace, option: str) -> dict[str, Any]:
     given = getattr(options, option, None)  # a command may have only some of the options
     if isinstance(given, dict):
         return dict(given)
-    flag, values = "--" + option.replace("_", "-"), {}
+    flag = "--" + option.replace("_", "-")
+    values: dict[str, Any] = {}
     for pair in given or ():
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"Expected {flag} NAME=VALUE, got {pair[:200]!r}; try {flag} {_EXAMPLES[option]}.")
         values[name.strip()] = json_or_text(f"{flag} {name.strip()[:60]}", value)
-    json.dumps(values)  # what is not JSON could not be stored with the rollouts
     return values
 
 
