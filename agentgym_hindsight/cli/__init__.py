@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "export": "write rollouts in the formats of other programs, with gap, weights and credit where recorded",
     "import": "read rollouts in the formats of other programs",
     "data": "list tasks, write panels, export and check games, install AppWorld",
+    "models": "list models that need no hub, and get one",
     "bench": "measure speed and memory, all figures in one run",
     "parity": "compare this library's engine with the genuine one, turn by turn",
     "anchors": "count how often equal texts hide different states, as a table",

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
@@ -134,7 +135,7 @@ def model_folder(policy: str) -> Path:
 
 def weights_key(policy: str) -> str:
     """A hash that changes when the weights in the model's folder change; "" for a model that is not in a folder."""
-    folder = model_folder(policy)
+    folder = Path(model_source(model_folder(policy)))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     stats = [(file.name, file.stat()) for file in files]
     return content_hash(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)) if stats else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Collection
 from typing import Any
 
@@ -70,8 +69,8 @@ def check_model_options(options: argparse.Namespace, kinds: Collection[str]) -> 
 def read_model_options(options: argparse.Namespace, trained_with: dict[str, Any]) -> None:
     """Replace the words of the options by their values. ``trained_with``: the template of the policy's training run."""
     own = _pairs(options, "template")
-    if options.system:
-        own[SYSTEM] = options.system
+    if system := getattr(options, "system", None):
+        own[SYSTEM] = system
     options.own_template = own
     options.template = {**trained_with, **own}
     options.engine, options.extra_body = _pairs(options, "engine"), _pairs(options, "extra_body")
@@ -102,16 +101,16 @@ def model_terms(options: argparse.Namespace, kind: str) -> dict[str, Any]:
 
 
 def _pairs(options: argparse.Namespace, option: str) -> dict[str, Any]:
-    given = getattr(options, option)
+    given = getattr(options, option, None)  # a command may have only some of the options
     if isinstance(given, dict):
         return dict(given)
-    flag, values = "--" + option.replace("_", "-"), {}
+    flag = "--" + option.replace("_", "-")
+    values: dict[str, Any] = {}
     for pair in given or ():
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise UsageError(f"Expected {flag} NAME=VALUE, got {pair[:200]!r}; try {flag} {_EXAMPLES[option]}.")
         values[name.strip()] = json_or_text(f"{flag} {name.strip()[:60]}", value)
-    json.dumps(values)  # what is not JSON could not be stored with the rollouts
     return values
 
 

@@ -99,7 +99,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a tiny run of a few minutes: a shorter warm start, few updates, a small panel; other options override it",
     )
-    parser.add_argument("--start-only", action="store_true", help="make the warm start of the tiny policy and stop")
+    parser.add_argument("--start-only", action="store_true", help="make the warm start and stop")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration as YAML and stop")
     methods = parser.add_argument_group("values of the method (default: those of the recipe)")
     for name, meaning in _METHOD.items():
@@ -130,12 +130,14 @@ def run(options: argparse.Namespace) -> int:
         print(dump_configuration(name, training), end="")
         return 0
     if options.start_only:
+        from agentgym_hindsight.baselines.policies.tool_template import with_tools
         from agentgym_hindsight.baselines.training.preflight import prepare
         from agentgym_hindsight.baselines.training.start import open_start
 
         prepare(training, Path(options.out or "runs"))
         with TrainingProgress(training) as progress:
-            open_start(training.model, training.stage, training.warm, training.plan, progress)
+            template = with_tools(training.template, training.stage)
+            open_start(training.model, training.stage, training.warm, training.plan, progress, template=template)
         return 0
     use_few_threads(training)
     env = re.sub(r"[^\w.-]+", "-", short_name(training.stage.env))

@@ -52,6 +52,8 @@ CALLS: dict[str, list[str] | None] = {
     "data references": ["FILE", "--env", "webshop", "--set", "products=200", "--out", "REF.jsonl"],
     "data check": ["FOLDER"],
     "data install": ["appworld", "--dry-run"],
+    "models list": [],
+    "models get": ["smollm2", "--dry-run"],
     "bench": ["webshop"],
     "parity": ["alfworld", "--generated", "1", "--turns", "1", "--workers", "1"],
     "anchors": ["FILE"],

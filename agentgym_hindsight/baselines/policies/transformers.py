@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
@@ -63,7 +64,9 @@ class TransformersPolicy:
         dtype: str | None = None,
         **options: Any,
     ) -> TransformersPolicy:
-        """Load a model and its tokenizer from a folder, or by name from the Hugging Face hub (needs the network).
+        """Load a model and its tokenizer from a folder, a GGUF file, or by name from the Hugging Face hub.
+
+        Models of :data:`~agentgym_hindsight.baselines.models.MODELS` are loaded by their name.
 
         The default ``dtype`` of the weights is bfloat16 on a GPU and float32 on a CPU.
         """
@@ -71,6 +74,8 @@ class TransformersPolicy:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        options.setdefault("name", os.path.basename(os.path.normpath(path)))
+        path = model_source(path)
         device_name = device or ("cuda" if torch.cuda.is_available() else "cpu")
         weights_dtype = getattr(torch, dtype or ("bfloat16" if device_name.startswith("cuda") else "float32"))
         try:
@@ -81,7 +86,6 @@ class TransformersPolicy:
                 f"Expected a model and its tokenizer at {os.fspath(path)!r}, got: {str(error).splitlines()[0]} "
                 "Try the folder of a trained policy, such as runs/demo/serl-seed0/policy."
             ) from error
-        options.setdefault("name", os.path.basename(os.path.normpath(path)))
         return cls(model, PromptEncoder(tokenizer, max_prompt_tokens, template), **options)
 
     @property

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.conversation import Encoded
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
@@ -227,11 +228,12 @@ def open_vllm(
         if error.name not in (None, "vllm"):
             raise  # vllm is installed but broken: its own error is more specific
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
+    source = model_source(model)
     length = max_model_length or max_prompt_tokens + max_tokens
     engine.setdefault("enable_prefix_caching", True)
-    engine.setdefault("dtype", _dtype(model))
+    engine.setdefault("dtype", _dtype(source))
     llm = vllm.LLM(
-        model=model,
+        model=source,
         gpu_memory_utilization=gpu_memory_utilization,
         max_model_len=length,
         seed=seed,

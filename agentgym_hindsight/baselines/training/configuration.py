@@ -94,7 +94,7 @@ def _with_preset(tree: dict[str, Any], method: Method, quick: bool) -> dict[str,
     if not is_tiny(model):
         if quick:
             raise UsageError(f"Expected a tiny model for --quick, got {model!r}; try --model tiny:S.")
-        return tree
+        return _with_warm_start(tree)
     stage = mapping(tree.get("stage", {}), "stage")
     preset = tiny_preset(str(stage.get("env", "")), mapping(stage.get("settings", {}), "stage.settings"), quick=quick)
     preset["method"]["analyser"] = "scripted"  # a tiny policy cannot write analyses
@@ -102,6 +102,27 @@ def _with_preset(tree: dict[str, Any], method: Method, quick: bool) -> dict[str,
     known = {key.rpartition(".")[2] for key in method.as_dict()}  # terms have their values as NAME.value
     preset["method"] = {key: value for key, value in preset["method"].items() if key in known}
     return merged(preset, tree)
+
+
+def _with_warm_start(tree: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a model that is not tiny. Setting a value of the warm start turns it on.
+
+    The printed configuration of a run without a warm start has all values at their defaults.
+    """
+    given = mapping(tree.get("warm", {}), "warm")
+    defaults = WarmStart().as_dict()
+    if not given.get("always", any(value != defaults.get(name) for name, value in given.items())):
+        return tree
+    adapters = tree.get("peft") if "peft" not in given else given["peft"]
+    preset = {
+        "always": True,
+        "tasks": 256,
+        "siblings": 1,
+        "micro": 4,
+        "learning_rate": 2e-4 if adapters else 2e-5,
+        **({"peft": adapters} if adapters else {}),
+    }
+    return merged({"warm": preset}, tree)
 
 
 def _check_teacher(defaults: Method, method: Method) -> None:

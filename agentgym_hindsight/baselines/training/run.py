@@ -98,7 +98,13 @@ class _Run:
         check_writable(self.folder)
         with self.state.main_process_first():
             model, tokenizer, self.start = open_start(
-                settings.model, settings.stage, settings.warm, plan, self.observer, adapters=settings.peft is not None
+                settings.model,
+                settings.stage,
+                settings.warm,
+                plan,
+                self.observer,
+                adapters=settings.peft is not None,
+                template=with_tools(settings.template, settings.stage),
             )
         if is_complete and self.state.is_main_process:
             keep_policy(self.folder, done.updates)

@@ -1,4 +1,4 @@
-"""Warm start: fine-tunes a tiny policy on expert play with TRL's SFTTrainer.
+"""Warm start: fine-tunes a policy on expert play with TRL's SFTTrainer.
 
 Random detours disturb the expert's rollouts, and every state is labelled with the expert's action in it. So the policy
 also learns to recover from states that the expert would not reach. Some detours are commands that were admissible in
@@ -12,9 +12,9 @@ can use such a context. A model with random weights must learn it first; otherwi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +27,7 @@ from agentgym_hindsight.baselines.policies.webshop_search import ShortSearch
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.settings import check_range
+from agentgym_hindsight.baselines.training.fine_tuning import adapted, any_model_loss
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
@@ -40,6 +41,8 @@ from agentgym_hindsight.wrappers.value_names import short_call
 __all__ = ["Example", "WarmStart", "expert_play", "fine_tune"]
 
 
+#: Values that runs from before they existed lack.
+_LATER = ("prompt_loss", "warmup", "always", "micro", "bf16", "peft")
 #: Random integers below this number are compared with probabilities.
 _PRECISION = 1 << 32
 #: A useless action of each world, and the actions after which it is not taken: itself, and the way back from it.
@@ -93,7 +96,13 @@ class WarmStart:
     * ``prompt_loss``: weight of the loss of the prompts' tokens beside that of the replies. A model that also predicts
       prompts, in which names recur, learns to copy and to point within a few hundred steps; from replies alone it does
       not. On a GPU it is ignored.
-    * ``epochs``, ``batch``, ``learning_rate``: of the fine-tuning.
+    * ``epochs``, ``batch``, ``learning_rate``, ``warmup``: of the fine-tuning. ``warmup`` is a number of steps.
+    * ``always``: also for a model that is not tiny. Setting any value of the warm start for such a model turns it on.
+      It then predicts replies with the model's own forward pass, and all values below apply.
+    * ``micro``: rows of a forward pass; the gradients of a batch are accumulated. 0: the whole batch.
+    * ``bf16``: bfloat16 in each forward pass; ``None``: where the processor has it. The weights stay float32.
+    * ``peft``: arguments of a LoraConfig: only adapters are trained, and merged into the weights at the end. Without
+      it, all weights are trained.
     """
 
     tasks: int = 1200
@@ -106,19 +115,25 @@ class WarmStart:
     epochs: float = 1.0
     batch: int = 16
     learning_rate: float = 4e-3
+    warmup: int = 10
+    always: bool = False
+    micro: int = 0
+    bf16: bool | None = None
+    peft: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_range(self, "noise", "needless_looks", "hindsight", least=0, most=1)
-        check_range(self, "tasks", least=0)
+        check_range(self, "tasks", "warmup", "micro", least=0)
         check_range(self, "siblings", "batch", least=1)
         check_range(self, "epochs", "learning_rate", above=0)
         check_range(self, "prompt_loss", least=0)
 
     def as_dict(self) -> dict[str, Any]:
-        """The values as plain data. A ``prompt_loss`` of 0 is omitted: runs from before it existed have none."""
+        """The values as plain data. Values that older runs do not have are omitted at their defaults."""
         plain = asdict(self)
-        if not self.prompt_loss:
-            del plain["prompt_loss"]
+        for each in fields(self):
+            if each.name in _LATER and plain[each.name] == each.default:
+                del plain[each.name]
         return plain
 
 
@@ -309,6 +324,10 @@ def fine_tune(
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
+            if warm.always and not return_outputs:
+                # Without this, transformers divides by the number of passes itself.
+                items = num_items_in_batch if self.model_accepts_loss_kwargs else None
+                return any_model_loss(model, inputs, warm, items)
             if return_outputs or inputs["input_ids"].is_cuda:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             targets = inputs["labels"][:, 1:]
@@ -339,28 +358,30 @@ def fine_tune(
         "completion_mask": [[0] * len(p) + [1] * len(r) for p, r in zip(prompts, replies, strict=True)],
     }
     cuda = torch.cuda.is_available()
+    micro = warm.micro or warm.batch
     known = SFTConfig.__dataclass_fields__
     # Both arguments were renamed in transformers 5. Without batches of similar lengths, a third would be padding.
     checkpointing = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     grouping: dict[str, Any] = {"group_by_length": True}
     if "train_sampling_strategy" in known:
         grouping = {"train_sampling_strategy": "group_by_length"}
-    with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
+    with quiet_libraries(), adapted(model, warm) as trained, tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder,
             num_train_epochs=warm.epochs,
-            per_device_train_batch_size=warm.batch,
+            per_device_train_batch_size=min(micro, warm.batch),
+            gradient_accumulation_steps=-(-warm.batch // micro),
             learning_rate=warm.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=10,
+            warmup_steps=warm.warmup,
             weight_decay=0.0,
             max_length=None,
             completion_only_loss=True,
             seed=seed,
             data_seed=seed,
             use_cpu=not cuda,
-            bf16=False,  # for tiny policies float32 is exact and not slower
-            **{checkpointing: False},
+            bf16=False,  # for tiny policies float32 is exact and not slower; for others see any_model_loss
+            **{checkpointing: warm.always and cuda},
             **grouping,
             dataloader_pin_memory=False,
             save_strategy="no",
@@ -371,7 +392,7 @@ def fine_tune(
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             arguments._n_gpu = min(arguments.n_gpu, 1)  # this process trains alone, on its own GPU
         trainer = CompletionTrainer(
-            model=model,
+            model=trained,
             args=arguments,
             train_dataset=Dataset.from_dict(rows),
             processing_class=encoder.tokenizer,
