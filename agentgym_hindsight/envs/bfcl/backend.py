@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,7 @@ class BfclExtra(Extra):
     ``kind``                   the category of the task
     ``user_turn``              the number of the present user turn, from 1
     ``user_turns``             the number of user turns of the conversation
-    ``turns_passed``           for each user turn that has ended, whether it passed its check: do not show it to a policy
+    ``turns_passed``           for each user turn that has ended, whether it passed: do not show it to a policy
     ``tools``                  the schemas of the functions that are offered now, as ``apply_chat_template(tools=…)``
                                takes them
     ``tools_text``             the part of the first observation that lists the functions
@@ -91,7 +91,7 @@ class ApiBackend(LibraryBackend):
         self._reference = Reference(episode.task)
         offered = episode.task.functions[0]
         self._names = function_names(offered)
-        tools_text = f"You can call these functions:\n{signatures(offered)}\n{_HOW}"
+        tools_text = _tools_text(episode.task.functions[0])
         self._facts: dict[str, Any] = {
             "backend": self.name,
             "kind": episode.task.kind,
@@ -240,6 +240,21 @@ class ApiBackend(LibraryBackend):
         if not reasons and not changes and check is None and evaluation is None:
             return ""
         return partial(_detail_text, reasons, changes, check, len(self._checks), evaluation)
+
+
+_TEXTS: dict[int, tuple[Any, str]] = {}
+
+
+def _tools_text(offered: Sequence[FunctionSchema]) -> str:
+    """The list of functions. It is kept for the last tasks, which keep their functions too."""
+    known = _TEXTS.get(id(offered))
+    if known is not None and known[0] is offered:
+        return known[1]
+    text = f"You can call these functions:\n{signatures(offered)}\n{_HOW}"
+    if len(_TEXTS) >= 1024:
+        _TEXTS.clear()
+    _TEXTS[id(offered)] = (offered, text)
+    return text
 
 
 def _added(before: Any, offered: Any) -> list[FunctionSchema]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
+from copy import copy
 from decimal import localcontext
 from functools import lru_cache
 from threading import RLock
@@ -26,12 +26,12 @@ from agentgym_hindsight.envs.bfcl.official.guards import (
 )
 from agentgym_hindsight.envs.bfcl.official.package import Modules
 from agentgym_hindsight.envs.bfcl.official.rows import Entry
+from agentgym_hindsight.envs.bfcl.official.templates import copy_objects, template
 
 __all__ = ["BLOCKED", "ApiObjects", "failure_text", "render_result"]
 
 #: Names that the benchmark's executor refuses.
 BLOCKED = frozenset({"kill", "exit", "quit", "remove", "unlink", "popen", "Popen", "run"})
-_STATELESS = frozenset({"MathAPI"})
 _PRECISION_LOCK = RLock()
 
 
@@ -60,19 +60,18 @@ class ApiObjects:
     """The private API objects of one episode."""
 
     def __init__(self, modules: Modules, entry: Entry) -> None:
-        self.instances: dict[str, Any] = {}
-        for name in entry.classes:
-            instance = modules.classes[name]()
-            if name not in _STATELESS:
-                config = deepcopy(entry.initial_config.get(name, {}))
-                instance._load_scenario(config, long_context=entry.long_context)
-                if entry.long_context:  # its cards and bookings would be objects that all episodes share
-                    instance = deepcopy(instance)
-            self.instances[name] = instance
+        self.instances: dict[str, Any] = template(modules, entry).copy()
         #: Method → class. As in the benchmark, the last class with a method of that name has it.
-        self.owners = {method: name for name in entry.classes for method in _methods(modules.classes[name])}
+        self.owners = _owners(tuple(modules.classes[name] for name in entry.classes), entry.classes)
         self._overgrown = False
         self._digits = 0.0  # of the calls with a high precision
+
+    def copy(self, names: Collection[str]) -> ApiObjects:
+        """Objects in the same states. Those of the named classes are new; the others are shared."""
+        made = copy(self)
+        new = copy_objects({name: each for name, each in self.instances.items() if name in names})
+        made.instances = {name: new.get(name, each) for name, each in self.instances.items()}
+        return made
 
     def method(self, name: str) -> Callable[..., Any]:
         """The method of this name. Raises NameError, also for names that the executor blocks."""
@@ -138,6 +137,11 @@ def _own_precision() -> Iterator[None]:
 def _by_name(method: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     names = list(inspect.signature(method).parameters)
     return {**dict(zip(names, positional, strict=False)), **arguments}
+
+
+@lru_cache(maxsize=256)
+def _owners(classes: tuple[type, ...], names: tuple[str, ...]) -> Mapping[str, str]:
+    return {method: name for name, api in zip(names, classes, strict=True) for method in _methods(api)}
 
 
 @lru_cache(maxsize=64)

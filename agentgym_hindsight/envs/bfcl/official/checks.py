@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from agentgym_hindsight.envs.bfcl.official.answers import Wanted
 from agentgym_hindsight.envs.bfcl.official.calls import ApiObjects
 from agentgym_hindsight.envs.bfcl.official.package import Modules
 from agentgym_hindsight.envs.bfcl.official.state_text import plain_state
@@ -38,10 +39,9 @@ def check_turn(
     called: bool,
     results: list[str],
     agent: ApiObjects,
-    wanted_results: list[str],
-    wanted: ApiObjects,
+    wanted: Wanted,
 ) -> OfficialCheck:
-    """Check a turn. ``results``: all results of the agent so far; ``wanted_results``: those of the answer's turn."""
+    """Check a turn. ``called``: whether the agent made a call in it; ``results``: all its results so far."""
     calls = f"Wanted calls: {', '.join(answer) if answer else 'none'}."
     if not answer:
         if not called:
@@ -51,9 +51,9 @@ def check_turn(
     if not called:
         return OfficialCheck(False, EMPTY, f"Model response list is empty for turn {turn}", calls)
     try:
-        verdict = modules.state_checker(agent.instances, wanted.instances)
+        verdict = modules.state_checker(agent.instances, wanted.objects.instances)
         if verdict["valid"]:
-            verdict = modules.response_checker(results, wanted_results, turn)
+            verdict = modules.response_checker(results, wanted.results, turn)
     except Exception as error:  # odd states, such as folders in themselves, can break a checker
         text = f"{type(error).__name__}: {error}"
         made = OfficialCheck(False, "checker_error", f"The checker raised {text}", calls)
@@ -64,7 +64,7 @@ def check_turn(
     kind, message = str(verdict["error_type"]), str(verdict["error_message"])
     if kind == STATE:
         differing = tuple(verdict["details"]["differences"])
-        pairs = _states(agent, wanted)
+        pairs = _states(agent, wanted.objects)
         made = OfficialCheck(False, kind, message, partial(_differences, pairs, calls))
         made.attributes = differing
         return made

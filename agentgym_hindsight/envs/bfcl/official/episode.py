@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from agentgym_hindsight.envs.bfcl.official.answers import wanted
 from agentgym_hindsight.envs.bfcl.official.calls import ApiObjects, failure_text, render_result
 from agentgym_hindsight.envs.bfcl.official.checks import OfficialCheck, check_turn
 from agentgym_hindsight.envs.bfcl.official.expressions import run_text
 from agentgym_hindsight.envs.bfcl.official.package import Modules
 from agentgym_hindsight.envs.bfcl.official.rows import Entry
 from agentgym_hindsight.envs.bfcl.official.state_text import folder_of, state_text
+from agentgym_hindsight.envs.bfcl.official.templates import template
 from agentgym_hindsight.envs.bfcl.world import ApiTask, CallResult
 from agentgym_hindsight.envs.tools import ToolCall
 from agentgym_hindsight.envs.tools.changes import record_changes
@@ -31,12 +33,11 @@ class OfficialEpisode:
     def __init__(self, modules: Modules, entry: Entry, task: ApiTask) -> None:
         self.task, self.entry, self._modules = task, entry, modules
         self.objects = ApiObjects(modules, entry)
-        self._wanted: ApiObjects | None = None  # made at the end of the first turn
         self.turn = 0
         self.results: list[str] = []
         self._called = False
-        self._texts: dict[str, str] = {}  # class → text of its state, without the calls in _touched
-        self._told: dict[str, str] = {}  # the texts at the last take_changes
+        self._texts = dict(template(modules, entry).texts)  # class → its state, without the calls in _touched
+        self._told = dict(self._texts)  # at the last take_changes
         self._touched: set[str] = set()
         self._key = ""
 
@@ -44,11 +45,11 @@ class OfficialEpisode:
         """Call a method of the API objects."""
         self._note(call.name)
         try:
-            text, raised = render_result(self.objects.call(call.name, call.positional, call.arguments)), False
-        except Exception as error:
-            text, raised = failure_text(error), True
+            text = render_result(self.objects.call(call.name, call.positional, call.arguments))
+            error = _error_of(text)
+        except Exception as raised:
+            error = text = failure_text(raised)
         self.results.append(text)
-        error = text if raised else _error_of(text)
         return CallResult(text, error, self._reason(call, error) if error else "")
 
     def run_text(self, text: str) -> str:
@@ -60,14 +61,10 @@ class OfficialEpisode:
         return self.results[-1]
 
     def end_turn(self) -> OfficialCheck:
-        """Check the turn, after the answer's calls were carried out on objects of their own."""
+        """Check the turn against the answer's, whose calls were carried out on objects of their own."""
         answer = self.entry.answer[self.turn]
-        if self._wanted is None:
-            self._wanted = ApiObjects(self._modules, self.entry)
-        wanted_results = [run_text(self._wanted, text) for text in answer]
-        check = check_turn(
-            self._modules, self.turn, answer, self._called, self.results, self.objects, wanted_results, self._wanted
-        )
+        want = wanted(self._modules, self.entry, self.turn)
+        check = check_turn(self._modules, self.turn, answer, self._called, self.results, self.objects, want)
         self.turn, self._called, self._key = self.turn + 1, False, ""
         return check
 
@@ -91,20 +88,12 @@ class OfficialEpisode:
         return partial(_changes, changed)
 
     def _note(self, name: str) -> None:
-        if not self._texts:
-            self._begin()
         self._called, self._key = True, ""
         owner = self.objects.owners.get(name)
         if owner is not None:
             self._touched.add(owner)
 
-    def _begin(self) -> None:
-        self._texts = {name: state_text(instance) for name, instance in self.objects.instances.items()}
-        self._told = dict(self._texts)
-
     def _refresh(self) -> None:
-        if not self._texts:
-            self._begin()
         for name in self._touched:
             self._texts[name] = state_text(self.objects.instances[name])
         self._touched.clear()

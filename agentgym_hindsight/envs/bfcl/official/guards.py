@@ -69,7 +69,7 @@ def _round_number(values: Mapping[str, Any]) -> Any:
 
 def _logarithm(values: Mapping[str, Any]) -> Any:
     digits, numbers = digits_of("logarithm", values), (values.get("value"), values.get("base"))
-    if digits < _NO_MEMORY or not all(type(each) in (int, float) and each > 0 for each in numbers):
+    if digits < _NO_MEMORY or not all(isinstance(each, (int, float)) and each > 0 for each in numbers):
         return None
     # What the method returns where it ends at all: no machine has the memory, or the number is too long for Python.
     return {"error": "" if digits < _NO_NUMBER else "too many digits in integer"}
@@ -77,7 +77,7 @@ def _logarithm(values: Mapping[str, Any]) -> Any:
 
 def _square_root(values: Mapping[str, Any]) -> Any:
     digits, number = digits_of("square_root", values), values.get("number")
-    if digits <= MOST_PRECISION or type(number) not in (int, float) or not number >= 0:
+    if digits <= MOST_PRECISION or not isinstance(number, (int, float)) or not number >= 0:
         return None
     with localcontext() as context:
         context.prec = MOST_PRECISION // 10

@@ -47,7 +47,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
 _LOCK = RLock()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity: loaded once a folder
 class Modules:
     """What is used of the package."""
 
@@ -58,7 +58,7 @@ class Modules:
 
 @dataclass(frozen=True)
 class Package:
-    """An installed or unpacked package. ``folder`` contains ``bfcl_eval``; ``files`` is the prefix of the tasks' files."""
+    """An installed or unpacked package. ``folder`` contains ``bfcl_eval``; ``files`` is the prefix of its tasks."""
 
     folder: Path
     version: str
@@ -96,8 +96,9 @@ def managed_folder(version: str) -> Path:
 def find_package(folder: str | os.PathLike[str] | None = None, version: str | None = None) -> Package:
     """The package in ``folder``, or the first that is found.
 
-    The places are ``$BFCL_EVAL_DATA``, this interpreter, and the folders of ``agh data install bfcl``. With ``version``,
-    a package of another version does not count. Raises :class:`~agentgym_hindsight.errors.MissingDataError`.
+    The places are ``$BFCL_EVAL_DATA``, this interpreter, and the folders of ``agh data install bfcl``. With
+    ``version``, a package of another version does not count. Raises
+    :class:`~agentgym_hindsight.errors.MissingDataError`.
     """
     if version is not None and version not in VERSIONS:
         raise UnknownNameError("version of bfcl-eval", version, VERSIONS)
@@ -134,9 +135,8 @@ def _places() -> list[Path]:
     if configured:
         places.append(Path(configured).expanduser())
     spec = find_spec(_NAME)  # finds the package without importing it
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        places.append(Path(location).parent)
-    return [*places, *map(managed_folder, VERSIONS)]
+    installed = (spec.submodule_search_locations or ()) if spec else ()
+    return [*places, *(Path(each).parent for each in installed), *map(managed_folder, VERSIONS)]
 
 
 def _package(folder: Path) -> Package | None:

@@ -120,10 +120,10 @@ def _replay(played: OfficialEpisode, episode: Mapping[str, Any], report: ParityR
     recorded_verdict = episode.get("verdict")
     if isinstance(recorded_verdict, Mapping):
         report.verdicts += 1
-        ours = verdict_of(checks)
+        verdict = verdict_of(checks)
         for part in ("multi_turn_checker", "irrelevance_checker", "valid"):
-            if part in recorded_verdict and ours[part] != _in_order(recorded_verdict[part]):
-                report.differ(episode, part, ours[part], recorded_verdict[part])
+            if part in recorded_verdict and verdict[part] != _in_order(recorded_verdict[part]):
+                report.differ(episode, part, verdict[part], recorded_verdict[part])
 
 
 def _calls(turn: Any) -> Iterator[tuple[str, str | None]]:

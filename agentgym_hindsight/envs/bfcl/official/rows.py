@@ -81,7 +81,7 @@ def read_entries(package: Package, category: str) -> tuple[Entry, ...]:
 
 
 def _messages(question: Sequence[Any], held_out: Mapping[int, Any], turns: int) -> tuple[str, ...]:
-    """The user's message of each turn. One row of 2025.7.17 (base 154) has an answer to a turn without a message: ""."""
+    """The user's message of each turn. One row of 2025.7.17 (base 154) has an answer to a turn without one: ""."""
     said = [
         MORE_FUNCTIONS if turn in held_out and not messages else "\n".join(str(each["content"]) for each in messages)
         for turn, messages in enumerate(question)

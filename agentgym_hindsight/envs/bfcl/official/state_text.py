@@ -43,7 +43,8 @@ def plain_state(instance: Any) -> dict[str, Any]:
 
 def folder_of(instance: Any) -> str:
     """The path of the current folder of a file system; "" for other objects. It is private, but part of the state."""
-    folder, names = getattr(instance, "_current_dir", None), []
+    names: list[str] = []
+    folder = getattr(instance, "_current_dir", None)
     while folder is not None and len(names) < 1000:
         names.append(str(folder.name))
         folder = folder.parent
@@ -82,16 +83,23 @@ class _Walk:
         if self.values > MOST_VALUES:
             return _CUT
         if kind is dict:
-            return {_key(key): self.plain(inner) for key, inner in sorted(value.items(), key=_order)}
+            return {
+                key if type(key) is str else _key(key): inner if type(inner) in _SCALARS else self.plain(inner)
+                for key, inner in sorted(value.items(), key=_order)
+            }
         if kind is list or kind is tuple:
-            return [self.plain(inner) for inner in value]
+            return [inner if type(inner) in _SCALARS else self.plain(inner) for inner in value]
         if hasattr(value, "__dict__") and not isinstance(value, type):
             return self.attributes(value)
         return _shortened(str(value))
 
 
+_SCALARS = frozenset({float, bool, type(None)})
+
+
 def _order(item: tuple[Any, Any]) -> str:
-    return _key(item[0])
+    key = item[0]
+    return key if type(key) is str else _key(key)
 
 
 def _key(key: Any) -> str:
