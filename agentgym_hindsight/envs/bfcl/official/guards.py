@@ -50,7 +50,7 @@ def _power(values: Mapping[str, Any]) -> Any:
     base, exponent = values.get("base"), values.get("exponent")
     if not (isinstance(base, int) and isinstance(exponent, int)) or exponent <= 0 or abs(base) < 2:
         return None
-    if exponent * math.log10(abs(base)) > _PRINTABLE:
+    if exponent > 4 * _PRINTABLE or exponent * math.log10(abs(base)) > _PRINTABLE:
         return {"result": Unprintable()}
     return None
 
