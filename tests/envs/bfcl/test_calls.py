@@ -190,14 +190,14 @@ def test_folders_in_themselves_and_copies_of_copies_are_bounded() -> None:
             call(files, "cp", source=f"d{number}", destination=f"d{number - 1}")
         files.call(ToolCall("find", {"path": ".", "name": "x"}))
         assert files.state_key
-    assert time.process_time() - begin < 30
+    assert time.process_time() - begin < 10
     assert files.end_turn().passed is False
 
 
 def test_states_of_odd_objects() -> None:
     class Odd:
         def __init__(self) -> None:
-            self.me, self._private, self.parent = self, 1, None
+            self.again, self._private, self.parent = self, 1, None
             self.large = [["x"]] * (2 * MOST_VALUES)
             self.text = "x" * (2 * LONGEST)
             self.number = 10**30
@@ -206,6 +206,7 @@ def test_states_of_odd_objects() -> None:
     text = state_text(Odd())
     assert "the same object again" in text
     assert "_private" not in text
+    assert '{"#1":"a","#None":"c","1":"b"}' in text
     assert len(text) < 20 * MOST_VALUES
     deep: Any = Odd()
     deep.chain = current = {}

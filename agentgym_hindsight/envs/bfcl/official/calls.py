@@ -63,7 +63,7 @@ class ApiObjects:
         self.instances: dict[str, Any] = template(modules, entry).copy()
         #: Method → class. As in the benchmark, the last class with a method of that name has it.
         self.owners = _owners(tuple(modules.classes[name] for name in entry.classes), entry.classes)
-        self._overgrown = False
+        self.overgrown = False  # the file system has too many entries, and no call is carried out on it
         self._digits = 0.0  # of the calls with a high precision
 
     def copy(self, names: Collection[str]) -> ApiObjects:
@@ -87,7 +87,7 @@ class ApiObjects:
     def call(self, name: str, positional: Sequence[Any] = (), arguments: Mapping[str, Any] | None = None) -> Any:
         """The result of a call. Raises what the method raises."""
         method, owner, given = self.method(name), self.owners[name], dict(arguments or {})
-        if owner == "GorillaFileSystem" and self._overgrown:
+        if owner == "GorillaFileSystem" and self.overgrown:
             raise RefusedError(f"Refused: the file system has more than {MOST_TREE} entries.")
         if owner == "MathAPI":
             values = _by_name(method, positional, given)
@@ -100,7 +100,7 @@ class ApiObjects:
                 return _printed_now(method(*positional, **given))
         result = method(*positional, **given)
         if name == "cp":  # folders are copied with shared contents: a few copies make millions of paths
-            self._overgrown = overgrown(self.instances[owner].root)
+            self.overgrown = overgrown(self.instances[owner].root)
         return result
 
     def _count_digits(self, digits: float) -> None:

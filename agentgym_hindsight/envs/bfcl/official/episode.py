@@ -90,7 +90,7 @@ class OfficialEpisode:
     def _note(self, name: str) -> None:
         self._called, self._key = True, ""
         owner = self.objects.owners.get(name)
-        if owner is not None:
+        if owner is not None and not (self.objects.overgrown and owner == "GorillaFileSystem"):
             self._touched.add(owner)
 
     def _refresh(self) -> None:

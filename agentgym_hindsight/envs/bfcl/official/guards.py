@@ -25,7 +25,7 @@ __all__ = [
 #: Digits of ``logarithm`` and ``square_root`` in one call, which takes a few seconds, and in all calls of an episode.
 MOST_PRECISION, MOST_DIGITS_IN_EPISODE = 20_000, 50_000
 #: Files and folders of a file system, counted as often as they are found under different paths.
-MOST_TREE = 20_000
+MOST_TREE = 3_000
 #: Digits above which Python refuses to print a whole number, with a margin for the estimate.
 _PRINTABLE = 4_400
 #: Digits above which no machine has the memory for a number, and above which Python has no such number.

@@ -103,7 +103,7 @@ def _order(item: tuple[Any, Any]) -> str:
 
 
 def _key(key: Any) -> str:
-    return key if type(key) is str else f"{key!r}"[:LONGEST]
+    return key if type(key) is str else f"#{key!r}"[:LONGEST]
 
 
 @lru_cache(maxsize=4096)
