@@ -40,8 +40,7 @@ class BfclExtra(Extra):
     ``user_turn``              the number of the present user turn, from 1
     ``user_turns``             the number of user turns of the conversation
     ``turns_passed``           for each user turn that has ended, whether it passed: do not show it to a policy
-    ``tools``                  the schemas of the functions that are offered now, as ``apply_chat_template(tools=…)``
-                               takes them
+    ``tools``                  the schemas of the functions that are offered now, as chat templates take them
     ``tools_text``             the part of the first observation that lists the functions
     ``example_actions``        some actions that are legal in every state
     ``error``                  the error of the last action; "" if there is none
