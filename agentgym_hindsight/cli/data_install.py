@@ -39,6 +39,6 @@ def run(options: argparse.Namespace) -> int:
         return data_bfcl.run(options)
     if options.package_version is not None:
         raise UsageError(
-            f"Expected --version only with bfcl, got --version {options.package_version}; try agh data install appworld."
+            f"Expected --version only with bfcl, got {options.package_version}; try agh data install appworld."
         )
     return data_appworld.run(options)
