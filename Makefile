@@ -83,7 +83,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.venv
 
 # The genuine engine compiles a planner and needs cmake < 4, which comes from PyPI where the machine has none.
 # Nothing but the parity tests depends on it: where it cannot be built they are skipped, and say so.
+# bfcl-eval is installed without its dependencies, which pin NumPy and need gigabytes; its older version in a folder.
 $(VENV)/.genuine: $(VENV)/.dev
 	@command -v cmake >/dev/null || $(PIP) 'cmake<4'
 	@$(PIP) --editable '.[alfworld]' || echo "The genuine ALFWorld could not be built here; its parity tests will be skipped."
+	@$(PIP) 'mpmath>=1.3,<2' && $(PIP) --no-deps bfcl-eval==2026.3.23 \
+		&& $(PIP) --no-deps --upgrade --target build/bfcl-eval/2025.7.17 bfcl-eval==2025.7.17 \
+		|| echo "bfcl-eval could not be installed here; its tests will be skipped."
 	@touch $@

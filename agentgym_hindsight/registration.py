@@ -38,6 +38,11 @@ ENVS: tuple[EnvEntry, ...] = (
         "agentgym_hindsight.envs.tau.env:TauBenchEnv",
         "customer service by policy and tools, for a shop or an airline; embedded desks, or the official data",
     ),
+    EnvEntry(
+        "BFCL-Hindsight-v0",
+        "agentgym_hindsight.envs.bfcl.env:BfclEnv",
+        "conversations in which stateful APIs are called; embedded APIs, or the official multi-turn tasks",
+    ),
 )
 
 

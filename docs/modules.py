@@ -103,6 +103,10 @@ OBJECTS = {
         "embedded_desk": "envs.tau.embedded:embedded_desk",
         "DOMAINS": "envs.tau.desk:DOMAINS",
     },
+    "bfcl": {
+        "BfclExtra": "envs.bfcl.backend:BfclExtra",
+        "embedded_library": "envs.bfcl.embedded:embedded_library",
+    },
 }
 
 

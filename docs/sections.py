@@ -175,6 +175,30 @@ def tau_sections(kind: type) -> list[str]:
     ]
 
 
+def bfcl_sections(kind: type) -> list[str]:
+    package = load("bfcl")
+    library = package.embedded_library(0)
+    counts: dict[str, dict[str, int]] = {}
+    messages: dict[str, str] = {}
+    for split in library.splits:
+        for index in range(library.count(split)):
+            task = library.task(split, index)
+            name, _, category = task.category.partition("+")
+            row = counts.setdefault(name, dict.fromkeys(_BFCL_CATEGORIES, 0))
+            row[category or "base"] += 1
+            messages.setdefault(name, task.goal.split("\n")[0])
+    rows = [(f"`{name}`", *(count or "–" for count in row.values()), messages[name]) for name, row in counts.items()]
+    sizes = ", ".join(f"`{split}` {library.count(split):,}" for split in library.splits)
+    return [
+        '## What BFCL adds: `info["extra"]`\n\n'
+        + _EXTRA
+        + table(("fact", "meaning"), list(_rst_rows(package.BfclExtra.__doc__ or ""))),
+        f"## Embedded tasks\n\nTasks: {sizes}. The kind and the category make the category in results, such as "
+        "`send_order+long_context`; `kinds=[…]` selects kinds and categories. The numbers are those of all splits.\n\n"
+        + table(("kind", *_BFCL_CATEGORIES, "a first message"), rows),
+    ]
+
+
 def _split(name: str, size: int, templates: Sequence[Any]) -> str:
     """The templates of a split of AppWorld's miniature."""
     ordered = sorted(templates, key=lambda each: (each.difficulty, each.name))
@@ -188,6 +212,8 @@ _REASON = (
     'The reason of a refused action has `kind`, `text` and `nearest` ("" or a helpful legal action); the last two are '
     'also in `info["hindsight"].immediate_feedback.detail`. They depend only on what '
 )
+
+_BFCL_CATEGORIES = ("base", "miss_func", "miss_param", "long_context")
 
 #: What the tasks of levels 1 to 3 need, and the template whose first task is the example.
 _APPWORLD_LEVELS = (
@@ -222,6 +248,7 @@ SECTIONS: dict[str, Callable[[type], list[str]]] = {
     "webshop": webshop_sections,
     "appworld": appworld_sections,
     "tau": tau_sections,
+    "bfcl": bfcl_sections,
 }
 
 

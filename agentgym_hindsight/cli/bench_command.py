@@ -25,7 +25,7 @@ TITLES = {
     "appworld": "AppWorld's miniature: speed",
     "forks": "Forks: speed and size of snapshots",
     "tau": "tau-bench: speed",
-    "clients": "Clients: speed of each that is installed, against the bare env",
+    "bfcl": "BFCL: speed",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
     "hint-sd": "HINT-SD: selected turns and every turn",
@@ -87,12 +87,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 100_000_000),
         default=0,
         metavar="N",
-        help="random programs to run; tau: random calls (default: %(default)s)",
+        help="random programs to run; tau, bfcl: random calls (default: %(default)s)",
     )
-    desks = parser.add_argument_group("tau")
-    desks.add_argument("--data", type=source, help="the folder of the official data, to measure it too")
+    desks = parser.add_argument_group("tau, bfcl")
     desks.add_argument(
-        "--genuine", type=source, help="a clone of tau-bench's repository: measure its own program in the same run"
+        "--data",
+        type=source,
+        help="tau: the folder of the official data, to measure it too; bfcl: the folder of the package (default: the "
+        "package that is found)",
+    )
+    desks.add_argument(
+        "--genuine", type=source, help="tau: a clone of its repository: measure its own program in the same run"
     )
     forks = parser.add_argument_group("forks")
     forks.add_argument(
@@ -193,6 +198,11 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
 
         rows = bench_clients.measure(options.episodes, options.repeats, options.seed, note)
         return rows, f"--episodes {options.episodes} --repeats {options.repeats}"
+    if options.env == "bfcl":
+        from agentgym_hindsight.cli.bench import bfcl as bench_bfcl
+
+        rows = bench_bfcl.measure(options.data, options.fuzz, options.seed, note)
+        return rows, f"--fuzz {options.fuzz}{' --data DIR' if options.data else ''}"
     if options.env == "training-speed":
         return _measure_training(options, note)
     if options.env == "conversations":

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 
 from rich.text import Text
 
-from agentgym_hindsight.cli.parsing import name_of, path
+from agentgym_hindsight.cli.confirmation import confirm
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.printable import printable_line
 
-__all__ = ["arguments", "run"]
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what", type=name_of("benchmark", ["appworld"]), choices=["appworld"], help="the benchmark to install"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the steps and stop")
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    parser.add_argument(
-        "--python", type=path, default=sys.executable, help="Python 3.11 or newer, for AppWorld's virtual environment"
-    )
+__all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     if any(not step.done() for step in steps):
         _check_python(options.python)
         if not options.yes:
-            _confirm()
+            confirm()
     for number, step in enumerate(steps, 1):
         if step.done():
             continue
@@ -68,10 +56,3 @@ def _check_python(python: str) -> None:
         ) from error
     if version < (3, 11):
         raise UsageError(f"Expected Python 3.11 or newer for AppWorld, got {printed}; try --python python3.11.")
-
-
-def _confirm() -> None:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("Expected --yes or a terminal for the question, got neither; try --yes, or --dry-run first.")
-    if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise UsageError("Expected yes, got no; nothing was installed. Try --dry-run to see the steps.")

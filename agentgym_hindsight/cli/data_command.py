@@ -1,4 +1,4 @@
-"""``agh data``: list tasks, write panels, export and check games, convert recordings, install AppWorld."""
+"""``agh data``: list tasks, write panels, export and check games, convert recordings, install AppWorld or BFCL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.cli import data_appworld
+from agentgym_hindsight.cli import data_install
 from agentgym_hindsight.cli.output_files import begins_with, check_file, check_folder, has_rollouts, is_panel
 from agentgym_hindsight.cli.parsing import path, seed, source, whole
 from agentgym_hindsight.cli.progress import progress_display
@@ -43,14 +43,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "folder", type=source, nargs="?", help="folder of the games (default: $ALFWORLD_DATA or ~/.cache/alfworld)"
     )
-    data_appworld.arguments(
-        verbs.add_parser("install", help="install the genuine AppWorld in a separate virtual environment")
+    data_install.arguments(
+        verbs.add_parser("install", help="install the genuine AppWorld or BFCL in a folder of its own")
     )
 
 
 def run(options: argparse.Namespace) -> int:
     if options.verb == "install":
-        return data_appworld.run(options)
+        return data_install.run(options)
     if options.verb == "check":
         return _check(options.folder)
     env = make_env(options)

@@ -11,7 +11,17 @@ from agentgym_hindsight.errors import DataError, HindsightError
 from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.redaction import hide_passwords
 
-__all__ = ["Finding", "PackageFinding", "accelerators", "alfworld", "appworld", "packages", "taubench", "webshop"]
+__all__ = [
+    "Finding",
+    "PackageFinding",
+    "accelerators",
+    "alfworld",
+    "appworld",
+    "bfcl",
+    "packages",
+    "taubench",
+    "webshop",
+]
 
 #: Package → (the extra that installs it, "" for the core; its purpose).
 _PACKAGES = {
@@ -194,6 +204,23 @@ def taubench(data: str | None) -> list[Finding]:
         counts = ", ".join(f"{split} {len(tasks)}" for split, tasks in desk.tasks.items())
         findings.append(Finding(f"official {domain}", True, f"{folder}: {counts}"))
     return [*findings, _tau2()]
+
+
+def bfcl(data: str | None) -> list[Finding]:
+    """BFCL's package: in the folder ``data``, else where it is found, and in both versions."""
+    from agentgym_hindsight.envs.bfcl.official import find_package
+    from agentgym_hindsight.envs.bfcl.official.package import VERSIONS
+
+    findings = [Finding("embedded APIs", True, "always available")]
+    for version, files in VERSIONS.items():
+        name = f"official APIs, bfcl-eval {version} ({files} files)"
+        try:
+            package = find_package(data, version)
+            package.modules()
+            findings.append(Finding(name, True, str(package.folder)))
+        except HindsightError as error:
+            findings.append(Finding(name, False, f"not usable. {error}"))
+    return findings
 
 
 def _tau2() -> Finding:

@@ -47,6 +47,7 @@ def _worlds(options: argparse.Namespace) -> Mapping[str, Sequence[checks.Finding
         "WebShop": checks.webshop(options.data),
         "AppWorld": checks.appworld(),
         "tau-bench": checks.taubench(None),
+        "BFCL": checks.bfcl(None),
     }
 
 

@@ -1,7 +1,7 @@
 """``agh parity``: this library's engine compared with the genuine one.
 
-``alfworld`` plays the same commands in both engines; ``webshop`` and ``tau`` replay recordings of the original. The
-last line of the output is ``differences: D of T turns`` (``tau``: ``of N calls``).
+``alfworld`` plays the same commands in both engines; ``webshop``, ``tau`` and ``bfcl`` replay recordings of the
+original. The last line of the output is ``differences: D of T turns`` (``tau`` and ``bfcl``: ``of N calls``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agentgym_hindsight.cli.parsing import name_of, seed, source, text, whole
 from agentgym_hindsight.cli.terminal import console, print_line
 from agentgym_hindsight.errors import UsageError
 
-_ENVS = ("alfworld", "webshop", "tau")
+_ENVS = ("alfworld", "webshop", "tau", "bfcl")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=source,
         help="alfworld: a folder that is searched for game.tw-pddl, or one such file; webshop: the folder of the "
-        "official product files; tau: the folder of the official data (default: $TAU_BENCH_DATA)",
+        "official product files; tau: the folder of the official data (default: $TAU_BENCH_DATA); "
+        "bfcl: a folder with bfcl_eval, or with folders 2026.3.23 and 2025.7.17 (default: the packages that are found)",
     )
     games = parser.add_argument_group("alfworld")
     games.add_argument(
@@ -53,12 +54,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shop.add_argument(
         "--nouns", type=text, default="tokens-1", help="noun rule of the type test (default: %(default)s)"
     )
-    desk = parser.add_argument_group("tau")
+    desk = parser.add_argument_group("tau, bfcl")
     desk.add_argument("--recordings", type=source, nargs="+", default=[], help="recordings of the genuine tools")
 
 
 def run(options: argparse.Namespace) -> int:
-    return {"alfworld": _alfworld, "webshop": _webshop, "tau": _tau}[options.env](options)
+    return {"alfworld": _alfworld, "webshop": _webshop, "tau": _tau, "bfcl": _bfcl}[options.env](options)
 
 
 def _tau(options: argparse.Namespace) -> int:
@@ -73,6 +74,32 @@ def _tau(options: argparse.Namespace) -> int:
     report = ParityReport()
     with console.status("replaying") as status:
         for _ in check_recordings(Path(folder), [Path(each) for each in options.recordings], report):
+            if report.episodes % 50 == 0:
+                status.update(f"replaying: {report.episodes} episodes, {report.calls} calls")
+    print_line(report.summary())
+    return 0 if not report.differences else 1
+
+
+def _bfcl(options: argparse.Namespace) -> int:
+    from functools import cache
+
+    from agentgym_hindsight.envs.bfcl.official import OfficialLibrary, official_library
+    from agentgym_hindsight.envs.bfcl.official.package import VERSIONS
+    from agentgym_hindsight.envs.bfcl.official.parity import ParityReport, check_recordings
+
+    if not options.recordings:
+        raise UsageError("Expected recordings of the genuine package, got none; try --recordings FILE.")
+
+    @cache
+    def library(version: str) -> OfficialLibrary:
+        folder = None if options.data is None else Path(options.data)
+        if folder is not None and (folder / version).is_dir() and version in VERSIONS:
+            folder = folder / version  # one folder with both versions
+        return official_library(folder, version)
+
+    report = ParityReport()
+    with console.status("replaying") as status:
+        for _ in check_recordings(library, [Path(each) for each in options.recordings], report):
             if report.episodes % 50 == 0:
                 status.update(f"replaying: {report.episodes} episodes, {report.calls} calls")
     print_line(report.summary())

@@ -24,7 +24,7 @@ def printed(capsys: Capture, *words: str | Path) -> Any:
 
 def test_list(capsys: Capture) -> None:
     found = printed(capsys, "list")
-    assert [each["short_name"] for each in found] == ["alfworld", "webshop", "appworld", "taubench"]
+    assert [each["short_name"] for each in found] == ["alfworld", "webshop", "appworld", "taubench", "bfcl"]
     assert found[0] == {
         "name": "ALFWorld-Hindsight-v0",
         "short_name": "alfworld",
@@ -41,7 +41,8 @@ def test_doctor(capsys: Capture) -> None:
     packages = {package["name"]: package for package in found["packages"]}
     assert packages["rich"]["version"]
     assert set(packages["torch"]) == {"name", "version", "purpose", "extra", "install"}
-    assert [world["name"] for world in found["environments"]] == ["ALFWorld", "WebShop", "AppWorld", "tau-bench"]
+    worlds = [world["name"] for world in found["environments"]]
+    assert worlds == ["ALFWorld", "WebShop", "AppWorld", "tau-bench", "BFCL"]
     finding = found["environments"][0]["findings"][0]
     assert finding == {"name": "embedded houses", "found": True, "text": "always available", "details": []}
 

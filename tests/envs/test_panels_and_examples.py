@@ -19,13 +19,18 @@ from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel
 from tests.toy import CorridorBackend, CorridorEnv
 
-OPTIONS = {"AppWorld-Hindsight-v0": {}, "TauBench-Hindsight-v0": {"backend": "embedded"}}
+OPTIONS = {
+    "AppWorld-Hindsight-v0": {},
+    "TauBench-Hindsight-v0": {"backend": "embedded"},
+    "BFCL-Hindsight-v0": {"backend": "embedded"},
+}
 WORLDS = {entry.id: OPTIONS.get(entry.id, {"data": "embedded"}) for entry in ENVS}
 SPLITS = {
     "ALFWorld-Hindsight-v0": ("train", "valid_seen", "valid_unseen"),
     "WebShop-Hindsight-v0": ("train", "eval", "test"),
     "AppWorld-Hindsight-v0": ("train", "dev", "test"),
     "TauBench-Hindsight-v0": ("train", "valid", "test"),
+    "BFCL-Hindsight-v0": ("train", "valid", "test"),
 }
 #: Fingerprints of ``TaskPanel.of_split(backend, split, 5, seed=3)`` before ``panel`` had ``n`` and ``seed``. (Hamlet's
 #: tasks have editions, so their ids may change.)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from agentgym_hindsight.envs.tau.desk import Outcome
 from agentgym_hindsight.envs.tau.store import Database
 from agentgym_hindsight.envs.tools import ToolCall
+from agentgym_hindsight.envs.tools.changes import record_changes
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.short_repr import short_repr
 
@@ -16,28 +16,6 @@ __all__ = ["describe_changes", "record_changes", "refusal"]
 #: (table, key) → the lines that say what changed.
 Changes = Mapping[tuple[str, str], tuple[str, ...]]
 _MOST_LINES = 12
-
-
-def record_changes(before: Any, after: Any, path: str = "") -> Iterator[str]:
-    """The fields that differ between two values, one line each.
-
-    >>> list(record_changes({"status": "pending", "n": 1}, {"status": "cancelled", "n": 1}))
-    ["status: 'pending' → 'cancelled'"]
-    """
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in [*before, *(name for name in after if name not in before)]:
-            inner = f"{path}.{name}" if path else str(name)
-            if name not in after:
-                yield f"{inner}: removed"
-            elif name not in before:
-                yield f"{inner}: new, {short_repr(after[name], 160)}"
-            else:
-                yield from record_changes(before[name], after[name], inner)
-    elif isinstance(before, list) and isinstance(after, list) and before == after[: len(before)] != after:
-        for item in after[len(before) :]:
-            yield f"{path}: added {short_repr(item, 160)}"
-    elif before != after or type(before) is not type(after):
-        yield f"{path or 'value'}: {short_repr(before, 80)} → {short_repr(after, 80)}"
 
 
 def describe_changes(changes: Changes) -> str:
