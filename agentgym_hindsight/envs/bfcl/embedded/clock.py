@@ -14,7 +14,12 @@ __all__ = ["TODAY", "clock_text", "day_after", "minutes_of", "spoken_day", "vali
 TODAY = "2027-03-01"
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _DAY = re.compile(r"20\d\d-\d\d-\d\d", re.ASCII)
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+# fmt: off
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July",
+    "August", "September", "October", "November", "December",
+)
+# fmt: on
 _WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 

@@ -95,7 +95,7 @@ def receive_goods(records: Records, article_id: str, quantity: int) -> dict[str,
     if article["on_hand"] + _positive(quantity) > 1_000_000:
         raise RefusedError("there is no room for so many")
     _reserve(records, article_id, -quantity)
-    return {"article_id": article_id, "on_hand": article["on_hand"] + quantity}
+    return {"article_id": article_id, "on_hand": _article(records, article_id)["on_hand"]}
 
 
 @STOCK.function(
