@@ -1,10 +1,10 @@
 """The protocol of a world of API classes: what the official data and the embedded world both provide.
 
-A task is a conversation of several user turns. In a turn the agent calls functions until it replies without a call; then
-the turn is checked and the next message of the user follows. The messages are fixed: no user is simulated.
+A task is a conversation of several user turns. In a turn the agent calls functions until it replies without a call;
+then the turn is checked and the next message of the user follows. The messages are fixed: no user is simulated.
 
-The embedded world is :func:`agentgym_hindsight.envs.bfcl.embedded.embedded_library`, called as ``embedded_library(seed)``
-with the keyword ``kinds`` (a sequence of names, or None for all). It returns an :class:`ApiLibrary`.
+The embedded world is ``embedded_library(seed)`` of :mod:`agentgym_hindsight.envs.bfcl.embedded`, with the keyword
+``kinds`` (a sequence of names, or None for all). It returns an :class:`ApiLibrary`.
 
 A world has no ``snapshot``: the backend stores the calls of an episode and makes them again. So an episode must be
 deterministic: the same calls give the same results, states and checks, in every process and at any time.
@@ -55,8 +55,8 @@ class ApiTask:
 
     ``name``: its name in the data; ``kind``: the category in results; ``messages``: what the user says at the start of
     each turn; ``functions``: the schemas of the functions that are offered in each turn, all of them (a turn in which
-    functions are added has the longer list); ``reference``: the wanted calls of each turn, () where the right thing is to
-    call nothing.
+    functions are added has the longer list, with the new ones at its end); ``reference``: the wanted calls of each turn
+    with arguments by name, () where the right thing is to call nothing; ``facts``: for the world's own use.
     """
 
     name: str

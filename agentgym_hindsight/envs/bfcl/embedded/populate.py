@@ -69,7 +69,7 @@ def _diary(split: str, is_long: bool, draws: WorldDraws) -> Made:
     events: dict[str, Record] = {}
     for title, (day, begin) in zip(titles, draws.sample(slots, len(titles)), strict=True):
         start = clock_text(begin + 15 * draws.below(4))
-        name = new_id("EV", events, title, day, start)
+        name = new_id("EV", events, draws.below(10**9))
         events[name] = {
             "title": title,
             "day": day,
@@ -85,12 +85,12 @@ def _postbox(split: str, is_long: bool, draws: WorldDraws) -> Made:
     people: dict[str, Record] = {}
     for name in draws.sample(names_of("person", split), 140 if is_long else 7):
         phone = f"0{100 + draws.below(900)} {1000 + draws.below(9000)}"
-        people[new_id("P", people, name)] = {"name": name, "phone": phone, "town": draws.pick(TOWNS)}
+        people[new_id("P", people, draws.below(10**9))] = {"name": name, "phone": phone, "town": draws.pick(TOWNS)}
     messages: dict[str, Record] = {}
     senders = [each["name"] for each in people.values()]
     for text in draws.sample(names_of("sentence", split), 60 if is_long else 8):
         sender = draws.pick(senders)
-        messages[new_id("MSG", messages, sender, text)] = {
+        messages[new_id("MSG", messages, draws.below(10**9))] = {
             "from": sender,
             "to": "me",
             "text": text,
@@ -128,7 +128,7 @@ def _house(split: str, is_long: bool, draws: WorldDraws) -> Made:
 def _stock(split: str, is_long: bool, draws: WorldDraws) -> Made:
     articles: dict[str, Record] = {}
     for name in drawn_names(draws, "goods", split, 180 if is_long else 9):
-        articles[new_id("A", articles, name)] = {
+        articles[new_id("A", articles, draws.below(10**9))] = {
             "name": name,
             "price": float(5 * (1 + draws.below(60))),
             "on_hand": 20 + draws.below(80),
@@ -139,7 +139,7 @@ def _stock(split: str, is_long: bool, draws: WorldDraws) -> Made:
     orders: dict[str, Record] = {}
     for customer in draws.sample(names_of("person", split), 90 if is_long else 7):
         article, quantity = draws.pick(list(articles)), 1 + draws.below(9)
-        orders[new_id("ORD", orders, article, quantity, customer)] = {
+        orders[new_id("ORD", orders, draws.below(10**9))] = {
             "article_id": article,
             "quantity": quantity,
             "customer": customer,
@@ -157,7 +157,7 @@ def _journeys(split: str, is_long: bool, draws: WorldDraws) -> Made:
         starts = sorted(draws.sample(range(24, 84), len(prices)))
         for price, start in zip(prices, starts, strict=True):
             departs = clock_text(15 * start)
-            trains[new_id("TR", trains, origin, destination, day, departs)] = {
+            trains[new_id("TR", trains, draws.below(10**9))] = {
                 "origin": origin,
                 "destination": destination,
                 "day": day,
@@ -169,7 +169,7 @@ def _journeys(split: str, is_long: bool, draws: WorldDraws) -> Made:
     inns: dict[str, Record] = {}
     towns = sorted({str(train["destination"]) for train in trains.values()})
     for number, name in enumerate(draws.sample(names_of("inn", split), 50 if is_long else 8)):
-        inns[new_id("INN", inns, name)] = {
+        inns[new_id("INN", inns, draws.below(10**9))] = {
             "name": name,
             "town": towns[number % len(towns)],
             "price": 40 + 3 * number + draws.below(3),
@@ -180,7 +180,7 @@ def _journeys(split: str, is_long: bool, draws: WorldDraws) -> Made:
     for train_id in draws.sample(list(trains), 20 if is_long else 3):
         people = 2 + draws.below(4)
         price = trains[train_id]["price"] * people
-        bookings[new_id("BK", bookings, train_id, people)] = {
+        bookings[new_id("BK", bookings, draws.below(10**9))] = {
             "kind": "train",
             "of": train_id,
             "people": people,
@@ -197,7 +197,7 @@ def _board(split: str, is_long: bool, draws: WorldDraws) -> Made:
     count = min(len(names_of("card", split)), 60) if is_long else 9
     for title in draws.sample(names_of("card", split), count):
         column = draws.pick(COLUMNS)
-        cards[new_id("C", cards, title)] = {
+        cards[new_id("C", cards, draws.below(10**9))] = {
             "title": title,
             "column": column,
             "owner": draws.pick(owners),

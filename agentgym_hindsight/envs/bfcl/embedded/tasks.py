@@ -107,8 +107,7 @@ def make_task(place: Place) -> MadeTask:
         first, late = _late_turn(turns, place.category)
         turns = _split_turn(turns, first, place.category, story.draws)
     offered = tuple(
-        tuple(name for name in names if turn > first or name not in late) if late else names
-        for turn in range(len(turns))
+        tuple(name for name in names if name not in late) + (late if turn > first else ()) for turn in range(len(turns))
     )
     schemas: Mapping[str, FunctionSchema] = {
         name: function.schema for api in apis for name, function in APIS[api].functions.items()

@@ -393,7 +393,7 @@ def enough_on_hand(story: Story) -> Turns:
 
     def inform(story: Story) -> Errand:
         message, record = a_message(story)
-        key, name = a_person(story)
+        key, name = a_person(story, record["from"])
         story.call("forward_message", message_id=message, person_id=key)
         return story.say(
             f"{record['from']} wrote '{record['text']}' Send that message on to {name}.",

@@ -129,7 +129,7 @@ def add_line(story: Story) -> Errand:
     return story.say(
         f"Add the line '{line}' at the end of {called}.",
         f"Please append '{line}' as a new line to {called}.",
-        f"At the end of {called}, put one more line: '{line}'.",
+        f"At the end of {called}, put one more line: '{line}'",
         vague=f"Please add a line at the end of {called}.",
         detail=(f"The line is '{line}'.", f"It should say '{line}'."),
     )

@@ -50,9 +50,6 @@ def dim(story: Story) -> Errand:
         f"Switch the {name} on and set it to {level}.",
         f"I need the {name} on, at level {level}.",
         f"Please turn on the {name}; {level} is enough.",
-        vague=(f"Switch the {name} on, at the level that I tell you.", f"I need the {name} on, at another level."),
-        detail=(f"At {level}.", f"Level {level}."),
-        hold="set_level",
     )
 
 

@@ -11,9 +11,9 @@ from agentgym_hindsight.envs.bfcl.embedded.story import Errand, Story
 __all__ = ["POSTBOX_ERRANDS", "a_message", "a_person"]
 
 
-def a_person(story: Story) -> tuple[str, str]:
-    """A person's id and name. The agent has to find the id by the name."""
-    key, record = story.record(PEOPLE)
+def a_person(story: Story, but: str = "") -> tuple[str, str]:
+    """The id and name of a person, not that of ``but``. The agent has to find the id by the name."""
+    key, record = story.record(PEOPLE, lambda record: record["name"] != but)
     story.call("find_person", name=record["name"])
     return key, record["name"]
 
@@ -56,7 +56,7 @@ def reply(story: Story) -> Errand:
 
 def forward(story: Story) -> Errand:
     message, record = a_message(story)
-    key, name = a_person(story)
+    key, name = a_person(story, record["from"])
     story.call("forward_message", message_id=message, person_id=key)
     return story.say(
         f"Forward {_called(record)} to {name}.",

@@ -98,7 +98,7 @@ def cancel_order(story: Story) -> Errand:
 
 def change_quantity(story: Story) -> Errand:
     key, record = an_open_order(story)
-    quantity = story.pick([each for each in range(1, 18) if each != record["quantity"]])
+    quantity = story.pick([each for each in range(2, 18) if each != record["quantity"]])
     story.call("change_quantity", order_id=key, quantity=quantity)
     return story.say(
         f"{record['customer']} wants {quantity} instead. Change the order.",

@@ -10,6 +10,9 @@ from agentgym_hindsight.envs.bfcl.embedded.story import Errand, Story
 __all__ = ["SUMS_ERRANDS"]
 
 
+_SPOKEN = {"mile": "miles", "foot": "feet", "pound": "pounds", "ounce": "ounces", "pint": "pints"}
+
+
 def _numbers(story: Story) -> list[int]:
     """Different numbers, as many as a sum is worth a function."""
     count, draws = 3 + story.draws.below(4), story.draws
@@ -85,17 +88,18 @@ def percent(story: Story) -> Errand:
 def convert(story: Story) -> Errand:
     unit = story.pick(list(UNITS))
     other = story.pick([each for each, (quantity, _) in UNITS.items() if quantity == UNITS[unit][0] and each != unit])
+    source, target = _SPOKEN.get(unit, unit), _SPOKEN.get(other, other)
     value, what = 3 + story.draws.below(400), story.name("paper").replace("_", " ")
     story.ask("convert_unit", value=value, unit=unit, to=other)
     return story.say(
-        f"Convert {value} {unit} to {other} for the {what}.",
-        f"The {what} says {value} {unit}. How much is that in {other}?",
-        f"How many {other} are {value} {unit}? It is for the {what}.",
+        f"Convert {value} {source} to {target} for the {what}.",
+        f"The {what} says {value} {source}. How much is that in {target}?",
+        f"How many {target} are {value} {source}? It is for the {what}.",
         vague=(
-            f"Convert a value in {unit} to {other} for the {what}.",
-            f"The {what} is in {unit}. I need it in {other}.",
+            f"Convert a value in {source} to {target} for the {what}.",
+            f"The {what} is in {source}. I need it in {target}.",
         ),
-        detail=(f"It says {value} {unit}.", f"The value is {value}."),
+        detail=(f"It says {value} {source}.", f"The value is {value}."),
         hold="convert_unit",
     )
 
