@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 from agentgym_hindsight.envs.bfcl.embedded.episode import EmbeddedEpisode
 from agentgym_hindsight.envs.bfcl.embedded.names import SPLITS
 from agentgym_hindsight.envs.bfcl.embedded.recipes import DIFFICULTIES, RECIPES
 from agentgym_hindsight.envs.bfcl.embedded.tasks import CATEGORIES, MadeTask, Place, is_possible, make_task
+from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.short_repr import short_repr
 from agentgym_hindsight.tasks import Task, content_hash
 
 __all__ = ["GOAL", "EmbeddedLibrary"]
@@ -20,7 +23,9 @@ GOAL = "Do what the user asks for in each turn by calling functions; write a mes
 #: Tasks of each kind and category in a split. The plain easy kinds are also those that small policies learn.
 _ROUNDS: Mapping[str, int] = {"train": 12, "valid": 4, "test": 4}
 _EASY_ROUNDS: Mapping[str, int] = {"train": 48, "valid": 12, "test": 12}
-_MOST_KEPT = 512
+_WORLD = "embedded"
+#: Places of the task ids used so far in this process.
+_KNOWN: dict[str, Place] = {}
 
 
 @lru_cache(maxsize=1)
@@ -44,8 +49,6 @@ class EmbeddedLibrary:
         self.seed = seed
         self.name = "embedded" if seed == 0 else f"embedded-{seed}"
         self._wishes = None if kinds is None else [_parts(kind) for kind in kinds]
-        self._made: OrderedDict[str, MadeTask] = OrderedDict()
-        self._known: dict[str, Place] = {}
 
     @cached_property
     def kinds(self) -> tuple[tuple[str, str], ...]:
@@ -78,58 +81,78 @@ class EmbeddedLibrary:
 
     def find(self, task_id: str) -> Task:
         """The task with this id, among all tasks of the seed."""
-        place = self._known.get(task_id)
-        if place is not None:
-            return self._task(place)
-        for place in self._all_places():
-            task = self._task(place)
-            if task.id == task_id:
-                return task
-        raise UnknownNameError(f"task id of {self.name} (`agh data list` names them)", task_id, ())
+        place = _KNOWN.get(task_id)
+        if place is None or place.seed != self.seed:
+            for row in cached_rows(f"bfcl-embedded-{self.seed}", _edition(), lambda: _listed(self.seed)):
+                _KNOWN[row[0]] = _place(row[1])
+            place = _KNOWN.get(task_id)
+        if place is None or place.seed != self.seed:
+            raise UnknownNameError(f"task id of {self.name} (`agh data list` names them)", task_id, ())
+        return self._task(place)
 
     def start(self, task: Task) -> EmbeddedEpisode:
         """A new conversation about a task."""
-        place = self._known.get(task.id)
-        if place is None:
-            place = self._known[self.find(task.id).id]
-        return EmbeddedEpisode(self._make(place))
+        return EmbeddedEpisode(self.made(task))
 
     def made(self, task: Task) -> MadeTask:
         """The task with its world and what is wanted."""
-        return self._make(self._known[self.find(task.id).id])
-
-    def _all_places(self) -> Iterator[Place]:
-        for split in SPLITS:
-            yield from self._places[split]
-        chosen = set(self.kinds)
-        others = tuple(pair for pair in _all_kinds() if pair not in chosen)
-        for split in SPLITS:
-            yield from _in_turn(self.seed, split, others)
+        world, _, text = task.locator.partition("/")
+        place = _place(text) if world == _WORLD else None
+        if place is None:
+            raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try env.panel() of this env.")
+        if _id(place) != task.id:
+            raise UsageError(
+                f"Expected task {task.id} at {task.locator}, got {_id(place)}; try the release that made the task."
+            )
+        return _made(place)
 
     def _task(self, place: Place) -> Task:
-        task_id = self._id(place)
-        self._known[task_id] = place
-        return Task(task_id, "bfcl", place.split, place.kind, GOAL, f"embedded/{place.text}", self.name)
+        task_id = _id(place)
+        _KNOWN[task_id] = place
+        return Task(task_id, "bfcl", place.split, place.kind, GOAL, f"{_WORLD}/{place.text}", self.name)
 
-    def _id(self, place: Place) -> str:
-        made = self._make(place).task
-        calls = [[[call.name, call.arguments] for call in turn] for turn in made.reference]
-        return content_hash("bfcl/embedded", place.text, json.dumps([made.messages, calls]))
 
-    def _make(self, place: Place) -> MadeTask:
-        made = self._made.get(place.text)
-        if made is None:
-            made = self._made[place.text] = make_task(place)
-            if len(self._made) > _MOST_KEPT:
-                self._made.popitem(last=False)
-        return made
+_made = lru_cache(maxsize=512)(make_task)
+
+
+@lru_cache(maxsize=16_384)
+def _id(place: Place) -> str:
+    task = _made(place).task
+    calls = [[[call.name, call.arguments] for call in turn] for turn in task.reference]
+    return content_hash("bfcl/embedded", place.text, json.dumps([task.messages, calls]))
+
+
+def _place(text: str) -> Place:
+    """The place of a locator. Raises :class:`UsageError`."""
+    parts = text.split("/")
+    if len(parts) == 5 and parts[1] in SPLITS and (parts[2], parts[3]) in _all_kinds():
+        number = parts[4]
+        if number.isdecimal() and number.isascii() and int(number) < _rounds(parts[1], parts[2], parts[3]):
+            with suppress(ValueError):
+                return Place(int(parts[0]), parts[1], parts[2], parts[3], int(number))
+    raise UsageError(f"Expected the place of a task of the embedded world, got {short_repr(text, 80)}.")
+
+
+def _rounds(split: str, name: str, category: str) -> int:
+    is_easy = category == "base" and RECIPES[name].difficulty == "easy"
+    return (_EASY_ROUNDS if is_easy else _ROUNDS)[split]
+
+
+def _listed(seed: int) -> list[list[str]]:
+    """Every task's id and place. This takes some seconds, so the caller caches the result."""
+    return [[_id(place), place.text] for split in SPLITS for place in _in_turn(seed, split, _all_kinds())]
+
+
+def _edition() -> str:
+    """A hash of the code that makes worlds and tasks, because changed code can make other tasks."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return content_hash(*(file.read_bytes() for file in files))
 
 
 def _in_turn(seed: int, split: str, kinds: Sequence[tuple[str, str]]) -> Iterator[Place]:
     for number in range(max(_ROUNDS[split], _EASY_ROUNDS[split])):
         for name, category in kinds:
-            is_easy = category == "base" and RECIPES[name].difficulty == "easy"
-            if number < (_EASY_ROUNDS if is_easy else _ROUNDS)[split]:
+            if number < _rounds(split, name, category):
                 yield Place(seed, split, name, category, number)
 
 
