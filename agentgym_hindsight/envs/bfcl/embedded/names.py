@@ -1,10 +1,11 @@
-"""Names of people and things. Every name belongs to one split, so no two splits have a task about the same thing."""
+"""Names of people, things and weeks. Each belongs to one split: no two splits have a task about the same thing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 
+from agentgym_hindsight.envs.bfcl.embedded.clock import day_after
 from agentgym_hindsight.envs.draws import SeededDraws
 from agentgym_hindsight.envs.invented import CITIES, FIRST_NAMES, GOODS, LAST_NAMES
 from agentgym_hindsight.tasks import seeded_int
@@ -95,6 +96,7 @@ _ALL = {
     "route": lambda: [f"{origin}|{town}" for origin in TOWNS for town in TOWNS if origin != town],
     "inn": lambda: [f"The {look.capitalize()} {animal}" for look in _LOOKS for animal in _ANIMALS],
     "goods": _goods,
+    "week": lambda: [day_after(7 * number) for number in range(150)],
 }
 
 

@@ -64,7 +64,8 @@ def _file_text(split: str, ending: str, draws: WorldDraws) -> str:
 
 def _diary(split: str, is_long: bool, draws: WorldDraws) -> Made:
     titles = drawn_names(draws, "event", split, 170 if is_long else 10)
-    days = [day_after(1 + number) for number in range(60 if is_long else 6)]
+    weeks = draws.sample(names_of("week", split), 10 if is_long else 1)
+    days = [day_after(number, week) for week in sorted(weeks) for number in range(6)]
     slots = [(day, DAY_BEGINS + 150 * number) for day in days for number in range(4)]
     events: dict[str, Record] = {}
     for title, (day, begin) in zip(titles, draws.sample(slots, len(titles)), strict=True):
@@ -150,7 +151,7 @@ def _stock(split: str, is_long: bool, draws: WorldDraws) -> Made:
 
 def _journeys(split: str, is_long: bool, draws: WorldDraws) -> Made:
     trains: dict[str, Record] = {}
-    day = day_after(3 + draws.below(40))
+    day = day_after(draws.below(7), draws.pick(names_of("week", split)))
     for route in draws.sample(names_of("route", split), 12 if is_long else 3):
         origin, destination = route.split("|")
         prices = draws.sample(range(18, 90), 16 if is_long else 4)

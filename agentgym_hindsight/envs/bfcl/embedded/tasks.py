@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from agentgym_hindsight.envs.bfcl.embedded.apis import APIS
+from agentgym_hindsight.envs.bfcl.embedded.apis import APIS, FUNCTIONS
 from agentgym_hindsight.envs.bfcl.embedded.names import WorldDraws
 from agentgym_hindsight.envs.bfcl.embedded.recipes import ERRANDS, RECIPES, Recipe
 from agentgym_hindsight.envs.bfcl.embedded.records import Delta, Tables
@@ -109,18 +110,21 @@ def make_task(place: Place) -> MadeTask:
     offered = tuple(
         tuple(name for name in names if name not in late) + (late if turn > first else ()) for turn in range(len(turns))
     )
-    schemas: Mapping[str, FunctionSchema] = {
-        name: function.schema for api in apis for name, function in APIS[api].functions.items()
-    }
     task = ApiTask(
         place.text,
         place.kind,
         tuple(turn.message for turn in turns),
-        tuple(tuple(schemas[name] for name in shown) for shown in offered),
+        tuple(map(_schemas, offered)),
         tuple(turn.calls for turn in turns),
         {"difficulty": RECIPES[place.recipe].difficulty, "category": place.category},
     )
     return MadeTask(task, story.tables, tuple(turn.wanted for turn in turns), offered)
+
+
+@lru_cache(maxsize=1024)
+def _schemas(names: tuple[str, ...]) -> tuple[FunctionSchema, ...]:
+    """The schemas of functions: one tuple for all tasks that offer the same functions."""
+    return tuple(FUNCTIONS[name].schema for name in names)
 
 
 def _drawn(recipe: Recipe, place: Place) -> tuple[Story, list[_Turn], tuple[str, ...]]:
