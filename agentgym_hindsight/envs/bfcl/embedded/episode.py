@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,6 +12,7 @@ from agentgym_hindsight.envs.bfcl.embedded.records import Records
 from agentgym_hindsight.envs.bfcl.embedded.tasks import MadeTask, Wanted
 from agentgym_hindsight.envs.bfcl.world import ApiTask, CallResult, TurnCheck
 from agentgym_hindsight.envs.tools import ToolCall
+from agentgym_hindsight.envs.tools.changes import record_changes
 from agentgym_hindsight.short_repr import short_repr
 
 __all__ = ["EmbeddedEpisode"]
@@ -98,7 +100,7 @@ def _differences(records: Records, delta: dict[tuple[str, str], str], wanted: Wa
     for table, key in _different(delta, wanted)[:_MOST_LINES]:
         initial = records.initial_text(table, key)  # never changes
         have, want = delta.get((table, key), initial), wanted.delta.get((table, key), initial)
-        lines.append(f"{table}/{key}: is {_text(have)}, should be {_text(want)}")
+        lines.append(f"{table}/{key} is not as wanted: {_change(have, want)}")
     return "\n".join(lines)
 
 
@@ -108,12 +110,19 @@ def _missing(missing: Sequence[str]) -> str:
 
 def _changes(recent: Sequence[tuple[str, str, str, str]]) -> str:
     lines = [
-        f"{table.lstrip('_')}/{key}: {_text(before)} → {_text(after)}"
+        f"{table.lstrip('_')}/{key} changed: {_change(before, after)}"
         for table, key, before, after in recent[:_MOST_LINES]
     ]
     if len(recent) > _MOST_LINES:
         lines.append(f"and {len(recent) - _MOST_LINES} more records")
     return "\n".join(lines)
+
+
+def _change(before: str, after: str) -> str:
+    """The fields that differ between the texts of two states of a record."""
+    if before and after:
+        return "; ".join(record_changes(json.loads(before), json.loads(after)))
+    return f"{_text(before)} → {_text(after)}"
 
 
 def _text(record: str) -> str:

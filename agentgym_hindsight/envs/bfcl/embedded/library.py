@@ -17,9 +17,8 @@ from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.short_repr import short_repr
 from agentgym_hindsight.tasks import Task, content_hash
 
-__all__ = ["GOAL", "EmbeddedLibrary"]
+__all__ = ["EmbeddedLibrary"]
 
-GOAL = "Do what the user asks for in each turn by calling functions; write a message when the turn is done."
 #: Tasks of each kind and category in a split. The plain easy kinds are also those that small policies learn.
 _ROUNDS: Mapping[str, int] = {"train": 12, "valid": 4, "test": 4}
 _EASY_ROUNDS: Mapping[str, int] = {"train": 48, "valid": 12, "test": 12}
@@ -100,26 +99,28 @@ class EmbeddedLibrary:
         place = _place(text) if world == _WORLD else None
         if place is None:
             raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try env.panel() of this env.")
-        if _id(place) != task.id:
+        found, _ = _announced(place)
+        if found != task.id:
             raise UsageError(
-                f"Expected task {task.id} at {task.locator}, got {_id(place)}; try the release that made the task."
+                f"Expected task {task.id} at {task.locator}, got {found}; try the release that made the task."
             )
         return _made(place)
 
     def _task(self, place: Place) -> Task:
-        task_id = _id(place)
+        task_id, goal = _announced(place)
         _KNOWN[task_id] = place
-        return Task(task_id, "bfcl", place.split, place.kind, GOAL, f"{_WORLD}/{place.text}", self.name)
+        return Task(task_id, "bfcl", place.split, place.kind, goal, f"{_WORLD}/{place.text}", self.name)
 
 
 _made = lru_cache(maxsize=512)(make_task)
 
 
 @lru_cache(maxsize=16_384)
-def _id(place: Place) -> str:
+def _announced(place: Place) -> tuple[str, str]:
+    """The id of a task and its first message. They are kept for many more tasks than their worlds."""
     task = _made(place).task
     calls = [[[call.name, call.arguments] for call in turn] for turn in task.reference]
-    return content_hash("bfcl/embedded", place.text, json.dumps([task.messages, calls]))
+    return content_hash("bfcl/embedded", place.text, json.dumps([task.messages, calls])), task.messages[0]
 
 
 def _place(text: str) -> Place:
@@ -140,7 +141,7 @@ def _rounds(split: str, name: str, category: str) -> int:
 
 def _listed(seed: int) -> list[list[str]]:
     """Every task's id and place. This takes some seconds, so the caller caches the result."""
-    return [[_id(place), place.text] for split in SPLITS for place in _in_turn(seed, split, _all_kinds())]
+    return [[_announced(place)[0], place.text] for split in SPLITS for place in _in_turn(seed, split, _all_kinds())]
 
 
 def _edition() -> str:

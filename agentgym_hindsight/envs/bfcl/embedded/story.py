@@ -19,6 +19,11 @@ __all__ = ["Errand", "ImpossibleError", "Story"]
 T = TypeVar("T")
 
 
+def _short(value: Any) -> Any:
+    """A whole number as people write it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class ImpossibleError(Exception):
     """The drawn world has nothing that an errand needs: another world is drawn."""
 
@@ -62,7 +67,7 @@ class Story:
 
     def call(self, function: str, /, **arguments: Any) -> dict[str, Any]:
         """A reference call. It must succeed."""
-        call = ToolCall(function, arguments)
+        call = ToolCall(function, {name: _short(value) for name, value in arguments.items()})
         result = call_function(self.records, FUNCTIONS, call)
         if result.error:
             raise ImpossibleError(f"{function}: {result.error}")
