@@ -69,7 +69,7 @@ def made_drive() -> Records:
         ("cancel_event", {"event_id": "EV1"}, "there is no event 'EV1'"),
         ("list_messages", {"folder": "spam"}, "folder has to be one of inbox, sent, archive, later, got 'spam'"),
         (
-            "send_message",
+            "write_message",
             {"person_id": "Nora", "text": "x"},
             "there is no person with the id 'Nora'; find_person gives ids",
         ),
@@ -146,14 +146,14 @@ def test_stock_and_money_are_kept_in_balance() -> None:
     records = world()
     article, record = next(iter(records.rows("stock.articles")))
     on_hand = record["on_hand"]
-    order = json.loads(called(records, "place_order", article_id=article, quantity=3, customer="X").text)["order_id"]
+    order = json.loads(called(records, "enter_order", article_id=article, quantity=3, customer="X").text)["order_id"]
     assert called(records, "change_quantity", order_id=order, quantity=5).error == ""
     assert json.loads(called(records, "receive_goods", article_id=article, quantity=2).text)["on_hand"] == on_hand - 3
-    assert called(records, "cancel_order", order_id=order).error == ""
+    assert called(records, "withdraw_order", order_id=order).error == ""
     assert json.loads(called(records, "show_article", article_id=article).text)["on_hand"] == on_hand + 2
     assert "is cancelled and not open" in called(records, "send_order", order_id=order).error
     assert (
-        f"only {on_hand + 2} of" in called(records, "place_order", article_id=article, quantity=999, customer="X").error
+        f"only {on_hand + 2} of" in called(records, "enter_order", article_id=article, quantity=999, customer="X").error
     )
 
     before = records.key
@@ -162,7 +162,7 @@ def test_stock_and_money_are_kept_in_balance() -> None:
     assert called(records, "add_bikes", booking_id=booked["booking_id"], bikes=3).error.startswith("a booking for 2")
     assert not called(records, "add_bikes", booking_id=booked["booking_id"], bikes=2).error
     assert records.key != before
-    assert not called(records, "cancel_booking", booking_id=booked["booking_id"]).error
+    assert not called(records, "undo_booking", booking_id=booked["booking_id"]).error
     assert records.key == before
     for _ in range(200):
         last = called(records, "book_train", train_id=train, people=1, first_class=True)
@@ -354,3 +354,17 @@ def test_hidden_texts_hold_the_state_of_their_turn() -> None:
     assert len(hidden().splitlines()) == 2
     assert f"house.devices/{other} is not as wanted: on: " in hidden()
     assert "level" not in hidden()
+
+
+# fmt: off
+#: Names of the benchmark's functions that would be obvious choices here.
+TAKEN = {
+    "add_contact", "cancel_booking", "cancel_order", "cd", "comment", "cp", "create_ticket", "delete_message", "find",
+    "fund_account", "lockDoors", "ls", "max_value", "mean", "min_value", "mkdir", "mv", "place_order", "rm",
+    "search_messages", "send_message", "sort", "sum_values", "touch", "wc",
+}
+# fmt: on
+
+
+def test_no_function_has_a_name_of_the_benchmark() -> None:
+    assert not TAKEN & set(FUNCTIONS)

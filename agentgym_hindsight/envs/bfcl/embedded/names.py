@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from agentgym_hindsight.envs.bfcl.embedded.clock import day_after
@@ -83,7 +83,7 @@ def _goods() -> list[str]:
     return names
 
 
-_ALL = {
+_ALL: Mapping[str, Callable[[], list[str]]] = {
     "person": lambda: [f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES],
     "paper": lambda: [f"{look}_{paper}" for look in _LOOKS for paper in _PAPERS],
     "folder": lambda: [f"{look}_{folder}" for look in _LOOKS for folder in _FOLDERS],

@@ -129,7 +129,7 @@ def show_booking(records: Records, booking_id: str) -> dict[str, Any]:
 
 
 @JOURNEYS.function("Cancel a booking. The price goes back to the account.", booking_id=_BOOKING)
-def cancel_booking(records: Records, booking_id: str) -> dict[str, Any]:
+def undo_booking(records: Records, booking_id: str) -> dict[str, Any]:
     booking = _found(records, BOOKINGS, "booking", booking_id)
     if booking["kind"] == "train":
         records.edit(TRAINS, booking["of"])["seats"] += booking["people"]

@@ -90,7 +90,7 @@ def set_phone(records: Records, person_id: str, phone: str) -> dict[str, Any]:
 
 
 @POSTBOX.function("Send a message to a person.", person_id=_PERSON, text="The whole text")
-def send_message(records: Records, person_id: str, text: str) -> dict[str, Any]:
+def write_message(records: Records, person_id: str, text: str) -> dict[str, Any]:
     return _sent(records, person_id, text)
 
 
@@ -146,7 +146,7 @@ def file_message(records: Records, message_id: str, folder: str) -> dict[str, An
 
 
 @POSTBOX.function("Delete a message.", message_id=_MESSAGE)
-def delete_message(records: Records, message_id: str) -> dict[str, Any]:
+def remove_message(records: Records, message_id: str) -> dict[str, Any]:
     _message(records, message_id)
     records.remove(MESSAGES, message_id)
     return {"deleted": message_id}

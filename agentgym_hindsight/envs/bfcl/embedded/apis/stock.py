@@ -104,7 +104,7 @@ def receive_goods(records: Records, article_id: str, quantity: int) -> dict[str,
     quantity="How many",
     customer="Full name",
 )
-def place_order(records: Records, article_id: str, quantity: int, customer: str) -> dict[str, Any]:
+def enter_order(records: Records, article_id: str, quantity: int, customer: str) -> dict[str, Any]:
     article, taken = _article(records, article_id), {key for key, _ in records.rows(ORDERS)}
     if len(taken) >= _MOST_ORDERS:
         raise RefusedError(f"there are already {_MOST_ORDERS} orders")
@@ -149,7 +149,7 @@ def change_quantity(records: Records, order_id: str, quantity: int) -> dict[str,
 
 
 @STOCK.function("Cancel an open order. The articles go back to the shelf.", order_id=_ORDER)
-def cancel_order(records: Records, order_id: str) -> dict[str, Any]:
+def withdraw_order(records: Records, order_id: str) -> dict[str, Any]:
     order = _order(records, order_id, "open")
     _reserve(records, order["article_id"], -order["quantity"])
     records.edit(ORDERS, order_id)["status"] = "cancelled"

@@ -44,13 +44,13 @@ def costs(story: Story) -> Turns:
 
     def tell(story: Story) -> Errand:
         key, name = a_person(story)
-        story.call("send_message", person_id=key, text=f"The total is {total[0]}.")
+        story.call("write_message", person_id=key, text=f"The total is {total[0]}.")
         return story.say(
             f"Send {name} the message 'The total is N.', with the sum in place of N.",
             f"{name} needs it: write 'The total is N.' to them, where N is the sum.",
             vague="Somebody else needs it: send them 'The total is N.', where N is the sum.",
             detail=(f"I mean {name}.", f"Send it to {name}."),
-            hold="send_message",
+            hold="write_message",
         )
 
     def note(story: Story) -> Errand:
@@ -99,13 +99,13 @@ def trip(story: Story) -> Turns:
 
     def announce(story: Story) -> Errand:
         key, name = a_person(story)
-        story.call("send_message", person_id=key, text=f"I arrive at {chosen[0]['arrives']}.")
+        story.call("write_message", person_id=key, text=f"I arrive at {chosen[0]['arrives']}.")
         return story.say(
             f"Write to {name}: 'I arrive at TIME.', with the time of arrival such as 09:30.",
             f"Tell {name} when I come: send 'I arrive at TIME.' with the right time, such as 09:30.",
             vague="Tell them when I come: send 'I arrive at TIME.' with the right time, such as 09:30.",
             detail=f"It goes to {name}.",
-            hold="send_message",
+            hold="write_message",
         )
 
     def stay(story: Story) -> Errand:
@@ -205,13 +205,13 @@ def restock(story: Story) -> Turns:
     def order_rest(story: Story) -> Errand:
         (key, record), customer = an_article(story, 60), story.name("person")
         on_hand = story.call("show_article", article_id=key)["on_hand"]
-        story.call("place_order", article_id=key, quantity=on_hand, customer=customer)
+        story.call("enter_order", article_id=key, quantity=on_hand, customer=customer)
         return story.say(
             f"{customer} orders all that we have of the {record['name']}.",
             f"Enter an order of {customer}: every {record['name']} that is on hand.",
             vague=f"A customer orders all that we have of the {record['name']}. Enter the order.",
             detail=f"The customer is {customer}.",
-            hold="place_order",
+            hold="enter_order",
         )
 
     if not any(record["on_hand"] < record["reorder_at"] for _, record in story.rows(ARTICLES)):
@@ -361,13 +361,13 @@ def clear_day(story: Story) -> Turns:
 
     def tell(story: Story) -> Errand:
         key, name = a_person(story)
-        story.call("send_message", person_id=key, text="I am ill and cannot come.")
+        story.call("write_message", person_id=key, text="I am ill and cannot come.")
         return story.say(
             f"Write to {name}: 'I am ill and cannot come.'",
             f"Tell {name} by message: 'I am ill and cannot come.'",
             vague="Write to one more person: 'I am ill and cannot come.'",
             detail=f"To {name}.",
-            hold="send_message",
+            hold="write_message",
         )
 
     return (cancel_all, tell, add_card) if story.draws.chance(0.5) else (cancel_all, tell, tell, add_card)
@@ -381,7 +381,7 @@ def enough_on_hand(story: Story) -> Turns:
         on_hand = story.call("show_article", article_id=key)["on_hand"]
         wanted = max(1, on_hand + story.pick((-9, -4, -1, 1, 5, 12)))
         if wanted <= on_hand:
-            story.call("place_order", article_id=key, quantity=wanted, customer=customer)
+            story.call("enter_order", article_id=key, quantity=wanted, customer=customer)
         else:
             story.call("add_card", title=f"Buy {record['name']}", points=5)
         return story.say(

@@ -86,16 +86,16 @@ def _a_booking(story: Story) -> tuple[str, Record]:
     return key, dict(record)
 
 
-def cancel_booking(story: Story) -> Errand:
+def undo_booking(story: Story) -> Errand:
     key, _ = _a_booking(story)
-    story.call("cancel_booking", booking_id=key)
+    story.call("undo_booking", booking_id=key)
     return story.say(
         f"Cancel the booking {key}.",
         f"We do not travel: please cancel {key}.",
         f"Booking {key} is not needed any more. Cancel it.",
         vague=("Please cancel a booking.", "We do not travel. Cancel the booking."),
         detail=(f"It is {key}.", f"The booking {key}."),
-        hold="cancel_booking",
+        hold="undo_booking",
     )
 
 
@@ -171,7 +171,7 @@ def ask_balance(story: Story) -> Errand:
 
 
 JOURNEYS_ERRANDS: Mapping[str, Callable[[Story], Errand]] = {
-    "cancel_booking": cancel_booking,
+    "undo_booking": undo_booking,
     "add_bikes": add_bikes,
     "ask_booking": ask_booking,
     "ask_trains": ask_trains,

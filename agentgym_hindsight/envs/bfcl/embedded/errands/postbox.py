@@ -29,16 +29,16 @@ def _called(record: Record) -> str:
     return f"the message '{record['text']}' from {record['from']}"
 
 
-def send_message(story: Story) -> Errand:
+def write_message(story: Story) -> Errand:
     (key, name), text = a_person(story), story.name("sentence")
-    story.call("send_message", person_id=key, text=text)
+    story.call("write_message", person_id=key, text=text)
     return story.say(
         f"Send {name} the message '{text}'",
         f"Please write to {name}: '{text}'",
         f"Tell {name} by message: '{text}'",
         vague=(f"Please send {name} a message.", f"Write to {name} for me."),
         detail=(f"The text is '{text}'", f"Write: '{text}'"),
-        hold="send_message",
+        hold="write_message",
     )
 
 
@@ -95,16 +95,16 @@ def file_message(story: Story) -> Errand:
     )
 
 
-def delete_message(story: Story) -> Errand:
+def remove_message(story: Story) -> Errand:
     key, record = a_message(story)
-    story.call("delete_message", message_id=key)
+    story.call("remove_message", message_id=key)
     return story.say(
         f"Delete {_called(record)}.",
         f"Please remove {_called(record)}.",
         f"I do not need {_called(record)} any more. Delete it.",
         vague=("Please delete a message.", "I want to be rid of a message."),
         detail=(f"I mean {_called(record)}.", f"Delete {_called(record)}."),
-        hold="delete_message",
+        hold="remove_message",
     )
 
 
@@ -170,10 +170,10 @@ POSTBOX_ERRANDS: Mapping[str, Callable[[Story], Errand]] = {
     "add_person": add_person,
     "ask_folder": ask_folder,
     "ask_phone": ask_phone,
-    "send_message": send_message,
+    "write_message": write_message,
     "set_phone": set_phone,
     "set_star": set_star,
-    "delete_message": delete_message,
+    "remove_message": remove_message,
     "file_message": file_message,
     "reply": reply,
     "forward": forward,

@@ -69,30 +69,30 @@ def receive(story: Story) -> Errand:
     )
 
 
-def place_order(story: Story) -> Errand:
+def enter_order(story: Story) -> Errand:
     (key, record), customer = an_article(story), story.name("person")
     quantity = 1 + story.draws.below(12)
-    story.call("place_order", article_id=key, quantity=quantity, customer=customer)
+    story.call("enter_order", article_id=key, quantity=quantity, customer=customer)
     return story.say(
         f"{customer} orders {quantity} of the {record['name']}.",
         f"Please place an order for {customer}: {quantity} of the {record['name']}.",
         f"An order of {customer}, {quantity} of the {record['name']}. Please enter it.",
         vague=(f"{customer} orders the {record['name']}.", f"Place an order of the {record['name']} for {customer}."),
         detail=(f"{quantity} of them.", f"The quantity is {quantity}."),
-        hold="place_order",
+        hold="enter_order",
     )
 
 
-def cancel_order(story: Story) -> Errand:
+def withdraw_order(story: Story) -> Errand:
     key, record = an_open_order(story)
-    story.call("cancel_order", order_id=key)
+    story.call("withdraw_order", order_id=key)
     return story.say(
         f"Cancel the order of {record['customer']}.",
         f"{record['customer']} does not want the order any more. Please cancel it.",
         f"Please call off what {record['customer']} has ordered.",
         vague=("A customer called off an order. Cancel it.", "Please cancel an order."),
         detail=(f"That of {record['customer']}.", f"The customer is {record['customer']}."),
-        hold="cancel_order",
+        hold="withdraw_order",
     )
 
 
@@ -154,10 +154,10 @@ def ask_order(story: Story) -> Errand:
 STOCK_ERRANDS: Mapping[str, Callable[[Story], Errand]] = {
     "ask_article": ask_article,
     "ask_order": ask_order,
-    "cancel_order": cancel_order,
+    "withdraw_order": withdraw_order,
     "send_order": send_order,
     "change_quantity": change_quantity,
-    "place_order": place_order,
+    "enter_order": enter_order,
     "receive": receive,
     "set_price": set_price,
     "set_reorder_level": set_reorder_level,
