@@ -1,4 +1,4 @@
-"""Training in the embedded world of BFCL: a tiny policy on the easiest kinds, with weights on the tokens of the calls."""
+"""Training in the embedded world of BFCL: a tiny policy on the easiest kinds, with weights on the calls."""
 
 from __future__ import annotations
 
