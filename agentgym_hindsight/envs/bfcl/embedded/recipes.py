@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentgym_hindsight.envs.bfcl.embedded.errands.board import BOARD_ERRANDS
-from agentgym_hindsight.envs.bfcl.embedded.errands.connected import CONNECTED
+from agentgym_hindsight.envs.bfcl.embedded.errands.connected_office import CONNECTED_OFFICE
+from agentgym_hindsight.envs.bfcl.embedded.errands.connected_outside import CONNECTED_OUTSIDE
 from agentgym_hindsight.envs.bfcl.embedded.errands.diary import DIARY_ERRANDS
 from agentgym_hindsight.envs.bfcl.embedded.errands.drive import DRIVE_ERRANDS
 from agentgym_hindsight.envs.bfcl.embedded.errands.house import HOUSE_ERRANDS
@@ -83,7 +84,8 @@ def _connected(name: str, needed: tuple[str, ...], makers: Callable[[Story], Seq
 def _all_recipes() -> list[Recipe]:
     singles = [_single(name, api, maker) for api, errands in ERRANDS.items() for name, maker in errands.items()]
     sessions = [_session(api) for api in ERRANDS]
-    connected = [_connected(name, apis, makers) for name, (apis, makers) in CONNECTED.items()]
+    conversations = {**CONNECTED_OFFICE, **CONNECTED_OUTSIDE}
+    connected = [_connected(name, apis, makers) for name, (apis, makers) in conversations.items()]
     mixed = Recipe("mixed_session", "hard", lambda draws: tuple(draws.sample(list(ERRANDS), 3)), _of_three_apis)
     return [*singles, *sessions, *connected, mixed]
 
