@@ -8,18 +8,18 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 
 from agentgym_hindsight.envs.bfcl.embedded import embedded_library
 from agentgym_hindsight.envs.bfcl.embedded import library as library_module
-from agentgym_hindsight.envs.bfcl.embedded.names import SPLITS, split_of
+from agentgym_hindsight.envs.bfcl.embedded.names import SPLITS, WorldDraws, split_of
 from agentgym_hindsight.envs.bfcl.embedded.recipes import DIFFICULTIES, ERRANDS, RECIPES
 from agentgym_hindsight.envs.bfcl.embedded.tasks import CATEGORIES, MadeTask, Place, is_possible, make_task
 from agentgym_hindsight.envs.invented import FIRST_NAMES, LAST_NAMES
 from agentgym_hindsight.envs.tools import ToolCall
 from agentgym_hindsight.errors import UnknownNameError, UsageError
+from agentgym_hindsight.tasks import content_hash
 from tests.envs.bfcl.embedded_plays import effects, failures, reference, wrong_variants
 
 Made = dict[str, list[MadeTask]]
@@ -179,10 +179,7 @@ def test_the_impossible_kinds_are_the_declared_ones() -> None:
                 assert () in make_task(Place(3, "valid", name, category, 0)).task.reference
 
 
-def test_tasks_are_found_by_id_and_by_locator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AGENTGYM_HINDSIGHT_CACHE", str(tmp_path))
-    monkeypatch.setattr(library_module, "_ROUNDS", {"train": 1, "valid": 1, "test": 0})
-    monkeypatch.setattr(library_module, "_EASY_ROUNDS", {"train": 1, "valid": 0, "test": 0})
+def test_tasks_are_found_by_id_and_by_locator(monkeypatch: pytest.MonkeyPatch) -> None:
     library = embedded_library(0, kinds=["switch"])
     task = library.task("train", 2)
     assert library.find(task.id) == task
@@ -198,11 +195,29 @@ def test_tasks_are_found_by_id_and_by_locator(tmp_path: Path, monkeypatch: pytes
             library.made(type(task)(**{**task.to_dict(), "locator": locator}))
 
 
+def test_the_content_of_the_edition_does_not_change() -> None:
+    """The ids contain the edition and not the content. If this fails, give ``WorldDraws`` another edition."""
+    library = embedded_library(0)
+    made = [library.made(library.task(split, index)) for split in SPLITS for index in range(0, 338, 13)]
+    content = [
+        [
+            each.task.messages,
+            [[[call.name, call.arguments] for call in calls] for calls in each.task.reference],
+            each.tables,
+        ]
+        for each in made
+    ]
+    assert WorldDraws.edition == "agentgym-hindsight/apis-1"
+    assert content_hash(json.dumps(content)) == "765eaf46f178c3c3"
+
+
 def test_a_seed_makes_the_same_tasks_in_every_process_and_another_seed_others() -> None:
     code = (
         "from agentgym_hindsight.envs.bfcl.embedded import embedded_library as e\n"
         "library = e(0)\n"
-        "print(*(library.task(s, i).id for s in library.splits for i in range(0, 330, 33)))"
+        "from hashlib import md5\n"
+        "made = [library.made(library.task(s, i)) for s in library.splits for i in range(0, 330, 33)]\n"
+        "print(*(md5(repr((each.task.messages, each.task.reference, each.tables)).encode()).hexdigest() for each in made))"
     )
     runs = [
         subprocess.run(
@@ -218,4 +233,4 @@ def test_a_seed_makes_the_same_tasks_in_every_process_and_another_seed_others() 
     ids = runs[0].split()
     assert len(set(ids)) == len(ids) == 30
     assert embedded_library(7).name == "embedded-7"
-    assert embedded_library(7).task("train", 0).id not in ids
+    assert embedded_library(7).task("train", 0).id != embedded_library(0).task("train", 0).id

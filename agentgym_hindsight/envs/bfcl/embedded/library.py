@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 from agentgym_hindsight.envs.bfcl.embedded.episode import EmbeddedEpisode
-from agentgym_hindsight.envs.bfcl.embedded.names import SPLITS
+from agentgym_hindsight.envs.bfcl.embedded.names import SPLITS, WorldDraws
 from agentgym_hindsight.envs.bfcl.embedded.recipes import DIFFICULTIES, RECIPES
 from agentgym_hindsight.envs.bfcl.embedded.tasks import CATEGORIES, MadeTask, Place, is_possible, make_task
-from agentgym_hindsight.envs.manifests import cached_rows
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.short_repr import short_repr
 from agentgym_hindsight.tasks import Task, content_hash
@@ -82,8 +79,8 @@ class EmbeddedLibrary:
         """The task with this id, among all tasks of the seed."""
         place = _KNOWN.get(task_id)
         if place is None or place.seed != self.seed:
-            for row in cached_rows(f"bfcl-embedded-{self.seed}", _edition(), lambda: _listed(self.seed)):
-                _KNOWN[row[0]] = _place(row[1])
+            for split in SPLITS:
+                _KNOWN.update((_id(each), each) for each in _in_turn(self.seed, split, _all_kinds()))
             place = _KNOWN.get(task_id)
         if place is None or place.seed != self.seed:
             raise UnknownNameError(f"task id of {self.name} (`agh data list` names them)", task_id, ())
@@ -99,7 +96,7 @@ class EmbeddedLibrary:
         place = _place(text) if world == _WORLD else None
         if place is None:
             raise UsageError(f"Expected a task of {self.name}, got {task.locator!r}; try env.panel() of this env.")
-        found, _ = _announced(place)
+        found = _id(place)
         if found != task.id:
             raise UsageError(
                 f"Expected task {task.id} at {task.locator}, got {found}; try the release that made the task."
@@ -107,7 +104,7 @@ class EmbeddedLibrary:
         return _made(place)
 
     def _task(self, place: Place) -> Task:
-        task_id, goal = _announced(place)
+        task_id, goal = _id(place), _made(place).task.messages[0]
         _KNOWN[task_id] = place
         return Task(task_id, "bfcl", place.split, place.kind, goal, f"{_WORLD}/{place.text}", self.name)
 
@@ -115,12 +112,9 @@ class EmbeddedLibrary:
 _made = lru_cache(maxsize=512)(make_task)
 
 
-@lru_cache(maxsize=16_384)
-def _announced(place: Place) -> tuple[str, str]:
-    """The id of a task and its first message. They are kept for many more tasks than their worlds."""
-    task = _made(place).task
-    calls = [[[call.name, call.arguments] for call in turn] for turn in task.reference]
-    return content_hash("bfcl/embedded", place.text, json.dumps([task.messages, calls])), task.messages[0]
+def _id(place: Place) -> str:
+    """The id of a task. The edition and the place determine its content: a test pins the content of the edition."""
+    return content_hash("bfcl/embedded", WorldDraws.edition, place.text)
 
 
 def _place(text: str) -> Place:
@@ -137,17 +131,6 @@ def _place(text: str) -> Place:
 def _rounds(split: str, name: str, category: str) -> int:
     is_easy = category == "base" and RECIPES[name].difficulty == "easy"
     return (_EASY_ROUNDS if is_easy else _ROUNDS)[split]
-
-
-def _listed(seed: int) -> list[list[str]]:
-    """Every task's id and place. This takes some seconds, so the caller caches the result."""
-    return [[_announced(place)[0], place.text] for split in SPLITS for place in _in_turn(seed, split, _all_kinds())]
-
-
-def _edition() -> str:
-    """A hash of the code that makes worlds and tasks, because changed code can make other tasks."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    return content_hash(*(file.read_bytes() for file in files))
 
 
 def _in_turn(seed: int, split: str, kinds: Sequence[tuple[str, str]]) -> Iterator[Place]:
