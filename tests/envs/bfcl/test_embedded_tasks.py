@@ -217,7 +217,7 @@ def test_a_seed_makes_the_same_tasks_in_every_process_and_another_seed_others() 
         "library = e(0)\n"
         "from hashlib import md5\n"
         "made = [library.made(library.task(s, i)) for s in library.splits for i in range(0, 330, 33)]\n"
-        "print(*(md5(repr((each.task.messages, each.task.reference, each.tables)).encode()).hexdigest() for each in made))"
+        "print(*(md5(repr((m.task.messages, m.task.reference, m.tables)).encode()).hexdigest() for m in made))"
     )
     runs = [
         subprocess.run(
