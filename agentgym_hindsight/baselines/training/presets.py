@@ -56,6 +56,7 @@ TINY: dict[str, Any] = {
 #: * AppWorld: six templates with one to three short programs, and other tasks of these templates as the held-out split.
 #:   The expert asks for the profile without need, which costs turns: as in ALFWorld, RL removes the habit. There is no
 #:   list of actions to draw detours from, so all siblings of the expert's play would be the same.
+#: * BFCL: four kinds of the embedded world with one call, in short prompts: the functions are not listed.
 _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "WebShop": {
         "stage": {
@@ -108,6 +109,21 @@ _OTHER_ENVIRONMENTS: dict[str, dict[str, Any]] = {
         },
         "plan": {"prompt_tokens": 512, "response_tokens": 64},
         "evaluation": {"tasks": 0},
+    },
+    "BFCL": {
+        "stage": {
+            "protocol": "plain",
+            "parser": "tools",
+            "history": 3,
+            "settings": {
+                "kinds": ["switch+base", "set_lock+base", "set_heating+base", "ask_sensors+base"],
+                "introduce": False,
+                "max_steps": 4,
+            },
+        },
+        "warm": {"tasks": 0, "siblings": 1, "noise": 0.0, "hindsight": 0.3, "epochs": 8, "prompt_loss": 1.0},
+        "plan": {"prompt_tokens": 256, "response_tokens": 64},
+        "evaluation": {"tasks": 0, "every": 0},
     },
     # Any other env, such as one of your own.
     "": {"stage": {"settings": {"max_steps": 15}}, "evaluation": {"tasks": 0, "every": 0}},

@@ -5,43 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agentgym_hindsight.envs.draws import SeededDraws
+from agentgym_hindsight.envs.invented import CITIES, FIRST_NAMES, LAST_NAMES, STREET_KINDS, STREETS
 
 __all__ = ["DeskDraws", "full_name", "make_people", "split_of"]
 
 Record = dict[str, Any]
-
-# fmt: off
-_FIRST = (
-    "Alma", "Bodil", "Cato", "Dalia", "Edda", "Falk", "Greta", "Hedda", "Ivo",
-    "Jorun", "Kaia", "Leif", "Maren", "Nils", "Oda", "Pelle", "Runa", "Sverre",
-    "Tuva", "Ulrik", "Viggo", "Wanja", "Ylva", "Asta", "Bjarne", "Dagny", "Eivind",
-    "Frida", "Gaute", "Hilma", "Inger", "Jonas", "Kirsti", "Lasse", "Mikkel", "Nora",
-)
-# fmt: on
-# fmt: off
-_LAST = (
-    "Aasen", "Birkelund", "Dahlgren", "Ekholm", "Fossum", "Granli", "Hovland", "Iversby", "Kvamme",
-    "Lindahl", "Myrdal", "Norheim", "Opsal", "Pettersby", "Raunholm", "Skogli", "Torvund", "Ulvestad",
-    "Vikmark", "Westby", "Brattli", "Engeland", "Haugset", "Kirkeby",
-)
-# fmt: on
-# fmt: off
-_STREETS = (
-    "Alder", "Birch", "Cedar", "Dune", "Ember", "Fern", "Glen", "Harbour", "Iris",
-    "Juniper", "Lark", "Mill", "Nettle", "Orchard", "Poplar",
-)
-# fmt: on
-_KINDS = ("Street", "Lane", "Road", "Way")
-_CITIES = (
-    ("Norvale", "NV"),
-    ("Estmere", "ES"),
-    ("Sudholm", "SH"),
-    ("Westrand", "WR"),
-    ("Midfjord", "MF"),
-    ("Altburg", "AB"),
-    ("Havnes", "HN"),
-    ("Kolding Bay", "KB"),
-)
 
 
 class DeskDraws(SeededDraws):
@@ -67,9 +35,9 @@ def full_name(user: Record) -> str:
 
 def address(draws: DeskDraws) -> Record:
     """An invented address."""
-    city, state = draws.pick(_CITIES)
+    city, state = draws.pick(CITIES)
     return {
-        "address1": f"{10 + draws.below(980)} {draws.pick(_STREETS)} {draws.pick(_KINDS)}",
+        "address1": f"{10 + draws.below(980)} {draws.pick(STREETS)} {draws.pick(STREET_KINDS)}",
         "address2": f"Flat {1 + draws.below(90)}" if draws.chance(0.6) else "",
         "city": city,
         "country": "Nordland",
@@ -81,7 +49,7 @@ def address(draws: DeskDraws) -> Record:
 def make_people(domain: str, seed: int, count: int) -> dict[str, Record]:
     """People by user id. Every full name belongs to one person only."""
     draws = DeskDraws("people", domain, seed)
-    names = draws.sample([(first, last) for first in _FIRST for last in _LAST], count)
+    names = draws.sample([(first, last) for first in FIRST_NAMES for last in LAST_NAMES], count)
     people = {}
     for first, last in names:
         number = draws.digits(4)
