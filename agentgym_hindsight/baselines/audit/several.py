@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -40,7 +40,7 @@ class TextTable:
 def audit_tables(audits: Sequence[NamedAudit]) -> list[TextTable]:
     """The facts of the audits, the agreement of all columns, and one table of group sizes for each audit."""
     several = len(audits) > 1
-    facts = (
+    facts: tuple[tuple[str, Callable[[Summary], str]], ...] = (
         ("audited turns, tasks", lambda s: f"{s.turns}, {s.tasks}"),
         ("half-width of the 95 % interval, mean", lambda s: f"{s.half_width:.3f}"),
         ("pairs of continuations of a turn, mean", lambda s: f"{s.pairs:.0f}"),

@@ -216,7 +216,7 @@ class SharedContinuations:
             lane.slot, self._standing[slot] = slot, lane
         observations, batch = self.venv.restore(slots, [lane.moment.saved for lane in lanes])
         infos, active = unstack(batch), self.venv.active
-        found = {}
+        found: dict[_Lane, Mapping[str, Any]] = {}
         for slot, lane in zip(slots, lanes, strict=True):
             info = infos[slot]
             if active[slot] and info is not None:
@@ -241,7 +241,8 @@ class SharedContinuations:
         for slot, play in zip(slots, plays, strict=True):
             if active[slot]:  # not: broken when it was restored
                 actions[slot] = play.reply
-        observations, infos = (), list[Any]()
+        observations: Sequence[str] = ()
+        infos: list[Any] = []
         if any(action is not None for action in actions):
             observations, _, _, _, batch = self.venv.step(actions)
             infos, active = unstack(batch), self.venv.active

@@ -204,7 +204,7 @@ class TeacherSays:
 
 def _vocabulary(model: Any) -> int:
     """The number of logits of a token."""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     config = config.get_text_config() if hasattr(config, "get_text_config") else config
     return int(getattr(config, "vocab_size", 0) or 1)
 

@@ -73,7 +73,9 @@ def measure_groups(
 ) -> Iterator[tuple[PlayedGroup, Turn, Advantage]]:
     """As :func:`measure`, for several groups at once, whose continuations are played together."""
     outcomes: dict[tuple[int, str], list[bool | None]] = {}
-    groups, waiting, count = [], [], precision.least
+    groups: list[PlayedGroup] = []
+    waiting: list[tuple[int, Turn]] = []
+    count = precision.least
     for group, turns in work:
         waiting += [(len(groups), turn) for turn in turns]
         groups.append(group)

@@ -248,7 +248,10 @@ def _verl(stage: Stage) -> Iterator[Play]:
             return SimpleNamespace(token_ids=list(map(ord, next(actions))), log_probs=None, extra_fields={})
 
         agent.server_manager = SimpleNamespace(generate=generate)
-        row = {"agent_name": AGENT_NAME, "extra_info": {"env_id": stage.env, "task_id": script[0], "split": "train"}}
+        row: dict[str, Any] = {
+            "agent_name": AGENT_NAME,
+            "extra_info": {"env_id": stage.env, "task_id": script[0], "split": "train"},
+        }
         loop.run_until_complete(agent.run({}, **row))
 
     yield play

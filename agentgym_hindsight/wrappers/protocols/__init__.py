@@ -13,8 +13,8 @@ from agentgym_hindsight.wrappers.protocols.code import Code
 from agentgym_hindsight.wrappers.protocols.plain import Plain
 from agentgym_hindsight.wrappers.protocols.react import ReAct
 from agentgym_hindsight.wrappers.protocols.short import Short
-from agentgym_hindsight.wrappers.protocols.thinking import ReActCode, ReActTools
 from agentgym_hindsight.wrappers.protocols.template import is_template_name, template_protocol
+from agentgym_hindsight.wrappers.protocols.thinking import ReActCode, ReActTools
 from agentgym_hindsight.wrappers.protocols.tools import Tools, ToolsNative
 from agentgym_hindsight.wrappers.protocols.verl_agent import VerlAgent
 
