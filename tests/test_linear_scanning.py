@@ -80,7 +80,7 @@ from agentgym_hindsight.hindsight.tables import to_rows
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.viewer import summaries, teacher_prompt, worlds
-from agentgym_hindsight.wrappers import action_parsing, parsing
+from agentgym_hindsight.wrappers import action_parsing, parsing, value_names
 from agentgym_hindsight.wrappers.protocols import PROTOCOLS, PromptState, make_protocol
 from tests.envs.alfworld.scenes import kitchen
 from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
@@ -374,6 +374,13 @@ SCANS: dict[str, Scan] = {
         lambda text: tool_actions.read_action(text, ("a",)),
         (rows("<tool_call>"), rows('{"name": "a"},', "["), rows("a(x='"), rows("<think>"), rows('\\"', '"')),
     ),
+    "wrappers.value_names: marked": Scan(
+        lambda text: value_names.marked([text]),
+        (rows("#A1"), rows("a@b."), rows("a_"), rows("1"), rows("a A"), rows("@"), rows("x.")),
+    ),
+    "wrappers.value_names: long_call": Scan(
+        lambda text: value_names.long_call(f"[f(a=@1, b={text})]", text), (rows("@1 #W12 "), rows("@1"), rows("=@1,"))
+    ),
     "envs.tools.literals: without_surrogates": Scan(tool_literals.without_surrogates, (rows("\ud800"),)),
     "envs.tau.rewards: is_said": Scan(
         lambda text: [tau_rewards.is_said("10", [text], rules) for rules in ("official", "strict")],
@@ -581,6 +588,9 @@ OWN_TEXT = {
     "cli.terminal": "a warning of Python",
     "cli.train_command": "the names of an env and a method",
     "stage": "the id of an env",
+    "baselines.audit.svg_file": "the style sheet of this library",
+    "envs.bfcl.official.package": "the name of an installed folder",
+    "envs.bfcl.embedded.clock": "patterns of at most ten characters, matched as a whole",
     "cli.shared": "an error of Python",
     "envs.appworld.miniature.api": "docstrings of the library",
     "envs.appworld.miniature.templates.errands": "a program of the expert, which runs in the sandbox",

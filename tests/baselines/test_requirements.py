@@ -20,6 +20,7 @@ PREFIX = baselines.__name__ + "."
 NEED_TRAIN = tuple(PREFIX + name for name in (
     "methods.batch", "methods.divergences", "methods.signals", "methods.tensor_checks",
     "training", "padding", "policies.generation", "policies.kept_cache", "audit.remembered", "audit.teachers",
+    "audit.fitted_critics",
 ))
 
 

@@ -122,7 +122,6 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 @pytest.mark.parametrize(
     ("words", "kind", "expected"),
     [
-        ((), UsageError, "agh train serl"),
         (("sarl",), UnknownNameError, "serl"),
         (("serl", "--config", "nowhere.yaml"), MissingDataError, "nowhere.yaml"),
         (("serl", "--set", "plan.tusks=3"), UnknownNameError, "tasks"),

@@ -96,6 +96,7 @@ def test_every_module_imports_or_names_its_extra(python: Path, tmp_path: Path) -
 import importlib, json, pkgutil
 import agentgym_hindsight as package
 from agentgym_hindsight.errors import MissingExtraError
+from agentgym_hindsight.exports.clients import MissingClientError
 found = {"imported": [], "extra": [], "failed": []}
 def note(name):
     if name.rpartition(".")[2] == "__main__":
@@ -103,7 +104,7 @@ def note(name):
     try:
         importlib.import_module(name)
         found["imported"].append(name)
-    except MissingExtraError as error:
+    except (MissingExtraError, MissingClientError) as error:
         found["extra"].append([name, str(error)])
     except BaseException as error:
         found["failed"].append([name, repr(error)])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from agentgym_hindsight.errors import MissingExtraError, UsageError
-
-if TYPE_CHECKING:
-    from agentgym_hindsight.baselines.training.warm_start import WarmStart
 
 __all__ = ["adapted", "any_model_loss", "has_bf16"]
 
 _IGNORED = -100  # the label of a token without loss
+
+
+class _Settings(Protocol):
+    """The settings of a warm start that are read here."""
+
+    @property
+    def bf16(self) -> bool | None: ...
+    @property
+    def prompt_loss(self) -> float: ...
+    @property
+    def peft(self) -> Mapping[str, Any] | None: ...
 
 
 def has_bf16(device: str) -> bool:
@@ -26,7 +34,7 @@ def has_bf16(device: str) -> bool:
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in flags)
 
 
-def any_model_loss(model: Any, inputs: Any, warm: WarmStart, items: Any = None) -> Any:
+def any_model_loss(model: Any, inputs: Any, warm: _Settings, items: Any = None) -> Any:
     """The mean loss of the replies' tokens, by the model's own forward pass; with ``prompt_loss`` also of the prompts.
 
     Autocast is around this pass only. One autocast around the whole training would keep the first bfloat16 copies of
@@ -57,7 +65,7 @@ def any_model_loss(model: Any, inputs: Any, warm: WarmStart, items: Any = None) 
 
 
 @contextmanager
-def adapted(model: Any, warm: WarmStart) -> Iterator[Any]:
+def adapted(model: Any, warm: _Settings) -> Iterator[Any]:
     """The model to train: with ``warm.peft`` one with adapters, which are merged into the weights at the end."""
     if warm.peft is None:
         yield model

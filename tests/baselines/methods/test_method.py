@@ -125,7 +125,7 @@ def test_where_sets_the_place_in_what() -> None:
     assert "where" not in at_anchors.as_dict()
     with pytest.raises(UsageError, match="one place"):
         serl.changed(what="next@anchor", where="step")
-    with pytest.raises(UsageError, match="whole rollout"):
+    with pytest.raises(UsageError, match="describe one rollout"):
         serl.changed(what="judge", where="anchor")
     with pytest.raises(UnknownNameError, match="'everywhere'"):
         serl.changed(where="everywhere")
