@@ -14,10 +14,12 @@ from agentgym_hindsight.envs.tools import read_action
 
 __all__ = ["long_call", "marked", "short_call"]
 
-#: Ids, emails, numbers, and names within a sentence. Each begins where no word goes on, so that the time is linear.
+#: Ids, emails, paths, days, numbers, and names within a sentence. Each begins where no word goes on, so that the time
+#: is linear.
 _VALUE = (
     r"(?<![\w@#.+-])(?:#[A-Z]\d{1,20}|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}|[a-z]{1,40}(?:_[a-z]{1,40}){0,8}_\d{1,20}"
-    r"|\d{5,20})(?!\w)|(?<=[a-z] )[A-Z][a-z'-]{1,40}(?!\w)"
+    r"|[A-Z]{2,5}\d{3,20}|/[a-z_]{1,40}(?:/[a-z_]{1,40}){0,8}(?:\.[a-z]{1,5})?|\d{4}-\d\d-\d\d|\d{5,20})(?!\w)"
+    r"|(?<=[a-z] )[A-Z][a-z'-]{1,40}(?!\w)"
 )
 _FIND = re.compile(_VALUE)
 _MARK = re.compile(rf"@(\d{{1,4}}) ({_VALUE.replace('(?<=[a-z] )', '')})")

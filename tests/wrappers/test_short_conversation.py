@@ -116,3 +116,15 @@ def test_hostile_texts_take_linear_time() -> None:
     for _ in range(300):
         text = "".join(rng.choice(("@1 ", "#W12", "Ada", " ", "_1", "a@b.c", "\n", "é", '"')) for _ in range(30))
         assert long_call("[f(a=1)]", marked([text])[0]) == "[f(a=1)]"
+
+
+def test_ids_paths_and_days_are_values() -> None:
+    said = "User: Move /amber_box/hazel_report.txt to /plum. Then BK7174 on 2027-05-31, and/or 1/2 of A4."
+    expected = (
+        "User: Move @1 /amber_box/hazel_report.txt to @2 /plum. Then @3 BK7174 on @4 2027-05-31, and/or 1/2 of A4."
+    )
+    assert marked([said]) == [expected]
+    call = format_calls([ToolCall("move_item", {"path": "/amber_box/hazel_report.txt", "folder": "/plum"})])
+    short = short_call(call, expected)
+    assert short == "[move_item(path=@1, folder=@2)]"
+    assert read_action(long_call(short, expected)).calls == read_action(call).calls

@@ -29,6 +29,8 @@ from agentgym_hindsight.baselines.rollout import assignments, rollout
 from agentgym_hindsight.baselines.settings import check_range
 from agentgym_hindsight.baselines.training.fine_tuning import adapted, any_model_loss
 from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.envs.tools import ToolCall, format_calls, function_names
+from agentgym_hindsight.envs.tools.schemas import parameters_of
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.context import ContextOptions, compose
@@ -67,6 +69,19 @@ _CONTEXTS = (
 )
 
 
+def _needless_call(tools: Sequence[Mapping[str, Any]]) -> str:
+    """``think``, or else the first function without a required argument; "" if there is none.
+
+    In the embedded worlds these functions change nothing.
+    """
+    names = function_names(tools)
+    if "think" in names:
+        return _THINK
+    free = (name for name, schema in zip(names, tools, strict=True) if not parameters_of(schema)[1])
+    name = next(free, "")
+    return format_calls([ToolCall(name)]) if name else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """The prompt of a turn and the response with the expert's action.
@@ -91,7 +106,7 @@ class WarmStart:
       not its last action. The habit costs turns in every house. So RL can improve the policy within minutes by
       removing the habit, and the improvement generalises to unseen houses. Examples with hindsight in the prompt have
       no needless looks. In WebShop it reads the description of the product, in AppWorld it asks for the profile, at
-      the desks of tau-bench it calls ``think``.
+      the desks of tau-bench it calls ``think``, in BFCL the first function that needs no argument.
     * ``hindsight``: share of the states that occur a second time with a teacher's context.
     * ``prompt_loss``: weight of the loss of the prompts' tokens beside that of the replies. A model that also predicts
       prompts, in which names recur, learns to copy and to point within a few hundred steps; from replies alone it does
@@ -192,6 +207,11 @@ class _Recorder:
     def _needless_look(self, turn: TurnView, last: str) -> str:
         """A look before the action, or ""."""
         look, not_after = self._look
+        if look == _THINK:
+            look = _needless_call(turn.info["extra"].tools)
+            if not look:
+                return ""
+            not_after = (look,)
         admissible = turn.info["admissible_actions"]
         legal = (look in admissible or (self._is_open and not admissible)) and (turn.step == 0 or last not in not_after)
         # "dawdle" and "stray" are salts of the random numbers: other words would change the results.

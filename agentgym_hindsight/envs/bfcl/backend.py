@@ -13,7 +13,7 @@ from agentgym_hindsight.envs.bfcl.verdicts import check_text, verdict_text
 from agentgym_hindsight.envs.bfcl.world import ApiEpisode, ApiLibrary, ApiTask, TurnCheck
 from agentgym_hindsight.envs.libraries import LibraryBackend
 from agentgym_hindsight.envs.plain_values import reject, row, text
-from agentgym_hindsight.envs.tools import ToolAction, function_names, read_action, signatures
+from agentgym_hindsight.envs.tools import ToolAction, function_names, named_result, read_action, signatures
 from agentgym_hindsight.envs.tools.schemas import FunctionSchema
 from agentgym_hindsight.errors import ResetNeededError
 from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
@@ -195,7 +195,7 @@ class ApiBackend(LibraryBackend):
                 break
             result = self.episode.call(call)
             self._reference.made(call)
-            texts.append(f"{call.name}: {result.text}")
+            texts.append(named_result(call.name, result.text))
             size += len(texts[-1])
             if result.error:
                 error = error or result.error

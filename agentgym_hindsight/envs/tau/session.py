@@ -13,7 +13,7 @@ from agentgym_hindsight.envs.tau.rewards import Evaluation, evaluate, gold_datab
 from agentgym_hindsight.envs.tau.saved_session import SavedSession
 from agentgym_hindsight.envs.tau.store import Database
 from agentgym_hindsight.envs.tau.users.base import STOP, User
-from agentgym_hindsight.envs.tools import ToolAction, ToolCall, function_names
+from agentgym_hindsight.envs.tools import ToolAction, ToolCall, function_names, named_result
 from agentgym_hindsight.envs.tools.schemas import parameters_of
 from agentgym_hindsight.tasks import content_hash
 
@@ -78,7 +78,7 @@ class Session:
                 texts.append(f"The answer is too long: {len(action.calls) - number} more calls were not run.")
                 break
             outcome = self._call(call, reply)
-            texts.append(f"{call.name}: {outcome.text}" if not outcome.raises else f"{call.name}: (no answer)")
+            texts.append(named_result(call.name, "(no answer)" if outcome.raises else outcome.text))
             size += len(texts[-1])
             if outcome.ends or self.done:
                 self.done = reply.done = True

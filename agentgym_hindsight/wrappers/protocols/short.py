@@ -20,8 +20,8 @@ class Short(Protocol):
     Of a WebShop page, the instruction is left out, because the task line has it. A product of a list is one part,
     which ends with its number: "red hat $9.99 [1]". AppWorld's first observation, which explains the APIs, is left out.
     Where actions are tool calls, the prompt has what the user said so far, the names of the functions that were called,
-    and the beginning of the last result; the task line, the policy and the list of functions are left out. Ids, names
-    and numbers are marked: "@2 #W12". In a call in Python's notation ``@2`` stands for the value.
+    and the beginning of the last result; the task line, the policy and the list of functions are left out. Ids, names,
+    paths, days and numbers are marked: "@2 #W12". In a call in Python's notation ``@2`` stands for the value.
 
     The answer is ``<action>…</action>`` with an admissible action, with the name alone instead of ``click[name]``, or
     with the number of a product. ``search[words]`` is a search.
