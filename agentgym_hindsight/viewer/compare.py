@@ -159,7 +159,10 @@ def difference_position(first: Rollout, second: Rollout, links: Links) -> Html:
     return crumbs(
         (links.home(), "runs"),
         (links.source(first.source.slug), first.source.name),
-        (links.task(first.source.slug, trajectory.task_id, first.update), trajectory.goal or trajectory.task_id),
+        (
+            None if first.problem else links.task(first.source.slug, first.task, first.update),
+            trajectory.goal or trajectory.task_id,
+        ),
         (None, "two rollouts"),
     )
 

@@ -24,7 +24,10 @@ def rollout_position(rollout: Rollout, links: Links) -> Html:
     return crumbs(
         (links.home(), "runs"),
         (links.source(source.slug), source.name),
-        (links.task(source.slug, trajectory.task_id, rollout.update), trajectory.goal or f"task {trajectory.task_id}"),
+        (
+            None if rollout.problem else links.task(source.slug, rollout.task, rollout.update),
+            trajectory.goal or f"task {trajectory.task_id}",
+        ),
         (None, f"rollout {trajectory.sibling}"),
     )
 
