@@ -183,9 +183,7 @@ class _Pages:
     def _rollout(source: Source, line: int) -> Rollout:
         rollout = read_rollout(source, line) if 0 < line < 2**53 else None
         if rollout is None:
-            raise NotFound(
-                "There is no rollout on this line of the file, it is not read yet, or the file is no longer there."
-            )
+            raise NotFound("There is no rollout on this line, it is not read yet, or the file is no longer there.")
         return rollout
 
     def _named_rollout(self, name: str) -> Rollout:
