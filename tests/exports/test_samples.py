@@ -98,9 +98,7 @@ def test_a_sample_as_training_writes_it_today(tmp_path: Path) -> None:
     assert older.steps[0].response == "go east"
 
 
-@pytest.mark.parametrize(
-    "changed", [{"weights": 3}, {"tokens": 7}, {"chosen": "x"}, {"analyses": 1}, {"advantage": []}]
-)
+@pytest.mark.parametrize("changed", [{"weights": 3}, {"tokens": 7}, {"chosen": "x"}, {"analyses": 1}, {"gaps": {}}])
 def test_odd_values_of_a_sample_stay_in_extra(changed: dict[str, Any], tmp_path: Path) -> None:
     recorded = sample(won())
     recorded["steps"][0] |= changed
