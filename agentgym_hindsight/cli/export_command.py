@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from agentgym_hindsight.hindsight.trajectory import Trajectory
 _LISTED = "; ".join(f"{name}: {about}" for name, about in FORMATS.items())
 #: Formats of a document a rollout: several rollouts need a folder.
 _FOLDERS = {"atif": (".json", ".jsonl"), "sts": (".jsonl",)}
+#: The files that an export to a folder writes. Rollouts of the user, which may be in the folder too, have other names.
+_DOCUMENT = re.compile(r"(trajectory-\d{5,}\.json|session-\d{5,}\.jsonl)")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +69,23 @@ def run(options: argparse.Namespace) -> int:
                 f"Expected at least one rollout in {options.file}, got none; try `agh rollout --out FILE`."
             )
 
+    more = {"rows": options.rows} if options.rows else {}
     if options.fresh and out.is_dir():
-        shutil.rmtree(out)
-    count = export_rollouts(trajectories(), options.to, out, **({"rows": options.rows} if options.rows else {}))
+        count = _replaced(trajectories(), options.to, out.resolve())
+    else:
+        count = export_rollouts(trajectories(), options.to, out, **more)
     left = f"; {len(problems)} lines could not be read and are left out" if problems else ""
     output().print(f"saved: {out} ({count} rollouts as {options.to}{left})", soft_wrap=True)
     return 1 if problems else 0
+
+
+def _replaced(trajectories: Iterator[Trajectory], to: str, out: Path) -> int:
+    """Write a folder in place of an older one, which is deleted only when the new one is complete."""
+    new = out.with_name(f".agh-{uuid.uuid4().hex}")
+    count = export_rollouts(trajectories, to, new)
+    shutil.rmtree(out)
+    new.rename(out)
+    return count
 
 
 def check_output(out: Path, to: str, *, fresh: bool, given: Path) -> None:
@@ -78,8 +93,9 @@ def check_output(out: Path, to: str, *, fresh: bool, given: Path) -> None:
     if out.exists() and given.exists() and out.resolve() == given.resolve():
         raise UsageError(f"Expected another place than the file that is read, got --out {out}; try another --out.")
     if to in _FOLDERS and out.suffix not in _FOLDERS[to]:
+        out, given = out.resolve(), given.resolve()
         if out.is_dir() and any(out.iterdir()):
-            known = all(file.suffix in (".json", ".jsonl") for file in out.iterdir())
+            known = all(_DOCUMENT.fullmatch(file.name) and file != given for file in out.iterdir())
             if not fresh or not known:  # never delete a folder with other files
                 raise UsageError(
                     f"Expected a new or empty folder for the documents, got {out}, which has files; "

@@ -50,6 +50,7 @@ def create_app(sources: Sources, hosts: Collection[str] | None = None) -> Flask:
     pages = _Pages(sources)
     app.add_url_rule("/", view_func=pages.home)
     app.add_url_rule("/s/<slug>", view_func=pages.listed)
+    app.add_url_rule("/s/<slug>/task", view_func=pages.task)
     app.add_url_rule("/s/<slug>/task/<path:task>", view_func=pages.task)
     app.add_url_rule("/s/<slug>/rollout/<int:line>", view_func=pages.rollout)
     app.add_url_rule("/compare", view_func=pages.compare)
@@ -112,8 +113,9 @@ class _Pages:
         main = list_html(source, Filter.of(request.args), self.links)
         return self._frame(source, source.name, main, list_position(source, self.links), live=True)
 
-    def task(self, slug: str, task: str) -> str:
+    def task(self, slug: str, task: str | None = None) -> str:
         source = self._source(slug)
+        task = request.args.get("id", "") if task is None else task
         update = request.args.get("update", -1, type=int)
         rollouts = read_siblings(source, task, update) if abs(update) < 2**53 else []
         if not rollouts:
@@ -181,7 +183,7 @@ class _Pages:
     def _rollout(source: Source, line: int) -> Rollout:
         rollout = read_rollout(source, line) if 0 < line < 2**53 else None
         if rollout is None:
-            raise NotFound("There is no rollout on this line of the file, or it is not read yet.")
+            raise NotFound("There is no rollout on this line, it is not read yet, or the file is no longer there.")
         return rollout
 
     def _named_rollout(self, name: str) -> Rollout:

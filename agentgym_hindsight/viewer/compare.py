@@ -156,10 +156,11 @@ def _signed(value: float) -> str:
 
 def difference_position(first: Rollout, second: Rollout, links: Links) -> Html:
     trajectory = first.trajectory
+    task = None if first.problem else links.task(first.source.slug, first.task, first.update)
     return crumbs(
         (links.home(), "runs"),
         (links.source(first.source.slug), first.source.name),
-        (links.task(first.source.slug, trajectory.task_id, first.update), trajectory.goal or trajectory.task_id),
+        (task, trajectory.goal or trajectory.task_id),
         (None, "two rollouts"),
     )
 

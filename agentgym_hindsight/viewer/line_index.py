@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from agentgym_hindsight.envs.manifests import cache_folder
+from agentgym_hindsight.errors import DamagedDataError, MissingDataError
 from agentgym_hindsight.files import open_file
 from agentgym_hindsight.viewer.summaries import line_document, summary_of
 
 __all__ = ["LineIndex"]
 
-_APPLICATION, _VERSION = 0x41474849, 1  # "AGHI": tells our files from others
+_APPLICATION, _VERSION = 0x41474849, 2  # "AGHI": tells our files from others
 _LONGEST = 1 << 28
 _EDGE = 4096  # bytes at both ends of the indexed part whose hash is compared
 _PORTION = 0.2  # seconds between two commits
@@ -94,13 +95,16 @@ class LineIndex:
             self._waiting -= 1
 
     def line(self, number: int) -> bytes | None:
-        """The bytes of a line, ``None`` if there is no rollout on it."""
+        """The bytes of a line; ``None`` if there is no rollout on it, or the file is gone."""
         found = self.rows("SELECT offset, length FROM rollout WHERE line = ?", (number,))
         if not found:
             return None
-        with self._file() as file:
-            file.seek(int(found[0][0]))
-            return file.read(min(int(found[0][1]), _LONGEST))
+        try:
+            with self._file() as file:
+                file.seek(int(found[0][0]))
+                return file.read(min(int(found[0][1]), _LONGEST))
+        except (MissingDataError, DamagedDataError):  # the file was deleted, or may not be read any more
+            return None
 
     def close(self) -> None:
         with self._lock:

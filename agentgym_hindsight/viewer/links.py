@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 __all__ = ["ExportLinks", "Links"]
+
+#: Ids of tasks that a path can hold as they are.
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}")
 
 
 class Links:
@@ -26,7 +30,10 @@ class Links:
 
     def task(self, slug: str, task: str, update: int = -1, **query: object) -> str | None:
         more = {"update": update if update >= 0 else None, **query}
-        return f"/s/{quote(slug)}/task/{quote(task, safe='')}{_query(more)}"
+        if _PLAIN.fullmatch(task):
+            return f"/s/{quote(slug)}/task/{task}{_query(more)}"
+        # Servers and browsers change paths with slashes and dots, and cannot have an empty part.
+        return f"/s/{quote(slug)}/task{_query(more, id=task)}"
 
     def rollout(self, slug: str, line: int, turn: int = 1, **query: object) -> str | None:
         return f"/s/{quote(slug)}/rollout/{line}{_query({'turn': turn, **query})}"
@@ -67,6 +74,6 @@ class ExportLinks(Links):
         return None
 
 
-def _query(values: Mapping[str, object]) -> str:
-    given = {key: str(value) for key, value in values.items() if value not in (None, "")}
+def _query(values: Mapping[str, object], **always: str) -> str:
+    given = {**always, **{key: str(value) for key, value in values.items() if value not in (None, "")}}
     return f"?{urlencode(given, errors='replace')}" if given else ""

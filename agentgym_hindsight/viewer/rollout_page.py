@@ -21,10 +21,11 @@ _MOST_LISTED = 400
 def rollout_position(rollout: Rollout, links: Links) -> Html:
     """Where the page of a rollout is."""
     source, trajectory = rollout.source, rollout.trajectory
+    task = None if rollout.problem else links.task(source.slug, rollout.task, rollout.update)
     return crumbs(
         (links.home(), "runs"),
         (links.source(source.slug), source.name),
-        (links.task(source.slug, trajectory.task_id, rollout.update), trajectory.goal or f"task {trajectory.task_id}"),
+        (task, trajectory.goal or f"task {trajectory.task_id}"),
         (None, f"rollout {trajectory.sibling}"),
     )
 

@@ -12,7 +12,7 @@ from agentgym_hindsight.hindsight.analyses import ANALYSIS_KINDS, Analysis
 from agentgym_hindsight.hindsight.codec import SCHEMA, load_trajectory
 from agentgym_hindsight.hindsight.trajectory import Group, Step, Trajectory
 from agentgym_hindsight.viewer.sources import Source
-from agentgym_hindsight.viewer.summaries import line_document
+from agentgym_hindsight.viewer.summaries import line_document, task_key, update_of
 
 __all__ = ["Rollout", "TurnTokens", "read_group", "read_rollout"]
 
@@ -53,6 +53,11 @@ class Rollout:
     def name(self) -> str:
         return f"{self.source.slug}:{self.line}"
 
+    @property
+    def task(self) -> str:
+        """The name of its task in the index and in addresses."""
+        return task_key(self.trajectory.task_id)
+
     def tokens_of(self, place: int) -> TurnTokens | None:
         return self.tokens[place] if place < len(self.tokens) else None
 
@@ -73,19 +78,17 @@ def read_rollout(source: Source, line: int) -> Rollout | None:
         trajectory = trajectory.replace(analyses=(*trajectory.analyses, *_analyses_of_turns(document)))
     except (ValueError, SchemaError, UsageError) as error:
         return Rollout(source, line, -1, Trajectory("", broken=f"This line cannot be read: {error}"), (), str(error))
-    given = document.get("update")
-    update = given if isinstance(given, int) and not isinstance(given, bool) else -1
     tokens = tuple(_tokens(step, document) for step in document["steps"])
-    return Rollout(source, line, update, trajectory, tokens if any(tokens) else ())
+    return Rollout(source, line, update_of(document), trajectory, tokens if any(tokens) else ())
 
 
 def read_group(rollout: Rollout) -> list[Rollout]:
     """The siblings of a rollout, itself included, in the order of the file. Damaged lines are left out."""
-    return read_siblings(rollout.source, rollout.trajectory.task_id, rollout.update)
+    return read_siblings(rollout.source, rollout.task, rollout.update)
 
 
 def read_siblings(source: Source, task: str, update: int, policy: str | None = None) -> list[Rollout]:
-    """The rollouts of a task; of one update, in a training run."""
+    """The rollouts of a task, by its :func:`~.summaries.task_key`; of one update, in a training run."""
     query = "SELECT line FROM rollout WHERE task = ? AND update_ = ?"
     values: list[Any] = [task, update]
     if policy is not None:

@@ -64,15 +64,17 @@ def graph_svg(view: TaskView, links: Links) -> Html:
     note = f" The {_MOST_STATES} most visited of {len(states)} situations." if len(states) > len(shown) else ""
     loops = sum(len(turns) for (start, end), turns in edges.items() if start == end)
     note += f" {loops} turns that left the situation unchanged are not drawn." if loops else ""
+    drawn = [pair for pair in edges if shown.issuperset(pair) and pair[0] != pair[1]]
+    top = min([0.0, *(_top(states[start], states[end]) for start, end in drawn)])
     name = f"{len(states)} situations of {len(view.group)} rollouts"
     svg = tag(
         "svg",
         tag("title", name),
         *lines,
         *circles,
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        viewBox=f"0 {top:.0f} {width:.0f} {height - top:.0f}",
         width=f"{width:.0f}",
-        height=f"{height:.0f}",
+        height=f"{height - top:.0f}",
         role="img",
         class_="graph",
     )
@@ -137,8 +139,18 @@ def _label(text: str, start: _State, end: _State, taken: list[tuple[float, float
     return Html("")
 
 
+def _bend(start: _State, end: _State) -> float:
+    """How far an arrow that leads back is bent upwards, so that it does not cover those that lead on."""
+    return 0.0 if end.x > start.x else -50.0 - 0.1 * abs(start.x - end.x)
+
+
+def _top(start: _State, end: _State) -> float:
+    """At most the highest y of an arrow: the curve rises by half of its bend above its higher end."""
+    return min(start.y, end.y) + _bend(start, end) / 2 - 4.0
+
+
 def _path(start: _State, end: _State) -> str:
-    bend = 0.0 if end.x > start.x else -50.0 - 0.1 * abs(start.x - end.x)
+    bend = _bend(start, end)
     middle = (start.x + end.x) / 2
     return f"M{start.x:.0f} {start.y:.0f} Q{middle:.0f} {(start.y + end.y) / 2 + bend:.0f} {end.x:.0f} {end.y:.0f}"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-__all__ = ["TurnSummary", "RolloutSummary", "line_document", "summary_of"]  # noqa: RUF022
+__all__ = ["TurnSummary", "RolloutSummary", "line_document", "summary_of", "task_key", "update_of"]  # noqa: RUF022
 
 #: Characters of a turn that the search looks at. A page of a shop or the output of a program can be much longer.
 SEARCHED = 4000
@@ -67,7 +68,7 @@ def summary_of(document: Mapping[str, Any]) -> RolloutSummary:
     for place, step in enumerate(steps):
         parts = [goal if place == 0 else "", *(_text(step, key) for key in ("action", "feedback", "detail"))]
         if not step.get("action"):
-            parts.append(_text(step, "response") or "".join(map(str, step.get("tokens") or ())))
+            parts.append(_text(step, "response") or _joined(step.get("tokens")))
         elif (response := _text(step, "response")) != step["action"]:
             parts.append(response)
         parts += _analysis_texts(step)
@@ -76,8 +77,8 @@ def summary_of(document: Mapping[str, Any]) -> RolloutSummary:
         turns.append(TurnSummary("\n".join(parts)[:SEARCHED].lower(), step.get("action_valid") is not False))
     total = document.get("return")
     return RolloutSummary(
-        task=_text(document, "task_id"),
-        update=_whole(document.get("update"), -1),
+        task=task_key(document.get("task_id")),
+        update=update_of(document),
         sibling=_whole(document.get("sibling"), 0),
         outcome=_outcome(document),
         score=_real(document.get("score")),
@@ -92,6 +93,25 @@ def summary_of(document: Mapping[str, Any]) -> RolloutSummary:
         has=_present(document, steps),
         turns=tuple(turns),
     )
+
+
+def task_key(task_id: object) -> str:
+    """The name of a task in the index and in addresses: its id, unless that is long or no text that SQLite can hold.
+
+    >>> task_key("9f"), task_key("a\\0b"), task_key(None)
+    ('9f', 'a�b-59b271ae', '')
+    """
+    if not isinstance(task_id, str):
+        return ""
+    text = _text({"task_id": task_id}, "task_id")
+    if text == task_id:
+        return text
+    return f"{text[:100]}-{sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def update_of(document: Mapping[str, Any]) -> int:
+    """The update of training; -1 outside of training."""
+    return max(_whole(document.get("update"), -1), -1)
 
 
 def _outcome(document: Mapping[str, Any]) -> str:
@@ -127,6 +147,11 @@ def _analysis_texts(holder: Mapping[str, Any]) -> list[str]:
     if not isinstance(analyses, list):
         return []
     return [_text(each, "text") for each in analyses if isinstance(each, dict)]
+
+
+def _joined(tokens: object) -> str:
+    texts = [text for text in tokens if isinstance(text, str)] if isinstance(tokens, list) else []
+    return _text({"text": "".join(texts)}, "text")
 
 
 def _text(holder: Mapping[str, Any], key: str) -> str:

@@ -43,7 +43,7 @@ def task_html(view: TaskView, links: Links) -> Html:
     parts.append(_members(view, links))
     kinds = [
         link(
-            links.task(first.source.slug, trajectory.task_id, first.update, anchor=kind),
+            links.task(first.source.slug, first.task, first.update, anchor=kind),
             kind,
             class_="tab",
             aria_current="true" if kind == view.kind else None,
@@ -157,7 +157,7 @@ def _tried(view: TaskView, anchor: AnchorGroup, links: Links) -> Html:
                 tag("code", action_line(view.group[member].steps[place].action, 120)),
                 str(len(turns)),
                 f"{sum(view.group[m].won for m, _ in turns)} of {len(turns)}",
-                figure(fmean(returns)),
+                figure(sum(returns) / len(returns)),
                 *(_credit(fmean(values)) if values else "" for values in credit),
                 tag("span", *where, more),
             ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.recorded import credit_of
 from agentgym_hindsight.errors import UsageError
@@ -57,8 +59,9 @@ class TaskView:
             method = recipe(name)
             method = method.changed(penalty=0.0) if hasattr(method.credit, "penalty") else method
             try:
-                values = credit_of([[self.group[member] for member in members]], {name: method})[name]
-            except UsageError:  # a credit that cannot use these rollouts
+                with np.errstate(all="ignore"):  # rewards beyond float32 have no credit
+                    values = credit_of([[self.group[member] for member in members]], {name: method})[name]
+            except (UsageError, OverflowError):  # a credit that cannot use these rollouts
                 continue
             found[name] = {
                 (member, place): float(value)

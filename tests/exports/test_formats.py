@@ -317,3 +317,23 @@ def test_a_trajectory_with_nothing() -> None:
     empty = Trajectory("")
     assert atif.from_atif(atif.to_atif(empty)) == empty
     assert sts.from_sts(sts.to_sts(empty)) == empty
+
+
+def test_fresh_never_deletes_rollouts(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_jsonl(folder / "mine.jsonl", ALL)
+    before = (folder / "mine.jsonl").read_bytes()
+    for name in ("sts", "atif"):
+        assert main(["export", str(folder / "mine.jsonl"), "--to", name, "--out", str(folder), "--fresh"]) == 2
+        assert (folder / "mine.jsonl").read_bytes() == before
+
+
+def test_fresh_keeps_the_older_documents_if_the_export_fails(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "mine.jsonl", ALL)
+    out, empty = tmp_path / "out", tmp_path / "empty.jsonl"
+    assert main(["export", str(tmp_path / "mine.jsonl"), "--to", "sts", "--out", str(out)]) == 0
+    empty.write_text("")
+    assert main(["export", str(empty), "--to", "sts", "--out", str(out), "--fresh"]) == 2
+    assert len(list(out.iterdir())) == len(ALL)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["empty.jsonl", "mine.jsonl", "out"]

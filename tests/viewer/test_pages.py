@@ -16,6 +16,7 @@ from agentgym_hindsight.hindsight.codec import dump_trajectory
 from agentgym_hindsight.viewer.app import create_app
 from agentgym_hindsight.viewer.export import export_page, is_export
 from agentgym_hindsight.viewer.sources import Sources
+from agentgym_hindsight.viewer.step_graph import _path, _State, _top
 from tests.baselines.report.faked import HOSTILE
 from tests.baselines.report.test_page import Structure
 from tests.viewer.rollout_files import hostile, lost, make_files, sample, won
@@ -247,8 +248,8 @@ def test_hostile_texts_on_every_page(env: str, tmp_path: Path) -> None:
             f"/compare?a={source.slug}&b={source.slug}|{HOSTILE}",
         ]
         listed = client.get(f"/s/{source.slug}").text
-        pages += [unescape(address) for address in re.findall(r'href="(/s/[^"]+/task/[^"]+)"', listed)]
-        assert any("/task/" in page for page in pages)
+        pages += [unescape(address) for address in re.findall(r'href="(/s/[^"]+/task[/?][^"]+)"', listed)]
+        assert any("/task" in page for page in pages)
     for page in pages:
         answer = client.get(page)
         assert answer.status_code == 200, (page, answer.text[:3000])
@@ -318,3 +319,11 @@ def test_the_export_is_one_file_with_all_pages(site: Site, tmp_path: Path) -> No
     assert len(structure.ids) == len(set(structure.ids))
     assert "Weighed most" in page
     assert export_page(site.sources, out, most=2).left_out == 4
+
+
+def test_arrows_that_lead_back_are_inside_the_drawing() -> None:
+    start, end = _State(0, x=550.0, y=30.0), _State(0, x=40.0, y=30.0)
+    _, control_y = (float(part) for part in re.search(r"Q(\S+ \S+)", _path(start, end))[1].split())  # type: ignore[index]
+    highest = min((1 - t) ** 2 * 30 + 2 * t * (1 - t) * control_y + t * t * 30 for t in (0.4, 0.5, 0.6))
+    assert highest < 0  # outside of a drawing that begins at 0
+    assert _top(start, end) <= highest

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
 
 __all__ = ["Scale", "TickLabels", "figure", "percent", "span", "tick_labels", "ticks"]
@@ -108,7 +108,11 @@ def figure(value: float, digits: int = 3) -> str:
     ('0', '1.23M', '25k', '0.0123', '−3.5')
     >>> figure(999999), figure(1e15), figure(2.5e-7)
     ('1M', '1e15', '2.5e−7')
+    >>> figure(float("-inf")), figure(float("nan"))
+    ('−∞', 'not a number')
     """
+    if not isfinite(value):
+        return "not a number" if value != value else "∞" if value > 0 else "−∞"
     sign = "−" if value < 0 else ""
     size = abs(float(f"{value:.{digits}g}"))  # rounded first: 999,999 is 1M, not 1000k
     if size and not 1e-3 <= size < 1e12:
