@@ -135,6 +135,8 @@ def model_folder(policy: str) -> Path:
 
 def weights_key(policy: str) -> str:
     """A hash that changes when the weights in the model's folder change; "" for a model that is not in a folder."""
+    if policy_kind(policy) == "endpoint":  # the name of its model may be that of a GGUF file
+        return ""
     folder = Path(model_source(model_folder(policy)))
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     stats = [(file.name, file.stat()) for file in files]

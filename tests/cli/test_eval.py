@@ -228,6 +228,14 @@ def test_a_model_behind_a_server(
     assert [line["label"] for line in lines_of(tmp_path)] == ["T=0.2"]
 
 
+def test_the_model_of_a_server_may_be_named_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving(lambda body: completion(tagged("east"))) as stub:
+        policy = f"endpoint:{stub.url}#tiny.Q4_1.gguf"
+        assert agh_eval(*CORRIDOR, "--policy", policy, "--temperature", "0", "--out", tmp_path) == 0
+    assert {body["model"] for body in stub.bodies} == {"tiny.Q4_1.gguf"}
+
+
 def test_the_requests_to_a_server_have_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serving(lambda body: completion(tagged("east"))) as stub:

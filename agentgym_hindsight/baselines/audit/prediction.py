@@ -17,8 +17,9 @@ from agentgym_hindsight.baselines.evaluation.intervals import t_interval
 from agentgym_hindsight.baselines.evaluation.results import Evaluation
 from agentgym_hindsight.baselines.methods.rows import Array
 from agentgym_hindsight.baselines.run_log import RunLog
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import DamagedDataError, HindsightError, UsageError
 from agentgym_hindsight.names import known_name
+from agentgym_hindsight.printable import printable_line
 
 __all__ = ["MethodPoint", "Prediction", "TrainedMethod", "predict", "read_trained"]
 
@@ -88,15 +89,18 @@ def read_trained(runs: Path, columns: Sequence[str], decoding: str = "") -> tupl
         if not dash or not seed.isdecimal() or not (folder / "policy").exists():
             continue
         log = RunLog(folder, active=False)
-        lines = log.read("eval")
-        labels = list(dict.fromkeys(str(line["label"]) for line in lines))
-        if not labels:
+        try:
+            evaluated = _evaluated(log, decoding)
+        except HindsightError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedDataError(
+                f"Expected evaluations of a run in {folder / 'eval.jsonl'}, got {type(error).__name__}: "
+                f"{printable_line(str(error), 200)}; try moving this run out of the folder."
+            ) from error
+        if evaluated is None:
             continue
-        decoding = known_name("decoding of the evaluations", decoding, labels) if decoding else labels[0]
-        ours = sorted((line for line in lines if line["label"] == decoding), key=lambda line: line["update"])
-        if len(ours) < 2 or ours[0]["update"] != 0:
-            continue  # not evaluated before and after training
-        first, last = (Evaluation.from_dict(line["evaluation"]).micro.success for line in (ours[0], ours[-1]))
+        decoding, first, last = evaluated
         found.setdefault(name, {})[int(seed)] = last - first
         names.setdefault(name, _column(name, log.description(), columns))
     if not found:
@@ -105,6 +109,20 @@ def read_trained(runs: Path, columns: Sequence[str], decoding: str = "") -> tupl
             "try the folder of agh compare --out."
         )
     return [TrainedMethod(name, names[name], gains) for name, gains in found.items()], decoding
+
+
+def _evaluated(log: RunLog, decoding: str) -> tuple[str, float, float] | None:
+    """The label, and the success before and after training; ``None`` if one of the two was not evaluated."""
+    lines = log.read("eval")
+    labels = list(dict.fromkeys(str(line["label"]) for line in lines))
+    if not labels:
+        return None
+    decoding = known_name("decoding of the evaluations", decoding, labels) if decoding else labels[0]
+    ours = sorted((line for line in lines if line["label"] == decoding), key=lambda line: int(line["update"]))
+    if len(ours) < 2 or ours[0]["update"] != 0:
+        return None
+    first, last = (Evaluation.from_dict(line["evaluation"]).micro.success for line in (ours[0], ours[-1]))
+    return decoding, first, last
 
 
 def _column(name: str, description: Mapping[str, Any], columns: Sequence[str]) -> str:

@@ -98,7 +98,9 @@ def charts_of(audits: Sequence[NamedAudit]) -> dict[str, Html]:
         ]
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in each.name).strip(".")
         name = f"forest-{safe or number}"
-        charts[f"{name}-{number}" if name in charts else name] = forest_plot(f"Spearman, {each.name}", lines)
+        while name in charts:  # other names may have lost the letters that a file name cannot have
+            name += f"-{number}"
+        charts[name] = forest_plot(f"Spearman, {each.name}", lines)
     return charts
 
 

@@ -272,7 +272,8 @@ class Combined(Method):
         plain["plus"] = " ".join(term.text for term in self.terms)
         for term in self.terms:
             values = term.method.as_dict()
-            plain |= {f"{term.method.name}.{name}": values[name] for name in _own_values(term.method)}
+            own = [name for name in _own_values(term.method) if name in values]  # a method may omit its defaults
+            plain |= {f"{term.method.name}.{name}": values[name] for name in own}
         return plain
 
 

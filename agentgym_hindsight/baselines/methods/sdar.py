@@ -18,8 +18,9 @@ task.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentgym_hindsight.baselines.methods.base import Tokens
 from agentgym_hindsight.baselines.methods.credit import GroupRelative
@@ -35,6 +36,10 @@ if TYPE_CHECKING:  # methods can be listed without torch
     from agentgym_hindsight.baselines.methods.batch import Batch, Scores
 
 __all__ = ["METHOD", "SDAR", "entropy_gate", "sdar_gate"]
+
+#: Values that runs from before they existed lack. They are omitted at their defaults.
+_LATER = ("gates", "entropy_slope")
+_OTHER = object()
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class SDAR(TeacherLoss):
     @property
     def uses_logits(self) -> bool:
         return self.gates != "gap"
+
+    def as_dict(self) -> Mapping[str, Any]:
+        # Runs from before the gates existed have no such values, and can be continued.
+        later = {each.name: each.default for each in fields(SDAR) if each.name in _LATER}
+        return {name: value for name, value in super().as_dict().items() if later.get(name, _OTHER) != value}
 
     def token_losses(self, batch: Batch, student: Scores, teacher: Scores) -> Tensor:
         gap = teacher.logps.detach() - student.logps

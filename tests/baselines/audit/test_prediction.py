@@ -14,11 +14,12 @@ import pytest
 from agentgym_hindsight.baselines.audit.forest import Line, forest_plot
 from agentgym_hindsight.baselines.audit.prediction import TrainedMethod, predict, read_trained
 from agentgym_hindsight.baselines.audit.scatter import ScatterPoint, scatter_plot
+from agentgym_hindsight.baselines.audit.several import NamedAudit, charts_of
 from agentgym_hindsight.baselines.audit.summary import Figure, summarise
 from agentgym_hindsight.baselines.audit.svg_file import is_svg_of_audit, svg_file, write_charts
 from agentgym_hindsight.baselines.audit.turn_table import SAYS, TurnTable
 from agentgym_hindsight.cli import main
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import DamagedDataError, UsageError
 
 QUALITY = {"grpo": 0.2, "gigpo@observation": 0.5, "crbc@observation": 0.8, "crbc@state": 0.95, "serl": 0.25}
 
@@ -92,6 +93,21 @@ def test_runs_are_paired_with_their_columns(runs: Path) -> None:
         read_trained(runs, list(QUALITY), "T=9")
     with pytest.raises(UsageError, match="agh compare"):
         read_trained(runs / "grpo-seed0", list(QUALITY))
+
+
+@pytest.mark.parametrize("line", ['{"update": 0}', "[1]", '{"label": "greedy", "update": null}'])
+def test_damaged_evaluations_are_named(runs: Path, line: str) -> None:
+    with (runs / "grpo-seed1" / "eval.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DamagedDataError, match=r"grpo-seed1.eval\.jsonl.*try moving this run"):
+        read_trained(runs, list(QUALITY))
+
+
+def test_charts_whose_names_lose_letters_do_not_replace_each_other() -> None:
+    table = made_up(tasks=3)
+    names = ("x-", "x--2", "x\N{LATIN SMALL LETTER E WITH ACUTE}")
+    audits = [NamedAudit(name, summarise(table), {}) for name in names]
+    assert len(charts_of(audits)) == 3
 
 
 def test_the_rank_correlation_of_agreement_and_gain(runs: Path) -> None:

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.batch import Scores  # noqa: E402
+from agentgym_hindsight.baselines.methods.combined import combine  # noqa: E402
 from agentgym_hindsight.baselines.methods.evidence import Evidence  # noqa: E402
 from agentgym_hindsight.errors import UsageError  # noqa: E402
 from tests.baselines.methods.scored import batch_of, drawn, scores_of  # noqa: E402
@@ -115,3 +116,16 @@ def test_rows_without_a_teacher_and_lambda_0_have_no_loss(name: str) -> None:
     assert recipe(name).extra_loss(batch_of(CHOSEN, lam=0.0), *scores) is None
     given = batch_of(CHOSEN)
     assert recipe(name).token_advantages(given, *scores) is given.advantages
+
+
+def test_runs_from_before_the_gates_can_be_continued() -> None:
+    method = recipe("sdar")
+    assert {"gates", "entropy_slope"}.isdisjoint(method.as_dict())
+    assert method.changed(**method.as_dict()) == method
+    other = method.changed(gates="either", entropy_slope=2.0)
+    assert (other.as_dict()["gates"], other.as_dict()["entropy_slope"]) == ("either", 2.0)
+    assert method.changed(**other.as_dict()) == other
+    combined = combine(recipe("grpo"), "sdar:0.5")
+    assert {"sdar.gates", "sdar.entropy_slope"}.isdisjoint(combined.as_dict())
+    assert "sdar.gate_slope" in combined.as_dict()
+    assert combined.changed(**{"sdar.gates": "entropy"}).as_dict()["sdar.gates"] == "entropy"

@@ -40,11 +40,11 @@ out, case = Path(sys.argv[1]), json.loads(sys.argv[2])
 
 class Uneven(HalfWonTrainer):
     def _play(self, update, policy):
-        last = self.player.tasks_of(update)[-1].id
+        last = {self.player.tasks_of(update, number)[-1].id for number in range(self.plan.rounds)}
         shortened = []
         for episode in super()._play(update, policy):
             trajectory = episode.trajectory
-            if trajectory.task_id != last:
+            if trajectory.task_id not in last:
                 shortened.append(episode)
             elif trajectory.sibling == 0:
                 shortened.append(Episode(trajectory.replace(steps=trajectory.steps[-1:]), episode.replies[-1:]))
@@ -130,12 +130,15 @@ _CHAT: dict[str, Any] = {
 #: The teacher's logits are read in an unequal number of passes too.
 _CHAT_LOGITS: dict[str, Any] = {**_CHAT, "method": {"aux_kl": 0.5, "who": "sync:2"}}
 
+#: Dynamic sampling: only groups of the first process vary, so that the second one has no rows.
+_ROUNDS: dict[str, Any] = {"method": {}, "plan": {"rounds": 2, "updates": 2}, "uneven": True}
+
 
 @pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
 @pytest.mark.parametrize(
     "case",
-    [_EVEN, _UNEVEN, _CHAT, _CHAT_LOGITS],
-    ids=["even", "uneven-with-auxiliary-kl", "chat", "chat-with-auxiliary-kl"],
+    [_EVEN, _UNEVEN, _CHAT, _CHAT_LOGITS, _ROUNDS],
+    ids=["even", "uneven-with-auxiliary-kl", "chat", "chat-with-auxiliary-kl", "dynamic-sampling"],
 )
 def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
     import torch
@@ -144,7 +147,7 @@ def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, A
     case = {**case, "start": start, "plan": {"learning_rate": 1e-3, "updates": 3, **case["plan"]}}
     one, alone = play(tmp_path / "one", 1, case)
     two, together = play(tmp_path / "two", 2, {**case, "sharding": sharding})
-    assert len(one) == len(two) == 3
+    assert len(one) == len(two) == case["plan"]["updates"]
     for left, right in zip(one, two, strict=True):
         assert left.keys() == right.keys()
         for key in ("success", "rows", "episodes", "turns", "response_tokens", "lambda", "teacher_tokens"):
