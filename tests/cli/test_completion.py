@@ -18,7 +18,8 @@ FREE = {
     "--max-new-tokens", "--turns", "--jobs", "--games", "--products", "--episodes", "--worlds", "--minutes", "--fuzz",
     "--warm-tasks", "--repeats", "--endpoint", "--generated", "--nouns", "--host", "--port", "--sessions", "--threads",
     "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus",
-    "--trials", "--analyser", "--openenv", "--most", "--template", "--system", "--engine", "--extra-body", "--decoding", "--version",
+    "--trials", "--analyser", "--openenv", "--most", "--template", "--system", "--engine", "--extra-body", "--decoding",
+    "--version",
 }  # fmt: skip
 
 
