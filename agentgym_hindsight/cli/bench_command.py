@@ -26,6 +26,7 @@ TITLES = {
     "forks": "Forks: speed and size of snapshots",
     "tau": "tau-bench: speed",
     "bfcl": "BFCL: speed",
+    "clients": "Clients: speed of each that is installed, against the bare env",
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
     "hint-sd": "HINT-SD: selected turns and every turn",
