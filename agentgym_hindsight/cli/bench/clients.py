@@ -158,8 +158,11 @@ def _openenv(stage: Stage) -> Iterator[Play]:
         for action in script[1]:
             await client.step({"action": action})
 
+    async def close() -> None:
+        await client.close()  # only inside a running loop it is asynchronous
+
     yield lambda script: loop.run_until_complete(run(script))
-    loop.run_until_complete(client.close())
+    loop.run_until_complete(close())
     server.should_exit = True
     thread.join(20)
     loop.close()
@@ -205,7 +208,7 @@ def _verifiers(stage: Stage) -> Iterator[Play]:
             return self
 
         async def __aenter__(self) -> Any:
-            trace = SimpleNamespace(info={}, record_metrics=len, record_reward=max, stop=len)
+            trace = SimpleNamespace(info={}, record_metrics=len, record_reward=lambda *_: None, stop=len)
             return SimpleNamespace(turn=self.turn, trace=trace)
 
         async def __aexit__(self, *_: object) -> None:
