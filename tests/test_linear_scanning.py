@@ -588,6 +588,8 @@ OWN_TEXT = {
     "cli.terminal": "a warning of Python",
     "cli.train_command": "the names of an env and a method",
     "stage": "the id of an env",
+    "cli.export_command": "the name of a file, matched as a whole",
+    "viewer.links": "a name of at most 200 characters, matched as a whole",
     "baselines.audit.svg_file": "the style sheet of this library",
     "envs.bfcl.official.package": "the name of an installed folder",
     "envs.bfcl.embedded.clock": "patterns of at most ten characters, matched as a whole",

@@ -114,6 +114,7 @@ def test_files_of_others_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "another kind" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_a_tiny_model_with_random_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("trl")

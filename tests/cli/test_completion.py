@@ -141,6 +141,7 @@ def test_the_shell_accepts_the_script(shell: str, tmp_path: Path, capsys: pytest
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_zsh_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A zsh in a pseudo-terminal gets a line and Tab; a key then writes the line to a file."""
     if shutil.which("zsh") is None:

@@ -268,6 +268,7 @@ def test_an_argument_that_is_no_utf_8() -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_output_without_utf_8() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "agentgym_hindsight", "doctor"]

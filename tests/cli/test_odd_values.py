@@ -7,7 +7,7 @@ gets few tasks.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,6 +70,13 @@ LONG = {
 }  # fmt: skip
 
 
+#: Calls that take long for one value; ordinary runs try every eighth value, the slow tests all.
+SECONDS = {
+    ("play", "--task"), ("eval", "--policy"), ("eval", "--out"), ("audit", "--images"), ("audit", "--anchor"),
+    ("audit", "--out"), ("audit", "--reference"), ("parity", "--data"), ("demo", "--out"),
+}  # fmt: skip
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -118,8 +125,30 @@ def test_every_command_is_called() -> None:
 def test_an_odd_value_gives_a_message(
     command: str, flag: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    few = (command, flag) in SECONDS or flag == "--task"  # an unknown id lists all tasks, which takes seconds
+    try_values(ODD[::8] if few else ODD, command, flag, place, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "flag"), sorted(SECONDS))
+def test_all_odd_values_of_long_calls(
+    command: str, flag: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (command, flag) in calls()
+    try_values(ODD, command, flag, place, monkeypatch, capsys)
+
+
+def try_values(
+    values: Sequence[str],
+    command: str,
+    flag: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Call a command with each of the values, and raise if one has no clear answer."""
     problems = []
-    for value in ODD if flag != "--task" else ODD[::8]:  # an unknown id lists all tasks, which takes seconds
+    for value in values:
         if flag == "--tasks" and value == "0":
             continue  # all tasks of the split: not odd
         monkeypatch.setattr("sys.stdin", io.StringIO("look\n:why\nquit\n"))

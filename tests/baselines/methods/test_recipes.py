@@ -91,7 +91,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "entropy_slope": 1.0,
         "how": "reweight:0.2",
     },
-    "sdar": {**GATED, "when": "0.01", "kl": 0.01, "gate_slope": 5.0, "gates": "gap", "entropy_slope": 5.0},
+    "sdar": {**GATED, "when": "0.01", "kl": 0.01, "gate_slope": 5.0},
     "opsd": {**GATED, "when": "0.01", "policy_weight": 0.0, "entropy": 0.0},
     "skill-sd": {**GATED, "when": "0.001", "kl": 0.01},
     "hint-sd": {

@@ -68,6 +68,7 @@ def test_expert_play_is_the_reference_solution_turn_by_turn() -> None:
     assert all("Go on with one ```python block." in each.prompt for each in examples)
 
 
+@pytest.mark.slow
 def test_serl_out_of_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run writes its metrics, the policy changes, and only tokens of the code are weighted."""
     monkeypatch.chdir(tmp_path)
