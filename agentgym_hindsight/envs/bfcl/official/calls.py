@@ -46,7 +46,7 @@ def render_result(result: Any) -> str:
     if type(result) is dict:
         try:
             return json.dumps(result)
-        except Exception:
+        except Exception:  # the benchmark falls back for whatever json raises
             return str(result)
     return str(result)
 
