@@ -103,7 +103,10 @@ def test_updates_change_the_policy(method: str, tmp_path: Path, monkeypatch: pyt
     train(configure(method, settings=[*SETTINGS, *TAGS]), tmp_path / "run")
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(metrics) == 2
-    assert all(each["grad_norm"] > 0 for each in metrics)
+    # HERO only imitates, so an update without feedback on any turn has no gradient.
+    learning = [each for each in metrics if method != "hero" or each["context_available"] > 0]
+    assert learning
+    assert all(each["grad_norm"] > 0 for each in learning)
     assert seen
     if method == "serl":
         for row, decode in seen:

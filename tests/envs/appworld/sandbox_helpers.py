@@ -74,6 +74,13 @@ def footprint(sandbox: Sandbox) -> Footprint:
     )
 
 
+def settled_footprint(sandbox: Sandbox) -> Footprint:
+    """The footprint once the worker in reserve exists, which the zygote forks after it has answered a request."""
+    expected = 4 if "namespaces" in sandbox.mode else 3  # with namespaces, the original process waits for the zygote
+    assert wait_until(lambda: footprint(sandbox).processes == expected)
+    return footprint(sandbox)
+
+
 def _anonymous_kb(pid: int) -> int:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, IndexError):  # ended, or a zombie
         return int(Path(f"/proc/{pid}/status").read_text().partition("RssAnon:")[2].split()[0])

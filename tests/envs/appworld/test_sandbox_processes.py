@@ -22,10 +22,10 @@ from tests.envs.appworld.sandbox_helpers import (
     SHORT_TURN,
     answer,
     descendants,
-    footprint,
     is_running,
     last_line,
     linux,
+    settled_footprint,
     wait_until,
 )
 
@@ -126,12 +126,11 @@ class TestLifetime:
         for _ in range(5):
             sandbox.reset()
             sandbox.run("x = 1")
-        before = footprint(sandbox)
+        before = settled_footprint(sandbox)
         for _ in range(60):
             sandbox.reset()
             sandbox.run("x = 1")
-        assert wait_until(lambda: footprint(sandbox).processes <= before.processes)
-        after = footprint(sandbox)
+        after = settled_footprint(sandbox)
         assert after.descriptors == before.descriptors
         assert after.sandbox_kb <= before.sandbox_kb + 1_000
 

@@ -144,6 +144,22 @@ def test_episodes_share_nothing() -> None:
         assert two.state_key == begin == episode("TravelAPI", category=category).state_key
 
 
+@pytest.mark.parametrize("version", [V4, V3])
+def test_default_values_of_calls_are_not_shared(version: str) -> None:
+    opened = library(version)
+    entry = next(each for each in opened.contents.entries("base") if "TwitterAPI" in each.classes)
+    for _ in range(2):
+        post = opened.open(entry).objects.instances["TwitterAPI"]
+        post.authenticated = True
+        number = post.post_tweet("hello")["id"]
+        post.mention(tweet_id=number, mentioned_usernames=["@someone"])
+        assert post.post_tweet(content="again")["mentions"] == []
+    with pytest.raises(
+        TypeError, match=r"^TwitterAPI\.post_tweet\(\) missing 1 required positional argument: 'content'$"
+    ):
+        post.post_tweet()
+
+
 def test_the_package_is_not_left_in_the_process() -> None:
     package(V4).modules()
     package(V3).modules()

@@ -7,16 +7,18 @@ multi-turn part needs only ``mpmath``; nothing else of the package is imported.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from agentgym_hindsight.envs.trusted_folders import check_trusted
@@ -177,7 +179,32 @@ def _load(folder: Path) -> Modules:
             for name in [name for name in sys.modules if _is_ours(name)]:
                 del sys.modules[name]
             sys.modules.update(hidden)
+    for each in classes.values():
+        _protect_defaults(each)
     return Modules(classes, checker.state_checker, checker.response_checker)
+
+
+def _protect_defaults(owner: type) -> None:
+    """Give every call its own default values.
+
+    ``post_tweet`` has lists as defaults, and ``mention`` extends them: later conversations would see the mentions of
+    earlier ones, and the objects of the answer those of the agent.
+    """
+    for name, function in inspect.getmembers(owner, inspect.isfunction):
+        if any(isinstance(each, (list, dict, set)) for each in function.__defaults__ or ()):
+            setattr(owner, name, _with_own_defaults(function))
+
+
+def _with_own_defaults(function: FunctionType) -> Callable[..., Any]:
+    defaults = deepcopy(function.__defaults__)
+
+    @wraps(function)
+    def call(*positional: Any, **named: Any) -> Any:
+        own = FunctionType(function.__code__, function.__globals__, function.__name__, deepcopy(defaults))
+        own.__qualname__ = function.__qualname__  # stands in the texts of errors
+        return own(*positional, **named)
+
+    return call
 
 
 def _api_module(name: str) -> ModuleType:
