@@ -154,9 +154,7 @@ def test_default_values_of_calls_are_not_shared(version: str) -> None:
         number = post.post_tweet("hello")["id"]
         post.mention(tweet_id=number, mentioned_usernames=["@someone"])
         assert post.post_tweet(content="again")["mentions"] == []
-    with pytest.raises(
-        TypeError, match=r"^TwitterAPI\.post_tweet\(\) missing 1 required .*'content'"
-    ):
+    with pytest.raises(TypeError, match=r"^TwitterAPI\.post_tweet\(\) missing 1 required .*'content'"):
         post.post_tweet()
 
 
