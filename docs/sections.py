@@ -181,12 +181,12 @@ def bfcl_sections(kind: type) -> list[str]:
     counts: dict[str, dict[str, int]] = {}
     messages: dict[str, str] = {}
     for split in library.splits:
-        for index in range(library.count(split)):
-            task = library.task(split, index)
-            name, _, category = task.category.partition("+")
+        # The first tasks of a split are one of each kind and category, in the order of the counts.
+        for index, ((name, category), count) in enumerate(library.counts(split).items()):
             row = counts.setdefault(name, dict.fromkeys(_BFCL_CATEGORIES, 0))
-            row[category or "base"] += 1
-            messages.setdefault(name, task.goal.split("\n")[0])
+            row[category] += count
+            if name not in messages:
+                messages[name] = library.task(split, index).goal.split("\n")[0]
     rows = [(f"`{name}`", *(count or "–" for count in row.values()), messages[name]) for name, row in counts.items()]
     sizes = ", ".join(f"`{split}` {library.count(split):,}" for split in library.splits)
     return [

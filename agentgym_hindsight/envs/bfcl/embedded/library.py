@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -68,6 +69,11 @@ class EmbeddedLibrary:
         if split not in self._places:
             raise UnknownNameError("split of the embedded world", split, SPLITS)
         return len(self._places[split])
+
+    def counts(self, split: str) -> Mapping[tuple[str, str], int]:
+        """The number of tasks of each kind and category, in the order of their first tasks. No task is made."""
+        self.count(split)  # for the error of an unknown split
+        return Counter((place.recipe, place.category) for place in self._places[split])
 
     def task(self, split: str, index: int) -> Task:
         """The task at an index of a split."""
