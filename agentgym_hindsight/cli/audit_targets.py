@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from agentgym_hindsight.baselines.audit.summary import Figure
 from agentgym_hindsight.baselines.audit.targets import TargetSays, TargetScore
+from agentgym_hindsight.cli.parsing import server_and_model
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import SafeConsole
-from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = ["print_targets", "target_says"]
 
@@ -20,12 +19,7 @@ def target_says(analyser: str | None) -> TargetSays:
         return TargetSays()
     from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
 
-    url, _, model = analyser.rpartition("#")
-    if not url or not model:
-        raise UsageError(
-            f"Expected --analyser URL#MODEL, got {hide_passwords(analyser)!r}; try http://localhost:8000/v1#my-model."
-        )
-    return TargetSays(AnalyserClient(url, model))
+    return TargetSays(AnalyserClient(*server_and_model("--analyser ", analyser)))
 
 
 def print_targets(out: SafeConsole, scores: Sequence[TargetScore]) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.cli.bench.figures import machine
 from agentgym_hindsight.cli.output_files import check_file, is_page_of
-from agentgym_hindsight.cli.parsing import name_of, number, path, seed, source, text, whole
+from agentgym_hindsight.cli.parsing import name_of, number, path, seed, server_and_model, source, text, whole
 from agentgym_hindsight.cli.tables import Grid
 from agentgym_hindsight.cli.terminal import console, output, print_json
 from agentgym_hindsight.printable import printable_line
@@ -30,9 +30,10 @@ TITLES = {
     "training-speed": "Training: speed",
     "conversations": "Training: conversations",
     "hint-sd": "HINT-SD: selected turns and every turn",
+    "analysers": "Analysers: what a served model writes",
 }
 _TURNS = {"alfworld": 40, "conversations": 30, "hint-sd": 16}
-_EPISODES = {"clients": 20}
+_EPISODES = {"clients": 20, "analysers": 20}
 _PRODUCTS = {"webshop": 1000, "webshop-search": 100_000}
 
 
@@ -65,7 +66,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shop.add_argument(
         "--episodes",
         type=whole(1, 10_000_000),
-        help="webshop: episodes played (default: 2000); clients: rollouts a round (default: 20)",
+        help="webshop: episodes played (default: 2000); clients: rollouts a round (default: 20); analysers: rollouts "
+        "(default: 20)",
     )
     shop.add_argument(
         "--workers",
@@ -113,7 +115,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=2000,
         help="rollouts played from snapshots (default: %(default)s)",
     )
-    training = parser.add_argument_group("training-speed, conversations, hint-sd (needs the extra [train])")
+    training = parser.add_argument_group("training-speed, conversations, hint-sd (need the extra [train]), analysers")
     training.add_argument(
         "--model", type=text, default="tiny:S", help="the model, as in agh train (default: %(default)s)"
     )
@@ -133,7 +135,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--updates-only", action="store_true", help="measure only updates and credit, not sampling and memory"
     )
-    training.add_argument("--endpoint", default="", metavar="URL#MODEL", help="also measure sampling from this server")
+    training.add_argument(
+        "--endpoint",
+        default="",
+        metavar="URL#MODEL",
+        help="also measure sampling from this server; analysers: the server that is measured",
+    )
+    training.add_argument(
+        "--answer-tokens",
+        type=whole(1, 100_000),
+        default=512,
+        help="analysers: tokens of an answer at most (default: %(default)s)",
+    )
     training.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in agh train; repeatable"
     )
@@ -204,6 +217,8 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
 
         rows = bench_bfcl.measure(options.data, options.fuzz, options.seed, note)
         return rows, f"--fuzz {options.fuzz}{' --data DIR' if options.data else ''}"
+    if options.env == "analysers":
+        return _measure_analysers(options, note)
     if options.env == "training-speed":
         return _measure_training(options, note)
     if options.env == "conversations":
@@ -214,6 +229,18 @@ def _measure(options: argparse.Namespace, note: Callable[[str], object]) -> tupl
 
     rows = bench_webshop_search.measure(options.products, options.seed, workers=options.workers, note=note)
     return rows, f"--products {options.products} --workers {options.workers}"
+
+
+def _measure_analysers(
+    options: argparse.Namespace, note: Callable[[str], object]
+) -> tuple[Sequence[tuple[str, str]], str]:
+    from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
+    from agentgym_hindsight.cli.bench import analysers as bench_analysers
+
+    address = server_and_model("--endpoint ", options.endpoint)
+    client = AnalyserClient(*address, timeout=3600.0, concurrency=8)  # small servers are slow
+    rows = bench_analysers.measure(client, options.episodes, options.answer_tokens, options.seed, note)
+    return rows, f"--endpoint URL#MODEL --episodes {options.episodes} --answer-tokens {options.answer_tokens}"
 
 
 def _measure_conversations(

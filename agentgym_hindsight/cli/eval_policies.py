@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.policies.base import Policy
 from agentgym_hindsight.baselines.policies.scripted import scripted_policy
 from agentgym_hindsight.baselines.requirements import require_train
 from agentgym_hindsight.cli.model_options import endpoint_options
+from agentgym_hindsight.cli.parsing import server_and_model
 from agentgym_hindsight.cli.terminal import console
 from agentgym_hindsight.errors import DamagedDataError, HindsightError, MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.printable import printable_line
@@ -115,7 +116,7 @@ def check_policy(policy: str, *, prompting: bool = False) -> None:
     if is_scripted(policy):
         scripted_policy(policy)
     elif kind == "endpoint":
-        _endpoint(argument)
+        server_and_model("endpoint:", argument)
     else:
         require_packages(kind)
 
@@ -153,7 +154,7 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
     elif kind == "endpoint":
         from agentgym_hindsight.baselines.policies.endpoint import EndpointPolicy
 
-        url, model = _endpoint(argument)
+        url, model = server_and_model("endpoint:", argument)
         more = {"max_tokens": options.max_new_tokens, "concurrency": options.num_envs, **endpoint_options(options)}
         with EndpointPolicy(url, model, **more) as policy:
             yield _one_model(name, lambda: policy)
@@ -179,17 +180,6 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
                 native=options.generate,
             ),
         )
-
-
-def _endpoint(address: str) -> tuple[str, str]:
-    """The URL and the model of ``URL#MODEL``."""
-    url, _, model = address.rpartition("#")
-    if not url or not model:
-        raise UsageError(
-            f"Expected endpoint:URL#MODEL, got {hide_passwords(f'endpoint:{address}')!r}; "
-            "try endpoint:http://localhost:8000/v1#my-model."
-        )
-    return url, model
 
 
 def _one_model(name: str, load: Callable[[], Any]) -> PolicyFactory:

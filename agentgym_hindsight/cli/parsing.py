@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.names import known_name
 from agentgym_hindsight.printable import printable, printable_line
+from agentgym_hindsight.redaction import hide_passwords
 
 __all__ = [
     "LARGEST_SEED",
@@ -22,6 +23,7 @@ __all__ = [
     "parse",
     "path",
     "seed",
+    "server_and_model",
     "source",
     "text",
     "whole",
@@ -159,6 +161,21 @@ def text(given: str) -> str:
     if not given.strip():
         raise argparse.ArgumentTypeError("Expected a name, got an empty text; try leaving the option out")
     return given
+
+
+def server_and_model(option: str, address: str) -> tuple[str, str]:
+    """The URL and the model of ``URL#MODEL``.
+
+    >>> server_and_model("--analyser ", "http://localhost:8000/v1#my-model")
+    ('http://localhost:8000/v1', 'my-model')
+    """
+    url, _, model = address.rpartition("#")
+    if not url or not model:
+        raise UsageError(
+            f"Expected {option}URL#MODEL, got {hide_passwords(f'{option}{address}')!r}; "
+            f"try {option}http://localhost:8000/v1#my-model."
+        )
+    return url, model
 
 
 def json_or_text(option: str, value: str) -> Any:

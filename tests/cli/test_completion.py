@@ -19,7 +19,7 @@ FREE = {
     "--warm-tasks", "--repeats", "--endpoint", "--generated", "--nouns", "--host", "--port", "--sessions", "--threads",
     "--allow-host", "--moments", "--continuations", "--judge", "--reference", "--width", "--plus",
     "--trials", "--analyser", "--openenv", "--most", "--template", "--system", "--engine", "--extra-body", "--decoding",
-    "--version",
+    "--version", "--answer-tokens",
 }  # fmt: skip
 
 
