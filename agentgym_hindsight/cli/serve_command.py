@@ -106,16 +106,18 @@ def _serve_openenv(options: argparse.Namespace) -> int:
             stage, split, seed=options.seed, sessions=sessions, hosts=host_names(host, options.allow_host)
         )
         url_host = f"[{host}]" if ":" in host else host
-        console.print(
-            f"[bold]http://{escape(url_host)}:{port}[/bold]  {escape(stage.env)} for OpenEnv: {size} tasks of "
-            f"{escape(split)}, at most {sessions} sessions",
-            soft_wrap=True,
-            markup=True,
-        )
-        if not is_loopback(host):
-            console.print("[dim]The network can reach this server. It has no TLS and no passwords.[/dim]", markup=True)
-        console.print("[dim]Ctrl-C closes the server.[/dim]", markup=True)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
+            console.print(
+                f"[bold]http://{escape(url_host)}:{port}[/bold]  {escape(stage.env)} for OpenEnv: {size} tasks of "
+                f"{escape(split)}, at most {sessions} sessions",
+                soft_wrap=True,
+                markup=True,
+            )
+            if not is_loopback(host):
+                console.print(
+                    "[dim]The network can reach this server. It has no TLS and no passwords.[/dim]", markup=True
+                )
+            console.print("[dim]Ctrl-C closes the server.[/dim]", markup=True)
             run_server(app, listener, log=options.log)
     console.print("Closed.")
     return 0
@@ -149,15 +151,19 @@ def _serve_shop(options: argparse.Namespace) -> int:
             **settings,
         )
         url_host = f"[{host}]" if ":" in host else host
-        console.print(
-            f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}",
-            soft_wrap=True,
-            markup=True,
-        )
-        if not is_loopback(host):
-            console.print("[dim]The network can reach this site. It has no TLS and no passwords.[/dim]", markup=True)
-        console.print(f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]", markup=True)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
+            console.print(
+                f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}",
+                soft_wrap=True,
+                markup=True,
+            )
+            if not is_loopback(host):
+                console.print(
+                    "[dim]The network can reach this site. It has no TLS and no passwords.[/dim]", markup=True
+                )
+            console.print(
+                f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]", markup=True
+            )
             SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
     console.print("Closed.")
     return 0

@@ -67,17 +67,21 @@ def run(options: argparse.Namespace) -> int:
     with listener_at(options.host, options.port, default=VIEWER_PORT) as listener:
         host, port = listener.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        console.print(f"[bold]{escape(url)}[/bold]  {len(sources.find())} runs and files", soft_wrap=True, markup=True)
-        if not is_loopback(host):
-            console.print("[dim]The network can reach this page. It has no TLS and no passwords.[/dim]", markup=True)
-        console.print("[dim]Ctrl-C closes it.[/dim]", markup=True)
         stopped = threading.Event()
-        reader = threading.Thread(target=_read_on, args=(sources, stopped), daemon=True)
-        reader.start()
-        if options.open:
-            webbrowser.open(url)
-        app = create_app(sources, host_names(host, options.allow_host))
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
+            console.print(
+                f"[bold]{escape(url)}[/bold]  {len(sources.find())} runs and files", soft_wrap=True, markup=True
+            )
+            if not is_loopback(host):
+                console.print(
+                    "[dim]The network can reach this page. It has no TLS and no passwords.[/dim]", markup=True
+                )
+            console.print("[dim]Ctrl-C closes it.[/dim]", markup=True)
+            reader = threading.Thread(target=_read_on, args=(sources, stopped), daemon=True)
+            reader.start()
+            if options.open:
+                webbrowser.open(url)
+            app = create_app(sources, host_names(host, options.allow_host))
             SiteServer(app, listener, name="agh view").serve_forever()
         stopped.set()
     console.print("Closed.")

@@ -32,7 +32,7 @@ _PHONE, _DESK = {"width": 390, "height": 800}, {"width": 1100, "height": 800}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server(chromium: Any) -> Iterator[Server]:  # without a browser, no server is started
     with served("--set", "data=embedded") as running:
         yield running
 
