@@ -46,7 +46,7 @@ class OfficialEpisode:
         """Call a method of the API objects."""
         self._note(call.name)
         try:
-            # The objects keep lists of arguments and change them, but the call is the caller's, such as the reference's.
+            # The objects keep lists of arguments and change them. The call may be the reference's.
             positional, arguments = deepcopy((call.positional, dict(call.arguments)))
             text = render_result(self.objects.call(call.name, positional, arguments))
             error = _error_of(text)
