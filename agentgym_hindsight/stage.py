@@ -221,6 +221,12 @@ class Stage:
         with self._unwrapped_env() as env:
             return tuple(getattr(env, "tools", ()))
 
+    @property
+    def tools_vary(self) -> bool:
+        """Whether an action can call functions that depend on the task and the turn."""
+        with self._unwrapped_env() as env:
+            return getattr(env, "prompt_world", "") == "tools" and not getattr(env, "tools", ())
+
     def size(self, split: str) -> int:
         """The number of tasks of a split."""
         with self._unwrapped_env(split) as env:

@@ -72,6 +72,8 @@ class PromptProtocol(TextWrapper):
         require_record(env, "PromptProtocol")
         self.prompt_protocol = prompt_protocol
         self._world = str(getattr(env.unwrapped, "prompt_world", "generic"))
+        #: Whether the functions depend on the task: a world with one list for all tasks has it as an attribute.
+        self._tools_vary = self._world == "tools" and not getattr(env.unwrapped, "tools", ())
         self._history: list[tuple[str, str]] = []
         self._prompts: list[str] = []  # the first prompt, then one after each step
         self._observation = ""
@@ -142,6 +144,7 @@ class PromptProtocol(TextWrapper):
             bool(extra["has_search_bar"]) if "has_search_bar" in extra else False,
             tuple(extra["tools"]) if "tools" in extra else (),
             str(extra["tools_text"]) if "tools_text" in extra else "",
+            self._tools_vary,
         )
         protocol = self.prompt_protocol
         prompt = protocol.follow_up(state) if protocol.conversation and self._history else protocol.render(state)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentgym_hindsight.cli import doctor_checks, main
+from agentgym_hindsight.cli.bench import bfcl as bench_bfcl
 from agentgym_hindsight.envs.bfcl.official import install
 from agentgym_hindsight.envs.bfcl.official.package import managed_folder
 from agentgym_hindsight.errors import BackendError, DamagedDataError
@@ -73,6 +74,18 @@ def test_data_list_and_panel(env: list[str], tmp_path: Path, capsys: Capture) ->
     assert main(["data", "list", *env, "--split", "valid", "--set", "category=base"]) == 0
     assert "20 tasks, panel " in "".join(capsys.readouterr())
     assert main(["data", "panel", *env, "--split", "test", "--tasks", "3", "--out", str(tmp_path / "panel.json")]) == 0
+
+
+def test_bench(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_bfcl, "_EPISODES", 3)
+    monkeypatch.setattr(bench_bfcl, "_AGAIN", 20)
+    assert main(["bench", "bfcl", "--data", str(package().folder), "--fuzz", "150", "--json"]) == 0
+    figures = [(each["name"], each["value"]) for each in json.loads(capsys.readouterr().out)["figures"]]
+    worlds = [name for name, value in figures if name.endswith("fuzzed calls") and value == "150"]
+    assert worlds == ["embedded: fuzzed calls", f"bfcl-eval {V4}, v4 files, all: fuzzed calls"]
+    assert figures.count(("  episodes won", "3 of 3")) == 5
+    assert figures.count(("  tasks that begin in another state after the calls", "0 of 20")) == 2
+    assert figures.count(("  references that still pass", "20 of 20")) == 2
 
 
 def test_parity_says_what_is_missing(nothing_installed: Path, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,11 +12,19 @@ from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.control_text import break_control_text, control_texts
 from agentgym_hindsight.printable import printable_line
+from agentgym_hindsight.wrappers.protocols.tool_block import split_tools
 
-__all__ = ["SYSTEM", "PromptEncoder"]
+__all__ = ["SYSTEM", "TOOLS_OF_PROMPTS", "PromptEncoder"]
 
 #: The setting of the chat template that is the text of a system message.
 SYSTEM = "system"
+#: As the template's ``tools``: each prompt begins with the schemas of its functions.
+TOOLS_OF_PROMPTS = "of each prompt"
+#: A function, to see whether a template lists functions.
+_PROBE = '{"type": "function", "function": {"name": "agentgymhindsightfunction", "description": "", "parameters": '
+_PROBE += '{"type": "object", "properties": {}}}}'
+#: Encoders of lists of functions that are kept.
+_MOST_LISTS = 256
 #: Stands for the prompt where the text of the template around it is needed.
 _CONTENT = "agentgymhindsightprompt"
 
@@ -32,7 +41,8 @@ class PromptEncoder:
 
     ``template`` contains arguments of the chat template, for instance ``{"enable_thinking": False}``, or ``tools`` with
     the schemas of functions. Its setting ``system`` is no argument of the template: it is the text of a system message
-    before every chat that does not begin with one.
+    before every chat that does not begin with one. With ``tools`` = :data:`TOOLS_OF_PROMPTS` the schemas of a prompt
+    are those at its start (:mod:`~agentgym_hindsight.wrappers.protocols.tool_block`), and are taken out of the text.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int = 2048, template: Mapping[str, Any] | None = None) -> None:
@@ -44,6 +54,9 @@ class PromptEncoder:
         self.tokenizer, self.max_tokens, self.template = tokenizer, max_tokens, dict(template or {})
         system = self.template.get(SYSTEM)
         self._arguments = {name: value for name, value in self.template.items() if name != SYSTEM}
+        self._takes_tools = self.template.get("tools") == TOOLS_OF_PROMPTS
+        if self._takes_tools:
+            del self._arguments["tools"]
         if system is not None and not isinstance(system, str):
             raise UsageError(f"Expected a text in the template's setting {SYSTEM}, got {system!r}; try a sentence.")
         #: The system message before every chat; "" for none.
@@ -57,7 +70,7 @@ class PromptEncoder:
                 f"Expected a chat template that shows the user's message once, got {rendered.count(_CONTENT)} times; "
                 "try the template of the model's publisher."
             )
-        for tool in self.template.get("tools", ()):
+        for tool in self._arguments.get("tools", ()):
             if str(tool["function"]["name"]) not in rendered:
                 raise UsageError(
                     "Expected a chat template that lists functions, got one that does not; "
@@ -75,6 +88,9 @@ class PromptEncoder:
         if max_tokens <= self.overhead:
             raise UsageError(f"Expected more than {self.overhead} tokens per prompt, got {max_tokens}; try 2048.")
         self._count = lru_cache(maxsize=256)(lambda text: len(self.control.encode_text(self.as_content(text))))
+        self._of_tools = lru_cache(maxsize=_MOST_LISTS)(self._with_tools)
+        if self._takes_tools:
+            PromptEncoder(tokenizer, 10**9, self.template | {"tools": [json.loads(_PROBE)]})  # refuses such a template
 
     def text(self, prompt: str) -> str:
         """The prompt in the chat template, up to the start of the answer.
@@ -82,12 +98,8 @@ class PromptEncoder:
         The text shows what the model reads. To tokenize it would make control tokens of a prompt's text:
         :meth:`encode` does not.
         """
-        content = self.as_content(prompt)
-        try:
-            return self._render(content)
-        except Exception:  # the template refuses this content, such as one in the tags of a tool's result
-            head, tail = self._template_around()
-            return head + content + tail
+        encoder, rest = self._split(prompt)
+        return encoder._text(rest)
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """The tokens of one prompt."""
@@ -123,8 +135,42 @@ class PromptEncoder:
 
     # -- private ------------------------------------------------------------------------------------------------------
 
+    def _text(self, prompt: str) -> str:
+        content = self.as_content(prompt)
+        try:
+            return self._render(content)
+        except Exception:  # the template refuses this content, such as one in the tags of a tool's result
+            head, tail = self._template_around()
+            return head + content + tail
+
+    def _with_tools(self, lines: str) -> PromptEncoder:
+        """The encoder of prompts with these functions."""
+        tools = [json.loads(line) for line in lines.split("\n")]
+        return PromptEncoder(self.tokenizer, self.max_tokens, self.template | {"tools": tools})
+
+    def _split(self, prompt: str) -> tuple[PromptEncoder, str]:
+        """The encoder of a prompt, and the prompt without the functions at its start."""
+        if not self._takes_tools:
+            return self, prompt
+        lines, rest = split_tools(prompt)
+        return (self._of_tools(lines) if lines else self), rest
+
+    def _encode_split(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        places: dict[PromptEncoder, list[tuple[int, str]]] = {}
+        for index, prompt in enumerate(prompts):
+            inner, rest = self._split(prompt)
+            places.setdefault(inner, []).append((index, rest))
+        encoded: list[tuple[int, ...]] = [()] * len(prompts)
+        for inner, found in places.items():
+            for (index, _), ids in zip(found, inner._encode_plain([rest for _, rest in found]), strict=True):
+                encoded[index] = ids
+        return encoded
+
     def _encode(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
-        texts = [self.text(prompt) for prompt in prompts]
+        return self._encode_split(prompts) if self._takes_tools else self._encode_plain(prompts)
+
+    def _encode_plain(self, prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        texts = [self._text(prompt) for prompt in prompts]
         return self.control.encode(texts, self._around, lambda index: self._parts(texts[index], prompts[index]))
 
     def _parts(self, rendered: str, prompt: str) -> tuple[str, str, str]:
@@ -183,10 +229,15 @@ class PromptEncoder:
 
     def _shortened(self, prompt: str) -> tuple[int, ...]:
         self.cut += 1
+        encoder, rest = self._split(prompt)
+        return encoder._shortest(rest)
+
+    def _shortest(self, prompt: str) -> tuple[int, ...]:
+        """The tokens of a prompt without functions, its middle left out."""
         limit = self.max_tokens - self.overhead
         budget = Budget(limit, self.count, "middle")
         while limit > 0:
-            ids = self._encode([budget.cut(prompt, limit)])[0]
+            ids = self._encode_plain([budget.cut(prompt, limit)])[0]
             excess = len(ids) - self.max_tokens
             if excess <= 0:
                 return ids
@@ -195,9 +246,9 @@ class PromptEncoder:
         low, high = 0, len(prompt)
         while high - low > 1:
             middle = (low + high) // 2
-            fits = len(self._encode([prompt[:middle]])[0]) <= self.max_tokens
+            fits = len(self._encode_plain([prompt[:middle]])[0]) <= self.max_tokens
             low, high = (middle, high) if fits else (low, middle)
-        return self._encode([prompt[:low]])[0]
+        return self._encode_plain([prompt[:low]])[0]
 
 
 def _text_markers(template: str, control: ControlTokens) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from agentgym_hindsight.cli.bench.figures import Row, memory_per_env
 from agentgym_hindsight.envs.bfcl.env import BfclEnv
-from agentgym_hindsight.envs.bfcl.fuzz import fuzz_calls
+from agentgym_hindsight.envs.bfcl.fuzz import failing_references, fuzz_calls, some_tasks, starting_states
 from agentgym_hindsight.envs.bfcl.official import find_package
 from agentgym_hindsight.envs.bfcl.official.rows import CATEGORIES
+from agentgym_hindsight.envs.bfcl.official.templates import forget_templates
 from agentgym_hindsight.envs.bfcl.world import CallResult
 from agentgym_hindsight.envs.tools import ToolCall
 from agentgym_hindsight.errors import MissingDataError
@@ -20,6 +21,8 @@ from agentgym_hindsight.errors import MissingDataError
 __all__ = ["measure"]
 
 _EPISODES = 200
+#: Tasks that are begun and won again after the fuzzed calls: all of the official ones.
+_AGAIN = 800
 
 
 def measure(data: str | None, fuzz: int, seed: int, note: Callable[[str], object]) -> list[Row]:
@@ -100,12 +103,21 @@ def _fuzz(name: str, settings: Mapping[str, Any], count: int, seed: int, note: C
             note(f"{name}: fuzzed call {done:,} of {count:,}")
 
     with closing(BfclEnv(**settings)) as env:
+        library = env.backend.library
+        tasks = some_tasks(library, _AGAIN)
+        before = starting_states(library, tasks)
         last = time.perf_counter()
-        fuzz_calls(env.backend.library, count, seed, check)
+        fuzz_calls(library, count, seed, check)
+        forget_templates()
+        after = starting_states(library, tasks)
+        other = sum(after[name] != key for name, key in before.items())
+        failing = failing_references(library, tasks)
     return [
         Row(f"{name}: fuzzed calls", f"{done:,}"),
         Row("  crashes", "0"),
         Row("  refused", f"{failed / done:.0%}"),
         Row("  longest answer", f"{longest:,.0f} characters"),
         Row("  slowest call, with its making", f"{1e3 * slowest:.0f} ms"),
+        Row("  tasks that begin in another state after the calls", f"{other} of {len(tasks):,}"),
+        Row("  references that still pass", f"{len(tasks) - len(failing):,} of {len(tasks):,}"),
     ]

@@ -10,13 +10,24 @@ from typing import Any
 from agentgym_hindsight.envs.bfcl.world import ApiEpisode, ApiLibrary, CallResult
 from agentgym_hindsight.envs.tools import ToolCall
 from agentgym_hindsight.envs.tools.schemas import parameters_of
+from agentgym_hindsight.tasks import Task
 
-__all__ = ["LONGEST_ANSWER", "fuzz_calls", "random_action", "random_call", "values_of"]
+__all__ = [
+    "LONGEST_ANSWER",
+    "failing_references",
+    "fuzz_calls",
+    "random_action",
+    "random_call",
+    "some_tasks",
+    "starting_states",
+    "values_of",
+]
 
 #: Characters of an answer that a fuzzed call may get: the lists of long contexts are long.
 LONGEST_ANSWER = 400_000
 _FRESH = 100  # calls in one episode
 _TURN = 9  # calls in a user turn, on average
+_REFERENCE = 0.15  # share of calls of the reference: they reach states that random calls do not
 
 _DEEP: Any = "deep"
 for _ in range(30):
@@ -106,8 +117,10 @@ def fuzz_calls(library: ApiLibrary, count: int, seed: int, check: Callable[[Tool
         episode = library.start(library.task(split, draw.randrange(library.count(split))))
         known = values_of(episode)
         turns = len(episode.task.messages)
+        reference = iter([call for turn in episode.task.reference for call in turn])
         for _ in range(min(_FRESH, count - done)):
-            call = random_call(draw, episode, known)
+            wanted = next(reference, None) if draw.random() < _REFERENCE else None
+            call = random_call(draw, episode, known) if wanted is None else _shorter(draw, wanted)
             check(call, episode.call(call))
             _ = episode.state_key
             done += 1
@@ -119,10 +132,47 @@ def fuzz_calls(library: ApiLibrary, count: int, seed: int, check: Callable[[Tool
                 _ = changes if isinstance(changes, str) else changes()
 
 
+def some_tasks(library: ApiLibrary, most: int) -> list[Task]:
+    """At most ``most`` tasks of a library, at equal distances in all splits."""
+    places = [(split, index) for split in library.splits for index in range(library.count(split))]
+    return [library.task(*place) for place in places[:: max(1, -(-len(places) // most))]]
+
+
+def starting_states(library: ApiLibrary, tasks: Sequence[Task]) -> dict[str, str]:
+    """The id of each task → the key of its initial state.
+
+    Calls of other episodes must not change them: before and after :func:`fuzz_calls` they are the same.
+    """
+    return {task.id: library.start(task).state_key for task in tasks}
+
+
+def failing_references(library: ApiLibrary, tasks: Sequence[Task]) -> list[str]:
+    """The names of the tasks whose reference does not pass: none, whatever was called in earlier episodes."""
+    failing = []
+    for task in tasks:
+        episode = library.start(task)
+        passed = True
+        for turn in episode.task.reference:
+            for call in turn:
+                episode.call(call)
+            passed &= episode.end_turn().passed
+        if not passed:
+            failing.append(episode.task.name)
+    return failing
+
+
 def values_of(episode: ApiEpisode) -> list[Any]:
     """The values in the reference of a conversation."""
     calls = (call for turn in episode.task.reference for call in turn)
     return [value for call in calls for value in call.arguments.values()]
+
+
+def _shorter(draw: Random, call: ToolCall) -> ToolCall:
+    """The call, in a third of the cases without its last argument."""
+    arguments = dict(call.arguments)
+    if arguments and draw.random() < 1 / 3:
+        arguments.popitem()
+    return ToolCall(call.name, arguments, call.positional)
 
 
 def _value(draw: Random, known: Sequence[Any]) -> Any:

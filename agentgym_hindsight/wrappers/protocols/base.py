@@ -40,6 +40,7 @@ class PromptState:
     search_bar: bool = False  # the agent can also search for any text
     tools: Sequence[Mapping[str, Any]] = ()  # the schemas of the functions that can be called
     tools_text: str = ""  # the part of the first observation that lists them
+    tools_vary: bool = False  # the functions depend on the task and the turn
 
 
 class Protocol(ABC):

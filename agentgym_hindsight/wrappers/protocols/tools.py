@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from agentgym_hindsight.wrappers.protocols.base import PromptState, Protocol
+from agentgym_hindsight.wrappers.protocols.tool_block import listed, with_block
 
 __all__ = ["Tools", "ToolsNative"]
 
@@ -50,7 +49,7 @@ without a call is a message to the user.
             first = first.replace(state.tools_text, "", 1).strip()
         lines = [first if not state.goal or state.goal in first else f"{state.goal}\n{first}"]
         if state.tools and self.schemas:
-            lines.append(f"\nYou can call these functions:\n<tools>\n{_listed(state.tools)}\n</tools>")
+            lines.append(f"\nYou can call these functions:\n<tools>\n{listed(state.tools)}\n</tools>")
         lines.append(self.form)
         if start:
             lines.append(f"\n({start} earlier turns left out)")
@@ -66,6 +65,9 @@ without a call is a message to the user.
 class ToolsNative(Tools):
     """As :class:`Tools`, for a model whose chat template lists the functions: the prompt has no schemas.
 
+    Where the functions depend on the task and the turn, the prompt begins with the schemas. The encoder of prompts
+    takes them out and hands them to the template.
+
     >>> schema = {"type": "function", "function": {"name": "look", "parameters": {}}}
     >>> print(ToolsNative().render(PromptState("", "Serve the user.", tools=(schema,))))
     Serve the user.
@@ -76,6 +78,6 @@ class ToolsNative(Tools):
     schemas: ClassVar[bool] = False
     form: ClassVar[str] = ""
 
-
-def _listed(tools: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(json.dumps(schema, ensure_ascii=False) for schema in tools)
+    def render(self, state: PromptState) -> str:
+        prompt = super().render(state)
+        return with_block(state.tools, prompt) if state.tools_vary else prompt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import json
 import sys
 import time
 from typing import Any
@@ -156,6 +157,17 @@ def test_default_values_of_calls_are_not_shared(version: str) -> None:
         assert post.post_tweet(content="again")["mentions"] == []
     with pytest.raises(TypeError, match=r"^TwitterAPI\.post_tweet\(\) missing 1 required .*'content'"):
         post.post_tweet()
+
+
+def test_arguments_of_calls_are_not_changed() -> None:
+    opened = library(V4)
+    entry = next(each for each in opened.contents.entries("base") if "TwitterAPI" in each.classes)
+    opened_episode = opened.open(entry)
+    opened_episode.objects.instances["TwitterAPI"].authenticated = True
+    post = ToolCall("post_tweet", {"content": "hello", "mentions": ["@one"]})
+    number = json.loads(opened_episode.call(post).text)["id"]
+    opened_episode.call(ToolCall("mention", {"tweet_id": number, "mentioned_usernames": ["@two"]}))
+    assert post.arguments["mentions"] == ["@one"]
 
 
 def test_the_package_is_not_left_in_the_process() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,9 @@ class OfficialEpisode:
         """Call a method of the API objects."""
         self._note(call.name)
         try:
-            text = render_result(self.objects.call(call.name, call.positional, call.arguments))
+            # The objects keep lists of arguments and change them. The call may be the reference's.
+            positional, arguments = deepcopy((call.positional, dict(call.arguments)))
+            text = render_result(self.objects.call(call.name, positional, arguments))
             error = _error_of(text)
         except Exception as raised:
             error = text = failure_text(raised)

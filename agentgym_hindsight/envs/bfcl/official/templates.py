@@ -18,7 +18,7 @@ from agentgym_hindsight.envs.bfcl.official.package import Modules
 from agentgym_hindsight.envs.bfcl.official.rows import Entry
 from agentgym_hindsight.envs.bfcl.official.state_text import state_text
 
-__all__ = ["Template", "copy_objects", "template"]
+__all__ = ["Template", "copy_objects", "forget_templates", "template"]
 
 _STATELESS = frozenset({"MathAPI"})
 
@@ -80,6 +80,11 @@ def template(modules: Modules, entry: Entry) -> Template:
     """The template of a row."""
     with _LOCK:
         return _template(modules, entry)
+
+
+def forget_templates() -> None:
+    """Build all templates anew when they are next used."""
+    _template.cache_clear()
 
 
 @lru_cache(maxsize=1024)
