@@ -555,7 +555,21 @@ def growth(run: Callable[[str], object], make: Text, length: int = _LENGTH, repe
     return after / max(before, _FLOOR), after
 
 
-@pytest.mark.parametrize("name", SCANS)
+#: Scans of several seconds.
+_SLOW = {
+    "baselines.policies.control_tokens: encode",
+    "baselines.run_log and report.runs: eval",
+    "baselines.run_log and report.runs: metrics",
+    "baselines.run_log and report.runs: samples",
+    "envs.tau.users.facts: facts_of_instruction",
+    "envs.webshop.analyzer: terms",
+    "envs.webshop.site.pictures: thing_of",
+    "envs.webshop.wordbreak: words",
+    "hindsight.judge_prompt: judge_messages",
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in SCANS])
 def test_text_is_scanned_in_linear_time(name: str) -> None:
     scan = SCANS[name]
     slow = []

@@ -6,10 +6,11 @@ import http.client
 import os
 import socket
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.cli import main
+from agentgym_hindsight.cli import main, serve_command, view_command
 from tests.envs.webshop.site_server import fetcher, served
 
 
@@ -19,6 +20,19 @@ def test_serves_and_ends_cleanly() -> None:
         answer = fetcher(server)("GET", "/ann", None)
         assert answer.status == 200
         assert "60 products · embedded (test) · official rules" in answer.text
+
+
+@pytest.mark.parametrize("words", [["serve", "webshop", "--set", "products=60"], ["view"]], ids=["serve", "view"])
+def test_a_signal_right_after_the_address_ends_cleanly(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(host: str) -> bool:
+        raise KeyboardInterrupt
+
+    for module in (serve_command, view_command):
+        monkeypatch.setattr(module, "is_loopback", interrupted)  # is asked when the address has been printed
+    assert main([*words, "--port", "0", *([str(tmp_path)] if words == ["view"] else [])]) == 0
+    assert capsys.readouterr().err.endswith("Closed.\n")
 
 
 def test_only_names_of_this_machine_are_answered_on_a_loopback_address() -> None:

@@ -151,8 +151,8 @@ def test_the_snippets_have_unique_names() -> None:
 
 
 def sampled(snippets: Sequence[Snippet]) -> list[Any]:
-    """Every sixth snippet for the fast suite; the slow suite has the others."""
-    return [pytest.param(each, marks=[pytest.mark.slow] if place % 6 else []) for place, each in enumerate(snippets)]
+    """Every tenth snippet for the fast suite; the slow suite has the others."""
+    return [pytest.param(each, marks=[pytest.mark.slow] if place % 10 else []) for place, each in enumerate(snippets)]
 
 
 @linux
