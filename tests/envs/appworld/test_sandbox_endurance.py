@@ -10,7 +10,7 @@ import pytest
 
 from agentgym_hindsight.envs.appworld.sandbox import Limits, Outcome, Sandbox
 from tests.envs.appworld.hostile import PRELUDE, SNIPPETS
-from tests.envs.appworld.sandbox_helpers import linux, settled_footprint
+from tests.envs.appworld.sandbox_helpers import footprint, linux, settled_footprint, wait_until
 
 PROGRAM = "squares = [n * n for n in range(100)]\nprint(sum(squares))"
 
@@ -30,7 +30,8 @@ def test_two_thousand_resets_leave_nothing() -> None:
     for _ in range(2000):
         sandbox.reset()
         assert sandbox.run(PROGRAM).output == "328350\n"
-    after = settled_footprint(sandbox)
+    assert wait_until(lambda: footprint(sandbox).processes <= before.processes)
+    after = footprint(sandbox)
     sandbox.close()
     assert after.descriptors == before.descriptors
     assert after.sandbox_kb < before.sandbox_kb + 3_000

@@ -22,6 +22,7 @@ from tests.envs.appworld.sandbox_helpers import (
     SHORT_TURN,
     answer,
     descendants,
+    footprint,
     is_running,
     last_line,
     linux,
@@ -75,6 +76,7 @@ class TestLifetime:
         box = Sandbox(answer)
         box.run("1")
         home = box._zygote
+        settled_footprint(box)
         count = len(descendants(home.pid))
         del box
         gc.collect()
@@ -130,7 +132,8 @@ class TestLifetime:
         for _ in range(60):
             sandbox.reset()
             sandbox.run("x = 1")
-        after = settled_footprint(sandbox)
+        assert wait_until(lambda: footprint(sandbox).processes <= before.processes)
+        after = footprint(sandbox)
         assert after.descriptors == before.descriptors
         assert after.sandbox_kb <= before.sandbox_kb + 1_000
 
