@@ -25,7 +25,7 @@ from agentgym_hindsight.cli.audit_targets import print_targets, target_says
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
 from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy, open_policy
 from agentgym_hindsight.cli.output_files import check_file, check_folder
-from agentgym_hindsight.cli.parsing import name_of, number, path, seed, source, text, whole, whole_or
+from agentgym_hindsight.cli.parsing import name_of, number, path, seed, server_and_model, source, text, whole, whole_or
 from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.shared import add_env_arguments
 from agentgym_hindsight.cli.terminal import console, output, print_json
@@ -255,13 +255,7 @@ def _says(policy: Any, job: EvalJob, options: argparse.Namespace) -> Sequence[An
         from agentgym_hindsight.baselines.audit.judge import JudgeSays
         from agentgym_hindsight.baselines.training.analyser_client import AnalyserClient
 
-        url, _, model = options.judge.rpartition("#")
-        if not url or not model:
-            raise UsageError(
-                f"Expected --judge URL#MODEL, got {hide_passwords(options.judge)!r}; "
-                "try http://localhost:8000/v1#my-model."
-            )
-        found.append(JudgeSays(AnalyserClient(url, model)))
+        found.append(JudgeSays(AnalyserClient(*server_and_model("--judge ", options.judge))))
     return found
 
 

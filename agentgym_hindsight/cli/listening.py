@@ -1,14 +1,20 @@
-"""The socket of commands that serve pages: a port in use is an error with a cure."""
+"""What commands that serve have in common: the socket, the lines about the address, the end by Ctrl-C."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 
+from rich.markup import escape
+
+from agentgym_hindsight.cli.terminal import console
+from agentgym_hindsight.envs.webshop.site.hosts import is_loopback
 from agentgym_hindsight.errors import UsageError
 
-__all__ = ["listener_at"]
+__all__ = ["listener_at", "serve_until_stopped", "url_of"]
 
 
 def listener_at(host: str, port: int, *, default: int) -> socket.socket:
@@ -36,3 +42,26 @@ def listener_at(host: str, port: int, *, default: int) -> socket.socket:
         }.get(error.errno or 0, (f"which failed ({error})", "--host 127.0.0.1 --port 0"))
         raise UsageError(f"Expected a free port, got {host}:{port}, {cause}; try {fix}.") from error
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address of a server, with the numbers of the host and the port."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve_until_stopped(
+    listener: socket.socket, about: str, noun: str, serve: Callable[[], object], *, path: str = "", limit: str = ""
+) -> None:
+    """Print the address, and serve until Ctrl-C.
+
+    ``path`` and ``about`` are printed after the address, ``limit`` before the note about Ctrl-C. A signal may come as
+    soon as the address is printed, before ``serve`` runs: this is a regular end too.
+    """
+    with suppress(KeyboardInterrupt):
+        console.print(f"[bold]{escape(url_of(listener) + path)}[/bold]  {escape(about)}", soft_wrap=True, markup=True)
+        if not is_loopback(listener.getsockname()[0]):
+            console.print(f"[dim]The network can reach this {noun}. It has no TLS and no passwords.[/dim]", markup=True)
+        console.print(f"[dim]{limit}Ctrl-C closes the {noun}.[/dim]", markup=True)
+        serve()
+    console.print("Closed.")

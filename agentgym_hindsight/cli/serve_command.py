@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 
-from rich.markup import escape
-
-from agentgym_hindsight.cli.listening import listener_at
+from agentgym_hindsight.cli.listening import listener_at, serve_until_stopped
 from agentgym_hindsight.cli.parsing import name_of as name_of_kind
 from agentgym_hindsight.cli.parsing import text
-from agentgym_hindsight.cli.shared import console, env_arguments, make_env
+from agentgym_hindsight.cli.shared import env_arguments, make_env
 from agentgym_hindsight.envs.webshop.site.app import create_app
-from agentgym_hindsight.envs.webshop.site.hosts import host_names, is_loopback, name_of
+from agentgym_hindsight.envs.webshop.site.hosts import host_names, name_of
 from agentgym_hindsight.envs.webshop.site.server import SiteServer
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.stage import Stage
@@ -100,26 +97,13 @@ def _serve_openenv(options: argparse.Namespace) -> int:
     stage = Stage(options.env, settings, protocol=options.protocol, reward=options.reward)
     size = stage.size(split)
     with listener_at(options.host, options.port, default=3000) as listener:
-        host, port = listener.getsockname()[:2]
+        host = listener.getsockname()[0]
         sessions = 64 if options.sessions is None else options.sessions
         app = create_openenv_app(
             stage, split, seed=options.seed, sessions=sessions, hosts=host_names(host, options.allow_host)
         )
-        url_host = f"[{host}]" if ":" in host else host
-        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
-            console.print(
-                f"[bold]http://{escape(url_host)}:{port}[/bold]  {escape(stage.env)} for OpenEnv: {size} tasks of "
-                f"{escape(split)}, at most {sessions} sessions",
-                soft_wrap=True,
-                markup=True,
-            )
-            if not is_loopback(host):
-                console.print(
-                    "[dim]The network can reach this server. It has no TLS and no passwords.[/dim]", markup=True
-                )
-            console.print("[dim]Ctrl-C closes the server.[/dim]", markup=True)
-            run_server(app, listener, log=options.log)
-    console.print("Closed.")
+        about = f"{stage.env} for OpenEnv: {size} tasks of {split}, at most {sessions} sessions"
+        serve_until_stopped(listener, about, "server", lambda: run_server(app, listener, log=options.log))
     return 0
 
 
@@ -142,7 +126,7 @@ def _serve_shop(options: argparse.Namespace) -> int:
     _check_address(options)
     # Loading the shop may take long, so the port is opened first: a port in use is then reported at once.
     with listener_at(options.host, options.port, default=3000) as listener:
-        host, port = listener.getsockname()[:2]
+        host = listener.getsockname()[0]
         app = create_app(
             seed=options.seed,
             reveal=not options.hide_goal,
@@ -150,20 +134,13 @@ def _serve_shop(options: argparse.Namespace) -> int:
             hosts=host_names(host, options.allow_host),
             **settings,
         )
-        url_host = f"[{host}]" if ":" in host else host
-        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
-            console.print(
-                f"[bold]http://{escape(url_host)}:{port}/[/bold]  {escape(app.config['ABOUT'])}",
-                soft_wrap=True,
-                markup=True,
-            )
-            if not is_loopback(host):
-                console.print(
-                    "[dim]The network can reach this site. It has no TLS and no passwords.[/dim]", markup=True
-                )
-            console.print(
-                f"[dim]At most {options.threads} connections at once. Ctrl-C closes the shop.[/dim]", markup=True
-            )
-            SiteServer(app, listener, connections=options.threads, log=options.log).serve_forever()
-    console.print("Closed.")
+        site = SiteServer(app, listener, connections=options.threads, log=options.log)
+        serve_until_stopped(
+            listener,
+            app.config["ABOUT"],
+            "shop",
+            site.serve_forever,
+            path="/",
+            limit=f"At most {options.threads} connections at once. ",
+        )
     return 0

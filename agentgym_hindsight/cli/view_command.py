@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import threading
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
 
-from rich.markup import escape
-
 from agentgym_hindsight.baselines.report.viewer_links import VIEWER_PORT
-from agentgym_hindsight.cli.listening import listener_at
+from agentgym_hindsight.cli.listening import listener_at, serve_until_stopped, url_of
 from agentgym_hindsight.cli.output_files import check_file
 from agentgym_hindsight.cli.parsing import path, source, text, whole
-from agentgym_hindsight.cli.terminal import console, output
-from agentgym_hindsight.envs.webshop.site.hosts import host_names, is_loopback, name_of
+from agentgym_hindsight.cli.terminal import output
+from agentgym_hindsight.envs.webshop.site.hosts import host_names, name_of
 from agentgym_hindsight.envs.webshop.site.server import SiteServer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.viewer.app import create_app
@@ -65,26 +62,17 @@ def run(options: argparse.Namespace) -> int:
     if options.export:
         return _export(sources, options)
     with listener_at(options.host, options.port, default=VIEWER_PORT) as listener:
-        host, port = listener.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         stopped = threading.Event()
-        with suppress(KeyboardInterrupt):  # also from a signal right after the address is printed
-            console.print(
-                f"[bold]{escape(url)}[/bold]  {len(sources.find())} runs and files", soft_wrap=True, markup=True
-            )
-            if not is_loopback(host):
-                console.print(
-                    "[dim]The network can reach this page. It has no TLS and no passwords.[/dim]", markup=True
-                )
-            console.print("[dim]Ctrl-C closes it.[/dim]", markup=True)
-            reader = threading.Thread(target=_read_on, args=(sources, stopped), daemon=True)
-            reader.start()
+
+        def serve() -> None:
+            threading.Thread(target=_read_on, args=(sources, stopped), daemon=True).start()
             if options.open:
-                webbrowser.open(url)
-            app = create_app(sources, host_names(host, options.allow_host))
+                webbrowser.open(f"{url_of(listener)}/")
+            app = create_app(sources, host_names(listener.getsockname()[0], options.allow_host))
             SiteServer(app, listener, name="agh view").serve_forever()
+
+        serve_until_stopped(listener, f"{len(sources.find())} runs and files", "page", serve, path="/")
         stopped.set()
-    console.print("Closed.")
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgym_hindsight.cli import main, serve_command, view_command
+from agentgym_hindsight.cli import listening, main
 from tests.envs.webshop.site_server import fetcher, served
 
 
@@ -29,8 +29,7 @@ def test_a_signal_right_after_the_address_ends_cleanly(
     def interrupted(host: str) -> bool:
         raise KeyboardInterrupt
 
-    for module in (serve_command, view_command):
-        monkeypatch.setattr(module, "is_loopback", interrupted)  # is asked when the address has been printed
+    monkeypatch.setattr(listening, "is_loopback", interrupted)  # is asked when the address has been printed
     assert main([*words, "--port", "0", *([str(tmp_path)] if words == ["view"] else [])]) == 0
     assert capsys.readouterr().err.endswith("Closed.\n")
 

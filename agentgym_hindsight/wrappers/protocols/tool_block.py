@@ -33,8 +33,12 @@ def with_block(tools: Sequence[Mapping[str, Any]], prompt: str) -> str:
 def split_tools(prompt: str) -> tuple[str, str]:
     """The lines of the block at the start of a prompt, and the rest; no lines if the prompt has no block.
 
-    >>> split_tools(with_block([{"type": "function"}], "Serve the user."))
-    ('{"type": "function"}', 'Serve the user.')
+    A text that only looks like a block, because a line of it is no function in JSON, is no block.
+
+    >>> tool = {"type": "function", "function": {"name": "look"}}
+    >>> lines, rest = split_tools(with_block([tool], "Serve the user."))
+    >>> json.loads(lines) == tool, rest
+    (True, 'Serve the user.')
     >>> split_tools("Serve the user.")
     ('', 'Serve the user.')
     """
@@ -43,4 +47,12 @@ def split_tools(prompt: str) -> tuple[str, str]:
     if prompt.startswith(_END, len(_START)):
         return "", prompt[len(_START) + len(_END) :]
     lines, found, rest = prompt[len(_START) :].partition(f"\n{_END}")
-    return (lines, rest) if found else ("", prompt)
+    return (lines, rest) if found and all(map(_is_function, lines.split("\n"))) else ("", prompt)
+
+
+def _is_function(line: str) -> bool:
+    try:
+        schema = json.loads(line)
+        return isinstance(schema["function"]["name"], str)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("transformers", reason="needs the extra [train]")
 
+from agentgym_hindsight.baselines.policies.base import Reply
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
+from agentgym_hindsight.baselines.policies.conversation import Conversations
 from agentgym_hindsight.baselines.policies.tool_template import with_tools
 from agentgym_hindsight.baselines.training.tiny import make_tokenizer
 from agentgym_hindsight.errors import UsageError
@@ -119,3 +122,33 @@ def test_what_a_world_printed_is_no_list_of_functions(tokenizer: Any, bfcl: Stag
 def test_a_template_that_lists_no_functions_is_refused_at_once(tokenizer: Any, bfcl: Stage) -> None:
     with pytest.raises(UsageError, match="try the protocol 'tools'"):
         PromptEncoder(tokenizer, 100_000, with_tools({}, bfcl))
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[]", "{}", '{"function": 3}', '{"function": {"name": 3}}', "[" * 100_000])
+def test_a_text_that_only_looks_like_a_block_is_part_of_the_prompt(line: str, tokenizer: Any, bfcl: Stage) -> None:
+    tokenizer.chat_template = LISTING + tokenizer.chat_template
+    encoder = PromptEncoder(tokenizer, 1_000_000, with_tools({}, bfcl))
+    prompt = f"<tools>\n{line}\n</tools>\n\nHello."
+    assert split_tools(prompt) == ("", prompt)
+    assert prompt in encoder.text(prompt)
+
+
+def test_a_conversation_begins_with_the_functions_of_its_first_message(tokenizer: Any, bfcl: Stage) -> None:
+    tokenizer.chat_template = LISTING + tokenizer.chat_template
+    encoder = PromptEncoder(tokenizer, 100_000, with_tools({}, bfcl))
+    stage = replace(bfcl, history="conversation")
+    env = stage.make("valid")
+    first, info = env.reset(seed=0)
+    ids = encoder.encode(first)
+    names = [schema["function"]["name"] for schema in info["extra"].tools]
+    added, *_, info = env.step("I cannot do this.")
+    env.close()
+    new = {schema["function"]["name"] for schema in info["extra"].tools} - set(names)
+    assert new
+    assert not added.startswith("<tools>")
+    assert all(name in added for name in new), "the message tells the functions that are added"
+    said = encoder.responses(["I cannot do this."])[0]
+    reply = Reply("I cannot do this.", ids, said, (-1.0,) * len(said))
+    encoded = Conversations.of(encoder).encode([(first, reply)], added)
+    assert encoded.ids[: len(ids)] == ids
+    assert encoder.decode(encoded.ids).count("Functions:") == 1

@@ -23,6 +23,7 @@ from agentgym_hindsight.baselines.policies.vllm import open_vllm
 from agentgym_hindsight.baselines.training.plan import Plan
 from agentgym_hindsight.cli.bench.figures import Row
 from agentgym_hindsight.cli.bench.training.step_times import clock
+from agentgym_hindsight.cli.parsing import server_and_model
 from agentgym_hindsight.errors import HindsightError
 
 __all__ = ["Sampling", "open_endpoint", "open_engine", "sampling_rows", "served_rows"]
@@ -112,7 +113,7 @@ def _time_alternately(
 
 def open_endpoint(address: str, plan: Plan) -> Policy:
     """The policy of a server given as ``URL#MODEL``."""
-    url, _, model = address.removeprefix("endpoint:").partition("#")
+    url, model = server_and_model("--endpoint ", address.removeprefix("endpoint:"))
     return EndpointPolicy(url, model, temperature=plan.temperature, max_tokens=plan.response_tokens)
 
 
