@@ -540,7 +540,7 @@ def seconds(run: Callable[[str], object], text: str) -> float:
         gc.enable()
 
 
-def growth(run: Callable[[str], object], make: Text, length: int = _LENGTH, repeats: int = 4) -> tuple[float, float]:
+def growth(run: Callable[[str], object], make: Text, length: int = _LENGTH, repeats: int = 12) -> tuple[float, float]:
     """How many times as long the longer text takes, and its time. Repeated only if it looks bad."""
     long = make(_TIMES * length)
     after = seconds(run, long)
@@ -589,8 +589,9 @@ def test_a_quadratic_function_is_found() -> None:
         (r"[\w'.-]*[^\W\d_][\w'.-]*", "1", 500),
         (r'"Your task is to: ((?:[^"\\]|\\.)*)"', '"Your task is to: \\', _LENGTH),
     ):
-        times, _ = growth(re.compile(pattern, re.DOTALL).findall, rows(unit), length, repeats=1)
-        assert times > _LINEAR, pattern
+        # Several attempts: a shorter text that was slow by chance hides the growth, and another load is no defect.
+        attempts = (growth(re.compile(pattern, re.DOTALL).findall, rows(unit), length, repeats=1)[0] for _ in range(9))
+        assert any(times > _LINEAR for times in attempts), pattern
 
 
 #: Modules that use regular expressions only on text of this library or of the user's command line.

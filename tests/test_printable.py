@@ -31,6 +31,6 @@ def test_a_line_is_cut_and_has_no_breaks() -> None:
 
 
 def test_a_short_line_of_a_huge_text_is_quick() -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # CPU time, so that other processes have no effect
     assert printable_line("\x1b " * 10_000_000, 20).startswith("\\x1b")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

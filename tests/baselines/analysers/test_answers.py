@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -97,11 +97,11 @@ def test_values() -> None:
 @pytest.mark.parametrize("piece", ["{", "<think>", "</think>", '{"a":', "[", '{"failures": [', "\\", '"', "`"])
 def test_reading_is_linear_in_the_length(piece: str) -> None:
     def seconds(count: int) -> float:
-        begin = perf_counter()
+        begin = process_time()
         for _ in range(3):
             answer_object(piece * count)
             FailedTurns(FAILED).read(piece * count)
-        return perf_counter() - begin
+        return process_time() - begin
 
     seconds(1000)
     # Ten times the text; a quadratic reader takes a hundred times as long.
@@ -109,9 +109,9 @@ def test_reading_is_linear_in_the_length(piece: str) -> None:
 
 
 def test_many_entries_are_read_in_linear_time() -> None:
-    begin = perf_counter()
+    begin = process_time()
     assert FailedTurns(FAILED).read(failures(*[(2, "b")] * 100_000)) == {1: "b"}
-    assert perf_counter() - begin < 5
+    assert process_time() - begin < 5
 
 
 def test_the_prompt_is_within_its_budget_and_fences_what_others_wrote() -> None:

@@ -282,9 +282,9 @@ def test_a_large_absurd_folder_is_read_quickly(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=2)
     rows = [{"update": k, "turns": k, **{metric.key: 1e308 for metric in METRICS}} for k in range(3000)]
     write_lines(folder / "metrics.jsonl", rows)
-    start = time.perf_counter()
+    start = time.process_time()
     _, problems = page_of(folder, tmp_path)
-    assert time.perf_counter() - start < 20  # 0.5 s
+    assert time.process_time() - start < 20  # 0.5 s
     assert len(problems) == min(len(METRICS), 40 + 1)  # the last line counts the others
 
 

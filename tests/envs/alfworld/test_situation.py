@@ -70,6 +70,6 @@ def test_augmented_anchors_tell_states_with_one_text_apart() -> None:
 
 
 def test_long_texts_are_followed_quickly() -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # CPU time, so that other processes have no effect
     Situation().follow("go to " + "x" * 1_000_000, "You pick up the " + "a from the " * 200_000)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
