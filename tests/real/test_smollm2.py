@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -12,6 +14,7 @@ pytest.importorskip("trl", reason="needs the extra [train]")
 from agentgym_hindsight.baselines.training.progress import SilentObserver
 from agentgym_hindsight.cli import main
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
+from tests.baselines.policies.released_templates import released_template
 from tests.real.half_won import short_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.filterwarnings("default")]
@@ -27,6 +30,27 @@ def test_eval_on_every_world(world: str, smollm2: Path, tmp_path: Path) -> None:
     assert 1 <= len(rollout.steps) <= 2
     assert all(step.response for step in rollout.steps)
     assert not any("<|im_" in step.response for step in rollout.steps), "control tokens are no text"
+
+
+@pytest.mark.parametrize("world", ["tau", "bfcl"])
+def test_functions_in_the_chat_template(
+    world: str, smollm2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SmolLM2's own template lists no functions. Its control tokens are those of Qwen 2.5, whose template does."""
+    template = released_template("qwen2_5")
+    words = ["eval", "--env", world, "--protocol", "tools-native", "--set", "max_steps=2", "--tasks", "1"]
+    words += ["--temperature", "0", "--max-new-tokens", "32", "--max-prompt-tokens", "8000"]
+    assert main([*words, "--policy", "smollm2", "--out", str(tmp_path / "refused")]) == 2
+    assert "Expected a chat template that lists functions" in capsys.readouterr().err
+    folder = tmp_path / "smollm2-tools"
+    copytree(smollm2, folder, copy_function=os.link)
+    (folder / "chat_template.jinja").unlink()
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    out = tmp_path / "out"
+    assert main([*words, "--policy", str(folder), "--out", str(out)]) == 0
+    (rollout,) = read_jsonl(out / "rollouts-greedy-seed0.jsonl").trajectories
+    assert not rollout.broken
+    assert all(step.response for step in rollout.steps)
 
 
 @pytest.mark.parametrize("way", ["react", "reflexion"])

@@ -17,6 +17,7 @@ from agentgym_hindsight.baselines.training.tiny import make_tokenizer
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.wrappers.protocols.tool_block import split_tools, with_block
+from tests.baselines.policies.released_templates import released_template
 
 SETTINGS = {"backend": "embedded", "domain": "airline"}
 NATIVE = Stage("TauBench-Hindsight-v0", SETTINGS, protocol="tools-native")
@@ -44,6 +45,33 @@ def test_the_template_lists_the_functions_and_the_prompt_does_not(tokenizer: Any
     )
     assert text.count('"name": "update_reservation_flights"') == 1
     assert encoder.overhead > 100  # the functions are never cut
+
+
+#: Templates of released models, as TRL ships them. The others that list functions differ in names and markers only.
+RELEASED = ["gemma4", "glm4moe", "gptoss", "lfm2", "llama3_1", "nemotron_3_nano", "qwen2_5", "qwen3", "qwen3_5_think"]
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_templates_of_released_models_list_the_functions(name: str, tokenizer: Any, bfcl: Stage) -> None:
+    tokenizer.chat_template = released_template(name)
+    for stage in (NATIVE, bfcl):
+        encoder = PromptEncoder(tokenizer, 100_000, with_tools({}, stage))
+        env = stage.make("valid")
+        prompt, info = env.reset(seed=0)
+        env.close()
+        tools = [dict(schema) for schema in info["extra"].tools]
+        text = split_tools(prompt)[1] if stage is bfcl else prompt
+        assert encoder.text(prompt) == tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tools=tools, tokenize=False, add_generation_prompt=True
+        )
+        assert all(encoder.text(prompt).count(schema["function"]["name"]) for schema in tools)
+
+
+@pytest.mark.parametrize("name", ["phi3", "cohere", "gemma3", "qwen2_5_vl"])
+def test_templates_of_released_models_that_list_no_functions_are_refused(name: str, tokenizer: Any) -> None:
+    tokenizer.chat_template = released_template(name)
+    with pytest.raises(UsageError, match="try the protocol 'tools'"):
+        PromptEncoder(tokenizer, 100_000, with_tools({}, NATIVE))
 
 
 def test_a_template_without_functions_is_refused(tokenizer: Any) -> None:
