@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 
 from agentgym_hindsight.cli import main
 from agentgym_hindsight.envs.tau.data_folder import load_desk
+from agentgym_hindsight.envs.tau.desk import Desk, DeskTask
 from agentgym_hindsight.envs.tau.parity import ParityReport, check_recordings, read_recordings
 from agentgym_hindsight.envs.tau.rewards import evaluate, gold_database
+from agentgym_hindsight.envs.tau.store import Database
+from tests.envs.tau.wrong_variants import WRITES, Calls, played, wrong_variants
 
 DOMAINS = ("retail", "airline")
 EPISODES = {"retail": (2935, 14451), "airline": (691, 6451)}
@@ -107,6 +111,40 @@ def test_every_gold_list_is_rewarded(official: Path, rules: str) -> None:
         desk.initial._hash = ""
         assert desk.initial.hash == untouched  # no reference has changed the shared records
     assert count == 685
+
+
+@pytest.mark.slow
+def test_wrong_variants_of_the_references_are_refused(official: Path) -> None:
+    """Each write that matters is left out or gets other arguments; something else is damaged; nothing is said."""
+    count = 0
+    for domain in DOMAINS:
+        desk = load_desk(official, domain)
+        for task in (task for tasks in desk.tasks.values() for task in tasks):
+            shorter = replace(task, actions=tuple(with_effect(desk, task)))
+            for name, calls, said in wrong_variants(desk, shorter):
+                assert played(desk, task, calls, said, "strict") == 0.0, (domain, task.instruction, name)
+                count += 1
+    assert count == 4710
+
+
+def with_effect(desk: Desk, task: DeskTask) -> Calls:
+    """The calls of a reference without the writes that do not change its end: some fail, and some are undone later."""
+    calls = [(name, dict(arguments)) for name, arguments in task.actions]
+    end, number = end_of(desk, calls), 0
+    while number < len(calls):
+        shorter = calls[:number] + calls[number + 1 :]
+        if calls[number][0].startswith(WRITES) and end_of(desk, shorter) == end:
+            calls, number = shorter, 0
+        else:
+            number += 1
+    return calls
+
+
+def end_of(desk: Desk, calls: Calls) -> str:
+    database = Database(desk.initial)
+    for name, arguments in calls:
+        desk.call(database, name, arguments)
+    return database.anchor
 
 
 def test_the_hash_of_the_initial_records(official: Path) -> None:
