@@ -84,7 +84,7 @@ def test_more_or_fewer_siblings_use_the_rollouts_that_are_there(tmp_path: Path, 
     assert capsys.readouterr().out == first, "one rollout of each task counts"
 
 
-@pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld", "tau"])
+@pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld", "tau", "bfcl"])
 def test_every_env(env: str, tmp_path: Path, capsys: Capture) -> None:
     data = "--set backend=miniature" if env == "appworld" else "--set data=embedded"
     agh_eval(f"--env {env} {data} --tasks 2 --policy expert --siblings 2", tmp_path)
