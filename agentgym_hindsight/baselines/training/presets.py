@@ -173,8 +173,8 @@ _ALFWORLD = "ALFWorld"
 def tiny_preset(env: str, settings: Mapping[str, Any] | None = None, *, quick: bool = False) -> dict[str, Any]:
     """The preset of tiny models for an env (default: ALFWorld), as a new tree of settings.
 
-    ``settings`` are the env's own arguments that were given: a difficulty of the embedded world is not used for other
-    data.
+    ``settings`` are the env's own arguments that were given: what selects tasks of the embedded world is not used for
+    other data.
 
     >>> tiny_preset("webshop")["stage"]["protocol"], tiny_preset("webshop", quick=True)["plan"]["updates"]
     ('short', 4)
@@ -185,8 +185,8 @@ def tiny_preset(env: str, settings: Mapping[str, Any] | None = None, *, quick: b
         del preset["stage"]["settings"], preset["warm"]
         preset = merged(preset, _of_env(_OTHER_ENVIRONMENTS, env))
         given, chosen = settings or {}, preset["stage"]["settings"]
-        if given.get("data", "embedded") != "embedded":
-            for name in ("difficulty", "max_steps"):
+        if given.get("data", "embedded") != "embedded" or given.get("backend") in ("official", "tau2"):
+            for name in ("difficulty", "max_steps", "kinds"):
                 chosen.pop(name, None)
         if given.get("backend", "miniature") != "miniature" or "difficulty" in given:
             for name in ("templates", "held_out"):

@@ -178,6 +178,15 @@ def test_official_data_have_no_difficulty_of_the_preset() -> None:
     assert run.stage.settings == {"data": "official"}
 
 
+@pytest.mark.parametrize("env", ["tau", "bfcl"])
+@pytest.mark.parametrize("setting", ["data", "backend"])
+def test_official_tasks_have_no_kinds_of_the_preset(env: str, setting: str) -> None:
+    usual = configure("grpo", settings=[f"stage.env={env}"]).stage.settings
+    official = configure("grpo", settings=[f"stage.env={env}", f"stage.settings.{setting}=official"]).stage.settings
+    assert {"kinds", "max_steps"} <= usual.keys()
+    assert not {"kinds", "max_steps"} & official.keys()
+
+
 @pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld"])
 def test_a_quick_run_differs_in_its_length_only(env: str) -> None:
     usual, quick = (configure("serl", settings=[f"stage.env={env}"], quick=quick) for quick in (False, True))
