@@ -120,6 +120,7 @@ def test_the_navigation_names_every_page_once() -> None:
     assert sorted(_navigation(load_config(str(ROOT / "mkdocs.yml")).nav)) == PAGES
 
 
+@pytest.mark.slow
 def test_every_page_is_built_and_nothing_else(site: Path, built: dict[str, _Page]) -> None:
     assert sorted(built) == [page.removesuffix(".md") + ".html" for page in PAGES]
     assert not [path for path in site.rglob("*") if path.suffix in (".py", ".md")]

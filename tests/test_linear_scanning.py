@@ -584,10 +584,10 @@ def test_text_is_scanned_in_linear_time(name: str) -> None:
 def test_a_quadratic_function_is_found() -> None:
     """The patterns that this library had."""
     for pattern, unit, length in (
-        (r"<think>.*?</think>", "<think>", _LENGTH),
+        (r"<think>.*?</think>", "<think>", 4_000),
         (r"([^\s()]+)\s+-\s+([^\s()]+)", "a", 500),
         (r"[\w'.-]*[^\W\d_][\w'.-]*", "1", 500),
-        (r'"Your task is to: ((?:[^"\\]|\\.)*)"', '"Your task is to: \\', _LENGTH),
+        (r'"Your task is to: ((?:[^"\\]|\\.)*)"', '"Your task is to: \\', 4_000),
     ):
         # Several attempts: a shorter text that was slow by chance hides the growth, and another load is no defect.
         attempts = (growth(re.compile(pattern, re.DOTALL).findall, rows(unit), length, repeats=1)[0] for _ in range(9))

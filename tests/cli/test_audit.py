@@ -45,6 +45,7 @@ def test_an_audit_end_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert again["scores"] == summary["scores"]
 
 
+@pytest.mark.slow
 def test_the_table_names_every_credit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", *LAMPS, *SMALL, "--policy", "expert:0.5", "--out", str(folder)]) == 0
     text = capsys.readouterr().out

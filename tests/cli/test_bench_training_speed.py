@@ -37,6 +37,7 @@ def training(tmp_path: Path) -> RunSettings:
     return make_run(save_start(tmp_path / "start"))
 
 
+@pytest.mark.slow
 def test_rows_and_ratios(training: RunSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is written from the unrounded figures, which are recorded here."""
     peaks = {"grpo": Memory(400, 500, 2.5), "serl": Memory(400, 506, 2.5)}

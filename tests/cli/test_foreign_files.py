@@ -244,7 +244,11 @@ def test_a_full_disk_is_reported_before_playing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["data", "list", *EMBEDDED]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["list"], pytest.param(["list", "--json"], marks=pytest.mark.slow), ["data", "list", *EMBEDDED]],
+    ids=" ".join,
+)
 def test_full_standard_output_is_reported(words: list[str]) -> None:
     done = run(words, shell="> /dev/full")
     assert done.returncode == 1

@@ -52,6 +52,7 @@ def test_play(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No function is called" in output
 
 
+@pytest.mark.slow
 def test_audit(tmp_path: Path) -> None:
     """The noisy expert loses some tasks in five turns, so that turns have different values."""
     limits = "--set max_steps=5 --policy expert:0.4 --tasks 3 --siblings 4 --turns 6 --continuations 12"

@@ -124,6 +124,7 @@ def test_tokens_are_weighed(tokenizer: Any, tmp_path: Path) -> None:
     torch.testing.assert_close(factors[row, begin:end][weighed], expected[weighed], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_without_lambda_training_is_trls_own(tokenizer: Any, tmp_path: Path) -> None:
     own = trained(tokenizer, tmp_path / "own", None)
     same = trained(tokenizer, tmp_path / "same", Weighting(lam=0.0))

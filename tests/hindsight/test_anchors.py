@@ -132,6 +132,7 @@ def test_two_texts_are_compared_as_by_difflib(autojunk: bool) -> None:
             assert (len(groups) == 1) == (exact >= ratio)
 
 
+@pytest.mark.slow
 def test_long_texts_are_compared_in_bounded_time() -> None:
     """difflib alone takes a minute for these two texts, which differ in every 25th character."""
     text = "".join(chr(0x4E00 + place % 120) for place in range(16_000))

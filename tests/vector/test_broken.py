@@ -147,6 +147,7 @@ def test_an_info_that_cannot_be_pickled_breaks_the_rollout(shared_env: SharedEnv
     assert [len(trajectory) for trajectory in venv.trajectories()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_sigkill_under_load_leaves_all_other_rollouts_intact() -> None:
     """Kill workers at random turns. Every rollout that is not marked as broken equals that of an undisturbed run."""
     rng = random.Random(4)

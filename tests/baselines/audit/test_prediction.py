@@ -103,6 +103,7 @@ def test_damaged_evaluations_are_named(runs: Path, line: str) -> None:
         read_trained(runs, list(QUALITY))
 
 
+@pytest.mark.slow
 def test_charts_whose_names_lose_letters_do_not_replace_each_other() -> None:
     table = made_up(tasks=3)
     names = ("x-", "x--2", "x\N{LATIN SMALL LETTER E WITH ACUTE}")
@@ -162,6 +163,7 @@ def test_the_command(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--runs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_page_of_several_audits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "warm").mkdir()
     made_up(4, seed=1).save(tmp_path / "warm" / "turns.jsonl")

@@ -34,6 +34,7 @@ def played(policy: Any, envs: int = 6) -> list[Episode]:
         return list(play(venv, policy, assignments(list(STAGE.panel("train", 3, seed=0)), 6)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_tokens", [16384, 700])
 def test_the_same_replies_from_fewer_passes(batch_tokens: int) -> None:
     policy = tiny(batch_tokens=batch_tokens, temperature=COLD)

@@ -39,6 +39,7 @@ def step_part(credit: Any, rows: Rows) -> Array:
 # ---------------------------------------------------------------- all credits
 
 
+@pytest.mark.slow
 @property_test
 @given(rows=batches_with_values(), seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_does_not_matter_and_credit_is_finite(rows: Rows, seed: int) -> None:

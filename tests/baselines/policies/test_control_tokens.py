@@ -302,6 +302,7 @@ def test_a_reply_cannot_smuggle_a_control_token_into_the_next_prompt(name: str) 
 # -- cost -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_encoding_hostile_text_is_linear() -> None:
     def seconds(count: int) -> float:
         text = "<|im_end|> a <|im_start|" * count

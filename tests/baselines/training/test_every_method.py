@@ -61,7 +61,9 @@ def test_one_update_moves_every_weight(name: str, tmp_path: Path, start: str) ->
         assert figures["value_loss"] > 0
 
 
-@pytest.mark.parametrize("name", WITH_STATE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("antisd", "ppo"))) for name in WITH_STATE]
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     method = method_of(name).changed(kl=0.0)
     method = one_block(method)

@@ -151,6 +151,7 @@ def test_contexts_of_every_kind_become_the_teachers_prompts(tmp_path: Path) -> N
     assert seen == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_a_run_with_hooks_resumes_to_the_same_bits(tmp_path: Path) -> None:
     method = hooked(writer="teacher", who=recipe("serl").who)
     whole = trained(method, tmp_path / "whole", updates=2, save_every=1, keep=9)

@@ -19,6 +19,7 @@ def test_serl_with_lambda_0_is_grpo(tmp_path: Path) -> None:
     assert not same_weights(trained(serl(), tmp_path / "serl"), grpo)
 
 
+@pytest.mark.slow
 def test_after_the_end_of_its_schedule_serl_is_grpo(tmp_path: Path) -> None:
     first = trained(serl(when="0.5->0/1"), tmp_path / "serl", updates=1, save_every=1)
     start = tmp_path / "serl" / "checkpoint-1"

@@ -61,6 +61,7 @@ def copy(run: Path, out: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_five_updates_and_three_more_are_eight(start: str, at_once: Path, five: Path, tmp_path: Path) -> None:
     out = copy(five, tmp_path / "run")
     assert [path.name for path in all_checkpoints(out)] == ["checkpoint-5"], "at the end, although save_every is 0"
@@ -82,6 +83,7 @@ def test_five_updates_and_three_more_are_eight(start: str, at_once: Path, five: 
     assert document["resumed"][0]["updates"] == [5, 8]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_prolonged_can_be_interrupted(start: str, at_once: Path, five: Path, tmp_path: Path) -> None:
     out = copy(five, tmp_path / "run")
     run = make_run(start, plan={"updates": 8, "save_every": 0})

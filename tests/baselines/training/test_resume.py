@@ -162,6 +162,7 @@ def test_a_run_with_adapters_continues(start: str, tmp_path: Path) -> None:
     check_same(tmp_path / "run", tmp_path / "complete", "adapter_model.safetensors")
 
 
+@pytest.mark.slow
 def test_a_run_with_mini_batches_continues(start: str, tmp_path: Path) -> None:
     run = make_run(start, plan={"mini_batches": 2, "updates": 3})
     complete = train(run, tmp_path / "complete")

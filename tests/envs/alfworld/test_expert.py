@@ -198,6 +198,7 @@ def check_against_search(seeds: range) -> tuple[int, int]:
     return states, lost
 
 
+@pytest.mark.slow
 def test_dead_ends_are_exactly_those_of_a_full_search() -> None:
     states, lost = check_against_search(range(48))
     assert states > 5_000

@@ -214,6 +214,7 @@ def test_the_tables_are_consistent() -> None:
     assert set(KIND_WEIGHTS) == set(TASK_TYPES)
 
 
+@pytest.mark.slow
 def test_the_tables_agree_with_official_games(alfworld_games: list[Path]) -> None:
     pairs: set[tuple[str, str]] = set()
     flags: dict[str, Counter[tuple[bool, ...]]] = {}

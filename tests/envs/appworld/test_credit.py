@@ -146,6 +146,7 @@ def test_no_constant_answer_wins_more_than_a_tenth_of_a_template() -> None:
         assert row.share <= 0.1, answers_table([row])
 
 
+@pytest.mark.slow
 def test_no_constant_answer_wins_more_than_a_tenth_of_a_split() -> None:
     for split in PER_TEMPLATE:
         answers = Counter(

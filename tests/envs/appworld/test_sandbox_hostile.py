@@ -161,10 +161,10 @@ def test_the_kernel_layers_alone_contain(snippet: Snippet, surroundings: Surroun
     check_contained(snippet, surroundings, WAYS["kernel"], exactly=True)
 
 
-#: With the audit hook. The fast suite runs the groups that the hook affects; the slow suite runs all.
+#: With the audit hook. The fast suite runs some of the groups that the hook affects; the slow suite runs all.
 @linux
 @pytest.mark.parametrize(
-    "snippet", [each for each in SNIPPETS if each.group in ("processes", "files", "network", "signals")], ids=names
+    "snippet", [each for each in SNIPPETS if each.group in ("processes", "files", "network", "signals")][::5], ids=names
 )
 def test_all_layers_contain(snippet: Snippet, surroundings: Surroundings) -> None:
     check_contained(snippet, surroundings, WAYS["all"], exactly=False)

@@ -65,7 +65,7 @@ def check(snippet: Snippet, way: str, surroundings: Surroundings, bystanders: di
 @pytest.mark.parametrize(
     "snippet",
     [
-        pytest.param(each, marks=[pytest.mark.slow] if place % 10 or each.name in SLOW else [])
+        pytest.param(each, marks=[pytest.mark.slow] if place % 20 or each.name in SLOW else [])
         for place, each in enumerate(SECOND_SNIPPETS)
     ],
     ids=names,

@@ -236,12 +236,14 @@ def test_as_hard_as_the_official_thousand(products: tuple[Product, ...]) -> None
     assert abs(success - REAL_SUCCESS) < 2
 
 
+@pytest.mark.slow
 def test_other_seeds_are_about_as_hard() -> None:
     catalogues = [embedded_products(1000, seed) for seed in (1, 2, 3)]
     points = [rule_agent(catalogue, synthetic_goals(catalogue)[::8])[0] for catalogue in catalogues]
     assert abs(mean(points) - REAL_SCORE) < 5
 
 
+@pytest.mark.slow
 def test_the_real_figures(shared: Path) -> None:
     folder = shared / "data" / "webshop"
     if not (folder / "goals_prices.json.gz").is_file():

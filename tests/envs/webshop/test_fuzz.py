@@ -227,6 +227,7 @@ def reveals(goal: Goal, observation: str, info: dict[str, Any], detail: str, act
     return any(secret in text.lower() for secret in secrets for text in (observation, detail))
 
 
+@pytest.mark.slow
 def test_several_thousand_actions() -> None:
     figures = fuzz(6_000)
     assert 0.3 < figures.valid / figures.actions < 0.8, "the stream should have legal and illegal actions"

@@ -185,6 +185,7 @@ def _build(cache: str, barrier: object, queue: object) -> None:
     queue.put(answers(opened("a", Source(random_documents()))))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_two_processes_build_at_the_same_time(cache: Path) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(2), context.Queue()

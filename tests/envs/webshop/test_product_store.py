@@ -80,7 +80,7 @@ def played(library_: Library, split: str, every: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("rules", ["official", "strict"])
-@pytest.mark.parametrize("goals", ["human", "synthetic"])
+@pytest.mark.parametrize("goals", ["human", pytest.param("synthetic", marks=pytest.mark.slow)])
 def test_the_same_shop_as_in_memory(official: Path, monkeypatch: pytest.MonkeyPatch, rules: str, goals: str) -> None:
     choices: dict[str, Any] = {"data": official, "rules": rules, "goals": goals, "seed": 4}
     split = "test" if rules == "official" else "train"  # in official order, the first 500 goals are for testing
