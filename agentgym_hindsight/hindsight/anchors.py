@@ -134,8 +134,8 @@ def anchor_keys(
     """For each turn of each member, the key of the state before it and the key of the state after it.
 
     ``first_positions`` are the numbers of the turns in a reordered batch, member by member; they matter to ``similar``
-    anchors only. The other arguments are those of :func:`cluster`. The state after a turn is the one before the next turn. After the
-    last turn it is the final observation.
+    anchors only. The other arguments are those of :func:`cluster`. The state after a turn is the one before the next
+    turn. After the last turn it is the final observation.
 
     >>> step = Step(0, "a hall", "look", "a room", "a room")
     >>> keys = anchor_keys([Trajectory("1f", steps=(step,)), Trajectory("1f", steps=(step,))], "observation")

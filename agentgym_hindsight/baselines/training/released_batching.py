@@ -99,7 +99,7 @@ def padded(turns: Sequence[object], multiple: int, seed: int, update: int) -> li
     The release fails where more copies are missing than there are rows; here all rows are drawn again then.
 
     >>> padded("abcde", 4, seed=0, update=0), padded("abcd", 4, seed=0, update=0)
-    ([0, 1, 2, 3, 4, 4, 3, 2], [0, 1, 2, 3])
+    ([0, 1, 2, 3, 4, 0, 1, 4], [0, 1, 2, 3])
     """
     numbers = list(range(len(turns)))
     drawn = sorted(numbers, key=lambda number: seeded_int("copies", seed, update, turns[number]))

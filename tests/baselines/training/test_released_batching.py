@@ -112,9 +112,9 @@ def test_copies_are_drawn_from_the_seed() -> None:
 
 
 def test_parts_by_hand() -> None:
-    # Pairs by length: (2, 1), (5, 3) and (9, 8), with differences 1, 2 and 1. The first join is of 5|3 with the later of
-    # the others, crosswise.
-    assert balanced_parts([9, 1, 8, 2, 5, 3], 2) == [[0, 3, 5], [1, 2, 4]]  # 14 and 14
+    # Pairs by length: 2|1, 5|3 and 9|8, with differences 1, 2 and 1. First 5|3 and 9|8 are joined, crosswise: 12|13.
+    # Then 2|1, crosswise: 14|14.
+    assert balanced_parts([9, 1, 8, 2, 5, 3], 2) == [[0, 3, 5], [1, 2, 4]]
     assert balanced_parts([4, 4, 4], 3) == [[2], [1], [0]]
     assert balanced_parts([7], 1) == [[0]]
 
@@ -160,7 +160,7 @@ def test_the_order_does_not_depend_on_the_number_of_processes(monkeypatch: pytes
     processes = Processes(SimpleNamespace(num_processes=2, process_index=1))
     for share in ([groups[1]], [groups[0]]):
         order_batch(share, settings, 0, 0, processes)
-    monkeypatch.setattr(Processes, "gather", lambda self, values: sum(shares, []))
+    monkeypatch.setattr(Processes, "gather", lambda self, values: shares[0] + shares[1])
     assert order_batch([groups[1]], settings, 0, 0, processes) == order_batch(groups, settings, 0, 0, None)
 
 
