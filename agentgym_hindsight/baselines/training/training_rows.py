@@ -24,6 +24,7 @@ from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
 from agentgym_hindsight.tasks import seeded_int
+from agentgym_hindsight.wrappers.released_spans import released_action_spans
 
 __all__ = ["columns_of", "group_episodes", "judge_texts", "make_rows", "split_rows"]
 
@@ -175,4 +176,6 @@ def _chosen_tokens(
 ) -> tuple[bool, ...]:
     if method.tokens.part == "response":
         return (True,) * len(ids)
+    if method.tokens.part == "action:released":
+        return tuple(action_tokens(encoder.decode, ids, extractor=released_action_spans))
     return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))
