@@ -315,8 +315,7 @@ SCANS: dict[str, Scan] = {
     ),
     "wrappers.parsing: action_spans": Scan(parsing.action_spans, (rows("</action ", "<action>"),)),
     "wrappers.released_spans: released_action_spans": Scan(
-        released_action_spans,
-        (rows("</action ", "<action>"), rows("<action "), rows("[action>", "click["), rows("click[")),
+        released_action_spans, tuple(map(rows, ("<action ", "click[", "action>", "[action>", "<action>", "click[\n")))
     ),
     **{
         f"wrappers.parsing: parse_response {name}": Scan(lambda text, name=name: parsing.parse_response(text, name))  # type: ignore[misc]

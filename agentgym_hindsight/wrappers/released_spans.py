@@ -1,8 +1,8 @@
 """The spans of actions as SERL's release finds them, also in damaged tags, for its action-token mask.
 
-:func:`~agentgym_hindsight.wrappers.parsing.action_spans` finds the same in replies with undamaged tags. It differs where
-tags are damaged: the release also reads ``action>`` inside of a closing tag or of a longer word as an opening one, needs
-a closing tag without blanks, and passes over an empty action.
+:func:`~agentgym_hindsight.wrappers.parsing.action_spans` finds the same in replies with undamaged tags. Where tags are
+damaged, the release also reads ``action>`` inside of a closing tag or of a longer word as an opening one, needs a
+closing tag without blanks, and passes over an empty action.
 """
 
 from __future__ import annotations
