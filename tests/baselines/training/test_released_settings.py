@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 pytest.importorskip("trl")
-yaml = pytest.importorskip("yaml", reason="needs the extra [train]")
 
 import numpy as np
 
@@ -149,6 +148,7 @@ def test_from_the_command_line() -> None:
 @pytest.mark.parametrize("name", ["serl_alfworld_7b", "serl_webshop_7b"])
 def test_the_settings_that_a_configuration_names_can_be_set(name: str) -> None:
     """The comment of what is not as released is not forgotten when a setting gets another name."""
+    yaml = pytest.importorskip("yaml")
     text = shipped_configurations()[name].read_text(encoding="utf-8")
     named = dict(re.findall(r"^#   ([\w.]+): ([^#\n]+)", text, re.MULTILINE))
     assert set(named) == {"plan.contexts.truncation", "plan.released_batching", "plan.micro_rows", "method.tokens"}
