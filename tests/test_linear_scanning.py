@@ -82,6 +82,7 @@ from agentgym_hindsight.tasks import TaskPanel
 from agentgym_hindsight.viewer import summaries, teacher_prompt, worlds
 from agentgym_hindsight.wrappers import action_parsing, parsing, value_names
 from agentgym_hindsight.wrappers.protocols import PROTOCOLS, PromptState, make_protocol
+from agentgym_hindsight.wrappers.released_spans import released_action_spans
 from tests.envs.alfworld.scenes import kitchen
 from tests.envs.webshop.tiny_shop import goal_for, tiny_shop
 
@@ -313,6 +314,9 @@ SCANS: dict[str, Scan] = {
         lambda text: judge_prompt.judge_messages(rollout(text), other(text), _OPTIONS)
     ),
     "wrappers.parsing: action_spans": Scan(parsing.action_spans, (rows("</action ", "<action>"),)),
+    "wrappers.released_spans: released_action_spans": Scan(
+        released_action_spans, tuple(map(rows, ("<action ", "click[", "action>", "[action>", "<action>", "click[\n")))
+    ),
     **{
         f"wrappers.parsing: parse_response {name}": Scan(lambda text, name=name: parsing.parse_response(text, name))  # type: ignore[misc]
         for name in parsing.PARSERS

@@ -23,7 +23,8 @@ from agentgym_hindsight.cli.audit_files import checked_images, write_images
 from agentgym_hindsight.cli.audit_tables import print_summary
 from agentgym_hindsight.cli.audit_targets import print_targets, target_says
 from agentgym_hindsight.cli.eval_jobs import EvalJob, prepare
-from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy, open_policy
+from agentgym_hindsight.cli.eval_policies import KINDS, canonical_policy, check_policy, open_policy, policy_kind
+from agentgym_hindsight.cli.model_options import check_model_options
 from agentgym_hindsight.cli.output_files import check_file, check_folder
 from agentgym_hindsight.cli.parsing import name_of, number, path, seed, server_and_model, source, text, whole, whole_or
 from agentgym_hindsight.cli.progress import progress_display
@@ -168,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
 def _job(options: argparse.Namespace) -> EvalJob:
     options.policy = canonical_policy(options.policy)
     check_policy(options.policy)
+    check_model_options(options, {policy_kind(options.policy)})
     if len(options.continuations) > 2:
         raise UsageError("Expected one or two numbers of continuations; try --continuations 20 80.")
     given = options.temperature

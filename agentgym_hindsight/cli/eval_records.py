@@ -19,7 +19,7 @@ from agentgym_hindsight.tasks import TaskPanel
 
 __all__ = ["check_record_file", "discard_other_records", "evaluation_line", "training_progress", "write_line"]
 
-#: A new line replaces an older one that has the same values of these keys.
+#: A new line replaces an older one that has the same values of these keys, and the same number of siblings.
 _IDENTITY = ("update", "label", "temperature", "panel", "seed", "policy", "trials")
 
 
@@ -88,11 +88,17 @@ def write_line(path: Path, line: dict[str, Any]) -> None:
             continue
         try:
             earlier = json.loads(text)
-            if not all(earlier.get(key) == line.get(key) for key in _IDENTITY):
+            if _identity(earlier) != _identity(line):
                 lines.append(text)
         except ValueError:
             console.print(f"{path}: an incomplete line, which cannot be read, was removed.", soft_wrap=True)
     write_text(path, "\n".join([*lines, _json(line)]) + "\n")
+
+
+def _identity(line: dict[str, Any]) -> list[Any]:
+    found = line.get("at_k")
+    siblings = found.get("k") if isinstance(found, dict) else 1
+    return [*(line.get(key) for key in _IDENTITY), siblings]
 
 
 def _json(line: dict[str, Any]) -> str:

@@ -55,7 +55,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def check_model_options(options: argparse.Namespace, kinds: Collection[str]) -> None:
     """Raise if an option has a wrong form, or is given although no policy of these kinds uses it."""
     for name, users in _USED_BY.items():
-        if getattr(options, name) and not set(kinds) & set(users):
+        # A command may have only some of the options.
+        if getattr(options, name, None) and not set(kinds) & set(users):
             option = "--" + name.replace("_", "-")
             cure = _CURES.get(name, "it with a model") if set(kinds) != {"scripted"} else "it with a model"
             raise UsageError(

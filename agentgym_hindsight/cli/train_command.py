@@ -35,7 +35,8 @@ _METHOD = {
     "what": "hindsight in the teacher's context: success+immediate, next|future, … (see docs/hindsight.md)",
     "where": "step or anchor; --where anchor is short for @anchor at the end of --what",
     "who": "the teacher: current, sync:10, ema:0.05, frozen",
-    "tokens": "the tokens that the teacher weights: action or response; @failed, @won or @invalid selects turns",
+    "tokens": "the tokens that the teacher weights: action, action:released or response; @failed, @won or @invalid "
+    "selects turns",
     "how": "how the teacher changes a token's advantage: reweight:0.2, reweight:0.2:mean",
     "when": "λ, the weight of the teacher, over the updates: 0.5->0/50, 0.3",
     "anchor": "the key by which turns share a state: observation, similar, state",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from agentgym_hindsight.hindsight.anchors import Row
+from agentgym_hindsight.hindsight.batched_group import BatchedGroup
 from agentgym_hindsight.hindsight.render import candidate_action, demonstration, immediate_text, next_text
 from agentgym_hindsight.hindsight.spec import ContextOptions
 from agentgym_hindsight.hindsight.trajectory import Group
@@ -26,10 +27,11 @@ def feedback_lines(rows: Sequence[Row], options: ContextOptions) -> str:
     )
 
 
-def candidate_block(group: Group, rows: Sequence[Row], show: frozenset[str], options: ContextOptions) -> str:
+def candidate_block(batched: BatchedGroup, rows: Sequence[Row], show: frozenset[str], options: ContextOptions) -> str:
     """One block per action: how often it was tried, its outcomes, and the sources named by ``show``."""
     return "\n\n".join(
-        "\n".join(_candidate_lines(group, action, turns, show, options)) for action, turns in _by_action(rows, options)
+        "\n".join(_candidate_lines(batched, action, turns, show, options))
+        for action, turns in _by_action(rows, options)
     )
 
 
@@ -46,8 +48,9 @@ def _by_action(rows: Sequence[Row], options: ContextOptions) -> list[tuple[str, 
 
 
 def _candidate_lines(
-    group: Group, action: str, turns: Sequence[Row], show: frozenset[str], options: ContextOptions
+    batched: BatchedGroup, action: str, turns: Sequence[Row], show: frozenset[str], options: ContextOptions
 ) -> list[str]:
+    group = batched.group
     returns = [group[row.member].total_reward for row in turns]
     won = [row for row in turns if _succeeded(group, row)]
     lost = [row for row in turns if not _succeeded(group, row)]
@@ -66,9 +69,9 @@ def _candidate_lines(
         )
     if "future" in show:
         if won:
-            lines += ["  success future trajectory example:", _future_text(group, _best(group, won), options)]
+            lines += ["  success future trajectory example:", _future_text(batched, _best(group, won), options)]
         if lost:
-            lines += ["  failed future trajectory example:", _future_text(group, _worst(group, lost), options)]
+            lines += ["  failed future trajectory example:", _future_text(batched, _worst(group, lost), options)]
     return lines
 
 
@@ -79,9 +82,8 @@ def _best_and_worst_text(name: str, best: Row, worst: Row, text_of: Callable[[Ro
     return [*lines, f"  worst outcome {name}:", bad] if bad and bad != good else lines
 
 
-def _future_text(group: Group, row: Row, options: ContextOptions) -> str:
-    steps = group[row.member].steps[row.place + 1 :]
-    text = demonstration(steps, options, options.max_future_context_steps)
+def _future_text(batched: BatchedGroup, row: Row, options: ContextOptions) -> str:
+    text = demonstration(batched.future(row.member, row.place), options, options.max_future_context_steps)
     return text or "(no future trajectory after this action)"
 
 

@@ -14,7 +14,7 @@ The prefix of a key names its kind: ``s:`` for a true state, ``o:`` for a text, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -129,11 +129,13 @@ def anchor_keys(
     *,
     prompts: bool = True,
     batch_order: bool = False,
+    first_positions: Sequence[int] | None = None,
 ) -> list[list[tuple[str, str]]]:
     """For each turn of each member, the key of the state before it and the key of the state after it.
 
-    The other arguments are those of :func:`cluster`. The state after a turn is the one before the next turn. After the
-    last turn it is the final observation.
+    ``first_positions`` are the numbers of the turns in a reordered batch, member by member; they matter to ``similar``
+    anchors only. The other arguments are those of :func:`cluster`. The state after a turn is the one before the next
+    turn. After the last turn it is the final observation.
 
     >>> step = Step(0, "a hall", "look", "a room", "a room")
     >>> keys = anchor_keys([Trajectory("1f", steps=(step,)), Trajectory("1f", steps=(step,))], "observation")
@@ -142,10 +144,11 @@ def anchor_keys(
     """
     members = tuple(group)
     turns = rows_of(members)
+    if first_positions is not None:
+        turns = tuple(row._replace(batch=number) for row, number in zip(turns, first_positions, strict=True))
+    after = max((row.batch for row in turns), default=-1) + 1
     ends = [
-        Row(len(turns) + number, number, len(member), _end(member))
-        for number, member in enumerate(members)
-        if member.steps
+        Row(after + number, number, len(member), _end(member)) for number, member in enumerate(members) if member.steps
     ]
     found = cluster([*turns, *ends], kind, ratio, prompts=prompts, batch_order=batch_order)
     keys = {(row.member, row.place): anchor.key for anchor in found for row in anchor.rows}

@@ -14,7 +14,8 @@ from functools import lru_cache
 from agentgym_hindsight.errors import UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.analyses import analysis_text
 from agentgym_hindsight.hindsight.anchor_context import candidate_block, feedback_lines
-from agentgym_hindsight.hindsight.anchors import AnchorGroup, cluster
+from agentgym_hindsight.hindsight.anchors import cluster
+from agentgym_hindsight.hindsight.batched_group import BatchedGroup, Positions
 from agentgym_hindsight.hindsight.budget import Budget
 from agentgym_hindsight.hindsight.judge_prompt import useful_answer
 from agentgym_hindsight.hindsight.render import demonstration, immediate_text, next_text
@@ -169,12 +170,16 @@ def compose(
     budget: Budget | None = None,
     references: ReferenceSource | None = None,
     judgements: Sequence[str | None] | None = None,
+    positions: Positions | None = None,
 ) -> Contexts:
     """The teacher's context of every step of every member, in the members' order. ``None`` means no context.
 
     ``references`` provides a successful rollout if no other member won (ours; the release uses only the group).
     ``judgements`` are the judge's texts, one per member, for specs that name a judge. Hints, diagnoses and the like are
     those in the members' ``analyses``.
+
+    ``positions`` are those of every turn of every member in a batch that was filled with copies and reordered, as the
+    release does before it makes contexts (:class:`~.batched_group.BatchedGroup`).
 
     >>> from agentgym_hindsight.hindsight.trajectory import Step, Trajectory
     >>> group = Group([Trajectory("1f", steps=(Step(0, "A dark room.", "look", "It is dark.", "It is dark."),))])
@@ -194,11 +199,12 @@ def compose(
         raise UsageError(
             f"Expected one judgement per member ({len(group)}), got {len(judgements)}; try None where there is none."
         )
-    successes = tuple(_success_text(group, member, references, options) for member in range(len(group)))
+    batched = BatchedGroup.of(group, positions)
+    successes = _success_texts(batched, references, options)
     if spec.where == "anchor":
-        composed = _compose_anchors(spec, group, options, successes)
+        composed = _compose_anchors(spec, batched, options, successes)
     else:
-        composed = _compose_steps(spec, group, options, successes, judgements)
+        composed = _compose_steps(spec, batched, options, successes, judgements)
     contexts: dict[tuple[Section, ...], TeacherContext | None] = {(): None}  # equal sections share one context
     # A successful rollout appears in the context of every step: cache its token count.
     cached_budget = None if budget is None else replace(budget, count=lru_cache(maxsize=64)(budget.measure))
@@ -214,17 +220,17 @@ _Sections = tuple[Section, ...]
 
 def _compose_steps(
     spec: ContextSpec,
-    group: Group,
+    batched: BatchedGroup,
     options: ContextOptions,
     successes: Sequence[str],
     judgements: Sequence[str | None] | None,
 ) -> list[list[_Sections]]:
     composed = []
     analysed = [kind for kind in WRITTEN if kind in spec.sources]
-    for member, trajectory in enumerate(group):
+    for member, trajectory in enumerate(batched.group):
         rollout_bodies = {"success": successes[member]}
         if "current" in spec.sources:
-            rollout_bodies["current"] = demonstration(trajectory.steps, options, options.max_traj_context_steps)
+            rollout_bodies["current"] = demonstration(batched.steps[member], options, options.max_traj_context_steps)
         if judgements is not None:
             rollout_bodies["judge"] = rollout_bodies["judge:success"] = useful_answer(judgements[member] or "") or ""
         contexts = []
@@ -237,7 +243,7 @@ def _compose_steps(
             for kind in analysed:
                 bodies[kind] = analysis_text(trajectory, kind, place)
             if "future" in spec.sources:
-                future = trajectory.steps[place + 1 :]
+                future = batched.future(member, place)
                 bodies["future"] = demonstration(future, options, options.max_future_context_steps)
             sources = next((parts for parts in spec.alternatives if all(bodies[source] for source in parts)), ())
             contexts.append(tuple(Section(source, bodies[source].strip()) for source in sources))
@@ -245,16 +251,13 @@ def _compose_steps(
     return composed
 
 
-def _clustered(group: Group, options: ContextOptions) -> tuple[AnchorGroup, ...]:
-    return cluster(group, options.anchor, options.anchor_ratio, prompts=options.prompts_as_observations)
-
-
 def _compose_anchors(
-    spec: ContextSpec, group: Group, options: ContextOptions, successes: Sequence[str]
+    spec: ContextSpec, batched: BatchedGroup, options: ContextOptions, successes: Sequence[str]
 ) -> list[list[_Sections]]:
     """The anchor's block, then the successful rollout if there is one: at an anchor it is never required."""
-    composed: list[list[_Sections]] = [[()] * len(trajectory) for trajectory in group]
-    for anchor in _clustered(group, options):
+    composed: list[list[_Sections]] = [[()] * len(trajectory) for trajectory in batched.group]
+    anchors = cluster(batched.rows, options.anchor, options.anchor_ratio, prompts=options.prompts_as_observations)
+    for anchor in anchors:
         blocks: dict[frozenset[str], Section] = {}
         for row in anchor.rows:
             sources = _sources_at_anchor(spec, bool(successes[row.member]))
@@ -262,7 +265,7 @@ def _compose_anchors(
                 blocks[sources] = (
                     Section("immediate", feedback_lines(anchor.rows, options))
                     if spec.alternatives == (("immediate",),)
-                    else Section(_CANDIDATES, candidate_block(group, anchor.rows, sources, options).strip())
+                    else Section(_CANDIDATES, candidate_block(batched, anchor.rows, sources, options).strip())
                 )
             sections = [blocks[sources]]
             if "success" in spec.sources:
@@ -282,12 +285,19 @@ def _sources_at_anchor(spec: ContextSpec, success: bool) -> frozenset[str]:
     return frozenset(spec.alternatives[-1])
 
 
-def _success_text(group: Group, member: int, references: ReferenceSource | None, options: ContextOptions) -> str:
+def _success_texts(
+    batched: BatchedGroup, references: ReferenceSource | None, options: ContextOptions
+) -> tuple[str, ...]:
+    """The successful rollout that each member is shown; "" if there is none."""
     allow_own = not options.dont_reprompt_on_self_success
-    success, _ = reference_for(group, member, references, own_success=allow_own)
-    if success is None:
-        return ""
-    return demonstration(success.steps, options, options.max_traj_context_steps).strip()
+    group, texts = batched.reordered, [""] * len(batched.group)
+    for number, member in enumerate(batched.order):
+        success, _ = reference_for(group, number, references, own_success=allow_own)
+        if success is not None:
+            own = (batched.steps[other] for other, each in enumerate(batched.group) if each is success)
+            steps = next(own, success.steps)
+            texts[member] = demonstration(steps, options, options.max_traj_context_steps).strip()
+    return tuple(texts)
 
 
 def _apply_budget(sections: _Sections, budget: Budget) -> _Sections:

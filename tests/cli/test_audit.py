@@ -99,6 +99,8 @@ def test_scoring_all_credits(folder: Path, capsys: pytest.CaptureFixture[str]) -
         (["audit", "--continuations", "1", "2", "3"], "2"),
         (["audit", "--policy", "expert:2"], "noise"),
         (["audit", "--policy", "expert", "--temperature", "1"], "--temperature"),
+        (["audit", "--policy", "expert:0.5", "--max-prompt-tokens", "300"], "try it with a model"),
+        (["audit", "--policy", "endpoint:http://h/v1#m", "--max-prompt-tokens", "99"], "setting of the server"),
         (["audit", "--reference", "grop", *LAMPS, *SMALL, "--policy", "expert:0.5"], "grpo"),
     ],
 )

@@ -84,6 +84,16 @@ def test_more_or_fewer_siblings_use_the_rollouts_that_are_there(tmp_path: Path, 
     assert capsys.readouterr().out == first, "one rollout of each task counts"
 
 
+def test_records_of_other_numbers_of_siblings_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "eval.jsonl"
+    for siblings in (1, 3, 2, 1, 3):
+        agh_eval(f"{CORRIDOR} --siblings {siblings}", tmp_path)
+    lines = [json.loads(text) for text in file.read_text().splitlines()]
+    assert [line.get("at_k", {"k": 1})["k"] for line in lines] == [2, 1, 3], "a repetition replaces its own line"
+    tasks = lines[1]["evaluation"]["micro"]["rollouts"]
+    assert [line["evaluation"]["micro"]["rollouts"] for line in lines] == [2 * tasks, tasks, 3 * tasks]
+
+
 @pytest.mark.parametrize("env", ["alfworld", "webshop", "appworld", "tau", "bfcl"])
 def test_every_env(env: str, tmp_path: Path, capsys: Capture) -> None:
     data = "--set backend=miniature" if env == "appworld" else "--set data=embedded"

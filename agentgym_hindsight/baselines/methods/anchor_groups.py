@@ -46,4 +46,4 @@ class GroupInGroup:
 
 def compared_in_state(values: Array, graph: StepGraph, scale: str) -> Array:
     """Each row's deviation from the mean of its state, divided by the unbiased std; 0 for the only one of a state."""
-    return graph.in_batch_order(compared(values[graph.rows], graph.state, scale))
+    return graph.in_batch_order(compared(values[graph.rows], graph.state, scale, graph.copies))

@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # methods can be listed without torch
 
 __all__ = ["Credit", "Method", "Reweight", "Tokens"]
 
-_PARTS = ("action", "response")
+_PARTS = ("action", "action:released", "response")
 _TURNS = ("all", "failed", "won", "invalid")
 _PLACES = ("step", "anchor")
 
@@ -59,13 +59,16 @@ class Credit(Protocol):
 class Tokens:
     """The tokens that the teacher weights: those of the action or of the whole response, and in which turns.
 
+    ``action:released`` finds the action as SERL's release does, also in damaged tags and with every parser
+    (:func:`~agentgym_hindsight.wrappers.released_spans.released_action_spans`).
+
     ``failed`` and ``won``: turns of failed or won rollouts; ``invalid``: turns whose action was refused.
 
     >>> str(Tokens.parse("action@failed"))
     'action@failed'
     """
 
-    part: Literal["action", "response"] = "action"
+    part: Literal["action", "action:released", "response"] = "action"
     turns: Literal["all", "failed", "won", "invalid"] = "all"
 
     def __post_init__(self) -> None:
@@ -74,7 +77,7 @@ class Tokens:
 
     @classmethod
     def parse(cls, text: str) -> Tokens:
-        """Read ``"action"``, ``"response"`` or ``"action@failed"``."""
+        """Read ``"action"``, ``"action:released"``, ``"response"`` or ``"action@failed"``."""
         part, at, turns = text.partition("@")
         return cls(part, turns if at else "all")  # type: ignore[arg-type]  # checked above
 

@@ -98,14 +98,15 @@ def compared_scores(rows: Rows, penalty: float, statistics: str) -> tuple[Array,
         own = penalised(rows.returns, rows, penalty)
         return own, *_from_first_rows(own, rows)
     scores, labels, index = scores_of(rows, penalty, statistics)
-    deviation, std, count = spread(scores, labels, correction=1)
+    copies = rows.copies if statistics == "rows" else None
+    deviation, std, count = spread(scores, labels, correction=1, copies=copies)
     return scores[index], deviation[index], std[index], count[index]
 
 
 def _from_first_rows(scores: Array, rows: Rows) -> tuple[Array, Array, Array]:
     labels = labels_of(rows.group.tolist())
     first: dict[int, int] = {}  # rollout -> its first row
-    for trajectory, _, row in rows_in_order(rows):
+    for trajectory, _, row in rows_in_order(rows) if rows.positions is None else _in_batch_order(rows):
         first.setdefault(trajectory, row)
     chosen = np.array(list(first.values()), np.int64)
     deviation, std, count = spread(scores[chosen], labels[chosen], correction=1)
@@ -117,9 +118,16 @@ def _from_first_rows(scores: Array, rows: Rows) -> tuple[Array, Array, Array]:
     return scores - scores[chosen][place] + deviation[place], std[place], count[place]
 
 
-def compared(values: Array, labels: Array, scale: str) -> Array:
+def _in_batch_order(rows: Rows) -> list[tuple[int, int, int]]:
+    """As :func:`rows_in_order`, but by the first position in a reordered batch."""
+    assert rows.positions is not None
+    first = [min(each) for each in rows.positions]
+    return sorted(zip(rows.trajectory.tolist(), first, range(len(rows)), strict=True))
+
+
+def compared(values: Array, labels: Array, scale: str, copies: Array | None = None) -> Array:
     """Each value's deviation from the mean of its label, divided by the unbiased std; 0 for the only one of a label."""
-    deviation, std, _ = spread(values, labels, correction=1)
+    deviation, std, _ = spread(values, labels, correction=1, copies=copies)
     return scaled(deviation, std, scale)
 
 
@@ -161,12 +169,17 @@ def step_returns(rows: Rows, gamma: float) -> Array:
     return np.array(discounted, np.float64)
 
 
-def spread(values: Array, labels: Array, *, correction: int) -> tuple[Array, Array, Array]:
+def spread(values: Array, labels: Array, *, correction: int, copies: Array | None = None) -> tuple[Array, Array, Array]:
     """For each value: its deviation from the mean of its label, the std of that label, and the number of its values.
 
-    ``correction=1`` gives the unbiased std, ``0`` the std of the population.
+    ``correction=1`` gives the unbiased std, ``0`` the std of the population. ``copies``: count each value so often.
     """
     size = int(labels.max()) + 1 if len(labels) else 0
+    if copies is not None:
+        copied = np.repeat(np.arange(len(values)), copies)
+        first = np.cumsum(copies) - copies
+        deviation, std, count = spread(values[copied], labels[copied], correction=correction)
+        return deviation[first], std[first], count[first]
     count = np.bincount(labels, minlength=size)
     # Subtracting the group's minimum first makes equal values deviate by exactly 0; a rounded mean would not.
     lowest = np.full(size, np.inf)

@@ -68,13 +68,15 @@ class HistoryGroups:
             base = group_advantages(rows, self.penalty, "rows", self.scale)[graph.rows]
             weights += (np.abs(base) > ROUNDING).astype(np.float64)
             total += base
-        windows = graph.state
+        windows, copies = graph.state, graph.copies
         for k in range(1, self.history + 2):
             if k > 1:
                 windows = _windows(graph, windows)
             members = np.flatnonzero(windows >= 0)
             group_values = values[members]
-            deviation, std, count = spread(group_values, windows[members], correction=0)
+            deviation, std, count = spread(
+                group_values, windows[members], correction=0, copies=None if copies is None else copies[members]
+            )
             counts = (count > 1) & (np.abs(deviation) > ROUNDING * (1 + np.abs(group_values)))
             weight = counts.astype(np.float64) * float(k + self.weight_offset) ** self.alpha
             total[members] += weight * scaled(deviation, std, self.scale)

@@ -17,12 +17,18 @@ __all__ = ["credit_of", "credit_per_turn", "rows_of_rollouts"]
 
 
 def rows_of_rollouts(
-    groups: Sequence[Sequence[Trajectory]], anchor: str, ratio: float = 0.95, *, released: bool = False
+    groups: Sequence[Sequence[Trajectory]],
+    anchor: str,
+    ratio: float = 0.95,
+    *,
+    released: bool = False,
+    positions: Sequence[tuple[int, ...]] | None = None,
 ) -> Rows:
     """One row per turn, group by group and rollout by rollout. Actions are compared without case and repeated blanks.
 
     ``ratio`` is that of ``similar`` anchors. ``released``: anchors as in SERL's release, which compares ``similar``
-    turns in batch order and puts all turns with an empty observation together.
+    turns in batch order and puts all turns with an empty observation together. ``positions`` are those of the rows in a
+    batch with copies and in another order.
 
     Rewards are rounded to float32, the type in which a batch of an update stores them.
     """
@@ -32,12 +38,12 @@ def rows_of_rollouts(
         for rollout, (group, trajectory) in enumerate(members)
         for step in trajectory.steps
     ]
-    keys = [
-        pair
-        for group in groups
-        for rollout in anchor_keys(group, anchor, ratio, prompts=not released, batch_order=released)
-        for pair in rollout
-    ]
+    keys: list[tuple[str, str]] = []
+    for group in groups:
+        size = sum(map(len, group))
+        own = None if positions is None else [min(each) for each in positions[len(keys) : len(keys) + size]]
+        found = anchor_keys(group, anchor, ratio, prompts=not released, batch_order=released, first_positions=own)
+        keys += [pair for rollout in found for pair in rollout]
     returns = [trajectory.total_reward for _, trajectory in members]
     return Rows(
         group=np.array([group for group, _, _, _ in turns], np.int64),
@@ -50,6 +56,7 @@ def rows_of_rollouts(
         actions=tuple(" ".join(step.action.lower().split()) for _, _, _, step in turns),
         next_anchors=tuple(after for _, after in keys),
         won=np.array([trajectory.won for _, _, trajectory, _ in turns], bool),
+        positions=None if positions is None else tuple(positions),
     )
 
 

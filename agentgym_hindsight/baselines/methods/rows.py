@@ -53,6 +53,9 @@ class Rows:
 
     ``values`` are those of a critic, for the credits that use one.
 
+    ``positions``: the positions of each row in a batch that was filled with copies and reordered, as in SERL's release.
+    Statistics over rows, and over rows with one anchor, then count a row as often as it is there.
+
     >>> rows = Rows(
     ...     group=[0, 0, 0], trajectory=[0, 0, 1], place=[0, 1, 0], returns=[10.0, 10.0, 0.0], rewards=[0.0, 10.0, 0.0],
     ...     invalid=[False, False, False], anchors=("hall", "room", "hall"),
@@ -72,6 +75,7 @@ class Rows:
     next_anchors: tuple[str, ...] | None = None
     won: Array | None = None
     values: Values | None = None
+    positions: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         for name in (*_COLUMNS, "won"):
@@ -101,7 +105,14 @@ class Rows:
                 raise UsageError(
                     f"Expected finite {name}, got NaN or infinity; try 0 for missing rewards of a broken rollout."
                 )
+        if self.positions is not None and [len(each) > 0 for each in self.positions] != [True] * size:
+            raise UsageError(f"Expected one position or more of each of {size} rows; try one tuple per row.")
         self._check_trajectories()
+
+    @property
+    def copies(self) -> Array | None:
+        """How often each row is in the batch; ``None`` if each is there once."""
+        return None if self.positions is None else np.array([len(each) for each in self.positions], np.int64)
 
     def _check_trajectories(self) -> None:
         # Wrong numbers raise no error later: every credit would silently compare the wrong turns.

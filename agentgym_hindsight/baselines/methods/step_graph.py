@@ -60,6 +60,12 @@ class StepGraph:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def copies(self) -> Array | None:
+        """How often every turn is in the batch, (B,); ``None`` if each is there once."""
+        copies = self._columns.copies
+        return None if copies is None else copies[self.rows]
+
     @cached_property
     def last(self) -> Array:
         """Whether a turn is the last one of its rollout, (B,)."""

@@ -37,6 +37,9 @@ def measured_of(row: Mapping[str, Any]) -> Measured:
         raise ValueError(reason)
     evaluation = Evaluation.from_dict(document)
     label = row.get("label") or f"T={short_repr(row.get('temperature', '?'), 20)}"
+    at_k = row.get("at_k")
+    if isinstance(at_k, Mapping):  # of `agh eval --siblings K`: another evaluation than one without siblings
+        label = f"{label}, {short_repr(at_k.get('k', '?'), 20)} siblings"
     return Measured(
         update_of(row),
         number(row, "turns") or 0.0,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from agentgym_hindsight.baselines.methods.base import Method
 from agentgym_hindsight.baselines.settings import MAX_SEED, SettingError, build, check_range
 from agentgym_hindsight.baselines.training.context_settings import ContextSettings
+from agentgym_hindsight.baselines.training.released_batching import ReleasedBatching
 
 __all__ = ["Plan"]
 
@@ -28,6 +29,8 @@ class Plan:
     * ``temperature``, ``prompt_tokens``, ``response_tokens``: sampling temperature and maximum lengths of a turn.
     * ``context_tokens``: maximum length of the teacher's extra context; 0: as much as the limit of the prompt allows.
     * ``contexts``: further settings of contexts and anchors (:class:`~.context_settings.ContextSettings`).
+    * ``released_batching``: copies of rows and another order before contexts and advantages are made, as in the
+      release (:class:`~.released_batching.ReleasedBatching`); off without ``multiple``.
     * ``micro_rows``: rows of a micro-batch; the loss is then the mean of the micro-batches' token means, as in the
       release. 0: micro-batches of ``token_budget``, and the mean over the tokens of the whole optimizer step.
     * ``token_budget``, ``play_budget``: tokens per batch, padding included, in training and in rollouts.
@@ -70,6 +73,7 @@ class Plan:
     trl: Mapping[str, Any] = field(default_factory=dict)
     contexts: Mapping[str, Any] = field(default_factory=dict)
     micro_rows: int = 0
+    released_batching: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_range(self, "updates", "tasks", "siblings", "rounds", "mini_batches", least=1)
@@ -81,18 +85,24 @@ class Plan:
         check_range(self, "seed", least=0, most=MAX_SEED)
         if self.vllm not in ("", "colocate", "server"):
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
+        self._read("contexts", ContextSettings, "{truncation: middle}", "context_settings")
+        self._read("released_batching", ReleasedBatching, "{multiple: 256}", "batching")
+
+    def _read(self, name: str, kind: type, example: str, attribute: str) -> None:
         try:
-            object.__setattr__(self, "context_settings", build(ContextSettings, self.contexts, "contexts"))
+            object.__setattr__(self, attribute, build(kind, getattr(self, name), name))
         except TypeError as error:
-            raise SettingError("contexts", "as settings by name", self.contexts, "{truncation: middle}") from error
+            raise SettingError(name, "as settings by name", getattr(self, name), example) from error
 
     #: The settings of contexts.
     context_settings: ClassVar[ContextSettings]
+    #: The settings of released batching.
+    batching: ClassVar[ReleasedBatching]
 
     def as_dict(self) -> dict[str, Any]:
         """The values as plain data. Settings that runs from before they existed lack are omitted at their defaults."""
         plain = asdict(self)
-        for name, default in (("contexts", {}), ("micro_rows", 0), ("rounds", 1)):
+        for name, default in (("contexts", {}), ("micro_rows", 0), ("rounds", 1), ("released_batching", {})):
             if plain[name] == default:
                 del plain[name]
         return plain

@@ -10,6 +10,7 @@ from agentgym_hindsight.baselines.methods.teacher_prompts import ChatContext, ch
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.chat_messages import MessageEncoder
 from agentgym_hindsight.baselines.training.context_settings import ContextSettings
+from agentgym_hindsight.baselines.training.released_batching import BatchOrder
 from agentgym_hindsight.baselines.training.teacher_prompts import add_teacher_prompts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
 from agentgym_hindsight.hindsight.context import Budget, TeacherContext, compose
@@ -23,7 +24,8 @@ __all__ = ["Composer", "add_contexts"]
 class Composer:
     """Composes the standard contexts with the budget, the references and the judge's texts of a run.
 
-    ``judgements`` are the texts for all groups of the update: one list per group, one text per member.
+    ``judgements`` are the texts for all groups of the update: one list per group, one text per member. ``batch`` is the
+    order of the update's rows as in SERL's release.
     """
 
     def __init__(
@@ -34,11 +36,12 @@ class Composer:
         context_tokens: int | None = None,
         judgements: Sequence[Sequence[str | None]] | None = None,
         contexts: ContextSettings | None = None,
+        batch: BatchOrder | None = None,
     ) -> None:
         settings = contexts or ContextSettings()
         self.options = settings.options(method)
         self.budget = settings.budget(context_tokens or encoder.max_tokens - encoder.overhead, encoder.count)
-        self.references, self.judgements = references, judgements
+        self.references, self.judgements, self.batch = references, judgements, batch
 
     def compose(self, what: ContextSpec, groups: Sequence[Group]) -> list[list[list[TeacherContext | None]]]:
         """The contexts of every group, member and turn."""
@@ -52,6 +55,7 @@ class Composer:
                     budget=self.budget,
                     references=self.references,
                     judgements=None if self.judgements is None else self.judgements[index],
+                    positions=None if self.batch is None else [self.batch.of(member) for member in group],
                 )
             ]
             for index, group in enumerate(groups)

@@ -45,6 +45,7 @@ from agentgym_hindsight.baselines.training.metrics import (
     to_trl,
 )
 from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.released_batching import BatchOrder, order_batch
 from agentgym_hindsight.baselines.training.resampling import (
     PromptedPolicy,
     Replaced,
@@ -126,6 +127,11 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         check_resampling(method, stage)
         if stage.history == CONVERSATION:
             Conversations.of(encoder)  # raises for a chat template that changes earlier replies
+            if plan.batching.multiple:
+                raise UsageError(
+                    "Expected plan.released_batching without a conversation, whose turns are trained together, "
+                    "got both; try stage.history=2."
+                )
         self.method, self.stage, self.plan, self.encoder, self.judge = method, stage, plan, encoder, judge
         self.store = ReferenceStore()
         self.turns_played = 0
@@ -209,10 +215,12 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             episodes = self._resample(update, episodes)
         with self._times.phase("teacher"):  # includes the time to make the contexts
             asks_teacher = self.method.needs_teacher(update)
-            rows = self._rows(episodes, asks_teacher)
+            groups = group_episodes(episodes)
+            batch = order_batch(groups, self.plan.batching, self.plan.seed, update, self.processes)
+            rows = self._rows(episodes, asks_teacher, batch)
             if asks_teacher:
                 self._score_teacher([row for row in rows if row.teacher_ids])
-                columns = columns_of(group_episodes(episodes), self.method, self.plan.context_settings)
+                columns = columns_of(groups, self.method, self.plan.context_settings, batch)
                 add_evidence(rows, columns, self.method, lam, self.memory, self.processes)
                 self.method.share_memory(self.memory, self.processes.gather)
         if self.asker.kept:
@@ -232,7 +240,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         self._measured.record["rollout_tokens_per_second"] = self._measured.record.pop("rollout_tokens") / max(
             self._times.seconds["rollout"], 1e-9
         )
-        return split_rows(rows, self.plan.mini_batches, self.plan.seed, update)
+        return split_rows(rows, self.plan.mini_batches, self.plan.seed, update, batch)
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
         return self.player.play(update, policy, self._on_turns)
@@ -278,7 +286,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
     def _references(self) -> ReferenceStore | None:
         return self.store if self.plan.references else None
 
-    def _rows(self, episodes: list[Episode], asks_teacher: bool) -> list[TrainingRow]:
+    def _rows(self, episodes: list[Episode], asks_teacher: bool, batch: BatchOrder | None) -> list[TrainingRow]:
         rows = make_rows(
             episodes,
             self.method,
@@ -292,6 +300,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
             processes=self.processes,
             asker=self.asker,
             contexts=self.plan.context_settings,
+            batch=batch,
         )
         if asks_teacher and self.method.writes_contexts:
             self.asker.drain()

@@ -57,6 +57,8 @@ class TrainingRow:
     #: the step's.
     past_tokens: int = 0
     message: str = ""
+    #: The positions of the row in the update's batch, if that is filled and reordered as in SERL's release.
+    positions: tuple[int, ...] = ()
 
     @property
     def teacher_reads_past(self) -> bool:

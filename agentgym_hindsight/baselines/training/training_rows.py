@@ -15,6 +15,7 @@ from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.training.asker import Asker
 from agentgym_hindsight.baselines.training.collectives import Processes
 from agentgym_hindsight.baselines.training.context_settings import ContextSettings
+from agentgym_hindsight.baselines.training.released_batching import BatchOrder
 from agentgym_hindsight.baselines.training.row_credit import add_credit
 from agentgym_hindsight.baselines.training.teacher_contexts import Composer, add_contexts
 from agentgym_hindsight.baselines.training.training_row import TrainingRow
@@ -23,6 +24,7 @@ from agentgym_hindsight.hindsight.resolve import ReferenceSource
 from agentgym_hindsight.hindsight.spec import ContextSpec
 from agentgym_hindsight.hindsight.trajectory import Group, Step
 from agentgym_hindsight.tasks import seeded_int
+from agentgym_hindsight.wrappers.released_spans import released_action_spans
 
 __all__ = ["columns_of", "group_episodes", "judge_texts", "make_rows", "split_rows"]
 
@@ -58,6 +60,7 @@ def make_rows(
     processes: Processes | None = None,
     asker: Asker | None = None,
     contexts: ContextSettings = _DEFAULT,
+    batch: BatchOrder | None = None,
 ) -> list[TrainingRow]:
     """A row with its advantage for every turn of every complete episode.
 
@@ -67,7 +70,8 @@ def make_rows(
 
     ``judgements`` contains the judge's texts: one list per group, one text per member. ``predict`` gives the values of
     the method's critic. ``processes`` are needed if the credit uses the rows of all processes, ``asker`` if a model
-    writes the contexts of the method.
+    writes the contexts of the method. ``batch`` is the order of the rows as in SERL's release; there is still one row
+    per turn, and :func:`split_rows` adds the copies.
     """
     groups = group_episodes(episodes)
     rows: list[TrainingRow] = []
@@ -75,7 +79,8 @@ def make_rows(
     number = 0
     for index, members in enumerate(groups):
         for episode in members:
-            for step, reply in zip(episode.trajectory.steps, episode.replies, strict=True):
+            positions = None if batch is None else batch.of(episode.trajectory)
+            for place, (step, reply) in enumerate(zip(episode.trajectory.steps, episode.replies, strict=True)):
                 if not reply.response_ids:
                     raise UsageError(
                         f"Expected the tokens of every reply, got only a text from {episode.trajectory.policy!r}; "
@@ -100,25 +105,34 @@ def make_rows(
                         other_prompt=reply.other_prompt,
                         past_tokens=reply.past_tokens,
                         message=reply.message,
+                        positions=() if positions is None else positions[place],
                     )
                 )
             number += 1
-    columns = columns_of(groups, method, contexts)
+    columns = columns_of(groups, method, contexts, batch)
     if predict is not None:
         columns = replace(columns, values=predict(rows))
     add_credit(rows, columns, method, processes)
     if method.has_teacher and asks_teacher:
-        composer = Composer(method, encoder, references, context_tokens, judgements, contexts)
+        composer = Composer(method, encoder, references, context_tokens, judgements, contexts, batch)
         trajectories = [Group(episode.trajectory for episode in members) for members in groups]
         hook = (asker or Asker.silent()).hook(composer.compose, trajectories)
         add_contexts(rows, trajectories, method, encoder, hook, composer.budget)
     return rows
 
 
-def columns_of(groups: Sequence[Sequence[Episode]], method: Method, contexts: ContextSettings = _DEFAULT) -> Rows:
+def columns_of(
+    groups: Sequence[Sequence[Episode]],
+    method: Method,
+    contexts: ContextSettings = _DEFAULT,
+    batch: BatchOrder | None = None,
+) -> Rows:
     """The rows of the groups as columns, in the order of :func:`make_rows`."""
     trajectories = [[episode.trajectory for episode in members] for members in groups]
-    return rows_of_rollouts(trajectories, method.anchor, contexts.anchor_ratio, released=contexts.released)
+    positions = None if batch is None else [turn for group in trajectories for each in group for turn in batch.of(each)]
+    return rows_of_rollouts(
+        trajectories, method.anchor, contexts.anchor_ratio, released=contexts.released, positions=positions
+    )
 
 
 def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: Any) -> list[list[str | None]] | None:
@@ -130,11 +144,22 @@ def judge_texts(episodes: Sequence[Episode], what: ContextSpec | None, judge: An
     return [[judgement.text for judgement in members] for members in judged]
 
 
-def split_rows(rows: list[TrainingRow], count: int, seed: int, update: int) -> list[list[TrainingRow]]:
+def split_rows(
+    rows: list[TrainingRow], count: int, seed: int, update: int, batch: BatchOrder | None = None
+) -> list[list[TrainingRow]]:
     """Mini-batches of nearly equal size in an order drawn from the seed; every row is in exactly one.
 
-    All turns of a conversation are in the same one, because they are computed together.
+    All turns of a conversation are in the same one, because they are computed together. With ``batch``, the
+    mini-batches are those of SERL's release: parts of each GPU in the order of the batch, with the copies of rows.
     """
+    if batch is not None:
+        placed = sorted((position, number) for number, row in enumerate(rows) for position in row.positions)
+        parts: list[list[TrainingRow]] = [[] for _ in range(count)]
+        for position, number in placed:
+            row = rows[number]
+            is_copy = position != row.positions[0]
+            parts[batch.mini_batch(position, count)].append(replace(row) if is_copy else row)
+        return parts
     if count > 1 and any(row.past_tokens for row in rows):
         episodes: dict[int, list[TrainingRow]] = {}
         for row in rows:
@@ -151,4 +176,6 @@ def _chosen_tokens(
 ) -> tuple[bool, ...]:
     if method.tokens.part == "response":
         return (True,) * len(ids)
+    if method.tokens.part == "action:released":
+        return tuple(action_tokens(encoder.decode, ids, extractor=released_action_spans))
     return tuple(action_tokens(encoder.decode, ids, parser=parser, span=step.action_span))

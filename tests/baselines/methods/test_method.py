@@ -22,6 +22,8 @@ from agentgym_hindsight.hindsight.spec import SERL_MODES, ContextSpec
     [
         ("action", Tokens()),
         ("response", Tokens("response")),
+        ("action:released", Tokens("action:released")),
+        ("action:released@won", Tokens("action:released", "won")),
         ("action@failed", Tokens("action", "failed")),
         ("response@won", Tokens("response", "won")),
         ("action@invalid", Tokens("action", "invalid")),

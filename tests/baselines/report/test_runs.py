@@ -67,6 +67,13 @@ def test_the_last_line_of_a_repeated_update_counts(tmp_path: Path) -> None:
     assert [one.evaluation.micro.success for one in run.evaluations] == [evaluation(0.5)["micro"]["score"]]
 
 
+def test_evaluations_with_siblings_are_others(tmp_path: Path) -> None:
+    folder = fake_run(tmp_path / "run", updates=3)
+    lines = [measured(0, 0, 0.1), measured(0, 0, 0.5, at_k={"k": 4}), measured(0, 0, 0.3, at_k={"k": 2})]
+    write_lines(folder / "eval.jsonl", lines)
+    assert [one.label for one in read_run(folder).evaluations] == ["greedy", "greedy, 2 siblings", "greedy, 4 siblings"]
+
+
 def test_values_that_are_not_numbers_are_missing(tmp_path: Path) -> None:
     folder = fake_run(tmp_path / "run", updates=1)
     (folder / "metrics.jsonl").write_text(

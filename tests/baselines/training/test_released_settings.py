@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,12 @@ import numpy as np
 
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts
-from agentgym_hindsight.baselines.training.configuration import configure, dump_configuration, load_configuration
+from agentgym_hindsight.baselines.training.configuration import (
+    configure,
+    dump_configuration,
+    load_configuration,
+    shipped_configurations,
+)
 from agentgym_hindsight.baselines.training.context_settings import ContextSettings
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.anchors import cluster
@@ -136,6 +143,21 @@ def test_from_the_command_line() -> None:
     for wrong in wrongs:
         with pytest.raises(UsageError):
             configure("serl", settings=[f"plan.{wrong}"])
+
+
+@pytest.mark.parametrize("name", ["serl_alfworld_7b", "serl_webshop_7b"])
+def test_the_settings_that_a_configuration_names_can_be_set(name: str) -> None:
+    """The comment of what is not as released is not forgotten when a setting gets another name."""
+    yaml = pytest.importorskip("yaml")
+    text = shipped_configurations()[name].read_text(encoding="utf-8")
+    named = dict(re.findall(r"^#   ([\w.]+): ([^#\n]+)", text, re.MULTILINE))
+    assert set(named) == {"plan.contexts.truncation", "plan.released_batching", "plan.micro_rows", "method.tokens"}
+    settings = [f"{key}={json.dumps(yaml.safe_load(value))}" for key, value in named.items()]
+    before, after = (configure("serl", load_configuration(name), given) for given in ([], settings))
+    assert before.plan.batching.multiple == before.plan.micro_rows == 0
+    rows = after.plan.micro_rows * after.plan.batching.gpus
+    assert after.plan.batching.multiple == rows, "32 or 8 rows of each of eight GPUs"
+    assert (str(after.method.tokens), after.plan.context_settings.truncation) == ("action:released", "right_raw")
 
 
 def test_the_shipped_configurations_are_as_released() -> None:

@@ -210,6 +210,22 @@ def test_tokens_of_some_turns_only(tokens: str, words: list[str]) -> None:
     assert [bool(row.teacher_ids) for row in rows] == [bool(word) for word in words], "only these rows are scored"
 
 
+def test_the_action_as_released() -> None:
+    turns = (
+        (HALL, "</action> so <action>look</action>", HALL),
+        (HALL, "<action>look</action >", HALL),
+        (HALL, "<code>look()</code>", HALL),
+    )
+    episodes = [PAIR[0], episode(turns, sibling=1)]
+    serl = recipe("serl")
+    words = [chosen_text(row) for row in rows_of(episodes, serl)]
+    assert words == ["go east", "take mug 1", "look", "look", ""]
+    released = [chosen_text(row) for row in rows_of(episodes, serl.changed(tokens="action:released"))]
+    assert released == ["go east", "take mug 1", " so <action>look", "look</action >", ""]
+    rows = make_rows(episodes, serl.changed(tokens="action:released"), encoder(), True, parser="code-tags")
+    assert [chosen_text(row) for row in rows] == released, "with every parser"
+
+
 def test_without_a_teacher_no_token_is_chosen() -> None:
     for row in rows_of(PAIR, recipe("grpo")):
         assert not any(row.chosen)

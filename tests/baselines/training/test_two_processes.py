@@ -133,12 +133,18 @@ _CHAT_LOGITS: dict[str, Any] = {**_CHAT, "method": {"aux_kl": 0.5, "who": "sync:
 #: Dynamic sampling: only groups of the first process vary, so that the second one has no rows.
 _ROUNDS: dict[str, Any] = {"method": {}, "plan": {"rounds": 2, "updates": 2}, "uneven": True}
 
+#: Copies of rows, and an order of the rows of both processes, from which contexts and mini-batches are made.
+_COPIES: dict[str, Any] = {
+    "method": {"what": "success|immediate"}, "uneven": True,
+    "plan": {"released_batching": {"multiple": 24, "gpus": 4}, "mini_batches": 2, "contexts": {"released": True}},
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("sharding", [pytest.param(None, id="replicas"), *_SHARDINGS])
 @pytest.mark.parametrize(
     "case",
-    [_EVEN, _UNEVEN, _CHAT, _CHAT_LOGITS, _ROUNDS],
-    ids=["even", "uneven-with-auxiliary-kl", "chat", "chat-with-auxiliary-kl", "dynamic-sampling"],
+    [_EVEN, _UNEVEN, _CHAT, _CHAT_LOGITS, _ROUNDS, _COPIES],
+    ids=["even", "uneven-with-auxiliary-kl", "chat", "chat-with-auxiliary-kl", "dynamic-sampling", "copies"],
 )
 def test_two_processes_give_the_results_of_one(tmp_path: Path, case: dict[str, Any], sharding: str | None) -> None:
     import torch
