@@ -81,7 +81,6 @@ def results(
         started = time.monotonic()
         figures, skipped, error = _measured(case)
         yield Result(case.name, case.settings, figures, skipped, error, round(time.monotonic() - started, 3))
-        free_memory()
 
 
 def _measured(case: Case) -> tuple[Figures, str, str]:
