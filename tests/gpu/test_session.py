@@ -1,4 +1,4 @@
-"""The session of ``agh bench gpu``: every result is saved, a failure stops nothing else, later calls add what is missing."""
+"""The session of ``agh bench gpu``: results are saved, a failure stops nothing else, later calls go on from there."""
 
 from __future__ import annotations
 

@@ -96,10 +96,11 @@ def with_vllm(size: str, rollouts: Played, batches: Sequence[int], new: int, rep
 
     words = rollouts.encoder.tokenizer
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder:
-        config_folder(size, words, Path(folder))
+        model, tokenizer = config_folders(size, words, Path(folder))
         started = clock()
         policy = open_vllm(
-            folder,
+            str(model),
+            tokenizer=str(tokenizer),
             temperature=1.0,
             max_tokens=new,
             max_prompt_tokens=PROMPT_TOKENS,
@@ -134,11 +135,15 @@ def _shut_down(llm: Any) -> None:
         time.sleep(0.5)
 
 
-def config_folder(size: str, tokenizer: Any, folder: Path) -> None:
-    """A model's folder without weights."""
-    config = make_config(size, tokenizer, architectures=["Qwen2ForCausalLM"])
-    config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+def config_folders(size: str, tokenizer: Any, folder: Path) -> tuple[Path, Path]:
+    """The folders of a model without weights and of its tokenizer.
+
+    They are apart because transformers 5 takes the class of the tokenizer from a Qwen2 config beside it.
+    """
+    model, words = folder / "model", folder / "tokenizer"
+    make_config(size, tokenizer, architectures=["Qwen2ForCausalLM"]).save_pretrained(model)
+    tokenizer.save_pretrained(words)
+    return model, words
 
 
 def _times(

@@ -62,7 +62,7 @@ def make_model(
     from transformers import Qwen2ForCausalLM
 
     config = make_config(size, tokenizer, **changes)
-    devices = [] if torch.device(device).type == "cpu" else [torch.cuda.current_device()]
+    devices = [torch.cuda.current_device()] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.device(device), _default_dtype(dtype):
         torch.manual_seed(seed)
         model = Qwen2ForCausalLM(config)
