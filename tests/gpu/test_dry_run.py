@@ -197,6 +197,25 @@ def test_padding_of_rows(rollouts: Played) -> None:
     assert not any(name.startswith("teacher") for name in padding.packing(rows, (1024,), 8))
 
 
+@pytest.mark.parametrize("lengths", [Lengths(), Lengths.of_tiny(dry=False)], ids=["papers", "tiny"])
+def test_less_than_fifteen_percent_of_an_update_is_padding(lengths: Lengths) -> None:
+    rows = padding.rows_of(played(lengths))
+    assert len(rows) > 100
+    figures = padding.packing(rows, (4096, 16384, 65536), 8)
+    for side in ("student", "teacher"):
+        assert all(figures[f"{side}, token_budget={budget}: padding"] < 0.15 for budget in (4096, 16384, 65536))
+        assert figures[f"{side}, 8 rows as played: padding"] > 0.15
+
+
+def test_the_replies_of_a_tiny_policy_are_short_actions() -> None:
+    rollouts = played(Lengths.of_tiny(dry=True))
+    assert rollouts.stage.protocol == "brief"
+    for episode in rollouts.episodes:
+        assert episode.trajectory.steps
+        assert all(at.action_valid for at in episode.trajectory.steps)
+    assert rollouts.description()["tokens of a reply"] < 16
+
+
 def test_convergence() -> None:
     assert not tiny.has_converged([])
     assert not tiny.has_converged([0.5])

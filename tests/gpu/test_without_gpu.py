@@ -59,6 +59,7 @@ def test_whole_logits_are_the_scores(tmp_path: Path) -> None:
     assert not torch.allclose(given, whole_logits(made, rows), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_and_resuming(tmp_path: Path) -> None:
     test_on_gpu.test_a_resumed_run_ends_where_the_whole_one_does(tmp_path)
 

@@ -32,12 +32,14 @@ def cases(run: Run) -> Iterator[Case]:
     """The counts, then updates of SERL with each budget."""
     lengths = Lengths.of(run.dry)
     given = {"seed": run.seed, "lengths": asdict(lengths)}
+    for name, counted in (("rows", lengths), ("rows of the tiny preset", Lengths.of_tiny(run.dry))):
 
-    def counts() -> Figures:
-        rows = rows_of(played(lengths, run.seed))
-        return {**played(lengths, run.seed).description(), **packing(rows, _BUDGETS, _FIXED)}
+        def counts(counted: Lengths = counted) -> Figures:
+            rollouts = played(counted, run.seed)
+            return {**rollouts.description(), **packing(rows_of(rollouts), _BUDGETS, _FIXED)}
 
-    yield Case("rows", {**given, "budgets": list(_BUDGETS), "fixed": _FIXED}, counts)
+        settings = {"seed": run.seed, "lengths": asdict(counted), "budgets": list(_BUDGETS), "fixed": _FIXED}
+        yield Case(name, settings, counts)
     size = DRY if run.dry else "0.5B"
     for budget in _BUDGETS[:1] if run.dry else _BUDGETS:
         setup = Setup(size, budget=budget, rollouts=4 if run.dry else 16, updates=2 if run.dry else 3)

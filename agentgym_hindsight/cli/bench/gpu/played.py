@@ -19,9 +19,11 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.chat import PromptEncoder
 from agentgym_hindsight.baselines.policies.scripted import ExpertPolicy
 from agentgym_hindsight.baselines.rollout import Episode, assignments, play
+from agentgym_hindsight.baselines.training.presets import tiny_preset
 from agentgym_hindsight.baselines.training.tiny import make_tokenizer
 from agentgym_hindsight.stage import Stage
 from agentgym_hindsight.tasks import TaskPanel, seeded_int
+from agentgym_hindsight.wrappers import format_response
 
 __all__ = ["PROMPT_TOKENS", "RESPONSE_TOKENS", "Lengths", "Played", "played"]
 
@@ -30,22 +32,32 @@ PROMPT_TOKENS, RESPONSE_TOKENS = 2048, 512
 #: Tokens of the tokenizer that is trained on the prompts: about 3.7 letters a token, as large tokenizers have.
 _VOCABULARY = 1024
 _NOISE = 0.3
+_ENV = "ALFWorld-Hindsight-v0"
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """The number of rollouts and turns, and the thoughts: the median number of tokens and the spread (of its log)."""
+    """The number of rollouts and turns, and the thoughts: the median number of tokens and the spread (of its log).
+
+    With ``tiny``, the world, the prompts and the replies (without thoughts) are those of the preset of tiny policies.
+    """
 
     tasks: int = 2
     siblings: int = 8
     turns: int = 8
     thought: int = 90
     spread: float = 0.5
+    tiny: bool = False
 
     @classmethod
     def of(cls, dry: bool) -> Lengths:
         """The lengths of the real run, or of the dry run."""
         return cls(tasks=1, siblings=4, turns=3, thought=6) if dry else cls()
+
+    @classmethod
+    def of_tiny(cls, dry: bool) -> Lengths:
+        """Those of an update of a tiny policy, or of the dry run."""
+        return cls(tasks=1, siblings=4, turns=3, tiny=True) if dry else cls(tasks=8, siblings=8, turns=10, tiny=True)
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,12 @@ class Played:
 @cache
 def played(lengths: Lengths, seed: int = 0) -> Played:
     """The rollouts of a seed. They do not depend on the machine."""
-    settings = {"data": "embedded", "expert": True, "max_steps": lengths.turns}
-    stage = Stage("ALFWorld-Hindsight-v0", settings, protocol="verl-agent-2025")
+    settings: dict[str, Any] = {"data": "embedded", "expert": True, "max_steps": lengths.turns}
+    protocol = "verl-agent-2025"
+    if lengths.tiny:
+        preset = tiny_preset(_ENV)["stage"]
+        settings, protocol = {**preset["settings"], **settings}, preset["protocol"]
+    stage = Stage(_ENV, settings, protocol=protocol)
     tasks = stage.panel("train", max(8, lengths.tasks), seed)
     todo = assignments(list(tasks)[: lengths.tasks], lengths.siblings)
     with closing(stage.vector(len(todo), "train")) as venv:
@@ -91,7 +107,7 @@ def played(lengths: Lengths, seed: int = 0) -> Played:
         texts = [step.prompt for episode in seen for step in episode.trajectory.steps]
         # The same texts several times: the trainer of the tokenizer merges only pairs that occur twice.
         encoder = PromptEncoder(make_tokenizer([*texts, *texts], _VOCABULARY), PROMPT_TOKENS)
-        episodes = tuple(play(venv, _Thinking(encoder, lengths, seed), todo, seed=seed))
+        episodes = tuple(play(venv, _Thinking(encoder, lengths, stage.parser, seed), todo, seed=seed))
     return Played(stage, tasks, encoder, episodes)
 
 
@@ -100,8 +116,9 @@ class _Thinking:
 
     name = "expert with thoughts"
 
-    def __init__(self, encoder: PromptEncoder, lengths: Lengths, seed: int) -> None:
+    def __init__(self, encoder: PromptEncoder, lengths: Lengths, parser: str, seed: int) -> None:
         self._expert, self._encoder, self._lengths, self._seed = ExpertPolicy(seed, _NOISE), encoder, lengths, seed
+        self._parser = parser
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         actions = self._expert.act(turns)
@@ -111,14 +128,19 @@ class _Thinking:
     def _reply(self, turn: TurnView, prompt: tuple[int, ...], action: str) -> Reply:
         key = seeded_int("thought", self._seed, turn.task_id, turn.sibling, turn.step)
         draw = np.random.Generator(np.random.Philox(key=key))
+        words = self._encoder.tokenizer
+        text = format_response(action, self._parser) if self._lengths.tiny else self._thought(draw, prompt, action)
+        ids: tuple[int, ...] = (*words(text, add_special_tokens=False)["input_ids"], words.eos_token_id)
+        return Reply(text, prompt, ids, _logprobs(draw, len(ids)), True)
+
+    def _thought(self, draw: Any, prompt: tuple[int, ...], action: str) -> str:
+        """The response with a thought of a drawn number of tokens."""
         count = round(self._lengths.thought * float(np.exp(self._lengths.spread * draw.standard_normal())))
         count = min(max(count, 1), RESPONSE_TOKENS - 64)
         words = self._encoder.tokenizer
         letters = [token for token in prompt if token not in words.all_special_ids]
         thought = words.decode([letters[i] for i in draw.integers(0, len(letters), count)])
-        text = f"<think>{thought.replace('<', ' ')}</think><action>{action}</action>"
-        ids: tuple[int, ...] = (*words(text, add_special_tokens=False)["input_ids"], words.eos_token_id)
-        return Reply(text, prompt, ids, _logprobs(draw, len(ids)), True)
+        return f"<think>{thought.replace('<', ' ')}</think><action>{action}</action>"
 
 
 def _logprobs(draw: Any, count: int) -> tuple[float, ...]:
