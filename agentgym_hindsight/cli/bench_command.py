@@ -11,6 +11,7 @@ from rich.text import Text
 
 from agentgym_hindsight.atomic import write_text
 from agentgym_hindsight.cli.bench.figures import machine
+from agentgym_hindsight.cli.bench.gpu import command as bench_gpu
 from agentgym_hindsight.cli.output_files import check_file, is_page_of
 from agentgym_hindsight.cli.parsing import name_of, number, path, seed, server_and_model, source, text, whole
 from agentgym_hindsight.cli.tables import Grid
@@ -31,6 +32,7 @@ TITLES = {
     "conversations": "Training: conversations",
     "hint-sd": "HINT-SD: selected turns and every turn",
     "analysers": "Analysers: what a served model writes",
+    "gpu": "GPU: models of true shapes",
 }
 _TURNS = {"alfworld": 40, "conversations": 30, "hint-sd": 16}
 _EPISODES = {"clients": 20, "analysers": 20}
@@ -47,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the benchmark (default: %(default)s)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of games, tasks and actions (default: %(default)s)")
-    parser.add_argument("--out", type=path, help="also write the figures to this file, as Markdown")
+    parser.add_argument("--out", type=path, help="also write the figures to this file, as Markdown (gpu: JSON lines)")
     parser.add_argument("--fresh", action="store_true", help="replace the file in --out also if it is no such page")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     house = parser.add_argument_group("alfworld")
@@ -150,6 +152,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in agh train; repeatable"
     )
+    bench_gpu.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -160,6 +163,9 @@ def run(options: argparse.Namespace) -> int:
     if options.turns is None:
         options.turns = _TURNS.get(options.env, 0)
     title = TITLES[options.env]
+    if options.env == "gpu":
+        with console.status("measuring") as status:
+            return bench_gpu.run(options, title, lambda what: status.update(Text(printable_line(f"measuring: {what}"))))
     if options.out:
         check_file(options.out, "figures", is_page_of("bench"), fresh=options.fresh)
     with console.status("measuring") as status:

@@ -121,14 +121,19 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
         """Log-probabilities and entropies (B, T) of the response tokens; 0 where there is none."""
         self._tokens.add(sequences)  # on the CPU, where it needs no synchronization
         sequences = sequences.to(self.accelerator.device)
-        on_cpu = self.accelerator.device.type == "cpu"  # TRL's scores on a GPU are those of the last tokens
-        keep, choose = (sequences.keep, sequences.of_kept) if on_cpu else (None, sequences.of_last)
+        # TRL's scores are those of the last tokens.
+        keep, choose = (None, sequences.of_last) if self._scores_by_trl else (sequences.keep, sequences.of_kept)
         scored = self._get_per_token_logps_and_entropies(
             model, sequences.ids, sequences.mask, sequences.width, compute_entropy=entropy, keep=keep
         )
         logps, entropies = (None if each is None else choose(each).where(sequences.present, 0.0) for each in scored[:2])
         assert logps is not None
         return logps, entropies
+
+    @property
+    def _scores_by_trl(self) -> bool:
+        """Whether TRL computes the scores: on a GPU, where it makes no whole logits."""
+        return bool(self.accelerator.device.type != "cpu")
 
     def _logits(self, model: Any, sequences: Sequences) -> Tensor:
         """Scaled logits (B, T, V) of the response tokens."""
@@ -149,7 +154,7 @@ class ScoringTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL is untyped
     def _get_per_token_logps_and_entropies(self, *args: Any, keep: Tensor | None = None, **kwargs: Any) -> Any:
         if self._scored is not None:  # TRL's loss needs the scores that this step has already computed
             return self._scored
-        if self.accelerator.device.type != "cpu" or kwargs.get("compute_aux_loss"):
+        if self._scores_by_trl or kwargs.get("compute_aux_loss"):
             return super()._get_per_token_logps_and_entropies(*args, **kwargs)
         return self._score_on_cpu(*args, **{"keep": keep, **kwargs})
 

@@ -15,7 +15,7 @@ from transformers import Qwen3ForCausalLM
 from agentgym_hindsight.baselines.methods import recipe
 from agentgym_hindsight.errors import UsageError
 from tests.baselines.training.tiny_runs import PLAN, logps, make_trainer, model, same_weights, serl, trained, weights
-from tests.baselines.training.trainer_probes import WeightRecorder, key
+from tests.baselines.training.trainer_probes import WeightRecorder, key, record_forward_shapes
 
 
 def test_every_parameter_moves(tmp_path: Path) -> None:
@@ -36,6 +36,15 @@ def test_the_kl_penalty_is_to_the_initial_policy(tmp_path: Path) -> None:
     inputs = trainer._collate(rows[:1])
     expected = logps(model(), *key(rows[0])).float()
     torch.testing.assert_close(inputs["ref_per_token_logps"][0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_without_a_kl_penalty_there_is_no_initial_policy_and_no_pass_of_it(tmp_path: Path) -> None:
+    trainer = make_trainer(recipe("grpo"), tmp_path, replace(PLAN, token_budget=2048))
+    assert trainer.ref_model is None
+    (rows,) = trainer._play_update(0)
+    shapes = record_forward_shapes(trainer)
+    trainer._accumulate_gradients(trainer.model, rows)
+    assert len(shapes) == len(trainer._micro_batches(rows)) > 1
 
 
 # PEFT 0.21 uses the name of an attribute that transformers 5.24 has deprecated.
