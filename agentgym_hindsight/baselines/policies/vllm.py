@@ -15,7 +15,8 @@ from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.conversation import Encoded
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
-from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_tokens", "open_vllm"]
@@ -179,12 +180,27 @@ class VLLMEnginePolicy:
         if not turns:
             return []
         prompts = encode_turns(self.encoder, turns)
-        outputs = self.llm.generate(
-            [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
-            sampling_params=[self._parameters(turn) for turn in turns],
-            use_tqdm=False,
-        )
+        try:
+            outputs = self.llm.generate(
+                [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
+                sampling_params=[self._parameters(turn) for turn in turns],
+                use_tqdm=False,
+            )
+        except Exception as error:
+            if type(error).__name__ != "EngineDeadError":  # by name: its module differs between versions
+                raise
+            raise BackendError(
+                f"Expected replies of {self.name}, got {type(error).__name__}: {printable_line(str(error), 200)}; "
+                "try a smaller --num-envs or gpu_memory_utilization if memory was used up, and the log of vLLM."
+            ) from error
         return [self._reply(prompt, output.outputs[0]) for prompt, output in zip(prompts, outputs, strict=True)]
+
+    def close(self) -> None:
+        """End the engine and free its memory. May be called twice."""
+        llm, self.llm = self.llm, None
+        engine = getattr(getattr(llm, "llm_engine", None), "engine_core", None)
+        if engine is not None:
+            engine.shutdown()
 
     def _parameters(self, turn: TurnView) -> Any:
         seed = seeded_int("vllm", self.seed, turn.task_id, turn.sibling, turn.step) % 2**31

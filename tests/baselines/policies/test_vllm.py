@@ -18,7 +18,7 @@ import pytest
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.policies import vllm as module
 from agentgym_hindsight.baselines.policies.vllm import VLLMEnginePolicy, VLLMPolicy, end_tokens, open_vllm
-from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
 from agentgym_hindsight.installation import pip_command
 
 END = 9
@@ -237,3 +237,21 @@ def test_without_vllm_the_error_names_the_pip_command(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(MissingExtraError, match=re.escape(pip_command("vllm"))):
         open_vllm("some/model")
+
+
+def test_an_engine_that_died_is_an_error_with_a_cure_and_closing_ends_it() -> None:
+    class EngineDeadError(Exception):
+        """As vLLM's, which is raised when the engine's process has ended."""
+
+    class Dead(Engine):
+        def generate(self, *_: Any, **__: Any) -> list[Any]:
+            raise EngineDeadError("EngineCore encountered an issue")
+
+    ended: list[bool] = []
+    policy = VLLMEnginePolicy(Dead(), Letters(), dict, name="vllm:some/model")
+    with pytest.raises(BackendError, match=r"vllm:some/model.*EngineDeadError.*num-envs"):
+        policy.act(turns("a"))
+    policy.llm.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: ended.append(True)))
+    policy.close()
+    policy.close()
+    assert ended == [True]
