@@ -45,6 +45,10 @@ class Walker:
     def __init__(self) -> None:
         self.temperature, self.seed = -1.0, -1
         self.played: list[tuple[float, int]] = []
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         self.played.append((self.temperature, self.seed))
@@ -212,6 +216,7 @@ def test_models_are_evaluated_greedily_and_at_0_4_by_default(tmp_path: Path, mon
     assert opened == ["some/model"]
     assert [line["label"] for line in lines_of(tmp_path)] == ["greedy", "T=0.4"]
     assert {line["update"] for line in lines_of(tmp_path)} == {0}
+    assert walker.is_closed, "the engine's memory is free for the next policy"
 
 
 def test_a_model_behind_a_server(
@@ -386,6 +391,9 @@ def test_a_server_that_dies_leaves_what_was_finished(tmp_path: Path, capsys: pyt
                 dead.append(True)
                 raise BackendError("Expected answers from 'm', got none; try checking that the server runs.")
             return [Reply(tagged("east")) for _ in turns]
+
+        def close(self) -> None:
+            pass
 
     def run() -> int:
         with pytest.MonkeyPatch.context() as patch:

@@ -22,7 +22,7 @@ from agentgym_hindsight.stage import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.filterwarnings("default")]
 
-PROMPT_TOKENS, NEW_TOKENS = 1024, 24
+PROMPT_TOKENS, NEW_TOKENS = 512, 16
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def turns() -> list[TurnView]:
     views = []
     for stage in stages:
         env = stage.make("train")
-        for task in stage.panel("train", 4, seed=0):
+        for task in stage.panel("train", 3, seed=0):
             observation, info = env.reset(options={"task": task})
             views.append(TurnView(task.id, 0, 0, observation, info))
         env.close()
