@@ -10,7 +10,6 @@ The function that does it is replaced here. This is a limit of that backend and 
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 import trl.generation.vllm_generation as generation
+from transformers import AutoModelForCausalLM
 from vllm.model_executor.layers import utils
 
 from agentgym_hindsight.baselines.rollout import Episode
@@ -72,7 +72,8 @@ class Watched(HalfWonTrainer):
 
     def _play(self, update: int, policy: Any) -> list[Episode]:
         if self._initial is None:
-            self._initial = copy.deepcopy(self.model)
+            # Not a deep copy: TRL's wrapper of ``forward`` would still call the trained model.
+            self._initial = AutoModelForCausalLM.from_pretrained(self.model.name_or_path, dtype=torch.float32).eval()
             self._base = {name: each.detach().clone() for name, each in self.model.named_parameters()}
         episodes = super()._play(update, policy)
         replies = [reply for episode in episodes for reply in episode.replies]

@@ -41,7 +41,11 @@ def run(model: Path, out: Path, method: str, *settings: str, dtype: str = "float
     )
     assert done.returncode == 0, done.stderr[-4000:]
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return metrics, json.loads((out / "watched.json").read_text())
+    seen = json.loads((out / "watched.json").read_text())
+    for each in seen["updates"]:
+        print(f"{method}, {dtype}: update {each['update']}, {each['tokens']} tokens, log-probabilities within "
+              f"{each['current']:.1e} of the new weights, {each['initial']:.1e} of the initial ones")
+    return metrics, seen
 
 
 def test_the_engine_follows_the_weights(tiny: Path, tmp_path: Path) -> None:

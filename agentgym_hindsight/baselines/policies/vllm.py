@@ -15,6 +15,7 @@ from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.conversation import Encoded
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
+from agentgym_hindsight.baselines.policies.vllm_adapter import Adapter, find_adapter
 from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.tasks import seeded_int
@@ -164,6 +165,7 @@ class VLLMEnginePolicy:
         max_tokens: int = 512,
         seed: int = 0,
         end_ids: Collection[int] = (),
+        adapter: Adapter | None = None,
         name: str = "vllm",
     ) -> None:
         if temperature < 0 or max_tokens < 1:
@@ -175,6 +177,7 @@ class VLLMEnginePolicy:
         #: The tokens that end a reply. They are part of its tokens and not of its text.
         self.end_ids = frozenset(end_ids)
         self._sampling = sampling
+        self._with: dict[str, Any] = {} if adapter is None else {"lora_request": adapter.request()}
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         if not turns:
@@ -185,6 +188,7 @@ class VLLMEnginePolicy:
                 [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
                 sampling_params=[self._parameters(turn) for turn in turns],
                 use_tqdm=False,
+                **self._with,
             )
         except Exception as error:
             if type(error).__name__ != "EngineDeadError":  # by name: its module differs between versions
@@ -227,7 +231,7 @@ def open_vllm(
     template: Mapping[str, Any] | None = None,
     **engine: Any,
 ) -> VLLMEnginePolicy:
-    """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
+    """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU, or vLLM's build for CPUs.
 
     ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
     ``max_prompt_tokens``, as for every local model. The engine keeps the cache of a prompt, so that the next turn of a
@@ -236,6 +240,9 @@ def open_vllm(
     vLLM's own default rounds a float32 checkpoint to 16 bits without a word. Here a CPU computes with the float32
     weights, as :class:`~.transformers.TransformersPolicy` does, and on a GPU a warning says that they are rounded;
     ``dtype="float32"`` keeps them there.
+
+    The folder of a policy that was trained with adapters has no model: the engine loads its base model with the
+    adapters.
     """
     _check_engine(engine)
     try:
@@ -245,6 +252,9 @@ def open_vllm(
             raise  # vllm is installed but broken: its own error is more specific
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     source = model_source(model)
+    adapter = find_adapter(source)
+    if adapter is not None:
+        source, engine = adapter.base, {**adapter.engine(), **engine}
     length = max_model_length or max_prompt_tokens + max_tokens
     engine.setdefault("enable_prefix_caching", True)
     engine.setdefault("dtype", _dtype(source))
@@ -267,6 +277,7 @@ def open_vllm(
         max_tokens=max_tokens,
         seed=seed,
         end_ids=end_tokens(tokenizer),
+        adapter=adapter,
         name=f"vllm:{model}",
     )
 

@@ -18,7 +18,8 @@ import pytest
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.policies import vllm as module
 from agentgym_hindsight.baselines.policies.vllm import VLLMEnginePolicy, VLLMPolicy, end_tokens, open_vllm
-from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
+from agentgym_hindsight.baselines.policies.vllm_adapter import find_adapter
+from agentgym_hindsight.errors import BackendError, DamagedDataError, MissingExtraError, UsageError
 from agentgym_hindsight.installation import pip_command
 
 END = 9
@@ -255,3 +256,42 @@ def test_an_engine_that_died_is_an_error_with_a_cure_and_closing_ends_it() -> No
     policy.close()
     policy.close()
     assert ended == [True]
+
+
+def test_adapters_are_loaded_beside_their_base_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, folder = tmp_path / "base", tmp_path / "adapters"
+    base.mkdir()
+    folder.mkdir()
+    (base / "config.json").write_text(json.dumps({"dtype": "bfloat16"}))
+    config = {"base_model_name_or_path": str(base), "r": 12, "rank_pattern": {"q_proj": 20}}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text("{}")
+
+    class WithAdapters(Engine):
+        def generate(self, *given: Any, lora_request: Any, **more: Any) -> list[Any]:
+            self.options["used"] = lora_request
+            return super().generate(*given, **more)
+
+    vllm, requests = ModuleType("vllm"), ModuleType("vllm.lora.request")
+    vars(vllm).update(LLM=WithAdapters, SamplingParams=dict)
+    vars(requests).update(LoRARequest=lambda *given: given)
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.lora.request", requests)
+    monkeypatch.setattr(module, "_encoder", lambda *_: Letters())
+    policy = open_vllm(str(folder))
+    policy.act(turns("a"))
+    found = policy.llm.options
+    assert found["model"] == str(base)
+    assert (found["enable_lora"], found["max_lora_rank"], found["tokenizer"]) == (True, 32, str(folder))
+    assert found["used"] == ("policy", 1, str(folder))
+    assert policy.name == f"vllm:{folder}"
+    assert open_vllm(str(folder), max_lora_rank=64).llm.options["max_lora_rank"] == 64
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "r": 1000}))
+    with pytest.raises(UsageError, match="rank 512"):
+        open_vllm(str(folder))
+    for damaged in ("{", "[]", '{"r": 4}', '{"base_model_name_or_path": "b", "r": null}'):
+        (folder / "adapter_config.json").write_text(damaged)
+        with pytest.raises(DamagedDataError, match="base model"):
+            open_vllm(str(folder))
+    (folder / "config.json").write_text("{}")
+    assert find_adapter(str(folder)) is None, "a folder with a model of its own"
