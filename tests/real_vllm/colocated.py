@@ -1,7 +1,7 @@
 """One run of training with vLLM in the process, on a CPU: ``python -m tests.real_vllm.colocated JSON``.
 
 It is a process of its own because vLLM and TRL set up ``torch.distributed`` once in a process. The argument has the
-run's folder, the method, its settings, and the ``dtype`` of the engine. The run writes ``watched.json``: for every
+run's folder, the method, its settings, the ``dtype`` of the engine, and whether it may pack its weights. The run writes ``watched.json``: for every
 update, how far the sampler's log-probabilities are from those of the current and of the initial weights.
 
 vLLM's backend for CPUs packs the weights for oneDNN and drops the originals, so that no weights can be loaded later.
@@ -34,7 +34,8 @@ _RATIOS: list[dict[str, float]] = []
 
 def main(told: dict[str, Any]) -> None:
     """Train, and write what was seen."""
-    keep_weights()
+    if not told["packs"]:
+        keep_weights()
     generation.LLM = partial(generation.LLM, enforce_eager=True, dtype=told["dtype"])
     watch_ratios()
     trainers.HindsightTrainer = Watched
@@ -58,7 +59,7 @@ def watch_ratios() -> None:
 
     def noted(trained: Any, sampled: Any, mask: Any, **bounds: Any) -> Any:
         ratio = correct(trained, sampled, mask, **bounds)
-        used = ratio[mask.bool()]
+        used = ratio.expand(mask.shape)[mask.bool()]  # one of a token, or one of a whole response
         _RATIOS.append({"low": float(used.min()), "high": float(used.max())})
         return ratio
 

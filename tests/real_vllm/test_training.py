@@ -30,15 +30,7 @@ TEACHER = "method.tokens=response"
 
 def run(model: Path, out: Path, method: str, *settings: str, dtype: str = "float32") -> tuple[list[Any], Any]:
     """The metrics of a run in a process of its own, and what it saw."""
-    told = {"out": str(out), "method": method, "settings": [*RUN, f"model={model}", *settings], "dtype": dtype}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.real_vllm.colocated", json.dumps(told)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    done = run_process(model, out, method, *settings, dtype=dtype)
     assert done.returncode == 0, done.stderr[-4000:]
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     seen = json.loads((out / "watched.json").read_text())
@@ -46,6 +38,20 @@ def run(model: Path, out: Path, method: str, *settings: str, dtype: str = "float
         print(f"{method}, {dtype}: update {each['update']}, {each['tokens']} tokens, log-probabilities within "
               f"{each['current']:.1e} of the new weights, {each['initial']:.1e} of the initial ones")
     return metrics, seen
+
+
+def run_process(
+    model: Path, out: Path, method: str, *settings: str, dtype: str = "float32", packs: bool = False
+) -> subprocess.CompletedProcess[str]:
+    told = {"out": str(out), "method": method, "settings": [*RUN, f"model={model}", *settings], "dtype": dtype}
+    return subprocess.run(
+        [sys.executable, "-m", "tests.real_vllm.colocated", json.dumps({**told, "packs": packs})],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
 
 
 def test_the_engine_follows_the_weights(tiny: Path, tmp_path: Path) -> None:
@@ -65,7 +71,10 @@ def test_the_correction_sees_the_rounding_of_the_engine(tiny: Path, tmp_path: Pa
     _, seen = run(tiny, tmp_path / "run", "serl", TEACHER, dtype="bfloat16")
     assert all(1e-4 < each["current"] < 0.3 for each in seen["updates"]), "bfloat16, with the new weights"
     assert len(seen["ratios"]) >= 3
-    assert all(0.7 < each["low"] < 1 < each["high"] < 1.4 for each in seen["ratios"])
+    lowest, highest = min(each["low"] for each in seen["ratios"]), max(each["high"] for each in seen["ratios"])
+    print(f"importance ratios between {lowest:.4f} and {highest:.4f}")
+    assert 0.3 < lowest < 0.9999
+    assert 1.0001 < highest < 3.0
 
 
 def test_adapters_are_merged_into_the_engine(tiny: Path, tmp_path: Path) -> None:
@@ -77,3 +86,10 @@ def test_adapters_are_merged_into_the_engine(tiny: Path, tmp_path: Path) -> None
     assert all(each["initial"] > 2e-2 for each in seen["updates"][1:])
     assert all(each["drift"] < 1e-6 for each in seen["updates"]), "merging and unmerging leaves the base as it was"
     assert all(0.99 < each["low"] <= 1 <= each["high"] < 1.01 for each in seen["ratios"])
+
+
+def test_without_a_gpu_the_error_says_why_it_cannot_train(tiny: Path, tmp_path: Path) -> None:
+    """Without the replaced function: as a user without a GPU meets it."""
+    done = run_process(tiny, tmp_path / "run", "grpo", packs=True)
+    assert done.returncode == 1
+    assert "UsageError: Expected a GPU for training with vLLM" in " ".join(done.stderr.split())
