@@ -1,8 +1,9 @@
 """One run of training with vLLM in the process, on a CPU: ``python -m tests.real_vllm.colocated JSON``.
 
 It is a process of its own because vLLM and TRL set up ``torch.distributed`` once in a process. The argument has the
-run's folder, the method, its settings, the ``dtype`` of the engine, and whether it may pack its weights. The run writes ``watched.json``: for every
-update, how far the sampler's log-probabilities are from those of the current and of the initial weights.
+run's folder, the method, its settings, the ``dtype`` of the engine, and whether it may pack its weights. The run writes
+``watched.json``: for every update, how far the sampler's log-probabilities are from those of the current and of the
+initial weights.
 
 vLLM's backend for CPUs packs the weights for oneDNN and drops the originals, so that no weights can be loaded later.
 The function that does it is replaced here. This is a limit of that backend and no part of the library.
@@ -83,7 +84,8 @@ class Watched(HalfWonTrainer):
         def distance(model: Any) -> float:
             temperature = self.plan.temperature
             apart = [
-                (said - logps(model, reply.prompt_ids, reply.response_ids, temperature)).abs().max() for reply, said in own
+                (said - logps(model, reply.prompt_ids, reply.response_ids, temperature)).abs().max()
+                for reply, said in own
             ]
             return float(max(apart))
 

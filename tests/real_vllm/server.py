@@ -49,7 +49,12 @@ def serving(model: Path, name: str, folder: Path, *more: str, env: Mapping[str, 
     command += ["--max-num-seqs", "8", "--max-model-len", "2048", *WHOLE_PROMPTS, *more]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **(env or {})}
+            command,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **(env or {})},
         )
     served = Server(f"http://127.0.0.1:{port}/v1", name, process, log)
     try:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("vllm", reason="needs vLLM")
-peft = pytest.importorskip("peft", reason="needs the extra [peft]")
+pytest.importorskip("peft", reason="needs the extra [peft]")
 
+import peft
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -27,7 +27,8 @@ ENGINE = ("--engine", "enforce_eager=true", "--engine", "dtype=float32")
 
 def engines() -> list[psutil.Process]:
     """The processes of vLLM's engines that this process has started."""
-    return [each for each in psutil.Process().children(recursive=True) if "EngineCore" in " ".join(each.cmdline())]
+    started = psutil.Process().children(recursive=True)
+    return [each for each in started if "VLLM::" in " ".join(each.cmdline())]  # the engine, and its worker
 
 
 def rollouts(folder: Path) -> list[Trajectory]:

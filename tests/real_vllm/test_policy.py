@@ -71,8 +71,9 @@ def test_greedy_replies_are_those_of_our_loop(
     found, expected = engine.act(turns), ours.act(turns)
     same(found, expected)
     assert max(len(reply.prompt_ids) for reply in found) == PROMPT_TOKENS, "the long prompt was cut"
-    worst = max(abs(a - b) for f, e in zip(found, expected, strict=True) for a, b in zip(f.logprobs, e.logprobs, strict=True))
-    print(f"{len(turns)} prompts, {sum(len(r.response_ids) for r in found)} tokens, log-probabilities within {worst:.1e}")
+    pairs = [pair for f, e in zip(found, expected, strict=True) for pair in zip(f.logprobs, e.logprobs, strict=True)]
+    worst = max(abs(left - right) for left, right in pairs)
+    print(f"{len(turns)} prompts, {len(pairs)} tokens, log-probabilities within {worst:.1e}")
 
 
 def test_sampled_log_probabilities_are_those_of_the_sampling_distribution(
@@ -96,6 +97,20 @@ def test_order_and_company_do_not_matter(engine: VLLMEnginePolicy, turns: list[T
     if temperature:
         siblings = [replace(turns[2], sibling=number) for number in range(4)]
         assert len({reply.response_ids for reply in engine.act(siblings)}) > 1, "siblings have other seeds"
+
+
+def test_more_prompts_than_are_read_at_once(tiny: Path) -> None:
+    """The engine reads 512 tokens at once: with prompts in parts, one with a seed would end it."""
+    texts = [f"Task {number}: " + "You see a desk 1, a drawer 1 and a bed 1. " * (26 + number) for number in range(5)]
+    turns = [TurnView(str(number), 0, 0, text, {}) for number, text in enumerate(texts)]
+    limits = {"max_tokens": 8, "max_prompt_tokens": 448, "max_num_batched_tokens": 512}
+    policy = open_vllm(str(tiny), temperature=0.7, enforce_eager=True, **limits)
+    try:
+        replies = policy.act(turns)
+    finally:
+        policy.close()
+    assert sum(len(reply.prompt_ids) for reply in replies) > 2 * 512
+    assert all(reply.response_ids for reply in replies)
 
 
 def test_prefix_caching_saves_what_turns_of_a_rollout_share(engine: VLLMEnginePolicy) -> None:

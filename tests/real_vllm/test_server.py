@@ -93,9 +93,7 @@ def test_the_analyser_with_a_schema(server: Server, failed: list[Trajectory]) ->
     client = AnalyserClient(server.url, server.model, timeout=240)
     questions = [FailedTurns(each) for each in failed]
     chats = [question.messages() for question in questions]
-    answers = client.answers(
-        chats, [1, 2], max_tokens=96, temperature=0.6, schema=questions[0].schema
-    )
+    answers = client.answers(chats, [1, 2], max_tokens=96, temperature=0.6, schema=questions[0].schema)
     assert all(answer is not None and answer.completion_tokens > 0 for answer in answers)
     for answer in answers:
         assert answer is not None

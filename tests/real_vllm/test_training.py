@@ -35,8 +35,10 @@ def run(model: Path, out: Path, method: str, *settings: str, dtype: str = "float
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     seen = json.loads((out / "watched.json").read_text())
     for each in seen["updates"]:
-        print(f"{method}, {dtype}: update {each['update']}, {each['tokens']} tokens, log-probabilities within "
-              f"{each['current']:.1e} of the new weights, {each['initial']:.1e} of the initial ones")
+        print(
+            f"{method}, {dtype}: update {each['update']}, {each['tokens']} tokens, log-probabilities within "
+            f"{each['current']:.1e} of the new weights, {each['initial']:.1e} of the initial ones"
+        )
     return metrics, seen
 
 
@@ -55,9 +57,7 @@ def run_process(
 
 
 def test_the_engine_follows_the_weights(tiny: Path, tmp_path: Path) -> None:
-    metrics, seen = run(
-        tiny, tmp_path / "run", "serl", TEACHER, "plan.trl.vllm_importance_sampling_correction=false"
-    )
+    metrics, seen = run(tiny, tmp_path / "run", "serl", TEACHER, "plan.trl.vllm_importance_sampling_correction=false")
     assert len(metrics) == len(seen["updates"]) == 3
     assert all(each["grad_norm"] > 0 for each in metrics)
     assert all(each["missing"] == 0 and each["tokens"] > 0 for each in seen["updates"])

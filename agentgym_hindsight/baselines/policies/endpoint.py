@@ -41,8 +41,8 @@ class EndpointPolicy:
 
     If a request fails after all retries, the turn gets an empty reply, which the env treats as an invalid action, and
     ``failures`` counts it. If no request has ever been answered, if nothing listens at the address any more, or if
-    several batches in a row get no answer, :class:`~agentgym_hindsight.errors.BackendError` states the cause. Use one instance for many batches and close it,
-    or use it in a ``with`` statement.
+    several batches in a row get no answer, :class:`~agentgym_hindsight.errors.BackendError` states the cause. Use one
+    instance for many batches and close it, or use it in a ``with`` statement.
     """
 
     def __init__(

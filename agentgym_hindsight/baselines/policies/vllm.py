@@ -30,6 +30,9 @@ _OWN_ARGUMENTS = {
     "logprobs_mode": "no value",
 }
 
+#: Tokens that vLLM on a CPU reads at once, if the prompts are no longer.
+_BATCHED_TOKENS = 8192
+
 
 class Encoder(Protocol):
     """The methods of :class:`agentgym_hindsight.baselines.policies.chat.PromptEncoder` that this module uses."""
@@ -258,6 +261,10 @@ def open_vllm(
     length = max_model_length or max_prompt_tokens + max_tokens
     engine.setdefault("enable_prefix_caching", True)
     engine.setdefault("dtype", _dtype(source))
+    if _is_cpu_build():
+        # Its engine ends when a request with a seed is read in parts ("CPU Generator does not use offset").
+        engine.setdefault("enable_chunked_prefill", False)
+        engine.setdefault("max_num_batched_tokens", max(length, _BATCHED_TOKENS))
     llm = vllm.LLM(
         model=source,
         gpu_memory_utilization=gpu_memory_utilization,
@@ -286,6 +293,14 @@ def _check_engine(engine: Mapping[str, Any]) -> None:
     for name, cure in _OWN_ARGUMENTS.items():
         if name in engine:
             raise UsageError(f"Expected engine arguments other than {name!r}, which the policy sets; try {cure}.")
+
+
+def _is_cpu_build() -> bool:
+    """Whether vLLM computes on the CPU."""
+    try:
+        return bool(import_module("vllm.platforms").current_platform.is_cpu())
+    except (ImportError, AttributeError):
+        return False
 
 
 def _dtype(model: str) -> str:

