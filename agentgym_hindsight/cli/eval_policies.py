@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -164,7 +164,14 @@ def open_policy(options: argparse.Namespace) -> Iterator[PolicyFactory]:
         from agentgym_hindsight.baselines.policies.vllm import open_vllm
 
         lengths = {"max_prompt_tokens": options.max_prompt_tokens, "max_tokens": options.max_new_tokens}
-        yield _one_model(name, lambda: open_vllm(argument, template=options.template, **lengths, **options.engine))
+        with ExitStack() as stack:
+
+            def load() -> Any:
+                policy = open_vllm(argument, template=options.template, **lengths, **options.engine)
+                stack.callback(policy.close)  # the next policy of the command needs the memory
+                return policy
+
+            yield _one_model(name, load)
     else:
         from agentgym_hindsight.baselines.policies.transformers import TransformersPolicy
 

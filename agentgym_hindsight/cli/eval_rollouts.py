@@ -12,7 +12,7 @@ from agentgym_hindsight.cli.earlier_rollouts import stored_rollouts
 from agentgym_hindsight.cli.output_files import check_file, is_panel
 from agentgym_hindsight.cli.progress import progress_display
 from agentgym_hindsight.cli.terminal import console
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.hindsight.jsonl import write_jsonl
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.stage import Stage
@@ -73,18 +73,27 @@ def play(
             turns += new
             bar.update(line, note=f"{turns} turns")
 
-        for trajectory in play_panel(
-            policy,
-            stage,
-            panel,
-            num_envs=num_envs,
-            seed=seed,
-            siblings=siblings,
-            done=stored.keys(),
-            progress=count,
-        ):
-            record = trajectory.replace(extra={**trajectory.extra, "run": terms})
-            write_jsonl(file, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
-            stored[record.task_id, record.sibling] = record
-            bar.advance(line)
+        try:
+            for trajectory in play_panel(
+                policy,
+                stage,
+                panel,
+                num_envs=num_envs,
+                seed=seed,
+                siblings=siblings,
+                done=stored.keys(),
+                progress=count,
+            ):
+                record = trajectory.replace(extra={**trajectory.extra, "run": terms})
+                write_jsonl(file, [record], append=True)  # one by one, so that Ctrl-C loses only unfinished rollouts
+                stored[record.task_id, record.sibling] = record
+                bar.advance(line)
+        except BackendError:
+            finished = sum(not stored[each].broken for each in wanted if each in stored)
+            console.print(
+                f"{name}: {finished} of {len(wanted)} rollouts are finished and kept in {file}; the same command plays "
+                "the others.",
+                soft_wrap=True,
+            )
+            raise
     return [stored[each] for each in wanted]

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.http_client import HttpClient, HttpError, HttpReply
+from agentgym_hindsight.http_client import HttpClient, HttpConnectError, HttpError, HttpReply
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.redaction import hide
 
@@ -44,11 +44,14 @@ class Answer(NamedTuple):
 
 
 class Busy(Exception):
-    """No answer now. The request may succeed if repeated, after ``wait`` seconds if the server named a time."""
+    """No answer now. The request may succeed if repeated, after ``wait`` seconds if the server named a time.
 
-    def __init__(self, cause: str, wait: float = 0.0) -> None:
+    ``is_gone``: nothing listens at the server's address.
+    """
+
+    def __init__(self, cause: str, wait: float = 0.0, *, is_gone: bool = False) -> None:
         super().__init__(cause)
-        self.wait = wait
+        self.wait, self.is_gone = wait, is_gone
 
 
 class Refused(Exception):
@@ -134,7 +137,7 @@ class ChatServer:
                 if attempt == self.retries or is_late:
                     cause = f"{busy} at each of {attempt + 1} attempts" if attempt else str(busy)
                     cause += f", and no time left of {seconds:g} s" if is_late else ""
-                    raise Busy(hide(cause, *secrets)) from None
+                    raise Busy(hide(cause, *secrets), is_gone=busy.is_gone) from None
             except Refused as refused:
                 raise Refused(hide(str(refused), *secrets), refused.status) from None
             except Exception as error:  # any other error concerns this request only
@@ -158,7 +161,7 @@ class ChatServer:
                 most_bytes=_LARGEST_REPLY,
             )
         except HttpError as error:
-            raise Busy(str(error)) from error
+            raise Busy(str(error), is_gone=isinstance(error, HttpConnectError)) from error
         status = reply.status
         if status in (408, 409, 425, 429) or status >= 500:
             raise Busy(f"status {status}", retry_after(reply.headers.get("retry-after", "")))

@@ -7,6 +7,6 @@ the system's look-up of a host name is outside the time limit.
 """
 
 from agentgym_hindsight.http_client.client import HttpClient, HttpReply
-from agentgym_hindsight.http_client.errors import HttpError, HttpTimeoutError
+from agentgym_hindsight.http_client.errors import HttpConnectError, HttpError, HttpTimeoutError
 
-__all__ = ["HttpClient", "HttpError", "HttpReply", "HttpTimeoutError"]
+__all__ = ["HttpClient", "HttpConnectError", "HttpError", "HttpReply", "HttpTimeoutError"]

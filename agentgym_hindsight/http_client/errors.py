@@ -7,11 +7,15 @@ from contextlib import contextmanager
 
 import httpcore
 
-__all__ = ["HttpError", "HttpTimeoutError", "mapped_errors"]
+__all__ = ["HttpConnectError", "HttpError", "HttpTimeoutError", "mapped_errors"]
 
 
 class HttpError(Exception):
     """There is no reply. The message has the kind of the error."""
+
+
+class HttpConnectError(HttpError):
+    """Nothing answers at the address: the connection was refused, or the host is unknown."""
 
 
 class HttpTimeoutError(HttpError):
@@ -25,6 +29,8 @@ def mapped_errors(seconds: float) -> Iterator[None]:
         yield
     except httpcore.TimeoutException as error:
         raise HttpTimeoutError(f"{type(error).__name__} (no whole reply within {seconds:g} s)") from error
+    except httpcore.ConnectError as error:
+        raise HttpConnectError(f"{type(error).__name__} ({error})") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol) as error:
         raise HttpError(f"{type(error).__name__} ({error})") from error
     except OSError as error:

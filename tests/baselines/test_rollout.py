@@ -8,7 +8,7 @@ import pytest
 
 from agentgym_hindsight.baselines.policies import RandomPolicy, TurnView
 from agentgym_hindsight.baselines.rollout import assignments, rollout
-from agentgym_hindsight.errors import UsageError
+from agentgym_hindsight.errors import BackendError, UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory, group_by_task
 from agentgym_hindsight.tasks import Task
 from agentgym_hindsight.vector import HindsightVectorEnv
@@ -55,6 +55,32 @@ def test_a_broken_rollout_is_data() -> None:
     assert "collapsed" in played[2].broken
     assert len(played[2]) == 1, "the turn before the crash is kept"
     assert [t.won for t in played] == [True, True, False, True, True]
+
+
+class Leaving:
+    """Goes east, crashes one env, and is gone at the fifth turn, when the shortest corridors are behind it."""
+
+    name = "leaving"
+
+    def act(self, turns: list[TurnView]) -> list[str]:
+        if turns[0].step == 4:
+            raise BackendError("Expected answers, got none; try starting the server.")
+        return ["crash" if t.task_id == TASKS[2].id else "east" for t in turns]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_policy_that_is_gone_leaves_finished_and_broken_rollouts(workers: int) -> None:
+    played: list[Trajectory] = []
+    with closing(HindsightVectorEnv(CorridorEnv, 5, workers=workers)) as venv:
+        with pytest.raises(BackendError, match="starting the server"):
+            played.extend(rollout(venv, Leaving(), assignments(TASKS)))
+        again = list(rollout(venv, RandomPolicy(1), assignments(TASKS)))
+    assert not any(trajectory.broken for trajectory in again), "the envs can be used again"
+    assert [trajectory.task_id for trajectory in played] == [task.id for task in TASKS]
+    assert [trajectory.won for trajectory in played] == [True, False, False, True, False]
+    assert [trajectory.broken.partition(",")[0] for trajectory in played[:2]] == ["", "Expected answers"]
+    assert "collapsed" in played[2].broken, "an env that broke keeps its own reason"
+    assert [len(trajectory) for trajectory in played] == [4, 4, 0, 4, 4], "the turns that were played are kept"
 
 
 class Silent:

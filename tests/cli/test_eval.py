@@ -16,7 +16,7 @@ from agentgym_hindsight.baselines.run_log import RunLog
 from agentgym_hindsight.cli import eval_command, eval_policies, main
 from agentgym_hindsight.cli.eval_records import training_progress
 from agentgym_hindsight.cli.parsing import Parser
-from agentgym_hindsight.errors import MissingExtraError, UnknownNameError, UsageError
+from agentgym_hindsight.errors import BackendError, MissingExtraError, UnknownNameError, UsageError
 from agentgym_hindsight.hindsight.jsonl import read_jsonl
 from agentgym_hindsight.installation import pip_command
 from agentgym_hindsight.tasks import TaskPanel
@@ -45,6 +45,10 @@ class Walker:
     def __init__(self) -> None:
         self.temperature, self.seed = -1.0, -1
         self.played: list[tuple[float, int]] = []
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         self.played.append((self.temperature, self.seed))
@@ -212,6 +216,7 @@ def test_models_are_evaluated_greedily_and_at_0_4_by_default(tmp_path: Path, mon
     assert opened == ["some/model"]
     assert [line["label"] for line in lines_of(tmp_path)] == ["greedy", "T=0.4"]
     assert {line["update"] for line in lines_of(tmp_path)} == {0}
+    assert walker.is_closed, "the engine's memory is free for the next policy"
 
 
 def test_a_model_behind_a_server(
@@ -370,3 +375,38 @@ def test_a_missing_extra_is_named_before_anything_is_written(
         agh_eval(*EMBEDDED, "--policy", policy, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_server_that_dies_leaves_what_was_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*CORRIDOR, "--temperature", "0", "--max-new-tokens", "8", "--num-envs", "5", "--out", str(tmp_path)]
+    dead: list[bool] = []
+
+    class Gone:
+        """The corridor's policy, which is gone at its fifth turn as long as ``dead`` is empty."""
+
+        name, temperature, seed = "gone", 0.0, 0
+
+        def act(self, turns: Sequence[TurnView]) -> list[Reply]:
+            if turns[0].step == 4 and not dead:
+                dead.append(True)
+                raise BackendError("Expected answers from 'm', got none; try checking that the server runs.")
+            return [Reply(tagged("east")) for _ in turns]
+
+        def close(self) -> None:
+            pass
+
+    def run() -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(eval_policies, "require_packages", lambda _: None)
+            patch.setattr("agentgym_hindsight.baselines.policies.vllm.open_vllm", lambda *_, **__: Gone())
+            return main(["eval", "--policy", "vllm:m", *map(str, words)])
+
+    assert run() == 1
+    told = capsys.readouterr().err
+    assert "2 of 5 rollouts are finished and kept" in told
+    assert "checking that the server runs" in told
+    (file,) = tmp_path.glob("rollouts-*.jsonl")
+    assert [(each.won, bool(each.broken)) for each in read_jsonl(file).trajectories].count((True, False)) == 2
+    assert sum(bool(each.broken) for each in read_jsonl(file).trajectories) == 3
+    assert run() == 0, "the same command plays the others"
+    assert [(each.won, each.broken) for each in read_jsonl(file).trajectories] == [(True, "")] * 5

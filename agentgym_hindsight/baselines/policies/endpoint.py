@@ -40,9 +40,9 @@ class EndpointPolicy:
       ``{"max_tokens": None, "max_completion_tokens": 512}`` renames one.
 
     If a request fails after all retries, the turn gets an empty reply, which the env treats as an invalid action, and
-    ``failures`` counts it. If no request has ever been answered, or several batches in a row get no answer,
-    :class:`~agentgym_hindsight.errors.BackendError` states the cause. Use one instance for many batches and close it,
-    or use it in a ``with`` statement.
+    ``failures`` counts it. If no request has ever been answered, if nothing listens at the address any more, or if
+    several batches in a row get no answer, :class:`~agentgym_hindsight.errors.BackendError` states the cause. Use one
+    instance for many batches and close it, or use it in a ``with`` statement.
     """
 
     def __init__(
@@ -112,16 +112,19 @@ class EndpointPolicy:
         if errors and not self.failures:
             _LOG.warning("%s: a turn got no answer and is played as an empty reply: %s", self.name, errors[0])
         self.failures += len(errors)
-        if len(errors) < requests:
+        gone = [error for error in errors if isinstance(error, Busy) and error.is_gone]
+        if len(errors) < requests and not gone:
             self._answered, self._unanswered_batches = True, 0
             return
         # A refused request (such as a prompt that is too long) can be the only request of a batch. The server is then
         # available, so the batch does not count as unanswered.
         self._unanswered_batches += all(isinstance(error, Busy) for error in errors)
-        if not self._answered or self._unanswered_batches >= _MAX_UNANSWERED_BATCHES:
+        # If nothing listens any more, no further turn is played: empty replies would look like lost games.
+        if gone or not self._answered or self._unanswered_batches >= _MAX_UNANSWERED_BATCHES:
+            first = gone[0] if gone else errors[0]
             raise BackendError(
-                f"Expected answers from {self.model!r} at {self.server.host}, got none for {requests} "
-                f"turn(s), the first: {errors[0]}; try {self._fix(errors[0])}."
+                f"Expected answers from {self.model!r} at {self.server.host}, got none for {len(errors)} "
+                f"turn(s), the first: {first}; try {self._fix(first)}."
             )
 
     def _fix(self, error: Exception) -> str:

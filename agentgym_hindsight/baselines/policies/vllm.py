@@ -15,7 +15,9 @@ from agentgym_hindsight.baselines.models import model_source
 from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.conversation import Encoded
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
-from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.baselines.policies.vllm_adapter import Adapter, find_adapter
+from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
+from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.tasks import seeded_int
 
 __all__ = ["Encoder", "Generation", "VLLMEnginePolicy", "VLLMPolicy", "end_tokens", "open_vllm"]
@@ -27,6 +29,9 @@ _OWN_ARGUMENTS = {
     "max_model_len": "max_prompt_tokens and max_tokens (--max-prompt-tokens and --max-new-tokens)",
     "logprobs_mode": "no value",
 }
+
+#: Tokens that vLLM on a CPU reads at once, if the prompts are no longer.
+_BATCHED_TOKENS = 8192
 
 
 class Encoder(Protocol):
@@ -163,6 +168,7 @@ class VLLMEnginePolicy:
         max_tokens: int = 512,
         seed: int = 0,
         end_ids: Collection[int] = (),
+        adapter: Adapter | None = None,
         name: str = "vllm",
     ) -> None:
         if temperature < 0 or max_tokens < 1:
@@ -174,17 +180,34 @@ class VLLMEnginePolicy:
         #: The tokens that end a reply. They are part of its tokens and not of its text.
         self.end_ids = frozenset(end_ids)
         self._sampling = sampling
+        self._with: dict[str, Any] = {} if adapter is None else {"lora_request": adapter.request()}
 
     def act(self, turns: Sequence[TurnView]) -> list[Reply]:
         if not turns:
             return []
         prompts = encode_turns(self.encoder, turns)
-        outputs = self.llm.generate(
-            [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
-            sampling_params=[self._parameters(turn) for turn in turns],
-            use_tqdm=False,
-        )
+        try:
+            outputs = self.llm.generate(
+                [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
+                sampling_params=[self._parameters(turn) for turn in turns],
+                use_tqdm=False,
+                **self._with,
+            )
+        except Exception as error:
+            if type(error).__name__ != "EngineDeadError":  # by name: its module differs between versions
+                raise
+            raise BackendError(
+                f"Expected replies of {self.name}, got {type(error).__name__}: {printable_line(str(error), 200)}; "
+                "try a smaller --num-envs or gpu_memory_utilization if memory was used up, and the log of vLLM."
+            ) from error
         return [self._reply(prompt, output.outputs[0]) for prompt, output in zip(prompts, outputs, strict=True)]
+
+    def close(self) -> None:
+        """End the engine and free its memory. May be called twice."""
+        llm, self.llm = self.llm, None
+        engine = getattr(getattr(llm, "llm_engine", None), "engine_core", None)
+        if engine is not None:
+            engine.shutdown()
 
     def _parameters(self, turn: TurnView) -> Any:
         seed = seeded_int("vllm", self.seed, turn.task_id, turn.sibling, turn.step) % 2**31
@@ -211,7 +234,7 @@ def open_vllm(
     template: Mapping[str, Any] | None = None,
     **engine: Any,
 ) -> VLLMEnginePolicy:
-    """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU.
+    """A policy with its own vLLM engine; needs the extra ``[vllm]`` and a GPU, or vLLM's build for CPUs.
 
     ``engine`` contains arguments of ``vllm.LLM``, ``template`` arguments of the chat template. Prompts are shortened to
     ``max_prompt_tokens``, as for every local model. The engine keeps the cache of a prompt, so that the next turn of a
@@ -220,6 +243,9 @@ def open_vllm(
     vLLM's own default rounds a float32 checkpoint to 16 bits without a word. Here a CPU computes with the float32
     weights, as :class:`~.transformers.TransformersPolicy` does, and on a GPU a warning says that they are rounded;
     ``dtype="float32"`` keeps them there.
+
+    The folder of a policy that was trained with adapters has no model: the engine loads its base model with the
+    adapters.
     """
     _check_engine(engine)
     try:
@@ -229,9 +255,16 @@ def open_vllm(
             raise  # vllm is installed but broken: its own error is more specific
         raise MissingExtraError("vllm", "vllm", f"Running {model!r} with vLLM") from None
     source = model_source(model)
+    adapter = find_adapter(source)
+    if adapter is not None:
+        source, engine = adapter.base, {**adapter.engine(), **engine}
     length = max_model_length or max_prompt_tokens + max_tokens
     engine.setdefault("enable_prefix_caching", True)
     engine.setdefault("dtype", _dtype(source))
+    if _is_cpu_build():
+        # Its engine ends when a request with a seed is read in parts ("CPU Generator does not use offset").
+        engine.setdefault("enable_chunked_prefill", False)
+        engine.setdefault("max_num_batched_tokens", max(length, _BATCHED_TOKENS))
     llm = vllm.LLM(
         model=source,
         gpu_memory_utilization=gpu_memory_utilization,
@@ -251,6 +284,7 @@ def open_vllm(
         max_tokens=max_tokens,
         seed=seed,
         end_ids=end_tokens(tokenizer),
+        adapter=adapter,
         name=f"vllm:{model}",
     )
 
@@ -259,6 +293,14 @@ def _check_engine(engine: Mapping[str, Any]) -> None:
     for name, cure in _OWN_ARGUMENTS.items():
         if name in engine:
             raise UsageError(f"Expected engine arguments other than {name!r}, which the policy sets; try {cure}.")
+
+
+def _is_cpu_build() -> bool:
+    """Whether vLLM computes on the CPU."""
+    try:
+        return bool(import_module("vllm.platforms").current_platform.is_cpu())
+    except (ImportError, AttributeError):
+        return False
 
 
 def _dtype(model: str) -> str:

@@ -13,6 +13,7 @@ from agentgym_hindsight.baselines.policies.transformers import TransformersPolic
 from agentgym_hindsight.baselines.policies.vllm import VLLMPolicy
 from agentgym_hindsight.baselines.training.scoring_trainer import ScoringTrainer
 from agentgym_hindsight.baselines.training.sharding import whole_model
+from agentgym_hindsight.errors import UsageError
 
 __all__ = ["GeneratingTrainer"]
 
@@ -49,7 +50,7 @@ class GeneratingTrainer(ScoringTrainer):
     def _sampling(self, who: str, temperature: float, seed: object, max_tokens: int) -> Iterator[Any]:
         if self.plan.vllm:
             if (int(self.state.global_step), who) != self._synced:
-                self.vllm_generation.sync_weights()
+                self._sync()
                 self._synced = (int(self.state.global_step), who)
             changed = {"temperature": temperature}
             if max_tokens != self.plan.response_tokens:
@@ -82,3 +83,15 @@ class GeneratingTrainer(ScoringTrainer):
                 native=self.plan.generate,
                 name=self.method.name,
             )
+
+    def _sync(self) -> None:
+        """Give vLLM the weights."""
+        try:
+            self.vllm_generation.sync_weights()
+        except AttributeError as error:
+            if self.accelerator.device.type != "cpu" or "weight_loader" not in str(error):
+                raise
+            raise UsageError(
+                "Expected a GPU for training with vLLM, got a CPU, where vLLM packs the weights and cannot replace "
+                "them; try --set plan.vllm= to sample without it."
+            ) from error

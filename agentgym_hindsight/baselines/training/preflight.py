@@ -62,8 +62,19 @@ def _require_extras(settings: RunSettings) -> None:
     """Raise :class:`MissingExtraError` for the extras that only some runs need."""
     if settings.plan.vllm and find_spec("vllm") is None:
         raise MissingExtraError("vllm", "vllm", f"Training with plan.vllm={settings.plan.vllm}")
+    if settings.plan.vllm == "server" and not _has_cuda():
+        raise UsageError(
+            "Expected a GPU for plan.vllm=server, whose weights travel by NCCL, got none; "
+            "try --set plan.vllm= to sample without vLLM."
+        )
     if settings.peft is not None and find_spec("peft") is None:
         raise MissingExtraError("peft", "peft", "Training adapters")
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def _judge(settings: RunSettings) -> Any:

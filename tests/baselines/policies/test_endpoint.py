@@ -188,6 +188,14 @@ def test_a_server_that_stops_answering_is_an_error() -> None:
             player.act(turns("a"))
 
 
+def test_a_server_that_is_gone_is_an_error_at_once() -> None:
+    with serving(lambda body: completion("look")) as stub:
+        player = policy(stub, retries=0)
+        assert player.act(turns("a", "b")) == [Reply("look")] * 2
+    with player, pytest.raises(BackendError, match=r"ConnectError.*server runs"):
+        player.act(turns("a", "b"))
+
+
 def test_surrogates_in_text_and_a_non_ascii_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda body: completion("look")) as stub, policy(stub) as player:
         assert player.act(turns("\ud800 é")) == [Reply("look")]

