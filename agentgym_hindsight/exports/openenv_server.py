@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from inspect import signature
 from socket import socket
 from typing import Any, ClassVar
 
@@ -29,6 +30,9 @@ from agentgym_hindsight.tasks import Task
 
 try:
     from openenv.core.env_server import Action, Environment, Observation, State, create_fastapi_app
+
+    if "state_cls" not in signature(create_fastapi_app).parameters:  # so is 0.4, which verifiers[openenv] brings
+        raise ImportError("its servers have no state of a class")
 except ImportError as error:
     raise missing_client("openenv", "openenv>=0.10,<0.11", error) from error
 
