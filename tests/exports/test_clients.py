@@ -21,5 +21,5 @@ def test_an_older_openenv_is_named_and_not_used(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "openenv.core.env_server", old)
     monkeypatch.delitem(sys.modules, "agentgym_hindsight.exports.openenv_server", raising=False)
-    with pytest.raises(MissingClientError, match="Expected openenv>=0.10,<0.11, got .*; try: pip install 'openenv"):
+    with pytest.raises(MissingClientError, match=r"Expected openenv>=0\.10,<0\.11, got .*; try: pip install 'openenv"):
         importlib.import_module("agentgym_hindsight.exports.openenv_server")
