@@ -13,14 +13,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from inspect import signature
 from socket import socket
-from threading import Lock
 from typing import Any, ClassVar
 
 from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.exports.clients import missing_client
 from agentgym_hindsight.exports.exact import to_document, visible
 from agentgym_hindsight.exports.session import Episodes, Turn
+from agentgym_hindsight.exports.task_finder import TaskFinder
 from agentgym_hindsight.exports.web_guard import WebGuard
 from agentgym_hindsight.hindsight.control_text import break_control_text
 from agentgym_hindsight.hindsight.info import plain_info
@@ -29,6 +30,9 @@ from agentgym_hindsight.tasks import Task
 
 try:
     from openenv.core.env_server import Action, Environment, Observation, State, create_fastapi_app
+
+    if "state_cls" not in signature(create_fastapi_app).parameters:  # so is 0.4, which verifiers[openenv] brings
+        raise ImportError("its servers have no state of a class")
 except ImportError as error:
     raise missing_client("openenv", "openenv>=0.10,<0.11", error) from error
 
@@ -88,8 +92,7 @@ class HindsightEnvironment(Environment[HindsightAction, HindsightObservation, Hi
     _stage: ClassVar[Stage]
     _split: ClassVar[str]
     _seed: ClassVar[int]
-    _source: ClassVar[Any] = None  # an env that only lists tasks
-    _lock: ClassVar[Lock]
+    _tasks: ClassVar[TaskFinder]
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +114,7 @@ class HindsightEnvironment(Environment[HindsightAction, HindsightObservation, Hi
             raise UsageError("Expected either task_id, or split and index, got both; try task_id alone.")
         task: Task | str | None = task_id
         if split is not None or index is not None:
-            task = self._task(self._split if split is None else split, 0 if index is None else index)
+            task = self._tasks.task(self._split if split is None else split, 0 if index is None else index)
         if seed is not None:
             self._episodes.seed = seed
         self._episode_id = episode_id
@@ -148,15 +151,15 @@ class HindsightEnvironment(Environment[HindsightAction, HindsightObservation, Hi
 
     def list_splits(self) -> list[str]:
         """The splits of the env."""
-        return list(self._tasks().splits)
+        return list(self._tasks.splits)
 
     def num_tasks(self, split: str) -> int:
         """The number of tasks of a split."""
-        return int(self._tasks().backend.count(self._known_split(split)))
+        return self._tasks.count(split)
 
     def get_task(self, split: str, index: int) -> dict[str, str]:
         """A task of a split. Its ``id`` is the ``task_id`` of ``reset``."""
-        task: dict[str, str] = visible(self._task(split, index).to_dict())
+        task: dict[str, str] = visible(self._tasks.task(split, index).to_dict())
         return task
 
     def get_task_range(self, split: str, start: int | None = None, stop: int | None = None) -> list[dict[str, str]]:
@@ -167,26 +170,6 @@ class HindsightEnvironment(Environment[HindsightAction, HindsightObservation, Hi
     def list_tasks(self, split: str) -> list[dict[str, str]]:
         """The first thousand tasks of a split."""
         return self.get_task_range(split)
-
-    def _task(self, split: str, index: int) -> Task:
-        size = self.num_tasks(split)
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < size:
-            raise IndexError(f"Expected an index from 0 to {size - 1} of {split}, got {index!r}; try 0.")
-        with self._lock:
-            task: Task = self._tasks().backend.task(split, index)
-        return task
-
-    def _known_split(self, split: str) -> str:
-        splits = self._tasks().splits
-        if split not in splits:
-            raise UsageError(f"Expected a split of {', '.join(splits)}, got {str(split)[:60]!r}; try {splits[0]}.")
-        return split
-
-    def _tasks(self) -> Any:
-        kind = type(self)
-        if kind._source is None:
-            kind._source = self._stage.make(self._split).unwrapped
-        return kind._source
 
     @staticmethod
     def _observation(turn: Turn) -> HindsightObservation:
@@ -214,7 +197,7 @@ def create_openenv_app(
     kind = type(
         "HindsightEnvironment",
         (HindsightEnvironment,),
-        {"_stage": stage, "_split": split, "_seed": seed, "_lock": Lock(), "__module__": __name__},
+        {"_stage": stage, "_split": split, "_seed": seed, "_tasks": TaskFinder(stage, split), "__module__": __name__},
     )
     name = stage.env.rpartition(":")[2]
     app = create_fastapi_app(

@@ -1,8 +1,9 @@
 """A taskset and an environment for verifiers' v1 stack. For verifiers>=0.4,<0.5 (run with 0.4.0).
 
-``--env.taskset.id agentgym_hindsight.exports.verifiers_plugin`` names the plugin, and ``--env.taskset.environment`` the
-environment of this library. Tasks are grouped by their content id. The trace has the result as rewards and metrics, and
-under ``info["agentgym_hindsight"]`` the whole rollout, which
+verifiers imports plugins by the name of a top-level module: write one that imports :class:`HindsightTaskset` and
+:class:`HindsightEnv` from here and names both in ``__all__``. Its name is the id of the taskset, and
+``--env.taskset.environment`` names the environment of this library. Tasks are grouped by their content id. The trace
+has the result as rewards and metrics, and under ``info["agentgym_hindsight"]`` the whole rollout, which
 :func:`~agentgym_hindsight.exports.exact.from_document` reads. Hindsight is never part of a prompt.
 
 The defaults are those of a local run: the harness ``null``, which only talks, in a subprocess; it needs ``uv``. A

@@ -9,7 +9,7 @@ from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.rollouts import Rollout
 from agentgym_hindsight.viewer.task_view import TaskView
 from agentgym_hindsight.viewer.tokens import strongest
-from agentgym_hindsight.viewer.turn_html import turn_html
+from agentgym_hindsight.viewer.turn_html import TEACHER_READ, part_id, turn_html
 from agentgym_hindsight.viewer.worlds import action_line
 from agentgym_hindsight.viewer.worlds.plain import cut
 
@@ -116,7 +116,7 @@ def _siblings(view: TaskView, member: int, links: Links) -> Html:
 
 
 def _ways(view: TaskView, member: int, links: Links) -> Html:
-    """Links to where this rollout parts from another one, and to the token with the strongest weight."""
+    """Links to where this rollout parts from another one, to the strongest weight, and to the first cut context."""
     rollout = view.rollouts[member]
     ways = []
     if view.parting and member in view.parting[:2]:
@@ -142,6 +142,13 @@ def _ways(view: TaskView, member: int, links: Links) -> Html:
                 f"weighed most: {text} in turn {best[0] + 1}, weight {figure(best[2])}",
             )
         )
+    lost = [place for place, tokens in enumerate(rollout.tokens) if tokens and tokens.context_cut]
+    if lost:
+        address = links.rollout(rollout.source.slug, rollout.line, lost[0] + 1)
+        if address and not links.exported:
+            address += f"#{part_id(TEACHER_READ)}"
+        turns = f"{len(lost)} turns, first in turn {lost[0] + 1}" if len(lost) > 1 else f"turn {lost[0] + 1}"
+        ways.append(link(address, f"the teacher's context was cut in {turns}"))
     return tag("p", "Go to: ", *(tag("span", way, class_="way") for way in ways)) if ways else Html("")
 
 

@@ -17,7 +17,10 @@ from agentgym_hindsight.viewer.tokens import overlay_values, plain_reply, tokens
 from agentgym_hindsight.viewer.worlds import action_html, action_line, reply_html
 from agentgym_hindsight.viewer.worlds.plain import block, cut
 
-__all__ = ["facts_of", "turn_html"]
+__all__ = ["TEACHER_READ", "facts_of", "part_id", "turn_html"]
+
+#: The part of a turn with the teacher's prompt.
+TEACHER_READ = "The teacher read"
 
 #: The sources, with when each is known.
 _SOURCES = {
@@ -51,10 +54,10 @@ def turn_html(view: TaskView, member: int, place: int, links: Links, overlay: st
     parts["The world replied"] = [reply_html(trajectory, place), _reason(step)]
     parts["State, reward, credit"] = [_state(view, member, place, links), _numbers(view, member, place)]
     if tokens and (tokens.teacher_read or tokens.context or tokens.mask_reason):
-        parts["The teacher read"] = [teacher_prompt_html(tokens)]
+        parts[TEACHER_READ] = [teacher_prompt_html(tokens)]
     parts["The five sources"] = [_sources(view, member, place)]
     # An exported file has many turns, whose parts would have the same names.
-    ids = {title: None if links.exported else title.lower().replace(",", "").replace(" ", "-") for title in parts}
+    ids = {title: None if links.exported else part_id(title) for title in parts}
     jumps = [tag("a", title, href=f"#{name}") for title, name in ids.items() if name]
     return tag(
         "article",
@@ -64,6 +67,15 @@ def turn_html(view: TaskView, member: int, place: int, links: Links, overlay: st
         *(_part(title, *content, id=ids[title]) for title, content in parts.items()),
         class_="turn",
     )
+
+
+def part_id(title: str) -> str:
+    """The id of a part of the turn's page.
+
+    >>> part_id("State, reward, credit")
+    'state-reward-credit'
+    """
+    return title.lower().replace(",", "").replace(" ", "-")
 
 
 def _part(title: str, *content: Html, id: str | None = None) -> Html:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,31 +90,3 @@ def test_a_broken_rollout_has_no_reward() -> None:
     assert player.trace.stop_condition == "environment_broken"
     assert player.trace.rewards == {}
     assert from_document(player.trace.info["agentgym_hindsight"]).broken
-
-
-def test_verifiers_own_client_of_openenv_shows_no_hindsight(tmp_path: Path) -> None:
-    """verifiers writes whole observations of OpenEnv into prompts: what it sends to the model is looked through."""
-    pytest.importorskip("openenv.core", reason="needs openenv beside verifiers")
-    from verifiers.v1.tasksets.openenv.taskset import OpenEnvConfig, OpenEnvEnv, OpenEnvTaskset
-
-    command = [sys.executable, "-m", "agentgym_hindsight", "serve", "--openenv", "alfworld", "--port", "0"]
-    command += ["--set", "data=embedded", "--set", "max_steps=3", "--set", "expert=true"]
-    home = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "150"}
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=home, cwd=tmp_path)
-    assert server.stderr is not None
-    try:
-        address = server.stderr.readline().split()[0]
-        config = OpenEnvConfig(base_url=address, resets=[{"split": "train", "index": 3}])
-        [task] = list(OpenEnvTaskset(config))
-        player = play("look", env=OpenEnvEnv, task=task)
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
-    assert len(player.read) == 3
-    for prompt in player.read:
-        observation = json.loads(prompt)["observation"]
-        assert observation["text"].startswith("Task: ")
-        assert set(observation) <= {"text", "metadata"}
-        for secret in ("hindsight", "trajectory", "expert", "anchor", "feedback"):
-            assert secret not in prompt.lower()
-    assert player.trace.rewards["openenv_reward"].score == 0.0

@@ -18,6 +18,8 @@ from agentgym_hindsight.baselines.report.viewer_links import source_slug
 from agentgym_hindsight.hindsight import write_jsonl
 from agentgym_hindsight.viewer.export import export_page
 from agentgym_hindsight.viewer.sources import Sources
+from tests.viewer.clicks import BrowserReader
+from tests.viewer.five_tasks import TASKS, clicks_of_the_page, make_run
 from tests.viewer.rollout_files import lost, make_files, won
 
 pytestmark = pytest.mark.slow
@@ -98,6 +100,19 @@ def test_keys_lead_from_the_list_to_a_turn_and_back(base: str, folder: Path, chr
     assert page.is_visible("dialog")
     page.keyboard.press("Escape")
     assert not page.is_visible("dialog")
+    assert not tab.wrong
+
+
+@pytest.mark.parametrize("question", TASKS)
+def test_clicks_to_an_answer(base: str, folder: Path, chromium: Any, question: str) -> None:
+    home = folder / "serl"
+    if not home.exists():
+        home.mkdir()
+        make_run(home)
+    tab = Tab(chromium, base)
+    reader = BrowserReader(tab.page, f"{base}/s/{source_slug(home)}")
+    TASKS[question](reader)
+    assert reader.clicks == clicks_of_the_page()[question]
     assert not tab.wrong
 
 

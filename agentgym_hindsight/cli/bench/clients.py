@@ -44,7 +44,8 @@ def measure(episodes: int, repeats: int, seed: int, note: Callable[[str], object
                 try:
                     play = stack.enter_context(make(stage))
                 except ImportError:
-                    rows.append(Row(f"{world}: {name}", "not installed"))
+                    found = _version(package)
+                    rows.append(Row(f"{world}: {name}", f"not this version:{found}" if found else "not installed"))
                     continue
                 plays[f"{name}{_version(package)}"] = play
                 play(scripts[0])  # imports, and the start of the env
@@ -143,29 +144,66 @@ def _openenv(stage: Stage) -> Iterator[Play]:
 
     from agentgym_hindsight.exports.openenv_server import create_openenv_app
 
-    config = uvicorn.Config(create_openenv_app(stage), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
+    loop = asyncio.new_event_loop()
+    with _served(create_openenv_app(stage), uvicorn) as address:
+        client = GenericEnvClient(base_url=address)
+
+        async def run(script: Script) -> None:
+            await client.reset(task_id=script[0])
+            for action in script[1]:
+                await client.step({"action": action})
+
+        async def close() -> None:
+            await client.close()  # only inside a running loop it is asynchronous
+
+        yield lambda script: loop.run_until_complete(run(script))
+        loop.run_until_complete(close())
+    loop.close()
+
+
+@contextmanager
+def _nemo_gym(stage: Stage) -> Iterator[Play]:
+    """The resources server over HTTP. The agent's and the model's processes take no time here."""
+    import httpx
+    import uvicorn
+
+    from agentgym_hindsight.exports.nemo_server import HindsightServer, HindsightServerConfig
+
+    config = HindsightServerConfig(
+        host="127.0.0.1", port=0, entrypoint="app.py", name="hindsight", domain="agent", stage=stage.as_dict()
+    )
+    resources = HindsightServer.model_construct(config=config, server_client=None, session_state={})
+    resources.model_post_init(None)
+    with _served(resources.setup_webserver(), uvicorn) as address, httpx.Client(base_url=address, timeout=60) as client:
+
+        def play(script: Script) -> None:
+            row: dict[str, Any] = {"responses_create_params": {"input": []}, "task_id": script[0]}
+            client.post("/reset", json=row).raise_for_status()
+            for number, action in enumerate(script[1]):
+                text = {"type": "output_text", "text": action, "annotations": []}
+                message = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [text]}
+                response = {
+                    "id": "r", "created_at": 0, "model": "script", "object": "response", "output": [message],
+                    "parallel_tool_calls": False, "tool_choice": "auto", "tools": [],
+                }  # fmt: skip
+                step = {**row, "response": response, "_ng_step_request_id": str(number)}
+                client.post("/step", json=step).raise_for_status()
+            client.post("/close", json={}).raise_for_status()
+
+        yield play
+
+
+@contextmanager
+def _served(app: Any, uvicorn: Any) -> Iterator[str]:
+    """The address of an ASGI app that a thread of this process serves."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    loop = asyncio.new_event_loop()
-    client = GenericEnvClient(base_url=f"http://127.0.0.1:{port}")
-
-    async def run(script: Script) -> None:
-        await client.reset(task_id=script[0])
-        for action in script[1]:
-            await client.step({"action": action})
-
-    async def close() -> None:
-        await client.close()  # only inside a running loop it is asynchronous
-
-    yield lambda script: loop.run_until_complete(run(script))
-    loop.run_until_complete(close())
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join(20)
-    loop.close()
 
 
 @contextmanager
@@ -272,6 +310,7 @@ _CLIENTS: dict[str, tuple[str, Callable[[Stage], Any]]] = {
     "Session (asyncio)": ("", _session),
     "TRL's environment": ("", _trl),
     "OpenEnv, over a WebSocket": ("openenv", _openenv),
+    "NeMo Gym's server, over HTTP": ("nemo-gym", _nemo_gym),
     "verl's agent loop": ("verl", _verl),
     "SkyRL": ("skyrl-gym", _skyrl),
     "verifiers": ("verifiers", _verifiers),
