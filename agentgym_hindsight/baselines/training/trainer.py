@@ -286,7 +286,7 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
     def _references(self) -> ReferenceStore | None:
         return self.store if self.plan.references else None
 
-    def _rows(self, episodes: list[Episode], asks_teacher: bool, batch: BatchOrder | None) -> list[TrainingRow]:
+    def _rows(self, episodes: list[Episode], asks_teacher: bool, batch: BatchOrder | None = None) -> list[TrainingRow]:
         rows = make_rows(
             episodes,
             self.method,
