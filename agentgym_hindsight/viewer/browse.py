@@ -10,6 +10,7 @@ from agentgym_hindsight.baselines.evaluation.intervals import wilson
 from agentgym_hindsight.baselines.report.plausible import number
 from agentgym_hindsight.baselines.report.scales import figure, percent
 from agentgym_hindsight.markup import Html, tag
+from agentgym_hindsight.viewer.compare import sides_of
 from agentgym_hindsight.viewer.layout import chip, crumbs, fold, link, short, table
 from agentgym_hindsight.viewer.links import Links
 from agentgym_hindsight.viewer.sources import Source
@@ -168,11 +169,7 @@ def _totals(source: Source) -> tuple[int, int, int, int, str, str]:
 
 
 def _compare_form(sources: Sequence[Source]) -> Html:
-    choices: list[tuple[str, str]] = []
-    for source in sources:
-        policies = [str(policy) for (policy,) in source.rows("SELECT DISTINCT policy FROM rollout LIMIT 6")]
-        several = [(f"{source.slug}|{policy}", f"{source.name} {policy}") for policy in policies]
-        choices += several if len(several) > 1 else [(source.slug, source.name)]
+    choices = [(side.key, side.name) for side in sides_of(sources)]
     if len(choices) < 2:
         return Html("")
     selects = [

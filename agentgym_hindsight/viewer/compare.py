@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentgym_hindsight.baselines.evaluation.paired import paired_difference
@@ -14,7 +15,15 @@ from agentgym_hindsight.viewer.sources import Source
 from agentgym_hindsight.viewer.task_view import first_difference
 from agentgym_hindsight.viewer.worlds import action_html, action_line, reply_html
 
-__all__ = ["Side", "compare_html", "compare_position", "difference_html", "difference_position"]
+__all__ = [
+    "Side",
+    "compare_html",
+    "compare_position",
+    "compared_rollouts",
+    "difference_html",
+    "difference_position",
+    "sides_of",
+]
 
 _PAGE, _CONTEXT = 100, 3
 
@@ -45,12 +54,31 @@ class Side:
         return found
 
 
+def sides_of(sources: Sequence[Source]) -> list[Side]:
+    """What can be compared: every source, or its policies where it has several."""
+    sides = []
+    for source in sources:
+        policies = [str(policy) for (policy,) in source.rows("SELECT DISTINCT policy FROM rollout LIMIT 6")]
+        several = [Side(source, policy) for policy in policies]
+        sides += several if len(several) > 1 else [Side(source)]
+    return sides
+
+
+def compared_rollouts(first: Side, second: Side) -> list[tuple[int, int]]:
+    """For every task of both, the lines of the two rollouts that its row in the comparison opens."""
+    one, other = first.outcomes(), second.outcomes()
+    return [_pair(one[task], other[task]) for task in one if task in other]
+
+
 def compare_position(first: Side, second: Side, links: Links) -> Html:
     return crumbs((links.home(), "runs"), (None, f"{first.name} and {second.name}"))
 
 
 def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html:
-    """The paired difference over all tasks of both, and every task, those that differ most first."""
+    """The paired difference over all tasks of both, and every task, those that differ most first.
+
+    An exported file has all of them on one page.
+    """
     one, other = first.outcomes(), second.outcomes()
     tasks = [task for task in one if task in other]
     head = tag("h1", short(first.name, 60), tag("span", " compared with ", class_="soft"), short(second.name, 60))
@@ -82,12 +110,13 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
     rows = []
     difference_of = {task: _mean(wins[task]) - _mean(reference[task]) for task in tasks}
     ordered = sorted(tasks, key=lambda task: -abs(difference_of[task]))
-    last = -(-len(ordered) // _PAGE)
+    size = len(ordered) if links.exported else _PAGE
+    last = -(-len(ordered) // size)
     page = min(max(page, 1), last)
-    for task in ordered[_PAGE * (page - 1) : _PAGE * page]:
+    for task in ordered[size * (page - 1) : size * page]:
         delta = difference_of[task]
         pair = _pair(one[task], other[task])
-        names = (f"{first.source.slug}:{pair[0]}", f"{second.source.slug}:{pair[1]}")
+        names = (f"{first.source.slug}:{pair[0]}", f"{second.source.slug}:{pair[1]}")  # as Rollout.name
         rows.append(
             [
                 link(links.difference(*names), short(one[task][0][2] or task, 100)),

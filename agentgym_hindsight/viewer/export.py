@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,15 @@ from agentgym_hindsight.atomic import atomic_file
 from agentgym_hindsight.baselines.report.scales import figure
 from agentgym_hindsight.markup import Html, tag
 from agentgym_hindsight.viewer.browse import Filter, home_html, selected_lines
+from agentgym_hindsight.viewer.compare import (
+    Side,
+    compare_html,
+    compare_position,
+    compared_rollouts,
+    difference_html,
+    difference_position,
+    sides_of,
+)
 from agentgym_hindsight.viewer.layout import chip, help_dialog, link, script, short, style, table
 from agentgym_hindsight.viewer.links import ExportLinks
 from agentgym_hindsight.viewer.rollout_page import head_html, rollout_position, timeline_html
@@ -43,16 +52,27 @@ def is_export(path: Path) -> bool:
 
 
 def export_page(sources: Sources, out: Path, most: int = 200) -> Exported:
-    """Write the first ``most`` rollouts of the sources, whole tasks first, into one file."""
+    """Write the first ``most`` rollouts of the sources, whole tasks first, into one file.
+
+    Of two sources, or of one source with two policies, it has their comparison, over all of their rollouts. Two sources
+    have half of the room each, or more if the other needs less.
+    """
     found = sources.find()
-    chosen = [(source, line) for source in found for line in selected_lines(source, Filter(), most)][:most]
+    sides = [Side(source) for source in found] if len(found) == 2 else sides_of(found)
+    compared = (sides[0], sides[1]) if len(sides) == 2 else None
+    lines = [selected_lines(source, Filter(), most) for source in found]
+    if len(lines) == 2:  # a long first file leaves room for the second
+        lines[0] = lines[0][: max(most - most // 2, most - len(lines[1]))]
+    chosen = [(source, line) for source, own in zip(found, lines, strict=True) for line in own][:most]
     total = sum(int(source.rows("SELECT count(*) FROM rollout")[0][0]) for source in found if source.index is not None)
     numbers = {(source.slug, line): number for number, (source, line) in enumerate(chosen, 1)}
     tasks: dict[tuple[str, int, str], Source] = {}
     for source, line in chosen:
         update, task = source.rows("SELECT update_, task FROM rollout WHERE line = ?", [line])[0]
         tasks.setdefault((source.slug, int(update), str(task)), source)
-    links = ExportLinks(numbers, {key: number for number, key in enumerate(tasks, 1)})
+    pairs = _pairs(*compared, numbers) if compared else None
+    differences = None if pairs is None else {pair: number for number, pair in enumerate(pairs, 1)}
+    links = ExportLinks(numbers, {key: number for number, key in enumerate(tasks, 1)}, differences)
     style_text, script_text = style(), script()
     digest = b64encode(sha256(script_text.encode()).digest()).decode()
     policy = (
@@ -72,6 +92,9 @@ def export_page(sources: Sources, out: Path, most: int = 200) -> Exported:
         # Written piece by piece: hundreds of rollouts are many megabytes.
         file.write(f'<!doctype html>\n<html lang="en">{head}<body class="export"><main id="main">')
         file.write(_home(found, list(tasks), links))
+        if compared:
+            for section in _comparison(*compared, differences or {}, links):
+                file.write(section)
         for section in _sections(tasks, numbers, links):
             file.write(section)
         footer = tag(
@@ -102,7 +125,33 @@ def _home(sources: list[Source], tasks: list[tuple[str, int, str]], links: Expor
         )
     head = ["task", "run or file", "update", "rollouts", "mean return"]
     listed = table(head, rows, class_="list", name="Tasks")
-    return tag("section", home_html(sources, links), tag("h2", "Tasks"), listed, id="home")
+    address = links.compare()
+    compared = tag("p", link(address, "Compare the two on the same tasks"), class_="callout") if address else ""
+    return tag("section", home_html(sources, links), compared, tag("h2", "Tasks"), listed, id="home")
+
+
+def _pairs(first: Side, second: Side, numbers: Mapping[tuple[str, int], int]) -> list[tuple[str, str]]:
+    """The names of the rollouts side by side: one pair a task of both, if both rollouts are in the file."""
+    return [
+        (f"{first.source.slug}:{one}", f"{second.source.slug}:{other}")
+        for one, other in compared_rollouts(first, second)
+        if (first.source.slug, one) in numbers and (second.source.slug, other) in numbers
+    ]
+
+
+def _comparison(
+    first: Side, second: Side, differences: Mapping[tuple[str, str], int], links: ExportLinks
+) -> Iterator[Html]:
+    position = compare_position(first, second, links)
+    yield tag("section", position, compare_html(first, second, links), id="compare")
+    for (one, other), number in differences.items():
+        rollouts = [
+            read_rollout(side.source, int(name.rpartition(":")[2])) for side, name in ((first, one), (second, other))
+        ]
+        if rollouts[0] is not None and rollouts[1] is not None:
+            pair = rollouts[0], rollouts[1]
+            shown = difference_html(*pair, links, whole=True)
+            yield tag("section", difference_position(*pair, links), shown, id=f"difference-{number}")
 
 
 def _sections(

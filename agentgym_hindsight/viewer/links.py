@@ -46,12 +46,20 @@ class Links:
 
 
 class ExportLinks(Links):
-    """Addresses within an exported file: only of the pages that are in it."""
+    """Addresses within an exported file: only of the pages that are in it.
+
+    ``differences`` are the pairs of rollouts that are shown side by side; ``None``: there is no comparison.
+    """
 
     exported = True
 
-    def __init__(self, rollouts: Mapping[tuple[str, int], int], tasks: Mapping[tuple[str, int, str], int]) -> None:
-        self._rollouts, self._tasks = rollouts, tasks
+    def __init__(
+        self,
+        rollouts: Mapping[tuple[str, int], int],
+        tasks: Mapping[tuple[str, int, str], int],
+        differences: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        self._rollouts, self._tasks, self._differences = rollouts, tasks, differences
 
     def home(self) -> str | None:
         return "#home"
@@ -68,10 +76,11 @@ class ExportLinks(Links):
         return None if number is None else f"#rollout-{number}-turn-{turn}"
 
     def compare(self, **query: object) -> str | None:
-        return None
+        return None if self._differences is None else "#compare"
 
     def difference(self, first: str, second: str) -> str | None:
-        return None
+        number = (self._differences or {}).get((first, second))
+        return None if number is None else f"#difference-{number}"
 
 
 def _query(values: Mapping[str, object], **always: str) -> str:

@@ -321,6 +321,45 @@ def test_the_export_is_one_file_with_all_pages(site: Site, tmp_path: Path) -> No
     assert export_page(site.sources, out, most=2).left_out == 4
 
 
+def test_the_export_of_two_runs_has_their_comparison(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [won(0, "t1"), won(0, "t2"), won(0, "only")])
+    write_jsonl(tmp_path / "b.jsonl", [lost(0, "t1"), won(0, "t2")])
+    sources, out = Sources([tmp_path]), tmp_path / "out.html"
+    sources.refresh()
+
+    def sections() -> dict[str, str]:
+        page = out.read_text(encoding="utf-8")
+        found = re.findall(r'<section id="((?:home|compare|difference)[^"]*)">(.*?)</section>', page, re.DOTALL)
+        structure = Structure()
+        structure.feed(page)
+        assert {address[1:] for address in structure.loads} <= set(structure.ids)
+        assert len(structure.ids) == len(set(structure.ids))
+        return dict(found)
+
+    export_page(sources, out)
+    found = sections()
+    assert set(found) == {"home", "compare", "difference-1", "difference-2"}
+    assert 'href="#compare"' in found["home"]
+    text = unescape(re.sub(r"<[^>]*>", "", found["compare"]))
+    assert "Success over the 2 tasks of both: 100% and 50%. Paired difference: +50 points" in text
+    assert found["compare"].count('href="#difference-') == 2
+    assert "They part at turn 2: the actions differ." in found["difference-1"]
+    assert "No turn differs." in found["difference-2"]
+    # The comparison counts all rollouts; pages are only of those that fit. Each file gets a half of the room.
+    assert export_page(sources, out, most=2).left_out == 3
+    found = sections()
+    assert "Paired difference: +50 points" in unescape(re.sub(r"<[^>]*>", "", found["compare"]))
+    assert set(found) == {"home", "compare", "difference-1"}
+
+
+def test_the_export_of_one_policy_has_no_comparison(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [won(0, "t1"), won(1, "t1")])
+    sources, out = Sources([tmp_path / "a.jsonl"]), tmp_path / "out.html"
+    sources.refresh()
+    export_page(sources, out)
+    assert "compare" not in re.findall(r' id="([^"]+)"', out.read_text(encoding="utf-8"))
+
+
 def test_arrows_that_lead_back_are_inside_the_drawing() -> None:
     start, end = _State(0, x=550.0, y=30.0), _State(0, x=40.0, y=30.0)
     _, control_y = (float(part) for part in re.search(r"Q(\S+ \S+)", _path(start, end))[1].split())  # type: ignore[index]
