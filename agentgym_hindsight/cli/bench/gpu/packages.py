@@ -40,15 +40,15 @@ class Found(NamedTuple):
 #: The ranges are those of pyproject.toml (tests/gpu/test_packages.py compares them).
 PACKAGES = (
     Package("gymnasium", ">=1.2"),
+    Package("httpcore", ">=1.0.7"),
     Package("numpy", ">=1.24"),
+    Package("rapidfuzz", ">=3.6"),
     Package("rich", ">=13"),
     Package("torch", ">=2.6"),
     Package("transformers", ">=4.56.2"),
     Package("trl", ">=1.15,<1.17"),
     Package("pyyaml", ">=6"),
-    Package("rapidfuzz", ">=3.6", "contexts by similar observations"),
-    Package("httpcore", ">=1.0.7", "judges and endpoints"),
-    Package("flask", ">=3.0", "the shop's site"),
+    Package("flask", ">=3.0", "pages in a browser: not needed here"),
     Package("peft", ">=0.17", "LoRA: its cases are left out"),
     Package("vllm", ">=0.22,<0.33", "vLLM: its cases are left out"),
     Package("pytest", ">=8", "the tests marked gpu: they are left out"),
