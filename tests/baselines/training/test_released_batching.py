@@ -18,6 +18,7 @@ from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts  # noqa: E402
 from agentgym_hindsight.baselines.training.collectives import Processes  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, dump_configuration  # noqa: E402
+from agentgym_hindsight.baselines.training.preflight import check_settings  # noqa: E402
 from agentgym_hindsight.baselines.training.released_batching import (  # noqa: E402
     BatchOrder,
     ReleasedBatching,
@@ -290,3 +291,6 @@ def test_a_conversation_is_refused(tmp_path: Path) -> None:
     stage = Stage(protocol="brief", history="conversation", settings={"data": "embedded", "max_steps": 3})
     with pytest.raises(UsageError, match="without a conversation"):
         make_trainer(recipe("serl"), tmp_path, plan, stage=stage)
+    words = ["stage.history=conversation", "plan.released_batching.multiple=8"]
+    with pytest.raises(UsageError, match="without a conversation"):  # before the warm start
+        check_settings(configure("serl", settings=words), tmp_path)
