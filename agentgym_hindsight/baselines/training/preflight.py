@@ -54,6 +54,7 @@ def check_settings(settings: RunSettings, folder: Path, processes: int = 1) -> t
     _check_trl(settings, folder, processes)
     lora = _lora(settings)
     _check_prompt(settings)
+    settings.plan.batching.check_history(settings.stage.history)
     check_own_code(settings)
     return judge, lora
 

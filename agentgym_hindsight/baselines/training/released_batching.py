@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from agentgym_hindsight.baselines.rollout import Episode
 from agentgym_hindsight.baselines.settings import SettingError, check_range
 from agentgym_hindsight.baselines.training.collectives import Processes
+from agentgym_hindsight.errors import UsageError
 from agentgym_hindsight.hindsight.trajectory import Trajectory
 from agentgym_hindsight.tasks import seeded_int
+from agentgym_hindsight.wrappers.protocols import CONVERSATION
 
 __all__ = ["BatchOrder", "ReleasedBatching", "balanced_parts", "order_batch", "padded"]
 
@@ -42,6 +44,14 @@ class ReleasedBatching:
         if self.multiple % self.gpus:
             hint = f"{self.multiple + self.gpus - self.multiple % self.gpus}"
             raise SettingError("multiple", f"divisible by gpus ({self.gpus})", self.multiple, hint)
+
+    def check_history(self, history: int | str | None) -> None:
+        """Raise for conversations, whose turns are trained together and cannot be reordered."""
+        if self.multiple and history == CONVERSATION:
+            raise UsageError(
+                "Expected plan.released_batching without a conversation, whose turns are trained together, got both; "
+                "try stage.history=2."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,13 +125,9 @@ class HindsightTrainer(GeneratingTrainer, LossTrainer, SavingTrainer):
         if method.what is not None and method.what.needs_judge and judge is None:
             raise UsageError(f"Expected a judge for context {str(method.what)!r}, got none; try judge=JudgeClient(…).")
         check_resampling(method, stage)
+        plan.batching.check_history(stage.history)
         if stage.history == CONVERSATION:
             Conversations.of(encoder)  # raises for a chat template that changes earlier replies
-            if plan.batching.multiple:
-                raise UsageError(
-                    "Expected plan.released_batching without a conversation, whose turns are trained together, "
-                    "got both; try stage.history=2."
-                )
         self.method, self.stage, self.plan, self.encoder, self.judge = method, stage, plan, encoder, judge
         self.store = ReferenceStore()
         self.turns_played = 0

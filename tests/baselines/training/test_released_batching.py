@@ -15,8 +15,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
+from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts  # noqa: E402
 from agentgym_hindsight.baselines.training.collectives import Processes  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, dump_configuration  # noqa: E402
+from agentgym_hindsight.baselines.training.preflight import check_settings  # noqa: E402
 from agentgym_hindsight.baselines.training.released_batching import (  # noqa: E402
     BatchOrder,
     ReleasedBatching,
@@ -185,12 +187,17 @@ def test_statistics_count_copies() -> None:
     )
     first = rows_of(PAIR, method.changed(statistics="first_rows"), batch=ORDER)
     mean, deviation = statistics.mean([10, 0]), statistics.stdev([10, 0])
-    assert first[0].advantage == pytest.approx((10 - mean) / (deviation + 1e-6))
+    own = (10, 10, 0, -0.1, 0)
+    assert [row.advantage for row in first] == pytest.approx(
+        [(score - mean) / (deviation + 1e-6) for score in own], rel=1e-5
+    )
     # In a batch that begins with the invalid turn of the loser, that turn is the first row.
     late = ordered([[(5, 0), (2,)], [(3,), (1, 6), (4, 7)]], 4)
     penalised = rows_of(PAIR, method.changed(statistics="first_rows"), batch=late)
     mean, deviation = statistics.mean([10, -0.1]), statistics.stdev([10, -0.1])
-    assert penalised[0].advantage == pytest.approx((10 - mean) / (deviation + 1e-6))
+    assert [row.advantage for row in penalised] == pytest.approx(
+        [(score - mean) / (deviation + 1e-6) for score in own], rel=1e-5
+    )
 
 
 def test_statistics_of_anchors_count_copies() -> None:
@@ -213,6 +220,21 @@ def test_statistics_of_anchors_count_copies() -> None:
         assert recipe(name).credit(unequal).tolist() == recipe(name).credit(usual).tolist()
     with pytest.raises(UsageError, match="one position or more"):
         replace(rows, positions=((),) * 5)
+
+
+def test_similar_anchors_follow_the_order() -> None:
+    """B is like A and like C, but A and C differ: B joins the one that comes first in the batch."""
+    a, b, c = ("x" * 16 + end for end in ("aaaa", "aacc", "cccc"))
+    group = [
+        Trajectory(
+            "1f", sibling=sibling, steps=tuple(Step(place, text, "", "", "") for place, text in enumerate(texts))
+        )
+        for sibling, texts in enumerate((("other", a), (c, b)))
+    ]
+    usual, reordered = [(0,), (1,), (2,), (3,)], [(2,), (3,), (0, 4), (1,)]
+    for positions, friend in ((None, 1), (usual, 1), (reordered, 2)):
+        anchors = rows_of_rollouts([group], "similar", 0.9, released=True, positions=positions).anchors
+        assert [place for place, anchor in enumerate(anchors) if anchor == anchors[3]] == [friend, 3]
 
 
 def test_mini_batches_are_parts_of_every_gpu() -> None:
@@ -269,3 +291,6 @@ def test_a_conversation_is_refused(tmp_path: Path) -> None:
     stage = Stage(protocol="brief", history="conversation", settings={"data": "embedded", "max_steps": 3})
     with pytest.raises(UsageError, match="without a conversation"):
         make_trainer(recipe("serl"), tmp_path, plan, stage=stage)
+    words = ["stage.history=conversation", "plan.released_batching.multiple=8"]
+    with pytest.raises(UsageError, match="without a conversation"):  # before the warm start
+        check_settings(configure("serl", settings=words), tmp_path)
