@@ -26,6 +26,8 @@ ALLOWED = {
     "cli/train_command.py": "the example in the help of --credit",
     "cli/bench/training/conversation_times.py": "the methods whose times are compared",
     "cli/bench/training/step_times.py": "the methods whose times are compared",
+    "cli/bench/gpu/step.py": "the methods whose times are compared",
+    "cli/bench/gpu/tiny.py": "the method that is trained",
     "cli/bench/training/update_memory.py": "the methods whose memory is compared",
     "baselines/methods/__init__.py": "what `agh train` trains if no method is named",
     "baselines/audit/targets.py": "the methods whose analysers the audit compares",

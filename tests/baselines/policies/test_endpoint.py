@@ -189,7 +189,11 @@ def test_a_server_that_stops_answering_is_an_error() -> None:
 
 
 def test_a_server_that_is_gone_is_an_error_at_once() -> None:
-    with serving(lambda body: completion("look")) as stub:
+    def once(body: dict[str, Any]) -> Answer:
+        status, _, data = completion("look")
+        return status, {"Connection": "close"}, data  # else the stub's threads answer on kept connections
+
+    with serving(once) as stub:
         player = policy(stub, retries=0)
         assert player.act(turns("a", "b")) == [Reply("look")] * 2
     with player, pytest.raises(BackendError, match=r"ConnectError.*server runs"):

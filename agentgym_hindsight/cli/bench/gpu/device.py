@@ -7,7 +7,11 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
+from agentgym_hindsight.baselines.requirements import require_torch
+
+require_torch("measuring on a GPU")
+
+import torch  # noqa: E402
 
 __all__ = ["clock", "device_name", "free_memory", "machine", "out_of_memory", "peak_gib"]
 
