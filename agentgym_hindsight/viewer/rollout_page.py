@@ -142,12 +142,12 @@ def _ways(view: TaskView, member: int, links: Links) -> Html:
                 f"weighed most: {text} in turn {best[0] + 1}, weight {figure(best[2])}",
             )
         )
-    lost = [place for place, tokens in enumerate(rollout.tokens) if tokens and tokens.context_cut]
-    if lost:
-        address = links.rollout(rollout.source.slug, rollout.line, lost[0] + 1)
+    cuts = [place for place, tokens in enumerate(rollout.tokens) if tokens and tokens.context_cut]
+    if cuts:
+        address = links.rollout(rollout.source.slug, rollout.line, cuts[0] + 1)
         if address and not links.exported:
             address += f"#{part_id(TEACHER_READ)}"
-        turns = f"{len(lost)} turns, first in turn {lost[0] + 1}" if len(lost) > 1 else f"turn {lost[0] + 1}"
+        turns = f"{len(cuts)} turns, first in turn {cuts[0] + 1}" if len(cuts) > 1 else f"turn {cuts[0] + 1}"
         ways.append(link(address, f"the teacher's context was cut in {turns}"))
     return tag("p", "Go to: ", *(tag("span", way, class_="way") for way in ways)) if ways else Html("")
 

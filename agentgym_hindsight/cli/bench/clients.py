@@ -44,8 +44,8 @@ def measure(episodes: int, repeats: int, seed: int, note: Callable[[str], object
                 try:
                     play = stack.enter_context(make(stage))
                 except ImportError:
-                    found = _version(package)
-                    rows.append(Row(f"{world}: {name}", f"not this version:{found}" if found else "not installed"))
+                    other = _version(package)
+                    rows.append(Row(f"{world}: {name}", f"not this version:{other}" if other else "not installed"))
                     continue
                 plays[f"{name}{_version(package)}"] = play
                 play(scripts[0])  # imports, and the start of the env
