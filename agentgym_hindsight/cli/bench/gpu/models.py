@@ -9,9 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
+from agentgym_hindsight.baselines.requirements import require_torch
 
-from agentgym_hindsight.errors import UnknownNameError
+require_torch("measuring on a GPU")
+
+import torch  # noqa: E402
+
+from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
 
 __all__ = ["DRY", "LORA", "SIZES", "make_config", "make_model", "shape_of"]
 
