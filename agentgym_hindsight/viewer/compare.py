@@ -44,13 +44,13 @@ class Side:
         """Its name in addresses."""
         return f"{self.source.slug}|{self.policy}" if self.policy else self.source.slug
 
-    def outcomes(self) -> dict[str, list[tuple[int, bool, str]]]:
-        """By task: line, whether it won, and the goal, of its rollouts. Broken rollouts did not win."""
-        query = "SELECT task, line, outcome = 'won', goal FROM rollout"
+    def outcomes(self) -> dict[str, list[tuple[int, str, str]]]:
+        """By task: line, outcome and goal of its rollouts. What is not "won" did not win."""
+        query = "SELECT task, line, outcome, goal FROM rollout"
         query += " WHERE policy = ? ORDER BY line" if self.policy else " ORDER BY line"
-        found: dict[str, list[tuple[int, bool, str]]] = {}
-        for task, line, won, goal in self.source.rows(query, [self.policy] if self.policy else []):
-            found.setdefault(str(task), []).append((int(line), bool(won), str(goal)))
+        found: dict[str, list[tuple[int, str, str]]] = {}
+        for task, line, outcome, goal in self.source.rows(query, [self.policy] if self.policy else []):
+            found.setdefault(str(task), []).append((int(line), str(outcome), str(goal)))
         return found
 
 
@@ -90,8 +90,8 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
                 "p", "They have no task in common. Play both on one panel: agh rollout --panel FILE.", class_="callout"
             ),
         )
-    wins = {task: [won for _, won, _ in one[task]] for task in tasks}
-    reference = {task: [won for _, won, _ in other[task]] for task in tasks}
+    wins = {task: [outcome == "won" for _, outcome, _ in one[task]] for task in tasks}
+    reference = {task: [outcome == "won" for _, outcome, _ in other[task]] for task in tasks}
     difference = paired_difference(wins, reference)
     mean_one, mean_other = (_mean([_mean(each[task]) for task in tasks]) for each in (wins, reference))
     sentence = tag(
@@ -130,16 +130,16 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
                 tag(
                     "span",
                     *(
-                        link(links.rollout(first.source.slug, line), chip("won" if won else "lost"))
-                        for line, won, _ in one[task][:12]
+                        link(links.rollout(first.source.slug, line), chip(outcome))
+                        for line, outcome, _ in one[task][:12]
                     ),
                     class_="chips",
                 ),
                 tag(
                     "span",
                     *(
-                        link(links.rollout(second.source.slug, line), chip("won" if won else "lost"))
-                        for line, won, _ in other[task][:12]
+                        link(links.rollout(second.source.slug, line), chip(outcome))
+                        for line, outcome, _ in other[task][:12]
                     ),
                     class_="chips",
                 ),
@@ -162,11 +162,11 @@ def compare_html(first: Side, second: Side, links: Links, page: int = 1) -> Html
     return tag("div", head, sentence, note, table(columns, rows, class_="list", name="Tasks of both"), moves)
 
 
-def _pair(one: list[tuple[int, bool, str]], other: list[tuple[int, bool, str]]) -> tuple[int, int]:
-    """The lines of two rollouts with different outcomes, if there are any; else of the first ones."""
-    for line, won, _ in one:
-        for second, second_won, _ in other:
-            if won != second_won:
+def _pair(one: list[tuple[int, str, str]], other: list[tuple[int, str, str]]) -> tuple[int, int]:
+    """The lines of two rollouts of which one won, if there are any; else of the first ones."""
+    for line, outcome, _ in one:
+        for second, second_outcome, _ in other:
+            if (outcome == "won") != (second_outcome == "won"):
                 return line, second
     return one[0][0], other[0][0]
 

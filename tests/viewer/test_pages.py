@@ -215,6 +215,8 @@ def test_two_runs_on_one_panel(tmp_path: Path) -> None:
     assert "Success over the 2 tasks of both: 100% and 50%. Paired difference: +50 points" in text
     assert "95 % interval −26.9 to +90.5" in text or "95 % interval" in text
     assert "1 tasks that only one of them played are left out." in text
+    assert "… truncated" in text  # how the rollout ended, as in the lists
+    assert "✗ lost" not in text
     policies = client.get(f"/compare?a={second}|learner&b={second}|expert").text
     assert "no task in common" in policies
 
