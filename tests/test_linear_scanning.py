@@ -600,6 +600,7 @@ OWN_TEXT = {
     "baselines.report.line_names": "the name of a folder",
     "baselines.trl_environment": "the id of an env",
     "cli.eval_jobs": "a name for a file",
+    "cli.bench.gpu.packages": "the version of an installed package",
     "cli.terminal": "a warning of Python",
     "cli.train_command": "the names of an env and a method",
     "stage": "the id of an env",
