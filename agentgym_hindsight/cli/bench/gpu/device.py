@@ -1,6 +1,12 @@
 """The device of the measurements: its name and software, a clock that waits for it, its memory."""
 
+# ruff: noqa: E402  # the check of the extra comes before torch is imported
+
 from __future__ import annotations
+
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("measuring training")
 
 import gc
 import time

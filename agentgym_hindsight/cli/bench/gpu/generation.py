@@ -3,7 +3,13 @@
 Replies of random weights hardly ever end before the limit, so that every way writes the same number of tokens.
 """
 
+# ruff: noqa: E402  # the check of the extra comes before torch is imported
+
 from __future__ import annotations
+
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("measuring training")
 
 import sys
 import tempfile

@@ -4,7 +4,13 @@ The reference are float32 weights and passes, scored from whole logits. The weig
 so that the logits differ as much as those of a trained model; otherwise all tokens would be nearly equally probable.
 """
 
+# ruff: noqa: E402  # the check of the extra comes before torch is imported
+
 from __future__ import annotations
+
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("measuring training")
 
 import tempfile
 from collections.abc import Iterator, Mapping

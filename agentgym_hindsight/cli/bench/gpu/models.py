@@ -1,6 +1,12 @@
 """Models with random weights and the shapes of Qwen2.5: nothing is downloaded, and times depend only on the shapes."""
 
+# ruff: noqa: E402  # the check of the extra comes before torch is imported
+
 from __future__ import annotations
+
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("measuring training")
 
 import json
 from collections.abc import Iterator, Mapping

@@ -3,7 +3,13 @@
 All methods train on the same stored rollouts, with the usual trainer: contexts, teacher, losses, optimizer.
 """
 
+# ruff: noqa: E402  # the check of the extra comes before torch is imported
+
 from __future__ import annotations
+
+from agentgym_hindsight.baselines.requirements import require_train
+
+require_train("measuring training")
 
 import tempfile
 from collections.abc import Iterator, Mapping
