@@ -13,11 +13,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from agentgym_hindsight.baselines.requirements import require_torch
-
-require_torch("measuring on a GPU")
-
-import torch  # noqa: E402
+import torch
 
 __all__ = ["clock", "device_name", "free_memory", "machine", "out_of_memory", "peak_gib"]
 

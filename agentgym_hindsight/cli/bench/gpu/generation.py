@@ -22,19 +22,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agentgym_hindsight.baselines.requirements import require_torch
+import torch
 
-require_torch("measuring on a GPU")
-
-import torch  # noqa: E402
-
-from agentgym_hindsight.baselines.policies.base import TurnView  # noqa: E402
-from agentgym_hindsight.baselines.policies.generation import sample, sample_with_generate, uniforms  # noqa: E402
-from agentgym_hindsight.baselines.training.quiet import quiet_libraries  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run, Skipped  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.device import clock, device_name, peak_gib  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.models import DRY, SIZES, make_config, make_model, shape_of  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.played import PROMPT_TOKENS, Lengths, Played, played  # noqa: E402
+from agentgym_hindsight.baselines.policies.base import TurnView
+from agentgym_hindsight.baselines.policies.generation import sample, sample_with_generate, uniforms
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run, Skipped
+from agentgym_hindsight.cli.bench.gpu.device import clock, device_name, peak_gib
+from agentgym_hindsight.cli.bench.gpu.models import DRY, SIZES, make_config, make_model, shape_of
+from agentgym_hindsight.cli.bench.gpu.played import PROMPT_TOKENS, Lengths, Played, played
 
 __all__ = ["cases", "with_transformers", "with_vllm"]
 

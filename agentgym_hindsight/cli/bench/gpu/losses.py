@@ -19,24 +19,20 @@ from dataclasses import asdict, dataclass, field, replace
 from math import sqrt
 from typing import NamedTuple
 
-from agentgym_hindsight.baselines.requirements import require_torch
+import torch
+from torch import Tensor
 
-require_torch("measuring on a GPU")
-
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from agentgym_hindsight.baselines.methods.signals import weights  # noqa: E402
-from agentgym_hindsight.baselines.training.quiet import quiet_libraries  # noqa: E402
-from agentgym_hindsight.baselines.training.scoring import pack_rows, without_dropout  # noqa: E402
-from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of  # noqa: E402
-from agentgym_hindsight.baselines.training.training_row import TrainingRow  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.device import device_name, free_memory, peak_gib  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.models import DRY, shape_of  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.played import Lengths, Played, played  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.step import METHODS, Setup, make_trainer, method_of  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.stored_rollouts import StoredRollouts  # noqa: E402
+from agentgym_hindsight.baselines.methods.signals import weights
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.baselines.training.scoring import pack_rows, without_dropout
+from agentgym_hindsight.baselines.training.sequences import Sequences, tokens_of
+from agentgym_hindsight.baselines.training.training_row import TrainingRow
+from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run
+from agentgym_hindsight.cli.bench.gpu.device import device_name, free_memory, peak_gib
+from agentgym_hindsight.cli.bench.gpu.models import DRY, shape_of
+from agentgym_hindsight.cli.bench.gpu.played import Lengths, Played, played
+from agentgym_hindsight.cli.bench.gpu.step import METHODS, Setup, make_trainer, method_of
+from agentgym_hindsight.cli.bench.gpu.stored_rollouts import StoredRollouts
 
 __all__ = ["FORMS", "Scored", "cases", "differences", "scored"]
 

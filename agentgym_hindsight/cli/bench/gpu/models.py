@@ -15,13 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agentgym_hindsight.baselines.requirements import require_torch
+import torch
 
-require_torch("measuring on a GPU")
-
-import torch  # noqa: E402
-
-from agentgym_hindsight.errors import UnknownNameError  # noqa: E402
+from agentgym_hindsight.errors import UnknownNameError
 
 __all__ = ["DRY", "LORA", "SIZES", "make_config", "make_model", "shape_of"]
 

@@ -18,22 +18,18 @@ from importlib.util import find_spec
 from statistics import mean
 from typing import Any
 
-from agentgym_hindsight.baselines.requirements import require_torch
+import torch
 
-require_torch("measuring on a GPU")
-
-import torch  # noqa: E402
-
-from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
-from agentgym_hindsight.baselines.methods.base import Method  # noqa: E402
-from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
-from agentgym_hindsight.baselines.training.quiet import quiet_libraries  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run, Skipped  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.device import device_name, free_memory, peak_gib  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.models import DRY, LORA, make_model, shape_of  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.played import PROMPT_TOKENS, RESPONSE_TOKENS, Lengths, Played, played  # noqa: E402
-from agentgym_hindsight.cli.bench.gpu.stored_rollouts import StoredRollouts, train  # noqa: E402
-from agentgym_hindsight.cli.bench.training.step_times import EveryTurn, worst  # noqa: E402
+from agentgym_hindsight.baselines.methods import recipe
+from agentgym_hindsight.baselines.methods.base import Method
+from agentgym_hindsight.baselines.training.plan import Plan
+from agentgym_hindsight.baselines.training.quiet import quiet_libraries
+from agentgym_hindsight.cli.bench.gpu.cases import Case, Figures, Run, Skipped
+from agentgym_hindsight.cli.bench.gpu.device import device_name, free_memory, peak_gib
+from agentgym_hindsight.cli.bench.gpu.models import DRY, LORA, make_model, shape_of
+from agentgym_hindsight.cli.bench.gpu.played import PROMPT_TOKENS, RESPONSE_TOKENS, Lengths, Played, played
+from agentgym_hindsight.cli.bench.gpu.stored_rollouts import StoredRollouts, train
+from agentgym_hindsight.cli.bench.training.step_times import EveryTurn, worst
 
 __all__ = ["METHODS", "Setup", "cases", "measured_updates"]
 
