@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ ENGINE = ("--engine", "enforce_eager=true", "--engine", "dtype=float32")
 
 
 def engines() -> list[psutil.Process]:
-    """The processes of vLLM's engines that this process has started."""
-    started = psutil.Process().children(recursive=True)
-    return [each for each in started if "VLLM::" in " ".join(each.cmdline())]  # the engine, and its worker
+    """The running processes of vLLM's engines and of their workers that this process has started."""
+    return [each for each in psutil.Process().children(recursive=True) if "VLLM::" in command_of(each)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """The command line; "" for a process that has ended."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def rollouts(folder: Path) -> list[Trajectory]:
