@@ -52,8 +52,8 @@ gpu:  ## on a machine with a GPU: the tests marked gpu, then agh bench gpu (PYTH
 	if [ $$status -eq 1 ]; then exit 1; fi; \
 	export PYTHONPATH="$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH}" HF_HUB_OFFLINE=1; failed=0; \
 	if [ $$status -eq 0 ]; then \
-		timeout $(GPU_TEST_SECONDS) $(PYTHON) -m pytest -m gpu -W default -p no:cacheprovider tests/gpu || failed=1; fi; \
-	$(PYTHON) -m agentgym_hindsight bench gpu $(foreach part,$(PARTS),--part $(part)) $(DRY:1=--dry-run) \
+		CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES-0} timeout -k 10 $(GPU_TEST_SECONDS) $(PYTHON) -m pytest -m gpu -W default -p no:cacheprovider tests/gpu || failed=1; fi; \
+	$(PYTHON) -m agentgym_hindsight bench gpu $(foreach part,$(PARTS),--part $(part)) $(if $(filter-out 0,$(DRY)),--dry-run) \
 		--out $(GPU_OUT) || failed=1; \
 	exit $$failed
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from agentgym_hindsight.errors import UsageError
-from agentgym_hindsight.http_client import HttpClient, HttpError, HttpReply
+from agentgym_hindsight.http_client import HttpClient, HttpConnectError, HttpError, HttpReply
 from agentgym_hindsight.http_client.address import Address
 from tests.raw_server import RawServer, read_request, response, serving_raw
 
@@ -100,7 +100,7 @@ def test_a_server_that_closes_idle_connections() -> None:
 def test_no_server() -> None:
     with serving_raw(answer) as server:
         pass
-    with closing(HttpClient(server.url)) as client, pytest.raises(HttpError, match="ConnectError"):
+    with closing(HttpClient(server.url)) as client, pytest.raises(HttpConnectError, match="ConnectError"):
         get(client)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,7 +31,9 @@ def mapped_errors(seconds: float) -> Iterator[None]:
     except httpcore.TimeoutException as error:
         raise HttpTimeoutError(f"{type(error).__name__} (no whole reply within {seconds:g} s)") from error
     except httpcore.ConnectError as error:
-        raise HttpConnectError(f"{type(error).__name__} ({error})") from error
+        # httpcore reports every failure to connect in this way, also of TLS or for want of local ports.
+        is_gone = any(isinstance(each, (ConnectionRefusedError, socket.gaierror)) for each in error.args)
+        raise (HttpConnectError if is_gone else HttpError)(f"{type(error).__name__} ({error})") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol) as error:
         raise HttpError(f"{type(error).__name__} ({error})") from error
     except OSError as error:

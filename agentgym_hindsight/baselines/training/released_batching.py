@@ -91,6 +91,10 @@ def order_batch(
     turns = sorted(own if processes is None else processes.gather(own))
     if not turns:
         return None
+    if len({turn for turn, _ in turns}) < len(turns):
+        raise UsageError(
+            "Expected every rollout of an update once, got the same task and sibling twice; try other siblings."
+        )
     rows = padded([turn for turn, _ in turns], settings.multiple, seed, update)
     parts = balanced_parts([turns[row][1] for row in rows], settings.gpus)
     found: dict[_Turn, list[int]] = {}

@@ -16,8 +16,10 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts  # noqa: E402
+from agentgym_hindsight.baselines.settings import SettingError  # noqa: E402
 from agentgym_hindsight.baselines.training.collectives import Processes  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, dump_configuration  # noqa: E402
+from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
 from agentgym_hindsight.baselines.training.preflight import check_settings  # noqa: E402
 from agentgym_hindsight.baselines.training.released_batching import (  # noqa: E402
     BatchOrder,
@@ -294,3 +296,15 @@ def test_a_conversation_is_refused(tmp_path: Path) -> None:
     words = ["stage.history=conversation", "plan.released_batching.multiple=8"]
     with pytest.raises(UsageError, match="without a conversation"):  # before the warm start
         check_settings(configure("serl", settings=words), tmp_path)
+
+
+def test_mini_batches_divide_the_rows_of_a_part() -> None:
+    assert Plan(mini_batches=4, released_batching={"multiple": 64, "gpus": 8}).batching.multiple == 64
+    with pytest.raises(SettingError, match="divisor of released_batching's 8 rows"):
+        Plan(mini_batches=3, released_batching={"multiple": 64, "gpus": 8})
+
+
+def test_a_rollout_that_is_there_twice_is_refused() -> None:
+    group = [episode(WON)]
+    with pytest.raises(UsageError, match="same task and sibling twice"):
+        order_batch([group, group], ReleasedBatching(8, 8), 0, 0, None)

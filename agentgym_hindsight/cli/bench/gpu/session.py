@@ -158,7 +158,7 @@ class Session:
 def _environment() -> dict[str, str]:
     """The environment of the process; it imports what this process can import."""
     path = os.pathsep.join(os.path.abspath(each) for each in sys.path)
-    one = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"  # with several, transformers would use all of them
+    one = os.environ.get("CUDA_VISIBLE_DEVICES", "0")  # with several, transformers would use all of them
     return {**os.environ, **_OFFLINE, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": one.partition(",")[0]}
 
 
