@@ -189,7 +189,9 @@ def test_a_server_that_stops_answering_is_an_error() -> None:
 
 
 def test_a_server_that_is_gone_is_an_error_at_once() -> None:
-    with serving(lambda body: completion("look")) as stub:
+    status, headers, data = completion("look")
+    # Without keep-alive: the stub's threads would still answer on open connections.
+    with serving(lambda body: (status, {**headers, "Connection": "close"}, data)) as stub:
         player = policy(stub, retries=0)
         assert player.act(turns("a", "b")) == [Reply("look")] * 2
     with player, pytest.raises(BackendError, match=r"ConnectError.*server runs"):
