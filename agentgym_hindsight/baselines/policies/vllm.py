@@ -16,6 +16,7 @@ from agentgym_hindsight.baselines.policies.base import Reply, TurnView
 from agentgym_hindsight.baselines.policies.conversation import Encoded
 from agentgym_hindsight.baselines.policies.turn_prompts import encode_turns
 from agentgym_hindsight.baselines.policies.vllm_adapter import Adapter, find_adapter
+from agentgym_hindsight.baselines.policies.vllm_watch import watched
 from agentgym_hindsight.errors import BackendError, MissingExtraError, UsageError
 from agentgym_hindsight.printable import printable_line
 from agentgym_hindsight.tasks import seeded_int
@@ -187,12 +188,13 @@ class VLLMEnginePolicy:
             return []
         prompts = encode_turns(self.encoder, turns)
         try:
-            outputs = self.llm.generate(
-                [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
-                sampling_params=[self._parameters(turn) for turn in turns],
-                use_tqdm=False,
-                **self._with,
-            )
+            with watched(self.llm):
+                outputs = self.llm.generate(
+                    [{"prompt_token_ids": list(prompt.ids)} for prompt in prompts],
+                    sampling_params=[self._parameters(turn) for turn in turns],
+                    use_tqdm=False,
+                    **self._with,
+                )
         except Exception as error:
             if type(error).__name__ != "EngineDeadError":  # by name: its module differs between versions
                 raise

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agentgym_hindsight.baselines.policies import Reply, TurnView
+from agentgym_hindsight.baselines.policies import Reply, TurnView, vllm_watch
 from agentgym_hindsight.baselines.policies import vllm as module
 from agentgym_hindsight.baselines.policies.vllm import VLLMEnginePolicy, VLLMPolicy, end_tokens, open_vllm
 from agentgym_hindsight.baselines.policies.vllm_adapter import find_adapter
@@ -156,6 +157,7 @@ class Engine:
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.sampled: list[dict[str, Any]] = []
+        self.llm_engine: Any = None
 
     def get_tokenizer(self) -> Any:
         return TOKENIZER
@@ -311,3 +313,27 @@ def test_on_a_cpu_prompts_are_read_whole(on_cpu: bool, monkeypatch: pytest.Monke
     assert found.get("max_num_batched_tokens") == (9512 if on_cpu else None)
     own = open_vllm("some/model", enable_chunked_prefill=True, max_num_batched_tokens=99).llm.options
     assert (own["enable_chunked_prefill"], own["max_num_batched_tokens"]) == (True, 99)
+
+
+def test_a_call_does_not_wait_for_an_engine_that_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vLLM marks the engine as dead and puts nothing into the queue that ``generate`` waits for."""
+    monkeypatch.setattr(vllm_watch, "_SECONDS", 0.01)
+    outputs: Queue[Exception] = Queue()
+    resources = SimpleNamespace(engine_dead=False)
+
+    class EngineDeadError(Exception):
+        pass
+
+    class Killed(Engine):
+        def generate(self, *_: Any, **__: Any) -> list[Any]:
+            resources.engine_dead = True
+            raise EngineDeadError from outputs.get(timeout=30)
+
+    llm = Killed()
+    llm.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(resources=resources, outputs_queue=outputs))
+    with pytest.raises(BackendError, match="EngineDeadError"):
+        VLLMEnginePolicy(llm, Letters(), dict).act(turns("a"))
+    llm.generate = Engine.generate.__get__(llm)  # type: ignore[method-assign]
+    resources.engine_dead = False
+    assert VLLMEnginePolicy(llm, Letters(), dict).act(turns("a"))
+    assert not [thread for thread in threading.enumerate() if thread.name == "vllm-watch"]
