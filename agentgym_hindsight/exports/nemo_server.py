@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, ClassVar
 
 from agentgym_hindsight.errors import UsageError
@@ -46,11 +47,16 @@ _REQUEST_KEY = "_ng_step_request_id"
 
 
 class HindsightServerConfig(BaseResourcesServerConfig):  # type: ignore[misc]
-    """The stage, the split of rows that name none, and the time limit of a turn in seconds."""
+    """The stage, the split of rows that name none, the time limit of a turn, and how long an env waits for a step.
+
+    Times are seconds. A session that asked for nothing in ``idle_s`` is forgotten at the next reset of any session:
+    an agent that was killed closes none. Choose more than the slowest reply of the model takes.
+    """
 
     stage: dict[str, Any] = Field(default_factory=dict)
     split: str = "train"
     timeout_s: float | None = None
+    idle_s: float = Field(default=3600.0, gt=0)
 
 
 @dataclass
@@ -60,6 +66,12 @@ class _Rollout:
     session: Session
     request: str = ""
     answer: asyncio.Task[Answer] | None = None
+    last_used: float = field(default_factory=lambda: monotonic())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is being done."""
+        return self.answer is not None and not self.answer.done()
 
 
 class HindsightServer(GymnasiumServer):  # type: ignore[misc]
@@ -78,6 +90,7 @@ class HindsightServer(GymnasiumServer):  # type: ignore[misc]
     async def reset(self, metadata: Mapping[str, Any], session_id: str | None = None) -> tuple[str, dict[str, Any]]:
         """Start the task of the row."""
         await self._forget(session_id)
+        await self._forget_idle()
         stage = Stage(**self.config.stage)
         split = str(metadata.get("split") or self.config.split)
         task: Any = metadata.get("task_id")
@@ -97,13 +110,18 @@ class HindsightServer(GymnasiumServer):  # type: ignore[misc]
         """Do the text of the model's response as one reply. A step that is sent again is not done again."""
         rollout = self.session_state.get(session_id)
         if rollout is None:
-            raise UsageError("Expected a session that was reset, got an unknown one; try /reset first.")
+            raise UsageError(
+                "Expected a session that was reset, got an unknown one, or one that was idle for longer than idle_s = "
+                f"{self.config.idle_s:g} s; try /reset first, or a longer idle_s."
+            )
+        rollout.last_used = monotonic()
         request = str(metadata.get(_REQUEST_KEY) or "")
         if rollout.answer is None or not request or request != rollout.request:
             rollout.request = request
             rollout.answer = asyncio.ensure_future(self._play(rollout.session, extract_text(action)))
         # NeMo Gym cancels a handler whose client has gone; the env must not stop in the middle of a step.
         answer: Answer = await asyncio.shield(rollout.answer)
+        rollout.last_used = monotonic()
         return answer
 
     async def close_session(self, session_id: str | None) -> None:
@@ -122,6 +140,12 @@ class HindsightServer(GymnasiumServer):  # type: ignore[misc]
         rollout = self.session_state.pop(session_id, None)
         if rollout is not None:
             await rollout.session.close()
+
+    async def _forget_idle(self) -> None:
+        since = monotonic() - self.config.idle_s
+        idle = [key for key, rollout in self.session_state.items() if rollout.last_used < since and not rollout.busy]
+        for key in idle:
+            await self._forget(key)
 
     async def _play(self, session: Session, text: str) -> Answer:
         # A rollout that broke in its start is over already.

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import pytest
 
-from agentgym_hindsight.errors import UnknownNameError
+from agentgym_hindsight.errors import UnknownNameError, UsageError
 from tests.toy import CorridorBackend, CorridorEnv
 
 server_utils: Any = pytest.importorskip("nemo_gym.server_utils", reason="needs nemo-gym 0.7")
@@ -135,6 +135,28 @@ def test_a_rollout_that_the_agent_stops_is_closed(client: Any, server: Any, monk
     assert len(closed) == 1
     assert server.session_state == {}
     assert client.post("/close", json={}).status_code == 200  # of a session that is closed already
+
+
+def test_the_session_of_a_client_that_is_gone_is_closed_after_a_while(
+    client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Any] = []
+    monkeypatch.setattr(CorridorEnv, "close", lambda self: closed.append(self))
+    clock = [0.0]
+    monkeypatch.setattr("agentgym_hindsight.exports.nemo_server.monotonic", lambda: clock[0])
+    with testclient.TestClient(server.setup_webserver()) as other:
+        client.post("/reset", json=given())
+        clock[0] = 3000
+        client.post("/step", json=given(response=response("east"), _ng_step_request_id="1"))
+        clock[0] = 6500  # 3,500 seconds after the step: less than idle_s
+        other.post("/reset", json=given())
+        assert (len(server.session_state), len(closed)) == (2, 0)
+        clock[0] = 6601
+        other.post("/reset", json=given())
+        assert len(server.session_state) == 1
+        assert len(closed) == 2  # the idle one, and the one that was reset
+        with pytest.raises(UsageError, match="idle_s = 3600 s"):
+            client.post("/step", json=given(response=response("east")))
 
 
 def test_a_row_that_names_no_task_leaves_no_session(client: Any, server: Any) -> None:
