@@ -87,11 +87,6 @@ class Plan:
             raise SettingError("vllm", "as '', 'colocate' or 'server'", self.vllm, "colocate")
         self._read("contexts", ContextSettings, "{truncation: middle}", "context_settings")
         self._read("released_batching", ReleasedBatching, "{multiple: 256}", "batching")
-        if self.batching.multiple // self.batching.gpus % self.mini_batches:
-            part = self.batching.multiple // self.batching.gpus
-            raise SettingError(
-                "mini_batches", f"as a divisor of released_batching's {part} rows a GPU", self.mini_batches, "1"
-            )
 
     def _read(self, name: str, kind: type, example: str, attribute: str) -> None:
         try:

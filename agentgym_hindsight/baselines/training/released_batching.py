@@ -69,7 +69,10 @@ class BatchOrder:
         return self.positions[trajectory.task_id, trajectory.sibling]
 
     def mini_batch(self, position: int, count: int) -> int:
-        """Which of ``count`` mini-batches has the row at a position: each GPU takes its part in order."""
+        """Which of ``count`` mini-batches has the row at a position: each GPU takes its part in order.
+
+        The numbers of rows that a GPU adds to the mini-batches differ by one at most.
+        """
         return position % self.part * count // self.part
 
 
@@ -93,7 +96,8 @@ def order_batch(
         return None
     if len({turn for turn, _ in turns}) < len(turns):
         raise UsageError(
-            "Expected every rollout of an update once, got the same task and sibling twice; try other siblings."
+            "Expected every rollout of an update once, got the same task and sibling twice; try a plan.tasks of at "
+            "most the number of tasks of the split."
         )
     rows = padded([turn for turn, _ in turns], settings.multiple, seed, update)
     parts = balanced_parts([turns[row][1] for row in rows], settings.gpus)

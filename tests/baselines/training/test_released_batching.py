@@ -16,10 +16,8 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 
 from agentgym_hindsight.baselines.methods import recipe  # noqa: E402
 from agentgym_hindsight.baselines.methods.recorded import rows_of_rollouts  # noqa: E402
-from agentgym_hindsight.baselines.settings import SettingError  # noqa: E402
 from agentgym_hindsight.baselines.training.collectives import Processes  # noqa: E402
 from agentgym_hindsight.baselines.training.configuration import configure, dump_configuration  # noqa: E402
-from agentgym_hindsight.baselines.training.plan import Plan  # noqa: E402
 from agentgym_hindsight.baselines.training.preflight import check_settings  # noqa: E402
 from agentgym_hindsight.baselines.training.released_batching import (  # noqa: E402
     BatchOrder,
@@ -298,10 +296,14 @@ def test_a_conversation_is_refused(tmp_path: Path) -> None:
         check_settings(configure("serl", settings=words), tmp_path)
 
 
-def test_mini_batches_divide_the_rows_of_a_part() -> None:
-    assert Plan(mini_batches=4, released_batching={"multiple": 64, "gpus": 8}).batching.multiple == 64
-    with pytest.raises(SettingError, match="divisor of released_batching's 8 rows"):
-        Plan(mini_batches=3, released_batching={"multiple": 64, "gpus": 8})
+@pytest.mark.parametrize(("part", "count"), [(32, 10), (352, 10), (8, 16), (24, 24)])
+def test_a_gpu_adds_about_equally_many_rows_to_every_mini_batch(part: int, count: int) -> None:
+    order = BatchOrder({}, part)
+    for first in (0, part, 7 * part):
+        rows = Counter(order.mini_batch(first + place, count) for place in range(part))
+        assert set(rows) <= set(range(count))
+        sizes = [rows[number] for number in range(count)]
+        assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_rollout_that_is_there_twice_is_refused() -> None:
