@@ -151,8 +151,8 @@ def test_the_snippets_have_unique_names() -> None:
 
 
 def sampled(snippets: Sequence[Snippet]) -> list[Any]:
-    """Every tenth snippet for the fast suite; the slow suite has the others."""
-    return [pytest.param(each, marks=[pytest.mark.slow] if place % 10 else []) for place, each in enumerate(snippets)]
+    """Every twentieth snippet for the fast suite; the slow suite has the others."""
+    return [pytest.param(each, marks=[pytest.mark.slow] if place % 20 else []) for place, each in enumerate(snippets)]
 
 
 @linux
@@ -164,7 +164,7 @@ def test_the_kernel_layers_alone_contain(snippet: Snippet, surroundings: Surroun
 #: With the audit hook. The fast suite runs some of the groups that the hook affects; the slow suite runs all.
 @linux
 @pytest.mark.parametrize(
-    "snippet", [each for each in SNIPPETS if each.group in ("processes", "files", "network", "signals")][::5], ids=names
+    "snippet", [each for each in SNIPPETS if each.group in ("processes", "files", "network", "signals")][::8], ids=names
 )
 def test_all_layers_contain(snippet: Snippet, surroundings: Surroundings) -> None:
     check_contained(snippet, surroundings, WAYS["all"], exactly=False)
