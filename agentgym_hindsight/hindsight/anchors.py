@@ -97,8 +97,9 @@ def cluster(
     characters, so ratios are too low. False gives exact ratios and is slower.
 
     ``prompts=False`` groups all turns with an empty observation, as the release does; by default their prompts are
-    compared. ``batch_order=True`` takes the turns member by member, as the release's GiGPO does with ``similar``;
-    by default the first turns of all members come first.
+    compared. ``batch_order=True`` compares ``similar`` texts as the release's GiGPO does: the turns come member by
+    member, with outer white space, and with ``prompts=False`` empty observations are similar. By default, as in the
+    release's contexts, the first turns of all members come first and an empty text is similar to no other.
 
     Two long texts for which difflib would take minutes are similar if their longest common subsequence has the ratio.
     Texts of more than about 40,000 characters are only similar to equal ones.
@@ -114,7 +115,7 @@ def cluster(
     rows = _as_rows(group)
     ordered = sorted(rows, key=lambda row: row.batch if batch_order else (row.step.index, row.batch))
     if kind == "similar":
-        return _cluster_similar(ordered, ratio, autojunk, prompts)
+        return _cluster_similar(ordered, ratio, autojunk, prompts, batch_order)
     groups: dict[str, list[Row]] = {}
     for row in ordered:
         is_empty = kind == "observation" and not prompts and not row.step.observation
@@ -268,11 +269,14 @@ class _Cluster:
         return 2.0 * (self.length - row.bit_count()) / (self.length + len(text))
 
 
-def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool, prompts: bool) -> tuple[AnchorGroup, ...]:
+def _cluster_similar(
+    ordered: list[Row], ratio: float, autojunk: bool, prompts: bool, batch_order: bool
+) -> tuple[AnchorGroup, ...]:
     clusters: list[_Cluster] = []
     joined: dict[str, _Cluster] = {}  # an equal text joins the same cluster: first fit is deterministic
     for row in ordered:
-        text = (_text(row.step) if prompts else row.step.observation).strip()
+        text = _text(row.step) if prompts else row.step.observation
+        text = text if batch_order else text.strip()
         target = joined.get(text)
         if target is None and text:  # a turn without text is similar to no other turn
             target = next((known for known in clusters if known.matches(text, ratio)), None)
@@ -280,7 +284,7 @@ def _cluster_similar(ordered: list[Row], ratio: float, autojunk: bool, prompts: 
                 joined[text] = target
         if target is None:
             clusters.append(_Cluster(text, row, autojunk))
-            if not text and not prompts:
+            if not text and not prompts and batch_order:
                 joined[text] = clusters[-1]
         else:
             target.rows.append(row)

@@ -83,8 +83,8 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
         response is sent and is invalid. A block without an end is also invalid.
 
     ``code-tags``
-        AppWorld's format in SERL's release: the stripped text between the first ``<code>`` and the first ``</code>``.
-        If a tag is missing, the last 100 characters are sent and the response is invalid. It is also invalid without
+        AppWorld's format in SERL's release: the text between the first ``<code>`` and the first ``</code>``, white
+        space included. If a tag is missing, the last 100 characters are sent and the response is invalid. It is also invalid without
         ``<think>`` and ``</think>``.
 
     ``tools``, ``tools-native``
@@ -289,7 +289,7 @@ def _parse_code_tags(response: str, world: str) -> ParsedAction:
     start = opened + len(_CODE_OPEN)
     end = max(start, closed)  # "</code>" comes first: the program is empty
     thinks = "<think>" in response and "</think>" in response
-    return ParsedAction(response[start:end].strip(), (start, end), thinks, "" if thinks else "no <think>…</think>")
+    return ParsedAction(response[start:end], (start, end), thinks, "" if thinks else "no <think>…</think>")
 
 
 def _code_block(response: str) -> tuple[tuple[int, int] | None, bool]:

@@ -140,16 +140,18 @@ def balanced_parts(lengths: Sequence[int], parts: int) -> list[list[int]]:
         sorted(((lengths[row], [row]) for row in order[start : start + parts]), reverse=True)
         for start in range(0, len(order), parts)
     ]
-    solutions.sort(key=_spread)
+    solutions.sort(key=_imbalance)
     while len(solutions) > 1:
         first, second = solutions.pop(), solutions.pop()
         joined = [
             (tokens + more, rows + others)
             for (tokens, rows), (more, others) in zip(first, reversed(second), strict=True)
         ]
-        insort(solutions, sorted(joined, reverse=True), key=_spread)
+        insort(solutions, sorted(joined, reverse=True), key=_imbalance)
     return [sorted(rows) for _, rows in solutions[0]]
 
 
-def _spread(solution: Sequence[tuple[int, list[int]]]) -> int:
-    return solution[0][0] - solution[-1][0]
+def _imbalance(solution: Sequence[tuple[int, list[int]]]) -> tuple[int, int, int, list[int]]:
+    """How unbalanced a partial solution is. The release decides ties by the longest part: tokens, rows, numbers."""
+    tokens, rows = solution[0]
+    return tokens - solution[-1][0], tokens, len(rows), rows
