@@ -84,8 +84,8 @@ def parse_response(response: str, parser: str = "verl-agent-2025", *, world: str
 
     ``code-tags``
         AppWorld's format in SERL's release: the text between the first ``<code>`` and the first ``</code>``, white
-        space included. If a tag is missing, the last 100 characters are sent and the response is invalid. It is also invalid without
-        ``<think>`` and ``</think>``.
+        space included. If a tag is missing, the last 100 characters are sent and the response is invalid. It is also
+        invalid without ``<think>`` and ``</think>``.
 
     ``tools``, ``tools-native``
         The tool calls, as :func:`~agentgym_hindsight.envs.tools.read_action` finds them: the text from the first to the

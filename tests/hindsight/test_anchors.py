@@ -91,6 +91,21 @@ def naive(trajectories: Group, ratio: float) -> list[list[int]]:
     return [[row.batch for row in rows] for _, rows in clusters]
 
 
+def test_empty_observations_of_the_release() -> None:
+    """In its contexts an empty text is similar to no other; its GiGPO finds two empty texts equal, and strips none."""
+    steps = [Step(k, text, "look", "", "", prompt=f"turn {k}") for k, text in enumerate(["", "a hall", "", "a hall "])]
+    group = [Trajectory("1f", steps=tuple(steps))]
+
+    def turns(kind: str, ratio: float, **options: bool) -> list[list[int]]:
+        found = cluster(group, kind, ratio, prompts=False, **options)
+        return [[row.place for row in anchor.rows] for anchor in found]
+
+    assert turns("similar", 0.95) == [[0], [1, 3], [2]]
+    assert turns("similar", 0.95, batch_order=True) == [[0, 2], [1], [3]]
+    assert turns("similar", 0.9, batch_order=True) == [[0, 2], [1, 3]]
+    assert turns("observation", 0.95) == [[0, 2], [1], [3]]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_similar_equals_a_naive_implementation(seed: int) -> None:
     rng = random.Random(seed)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [train]")
@@ -23,7 +22,13 @@ from tests.release.released_code import needs_release, released  # noqa: E402
 pytestmark = [needs_release, pytest.mark.slow]
 BATCHES = 60
 
-PLACES = ("a hall", "A hall ", "a kitchen with\na fridge 1", "a hall with a very long carpet", "a hall with a very long carpet!")
+PLACES = (
+    "a hall",
+    "A hall ",
+    "a kitchen with\na fridge 1",
+    "a hall with a very long carpet",
+    "a hall with a very long carpet!",
+)
 FEEDBACK = ("Nothing happens.", "You open the fridge 1.", "  ", "", "You open\n the fridge 1. ")
 CLEAN = (
     "<think>East.</think><action>go east</action>",
@@ -179,7 +184,7 @@ def compare(seed: int, *, damaged: bool, empty: bool, batched: bool) -> tuple[in
     ids=["clean replies", "damaged replies", "damaged replies and empty observations"],
 )
 def test_the_prompts_of_the_teacher(
-    damaged: bool, empty: bool, batched: bool, record_property: Any, capsys: pytest.CaptureFixture[str]
+    damaged: bool, empty: bool, batched: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     total, found = 0, []
     for seed in range(BATCHES):
@@ -189,7 +194,3 @@ def test_the_prompts_of_the_teacher(
     with capsys.disabled():
         print(f"\ncontexts, damaged={damaged}, empty={empty}, batched={batched}: {total} rows, {len(found)} differ")
     assert not found, found[0]
-
-
-def test_numpy_is_used_by_the_release() -> None:
-    assert released("recipe/serl/privileged_context.py").np is np

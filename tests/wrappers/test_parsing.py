@@ -196,3 +196,20 @@ def test_a_hundred_kilobytes_are_parsed_in_linear_time(piece: str, read: Callabl
     read(f"<action>{response}")
     read(f"</action{' ' * 50_000}{response}")
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("response", "text", "valid"),
+    [
+        ("<think>a</think><code>print(1)</code>", "print(1)", True),
+        ("<think>a</think><code>\n  Print(1)\n</code> bye", "\n  Print(1)\n", True),  # white space and case stay
+        ("<code>print(1)</code>", "print(1)", False),
+        ("<think>a</think><code>print(1)", "<think>a</think><code>print(1)", False),
+        ("<think>a</think></code><code>print(1)", "", True),  # the closing tag comes first
+        ("x" * 150, "x" * 100, False),
+    ],
+)
+def test_code_tags(response: str, text: str, valid: bool) -> None:
+    """AppWorld's format in SERL's release."""
+    parsed = parse_response(response, "code-tags", world="appworld")
+    assert (parsed.text, parsed.valid) == (text, valid)

@@ -55,6 +55,13 @@ def test_the_examples_give_exactly_our_prompts(world: str, demonstrations: tuple
         assert "Observation 1" not in yours.render(long)
 
 
+def test_a_line_break_at_the_end(tmp_path: Path) -> None:
+    plain = make_protocol(written(tmp_path, "Now: {{ observation }}\n"))
+    kept = make_protocol(written(tmp_path, 'Now: {{ observation }}{{ "\\n" }}', "kept.jinja"))
+    assert plain.render(state()) == "Now: a hall"
+    assert kept.render(state()) == "Now: a hall\n"
+
+
 def test_in_an_env_and_in_a_conversation(tmp_path: Path) -> None:
     text = "{{ goal }}|{{ observation }}|{{ step }}|{{ actions | join(';') }}"
     text += "{% for turn in history %}|{{ turn.action }}{% endfor %}"

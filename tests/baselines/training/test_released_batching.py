@@ -237,6 +237,11 @@ def test_similar_anchors_follow_the_order() -> None:
         assert [place for place, anchor in enumerate(anchors) if anchor == anchors[3]] == [friend, 3]
 
 
+def test_ties_of_balanced_parts_are_decided_by_the_longest_part() -> None:
+    """Pairs 1+2, 2+3 and 5+5; the first two differ by 1 each, and 2+3 has the longer part: so 3+1 and 2+2. Then 5+5."""
+    assert balanced_parts([2, 1, 5, 3, 2, 5], 2) == [[1, 3, 5], [0, 2, 4]]
+
+
 def test_mini_batches_are_parts_of_every_gpu() -> None:
     rows = rows_of(PAIR, recipe("grpo"), batch=ORDER)
     (whole,) = split_rows(rows, 1, 0, 0, ORDER)
