@@ -24,7 +24,7 @@ MINI_BATCHES, ENTROPY = 600, 0.001
 
 
 def drawn(rng: random.Random, generator: torch.Generator) -> dict[str, Any]:
-    """The numbers of a mini-batch. Many ratios are beyond the clip, some of negative advantages beyond the dual clip."""
+    """The numbers of a mini-batch. Many ratios are beyond the clip, and some beyond the dual clip."""
     rows, width = rng.randint(2, 12), rng.randint(1, 9)
     size = (rows, width)
     lengths = torch.randint(1, width + 1, (rows, 1), generator=generator)
@@ -133,8 +133,8 @@ def test_policy_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert min(clipped, dual) > 500
     with capsys.disabled():
         print(
-            f"\npolicy loss: {MINI_BATCHES} mini-batches, {tokens} tokens, {clipped} beyond the clip, {dual} beyond the "
-            f"dual clip; largest difference {worst:.1e}, of a gradient {worst_gradient:.1e}"
+            f"\npolicy loss: {MINI_BATCHES} mini-batches, {tokens} tokens, {clipped} beyond the clip, {dual} beyond "
+            f"the dual clip; largest difference {worst:.1e}, of a gradient {worst_gradient:.1e}"
         )
     assert worst < 1e-5
     assert worst_gradient < 1e-5
