@@ -150,6 +150,21 @@ def test_the_batch_of_the_teacher(trainer: Any, limit: int, capsys: pytest.Captu
     assert not different, different[0]
 
 
+def test_control_tokens_in_texts(trainer: Any) -> None:
+    """A world that writes the text of a control token: the release's tokenizer reads it as the token, ours as text."""
+    end = small_tokenizer().eos_token_id
+    turns = [(f"a hall {small_tokenizer().eos_token}", "<action>look</action>", "A wall.")]
+    episodes = [episode(turns, won=True), episode(turns, sibling=1)]
+    method = recipe("serl").changed(tokens="action:released")
+    plain = rows_of([episode([("a hall", *turns[0][1:])], won=not k, sibling=k) for k in range(2)], method)
+    rows = rows_of(episodes, method, contexts=ContextSettings(released=True))
+    theirs, width = released_batch(trainer, rows, episodes, "immediate_feedback", 4096)
+    ends = plain[0].teacher_ids.count(end)  # those of the template
+    for number, row in enumerate(rows):
+        assert row.teacher_ids.count(end) == ends
+        assert theirs["teacher_input_ids"][number, :-width].tolist().count(end) == ends + 1
+
+
 def test_masks_of_other_tokens_than_the_canonical_ones(trainer: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A policy can sample a text in other tokens than its tokenizer writes it in.
 
