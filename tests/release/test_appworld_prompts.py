@@ -59,11 +59,9 @@ def template(text: str) -> str:
     """A template of ``str.format`` as one of Jinja."""
     marked = text.format(**{name: f"\0{name}\0" for name in FIELDS})
     parts = re.split("\0(\\w+)\0", marked)
-    made = "".join(
+    return "".join(
         FIELDS[part] if number % 2 else f"{{% raw %}}{part}{{% endraw %}}" for number, part in enumerate(parts)
     )
-    # The example prompts with which a template file is checked are not of AppWorld.
-    return made + "{% if world != 'appworld' %}{{ observation }}{% endif %}"
 
 
 def template_file(folder: Path) -> str:
