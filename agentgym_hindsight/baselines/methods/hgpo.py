@@ -13,7 +13,7 @@ k = 0. A turn without any group has advantage 0. ``scale="none"`` is the WebShop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class HistoryGroups:
     * The weight of k is ``(k + weight_offset) ** alpha``.
     * ``base_group=True`` adds GRPO's advantage with weight 1.
     * Groups of one and advantages of 0 do not enter the mean, as in the released code.
+    * Copies of rows do not count: the released code fills the batch after it has made these advantages.
     """
 
     penalty: float = 0.1
@@ -61,6 +62,7 @@ class HistoryGroups:
         check_range(self, "alpha")
 
     def __call__(self, rows: Rows) -> Array:
+        rows = replace(rows, positions=None)
         graph = StepGraph(rows)
         values = penalised(step_returns(rows, self.gamma), rows, self.penalty)[graph.rows]
         total, weights = np.zeros_like(values), np.zeros_like(values)
@@ -68,15 +70,13 @@ class HistoryGroups:
             base = group_advantages(rows, self.penalty, "rows", self.scale)[graph.rows]
             weights += (np.abs(base) > ROUNDING).astype(np.float64)
             total += base
-        windows, copies = graph.state, graph.copies
+        windows = graph.state
         for k in range(1, self.history + 2):
             if k > 1:
                 windows = _windows(graph, windows)
             members = np.flatnonzero(windows >= 0)
             group_values = values[members]
-            deviation, std, count = spread(
-                group_values, windows[members], correction=0, copies=None if copies is None else copies[members]
-            )
+            deviation, std, count = spread(group_values, windows[members], correction=0)
             counts = (count > 1) & (np.abs(deviation) > ROUNDING * (1 + np.abs(group_values)))
             weight = counts.astype(np.float64) * float(k + self.weight_offset) ** self.alpha
             total[members] += weight * scaled(deviation, std, self.scale)

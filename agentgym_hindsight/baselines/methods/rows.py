@@ -54,7 +54,7 @@ class Rows:
     ``values`` are those of a critic, for the credits that use one.
 
     ``positions``: the positions of each row in a batch that was filled with copies and reordered, as in SERL's release.
-    Statistics over rows, and over rows with one anchor, then count a row as often as it is there.
+    Statistics over rows, and over rows with one anchor, then count a row as often as it is there (HGPO's do not).
 
     >>> rows = Rows(
     ...     group=[0, 0, 0], trajectory=[0, 0, 1], place=[0, 1, 0], returns=[10.0, 10.0, 0.0], rewards=[0.0, 10.0, 0.0],

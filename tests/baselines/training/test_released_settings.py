@@ -48,12 +48,13 @@ def test_a_reply_whose_action_is_in_its_thinking_has_an_empty_action() -> None:
     assert context[0].sections[0].body == "action (empty action), ok"
 
 
-@pytest.mark.parametrize("kind", ["observation", "similar"])
-def test_empty_observations_are_one_anchor(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "in_contexts"), [("observation", [2]), ("similar", [1, 1])])
+def test_empty_observations(kind: str, in_contexts: list[int]) -> None:
+    """They are one anchor, but with ``similar`` only to credits: in contexts an empty text is similar to none."""
     steps = [Step(0, "", "look", "", "", prompt=prompt) for prompt in ("first of all", "something else")]
     group = [Trajectory("1f", steps=(step,)) for step in steps]
     assert [len(anchor) for anchor in cluster(group, kind)] == [1, 1]
-    assert [len(anchor) for anchor in cluster(group, kind, prompts=False)] == [2]
+    assert [len(anchor) for anchor in cluster(group, kind, prompts=False)] == in_contexts
     released = rows_of_rollouts([group], kind, released=True).anchors
     assert len(set(released)) == 1 < len(set(rows_of_rollouts([group], kind).anchors))
 
